@@ -1,0 +1,198 @@
+//! The fold: from events to fragments.
+
+use crate::event::{Affected, Alert, Body, Correlation, Event, ResponseContent, ResponseSent};
+use crate::fragment::{Fragment, Merge};
+use crate::history::HistoryEntry;
+use crate::key::{Leg, Subject, TrailKey};
+use crate::{CommandVariant, Mode, State};
+use std::collections::HashMap;
+
+/// Why an event cannot be folded into any row. It goes to the dead letters with this reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// Nothing says which row it belongs to.
+    #[error(
+        "the event names no request and no scheduled run; set request_id, or scheduled_run for a run of a schedule"
+    )]
+    NoKey,
+    /// A leg is not named where it must be.
+    #[error("the event names a request but no command_variant; only a response may leave it out")]
+    NoCommandVariant,
+    /// A scheduled read without its own identifier.
+    #[error("the result of a scheduled run carries no response_id, which is the only key it has")]
+    NoResponseId,
+}
+
+/// Events folded by trail key: what one batch knows of each row.
+#[derive(Debug, Default)]
+pub struct Fold {
+    fragments: HashMap<TrailKey, Fragment>,
+}
+
+impl Fold {
+    /// Adds one event. An event may touch two rows: a DCC Alert about a request is a row of its own and a change
+    /// of that request.
+    pub fn add(&mut self, event: Event) -> Result<(), Rejection> {
+        if let Body::DccAlert(Alert { affects: Some(affected), at, .. }) = &event.body {
+            self.add_affected(&event, affected, *at);
+        }
+        let key = key_of(&event)?;
+        let fragment = self.fragments.entry(key).or_insert_with(|| Fragment::new(key, event.recorded_at));
+        apply(fragment, event);
+        Ok(())
+    }
+
+    /// Adds a fragment, such as one that was joined to its leg.
+    pub fn merge(&mut self, fragment: Fragment) {
+        match self.fragments.entry(fragment.key) {
+            std::collections::hash_map::Entry::Occupied(mut known) => known.get_mut().merge(fragment),
+            std::collections::hash_map::Entry::Vacant(free) => {
+                free.insert(fragment);
+            }
+        }
+    }
+
+    /// How many rows the batch touches so far.
+    pub fn len(&self) -> usize {
+        self.fragments.len()
+    }
+
+    /// Whether nothing was added yet.
+    pub fn is_empty(&self) -> bool {
+        self.fragments.is_empty()
+    }
+
+    /// What is known of this row, if the batch touches it.
+    pub fn get(&self, key: &TrailKey) -> Option<&Fragment> {
+        self.fragments.get(key)
+    }
+
+    /// Takes out the fragments that have no place of their own yet (see [`Fragment::is_placed`]).
+    pub fn take_unplaced(&mut self) -> Vec<Fragment> {
+        let keys: Vec<_> = self.fragments.values().filter(|f| !f.is_placed()).map(|f| f.key).collect();
+        keys.iter().filter_map(|key| self.fragments.remove(key)).collect()
+    }
+
+    /// Every fragment, in no particular order.
+    pub fn into_fragments(self) -> Vec<Fragment> {
+        self.fragments.into_values().collect()
+    }
+
+    fn add_affected(&mut self, event: &Event, affected: &Affected, at: crate::Timestamp) {
+        let key =
+            TrailKey { user: event.correlation.user_id, subject: Subject::Unjoined(affected.request_id) };
+        let fragment = self.fragments.entry(key).or_insert_with(|| Fragment::new(key, event.recorded_at));
+        fragment.recorded_at_max = fragment.recorded_at_max.max(event.recorded_at);
+        let mut entry = HistoryEntry::new(affected.state, at);
+        entry.cause = affected.cause.clone();
+        fragment.record(entry);
+    }
+}
+
+/// The row that an event belongs to.
+fn key_of(event: &Event) -> Result<TrailKey, Rejection> {
+    let Correlation { user_id: user, request_id, command_variant, scheduled_run, .. } = &event.correlation;
+    let subject = match &event.body {
+        Body::DeviceAlert(alert) | Body::DccAlert(alert) => Subject::Alert {
+            response_id: alert.response_id,
+            code: alert.code,
+            throttle_sequence: alert.throttle_sequence,
+        },
+        Body::ResponseSent(ResponseSent {
+            content: ResponseContent::ScheduledRead { .. },
+            response_id,
+            ..
+        }) => Subject::ScheduledRun(response_id.or(*scheduled_run).ok_or(Rejection::NoResponseId)?),
+        body => match (request_id, command_variant, scheduled_run) {
+            (Some(request_id), Some(command_variant), _) => {
+                Subject::Leg(Leg { request_id: *request_id, command_variant: *command_variant })
+            }
+            (Some(request_id), None, _) => match body {
+                // A Pre-Command names the transform leg by what it is.
+                Body::ResponseSent(ResponseSent { content: ResponseContent::PreCommand, .. }) => {
+                    Subject::Leg(Leg { request_id: *request_id, command_variant: CommandVariant::TRANSFORM })
+                }
+                Body::ResponseSent(_) => Subject::Unjoined(*request_id),
+                _ => return Err(Rejection::NoCommandVariant),
+            },
+            (None, _, Some(run)) => Subject::ScheduledRun(*run),
+            (None, _, None) => return Err(Rejection::NoKey),
+        },
+    };
+    Ok(TrailKey { user: *user, subject })
+}
+
+/// Adds what one event says to the fragment of its row.
+fn apply(fragment: &mut Fragment, event: Event) {
+    let Event { recorded_at, correlation, body, .. } = event;
+    fragment.recorded_at_max = fragment.recorded_at_max.max(recorded_at);
+    fragment.device.add_some(correlation.device_id);
+    fragment.mpxn.add_some(correlation.mpxn);
+    fragment.region.add_some(correlation.csp_region);
+    fragment.variant.add_some(correlation.variant);
+    // A billing push from the meter's own calendar is told apart by the source (`Meter Scheduled`).
+    fragment.mode.add_some(correlation.mode.or(match body {
+        Body::DeviceAlert(_) => Some(Mode::DeviceAlert),
+        Body::DccAlert(_) => Some(Mode::DccAlert),
+        _ => None,
+    }));
+    fragment.preceding.add_some(correlation.preceding_request_id);
+    fragment.originator_counter.add_some(correlation.gbcs_originator_counter);
+    if !matches!(fragment.key.subject, Subject::Alert { .. }) {
+        fragment.received.add_some(correlation.request_received_at);
+    }
+    match body {
+        Body::RequestReceived(received) => {
+            let at = correlation.request_received_at.unwrap_or(recorded_at);
+            fragment.received.add(at);
+            fragment.execution_at.add_some(received.execution_at);
+            fragment.record(HistoryEntry::new(State::Received, at));
+        }
+        Body::StatusChanged(change) => {
+            let mut entry = HistoryEntry::new(change.state, change.at);
+            entry.code = change.code;
+            entry.cause = change.cause;
+            fragment.record(entry);
+        }
+        Body::ResponseSent(response) => {
+            apply_response(fragment, &response, correlation.request_received_at.is_some())
+        }
+        Body::DeviceAlert(alert) | Body::DccAlert(alert) => apply_alert(fragment, alert),
+    }
+}
+
+fn apply_response(fragment: &mut Fragment, response: &ResponseSent, generation_known: bool) {
+    fragment.response_ids.add_some(response.response_id);
+    let mut entry = HistoryEntry::new(State::ResponseSent, response.at);
+    entry.code = Some(response.code);
+    match response.content {
+        ResponseContent::Acknowledgement => entry.state = State::Acknowledged,
+        ResponseContent::ServiceResponse => {}
+        ResponseContent::PreCommand => entry.state = State::PreCommandReturned,
+        ResponseContent::LocalCommand => entry.state = State::LocalCommandReturned,
+        ResponseContent::ScheduledRead { schedule_id } => {
+            fragment.schedule_id.add(schedule_id);
+            // A result that does not say when its run was generated lies at its own time.
+            if !generation_known {
+                fragment.received.add(response.at);
+            }
+        }
+        ResponseContent::FutureDatedAlert { carried_out, instruction } => {
+            entry.state = if carried_out { State::InstructionDone } else { State::InstructionFailed };
+            entry.instruction = Some(instruction);
+        }
+    }
+    fragment.record(entry);
+}
+
+fn apply_alert(fragment: &mut Fragment, alert: Alert) {
+    fragment.response_ids.add(alert.response_id);
+    fragment.received.add(alert.at);
+    let mut entry = HistoryEntry::new(State::AlertReceived, alert.at);
+    entry.cause =
+        alert.throttle_count.and_then(|count| format!("throttled: stands for {count} alerts").parse().ok());
+    fragment.record(entry);
+    if let Some(sent_at) = alert.sent_at {
+        fragment.record(HistoryEntry::new(State::AlertSent, sent_at));
+    }
+}

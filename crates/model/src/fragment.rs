@@ -1,0 +1,183 @@
+//! Fragments: partial trails that merge.
+
+use crate::key::Subject;
+use crate::{
+    Claims, CommandVariant, CspRegion, DeviceId, HistoryEntry, Leg, Mode, Mpxn, RequestId, ResponseId,
+    ServiceReferenceVariant, State, Timestamp, TrailKey,
+};
+
+/// What some of a trail's events say: the unit that is stored, and merged when it is read.
+///
+/// Every field is a set, and merging is the union of the sets; so **I1: `merge` is commutative, associative and
+/// idempotent**, whatever the order, repetition or batching of the events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fragment {
+    /// The row that this is a part of.
+    pub key: TrailKey,
+    /// The Device that the row is about.
+    pub device: Claims<DeviceId>,
+    /// When the request was received; for an alert or a scheduled run, the message's own time. The smallest
+    /// claim is the placement time: where the trail lies.
+    pub received: Claims<Timestamp>,
+    /// The meter point.
+    pub mpxn: Claims<Mpxn>,
+    /// The CSP Region, raw.
+    pub region: Claims<CspRegion>,
+    /// The Service Reference Variant.
+    pub variant: Claims<ServiceReferenceVariant>,
+    /// The mode of operation, where an event names it.
+    pub mode: Claims<Mode>,
+    /// Preceding Request ID.
+    pub preceding: Claims<RequestId>,
+    /// GBCS originator counter.
+    pub originator_counter: Claims<u64>,
+    /// Response IDs. A future-dated command has several: its acceptance and one for each report.
+    pub response_ids: Claims<ResponseId>,
+    /// `ExecutionDateTime`.
+    pub execution_at: Claims<Timestamp>,
+    /// `DSPScheduleID`.
+    pub schedule_id: Claims<u64>,
+    /// Status Change History, ascending, each entry once.
+    history: Vec<HistoryEntry>,
+    /// The largest `recorded_at` among the events folded in.
+    pub recorded_at_max: Timestamp,
+}
+
+/// Merging, as a trait so that the storage engine can be written over anything that merges.
+pub trait Merge {
+    /// Takes in what `other` knows. Commutative, associative and idempotent.
+    fn merge(&mut self, other: Self);
+}
+
+impl Fragment {
+    /// A fragment that knows nothing but its key and the age of its youngest event.
+    pub fn new(key: TrailKey, recorded_at_max: Timestamp) -> Self {
+        Self {
+            key,
+            device: Claims::default(),
+            received: Claims::default(),
+            mpxn: Claims::default(),
+            region: Claims::default(),
+            variant: Claims::default(),
+            mode: Claims::default(),
+            preceding: Claims::default(),
+            originator_counter: Claims::default(),
+            response_ids: Claims::default(),
+            execution_at: Claims::default(),
+            schedule_id: Claims::default(),
+            history: Vec::new(),
+            recorded_at_max,
+        }
+    }
+
+    /// Where the trail lies, once it is known: the smallest time claimed for the receipt of its request.
+    pub fn placement(&self) -> Option<Timestamp> {
+        self.received.value().copied()
+    }
+
+    /// Whether the fragment has a row and a place of its own. One that has not must be joined to its leg first,
+    /// or parked.
+    pub fn is_placed(&self) -> bool {
+        self.placement().is_some() && !matches!(self.key.subject, Subject::Unjoined(_))
+    }
+
+    /// The Status Change History, ascending by time; at equal times by the order of an ordinary life.
+    pub fn history(&self) -> &[HistoryEntry] {
+        &self.history
+    }
+
+    /// Adds an entry; a repeat changes nothing.
+    pub fn record(&mut self, entry: HistoryEntry) {
+        // Events mostly come in order, so the end is tried first.
+        if self.history.last().is_none_or(|last| *last < entry) {
+            self.history.push(entry);
+        } else if let Err(at) = self.history.binary_search(&entry) {
+            self.history.insert(at, entry);
+        }
+    }
+
+    /// Gives a fragment without a place the place of its row, among the rows on record for its request.
+    ///
+    /// An unjoined fragment is split by its history: a Pre-Command answers the transform leg; anything else
+    /// belongs to the newest leg received at or before it, or to the oldest if all came later. `None` when none
+    /// of the rows is the right one.
+    pub fn join(&self, rows: &[Resolved]) -> Option<Vec<Self>> {
+        let Subject::Unjoined(_) = self.key.subject else {
+            let row = rows.iter().find(|row| row.subject == self.key.subject)?;
+            return Some(vec![self.placed_at(row, self.history.clone())]);
+        };
+        let mut legs: Vec<&Resolved> =
+            rows.iter().filter(|row| matches!(row.subject, Subject::Leg(_))).collect();
+        legs.sort_by_key(|row| (row.received, row.subject));
+        let oldest = *legs.first()?;
+        let leg_of = |entry: &HistoryEntry| {
+            let found = if entry.state == State::PreCommandReturned {
+                legs.iter().find(|row| row.is_transform())
+            } else {
+                legs.iter().rev().find(|row| row.received <= entry.at)
+            };
+            found.copied().unwrap_or(oldest)
+        };
+        let mut parts: Vec<(&Resolved, Vec<HistoryEntry>)> = Vec::new();
+        for entry in &self.history {
+            let leg = leg_of(entry);
+            match parts.iter_mut().find(|(row, _)| *row == leg) {
+                Some((_, history)) => history.push(entry.clone()),
+                None => parts.push((leg, vec![entry.clone()])),
+            }
+        }
+        Some(parts.into_iter().map(|(row, history)| self.placed_at(row, history)).collect())
+    }
+
+    fn placed_at(&self, row: &Resolved, history: Vec<HistoryEntry>) -> Self {
+        let mut placed = Self {
+            key: TrailKey { user: self.key.user, subject: row.subject },
+            received: std::iter::once(row.received).collect(),
+            history,
+            ..self.clone()
+        };
+        // The row's Device decides, not the target of the RequestID: that may be the DCC itself.
+        if row.device.is_some() {
+            placed.device = row.device.into_iter().collect();
+        }
+        placed
+    }
+}
+
+/// A row that is on record: what a fragment without a place needs to find its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resolved {
+    /// The row, less its User.
+    pub subject: Subject,
+    /// Its placement time.
+    pub received: Timestamp,
+    /// The Device that it is about.
+    pub device: Option<DeviceId>,
+}
+
+impl Resolved {
+    fn is_transform(&self) -> bool {
+        matches!(self.subject, Subject::Leg(Leg { command_variant: CommandVariant::TRANSFORM, .. }))
+    }
+}
+
+impl Merge for Fragment {
+    fn merge(&mut self, other: Self) {
+        debug_assert_eq!(self.key, other.key, "only fragments of one row merge");
+        self.device.merge(other.device);
+        self.received.merge(other.received);
+        self.mpxn.merge(other.mpxn);
+        self.region.merge(other.region);
+        self.variant.merge(other.variant);
+        self.mode.merge(other.mode);
+        self.preceding.merge(other.preceding);
+        self.originator_counter.merge(other.originator_counter);
+        self.response_ids.merge(other.response_ids);
+        self.execution_at.merge(other.execution_at);
+        self.schedule_id.merge(other.schedule_id);
+        for entry in other.history {
+            self.record(entry);
+        }
+        self.recorded_at_max = self.recorded_at_max.max(other.recorded_at_max);
+    }
+}

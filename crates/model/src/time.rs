@@ -1,0 +1,120 @@
+//! Points in time.
+
+use crate::ParseError;
+use chrono::{DateTime, SecondsFormat};
+use std::fmt;
+use std::str::FromStr;
+
+/// A point in time: whole milliseconds since 1970-01-01T00:00:00Z, UTC.
+///
+/// DUIS and the DCC's own records carry milliseconds; finer digits are cut off on the way in, so that one
+/// fact never has two spellings. The year stays within 1900 to 9999: DUIS itself uses 3000-12-31 as a wildcard.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The earliest time that is accepted: 1900-01-01T00:00:00Z.
+    pub const MIN: Self = Self(-2_208_988_800_000);
+    /// The latest time that is accepted: 9999-12-31T23:59:59.999Z.
+    pub const MAX: Self = Self(253_402_300_799_999);
+
+    /// From milliseconds since the epoch; `None` outside the years 1900 to 9999.
+    pub fn from_millis(millis: i64) -> Option<Self> {
+        (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
+    }
+
+    /// Milliseconds since the epoch.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// This time moved by so many milliseconds, held within [`Timestamp::MIN`] and [`Timestamp::MAX`].
+    #[must_use]
+    pub fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis).clamp(Self::MIN.0, Self::MAX.0))
+    }
+
+    /// The calendar month in UTC, as `2026-01`.
+    pub fn month(self) -> String {
+        self.to_chrono().format("%Y-%m").to_string()
+    }
+
+    /// The calendar year in UTC.
+    pub fn year(self) -> i32 {
+        use chrono::Datelike;
+        self.to_chrono().year()
+    }
+
+    fn to_chrono(self) -> DateTime<chrono::Utc> {
+        // The range kept by the constructors lies well inside chrono's, so the default is never used.
+        DateTime::from_timestamp_millis(self.0).unwrap_or_default()
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = ParseError;
+    /// Reads an RFC 3339 time (the `xs:dateTime` of DUIS, with its zone), or a date alone, meaning its
+    /// first instant in UTC.
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        const RULE: &str =
+            "a time is RFC 3339, such as 2026-03-01T09:30:00.000Z, within the years 1900 to 9999";
+        let wrong = || ParseError::new("time", RULE, text);
+        let millis = if text.len() == 10 {
+            let date: chrono::NaiveDate = text.parse().map_err(|_| wrong())?;
+            date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()
+        } else {
+            DateTime::parse_from_rfc3339(text).map_err(|_| wrong())?.timestamp_millis()
+        };
+        Self::from_millis(millis).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.to_chrono().to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn zones_are_brought_to_utc_and_finer_digits_cut() {
+        let time: Timestamp = "2026-06-01T00:30:00.1239+01:00".parse().unwrap();
+        assert_eq!(time.to_string(), "2026-05-31T23:30:00.123Z");
+        assert_eq!(time.month(), "2026-05");
+        assert_eq!("2026-06-01".parse::<Timestamp>().unwrap().to_string(), "2026-06-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn the_cancellation_wildcard_is_a_time() {
+        assert_eq!("3000-12-31T00:00:00.00Z".parse::<Timestamp>().unwrap().year(), 3000);
+    }
+
+    #[test]
+    fn a_time_without_zone_is_refused() {
+        for text in ["2026-06-01T00:30:00", "2026-13-01", "yesterday", "", "1899-12-31T23:59:59Z"] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_time_reads_back(millis in Timestamp::MIN.0..=Timestamp::MAX.0) {
+            let time = Timestamp::from_millis(millis).unwrap();
+            prop_assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
+        }
+        #[test]
+        fn no_text_panics(text in ".{0,40}") {
+            let _ = text.parse::<Timestamp>();
+        }
+    }
+}
