@@ -9,7 +9,10 @@
 pub struct Claims<T> {
     // `first` is the smallest; `others` holds the rest, ascending. Boxed because it is nearly always absent.
     first: Option<T>,
-    #[expect(clippy::box_collection, reason = "a Vec would make every field of every fragment 16 bytes larger")]
+    #[expect(
+        clippy::box_collection,
+        reason = "a Vec would make every field of every fragment 16 bytes larger"
+    )]
     others: Option<Box<Vec<T>>>,
 }
 

@@ -1,0 +1,34 @@
+//! Compiles every `.proto` under `proto/` without a `protoc`, with proto3 JSON for the event contract.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+fn protos(dir: &Path, found: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            protos(&path, found)?;
+        } else if path.extension().is_some_and(|e| e == "proto") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = Path::new("../../proto");
+    println!("cargo:rerun-if-changed={}", root.display());
+    let mut files = Vec::new();
+    protos(root, &mut files)?;
+    files.sort();
+    let set = protox::compile(&files, [root])?;
+    let bytes = prost::Message::encode_to_vec(&set);
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    std::fs::write(out.join("descriptors.bin"), &bytes)?;
+    tonic_prost_build::configure()
+        .compile_well_known_types(true)
+        .extern_path(".google.protobuf", "::pbjson_types")
+        .compile_fds(set)?;
+    pbjson_build::Builder::new().register_descriptors(&bytes)?.build(&[".gridtrail.events"])?;
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! Code generated from `proto/`: the event contract and the query services. Wire types only; their meaning lives
+//! in `gridtrail-model`, and translating them in `gridtrail-codec` (events) and `gridtrail-server` (queries).
+
+/// The descriptors of every service and message here, for gRPC reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// `gridtrail.events.v1`: the event contract.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
+pub mod events {
+    /// Version 1.
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/gridtrail.events.v1.rs"));
+        include!(concat!(env!("OUT_DIR"), "/gridtrail.events.v1.serde.rs"));
+    }
+}
