@@ -1,0 +1,225 @@
+//! The walls between the crates: who may depend on whom.
+//!
+//! Dependencies point one way, so that each crate can be read, tested and replaced on its own. This table and the
+//! one in `ARCHITECTURE.md` say the same. Only normal dependencies count: tests and build scripts may reach
+//! further, except in the model, whose tests know no more than the model does.
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+use gridtrail_tests::repository_root;
+use std::path::Path;
+
+/// The crates of this workspace that a crate may depend on, without their common prefix.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("proto", &[]),
+    ("runtime", &["model"]),
+    ("codec", &["model", "proto"]),
+    ("access", &["model", "runtime"]),
+    ("lake", &["model", "runtime", "access"]),
+    ("ingest", &["model", "runtime", "codec", "lake"]),
+    ("search", &["model", "runtime", "access", "lake"]),
+    ("server", &["model", "proto", "runtime", "access", "lake", "search"]),
+    ("synth", &["model", "codec"]),
+];
+
+/// Families of foreign crates, and the only crates that may depend on one directly.
+const WALLS: &[(&str, &[&str])] = &[
+    ("deltalake", &["gridtrail-lake"]),
+    ("parquet", &["gridtrail-lake"]),
+    ("arrow", &["gridtrail-lake"]),
+    ("tonic", &["gridtrail-server", "gridtrail-proto", "gridtrail"]),
+    ("clap", &["gridtrail"]),
+];
+
+/// What the model may not use, not even in its tests: it knows no I/O and no async.
+const NOT_IN_THE_MODEL: &[&str] = &["async-trait", "futures", "object_store", "tokio"];
+
+/// Modules of the standard library that the sources of the model may not name.
+const NO_IO: &[&str] = &["fs", "io", "net"];
+
+/// One dependency as a manifest declares it.
+struct Edge {
+    from: String,
+    to: String,
+    kind: DependencyKind,
+}
+
+fn edge(from: &str, to: &str, kind: DependencyKind) -> Edge {
+    Edge { from: from.into(), to: to.into(), kind }
+}
+
+/// Every breach of the rules, one sentence each.
+fn breaches(edges: &[Edge]) -> Vec<String> {
+    edges
+        .iter()
+        .filter_map(breach)
+        .map(|(edge, why)| format!("{} -> {}: {why}", edge.from, edge.to))
+        .collect()
+}
+
+fn breach(edge: &Edge) -> Option<(&Edge, String)> {
+    let model = edge.from == "gridtrail-model";
+    if edge.kind != DependencyKind::Normal && !model {
+        return None;
+    }
+    let found = if let Some(to) = edge.to.strip_prefix("gridtrail-") {
+        inner_breach(&edge.from, to)
+    } else if edge.to == "gridtrail" {
+        Some("nothing depends on the command line".into())
+    } else {
+        wall_breach(&edge.from, &edge.to)
+    };
+    found.map(|why| (edge, why))
+}
+
+fn inner_breach(from: &str, to: &str) -> Option<String> {
+    // The command line and the tests of the whole system put the parts together, so they may use any of them.
+    if matches!(from, "gridtrail" | "gridtrail-tests") {
+        return None;
+    }
+    let name = from.strip_prefix("gridtrail-").unwrap_or(from);
+    match MAY_USE.iter().find(|(crate_name, _)| *crate_name == name) {
+        None => Some(format!("{from} has no line in the table of layers")),
+        Some((_, allowed)) if allowed.contains(&to) => None,
+        Some((_, [])) => Some(format!("{from} may use no crate of this workspace")),
+        Some((_, allowed)) => Some(format!("{from} may use only {}", allowed.join(", "))),
+    }
+}
+
+fn wall_breach(from: &str, to: &str) -> Option<String> {
+    if from == "gridtrail-model" && NOT_IN_THE_MODEL.contains(&to) {
+        return Some("the model knows no I/O and no async".into());
+    }
+    let in_family = |family: &str| {
+        to.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_']))
+    };
+    let (_, allowed) = WALLS.iter().find(|(family, _)| in_family(family))?;
+    (!allowed.contains(&from)).then(|| format!("only {} may use it", allowed.join(", ")))
+}
+
+/// Every use of a forbidden module of the standard library in a source text, by line.
+fn io_uses(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(source.lines()) {
+        let code = line.split("//").next().unwrap_or_default();
+        // `use std::{fmt, io}` names modules without a path of their own.
+        let grouped = code.split_once("std::{").map_or("", |(_, group)| group);
+        let words = || grouped.split(|c: char| !c.is_alphanumeric() && c != '_');
+        for module in NO_IO {
+            if code.contains(&format!("std::{module}")) || words().any(|word| word == *module) {
+                found.push(format!("line {number} uses std::{module}"));
+            }
+        }
+    }
+    found
+}
+
+fn workspace_edges() -> (Vec<String>, Vec<Edge>) {
+    let metadata = MetadataCommand::new()
+        .manifest_path(repository_root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .expect("cargo metadata reads this workspace");
+    let names = metadata.packages.iter().map(|package| package.name.to_string()).collect();
+    let edges = metadata.packages.iter().flat_map(|package| {
+        let from = package.name.to_string();
+        package.dependencies.iter().map(move |d| edge(&from, &d.name, d.kind))
+    });
+    (names, edges.collect())
+}
+
+fn rust_sources(folder: &Path, visit: &mut dyn FnMut(&Path, &str)) {
+    for entry in std::fs::read_dir(folder).expect("the sources are readable") {
+        let path = entry.expect("the sources are readable").path();
+        if path.is_dir() {
+            rust_sources(&path, visit);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            visit(&path, &std::fs::read_to_string(&path).expect("a source is UTF-8"));
+        }
+    }
+}
+
+#[test]
+fn no_crate_depends_on_one_that_it_must_not() {
+    let (names, edges) = workspace_edges();
+    assert!(names.iter().any(|name| name == "gridtrail-model"), "this is not the workspace: {names:?}");
+    let breaches = breaches(&edges);
+    assert!(breaches.is_empty(), "forbidden dependencies:\n  {}", breaches.join("\n  "));
+}
+
+#[test]
+fn every_crate_has_its_line_in_the_table() {
+    let (names, _) = workspace_edges();
+    let known = |name: &str| {
+        matches!(name, "gridtrail" | "gridtrail-tests")
+            || MAY_USE.iter().any(|(known, _)| name.strip_prefix("gridtrail-") == Some(known))
+    };
+    let strangers: Vec<_> = names.iter().filter(|name| !known(name)).collect();
+    assert!(strangers.is_empty(), "crates without a line in the table of layers: {strangers:?}");
+}
+
+#[test]
+fn the_table_has_no_cycle() {
+    // A crate may use only crates that stand above it.
+    for (at, (name, allowed)) in MAY_USE.iter().enumerate() {
+        for used in *allowed {
+            let above = MAY_USE[..at].iter().any(|(earlier, _)| earlier == used);
+            assert!(above, "{name} uses {used}, which does not stand above it");
+        }
+    }
+}
+
+#[test]
+fn the_model_does_no_input_or_output() {
+    let mut found = Vec::new();
+    let mut files = 0;
+    rust_sources(&repository_root().join("crates/model/src"), &mut |path, source| {
+        files += 1;
+        found.extend(io_uses(source).into_iter().map(|use_| format!("{}: {use_}", path.display())));
+    });
+    assert!(files > 5, "only {files} sources of the model found");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Proves that the checker can fail, and names the edge when it does.
+#[test]
+fn a_forbidden_edge_is_named() {
+    use DependencyKind::{Build, Development, Normal};
+    let wrong = [
+        edge("gridtrail-model", "gridtrail-proto", Normal),
+        edge("gridtrail-model", "tokio", Development),
+        edge("gridtrail-search", "gridtrail-codec", Normal),
+        edge("gridtrail-server", "gridtrail-ingest", Normal),
+        edge("gridtrail-server", "arrow-schema", Normal),
+        edge("gridtrail-search", "tonic", Normal),
+        edge("gridtrail-lake", "clap_complete", Normal),
+        edge("gridtrail-synth", "gridtrail", Normal),
+        edge("gridtrail-attic", "gridtrail-model", Normal),
+    ];
+    for wrong in &wrong {
+        let found = breaches(std::slice::from_ref(wrong));
+        let arrow = format!("{} -> {}", wrong.from, wrong.to);
+        assert!(found.len() == 1 && found[0].starts_with(&arrow), "{arrow} passed: {found:?}");
+    }
+    let right = [
+        edge("gridtrail-server", "gridtrail-search", Normal),
+        edge("gridtrail-lake", "arrow", Normal),
+        edge("gridtrail-proto", "tonic-prost-build", Build),
+        edge("gridtrail-codec", "gridtrail-synth", Development),
+        edge("gridtrail", "tonic", Normal),
+        // The name begins like a family's, but is none of it.
+        edge("gridtrail-search", "arrowroot", Normal),
+    ];
+    assert_eq!(breaches(&right), Vec::<String>::new());
+}
+
+#[test]
+fn a_use_of_io_is_seen_in_every_spelling() {
+    for source in ["use std::fs;", "std::io::stdout()", "use std::{fmt, net};", "use std::{io::Write, fmt};"]
+    {
+        assert_eq!(io_uses(source).len(), 1, "{source}");
+    }
+    for source in ["// std::fs is not for us", "use std::{fmt, iter};", "use std::collections::HashMap;"] {
+        assert!(io_uses(source).is_empty(), "{source}");
+    }
+}

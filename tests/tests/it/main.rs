@@ -1,0 +1,3 @@
+//! Tests of the whole system, in one binary: linking is slow.
+
+mod layers;
