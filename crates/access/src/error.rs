@@ -1,0 +1,93 @@
+//! Why a caller is not let in.
+
+use crate::Component;
+use gridtrail_model::Timestamp;
+
+/// Why a caller is not let in. No message repeats any part of a token.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The token is not one that this service accepts.
+    #[error("check token: {0}")]
+    Token(TokenFault),
+    /// The token's time is over.
+    #[error("the token expired at {expired_at}")]
+    Expired {
+        /// When it expired.
+        expired_at: Timestamp,
+    },
+    /// The token's time has not come.
+    #[error("the token is not valid before {valid_from}")]
+    NotYetValid {
+        /// When it starts.
+        valid_from: Timestamp,
+    },
+    /// None of the caller's roles may use the component.
+    #[error("no Job Type Role of the caller may use {component}")]
+    Denied {
+        /// The component.
+        component: Component,
+    },
+    /// A key is not an Ed25519 key in PEM.
+    #[error("read key: {0}")]
+    Key(&'static str),
+    /// A token cannot be minted from these claims.
+    #[error("mint token: {0}")]
+    Mint(&'static str),
+}
+
+/// What is wrong with a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenFault {
+    /// Longer than any token of ours.
+    #[error("it is too long")]
+    TooLong,
+    /// Not a JSON Web Token with one readable header.
+    #[error("it is not a JSON Web Token")]
+    Malformed,
+    /// Signed with another algorithm than EdDSA, or with none.
+    #[error("it is not signed with EdDSA")]
+    Algorithm,
+    /// The header names extensions that must be understood; none are.
+    #[error("its header has critical extensions")]
+    CriticalHeader,
+    /// The signature does not fit.
+    #[error("its signature does not fit")]
+    Signature,
+    /// From another issuer.
+    #[error("its issuer is not the one expected")]
+    Issuer,
+    /// For another audience.
+    #[error("it is meant for another audience")]
+    Audience,
+    /// It would be valid for too long.
+    #[error("it is valid for more than 24 hours")]
+    Lifetime,
+    /// A claim is missing, or has the wrong type or value.
+    #[error("its claim \"{0}\" is missing or wrong")]
+    Claim(&'static str),
+    /// Header or claims are not what a token of ours holds.
+    #[error("its header or its claims are incomplete or of the wrong type")]
+    Claims,
+}
+
+/// What the caller can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessErrorKind {
+    /// Log in, or log in again.
+    NoIdentity,
+    /// Ask for a role that may use the component.
+    Denied,
+    /// A fault in the set-up of this process: a key or claims of its own.
+    SetUp,
+}
+
+impl AccessError {
+    /// What the caller can do about it.
+    pub const fn kind(&self) -> AccessErrorKind {
+        match self {
+            Self::Token(_) | Self::Expired { .. } | Self::NotYetValid { .. } => AccessErrorKind::NoIdentity,
+            Self::Denied { .. } => AccessErrorKind::Denied,
+            Self::Key(_) | Self::Mint(_) => AccessErrorKind::SetUp,
+        }
+    }
+}

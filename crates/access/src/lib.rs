@@ -1,0 +1,22 @@
+//! Who a caller is, what they may call, and whose rows they may see.
+//!
+//! An [`Access`] is a capability: every read of rows takes one, and only [`Gatekeeper::admit`] makes one, from a
+//! signed token. It can be narrowed and never widened.
+//!
+//! - [`Gatekeeper`] checks a JSON Web Token: one algorithm (EdDSA), one issuer, one audience, every claim typed.
+//! - [`JobTypeRole`] × [`Component`] is the role matrix of Smart Energy Code Appendix AH, clause 1.9.
+//! - [`DevKey`] is a local development key that mints tokens; files are its caller's business.
+//!
+//! Left out on purpose: grants between Users, sessions and SAML. This crate reads no clock, file or lake.
+
+mod dev_key;
+mod error;
+mod gatekeeper;
+mod limits;
+mod role;
+
+pub use dev_key::{DevKey, TokenClaims};
+pub use error::{AccessError, AccessErrorKind, TokenFault};
+pub use gatekeeper::{Access, Gatekeeper};
+pub use limits::{CLOCK_SKEW_S_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LIFE_S_MAX, USER_IDS_MAX};
+pub use role::{Component, JobTypeRole};

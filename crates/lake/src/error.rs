@@ -1,0 +1,111 @@
+//! What can go wrong in the lake, by what the caller can do about it.
+
+/// Why the lake could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// The lake's address cannot be used.
+    #[error("the lake's address \"{address}\" cannot be used: {why}")]
+    Location {
+        /// The address as given.
+        address: String,
+        /// Why not.
+        why: String,
+    },
+    /// The object store did not answer, or refused.
+    #[error("{doing}")]
+    Store {
+        /// What was being done.
+        doing: String,
+        /// The store's own error.
+        #[source]
+        source: object_store::Error,
+    },
+    /// The Delta log could not be read or written.
+    #[error("{doing}")]
+    Delta {
+        /// What was being done.
+        doing: String,
+        /// The library's own error.
+        #[source]
+        source: Box<deltalake_core::DeltaTableError>,
+    },
+    /// A run does not hold what its commit says it holds.
+    #[error("run {path} is damaged: {why}")]
+    Corrupt {
+        /// The run's path.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A table version that was asked for is no longer, or not yet, there.
+    #[error("version {version} of the lake is not available")]
+    VersionGone {
+        /// The version asked for.
+        version: String,
+    },
+    /// Another writer committed these source positions first: drop the batch and read on from the table's position.
+    #[error("the position of {source_id} moved from {expected} to {found} under this batch")]
+    PositionMoved {
+        /// The source and partition.
+        source_id: String,
+        /// Where the batch starts.
+        expected: i64,
+        /// Where the table is.
+        found: i64,
+    },
+    /// Other commits got in between too many times.
+    #[error("the commit was overtaken {attempts} times in a row")]
+    Overtaken {
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// A fault of gridtrail itself.
+    #[error("{0}")]
+    Internal(&'static str),
+}
+
+/// What a caller can do about a [`LakeError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LakeErrorKind {
+    /// Try again later.
+    Unavailable,
+    /// Have a human look at the lake.
+    Corrupt,
+    /// Ask for another version.
+    VersionGone,
+    /// Read the source again from the table's position.
+    PositionMoved,
+    /// Correct the settings.
+    Settings,
+    /// Report it.
+    Internal,
+}
+
+impl LakeError {
+    /// What the caller can do about it.
+    pub fn kind(&self) -> LakeErrorKind {
+        match self {
+            Self::Location { .. } => LakeErrorKind::Settings,
+            Self::Store { .. } | Self::Delta { .. } | Self::Overtaken { .. } => LakeErrorKind::Unavailable,
+            Self::Corrupt { .. } => LakeErrorKind::Corrupt,
+            Self::VersionGone { .. } => LakeErrorKind::VersionGone,
+            Self::PositionMoved { .. } => LakeErrorKind::PositionMoved,
+            Self::Internal(_) => LakeErrorKind::Internal,
+        }
+    }
+
+    pub(crate) fn store(doing: impl Into<String>) -> impl FnOnce(object_store::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Store { doing, source }
+    }
+
+    pub(crate) fn delta(doing: impl Into<String>) -> impl FnOnce(deltalake_core::DeltaTableError) -> Self {
+        let doing = doing.into();
+        move |source| Self::Delta { doing, source: Box::new(source) }
+    }
+
+    pub(crate) fn corrupt(path: &str) -> impl FnOnce(parquet::errors::ParquetError) -> Self {
+        let path = path.to_owned();
+        move |error| Self::Corrupt { path, why: error.to_string() }
+    }
+}

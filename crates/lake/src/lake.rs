@@ -1,0 +1,247 @@
+//! The lake: its tables, and the newest snapshot of them.
+
+use crate::cache::{RunCache, StoreUse};
+use crate::dead_letters::DEAD_LETTERS;
+use crate::error::LakeError;
+use crate::evidence_table::COMMITS;
+use crate::location::Location;
+use crate::maintenance::Maintenance;
+use crate::pairs::{PAIRS, PairFile};
+use crate::schema::FRAGMENTS;
+use crate::snapshot::{RunFile, Snapshot, SnapshotVersion};
+use crate::table::Table;
+use crate::writer::Writer;
+use gridtrail_model::Timestamp;
+use gridtrail_runtime::Clock;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+/// The mark that says how far file sources are complete.
+pub(crate) const MARK_FILES: &str = "mark/files";
+/// The position in the parked table that names the version of the main table its last removal relies on.
+pub(crate) const SWEPT: &str = "swept/trails";
+
+/// How a lake is opened.
+#[derive(Debug, Clone)]
+pub struct LakeSettings {
+    /// A folder, `file:///…`, `memory:///name` or `s3://bucket/prefix`.
+    pub address: String,
+    /// The object store's own settings, such as `aws_region`.
+    pub store_options: HashMap<String, String>,
+    /// Bytes of runs and footers kept in memory.
+    pub cache_bytes: u64,
+    /// How long a snapshot can be asked for again: at least the life of a page token.
+    pub snapshots_kept: Duration,
+}
+
+impl LakeSettings {
+    /// A lake at an address, with defaults for the rest: 512 MiB of cache, snapshots kept for 65 minutes.
+    pub fn at(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            store_options: HashMap::new(),
+            cache_bytes: 512 * 1024 * 1024,
+            snapshots_kept: Duration::from_secs(65 * 60),
+        }
+    }
+}
+
+/// The tables of a lake, each at some version.
+#[derive(Debug, Clone)]
+pub(crate) struct Tables {
+    pub(crate) trails: Table,
+    pub(crate) parked: Table,
+    pub(crate) pairs: Table,
+    pub(crate) dead_letters: Table,
+    pub(crate) commits: Table,
+}
+
+impl Tables {
+    async fn open(location: &Location) -> Result<Self, LakeError> {
+        Ok(Self {
+            trails: Table::open_or_create(location, "trails", &FRAGMENTS, true).await?,
+            parked: Table::open_or_create(location, "parked", &FRAGMENTS, false).await?,
+            pairs: Table::open_or_create(location, "mpxn_devices", &PAIRS, false).await?,
+            dead_letters: Table::open_or_create(location, "dead_letters", &DEAD_LETTERS, false).await?,
+            commits: Table::open_or_create(location, "commits", &COMMITS, false).await?,
+        })
+    }
+
+    /// Brings what a snapshot is made of to the newest version, the main table first: what a commit of it counts
+    /// on in a side table is then there. Only a sweep takes away from a side table, and says on which version of
+    /// the main table it relies: an older one is refreshed again.
+    pub(crate) async fn refresh(&mut self) -> Result<(), LakeError> {
+        self.trails.refresh().await?;
+        self.parked.refresh().await?;
+        let relied_on = self.parked.position(SWEPT).await?.unwrap_or(0);
+        if u64::try_from(relied_on).unwrap_or(0) > self.trails.version() {
+            self.trails.refresh().await?;
+        }
+        self.pairs.refresh().await?;
+        self.dead_letters.refresh().await
+    }
+
+    fn version(&self) -> SnapshotVersion {
+        SnapshotVersion {
+            trails: self.trails.version(),
+            parked: self.parked.version(),
+            pairs: self.pairs.version(),
+        }
+    }
+
+    async fn snapshot(&self, cache: RunCache) -> Result<Snapshot, LakeError> {
+        let runs = |table: &Table| -> Result<Vec<RunFile>, LakeError> {
+            table
+                .files()?
+                .into_iter()
+                .map(|file| RunFile::new(file.clone(), table.full_path(&file.path)?))
+                .collect()
+        };
+        let pairs = self.pairs.files()?;
+        let complete = self.trails.position(MARK_FILES).await?;
+        Ok(Snapshot {
+            version: self.version(),
+            trails: runs(&self.trails)?,
+            parked: runs(&self.parked)?,
+            pairs: pairs
+                .iter()
+                .map(|file| PairFile::new(file, self.pairs.full_path(&file.path)?))
+                .collect::<Result<_, _>>()?,
+            complete_up_to: complete.and_then(Timestamp::from_millis),
+            cache,
+        })
+    }
+}
+
+/// Counts of a lake, from its logs alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LakeCounts {
+    /// Fragments in the trails table: at least one a trail.
+    pub fragments: u64,
+    /// Runs of the trails table.
+    pub runs: u64,
+    /// Bytes of those runs.
+    pub bytes: u64,
+    /// Parked fragments.
+    pub parked: u64,
+    /// The youngest `recorded_at` that is stored.
+    pub recorded_max: Option<Timestamp>,
+}
+
+/// A lake. Cheap to clone; all clones share one cache and one newest snapshot.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    location: Location,
+    clock: Clock,
+    cache: RunCache,
+    tables: tokio::sync::Mutex<Tables>,
+    newest: RwLock<Arc<Snapshot>>,
+    kept: moka::sync::Cache<SnapshotVersion, Arc<Snapshot>>,
+}
+
+impl Lake {
+    /// Opens a lake, creating its tables when they are not there.
+    ///
+    /// Errors: `Settings` when the address cannot be used, `Unavailable` when the store does not answer. Needs a
+    /// multi-threaded tokio runtime.
+    pub async fn open(settings: LakeSettings, clock: Clock) -> Result<Self, LakeError> {
+        let location = Location::parse(&settings.address, &settings.store_options)?;
+        let tables = Tables::open(&location).await?;
+        let cache = RunCache::new(location.store.clone(), settings.cache_bytes);
+        let newest = Arc::new(tables.snapshot(cache.clone()).await?);
+        let kept = moka::sync::Cache::builder().time_to_idle(settings.snapshots_kept).build();
+        kept.insert(newest.version.clone(), Arc::clone(&newest));
+        let inner = Inner {
+            location,
+            clock,
+            cache,
+            tables: tokio::sync::Mutex::new(tables),
+            newest: RwLock::new(newest),
+            kept,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The newest snapshot that this process has seen.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.inner.newest.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The snapshot of a version that was seen before, here or by another server.
+    ///
+    /// Errors: `VersionGone` when the log no longer reaches back, or not yet forward, to it.
+    pub async fn snapshot_at(&self, version: &SnapshotVersion) -> Result<Arc<Snapshot>, LakeError> {
+        if let Some(snapshot) = self.inner.kept.get(version) {
+            return Ok(snapshot);
+        }
+        let gone = |_| LakeError::VersionGone { version: version.to_string() };
+        let location = &self.inner.location;
+        let mut tables = self.inner.tables.lock().await.clone();
+        tables.trails = Table::open(location, "trails", Some(version.trails)).await.map_err(gone)?;
+        tables.parked = Table::open(location, "parked", Some(version.parked)).await.map_err(gone)?;
+        tables.pairs = Table::open(location, "mpxn_devices", Some(version.pairs)).await.map_err(gone)?;
+        let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()).await?);
+        self.inner.kept.insert(version.clone(), Arc::clone(&snapshot));
+        Ok(snapshot)
+    }
+
+    /// Takes in what was committed since, by any process. Cheap when nothing was.
+    pub async fn refresh(&self) -> Result<(), LakeError> {
+        let mut tables = self.inner.tables.lock().await;
+        tables.refresh().await?;
+        if tables.version() == *self.snapshot().version() {
+            return Ok(());
+        }
+        let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()).await?);
+        self.inner.kept.insert(snapshot.version.clone(), Arc::clone(&snapshot));
+        *self.inner.newest.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+        Ok(())
+    }
+
+    /// A writer of its own.
+    pub async fn writer(&self) -> Result<Writer, LakeError> {
+        let mut tables = self.inner.tables.lock().await.clone();
+        tables.refresh().await?;
+        Ok(Writer::new(self.clone(), tables))
+    }
+
+    /// The lake's housekeeping.
+    pub async fn maintenance(&self) -> Result<Maintenance, LakeError> {
+        let mut tables = self.inner.tables.lock().await.clone();
+        tables.refresh().await?;
+        tables.commits.refresh().await?;
+        Ok(Maintenance::new(self.clone(), tables))
+    }
+
+    /// Counts at the newest snapshot.
+    pub fn counts(&self) -> LakeCounts {
+        let snapshot = self.snapshot();
+        let recorded = snapshot.trails.iter().map(|run| run.summary.max_recorded_ms).max();
+        LakeCounts {
+            fragments: snapshot.trails.iter().map(|run| run.summary.rows).sum(),
+            runs: snapshot.trails.len() as u64,
+            bytes: snapshot.trails.iter().map(|run| run.file.size).sum(),
+            parked: snapshot.parked.iter().map(|run| run.summary.rows).sum(),
+            recorded_max: recorded.and_then(Timestamp::from_millis),
+        }
+    }
+
+    /// How much the object store was asked for by look-ups, since the lake was opened.
+    pub fn store_use(&self) -> StoreUse {
+        self.inner.cache.store_use()
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    pub(crate) fn cache(&self) -> &RunCache {
+        &self.inner.cache
+    }
+}

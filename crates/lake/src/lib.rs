@@ -1,0 +1,39 @@
+//! The lake: an LSM of Parquet runs, committed by Delta Lake.
+//!
+//! [`Lake::open`] is the one door: [`Writer`] commits batches of fragments with the source positions they came
+//! from, [`Snapshot`] answers look-ups by key for an `Access`, [`Maintenance`] keeps house.
+//!
+//! Invariants: **I2** a run is sorted by `(device, placement time, trail key)`; **I3** a source position and the rows
+//! it produced are committed together or not at all; **I4** a row leaves only through an `Access`.
+//!
+//! Only this crate knows Delta and Parquet. Nothing in it assumes local files.
+
+mod cache;
+mod dead_letters;
+mod decode;
+mod encode;
+mod error;
+mod evidence;
+mod evidence_table;
+mod history_bytes;
+mod lake;
+mod limits;
+mod location;
+mod lookup;
+mod maintenance;
+mod pairs;
+mod run;
+mod schema;
+mod snapshot;
+mod table;
+mod writer;
+
+pub use cache::StoreUse;
+pub use dead_letters::DeadLetter;
+pub use error::{LakeError, LakeErrorKind};
+pub use evidence::SourceEvidence;
+pub use lake::{Lake, LakeCounts, LakeSettings};
+pub use maintenance::{Maintenance, Swept};
+pub use run::SortedFragments;
+pub use snapshot::{Found, KeyQuery, RowPosition, Snapshot, SnapshotVersion, View};
+pub use writer::{Batch, Writer};

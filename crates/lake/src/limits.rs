@@ -1,0 +1,37 @@
+//! The sizes of this crate, each with its reason.
+
+/// Rows in a row group: small groups keep a look-up's page lists short (each query copies the list of the groups
+/// it touches).
+pub(crate) const ROW_GROUP_ROWS: usize = 131_072;
+
+/// Rows in a data page: the unit that a look-up decodes. 2,048 rows of compressed columns are a few kilobytes.
+pub(crate) const PAGE_ROWS: usize = 2_048;
+
+/// Rows of a write batch: pages close only at batch borders, so a page is never larger than this.
+pub(crate) const WRITE_BATCH_ROWS: usize = 1_024;
+
+/// Rows converted to Arrow at a time while a run is written: bounds the memory held beside the fragments.
+pub(crate) const ENCODE_ROWS: usize = 16_384;
+
+/// Chance that a bloom filter lets an absent key through. At 1% a filter costs about 1.2 bytes a key.
+pub(crate) const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+
+/// Distinct Devices for which a row group's bloom filter is sized; the writer folds it down to what is used.
+pub(crate) const BLOOM_DEVICES: u64 = 65_536;
+
+/// Bytes of one block of a run that is fetched and kept: a row's pages lie in a few blocks, and one block is a
+/// cheap range request on any store.
+pub(crate) const BLOCK_BYTES: u64 = 128 * 1024;
+
+/// Tail of a run that is fetched with its first request: holds the footer and the page index of a run of a few
+/// hundred thousand rows, so most runs open with one request.
+pub(crate) const TAIL_BYTES: u64 = 256 * 1024;
+
+/// Rows that a look-up decodes at once.
+pub(crate) const READ_BATCH_ROWS: usize = 8_192;
+
+/// Times that a commit is tried again when other commits keep getting in between.
+pub(crate) const COMMIT_ATTEMPTS: u32 = 20;
+
+/// Commits between two checkpoints of a table's log: a reader replays at most this many log entries.
+pub(crate) const CHECKPOINT_EVERY: u64 = 100;

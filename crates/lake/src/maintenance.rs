@@ -1,0 +1,153 @@
+//! Housekeeping: joining parked fragments to their rows, and copying evidence out of the log.
+
+use crate::error::LakeError;
+use crate::evidence::SourceEvidence;
+use crate::evidence_table::{self, CommitEvidence};
+use crate::lake::{Lake, SWEPT, Tables};
+use crate::lookup;
+use crate::run::{self, SortedFragments};
+use crate::snapshot::RunFile;
+use crate::table::{Changes, EVIDENCE, Move, NewFile, commit_info};
+use crate::writer::{upload_parked, upload_run};
+use gridtrail_model::Fragment;
+use serde_json::json;
+
+/// The position in the `commits` table: the last version of the main table whose evidence was copied.
+const COPIED: &str = "copied/trails";
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// Parked fragments that found their row.
+    pub joined: u64,
+    /// Parked fragments that still wait.
+    pub waiting: u64,
+}
+
+/// The lake's housekeeping. Any number may run at once: one wins, the others change nothing.
+#[derive(Debug)]
+pub struct Maintenance {
+    lake: Lake,
+    tables: Tables,
+}
+
+impl Maintenance {
+    pub(crate) fn new(lake: Lake, tables: Tables) -> Self {
+        Self { lake, tables }
+    }
+
+    /// Joins parked fragments to rows that are on record by now.
+    ///
+    /// The joined fragments are added to the main table first and only then taken out of the parked table, so that a
+    /// kill in between loses nothing: adding again changes nothing. Never done by ingest, so that two ingesters, one
+    /// parking a response while the other commits its request, cannot miss each other.
+    pub async fn sweep(&mut self) -> Result<Swept, LakeError> {
+        self.lake.refresh().await?;
+        self.tables.refresh().await?;
+        let snapshot = self.lake.snapshot();
+        let (mut joined, mut waiting, mut files) = (Vec::new(), Vec::new(), Vec::new());
+        let mut count = 0;
+        for file in &snapshot.parked {
+            let (found, rest) = self.join_file(file).await?;
+            if found.is_empty() {
+                waiting.extend(std::iter::repeat_n(None, rest.len()));
+                continue;
+            }
+            count += file.summary.rows - rest.len() as u64;
+            joined.extend(found);
+            waiting.extend(rest.into_iter().map(Some));
+            files.push(file.file.clone());
+        }
+        let swept = Swept { joined: count, waiting: waiting.len() as u64 };
+        if joined.is_empty() {
+            return Ok(swept);
+        }
+        let version = self.add_joined(joined).await?;
+        let rest: Vec<Fragment> = waiting.into_iter().flatten().collect();
+        let add =
+            if rest.is_empty() { Vec::new() } else { vec![upload_parked(&self.tables.parked, rest).await?] };
+        let from = self.tables.parked.position(SWEPT).await?;
+        let changes = Changes {
+            add,
+            remove: files,
+            moves: vec![Move { app_id: SWEPT.to_owned(), from, to: version.cast_signed() }],
+            now_ms: self.lake.clock().now().millis(),
+            evidence: Some(json!({ "kind": "sweep" })),
+            ..Changes::default()
+        };
+        self.tables.parked.commit(&changes).await?;
+        self.lake.refresh().await?;
+        Ok(swept)
+    }
+
+    /// The fragments of a parked run, joined where their row is on record, and the rest.
+    async fn join_file(&self, file: &RunFile) -> Result<(Vec<Fragment>, Vec<Fragment>), LakeError> {
+        let snapshot = self.lake.snapshot();
+        let run = self.lake.cache().open(&file.path, file.file.size).await?;
+        let (mut joined, mut rest) = (Vec::new(), Vec::new());
+        for fragment in lookup::all(self.lake.cache(), &run).await? {
+            let rows = snapshot.resolve(&fragment).await?;
+            match fragment.join(&rows) {
+                Some(parts) => joined.extend(parts),
+                None => rest.push(fragment),
+            }
+        }
+        Ok((joined, rest))
+    }
+
+    async fn add_joined(&mut self, joined: Vec<Fragment>) -> Result<u64, LakeError> {
+        let mut add = Vec::new();
+        for (month, sorted) in SortedFragments::sort(joined)?.by_month() {
+            let (bytes, summary) = run::write(&sorted)?;
+            let path = format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7());
+            add.push(upload_run(&self.tables.trails, path, Some(month), bytes, &summary).await?);
+        }
+        let changes = Changes {
+            add,
+            now_ms: self.lake.clock().now().millis(),
+            evidence: Some(json!({ "kind": "sweep" })),
+            ..Changes::default()
+        };
+        self.tables.trails.commit(&changes).await
+    }
+
+    /// Copies the evidence of commits since the last copy into the `commits` table. Returns how many commits.
+    pub async fn copy_evidence(&mut self) -> Result<u64, LakeError> {
+        self.tables.trails.refresh().await?;
+        self.tables.commits.refresh().await?;
+        let from = self.tables.commits.position(COPIED).await?;
+        let first = from.map_or(0, |copied| u64::try_from(copied).unwrap_or(0) + 1);
+        let last = self.tables.trails.version();
+        let mut commits = Vec::new();
+        for version in first..=last {
+            let entry = self.tables.trails.log_entry(version).await?;
+            let entry = entry.ok_or_else(|| LakeError::VersionGone { version: version.to_string() })?;
+            commits.extend(evidence_of(version, &entry));
+        }
+        if first > last {
+            return Ok(0);
+        }
+        let copied = commits.len() as u64;
+        let mut add = Vec::new();
+        if !commits.is_empty() {
+            let (bytes, rows) = evidence_table::write(&commits)?;
+            let path = format!("{}.parquet", uuid::Uuid::now_v7());
+            let size = bytes.len() as u64;
+            self.tables.commits.upload(&path, bytes).await?;
+            add.push(NewFile { path, size, month: None, rows, tag: "{}".to_owned(), received: None });
+        }
+        let moves = vec![Move { app_id: COPIED.to_owned(), from, to: last.cast_signed() }];
+        let now_ms = self.lake.clock().now().millis();
+        self.tables.commits.commit(&Changes { add, moves, now_ms, ..Changes::default() }).await?;
+        Ok(copied)
+    }
+}
+
+fn evidence_of(version: u64, entry: &[u8]) -> Option<CommitEvidence> {
+    let mut info = commit_info(entry)?;
+    let evidence = info.get_mut(EVIDENCE)?.take();
+    let kind = evidence.get("kind")?.as_str()?.to_owned();
+    let sources: Vec<SourceEvidence> =
+        evidence.get("sources").and_then(|s| serde_json::from_value(s.clone()).ok()).unwrap_or_default();
+    Some(CommitEvidence { version, kind, sources })
+}

@@ -1,0 +1,132 @@
+//! The plain (MPxN, Device) table: which Devices events named together with a meter point.
+//!
+//! One row for each pair and commit, with the first and last time seen; so an exchanged meter's history is found by
+//! its meter point. A repeat of a batch writes the same pairs again, which changes no answer: the table may say a
+//! pair twice, never miss one.
+
+use crate::cache::RunCache;
+use crate::error::LakeError;
+use crate::lookup;
+use crate::table::TableFile;
+use arrow::array::{
+    ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use bytes::Bytes;
+use deltalake_core::Path;
+use gridtrail_model::{DeviceId, Fragment, Mpxn, Timestamp};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
+
+/// The columns of the table.
+pub(crate) static PAIRS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    Arc::new(Schema::new(vec![
+        Field::new("mpxn", DataType::Utf8, false),
+        Field::new("device_id", DataType::Binary, false),
+        Field::new("first_seen", time(), false),
+        Field::new("last_seen", time(), false),
+    ]))
+});
+
+/// Pairs of one batch, with first and last time seen.
+pub(crate) type Pairs = BTreeMap<(String, DeviceId), (Timestamp, Timestamp)>;
+
+/// A file of pairs, with its smallest and largest meter point.
+#[derive(Debug, Clone)]
+pub(crate) struct PairFile {
+    pub(crate) path: Path,
+    pub(crate) size: u64,
+    min: String,
+    max: String,
+}
+
+impl PairFile {
+    pub(crate) fn new(file: &TableFile, path: Path) -> Result<Self, LakeError> {
+        let range: Option<(String, String)> =
+            file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok());
+        let (min, max) = range.ok_or_else(|| LakeError::Corrupt {
+            path: path.to_string(),
+            why: "its log entry has no range".to_owned(),
+        })?;
+        Ok(Self { path, size: file.size, min, max })
+    }
+}
+
+/// The pairs that fragments name.
+pub(crate) fn collect<'a>(fragments: impl Iterator<Item = &'a Fragment>) -> Pairs {
+    let mut pairs = Pairs::new();
+    for fragment in fragments {
+        let Some(at) = fragment.placement() else { continue };
+        for (mpxn, device) in fragment.mpxn.iter().flat_map(|m| fragment.device.iter().map(move |d| (m, d))) {
+            let seen = pairs.entry((mpxn.to_string(), *device)).or_insert((at, at));
+            *seen = (seen.0.min(at), seen.1.max(at));
+        }
+    }
+    pairs
+}
+
+/// A file of pairs, with the tag that names its range.
+pub(crate) fn write(pairs: &Pairs) -> Result<(Bytes, String), LakeError> {
+    let failed = |_| LakeError::Internal("a file of pairs could not be encoded");
+    let (mut mpxns, mut devices) = (StringBuilder::new(), BinaryBuilder::new());
+    let (mut first, mut last) = (TimestampMicrosecondBuilder::new(), TimestampMicrosecondBuilder::new());
+    for ((mpxn, device), seen) in pairs {
+        mpxns.append_value(mpxn);
+        devices.append_value(device.to_bytes());
+        first.append_value(seen.0.millis() * 1_000);
+        last.append_value(seen.1.millis() * 1_000);
+    }
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(mpxns.finish()),
+        Arc::new(devices.finish()),
+        Arc::new(first.finish().with_timezone("UTC")),
+        Arc::new(last.finish().with_timezone("UTC")),
+    ];
+    let batch = RecordBatch::try_new(Arc::clone(&PAIRS), columns)
+        .map_err(|_| LakeError::Internal("columns of a file of pairs do not fit its schema"))?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::LZ4_RAW)
+        .set_dictionary_enabled(false)
+        .set_data_page_row_count_limit(crate::limits::PAGE_ROWS)
+        .set_write_batch_size(crate::limits::WRITE_BATCH_ROWS)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_column_statistics_enabled(ColumnPath::from("mpxn"), EnabledStatistics::Page)
+        .set_column_bloom_filter_enabled(ColumnPath::from("mpxn"), true)
+        .build();
+    let mut writer =
+        ArrowWriter::try_new(Vec::new(), Arc::clone(&PAIRS), Some(properties)).map_err(failed)?;
+    writer.write(&batch).map_err(failed)?;
+    let range = (pairs.keys().next().map(|k| &k.0), pairs.keys().next_back().map(|k| &k.0));
+    let tag =
+        serde_json::to_string(&range).map_err(|_| LakeError::Internal("a range could not be written"))?;
+    Ok((writer.into_inner().map_err(failed)?.into(), tag))
+}
+
+/// Devices seen with a meter point, ascending.
+pub(crate) async fn devices_of(
+    cache: &RunCache,
+    files: &[PairFile],
+    mpxn: Mpxn,
+) -> Result<Vec<DeviceId>, LakeError> {
+    let key = mpxn.to_string();
+    let mut devices = BTreeSet::new();
+    for file in files.iter().filter(|f| f.min <= key && key <= f.max) {
+        let run = cache.open(&file.path, file.size).await?;
+        for batch in lookup::key_pages(cache, &run, key.as_bytes(), &[0, 1]).await? {
+            let corrupt =
+                || LakeError::Corrupt { path: file.path.to_string(), why: "a pair cannot be read".into() };
+            let mpxns = batch.column(0).as_string_opt::<i32>().ok_or_else(corrupt)?;
+            let ids = batch.column(1).as_binary_opt::<i32>().ok_or_else(corrupt)?;
+            for row in (0..batch.num_rows()).filter(|row| mpxns.value(*row) == key) {
+                let id: [u8; 8] = ids.value(row).try_into().map_err(|_| corrupt())?;
+                devices.insert(DeviceId::from_bytes(id));
+            }
+        }
+    }
+    Ok(devices.into_iter().collect())
+}

@@ -1,0 +1,380 @@
+//! Snapshots: the lake at one fixed vector of table versions, and the rows that a caller may see in it.
+//!
+//! **I4: a row leaves the lake only through an [`Access`].** The filter is applied here, beneath everything that
+//! asks: an audit look-up sees the rows of the caller's User IDs, a meter-read look-up the rows of the four open
+//! variants, and nothing else is ever returned.
+
+use crate::cache::{OpenRun, RunCache};
+use crate::error::LakeError;
+use crate::lookup::{self, Candidate};
+use crate::pairs::PairFile;
+use crate::run::RunSummary;
+use crate::table::TableFile;
+use deltalake_core::Path;
+use gridtrail_access::Access;
+use gridtrail_model::{
+    DeviceId, Fragment, Merge, Mpxn, RequestId, Resolved, ServiceReferenceVariant, Subject, Timestamp,
+    TrailKey,
+};
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// A fixed vector of table versions: trails first, then parked, then pairs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SnapshotVersion {
+    pub(crate) trails: u64,
+    pub(crate) parked: u64,
+    pub(crate) pairs: u64,
+}
+
+impl fmt::Display for SnapshotVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.trails, self.parked, self.pairs)
+    }
+}
+
+impl FromStr for SnapshotVersion {
+    type Err = LakeError;
+    fn from_str(text: &str) -> Result<Self, LakeError> {
+        let gone = || LakeError::VersionGone { version: text.chars().take(64).collect() };
+        let mut numbers = text.split('.').map(|number| number.parse().map_err(|_| gone()));
+        let mut next = || numbers.next().ok_or_else(gone)?;
+        let version = Self { trails: next()?, parked: next()?, pairs: next()? };
+        if numbers.next().is_some() { Err(gone()) } else { Ok(version) }
+    }
+}
+
+/// Which rows a look-up is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// The service audit trail: rows of the caller's User IDs (UC_ServiceAudit_001).
+    Audit,
+    /// Meter-read transactions of all Users: variants 4.8.1, 4.8.2, 4.8.3 and 4.17 (UC_MeterRead_001).
+    MeterReads,
+}
+
+/// A place in the order of results: newest first, the trail key breaking ties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowPosition {
+    /// The row's placement time.
+    pub placement: Timestamp,
+    /// The row.
+    pub key: TrailKey,
+}
+
+/// What to look up.
+#[derive(Debug, Clone)]
+pub struct KeyQuery {
+    /// The Device.
+    pub device: DeviceId,
+    /// Which rows.
+    pub view: View,
+    /// Service Reference Variants; empty means all.
+    pub variants: Vec<ServiceReferenceVariant>,
+    /// Placement time at or after.
+    pub from: Option<Timestamp>,
+    /// Placement time at or before.
+    pub to: Option<Timestamp>,
+    /// Only rows after this one in the order of results.
+    pub before: Option<RowPosition>,
+    /// The most rows to return.
+    pub limit: usize,
+    /// Just this row.
+    pub key: Option<TrailKey>,
+}
+
+/// A row that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Where it lies.
+    pub placement: Timestamp,
+    /// The row, all its fragments merged. `Trail::from` makes it readable.
+    pub fragment: Fragment,
+}
+
+/// A run as the log lists it.
+#[derive(Debug, Clone)]
+pub(crate) struct RunFile {
+    pub(crate) file: TableFile,
+    pub(crate) path: Path,
+    pub(crate) summary: RunSummary,
+    min_device: Option<DeviceId>,
+    max_device: Option<DeviceId>,
+}
+
+impl RunFile {
+    pub(crate) fn new(file: TableFile, path: Path) -> Result<Self, LakeError> {
+        let corrupt =
+            || LakeError::Corrupt { path: path.to_string(), why: "its log entry has no summary".to_owned() };
+        let summary: RunSummary =
+            file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok()).ok_or_else(corrupt)?;
+        let device =
+            |text: &Option<String>| text.as_deref().map(str::parse).transpose().map_err(|_| corrupt());
+        let (min_device, max_device) = (device(&summary.min_device)?, device(&summary.max_device)?);
+        Ok(Self { file, path, summary, min_device, max_device })
+    }
+
+    fn may_hold(&self, device: DeviceId) -> bool {
+        self.min_device.is_some_and(|min| min <= device) && self.max_device.is_some_and(|max| device <= max)
+    }
+
+    fn may_lie_within(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> bool {
+        from.is_none_or(|from| from.millis() <= self.summary.max_received_ms)
+            && to.is_none_or(|to| self.summary.min_received_ms <= to.millis())
+    }
+}
+
+/// The lake at one version. Cheap to share; it never changes.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(crate) version: SnapshotVersion,
+    pub(crate) trails: Vec<RunFile>,
+    pub(crate) parked: Vec<RunFile>,
+    pub(crate) pairs: Vec<PairFile>,
+    pub(crate) complete_up_to: Option<Timestamp>,
+    pub(crate) cache: RunCache,
+}
+
+/// A row's place in a run, or in memory for rows that were parked.
+struct Located {
+    candidate: Candidate,
+    /// The run's number, or the number of the parked fragment.
+    source: Source,
+}
+
+#[derive(Clone, Copy)]
+enum Source {
+    Run(usize),
+    Parked(usize),
+}
+
+impl Snapshot {
+    /// The version.
+    pub fn version(&self) -> &SnapshotVersion {
+        &self.version
+    }
+
+    /// Every event that was recorded up to this time is in the snapshot. `None`: nothing was ever read to its end.
+    pub fn complete_up_to(&self) -> Option<Timestamp> {
+        self.complete_up_to
+    }
+
+    /// Rows of one Device that `who` may see, newest first, one a trail key, at most `query.limit`.
+    ///
+    /// Cost: one footer a run on first sight, then per run that can hold the Device the pages that do.
+    /// Errors: `Unavailable` when the store does not answer, `Corrupt` when a run is damaged. Cancel-safe.
+    pub async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<Vec<Found>, LakeError> {
+        let parked = self.parked_of(query).await?;
+        let mut runs = Vec::new();
+        let mut located = Vec::new();
+        for file in &self.trails {
+            if !file.may_hold(query.device) || !file.may_lie_within(query.from, query.to) {
+                continue;
+            }
+            let run = self.cache.open(&file.path, file.file.size).await?;
+            for candidate in lookup::candidates(&self.cache, &run, query.device).await? {
+                if may_lie_in(who, query, &candidate) {
+                    located.push(Located { candidate, source: Source::Run(runs.len()) });
+                }
+            }
+            runs.push(run);
+        }
+        for (at, fragment) in parked.iter().enumerate() {
+            let candidate = parked_candidate(fragment)?;
+            if may_lie_in(who, query, &candidate) {
+                located.push(Located { candidate, source: Source::Parked(at) });
+            }
+        }
+        keep_asked(query, &mut located);
+        located.sort_by_key(|l| std::cmp::Reverse(l.candidate.received));
+        self.newest(who, query, &runs, &parked, &located).await
+    }
+
+    /// Reads located rows in full, newest first, until the limit is reached.
+    ///
+    /// All fragments of a row share one placement time, so rows are taken in whole groups of equal time: what is
+    /// merged here is complete.
+    async fn newest(
+        &self,
+        who: &Access,
+        query: &KeyQuery,
+        runs: &[Arc<OpenRun>],
+        parked: &[Fragment],
+        located: &[Located],
+    ) -> Result<Vec<Found>, LakeError> {
+        let mut found: Vec<Found> = Vec::new();
+        let mut rest = located;
+        while found.len() < query.limit && !rest.is_empty() {
+            let part = take_times(&mut rest, query.limit - found.len() + 1);
+            let mut rows: BTreeMap<RowPosition, Fragment> = BTreeMap::new();
+            let mut merge = |placement: Timestamp, fragment: Fragment| {
+                let position = RowPosition { placement, key: fragment.key };
+                match rows.get_mut(&position) {
+                    Some(known) => known.merge(fragment),
+                    None => drop(rows.insert(position, fragment)),
+                }
+            };
+            for (number, run) in runs.iter().enumerate() {
+                let mut wanted: Vec<(usize, usize)> = part
+                    .iter()
+                    .filter(|l| matches!(l.source, Source::Run(run) if run == number))
+                    .map(|l| (l.candidate.group, l.candidate.row))
+                    .collect();
+                wanted.sort_unstable();
+                for fragment in lookup::fragments(&self.cache, run, &wanted).await? {
+                    merge(fragment.placement().unwrap_or(Timestamp::MIN), fragment);
+                }
+            }
+            for located in part {
+                if let Source::Parked(at) = located.source {
+                    merge(located.candidate.received, parked[at].clone());
+                }
+            }
+            let visible = rows.into_iter().rev().filter(|(position, fragment)| {
+                query.before.is_none_or(|before| *position < before)
+                    && query.key.is_none_or(|key| position.key == key)
+                    && shows(who, query, fragment)
+            });
+            found.extend(
+                visible.map(|(position, fragment)| Found { placement: position.placement, fragment }),
+            );
+        }
+        found.truncate(query.limit);
+        Ok(found)
+    }
+
+    /// Parked fragments of the query's Device. Each is joined to its leg where that is on record by now, so that
+    /// what a reader sees never depends on when the sweep runs.
+    async fn parked_of(&self, query: &KeyQuery) -> Result<Vec<Fragment>, LakeError> {
+        let mut found = Vec::new();
+        for file in &self.parked {
+            if !file.may_hold(query.device) {
+                continue;
+            }
+            let run = self.cache.open(&file.path, file.file.size).await?;
+            let candidates = lookup::candidates(&self.cache, &run, query.device).await?;
+            let rows: Vec<_> = candidates.iter().map(|c| (c.group, c.row)).collect();
+            for fragment in lookup::fragments(&self.cache, &run, &rows).await? {
+                let rows = self.resolve(&fragment).await?;
+                match fragment.join(&rows) {
+                    Some(joined) => {
+                        found.extend(joined.into_iter().filter(|f| f.device.value() == Some(&query.device)));
+                    }
+                    None => found.push(fragment),
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The rows on record that a fragment without a place could belong to: same User, same id. No row's content
+    /// leaves, so no [`Access`] is needed.
+    pub(crate) async fn resolve(&self, fragment: &Fragment) -> Result<Vec<Resolved>, LakeError> {
+        let key = &fragment.key;
+        let (target, counter) = match key.subject {
+            Subject::Leg(leg) => (leg.request_id.target, leg.request_id.counter),
+            Subject::Unjoined(id) => (id.target, id.counter),
+            Subject::ScheduledRun(id) => (id.first, id.counter),
+            // An alert always has a place of its own.
+            Subject::Alert { .. } => return Ok(Vec::new()),
+        };
+        let mut rows = Vec::new();
+        for file in &self.trails {
+            let run = self.cache.open(&file.path, file.file.size).await?;
+            let mut fragments = Vec::new();
+            if file.may_hold(target) {
+                let candidates = lookup::candidates(&self.cache, &run, target).await?;
+                let of_user: Vec<_> =
+                    candidates.iter().filter(|c| c.user == key.user).map(|c| (c.group, c.row)).collect();
+                fragments = lookup::fragments(&self.cache, &run, &of_user).await?;
+            }
+            fragments.extend(lookup::by_foreign_counter(&self.cache, &run, counter.cast_signed()).await?);
+            rows.extend(fragments.iter().filter(|f| could_belong(key, &f.key)).filter_map(|f| {
+                let device = f.device.value().copied();
+                Some(Resolved { subject: f.key.subject, received: f.placement()?, device })
+            }));
+        }
+        rows.sort_by_key(|row| (row.subject, row.received, row.device));
+        rows.dedup();
+        Ok(rows)
+    }
+
+    /// Devices that events named together with a meter point, ascending.
+    pub async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, LakeError> {
+        crate::pairs::devices_of(&self.cache, &self.pairs, mpxn).await
+    }
+}
+
+/// Takes located rows from the front until so many different times are in, with all rows of the last of them.
+fn take_times<'a>(rest: &mut &'a [Located], times: usize) -> &'a [Located] {
+    let mut seen = 0;
+    let mut last = None;
+    let end = rest.iter().position(|l| {
+        if last != Some(l.candidate.received) {
+            last = Some(l.candidate.received);
+            seen += 1;
+        }
+        seen > times
+    });
+    let (part, after) = rest.split_at(end.unwrap_or(rest.len()));
+    *rest = after;
+    part
+}
+
+/// Whether a fragment's row lies where the query looks, by what all fragments of a row share.
+fn may_lie_in(who: &Access, query: &KeyQuery, candidate: &Candidate) -> bool {
+    let in_time = query.from.is_none_or(|from| candidate.received >= from)
+        && query.to.is_none_or(|to| candidate.received <= to)
+        && query.before.is_none_or(|before| candidate.received <= before.placement);
+    let in_view = query.view == View::MeterReads || who.user_ids().contains(&candidate.user);
+    in_time && in_view && query.key.is_none_or(|key| key.user == candidate.user)
+}
+
+/// Drops the fragments of rows that nothing says are of an asked variant.
+///
+/// Fragments of one row may name different variants, or none. So one that names another variant stays while a
+/// fragment of the same time and User could be shown: it may be of the same row, and then it has a say in what
+/// the row is.
+fn keep_asked(query: &KeyQuery, located: &mut Vec<Located>) {
+    let open = |v: ServiceReferenceVariant| query.view == View::Audit || v.is_meter_read();
+    let asked = |v| open(v) && (query.variants.is_empty() || query.variants.contains(&v));
+    let rows: HashSet<_> = located
+        .iter()
+        .filter(|l| l.candidate.variant.is_none_or(asked))
+        .map(|l| (l.candidate.received, l.candidate.user))
+        .collect();
+    located.retain(|l| rows.contains(&(l.candidate.received, l.candidate.user)));
+}
+
+/// Whether a merged row is shown: the final word on the row filter.
+fn shows(who: &Access, query: &KeyQuery, fragment: &Fragment) -> bool {
+    let variant = fragment.variant.value();
+    let in_view = match query.view {
+        View::Audit => who.user_ids().contains(&fragment.key.user),
+        // Every claim must be open: a disputed row stays with its own User.
+        View::MeterReads => variant.is_some() && fragment.variant.iter().all(|v| v.is_meter_read()),
+    };
+    in_view && (query.variants.is_empty() || variant.is_some_and(|v| query.variants.contains(v)))
+}
+
+fn parked_candidate(fragment: &Fragment) -> Result<Candidate, LakeError> {
+    Ok(Candidate {
+        group: 0,
+        row: 0,
+        received: fragment.placement().ok_or(LakeError::Internal("a parked row has no time"))?,
+        user: fragment.key.user,
+        variant: fragment.variant.value().copied(),
+    })
+}
+
+/// Whether a row on record is one that an unplaced fragment could belong to.
+fn could_belong(unplaced: &TrailKey, row: &TrailKey) -> bool {
+    let request = |key: &TrailKey| -> Option<RequestId> { key.request_id() };
+    unplaced.user == row.user
+        && match unplaced.subject {
+            Subject::Unjoined(id) => matches!(row.subject, Subject::Leg(_)) && request(row) == Some(id),
+            subject => subject == row.subject,
+        }
+}

@@ -1,0 +1,369 @@
+//! One Delta table: the commit log, without the library's own writers.
+//!
+//! **I3: a source position and the rows it produced are committed together, or not at all.** Every commit names
+//! the positions it starts from and moves them; they are checked against the very snapshot that the commit is built
+//! on, again after every refresh, because the library compares transaction ids and never their values.
+//!
+//! An error from a commit never means "not written": the log is read back for the commit's own id before anyone is
+//! told (the store may have accepted the write and lost the answer).
+
+use crate::error::LakeError;
+use crate::limits::{CHECKPOINT_EVERY, COMMIT_ATTEMPTS};
+use crate::location::Location;
+use crate::schema::delta_columns;
+use arrow::datatypes::Schema;
+use bytes::Bytes;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake_core::kernel::{Action, Add, Remove, Transaction};
+use deltalake_core::logstore::LogStoreRef;
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::{DeltaTable, DeltaTableBuilder, Path, TableProperty};
+use object_store::ObjectStoreExt;
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// A move of one source position: the table must be at `from` and will be at `to`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Move {
+    pub(crate) app_id: String,
+    /// `None`: the table must not know the source yet.
+    pub(crate) from: Option<i64>,
+    pub(crate) to: i64,
+}
+
+/// A file of a table, as its log lists it.
+#[derive(Debug, Clone)]
+pub(crate) struct TableFile {
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) month: Option<String>,
+    /// The JSON that the writer left in the file's tag.
+    pub(crate) tag: Option<String>,
+}
+
+/// A file that was uploaded and is about to be committed.
+#[derive(Debug, Clone)]
+pub(crate) struct NewFile {
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) month: Option<String>,
+    pub(crate) rows: u64,
+    pub(crate) tag: String,
+    /// Smallest and largest `received_at`, RFC 3339, for the statistics that other engines prune by.
+    pub(crate) received: Option<(String, String)>,
+}
+
+/// What one commit does.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) add: Vec<NewFile>,
+    pub(crate) remove: Vec<TableFile>,
+    pub(crate) moves: Vec<Move>,
+    /// Numbers that only grow, whoever commits: the larger of this and the table's own is kept.
+    pub(crate) marks: Vec<(String, i64)>,
+    /// Time of the commit, milliseconds since the epoch: the age of removed files counts from here.
+    pub(crate) now_ms: i64,
+    /// Goes into the log entry beside the commit id.
+    pub(crate) evidence: Option<Value>,
+}
+
+/// The key of the commit id in a log entry.
+const COMMIT_ID: &str = "gridtrailCommitId";
+/// The key of the evidence in a log entry.
+pub(crate) const EVIDENCE: &str = "gridtrailEvidence";
+/// The tag that holds a file's summary.
+const TAG: &str = "gridtrail";
+
+/// One Delta table at one version.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    name: &'static str,
+    table: DeltaTable,
+    location: Location,
+}
+
+impl Table {
+    /// Opens a table, creating it when it is not there.
+    pub(crate) async fn open_or_create(
+        location: &Location,
+        name: &'static str,
+        schema: &Schema,
+        by_month: bool,
+    ) -> Result<Self, LakeError> {
+        let store = log_store(location, name)?;
+        let exists = store.is_delta_table_location().await;
+        if exists.map_err(LakeError::delta(format!("look for table {name}")))? {
+            return Self::open(location, name, None).await;
+        }
+        let mut columns = delta_columns(schema);
+        let mut create = CreateBuilder::new().with_log_store(store);
+        if by_month {
+            columns.push(deltalake_core::kernel::StructField::new(
+                "month",
+                deltalake_core::kernel::DataType::STRING,
+                false,
+            ));
+            create = create.with_partition_columns(["month"]);
+        }
+        // The library's own defaults keep removed files for less time than the log that names them.
+        let created = create
+            .with_columns(columns)
+            .with_save_mode(SaveMode::ErrorIfExists)
+            .with_configuration_property(TableProperty::LogRetentionDuration, Some("interval 48 hours"))
+            .with_configuration_property(
+                TableProperty::DeletedFileRetentionDuration,
+                Some("interval 49 hours"),
+            )
+            .await;
+        match created {
+            Ok(table) => Ok(Self { name, table, location: location.clone() }),
+            // Another process may have created it just now.
+            Err(error) => Self::open(location, name, None)
+                .await
+                .map_err(|_| LakeError::delta(format!("create table {name}"))(error)),
+        }
+    }
+
+    /// Opens a table that must be there, at a version or at its newest.
+    pub(crate) async fn open(
+        location: &Location,
+        name: &'static str,
+        version: Option<u64>,
+    ) -> Result<Self, LakeError> {
+        let url = location.table(name)?;
+        let failed = || LakeError::delta(format!("open table {name}"));
+        let mut builder = DeltaTableBuilder::from_url(url.clone())
+            .map_err(failed())?
+            .with_storage_backend(location.store.clone(), url);
+        if let Some(version) = version {
+            builder = builder.with_version(version);
+        }
+        let table = builder.load().await.map_err(failed())?;
+        Ok(Self { name, table, location: location.clone() })
+    }
+
+    /// The version that this handle is at.
+    pub(crate) fn version(&self) -> u64 {
+        self.table.version().unwrap_or(0)
+    }
+
+    /// Takes in newer commits.
+    pub(crate) async fn refresh(&mut self) -> Result<(), LakeError> {
+        self.table
+            .update_incremental(None)
+            .await
+            .map_err(LakeError::delta(format!("read the newest version of table {}", self.name)))
+    }
+
+    /// The live files.
+    pub(crate) fn files(&self) -> Result<Vec<TableFile>, LakeError> {
+        let failed = || LakeError::delta(format!("list the files of table {}", self.name));
+        let snapshot = self.table.snapshot().map_err(failed())?;
+        let log = snapshot.log_data();
+        #[expect(
+            deprecated,
+            reason = "the one call that gives a file's tags; its cost is measured in docs/performance.md"
+        )]
+        let files = log.iter().map(|file| TableFile {
+            path: file.path().into_owned(),
+            size: u64::try_from(file.size()).unwrap_or(0),
+            month: file.partition_values_map().remove("month").flatten(),
+            tag: file.add_action().tags.and_then(|mut tags| tags.remove(TAG).flatten()),
+        });
+        Ok(files.collect())
+    }
+
+    /// The position of a source, as committed at this version.
+    pub(crate) async fn position(&self, app_id: &str) -> Result<Option<i64>, LakeError> {
+        let failed = || LakeError::delta(format!("read a source position of table {}", self.name));
+        let snapshot = self.table.snapshot().map_err(failed())?;
+        snapshot.transaction_version(self.table.log_store().as_ref(), app_id).await.map_err(failed())
+    }
+
+    /// The path of a table's file from the root of the store.
+    pub(crate) fn full_path(&self, path: &str) -> Result<Path, LakeError> {
+        let root = self.location.table(self.name)?;
+        let root =
+            Path::from_url_path(root.path()).map_err(|_| LakeError::Internal("a table's URL is no path"))?;
+        Ok(path.split('/').fold(root, |full, part| full.join(part)))
+    }
+
+    /// Uploads a file that a later commit will name.
+    pub(crate) async fn upload(&self, path: &str, bytes: Bytes) -> Result<(), LakeError> {
+        let full = self.full_path(path)?;
+        let put = self.location.store.put(&full, bytes.into()).await;
+        put.map(drop).map_err(LakeError::store(format!("write {full}")))
+    }
+
+    /// The log entry of one version, as JSON lines; `None` when it is not there.
+    pub(crate) async fn log_entry(&self, version: u64) -> Result<Option<Bytes>, LakeError> {
+        let read = self.table.log_store().read_commit_entry(version).await;
+        read.map_err(LakeError::delta(format!("read log entry {version} of table {}", self.name)))
+    }
+
+    /// Commits, and brings this handle to the new version. Returns that version.
+    pub(crate) async fn commit(&mut self, changes: &Changes) -> Result<u64, LakeError> {
+        let commit_id = uuid::Uuid::new_v4().to_string();
+        let base = self.version();
+        let mut last_error = None;
+        for _ in 0..COMMIT_ATTEMPTS {
+            self.check_positions(&changes.moves).await?;
+            match self.try_commit(changes, &commit_id).await {
+                Ok(version) => {
+                    self.refresh().await?;
+                    self.checkpoint_if_due(version).await;
+                    return Ok(version);
+                }
+                Err(error) => {
+                    self.refresh().await?;
+                    if let Some(version) = self.find_commit(&commit_id, base + 1).await? {
+                        return Ok(version);
+                    }
+                    let conflict = matches!(
+                        error,
+                        deltalake_core::DeltaTableError::Transaction {
+                            source: deltalake_core::kernel::transaction::TransactionError::CommitConflict(_)
+                                | deltalake_core::kernel::transaction::TransactionError::VersionAlreadyExists(
+                                    _
+                                )
+                                | deltalake_core::kernel::transaction::TransactionError::MaxCommitAttempts(_)
+                        }
+                    );
+                    if !conflict {
+                        return Err(LakeError::delta(format!("commit to table {}", self.name))(error));
+                    }
+                    last_error = Some(error);
+                }
+            }
+        }
+        tracing::warn!(table = self.name, error = ?last_error, "commit overtaken too often");
+        Err(LakeError::Overtaken { attempts: COMMIT_ATTEMPTS })
+    }
+
+    async fn check_positions(&self, moves: &[Move]) -> Result<(), LakeError> {
+        for change in moves {
+            let found = self.position(&change.app_id).await?;
+            if found != change.from {
+                return Err(LakeError::PositionMoved {
+                    source_id: change.app_id.clone(),
+                    expected: change.from.unwrap_or(0),
+                    found: found.unwrap_or(0),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn try_commit(
+        &self,
+        changes: &Changes,
+        commit_id: &str,
+    ) -> Result<u64, deltalake_core::DeltaTableError> {
+        let mut metadata = vec![(COMMIT_ID.to_owned(), Value::from(commit_id))];
+        metadata.extend(changes.evidence.clone().map(|evidence| (EVIDENCE.to_owned(), evidence)));
+        let mut moves: Vec<_> = changes.moves.iter().map(|m| Transaction::new(&m.app_id, m.to)).collect();
+        for (app_id, mark) in &changes.marks {
+            let known =
+                self.table.snapshot()?.transaction_version(self.table.log_store().as_ref(), app_id).await?;
+            moves.push(Transaction::new(app_id, known.map_or(*mark, |known| known.max(*mark))));
+        }
+        let properties = CommitProperties::default()
+            .with_application_transactions(moves)
+            .with_metadata(metadata)
+            .with_create_checkpoint(false)
+            .with_cleanup_expired_logs(Some(false));
+        let rewrite = !changes.remove.is_empty();
+        let mut actions: Vec<Action> =
+            changes.remove.iter().map(|file| Action::Remove(remove(file, changes.now_ms))).collect();
+        actions.extend(changes.add.iter().map(|file| Action::Add(add(file, !rewrite, changes.now_ms))));
+        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+        let snapshot = self.table.snapshot()?;
+        let prepared = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(snapshot), self.table.log_store(), operation)
+            .into_prepared_commit_future()
+            .await?;
+        Ok(prepared.await?.version)
+    }
+
+    /// The version whose log entry carries this commit id, from `first` to the version of this handle.
+    async fn find_commit(&self, commit_id: &str, first: u64) -> Result<Option<u64>, LakeError> {
+        for version in first..=self.version() {
+            let entry = self.log_entry(version).await?;
+            if entry.is_some_and(|entry| commit_info(&entry).is_some_and(|info| info[COMMIT_ID] == commit_id))
+            {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn checkpoint_if_due(&mut self, version: u64) {
+        if !version.is_multiple_of(CHECKPOINT_EVERY) {
+            return;
+        }
+        // A checkpoint only saves time: the log is whole without it, so a failure is told and passed over.
+        let made = deltalake_core::checkpoints::create_checkpoint(&self.table, None).await;
+        if let Err(error) = made {
+            tracing::warn!(table = self.name, version, %error, "checkpoint not written");
+            return;
+        }
+        // A handle keeps its log tail for ever; opened again, it starts from the checkpoint.
+        if let Ok(fresh) = Self::open(&self.location, self.name, None).await {
+            *self = fresh;
+        }
+    }
+}
+
+/// The `commitInfo` of a log entry.
+pub(crate) fn commit_info(entry: &[u8]) -> Option<Value> {
+    let lines = entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines
+        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+        .find_map(|mut action| action.get_mut("commitInfo").map(Value::take))
+}
+
+fn log_store(location: &Location, name: &str) -> Result<LogStoreRef, LakeError> {
+    let url = location.table(name)?;
+    let failed = || LakeError::delta(format!("reach table {name}"));
+    let builder = DeltaTableBuilder::from_url(url.clone()).map_err(failed())?;
+    builder.with_storage_backend(location.store.clone(), url).build_storage().map_err(failed())
+}
+
+fn partition(month: Option<&String>) -> HashMap<String, Option<String>> {
+    month.map(|month| ("month".to_owned(), Some(month.clone()))).into_iter().collect()
+}
+
+fn add(file: &NewFile, data_change: bool, now_ms: i64) -> Add {
+    let (min, max): (Value, Value) = match &file.received {
+        Some((min, max)) => {
+            (serde_json::json!({ "received_at": min }), serde_json::json!({ "received_at": max }))
+        }
+        None => (serde_json::json!({}), serde_json::json!({})),
+    };
+    let stats =
+        serde_json::json!({ "numRecords": file.rows, "minValues": min, "maxValues": max, "nullCount": {} });
+    Add {
+        path: file.path.clone(),
+        size: file.size.cast_signed(),
+        modification_time: now_ms,
+        data_change,
+        partition_values: partition(file.month.as_ref()),
+        stats: Some(stats.to_string()),
+        tags: Some(HashMap::from([(TAG.to_owned(), Some(file.tag.clone()))])),
+        ..Default::default()
+    }
+}
+
+fn remove(file: &TableFile, now_ms: i64) -> Remove {
+    Remove {
+        path: file.path.clone(),
+        data_change: false,
+        deletion_timestamp: Some(now_ms),
+        extended_file_metadata: Some(true),
+        partition_values: Some(partition(file.month.as_ref())),
+        size: Some(file.size.cast_signed()),
+        ..Default::default()
+    }
+}

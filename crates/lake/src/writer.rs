@@ -1,0 +1,226 @@
+//! The writer: a batch of fragments becomes runs and one commit.
+//!
+//! Order of a batch, and why a kill between any two steps does no harm:
+//! 1. runs are uploaded: files that no log names are invisible;
+//! 2. side tables (dead letters, parked, pairs) are committed, each with the source position it holds, so that a
+//!    repeat of the batch finds what is there and adds nothing twice;
+//! 3. the main table is committed with the rows, the source positions and the evidence. Only this makes the batch
+//!    count.
+
+use crate::dead_letters::{self, DeadLetter};
+use crate::error::LakeError;
+use crate::evidence::SourceEvidence;
+use crate::lake::{Lake, MARK_FILES, Tables};
+use crate::pairs;
+use crate::run::{self, RunSummary, SortedFragments};
+use crate::table::{Changes, Move, NewFile, Table};
+use bytes::Bytes;
+use gridtrail_model::{Fragment, Resolved, Timestamp};
+use serde_json::json;
+
+/// What one batch of events came to.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Fragments with a place.
+    pub fragments: Vec<Fragment>,
+    /// Fragments whose request is not on record.
+    pub parked: Vec<Fragment>,
+    /// Records that could not be read.
+    pub dead_letters: Vec<DeadLetter>,
+    /// What was read of each source.
+    pub sources: Vec<SourceEvidence>,
+}
+
+/// Writes batches. One a process and task; any number of writers may share a lake.
+#[derive(Debug)]
+pub struct Writer {
+    lake: Lake,
+    tables: Tables,
+}
+
+/// A run that is encoded and not yet uploaded.
+struct Encoded {
+    month: String,
+    bytes: Bytes,
+    summary: RunSummary,
+}
+
+impl Writer {
+    pub(crate) fn new(lake: Lake, tables: Tables) -> Self {
+        Self { lake, tables }
+    }
+
+    /// The position up to which a source is committed; `None` when nothing of it is.
+    pub async fn position(&self, source: &str) -> Result<Option<i64>, LakeError> {
+        self.tables.trails.position(source).await
+    }
+
+    /// Takes in what other writers committed.
+    pub async fn refresh(&mut self) -> Result<(), LakeError> {
+        self.tables.refresh().await
+    }
+
+    /// The rows on record that a fragment without a place could belong to: their keys, times and Devices, no more.
+    pub async fn resolve(&self, fragment: &Fragment) -> Result<Vec<Resolved>, LakeError> {
+        self.lake.snapshot().resolve(fragment).await
+    }
+
+    /// Commits a batch and makes it visible to this process. Returns the version of the main table.
+    ///
+    /// Errors: `PositionMoved` when another writer committed these sources first: drop the batch and read on from
+    /// [`Writer::position`]. Any other error: nothing counts; commit again or start over.
+    pub async fn commit(&mut self, batch: Batch) -> Result<u64, LakeError> {
+        let now = self.lake.clock().now();
+        let Batch { fragments, parked, dead_letters, sources } = batch;
+        let pairs = pairs::collect(fragments.iter().chain(&parked));
+        let encoded = self.encode(fragments).await?;
+        let mut add = Vec::new();
+        for run in encoded {
+            let path = format!("month={}/l0-{}.parquet", run.month, uuid::Uuid::now_v7());
+            add.push(upload_run(&self.tables.trails, path, Some(run.month), run.bytes, &run.summary).await?);
+        }
+        let moves = self.moves(&sources);
+        self.commit_dead_letters(&dead_letters, &sources, now).await?;
+        self.commit_parked(parked, &sources, now).await?;
+        self.commit_pairs(&pairs, now).await?;
+        let changes = Changes {
+            add,
+            remove: Vec::new(),
+            moves,
+            marks: marks(&sources, now),
+            now_ms: now.millis(),
+            evidence: Some(json!({ "kind": "ingest", "sources": sources })),
+        };
+        let version = self.tables.trails.commit(&changes).await?;
+        self.lake.refresh().await?;
+        Ok(version)
+    }
+
+    fn moves(&self, sources: &[SourceEvidence]) -> Vec<Move> {
+        let start = |s: &SourceEvidence| (s.from > 0).then_some(s.from);
+        sources.iter().map(|s| Move { app_id: s.source.clone(), from: start(s), to: s.to }).collect()
+    }
+
+    async fn encode(&self, fragments: Vec<Fragment>) -> Result<Vec<Encoded>, LakeError> {
+        let work = move || -> Result<Vec<Encoded>, LakeError> {
+            let mut runs = Vec::new();
+            for (month, sorted) in SortedFragments::sort(fragments)?.by_month() {
+                let (bytes, summary) = run::write(&sorted)?;
+                runs.push(Encoded { month, bytes, summary });
+            }
+            Ok(runs)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| LakeError::Internal("encoding a run panicked"))?
+    }
+
+    async fn commit_dead_letters(
+        &mut self,
+        letters: &[DeadLetter],
+        sources: &[SourceEvidence],
+        now: Timestamp,
+    ) -> Result<(), LakeError> {
+        let table = &mut self.tables.dead_letters;
+        let (mut fresh, mut moves) = (Vec::new(), Vec::new());
+        for source in sources {
+            let from = table.position(&source.source).await?;
+            let known = from.unwrap_or(0);
+            let before = fresh.len();
+            fresh.extend(letters.iter().filter(|l| l.source == source.source && l.position >= known));
+            if fresh.len() > before && known < source.to {
+                moves.push(Move { app_id: source.source.clone(), from, to: source.to });
+            }
+        }
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let path = format!("{}.parquet", uuid::Uuid::now_v7());
+        let bytes = dead_letters::write(&fresh, now)?;
+        let size = bytes.len() as u64;
+        table.upload(&path, bytes).await?;
+        let file = NewFile {
+            path,
+            size,
+            month: None,
+            rows: fresh.len() as u64,
+            tag: "{}".to_owned(),
+            received: None,
+        };
+        table.commit(&Changes { add: vec![file], moves, now_ms: now.millis(), ..Changes::default() }).await?;
+        Ok(())
+    }
+
+    /// Parked fragments may be there twice after a repeat: they merge when they are read.
+    async fn commit_parked(
+        &mut self,
+        parked: Vec<Fragment>,
+        sources: &[SourceEvidence],
+        now: Timestamp,
+    ) -> Result<(), LakeError> {
+        if parked.is_empty() {
+            return Ok(());
+        }
+        let sources: Vec<&str> = sources.iter().map(|s| s.source.as_str()).collect();
+        let file = upload_parked(&self.tables.parked, parked).await?;
+        let changes = Changes {
+            add: vec![file],
+            now_ms: now.millis(),
+            evidence: Some(json!({ "kind": "park", "sources": sources })),
+            ..Changes::default()
+        };
+        self.tables.parked.commit(&changes).await.map(drop)
+    }
+
+    async fn commit_pairs(&mut self, pairs: &pairs::Pairs, now: Timestamp) -> Result<(), LakeError> {
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        let (bytes, tag) = pairs::write(pairs)?;
+        let path = format!("{}.parquet", uuid::Uuid::now_v7());
+        let size = bytes.len() as u64;
+        self.tables.pairs.upload(&path, bytes).await?;
+        let file = NewFile { path, size, month: None, rows: pairs.len() as u64, tag, received: None };
+        let changes = Changes { add: vec![file], now_ms: now.millis(), ..Changes::default() };
+        self.tables.pairs.commit(&changes).await.map(drop)
+    }
+}
+
+/// Uploads one run of fragments without a place, each lying at the time of what is known of it.
+pub(crate) async fn upload_parked(table: &Table, parked: Vec<Fragment>) -> Result<NewFile, LakeError> {
+    let placed = parked.into_iter().map(placed_by_history).collect();
+    let (bytes, summary) = run::write(&SortedFragments::sort(placed)?)?;
+    upload_run(table, format!("{}.parquet", uuid::Uuid::now_v7()), None, bytes, &summary).await
+}
+
+/// An unjoined fragment is shown at the time of its first answer, under the Device that its RequestID targets.
+fn placed_by_history(mut fragment: Fragment) -> Fragment {
+    if fragment.placement().is_none() {
+        let first = fragment.history().first().map_or(fragment.recorded_at_max, |entry| entry.at);
+        fragment.received.add(first);
+    }
+    if let (None, Some(id)) = (fragment.device.value(), fragment.key.request_id()) {
+        fragment.device.add(id.target);
+    }
+    fragment
+}
+
+pub(crate) async fn upload_run(
+    table: &Table,
+    path: String,
+    month: Option<String>,
+    bytes: Bytes,
+    summary: &RunSummary,
+) -> Result<NewFile, LakeError> {
+    let tag =
+        serde_json::to_string(summary).map_err(|_| LakeError::Internal("a summary could not be written"))?;
+    let size = bytes.len() as u64;
+    table.upload(&path, bytes).await?;
+    let time = |ms| Timestamp::from_millis(ms).map(|t| t.to_string()).unwrap_or_default();
+    let received = Some((time(summary.min_received_ms), time(summary.max_received_ms)));
+    Ok(NewFile { path, size, month, rows: summary.rows, tag, received })
+}
+
+/// How far the sources that were read to their end are complete. A time in the future never counts.
+fn marks(sources: &[SourceEvidence], now: Timestamp) -> Vec<(String, i64)> {
+    let newest = sources.iter().filter(|s| s.finished).filter_map(|s| s.recorded_max_ms).max();
+    newest.map(|ms| (MARK_FILES.to_owned(), ms.min(now.millis()))).into_iter().collect()
+}

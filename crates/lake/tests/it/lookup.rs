@@ -1,0 +1,183 @@
+//! Look-up by Device: nothing lost, nothing doubled, in order.
+
+use crate::world::*;
+use gridtrail_lake::RowPosition;
+use gridtrail_model::*;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// Events of a few Users and Devices, with times that collide often.
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let one = (1u8..3, 1u8..4, 0u64..6, 0i64..4, 0usize..4, prop::option::of("[a-z]{1,9}"));
+    prop::collection::vec(one, 1..60).prop_map(|all| {
+        all.into_iter()
+            .map(|(u, d, counter, step, kind, cause)| {
+                // The receipt time is a function of the request, as it is in life.
+                let id = request_id(u, d, counter);
+                let start = at((counter / 2 * 1_000).cast_signed());
+                let then = start.plus_millis(step * 40_000_000);
+                let body = match kind {
+                    0 => Body::RequestReceived(RequestReceived::default()),
+                    1 => answer(id, then),
+                    _ => Body::StatusChanged(StatusChanged {
+                        state: State::SentToDevice,
+                        at: then,
+                        code: None,
+                        cause: cause.map(|c| c.parse().unwrap()),
+                    }),
+                };
+                Event { recorded_at: then, ..event(id, start, body) }
+            })
+            .collect()
+    })
+}
+
+fn oracle(events: &[Event], u: u8, d: u8) -> Vec<(RowPosition, Fragment)> {
+    let rows: BTreeMap<_, _> = fold(events.iter().cloned())
+        .into_fragments()
+        .into_iter()
+        .filter(|f| f.key.user == user(u) && f.device.value() == Some(&device(d)))
+        .map(|f| (RowPosition { placement: f.placement().unwrap(), key: f.key }, f))
+        .collect();
+    rows.into_iter().rev().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever the batches, pages of any size give exactly the rows of a fold over everything, newest first.
+    #[test]
+    fn pages_over_any_batches_equal_one_fold(events in events(), batch in 1usize..20, page in 1usize..5) {
+        runtime().block_on(async {
+            let (lake, mut writer) = memory().await;
+            for (n, part) in events.chunks(batch).enumerate() {
+                commit(&mut writer, &n.to_string(), part.iter().cloned()).await;
+            }
+            for (u, d) in [(1, 1), (1, 2), (2, 3)] {
+                let expected = oracle(&events, u, d);
+                let mut found = Vec::new();
+                let mut query = query(d);
+                query.limit = page;
+                loop {
+                    let rows = find(&lake, &[u], &query).await;
+                    assert!(rows.len() <= page);
+                    let Some(last) = rows.last() else { break };
+                    query.before = Some(RowPosition { placement: last.placement, key: last.fragment.key });
+                    found.extend(rows.into_iter().map(|f| (RowPosition { placement: f.placement, key: f.fragment.key }, f.fragment)));
+                }
+                assert_eq!(found, expected);
+            }
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_and_to_are_inclusive() {
+    let (lake, mut writer) = memory().await;
+    commit(&mut writer, "a", (0..10).map(|n| received(request_id(1, 1, n), at(n.cast_signed() * 1_000))))
+        .await;
+    let mut query = query(1);
+    (query.from, query.to) = (Some(at(2_000)), Some(at(5_000)));
+    let counters: Vec<_> = find(&lake, &[1], &query)
+        .await
+        .iter()
+        .map(|f| f.fragment.key.request_id().unwrap().counter)
+        .collect();
+    assert_eq!(counters, [5, 4, 3, 2]);
+}
+
+/// Every kind of row survives storage with every field, disputes and full-range counters included.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_field_reads_back() {
+    let (lake, mut writer) = memory().await;
+    let id = request_id(1, 1, u64::MAX);
+    let mut first = received(id, at(0));
+    first.correlation.csp_region = Some(CspRegion::FourGSouth);
+    first.correlation.mode = Some(Mode::FutureDate);
+    first.correlation.preceding_request_id = Some(request_id(1, 1, 7));
+    first.correlation.gbcs_originator_counter = Some(1302);
+    first.body = Body::RequestReceived(RequestReceived { execution_at: Some(at(9_000)) });
+    let mut disputed = event(id, at(0), answer(id, at(5_000)));
+    disputed.correlation.mpxn = Some("000123".parse().unwrap());
+    let alert = Event {
+        correlation: Correlation { device_id: Some(device(1)), ..Correlation::of_user(user(1)) },
+        body: Body::DeviceAlert(Alert {
+            response_id: "00-DB-00-00-00-00-00-01:90-B3-00-00-00-00-00-01:44".parse().unwrap(),
+            code: "8F36".parse().unwrap(),
+            at: at(6_000),
+            sent_at: Some(at(6_500)),
+            throttle_sequence: Some(u32::MAX),
+            throttle_count: Some(12),
+            affects: None,
+        }),
+        ..first.clone()
+    };
+    let mut run = event(
+        id,
+        at(7_000),
+        Body::ResponseSent(ResponseSent {
+            response_id: Some(ResponseId::mirror_of(&request_id(1, 1, 5))),
+            code: "W110101".parse().unwrap(),
+            at: at(7_000),
+            content: ResponseContent::ScheduledRead { schedule_id: 34 },
+        }),
+    );
+    (run.correlation.request_id, run.correlation.command_variant) = (None, None);
+    let events = [first, disputed, alert, run];
+    let mut expected = fold(events.clone()).into_fragments();
+    expected.sort_by_key(|f| f.placement());
+    // Two batches, so that the dispute comes about in the merge, too.
+    commit(&mut writer, "a", events[..2].to_vec()).await;
+    commit(&mut writer, "b", events[1..].to_vec()).await;
+    let mut found: Vec<_> = find(&lake, &[1], &query(1)).await.into_iter().map(|f| f.fragment).collect();
+    found.reverse();
+    assert_eq!(found, expected);
+    let trail = Trail::from(&found[0]);
+    assert_eq!(trail.disputes[0].field, "MPxN");
+    assert_eq!(trail.request_id.unwrap().counter, u64::MAX);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meter_point_leads_to_every_device_seen_with_it() {
+    let (lake, mut writer) = memory().await;
+    let mpxn = "1217290354420".parse().unwrap();
+    commit(&mut writer, "a", [received(request_id(1, 1, 1), at(0))]).await;
+    commit(&mut writer, "b", [received(request_id(1, 3, 1), at(1)), received(request_id(1, 1, 2), at(2))])
+        .await;
+    assert_eq!(lake.snapshot().devices_of(mpxn).await.unwrap(), [device(1), device(3)]);
+    assert!(lake.snapshot().devices_of("1312345678111".parse().unwrap()).await.unwrap().is_empty());
+}
+
+/// A snapshot never changes, and can be had again by its version after the lake was opened anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_version_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = folder.path().to_str().unwrap();
+    let (lake, mut writer) = open(address).await;
+    commit(&mut writer, "a", [received(request_id(1, 1, 1), at(0))]).await;
+    let version = lake.snapshot().version().clone();
+    commit(&mut writer, "b", [received(request_id(1, 1, 2), at(1))]).await;
+    let (again, _) = open(address).await;
+    assert_eq!(find(&again, &[1], &query(1)).await.len(), 2);
+    let pinned = again.snapshot_at(&version.to_string().parse().unwrap()).await.unwrap();
+    assert_eq!(pinned.lookup(&access(&[1]), &query(1)).await.unwrap().len(), 1);
+    assert_eq!(pinned.complete_up_to(), Some(at(0)));
+    assert!(again.snapshot_at(&"999.0.0".parse().unwrap()).await.is_err());
+}
+
+/// A look-up of an absent Device opens runs and reads no page: the bloom filter answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_absent_device_costs_no_page() {
+    let (lake, mut writer) = memory().await;
+    commit(&mut writer, "a", [received(request_id(1, 1, 1), at(0)), received(request_id(1, 9, 1), at(0))])
+        .await;
+    assert_eq!(find(&lake, &[1], &query(1)).await.len(), 1);
+    let before = lake.store_use().gets;
+    assert!(find(&lake, &[1], &query(5)).await.is_empty());
+    assert_eq!(find(&lake, &[1], &query(1)).await.len(), 1);
+    assert_eq!(lake.store_use().gets, before, "a warm look-up asks the store for nothing");
+}

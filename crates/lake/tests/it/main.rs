@@ -1,0 +1,7 @@
+//! The lake against real Delta tables: in memory, and in a folder where the test is about files.
+
+mod access_only;
+mod exactly_once;
+mod lookup;
+mod parked;
+mod world;

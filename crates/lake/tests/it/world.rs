@@ -1,0 +1,144 @@
+//! Events by hand, and a lake to put them into.
+
+use gridtrail_access::{Access, DevKey, JobTypeRole, TokenClaims};
+use gridtrail_lake::{Batch, Found, KeyQuery, Lake, LakeSettings, SourceEvidence, View, Writer};
+use gridtrail_model::*;
+use gridtrail_runtime::Clock;
+
+pub(crate) fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(1_770_000_000_000 + millis).unwrap()
+}
+
+pub(crate) fn user(n: u8) -> UserId {
+    UserId::from_bytes([0x90, 0xB3, 0, 0, 0, 0, 0, n])
+}
+
+pub(crate) fn device(n: u8) -> DeviceId {
+    DeviceId::from_bytes([0, 0xDB, 0, 0, 0, 0, 0, n])
+}
+
+pub(crate) fn request_id(u: u8, d: u8, counter: u64) -> RequestId {
+    RequestId { originator: user(u), target: device(d), counter }
+}
+
+/// An event of a read (4.8.1) that one User sent to one Device; everything known.
+pub(crate) fn event(id: RequestId, received: Timestamp, body: Body) -> Event {
+    Event {
+        id: "test".parse().unwrap(),
+        recorded_at: received,
+        correlation: Correlation {
+            request_id: Some(id),
+            request_received_at: Some(received),
+            command_variant: CommandVariant::new(1),
+            device_id: Some(id.target),
+            mpxn: Some("1217290354420".parse().unwrap()),
+            variant: Some("4.8.1".parse().unwrap()),
+            gbcs_originator_counter: Some(id.counter),
+            ..Correlation::of_user(id.originator)
+        },
+        body,
+    }
+}
+
+pub(crate) fn received(id: RequestId, at: Timestamp) -> Event {
+    event(id, at, Body::RequestReceived(RequestReceived::default()))
+}
+
+pub(crate) fn answer(id: RequestId, at: Timestamp) -> Body {
+    Body::ResponseSent(ResponseSent {
+        response_id: Some(ResponseId::mirror_of(&id)),
+        code: "I0".parse().unwrap(),
+        at,
+        content: ResponseContent::ServiceResponse,
+    })
+}
+
+/// An answer as DUIS sends it: it names the request and nothing else.
+pub(crate) fn bare_answer(id: RequestId, sent: Timestamp) -> Event {
+    let mut event = event(id, sent, answer(id, sent));
+    event.correlation = Correlation { request_id: Some(id), ..Correlation::of_user(id.originator) };
+    event
+}
+
+pub(crate) fn fold(events: impl IntoIterator<Item = Event>) -> Fold {
+    let mut fold = Fold::default();
+    for event in events {
+        fold.add(event).unwrap();
+    }
+    fold
+}
+
+pub(crate) fn source(name: &str, from: i64, to: i64) -> SourceEvidence {
+    SourceEvidence {
+        source: format!("file:{name}"),
+        name: name.to_owned(),
+        from,
+        to,
+        records: 0,
+        stored: 0,
+        parked: 0,
+        dead_lettered: 0,
+        sha256: String::new(),
+        recorded_min_ms: None,
+        recorded_max_ms: Some(at(0).millis()),
+        finished: true,
+    }
+}
+
+pub(crate) async fn memory() -> (Lake, Writer) {
+    open("memory:///lake").await
+}
+
+pub(crate) async fn open(address: &str) -> (Lake, Writer) {
+    let lake = Lake::open(LakeSettings::at(address), Clock::manual(at(1_000_000))).await.unwrap();
+    let writer = lake.writer().await.unwrap();
+    (lake, writer)
+}
+
+/// Commits events as one batch of their own source; what has no place is joined or parked as ingest does it.
+pub(crate) async fn commit(writer: &mut Writer, name: &str, events: impl IntoIterator<Item = Event>) -> u64 {
+    let mut fold = fold(events);
+    let mut parked = Vec::new();
+    for fragment in fold.take_unplaced() {
+        match fragment.join(&writer.resolve(&fragment).await.unwrap()) {
+            Some(parts) => parts.into_iter().for_each(|part| fold.merge(part)),
+            None => parked.push(fragment),
+        }
+    }
+    let batch = Batch {
+        fragments: fold.into_fragments(),
+        parked,
+        sources: vec![source(name, 0, 1)],
+        ..Batch::default()
+    };
+    writer.commit(batch).await.unwrap()
+}
+
+pub(crate) fn access(users: &[u8]) -> Access {
+    let key = DevKey::generate().unwrap();
+    let claims = TokenClaims {
+        subject: "tester".to_owned(),
+        user_ids: users.iter().map(|n| user(*n)).collect(),
+        roles: JobTypeRole::new(1).into_iter().collect(),
+        valid_from: at(0),
+        expires_at: at(3_600_000),
+    };
+    key.gatekeeper().unwrap().admit(&key.mint(&claims).unwrap(), at(1_000)).unwrap()
+}
+
+pub(crate) fn query(d: u8) -> KeyQuery {
+    KeyQuery {
+        device: device(d),
+        view: View::Audit,
+        variants: Vec::new(),
+        from: None,
+        to: None,
+        before: None,
+        limit: 1_000,
+        key: None,
+    }
+}
+
+pub(crate) async fn find(lake: &Lake, users: &[u8], query: &KeyQuery) -> Vec<Found> {
+    lake.snapshot().lookup(&access(users), query).await.unwrap()
+}
