@@ -67,6 +67,11 @@ impl Fold {
         self.fragments.get(key)
     }
 
+    /// Every fragment so far, in no particular order.
+    pub fn fragments(&self) -> impl Iterator<Item = &Fragment> {
+        self.fragments.values()
+    }
+
     /// Takes out the fragments that have no place of their own yet (see [`Fragment::is_placed`]).
     pub fn take_unplaced(&mut self) -> Vec<Fragment> {
         let keys: Vec<_> = self.fragments.values().filter(|f| !f.is_placed()).map(|f| f.key).collect();

@@ -1,5 +1,7 @@
 //! The lake against real Delta tables: in memory, and in a folder where the test is about files.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod access_only;
 mod exactly_once;
 mod lookup;

@@ -1,0 +1,37 @@
+//! What can stop an ingest. A record that cannot be read never does: it becomes a dead letter.
+
+use gridtrail_lake::{LakeError, LakeErrorKind};
+use std::path::PathBuf;
+
+/// Why an ingest stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// A file or folder could not be read.
+    #[error("read {path}")]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's own error.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is nothing to read.
+    #[error("{0} holds no .xml, .jsonl or .binpb file")]
+    Nothing(PathBuf),
+    /// The lake could not take a batch.
+    #[error("write to the lake")]
+    Lake(#[from] LakeError),
+    /// Another ingester kept reading the same files.
+    #[error("another ingester keeps reading the same files; stop one of the two")]
+    Contended,
+    /// A fault of gridtrail itself.
+    #[error("{0}")]
+    Internal(&'static str),
+}
+
+impl IngestError {
+    /// Whether another ingester was faster, so that reading again from the table's positions is the cure.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Lake(error) if error.kind() == LakeErrorKind::PositionMoved)
+    }
+}

@@ -1,0 +1,177 @@
+//! Ingest from files: read, decode, fold and write at the same time.
+//!
+//! One task reads pieces in order; several decode them; one folds them in order into a batch; one commits batches in
+//! order. Every queue is bounded, so memory is: two batches and a few pieces.
+//!
+//! Kill it at any instant and run it again: each source is read on from the position in the lake's own commit.
+
+use crate::batch::{Filling, Outcome};
+use crate::chunk::{Chunk, Chunks, Decoded, decode_chunk};
+use crate::error::IngestError;
+use crate::limits::{BATCH_ROWS, CHUNKS_IN_FLIGHT, RESTARTS};
+use crate::plan::{Plan, Source, plan};
+use gridtrail_lake::{Lake, Writer};
+use gridtrail_model::Timestamp;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Told how far an ingest is.
+pub trait Progress: Send + Sync {
+    /// So many bytes are to be read in all.
+    fn start(&self, bytes: u64);
+    /// So many more bytes and events were folded.
+    fn advance(&self, bytes: u64, events: u64);
+}
+
+/// How files are ingested.
+#[derive(Debug, Clone)]
+pub struct FileSettings {
+    /// Receipt time of plain DUIS files that have no sidecar. Without it they become dead letters.
+    pub recorded_at: Option<Timestamp>,
+    /// Rows that close a batch.
+    pub batch_rows: usize,
+}
+
+impl Default for FileSettings {
+    fn default() -> Self {
+        Self { recorded_at: None, batch_rows: BATCH_ROWS }
+    }
+}
+
+/// What an ingest did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Files read.
+    pub files: u64,
+    /// Files that were in the lake already.
+    pub known_files: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// What became of the records.
+    pub outcome: Outcome,
+    /// Commits made.
+    pub commits: u64,
+}
+
+/// A piece on its way from decoding to folding.
+struct Piece {
+    source: Arc<Source>,
+    decoding: JoinHandle<(Chunk, Decoded)>,
+}
+
+/// Ingests every `.xml`, `.jsonl` and `.binpb` file under a path.
+///
+/// Idempotent and resumable. Errors: `File` when something cannot be read at all, `Lake` when a batch cannot be
+/// written; what was committed before stays.
+pub async fn ingest_files(
+    lake: &Lake,
+    path: &Path,
+    settings: &FileSettings,
+    progress: Arc<dyn Progress>,
+) -> Result<Summary, IngestError> {
+    let mut summary = Summary::default();
+    for _ in 0..RESTARTS {
+        let writer = lake.writer().await?;
+        let plan = plan(path, settings.recorded_at, &writer).await?;
+        summary.known_files = plan.known;
+        match run(writer, plan, settings, Arc::clone(&progress), &mut summary).await {
+            Err(error) if error.is_overtaken() => tracing::info!("another ingester was faster; reading on"),
+            done => return done.map(|()| summary),
+        }
+    }
+    Err(IngestError::Contended)
+}
+
+async fn run(
+    writer: Writer,
+    plan: Plan,
+    settings: &FileSettings,
+    progress: Arc<dyn Progress>,
+    summary: &mut Summary,
+) -> Result<(), IngestError> {
+    progress.start(plan.sources.iter().map(|s| s.size - s.from).sum());
+    let (pieces, decoded) = mpsc::channel(CHUNKS_IN_FLIGHT);
+    let (batches, filled) = mpsc::channel(1);
+    let files = plan.sources.len() as u64;
+    let bytes: u64 = plan.sources.iter().map(|s| s.size - s.from).sum();
+    let reading = tokio::spawn(read(plan.sources, pieces));
+    let batch_rows = settings.batch_rows;
+    let runtime = tokio::runtime::Handle::current();
+    let folding = tokio::task::spawn_blocking(move || fold(&runtime, decoded, &batches, batch_rows, progress.as_ref()));
+    let committing = tokio::spawn(commit(writer, filled));
+    // A stage that fails closes its queues, and the others end; the last stage's error is the cause of the others'.
+    let panicked = |_| IngestError::Internal("a stage of the ingest panicked");
+    let (outcome, commits) = committing.await.map_err(panicked)??;
+    folding.await.map_err(panicked)??;
+    reading.await.map_err(panicked)??;
+    summary.files += files;
+    summary.bytes += bytes;
+    summary.commits += commits;
+    summary.outcome.stored += outcome.stored;
+    summary.outcome.parked += outcome.parked;
+    summary.outcome.dead_lettered += outcome.dead_lettered;
+    Ok(())
+}
+
+async fn read(sources: Vec<Source>, pieces: mpsc::Sender<Piece>) -> Result<(), IngestError> {
+    for source in sources {
+        let source = Arc::new(source);
+        let failed = |error| IngestError::File { path: source.path.clone(), source: error };
+        let mut chunks = Chunks::open(&source).map_err(failed)?;
+        loop {
+            let reading = tokio::task::spawn_blocking(move || (chunks.next(), chunks));
+            let (chunk, rest) =
+                reading.await.map_err(|_| IngestError::Internal("reading a file panicked"))?;
+            chunks = rest;
+            let Some(chunk) = chunk.map_err(failed)? else { break };
+            // A place in the queue first, then the work: what is in flight stays bounded.
+            let Ok(place) = pieces.reserve().await else { return Ok(()) };
+            let of = Arc::clone(&source);
+            let decoding = tokio::task::spawn_blocking(move || {
+                let decoded = decode_chunk(&chunk, &of.form, of.from);
+                (chunk, decoded)
+            });
+            place.send(Piece { source: Arc::clone(&source), decoding });
+        }
+    }
+    Ok(())
+}
+
+/// Folds pieces in order into batches. Runs on a thread of its own: it is the busiest stage.
+fn fold(
+    runtime: &tokio::runtime::Handle,
+    mut pieces: mpsc::Receiver<Piece>,
+    batches: &mpsc::Sender<Filling>,
+    batch_rows: usize,
+    progress: &dyn Progress,
+) -> Result<(), IngestError> {
+    let mut filling = Filling::default();
+    while let Some(Piece { source, decoding }) = pieces.blocking_recv() {
+        let (chunk, decoded) =
+            runtime.block_on(decoding).map_err(|_| IngestError::Internal("decoding a file panicked"))?;
+        progress.advance(chunk.bytes.len() as u64, decoded.events.len() as u64);
+        filling.take(&source, &chunk, decoded);
+        if filling.rows() >= batch_rows && batches.blocking_send(std::mem::take(&mut filling)).is_err() {
+            return Ok(());
+        }
+    }
+    if !filling.is_empty() {
+        // A closed queue means that committing failed, and its own error is the one to tell.
+        let _ = batches.blocking_send(filling);
+    }
+    Ok(())
+}
+
+async fn commit(mut writer: Writer, mut batches: mpsc::Receiver<Filling>) -> Result<(Outcome, u64), IngestError> {
+    let (mut total, mut commits) = (Outcome::default(), 0);
+    while let Some(batch) = batches.recv().await {
+        let outcome = batch.commit(&mut writer).await?;
+        total.stored += outcome.stored;
+        total.parked += outcome.parked;
+        total.dead_lettered += outcome.dead_lettered;
+        commits += 1;
+    }
+    Ok((total, commits))
+}

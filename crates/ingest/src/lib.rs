@@ -1,0 +1,18 @@
+//! Ingest: from event files to committed batches, exactly once.
+//!
+//! Positions live in the lake's commits and nowhere else; a record that cannot be read becomes a dead letter with its
+//! reason and position, and never stops what is around it. An event that cannot say when its request was received
+//! gets that time from rows on record; one whose request is unknown is parked.
+//!
+//! **Invariant:** ingest never sees a row's content: the lake lends it keys, times and Devices.
+
+mod batch;
+mod chunk;
+mod error;
+mod files;
+mod limits;
+mod plan;
+
+pub use batch::Outcome;
+pub use error::IngestError;
+pub use files::{FileSettings, Progress, Summary, ingest_files};

@@ -1,0 +1,25 @@
+//! The sizes of this crate, each with its reason.
+
+/// Bytes of a file that are decoded as one piece: large enough to make handing it over cheap, small enough that a
+/// few pieces in flight are no memory to speak of.
+pub(crate) const CHUNK_BYTES: usize = 1 << 20;
+
+/// Pieces in flight between reading and folding: keeps two cores busy without running ahead.
+pub(crate) const CHUNKS_IN_FLIGHT: usize = 4;
+
+/// Rows that close a batch. Two batches are in memory at a time, one folding and one being written, at about half
+/// a kilobyte a row; larger batches make fewer and larger runs, and look-ups pay per run.
+pub(crate) const BATCH_ROWS: usize = 400_000;
+
+/// Raw bytes of a record that cannot be read or framed that are kept in its dead letter.
+pub(crate) const LETTER_BYTES: usize = 64 * 1024;
+
+/// How often a run starts over after another ingester moved a source's position.
+pub(crate) const RESTARTS: u32 = 10;
+
+/// The largest XML file that is read: it is scanned as a whole.
+pub(crate) const XML_FILE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The longest stretch without a record border that is read to find one. Past it, the rest of the file is one dead
+/// letter.
+pub(crate) const UNFRAMED_BYTES: usize = 64 << 20;
