@@ -1,0 +1,83 @@
+//! The arguments of every subcommand.
+//!
+//! Defaults that name files are relative to the working folder. An environment variable stands in for an argument
+//! only where a value outlives one command, or must not be seen in a list of processes.
+
+mod data;
+mod service;
+mod value;
+
+pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs};
+pub use service::{
+    BenchCommand, BenchSearchArgs, Credential, PageArgs, SearchArgs, SearchCommand, SearchKey, ServeArgs,
+    TokenArgs,
+};
+pub use value::{Bound, LifeTime};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  the arguments are wrong
+  3  not found, or not yours
+  4  not allowed: no valid token, or a role that does not permit it
+  5  something must happen first; the message says what
+  6  unavailable for now: try again";
+
+/// The audit trail of Great Britain's smart-metering Service Requests.
+#[derive(Debug, Parser)]
+#[command(name = "gridtrail", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table, help_heading = "Output")]
+    pub format: Format,
+
+    /// Which log lines go to standard error: a level, or a list such as `warn,gridtrail=debug`.
+    #[arg(long, global = true, env = "GRIDTRAIL_LOG", default_value = "warn,gridtrail=info")]
+    #[arg(value_name = "FILTER", help_heading = "Output")]
+    pub log: String,
+
+    /// How log lines are written.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, help_heading = "Output")]
+    pub log_format: LogFormat,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table for people.
+    Table,
+    /// One JSON document for programs.
+    Json,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a shell's completions to standard output.
+    #[command(after_help = "\
+Example:
+  gridtrail completions bash > ~/.local/share/bash-completion/completions/gridtrail")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[cfg(test)]
+mod tests;

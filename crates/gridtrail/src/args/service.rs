@@ -1,0 +1,191 @@
+//! Arguments of the subcommands around the query service: `serve`, `search`, `token`, `bench`.
+
+use super::value::{Bound, LifeTime};
+use clap::{Args, Subcommand};
+use gridtrail_model::{DeviceId, Mpxn, ServiceReferenceVariant, Uprn, UserId};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The issuer and audience of tokens that `gridtrail token` mints.
+const DEV_ISSUER: &str = "gridtrail-dev";
+const AUDIENCE: &str = "gridtrail";
+
+/// Arguments of `gridtrail serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  gridtrail serve --lake data/lake --public-key dev-key.pub.pem")]
+pub struct ServeArgs {
+    /// The lake: a folder, or a URL such as s3://bucket/path.
+    #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
+    pub lake: String,
+    /// The address to listen on. Port 0 takes a free one, which the log names.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8471")]
+    pub listen: SocketAddr,
+    /// The public key, in PEM, whose tokens are accepted. There is no service without one.
+    #[arg(long, value_name = "FILE")]
+    pub public_key: PathBuf,
+    /// The issuer that a token must name.
+    #[arg(long, default_value = DEV_ISSUER)]
+    pub issuer: String,
+    /// The audience that a token must name.
+    #[arg(long, default_value = AUDIENCE)]
+    pub audience: String,
+}
+
+/// Which search, of `gridtrail search`.
+#[derive(Debug, Subcommand)]
+pub enum SearchCommand {
+    /// The service audit trail: rows of your own User IDs.
+    #[command(after_help = "\
+Examples:
+  gridtrail search audit --token-file me.jwt --device 88-73-84-57-00-2F-96-1E
+  gridtrail search audit --token-file me.jwt --mpxn 1217290354420 --srv 4.8.1,11.2 --from 2026-03-01 --to 2026-03-31")]
+    Audit(SearchArgs),
+    /// Meter-read transactions (4.8.1, 4.8.2, 4.8.3, 4.17) of all Users.
+    #[command(after_help = "\
+Example:
+  gridtrail search meter-reads --token-file me.jwt --mpxn 1217290354420 --all --format json")]
+    MeterReads(SearchArgs),
+}
+
+/// What to search by: exactly one.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct SearchKey {
+    /// Device ID, hyphenated or bare: 88-73-84-57-00-2F-96-1E.
+    #[arg(long, value_name = "EUI-64")]
+    pub device: Option<DeviceId>,
+    /// MPAN of 13 digits, or MPRN of 6 to 10 digits.
+    #[arg(long)]
+    pub mpxn: Option<Mpxn>,
+    /// Unique Property Reference Number.
+    #[arg(long)]
+    pub uprn: Option<Uprn>,
+}
+
+/// Who is asking: exactly one.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Credential {
+    /// The token. Better given by the environment: arguments are seen in the list of processes.
+    #[arg(long, env = "GRIDTRAIL_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// A file that holds the token.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// How much of the answer to fetch.
+#[derive(Debug, Args)]
+pub struct PageArgs {
+    /// Rows a page.
+    #[arg(long, value_name = "ROWS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub page_size: u32,
+    /// Go on where the page that named this token ended.
+    #[arg(long, value_name = "TOKEN", conflicts_with = "all")]
+    pub page_token: Option<String>,
+    /// Fetch every page.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Arguments of both searches.
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// What to search by.
+    #[command(flatten)]
+    pub key: SearchKey,
+    /// Who is asking.
+    #[command(flatten)]
+    pub credential: Credential,
+    /// The server.
+    #[arg(long, env = "GRIDTRAIL_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8471")]
+    pub server: String,
+    /// Only these Service Reference Variants, separated by commas; left out: all.
+    #[arg(long, value_name = "SRV", value_delimiter = ',')]
+    pub srv: Vec<ServiceReferenceVariant>,
+    /// Only requests received at or after this date or instant, UTC.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<Bound>,
+    /// Only requests received at or before this instant, or on or before this date, UTC.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<Bound>,
+    /// How much of the answer to fetch.
+    #[command(flatten)]
+    pub page: PageArgs,
+    /// Print every field of each row, with its Status Change History. JSON always does.
+    #[arg(long)]
+    pub details: bool,
+}
+
+/// Arguments of `gridtrail token`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+For local development: in production tokens come from the Identity Provider.
+
+Example:
+  gridtrail token --user-id 90-B3-D5-1F-30-01-00-00 --role 1 --public-key-out dev-key.pub.pem > me.jwt")]
+pub struct TokenArgs {
+    /// The private key, in PEM: created on first use, readable by its owner only.
+    #[arg(long, value_name = "FILE", default_value = "dev-key.pem")]
+    pub key: PathBuf,
+    /// Also write the public key, for `gridtrail serve --public-key`.
+    #[arg(long, value_name = "FILE")]
+    pub public_key_out: Option<PathBuf>,
+    /// Who bears the token.
+    #[arg(long, default_value = "developer")]
+    pub subject: String,
+    /// A User ID whose rows the bearer may see; may be repeated.
+    #[arg(long, value_name = "EUI-64", required = true, value_delimiter = ',')]
+    pub user_id: Vec<UserId>,
+    /// A Job Type Role, by its column in the role matrix, 1 to 11; may be repeated.
+    #[arg(long, value_name = "COLUMN", required = true, value_delimiter = ',')]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=11))]
+    pub role: Vec<u8>,
+    /// How long the token is valid, up to 24h.
+    #[arg(long, value_name = "TIME", default_value = "8h")]
+    pub ttl: LifeTime,
+}
+
+/// Which bench, of `gridtrail bench`.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Load a running server with searches by Device and report latencies and rate.
+    #[command(after_help = "\
+Example:
+  gridtrail bench search --token-file me.jwt --devices devices.txt --concurrency 16 --duration 60s --format json")]
+    Search(BenchSearchArgs),
+}
+
+/// Arguments of `gridtrail bench search`.
+#[derive(Debug, Args)]
+pub struct BenchSearchArgs {
+    /// Who is asking.
+    #[command(flatten)]
+    pub credential: Credential,
+    /// The server.
+    #[arg(long, env = "GRIDTRAIL_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8471")]
+    pub server: String,
+    /// The Devices to ask for, one a line.
+    #[arg(long, value_name = "FILE")]
+    pub devices: PathBuf,
+    /// How many searches are under way at once.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: u16,
+    /// How long to measure, after one tenth of that time to warm up.
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub duration: LifeTime,
+    /// Search only requests received at or after this date or instant, UTC.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<Bound>,
+    /// Search only requests received at or before this instant, or on or before this date, UTC.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<Bound>,
+    /// Rows a page.
+    #[arg(long, value_name = "ROWS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub page_size: u32,
+    /// The seed of the order in which Devices are asked for.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+}

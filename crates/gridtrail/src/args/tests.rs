@@ -1,0 +1,98 @@
+//! Tests of the arguments: what is accepted, what is refused, and what the defaults are.
+
+use super::*;
+use clap::{CommandFactory, error::ErrorKind};
+
+#[derive(Debug, Parser)]
+struct Tool<A: clap::Args> {
+    #[command(flatten)]
+    args: A,
+}
+
+fn read<A: clap::Args>(line: &str) -> Result<A, ErrorKind> {
+    let words = std::iter::once("tool").chain(line.split_whitespace());
+    Tool::try_parse_from(words).map(|tool: Tool<A>| tool.args).map_err(|error| error.kind())
+}
+
+const DEVICE: &str = "--device 88-73-84-57-00-2F-96-1E";
+
+/// Clap's own checks: no two arguments of one name, no default that its parser refuses.
+#[test]
+fn the_definitions_are_sound() {
+    Cli::command().debug_assert();
+    Tool::<DemoArgs>::command().debug_assert();
+    Tool::<GenerateArgs>::command().debug_assert();
+    Tool::<IngestArgs>::command().debug_assert();
+    Tool::<ServeArgs>::command().debug_assert();
+    Tool::<SearchArgs>::command().debug_assert();
+    Tool::<TokenArgs>::command().debug_assert();
+    Tool::<BenchSearchArgs>::command().debug_assert();
+}
+
+#[test]
+fn a_search_takes_exactly_one_key_and_one_credential() {
+    let search = read::<SearchArgs>;
+    assert!(search(&format!("{DEVICE} --token x")).is_ok());
+    assert_eq!(search("--token x").unwrap_err(), ErrorKind::MissingRequiredArgument);
+    assert_eq!(search(DEVICE).unwrap_err(), ErrorKind::MissingRequiredArgument);
+    let two_keys = format!("{DEVICE} --uprn 1 --token x");
+    assert_eq!(search(&two_keys).unwrap_err(), ErrorKind::ArgumentConflict);
+    let two_credentials = format!("{DEVICE} --token x --token-file y");
+    assert_eq!(search(&two_credentials).unwrap_err(), ErrorKind::ArgumentConflict);
+}
+
+#[test]
+fn a_malformed_value_is_refused_before_anything_is_sent() {
+    for wrong in ["--device 88-73", "--mpxn 12", "--uprn x"] {
+        assert_eq!(
+            read::<SearchArgs>(&format!("{wrong} --token x")).unwrap_err(),
+            ErrorKind::ValueValidation
+        );
+    }
+    for wrong in ["--srv 4.8.1,x", "--from yesterday", "--page-size 0", "--page-size 1001"] {
+        let line = format!("{DEVICE} --token x {wrong}");
+        assert_eq!(read::<SearchArgs>(&line).unwrap_err(), ErrorKind::ValueValidation, "{wrong}");
+    }
+}
+
+#[test]
+fn variants_come_as_a_list_or_one_by_one() {
+    let args: SearchArgs = read(&format!("{DEVICE} --token x --srv 4.8.1,4.17 --srv 11.2")).unwrap();
+    let texts: Vec<_> = args.srv.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["4.8.1", "4.17", "11.2"]);
+}
+
+#[test]
+fn a_day_ends_with_its_last_millisecond_and_an_instant_with_itself() {
+    let day: Bound = "2026-03-01".parse().unwrap();
+    assert_eq!(day.first().to_string(), "2026-03-01T00:00:00.000Z");
+    assert_eq!(day.last().to_string(), "2026-03-01T23:59:59.999Z");
+    let instant: Bound = "2026-03-01T01:00:00+01:00".parse().unwrap();
+    assert_eq!(instant.first(), instant.last());
+    assert_eq!(instant.first(), day.first());
+}
+
+#[test]
+fn a_token_names_users_and_roles_and_ends_within_a_day() {
+    let one = "--user-id 90-B3-D5-1F-30-01-00-00 --role 1,2";
+    let args: TokenArgs = read(one).unwrap();
+    assert_eq!((args.role, args.ttl.seconds()), (vec![1, 2], 8 * 3_600));
+    assert_eq!(read::<TokenArgs>("--role 1").unwrap_err(), ErrorKind::MissingRequiredArgument);
+    for wrong in ["--role 12", "--role 0", "--ttl 25h", "--ttl 0s", "--ttl 8", "--ttl h", "--ttl 4294967295h"]
+    {
+        assert_eq!(read::<TokenArgs>(&format!("{one} {wrong}")).unwrap_err(), ErrorKind::ValueValidation);
+    }
+}
+
+#[test]
+fn a_page_token_and_all_pages_exclude_each_other() {
+    let line = format!("{DEVICE} --token x --page-token y --all");
+    assert_eq!(read::<SearchArgs>(&line).unwrap_err(), ErrorKind::ArgumentConflict);
+}
+
+#[test]
+fn the_server_wants_a_key_and_listens_on_this_machine_only() {
+    assert_eq!(read::<ServeArgs>("").unwrap_err(), ErrorKind::MissingRequiredArgument);
+    let args: ServeArgs = read("--public-key k.pem").unwrap();
+    assert!(args.listen.ip().is_loopback());
+}

@@ -1,0 +1,70 @@
+//! Values that are read from one argument.
+
+use gridtrail_model::{ParseError, Timestamp};
+use std::str::FromStr;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// An end of a period, inclusive: an instant, or a whole day in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    first: Timestamp,
+    last: Timestamp,
+}
+
+impl Bound {
+    /// The first instant that it means, UTC: for the start of a period.
+    pub const fn first(self) -> Timestamp {
+        self.first
+    }
+
+    /// The last instant that it means, UTC: for the end of a period. Times have whole milliseconds.
+    pub const fn last(self) -> Timestamp {
+        self.last
+    }
+}
+
+impl FromStr for Bound {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let first: Timestamp = text.parse()?;
+        // A date alone has ten characters; every instant has more.
+        let last = if text.len() == 10 { first.plus_millis(DAY_MS - 1) } else { first };
+        Ok(Self { first, last })
+    }
+}
+
+/// How long something lasts, in whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LifeTime {
+    seconds: u32,
+}
+
+impl LifeTime {
+    /// The number of seconds, at least 1 and at most a day.
+    pub const fn seconds(self) -> u32 {
+        self.seconds
+    }
+}
+
+/// Why a text is not a life time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a number and a unit, such as 30s, 15m or 8h, from 1s to 24h")]
+pub struct LifeTimeError;
+
+impl FromStr for LifeTime {
+    type Err = LifeTimeError;
+    fn from_str(text: &str) -> Result<Self, LifeTimeError> {
+        let at = text.find(|c: char| !c.is_ascii_digit()).ok_or(LifeTimeError)?;
+        let (number, unit) = text.split_at(at);
+        let number: u32 = number.parse().map_err(|_| LifeTimeError)?;
+        let unit_seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            _ => return Err(LifeTimeError),
+        };
+        let seconds = number.checked_mul(unit_seconds).filter(|s| (1..=86_400).contains(s));
+        seconds.map(|seconds| Self { seconds }).ok_or(LifeTimeError)
+    }
+}

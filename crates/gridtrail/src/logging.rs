@@ -1,0 +1,21 @@
+//! Logs: to standard error, never among the results.
+
+use crate::args::LogFormat;
+use crate::exit::Failure;
+use std::io;
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging with the given filter directives, such as `warn,gridtrail=debug`.
+///
+/// Errors: directives that cannot be read.
+pub(crate) fn init(directives: &str, format: LogFormat) -> Result<(), Failure> {
+    let wrong =
+        |reason: &dyn std::fmt::Display| Failure::Argument { argument: "--log", reason: reason.to_string() };
+    let filter = EnvFilter::try_new(directives).map_err(|error| wrong(&error))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    }
+    .map_err(|error| wrong(&error))
+}
