@@ -7,8 +7,12 @@ use quick_xml::events::Event as XmlEvent;
 use quick_xml::reader::Reader;
 use std::ops::Range;
 
-/// How far into the document the root element may stand, and how long a `Message` start tag may be.
+/// How far into the document the root element may stand.
 const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// The longest tag of a `Message`: a time and 64 characters, each perhaps an escape. Without a limit a row of tags
+/// that never end would be gone through again and again.
+const TAG_BYTES_MAX: usize = 1 << 10;
 
 /// One message of a capture, not yet decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +57,9 @@ pub struct Messages<'a> {
     close: Vec<u8>,
     /// `</Capture`, likewise.
     end: Vec<u8>,
+    /// Whether a comment was found that never ends: then none behind it does, and looking again would be
+    /// quadratic.
+    comments_over: bool,
     done: bool,
 }
 
@@ -66,6 +73,7 @@ impl<'a> Messages<'a> {
             open: format!("<{prefix}Message").into_bytes(),
             close: format!("</{prefix}Message").into_bytes(),
             end: format!("</{prefix}Capture").into_bytes(),
+            comments_over: false,
             done: is_empty,
         })
     }
@@ -84,12 +92,12 @@ impl<'a> Messages<'a> {
     fn skip_gap(&mut self) {
         loop {
             self.at += self.bytes[self.at..].iter().take_while(|b| b.is_ascii_whitespace()).count();
-            if !self.bytes[self.at..].starts_with(b"<!--") {
+            if self.comments_over || !self.bytes[self.at..].starts_with(b"<!--") {
                 return;
             }
             match find(self.bytes, self.at + 4, b"-->") {
                 Some(end) => self.at = end + 3,
-                None => return,
+                None => self.comments_over = true,
             }
         }
     }
@@ -259,7 +267,7 @@ fn is_tag(bytes: &[u8], tag: &[u8]) -> bool {
 
 /// Behind the `>` that ends the tag at `start`; one within quotes ends nothing.
 fn tag_end(bytes: &[u8], start: usize) -> Option<usize> {
-    tag_end_within(bytes, start, bytes.len().min(start.saturating_add(HEAD_BYTES_MAX)))
+    tag_end_within(bytes, start, bytes.len().min(start.saturating_add(TAG_BYTES_MAX)))
 }
 
 fn tag_end_within(bytes: &[u8], start: usize, before: usize) -> Option<usize> {

@@ -206,7 +206,7 @@ fn trap_12_identifiers_come_in_either_case() {
 
 /// An error in an acknowledgement is a refusal: E65, no ResponseID.
 #[test]
-fn an_acknowledgement_may_carry_an_error() {
+fn trap_02_an_acknowledgement_may_carry_an_error() {
     let id = format!("{USER}:{METER}:65");
     let event = response(&ids(Some(&id), None), "E65", &message("11.2", ""));
     assert!(matches!(event.body, Body::ResponseSent(r)
