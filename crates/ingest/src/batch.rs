@@ -113,8 +113,11 @@ impl Filling {
             first.stored = first.stored.saturating_sub(first.parked);
         }
         let sum = |count: fn(&SourceEvidence) -> u64| self.sources.iter().map(count).sum();
-        let outcome =
-            Outcome { stored: sum(|s| s.stored), parked: sum(|s| s.parked), dead_lettered: sum(|s| s.dead_lettered) };
+        let outcome = Outcome {
+            stored: sum(|s| s.stored),
+            parked: sum(|s| s.parked),
+            dead_lettered: sum(|s| s.dead_lettered),
+        };
         let batch = Batch {
             fragments: self.fold.into_fragments(),
             parked,
@@ -126,7 +129,11 @@ impl Filling {
     }
 
     /// Joins unplaced fragments to rows of this batch or of the lake; gives back those without either.
-    async fn place(&mut self, unplaced: Vec<Fragment>, writer: &Writer) -> Result<Vec<Fragment>, IngestError> {
+    async fn place(
+        &mut self,
+        unplaced: Vec<Fragment>,
+        writer: &Writer,
+    ) -> Result<Vec<Fragment>, IngestError> {
         if unplaced.is_empty() {
             return Ok(Vec::new());
         }
@@ -169,7 +176,9 @@ fn record_at(chunk: &Chunk, position: u64) -> bytes::Bytes {
     let start = usize::try_from(position - chunk.start).unwrap_or(0).min(chunk.bytes.len());
     let rest = chunk.bytes.slice(start..);
     match gridtrail_codec::next_frame(&rest) {
-        gridtrail_codec::Frame::Complete { record, .. } if rest.first() != Some(&b'{') => rest.slice_ref(record),
+        gridtrail_codec::Frame::Complete { record, .. } if rest.first() != Some(&b'{') => {
+            rest.slice_ref(record)
+        }
         _ => {
             let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
             rest.slice(..end.min(crate::limits::LETTER_BYTES))

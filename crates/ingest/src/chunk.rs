@@ -149,7 +149,12 @@ pub(crate) fn decode_chunk(chunk: &Chunk, form: &Form, from: u64) -> Decoded {
 }
 
 impl Decoded {
-    fn take<E: std::fmt::Display>(&mut self, position: u64, event: Result<Event, E>, raw: impl Fn() -> Bytes) {
+    fn take<E: std::fmt::Display>(
+        &mut self,
+        position: u64,
+        event: Result<Event, E>,
+        raw: impl Fn() -> Bytes,
+    ) {
         match event {
             Ok(event) => self.events.push((position, event)),
             Err(error) => self.unread(position, error.to_string(), raw()),
@@ -175,11 +180,20 @@ fn decode_frames(chunk: &Chunk, decoded: &mut Decoded) {
                 continue;
             }
             Frame::TooLarge { length, header } => {
-                let end = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(header).min(rest.len());
-                (end, format!("the record claims {length} bytes; a record has at most {}", limits::RECORD_BYTES_MAX))
+                let end =
+                    usize::try_from(length).unwrap_or(usize::MAX).saturating_add(header).min(rest.len());
+                (
+                    end,
+                    format!(
+                        "the record claims {length} bytes; a record has at most {}",
+                        limits::RECORD_BYTES_MAX
+                    ),
+                )
             }
             Frame::Incomplete => (rest.len(), "the file ends within this record".to_owned()),
-            Frame::Bad => (rest.len(), "no record length stands here; nothing after it can be found".to_owned()),
+            Frame::Bad => {
+                (rest.len(), "no record length stands here; nothing after it can be found".to_owned())
+            }
         };
         decoded.unread(position, why, rest.slice(..consumed.min(LETTER_BYTES)));
         at += consumed;
@@ -197,7 +211,11 @@ fn decode_lines(chunk: &Chunk, decoded: &mut Decoded) {
         }
         let raw = || chunk.bytes.slice_ref(record);
         if record.len() > limits::RECORD_BYTES_MAX {
-            let why = format!("the line has {} bytes; a record has at most {}", record.len(), limits::RECORD_BYTES_MAX);
+            let why = format!(
+                "the line has {} bytes; a record has at most {}",
+                record.len(),
+                limits::RECORD_BYTES_MAX
+            );
             decoded.unread(position, why, raw().slice(..LETTER_BYTES));
         } else {
             decoded.take(position, decode(Encoding::Json, record, None), raw);
@@ -220,7 +238,8 @@ fn decode_capture(chunk: &Chunk, from: u64, decoded: &mut Decoded) {
         if position < from {
             continue;
         }
-        let event = message.map_err(|bad| bad.to_string()).and_then(|m| m.decode().map_err(|e| e.to_string()));
+        let event =
+            message.map_err(|bad| bad.to_string()).and_then(|m| m.decode().map_err(|e| e.to_string()));
         decoded.take(position, event, || chunk.bytes.slice(range.clone()));
     }
 }

@@ -99,7 +99,8 @@ async fn run(
     let reading = tokio::spawn(read(plan.sources, pieces));
     let batch_rows = settings.batch_rows;
     let runtime = tokio::runtime::Handle::current();
-    let folding = tokio::task::spawn_blocking(move || fold(&runtime, decoded, &batches, batch_rows, progress.as_ref()));
+    let folding =
+        tokio::task::spawn_blocking(move || fold(&runtime, decoded, &batches, batch_rows, progress.as_ref()));
     let committing = tokio::spawn(commit(writer, filled));
     // A stage that fails closes its queues, and the others end; the last stage's error is the cause of the others'.
     let panicked = |_| IngestError::Internal("a stage of the ingest panicked");
@@ -164,7 +165,10 @@ fn fold(
     Ok(())
 }
 
-async fn commit(mut writer: Writer, mut batches: mpsc::Receiver<Filling>) -> Result<(Outcome, u64), IngestError> {
+async fn commit(
+    mut writer: Writer,
+    mut batches: mpsc::Receiver<Filling>,
+) -> Result<(Outcome, u64), IngestError> {
     let (mut total, mut commits) = (Outcome::default(), 0);
     while let Some(batch) = batches.recv().await {
         let outcome = batch.commit(&mut writer).await?;

@@ -140,7 +140,8 @@ fn identify(path: PathBuf, recorded_at: Option<Timestamp>) -> Result<Source, Ing
 fn receipt(path: &Path, recorded_at: Option<Timestamp>) -> Option<Receipt> {
     let mut sidecar = path.as_os_str().to_owned();
     sidecar.push(".receipt.json");
-    let beside = std::fs::read(PathBuf::from(sidecar)).ok().and_then(|bytes| Receipt::from_sidecar(&bytes).ok());
+    let beside =
+        std::fs::read(PathBuf::from(sidecar)).ok().and_then(|bytes| Receipt::from_sidecar(&bytes).ok());
     beside.or_else(|| recorded_at.map(|recorded_at| Receipt { recorded_at, event_id: None }))
 }
 

@@ -1,0 +1,39 @@
+//! DUIS XML: Service Requests, Signed Pre-Commands, Acknowledgements, Pre-Commands, Local Commands, Service
+//! Responses, scheduled reads, Device Alerts and DCC Alerts, as the DCC sees them on the wire.
+//!
+//! Reading takes two steps: one pass over the document picks the few fields that an event needs (`message`), then
+//! the event is made of them (`event`). Any prefix and any schema version is read; elements that are not known are
+//! passed over, so that a message of a later schema still counts.
+//!
+//! A response does not say which leg it answers nor when its request was received; both stay empty and the fold
+//! finds the leg. Writing covers what the generator and the demo need ([`write_request`], [`write_response`]).
+//!
+//! Source: DUIS schema 5.4.
+
+mod event;
+pub(crate) mod gbcs;
+mod message;
+mod write;
+
+pub use write::{
+    BreachKind, DccAlertBody, Request, RequestBody, Response, ResponseBody, write_request, write_response,
+};
+
+use crate::{DecodeError, Receipt, xml};
+use gridtrail_model::{Event, EventId};
+
+pub(crate) fn decode(bytes: &[u8], receipt: Option<&Receipt>) -> Result<Event, DecodeError> {
+    let receipt = receipt.ok_or(DecodeError::NoReceipt)?;
+    let message = message::read(xml::document("a DUIS message", bytes)?)?;
+    let id = match &receipt.event_id {
+        Some(id) => id.clone(),
+        None => derived_id(bytes)?,
+    };
+    event::event(&message, id, receipt.recorded_at)
+}
+
+/// The identifier of a message that came without one: the same bytes always give the same.
+fn derived_id(bytes: &[u8]) -> Result<EventId, DecodeError> {
+    let text = format!("duis:{:016x}", xxhash_rust::xxh64::xxh64(bytes, 0));
+    text.parse().map_err(|source| DecodeError::Invalid { field: "event_id", source })
+}

@@ -1,0 +1,62 @@
+//! The event contract: `gridtrail.events.v1.ServiceEvent` as protobuf, as frames of a `.binpb` file, and as
+//! proto3 JSON.
+
+mod frame;
+pub(crate) mod from_wire;
+mod to_wire;
+
+pub use frame::{Frame, next_frame};
+
+use crate::{DecodeError, limits};
+use gridtrail_model::Event;
+use gridtrail_proto::events::v1::ServiceEvent;
+use prost::Message;
+
+fn within_limit(what: &'static str, bytes: &[u8]) -> Result<(), DecodeError> {
+    if bytes.len() > limits::RECORD_BYTES_MAX {
+        let limit = limits::RECORD_BYTES_MAX;
+        return Err(DecodeError::TooLarge { what, bytes: bytes.len() as u64, limit });
+    }
+    Ok(())
+}
+
+pub(crate) fn decode_protobuf(bytes: &[u8]) -> Result<Event, DecodeError> {
+    within_limit("a protobuf record", bytes)?;
+    from_wire::event(&ServiceEvent::decode(bytes)?)
+}
+
+pub(crate) fn decode_json(bytes: &[u8]) -> Result<Event, DecodeError> {
+    within_limit("a JSON record", bytes)?;
+    // The library stops at a nesting of 128, so depth is limited too.
+    let wire: ServiceEvent =
+        serde_json::from_slice(bytes).map_err(|error| DecodeError::json("a ServiceEvent", &error))?;
+    from_wire::event(&wire)
+}
+
+/// Appends the event as a protobuf `ServiceEvent`.
+///
+/// What it reads back as is equal, but for shapes that the contract does not tell apart: an acknowledgement is a
+/// response without identifier and content, so `Acknowledgement` with an identifier comes back as
+/// `ServiceResponse`, and `ServiceResponse` without one as `Acknowledgement`; and only a DCC Alert says what it
+/// affects. No decoder makes those.
+pub fn encode_protobuf(event: &Event, out: &mut Vec<u8>) {
+    let wire = to_wire::event(event);
+    out.reserve(wire.encoded_len());
+    wire.encode_raw(out);
+}
+
+/// Appends the event as one record of a `.binpb` file: its length as a varint, then as [`encode_protobuf`].
+pub fn encode_frame(event: &Event, out: &mut Vec<u8>) {
+    let wire = to_wire::event(event);
+    let length = wire.encoded_len();
+    out.reserve(length + prost::length_delimiter_len(length));
+    prost::encoding::encode_varint(length as u64, out);
+    wire.encode_raw(out);
+}
+
+/// The event as one line of proto3 JSON, without the line break. Limits as for [`encode_protobuf`].
+pub fn encode_json(event: &Event) -> String {
+    // Writing to a string fails only for a map with keys that are no strings or a time out of range; the
+    // contract has no map and the model no such time, so the empty default is never used.
+    serde_json::to_string(&to_wire::event(event)).unwrap_or_default()
+}
