@@ -253,6 +253,9 @@ impl Reading {
             State::LocalCommandReturned => {
                 Some(if failed { Simplified::Failure } else { Simplified::Success })
             }
+            // The Device has the command after all: that overrules an earlier "no answer", and leaves the outcome
+            // to its reports.
+            State::HeldByDevice | State::InstructionDone => Some(Simplified::InProgress),
             _ => None,
         }
     }

@@ -1,0 +1,37 @@
+//! A synthetic smart-metering region: households, Users, everything that happens to their Service Requests in
+//! some days, and the audit trails that this must give.
+//!
+//! [`World::events`] streams the events; [`World::truth`] streams what the audit trail must show, known from the
+//! script of each transaction and not by folding its events, so tests and benches check answers, not only speed.
+//!
+//! Invariants:
+//! - the same seed and settings give the same events in the same order, and the same truth, on every machine: there
+//!   is no clock, no floating point and no hash of random seed in here;
+//! - a transaction is a function of (seed, its number), so days can be made in parallel, or again, without the
+//!   days before them;
+//! - the settings of delivery (duplicates, jitter, lateness, bare responses) change the events' order and dress,
+//!   never the truth;
+//! - memory does not grow with the number of events: see [`Feed`].
+//!
+//! Left out on purpose: payloads, wire formats (the codec's part), the inventory's own events, and storms that
+//! strike many households at once.
+
+mod chance;
+mod feed;
+mod household;
+mod plot;
+mod profile;
+mod scenario;
+mod script;
+mod settings;
+mod truth;
+mod users;
+mod world;
+
+pub use feed::Feed;
+pub use household::{Household, Meter};
+pub use profile::NIGHT_SHARE_PER_MILLE;
+pub use settings::{Settings, SettingsError};
+pub use truth::ExpectedTrail;
+pub use users::{ACCESS_CONTROL_BROKER, User};
+pub use world::{Truth, World};

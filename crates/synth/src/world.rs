@@ -1,0 +1,146 @@
+//! The world: a region, its events and its truth.
+
+use crate::chance::{Chance, Lane};
+use crate::feed::Feed;
+use crate::household::{Household, prepayment_near};
+use crate::plot::Plot;
+use crate::profile::Profile;
+use crate::scenario::Scenario;
+use crate::script::Script;
+use crate::settings::{Settings, SettingsError};
+use crate::truth::ExpectedTrail;
+use crate::users::{User, Users};
+use std::ops::Range;
+
+/// A synthetic region: the same seed and settings give the same households, events and truth, everywhere.
+#[derive(Debug, Clone)]
+pub struct World {
+    seed: u64,
+    settings: Settings,
+    users: Users,
+    profile: Profile,
+}
+
+impl World {
+    /// The region of this seed. Errors: the first setting that gives no region.
+    pub fn seeded(seed: u64, settings: Settings) -> Result<Self, SettingsError> {
+        settings.check()?;
+        let users = Users::new(settings.users);
+        let profile = Profile::new(settings.start.millis(), settings.days, settings.transactions());
+        Ok(Self { seed, settings, users, profile })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// All Users. They are the same whatever the seed.
+    pub fn users(&self) -> &[User] {
+        self.users.all()
+    }
+
+    /// The household of this number; numbers run from 0 to the number of premises.
+    pub fn household(&self, number: u32) -> Household {
+        Household::new(self.seed, number % self.settings.premises, &self.users)
+    }
+
+    /// Every household.
+    pub fn households(&self) -> impl Iterator<Item = Household> + '_ {
+        (0..self.settings.premises).map(|number| self.household(number))
+    }
+
+    /// How many transactions start in the run.
+    pub fn transactions(&self) -> u64 {
+        self.profile.transactions()
+    }
+
+    /// Every event, in order of delivery: the order of `recorded_at` unless the settings disturb it.
+    pub fn events(&self) -> Feed<'_> {
+        self.events_of_days(0..self.settings.days)
+    }
+
+    /// The events of the transactions that start on these days, counted from 0, in order of delivery; the last
+    /// may be recorded long after. The feeds of days that do not overlap hold no event in common, and together
+    /// hold all, so days can be made in parallel or anew.
+    pub fn events_of_days(&self, days: Range<u32>) -> Feed<'_> {
+        Feed::new(self, self.numbers(days))
+    }
+
+    /// What the audit trail must show, one item for each trail key, in order of transactions.
+    pub fn truth(&self) -> Truth<'_> {
+        self.truth_of_days(0..self.settings.days)
+    }
+
+    /// What the audit trail must show of the transactions that start on these days.
+    pub fn truth_of_days(&self, days: Range<u32>) -> Truth<'_> {
+        Truth { world: self, numbers: self.numbers(days), script: Script::default(), ready: Vec::new() }
+    }
+
+    fn numbers(&self, days: Range<u32>) -> Range<u64> {
+        self.profile.of_days(u64::from(days.start)..u64::from(days.end))
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// When a transaction starts, in milliseconds since the epoch. None of its events is recorded before.
+    pub(crate) fn start_ms(&self, number: u64) -> i64 {
+        self.profile.start(number).at_ms
+    }
+
+    /// Writes the script of a transaction: always the same for a number.
+    pub(crate) fn write(&self, number: u64, script: &mut Script) -> Scenario {
+        script.clear();
+        let start = self.profile.start(number);
+        let mut chance = Chance::of(self.seed, Lane::Transaction, number);
+        let scenario = Scenario::choose(&mut chance, start.night);
+        let premises = self.premises_of(number, scenario, &mut chance);
+        let household = Household::new(self.seed, premises, &self.users);
+        scenario.write(&mut Plot::new(&self.users, chance, household, (number, start), script));
+        scenario
+    }
+
+    /// Three transactions in four visit the premises in turn, so that every meter has its reads; one comes as
+    /// chance will have it.
+    fn premises_of(&self, number: u64, scenario: Scenario, chance: &mut Chance) -> u32 {
+        // A prime above the most premises, so that the turns visit all of them before one comes again.
+        const STRIDE: u64 = 2_654_435_761;
+        let premises = u64::from(self.settings.premises);
+        let place = if chance.per_mille(750) {
+            number % premises * STRIDE % premises
+        } else {
+            chance.below(premises)
+        };
+        // Below the number of premises, which is a u32.
+        let place = u32::try_from(place).unwrap_or_default();
+        if scenario == Scenario::TopUp { prepayment_near(place, self.settings.premises) } else { place }
+    }
+}
+
+/// What the audit trail must show: see [`World::truth`].
+#[derive(Debug)]
+pub struct Truth<'w> {
+    world: &'w World,
+    numbers: Range<u64>,
+    script: Script,
+    /// The trails of the transaction at hand, the last first.
+    ready: Vec<ExpectedTrail>,
+}
+
+impl Iterator for Truth<'_> {
+    type Item = ExpectedTrail;
+
+    fn next(&mut self) -> Option<ExpectedTrail> {
+        loop {
+            if let Some(trail) = self.ready.pop() {
+                return Some(trail);
+            }
+            let number = self.numbers.next()?;
+            self.world.write(number, &mut self.script);
+            self.script.truth(self.world.settings.end(), &mut self.ready);
+            self.ready.reverse();
+        }
+    }
+}
