@@ -2,12 +2,13 @@
 
 use crate::error::LakeError;
 use arrow::array::{
-    ArrayRef, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, AsArray, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use gridtrail_model::Timestamp;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::sync::{Arc, LazyLock};
@@ -39,6 +40,30 @@ pub(crate) static DEAD_LETTERS: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("read_at", time, false),
     ]))
 });
+
+/// The dead letters in one file.
+pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<DeadLetter>, LakeError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
+    let corrupt = |why: String| LakeError::Corrupt { path: path.to_owned(), why };
+    let mut letters = Vec::new();
+    for batch in reader.map_err(|e| corrupt(e.to_string()))? {
+        let batch = batch.map_err(|e| corrupt(e.to_string()))?;
+        let text =
+            |at: usize| batch.column(at).as_string_opt::<i32>().ok_or_else(|| corrupt("no text".into()));
+        let (sources, names, reasons) = (text(0)?, text(1)?, text(3)?);
+        let positions =
+            batch.column(2).as_primitive_opt::<Int64Type>().ok_or_else(|| corrupt("no position".into()))?;
+        let raws = batch.column(4).as_binary_opt::<i32>().ok_or_else(|| corrupt("no record".into()))?;
+        letters.extend((0..batch.num_rows()).map(|row| DeadLetter {
+            source: sources.value(row).to_owned(),
+            source_name: names.value(row).to_owned(),
+            position: positions.value(row),
+            reason: reasons.value(row).to_owned(),
+            raw: Bytes::copy_from_slice(raws.value(row)),
+        }));
+    }
+    Ok(letters)
+}
 
 /// A file of dead letters, read at one time.
 pub(crate) fn write(letters: &[&DeadLetter], read_at: Timestamp) -> Result<Bytes, LakeError> {

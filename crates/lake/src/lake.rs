@@ -1,7 +1,7 @@
 //! The lake: its tables, and the newest snapshot of them.
 
 use crate::cache::{RunCache, StoreUse};
-use crate::dead_letters::DEAD_LETTERS;
+use crate::dead_letters::{self, DEAD_LETTERS, DeadLetter};
 use crate::error::LakeError;
 use crate::evidence_table::COMMITS;
 use crate::location::Location;
@@ -13,6 +13,7 @@ use crate::table::Table;
 use crate::writer::Writer;
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
+use object_store::ObjectStoreExt;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -217,6 +218,31 @@ impl Lake {
         tables.refresh().await?;
         tables.commits.refresh().await?;
         Ok(Maintenance::new(self.clone(), tables))
+    }
+
+    /// Every dead letter, oldest file first. For operators: raw records are nobody's rows, and no service that a User
+    /// reaches calls this.
+    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LakeError> {
+        let table = self.inner.tables.lock().await.dead_letters.clone();
+        let mut files = table.files()?;
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut letters = Vec::new();
+        for file in files {
+            let path = table.full_path(&file.path)?;
+            let failed = || LakeError::store(format!("read {path}"));
+            let bytes = self
+                .inner
+                .location
+                .store
+                .get(&path)
+                .await
+                .map_err(failed())?
+                .bytes()
+                .await
+                .map_err(failed())?;
+            letters.extend(dead_letters::read(bytes, path.as_ref())?);
+        }
+        Ok(letters)
     }
 
     /// Counts at the newest snapshot.

@@ -117,6 +117,78 @@ fn a_broken_field_is_named() {
     }
 }
 
+/// Whatever an event leaves out of its own time happened when it was recorded.
+#[test]
+fn an_absent_time_is_the_time_of_the_record() {
+    use gridtrail_model::Body;
+    let id = "\"responseId\": \"00-5A-10-00-00-00-0E-01:00-5A-00-00-00-01-00-01:7\"";
+    for body in [
+        "\"statusChanged\": {\"state\": \"STATE_RETRYING\"}".to_owned(),
+        format!("\"deviceAlert\": {{{id}, \"alertCode\": \"8F36\"}}"),
+        format!("\"dccAlert\": {{{id}, \"alertCode\": \"N8\"}}"),
+    ] {
+        let text = ACKNOWLEDGED.replace("\"responseSent\": {\"responseCode\": \"I99\"}", &body);
+        let event = decode(Encoding::Json, text.as_bytes(), None).unwrap();
+        let at = match event.body {
+            Body::StatusChanged(change) => change.at,
+            Body::DeviceAlert(alert) | Body::DccAlert(alert) => alert.at,
+            _ => panic!("another body"),
+        };
+        assert_eq!(at, event.recorded_at, "{body}");
+    }
+}
+
+/// What only protobuf can write: times and numbers that JSON would refuse by itself.
+#[test]
+fn protobuf_values_out_of_range_are_refused() {
+    use gridtrail_codec::limits::SCHEDULE_ID_MAX;
+    use prost::Message;
+    use wire::{response_sent::Content, service_event::Body};
+    let line = ACKNOWLEDGED.replace(
+        "\"responseCode\"",
+        "\"responseId\": \"00-5A-10-00-00-00-0E-01:00-5A-00-00-00-01-00-01:7\", \"responseCode\"",
+    );
+    let mut bytes = Vec::new();
+    encode_protobuf(&decode(Encoding::Json, line.as_bytes(), None).unwrap(), &mut bytes);
+    let good = wire::ServiceEvent::decode(&bytes[..]).unwrap();
+    let read = |event: &wire::ServiceEvent| decode(Encoding::Protobuf, &event.encode_to_vec(), None);
+    for (seconds, nanos, fits) in [
+        (0, 999_999_999, true),
+        (0, 1_000_000_000, false),
+        (0, -1, false),
+        (i64::MAX, 0, false),
+        (i64::MIN, 0, false),
+        (253_402_300_799, 999_999_999, true),
+        (253_402_300_800, 0, false),
+    ] {
+        let mut event = good.clone();
+        event.recorded_at = Some(pbjson_types::Timestamp { seconds, nanos });
+        assert_eq!(read(&event).is_ok(), fits, "{seconds} s {nanos} ns");
+    }
+    for (schedule_id, fits) in [(0, true), (SCHEDULE_ID_MAX, true), (SCHEDULE_ID_MAX + 1, false)] {
+        let mut event = good.clone();
+        let Some(Body::ResponseSent(response)) = &mut event.body else { panic!("another body") };
+        response.content = Some(Content::ScheduledRead(wire::ScheduledRead { schedule_id }));
+        assert_eq!(read(&event).is_ok(), fits, "schedule {schedule_id}");
+    }
+    for (region, fits) in [(0, true), (8, true), (9, false), (-1, false), (257, false)] {
+        let mut event = good.clone();
+        event.correlation.as_mut().unwrap().csp_region = region;
+        assert_eq!(read(&event).is_ok(), fits, "region {region}");
+    }
+    let id = "00-5A-10-00-00-00-0E-01:00-5A-00-00-00-01-00-01:7";
+    for (code, of_device, of_dcc) in [("8F36", true, false), ("N13", false, true), ("AD1", false, true)] {
+        let (response_id, alert_code) = (id.to_owned(), code.to_owned());
+        let mut event = good.clone();
+        let alert = wire::DeviceAlert { response_id, alert_code, ..Default::default() };
+        event.body = Some(Body::DeviceAlert(alert));
+        assert_eq!(read(&event).is_ok(), of_device, "device {code}");
+        let (response_id, alert_code) = (id.to_owned(), code.to_owned());
+        event.body = Some(Body::DccAlert(wire::DccAlert { response_id, alert_code, ..Default::default() }));
+        assert_eq!(read(&event).is_ok(), of_dcc, "DCC {code}");
+    }
+}
+
 #[test]
 fn a_record_beyond_the_limit_is_refused() {
     let long = vec![b' '; gridtrail_codec::limits::RECORD_BYTES_MAX + 1];

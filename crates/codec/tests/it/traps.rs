@@ -140,6 +140,7 @@ fn trap_04_a_repeated_alert_is_one_row_with_one_history() {
     };
     assert_eq!(history(vec![first.clone(), second]), history(vec![first.clone()]));
     let Body::DeviceAlert(alert) = first.body else { panic!("another body") };
+    assert_eq!((alert.at.to_string().as_str(), alert.sent_at), ("2026-01-05T06:07:09.000Z", Some(alert.at)));
     assert_eq!((alert.throttle_sequence, alert.throttle_count), (Some(4), Some(7)));
 }
 
@@ -297,4 +298,41 @@ fn messages_that_belong_to_nothing_say_so() {
     let error =
         gridtrail_codec::decode(gridtrail_codec::Encoding::DuisXml, b"<x/>", None).unwrap_err().to_string();
     assert!(error.contains("receipt"), "{error}");
+}
+
+#[test]
+fn a_request_names_the_one_before_it() {
+    let (id, before) = (format!("{USER}:{METER}:51"), format!("{USER}:{METER}:50"));
+    let xml = format!(
+        "<Request {}><Header><RequestID>{id}</RequestID><PrecedingServiceRequestID>{before}</PrecedingServiceRequestID>\
+         <CommandVariant>1</CommandVariant><ServiceReferenceVariant>4.8.1</ServiceReferenceVariant></Header>\
+         <Body><ReadActiveImportProfileData/></Body></Request>",
+        DCC_RESPONSE.replace("xmlns:sr", "xmlns")
+    );
+    let event = duis(xml.as_bytes()).unwrap();
+    assert_eq!(event.correlation.preceding_request_id.unwrap().to_string(), before);
+    // The same names in another namespace mean nothing.
+    let foreign = xml.replace("ServiceUserGateway", "SomethingElse");
+    assert!(duis(foreign.as_bytes()).unwrap_err().to_string().contains("neither Request nor Response"));
+}
+
+/// A field with something else within it is no field, so neither half of its text is taken for it.
+#[test]
+fn an_element_with_children_is_no_field() {
+    let id = format!("{USER}:{DCC}:52");
+    let body =
+        format!("<sr:DecommissionDevice><sr:DeviceID>x<sr:y/>{METER}</sr:DeviceID></sr:DecommissionDevice>");
+    assert_eq!(request(&id, 8, "8.3", &body).correlation.device_id, None);
+}
+
+#[test]
+fn a_schedule_id_has_a_limit() {
+    let run = ids(None, Some(&format!("{METER}:{USER}:53")));
+    for (schedule_id, fits) in [("1000000000000", true), ("1000000000001", false), ("-1", false)] {
+        let content = format!(
+            "<sr:DSPScheduledMessage><sr:GBCSPayload/><sr:DSPScheduleID>{schedule_id}</sr:DSPScheduleID></sr:DSPScheduledMessage>"
+        );
+        let xml = response_xml(&run, "I0", &message("4.8.1", &content));
+        assert_eq!(duis(xml.as_bytes()).is_ok(), fits, "{schedule_id}");
+    }
 }
