@@ -209,6 +209,8 @@ proptest! {
     }
 
     /// Whether two reports wait together or apart for their leg, the legs have the same history in the end.
+    /// Of the other fields this does not hold: a fragment whose entries go to two legs gives both its Response IDs
+    /// and its youngest `recorded_at`, since it does not know which entry they came with.
     #[test]
     fn joining_and_merging_may_change_places(one in unjoined_events(), other in unjoined_events()) {
         let apart = merged(joined(folded(one.clone())), joined(folded(other.clone())));
