@@ -20,3 +20,19 @@ pub mod events {
         include!(concat!(env!("OUT_DIR"), "/gridtrail.events.v1.serde.rs"));
     }
 }
+
+/// `gridtrail.query.v1`: the query services.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
+pub mod query {
+    /// Version 1.
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/gridtrail.query.v1.rs"));
+    }
+}

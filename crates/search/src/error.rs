@@ -1,0 +1,161 @@
+//! Why a search is not answered.
+
+use crate::limits::DEVICES_MAX;
+use crate::store::StoreError;
+use gridtrail_access::{AccessError, AccessErrorKind};
+use gridtrail_lake::LakeErrorKind;
+use std::fmt;
+
+/// One field of a request that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The field, under its name in the query services.
+    pub field: &'static str,
+    /// The rule, with an example where it helps.
+    pub rule: String,
+}
+
+/// Why a search is not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// The request breaks rules. Never empty.
+    #[error("check the request: {}", describe(.0))]
+    Invalid(Vec<Violation>),
+    /// The caller's access has ended or does not cover the search.
+    #[error("check access")]
+    Access(#[source] AccessError),
+    /// No such row, or not one that the caller may see: the same for both.
+    #[error("find the row")]
+    NotFound,
+    /// UPRNs cannot be resolved without the Smart Metering Inventory.
+    #[error("resolve a UPRN without an inventory")]
+    NoInventory,
+    /// The MPxN stands for too many Devices.
+    #[error("look up {devices} devices of one MPxN")]
+    TooManyDevices {
+        /// How many.
+        devices: usize,
+    },
+    /// The lake cannot answer.
+    #[error("read the lake")]
+    Lake(#[source] StoreError),
+    /// A page token could not be sealed.
+    #[error("seal a page token")]
+    Seal,
+}
+
+/// What the caller can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchErrorKind {
+    /// Correct the fields named.
+    Invalid,
+    /// Log in again.
+    NoIdentity,
+    /// Ask for the role.
+    Denied,
+    /// Search again: there is no such row for this caller.
+    NotFound,
+    /// Wait for what must happen first.
+    Precondition,
+    /// Narrow the search.
+    Exhausted,
+    /// Try again later.
+    Unavailable,
+    /// Report it: stored data is damaged.
+    Corrupt,
+    /// Report it: a fault in the program.
+    Internal,
+}
+
+/// What the caller is told: built from the request alone, never from what lies beneath the error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserText(String);
+
+impl fmt::Display for UserText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl From<UserText> for String {
+    fn from(text: UserText) -> Self {
+        text.0
+    }
+}
+
+impl SearchError {
+    /// One field that breaks one rule.
+    pub fn invalid(field: &'static str, rule: impl Into<String>) -> Self {
+        Self::Invalid(vec![Violation { field, rule: rule.into() }])
+    }
+
+    /// What the caller can do about it.
+    pub fn kind(&self) -> SearchErrorKind {
+        match self {
+            Self::Invalid(_) => SearchErrorKind::Invalid,
+            Self::Access(error) => match error.kind() {
+                AccessErrorKind::NoIdentity => SearchErrorKind::NoIdentity,
+                AccessErrorKind::Denied => SearchErrorKind::Denied,
+                AccessErrorKind::SetUp => SearchErrorKind::Internal,
+            },
+            Self::NotFound => SearchErrorKind::NotFound,
+            Self::NoInventory => SearchErrorKind::Precondition,
+            Self::TooManyDevices { .. } => SearchErrorKind::Exhausted,
+            Self::Lake(error) => match error.kind() {
+                // Only a page token names a version, and there it is told as a token that holds no longer.
+                LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => SearchErrorKind::Unavailable,
+                LakeErrorKind::Corrupt => SearchErrorKind::Corrupt,
+                LakeErrorKind::Internal => SearchErrorKind::Internal,
+            },
+            Self::Seal => SearchErrorKind::Internal,
+        }
+    }
+
+    /// What the caller is told.
+    pub fn user_text(&self) -> UserText {
+        UserText(match self {
+            Self::Invalid(violations) => describe(violations),
+            Self::Access(AccessError::Denied { component }) => format!(
+                "none of your Job Type Roles may use {component}; ask your organisation's administrator for \
+                 one that may"
+            ),
+            Self::Access(error) => match error.kind() {
+                // These name times and claims of the caller's own token, never its text.
+                AccessErrorKind::NoIdentity => format!("log in again: {error}"),
+                AccessErrorKind::Denied | AccessErrorKind::SetUp => "the service failed".into(),
+            },
+            Self::NotFound => "there is no row of this reference among those that you may see".into(),
+            Self::NoInventory => "a search by UPRN needs the Smart Metering Inventory, which is not loaded \
+                                  yet; search by MPxN or Device ID"
+                .into(),
+            Self::TooManyDevices { .. } => {
+                format!("this MPxN stands for more than {DEVICES_MAX} Devices; search by Device ID")
+            }
+            Self::Lake(error) => match error.kind() {
+                LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => {
+                    "the audit trail cannot be read just now; try again".into()
+                }
+                LakeErrorKind::Corrupt => "stored data is damaged".into(),
+                LakeErrorKind::Internal => "the service failed".into(),
+            },
+            Self::Seal => "the service failed".into(),
+        })
+    }
+}
+
+impl From<AccessError> for SearchError {
+    fn from(error: AccessError) -> Self {
+        Self::Access(error)
+    }
+}
+
+impl From<StoreError> for SearchError {
+    fn from(error: StoreError) -> Self {
+        Self::Lake(error)
+    }
+}
+
+fn describe(violations: &[Violation]) -> String {
+    let texts: Vec<String> = violations.iter().map(|v| format!("{}: {}", v.field, v.rule)).collect();
+    texts.join("; ")
+}

@@ -1,0 +1,213 @@
+//! A lake in memory, for tests here and above: slow, obvious, and with faults on demand.
+
+use crate::store::{Pinned, Store, StoreError};
+use async_trait::async_trait;
+use gridtrail_access::Access;
+use gridtrail_lake::{Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
+use gridtrail_model::{DeviceId, Fragment, Merge as _, Mpxn, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What a look-up does instead of answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails with an error of this kind.
+    Kind(LakeErrorKind),
+    /// It panics.
+    Panic,
+    /// It never answers.
+    Hang,
+}
+
+/// A lake in memory. Clones share it.
+#[derive(Debug, Clone)]
+pub struct FakeLake(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    snapshots: Vec<Arc<FakeSnapshot>>,
+    /// Versions below this one are gone.
+    kept_from: usize,
+    fault: Option<Fault>,
+}
+
+#[derive(Debug, Clone)]
+struct FakeSnapshot {
+    version: SnapshotVersion,
+    complete_up_to: Option<Timestamp>,
+    rows: BTreeMap<(DeviceId, RowPosition), Fragment>,
+    pairs: BTreeSet<(Mpxn, DeviceId)>,
+    fault: Option<Fault>,
+}
+
+fn version(number: usize) -> SnapshotVersion {
+    format!("{number}.0.0").parse().unwrap_or_else(|_| panic!("three numbers are a version"))
+}
+
+impl Default for FakeLake {
+    fn default() -> Self {
+        let empty = FakeSnapshot {
+            version: version(0),
+            complete_up_to: None,
+            rows: BTreeMap::new(),
+            pairs: BTreeSet::new(),
+            fault: None,
+        };
+        Self(Arc::new(Mutex::new(State { snapshots: vec![Arc::new(empty)], kept_from: 0, fault: None })))
+    }
+}
+
+impl FakeLake {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Commits fragments, each under its own Device, placement time and key, as a new version.
+    ///
+    /// # Panics
+    /// On a fragment without a Device or a placement time.
+    pub fn commit(&self, fragments: impl IntoIterator<Item = Fragment>, complete_up_to: Option<Timestamp>) {
+        let mut state = self.state();
+        let mut next = state.snapshots.last().map(|last| FakeSnapshot::clone(last)).unwrap_or_else(|| {
+            unreachable!("there is always a version 0");
+        });
+        next.version = version(state.snapshots.len());
+        next.complete_up_to = complete_up_to;
+        for fragment in fragments {
+            let (Some(device), Some(placement)) = (fragment.device.value().copied(), fragment.placement())
+            else {
+                panic!("a row has a Device and a placement time");
+            };
+            next.pairs.extend(fragment.mpxn.iter().map(|mpxn| (*mpxn, device)));
+            let position = RowPosition { placement, key: fragment.key };
+            match next.rows.get_mut(&(device, position)) {
+                Some(row) => row.merge(fragment),
+                None => {
+                    next.rows.insert((device, position), fragment);
+                }
+            }
+        }
+        state.snapshots.push(Arc::new(next));
+    }
+
+    /// Makes every version but the newest go away.
+    pub fn forget_old_versions(&self) {
+        let mut state = self.state();
+        state.kept_from = state.snapshots.len() - 1;
+    }
+
+    /// From now on every read answers with this fault; `None` heals.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        self.state().fault = fault;
+    }
+}
+
+impl State {
+    fn open(&self, number: usize) -> Arc<dyn Pinned> {
+        let snapshot = FakeSnapshot { fault: self.fault, ..FakeSnapshot::clone(&self.snapshots[number]) };
+        Arc::new(snapshot)
+    }
+}
+
+#[async_trait]
+impl Store for FakeLake {
+    fn newest(&self) -> Arc<dyn Pinned> {
+        let state = self.state();
+        state.open(state.snapshots.len() - 1)
+    }
+
+    async fn at(&self, wanted: &SnapshotVersion) -> Result<Arc<dyn Pinned>, StoreError> {
+        let state = self.state();
+        let number = state.snapshots.iter().position(|snapshot| snapshot.version == *wanted);
+        match number {
+            Some(number) if number >= state.kept_from => Ok(state.open(number)),
+            _ => Err(StoreError::new(LakeErrorKind::VersionGone, "the version was dropped")),
+        }
+    }
+}
+
+impl FakeSnapshot {
+    async fn fail_on_demand(&self) -> Result<(), StoreError> {
+        match self.fault {
+            None => Ok(()),
+            Some(Fault::Kind(kind)) => Err(StoreError::new(kind, "secret inner detail of the store")),
+            Some(Fault::Panic) => panic!("secret inner detail of a panic"),
+            Some(Fault::Hang) => std::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Pinned for FakeSnapshot {
+    fn version(&self) -> &SnapshotVersion {
+        &self.version
+    }
+
+    fn complete_up_to(&self) -> Option<Timestamp> {
+        self.complete_up_to
+    }
+
+    async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<Vec<Found>, StoreError> {
+        self.fail_on_demand().await?;
+        let mine = |fragment: &Fragment| match query.view {
+            View::Audit => who.user_ids().contains(&fragment.key.user),
+            View::MeterReads => fragment.variant.value().is_some_and(|variant| variant.is_meter_read()),
+        };
+        let asked = |position: &RowPosition, fragment: &Fragment| {
+            let variant = fragment.variant.value();
+            (query.variants.is_empty() || variant.is_some_and(|variant| query.variants.contains(variant)))
+                && query.from.is_none_or(|from| from <= position.placement)
+                && query.to.is_none_or(|to| position.placement <= to)
+                && query.before.is_none_or(|before| *position < before)
+                && query.key.is_none_or(|key| position.key == key)
+        };
+        let rows = self.rows.iter().rev().filter(|((device, position), fragment)| {
+            *device == query.device && mine(fragment) && asked(position, fragment)
+        });
+        Ok(rows
+            .take(query.limit)
+            .map(|((_, position), fragment)| Found {
+                placement: position.placement,
+                fragment: fragment.clone(),
+            })
+            .collect())
+    }
+
+    async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, StoreError> {
+        self.fail_on_demand().await?;
+        Ok(self.pairs.iter().filter(|(known, _)| *known == mpxn).map(|(_, device)| *device).collect())
+    }
+}
+
+/// Any trail key.
+#[cfg(test)]
+pub(crate) fn arbitrary_key() -> impl proptest::strategy::Strategy<Value = gridtrail_model::TrailKey> {
+    use gridtrail_model::{CommandVariant, Leg, RequestId, ResponseId, Subject, TrailKey, UserId};
+    use proptest::prelude::*;
+    let parts = (any::<[u8; 8]>(), any::<[u8; 8]>(), any::<u64>());
+    let request_id = parts.clone().prop_map(|(originator, target, counter)| RequestId {
+        originator: UserId::from_bytes(originator),
+        target: DeviceId::from_bytes(target),
+        counter,
+    });
+    let response_id = parts.prop_map(|(first, second, counter)| ResponseId {
+        first: DeviceId::from_bytes(first),
+        second: DeviceId::from_bytes(second),
+        counter,
+    });
+    let code = "[0-9A-F]{4}|AD[0-9]|N[0-9]{1,3}".prop_map(|text| text.parse().unwrap());
+    let leg = (request_id.clone(), 1u8..=9).prop_map(|(request_id, number)| {
+        Subject::Leg(Leg { request_id, command_variant: CommandVariant::new(number).unwrap() })
+    });
+    let alert = (response_id.clone(), code, any::<Option<u32>>()).prop_map(
+        |(response_id, code, throttle_sequence)| Subject::Alert { response_id, code, throttle_sequence },
+    );
+    let subject = prop_oneof![
+        leg,
+        response_id.prop_map(Subject::ScheduledRun),
+        alert,
+        request_id.prop_map(Subject::Unjoined)
+    ];
+    (any::<[u8; 8]>(), subject)
+        .prop_map(|(user, subject)| TrailKey { user: UserId::from_bytes(user), subject })
+}

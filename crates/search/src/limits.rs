@@ -1,0 +1,24 @@
+//! Limits, each with its reason.
+
+/// Rows on a page when the caller does not say: a screenful of the Self-Service Interface.
+pub const PAGE_SIZE_DEFAULT: u32 = 50;
+
+/// Most rows on a page. With full details a row is 1 to 2 KB on the wire, so that a page stays below the 4 MiB at
+/// which gRPC clients refuse a message unless told otherwise.
+pub const PAGE_SIZE_MAX: u32 = 1000;
+
+/// How long a page token holds, in milliseconds: one hour, less than any snapshot is kept.
+pub const PAGE_TOKEN_LIFE_MS: i64 = 60 * 60 * 1000;
+
+/// Longest page token in bytes. The largest that we give names 64 User IDs and stays below 1.5 KiB.
+pub const PAGE_TOKEN_BYTES_MAX: usize = 4096;
+
+/// Most variants in one search: the whole catalogue has 129.
+pub const VARIANTS_MAX: usize = 200;
+
+/// Most Devices that one MPxN may stand for. A home has under ten, and its exchanged meters a few more; beyond
+/// this a search would cost more than its answer is worth.
+pub const DEVICES_MAX: usize = 200;
+
+/// How many Devices of one MPxN are looked up at the same time, so that one search cannot crowd out the others.
+pub(crate) const LOOKUPS_AT_ONCE: usize = 8;

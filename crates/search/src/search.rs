@@ -1,0 +1,276 @@
+//! The searches themselves.
+
+use crate::error::SearchError;
+use crate::limits::{DEVICES_MAX, LOOKUPS_AT_ONCE};
+use crate::query::{Checked, Query, Target};
+use crate::reference::TrailRef;
+use crate::store::{Pinned, Store};
+use crate::token::{PageKey, PageToken, gone};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use gridtrail_access::{Access, Component};
+use gridtrail_lake::{Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
+use gridtrail_model::{DeviceId, Merge as _, Timestamp, Trail};
+use gridtrail_runtime::Clock;
+use std::fmt;
+use std::sync::Arc;
+
+/// Answers searches over one store. Clones share it.
+#[derive(Clone)]
+pub struct Search {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    page_key: PageKey,
+}
+
+impl fmt::Debug for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Search").finish_non_exhaustive()
+    }
+}
+
+/// How the Devices of a search were found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceResolution {
+    /// The query named the Device.
+    Direct,
+    /// By the pairs of MPxN and Device seen in events. A Device never seen with the MPxN is missing.
+    BySeenPairs,
+}
+
+/// One row of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Names the row for [`Search::audit_trail`] or [`Search::meter_read`].
+    pub reference: TrailRef,
+    /// The Device by which the row was found.
+    pub matched_device: DeviceId,
+    /// The row.
+    pub trail: Trail,
+}
+
+/// One page of a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The rows, newest first: by placement time, then by trail key, both descending.
+    pub rows: Vec<Row>,
+    /// Where the next page starts; `None` on the last.
+    pub next_page_token: Option<String>,
+    /// Freshness: everything recorded before this time, UTC, is in the answer.
+    pub complete_up_to: Option<Timestamp>,
+    /// The version that every page of this search is answered at.
+    pub version: SnapshotVersion,
+    /// How the Devices were found.
+    pub resolution: DeviceResolution,
+}
+
+/// One row, by its reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The row.
+    pub row: Row,
+    /// Freshness, as in [`Page`].
+    pub complete_up_to: Option<Timestamp>,
+    /// The version that this was answered at.
+    pub version: SnapshotVersion,
+}
+
+impl Search {
+    /// A search over `store`, which tells the time by `clock` and seals page tokens with `page_key`.
+    pub fn new(store: impl Store, clock: Clock, page_key: PageKey) -> Self {
+        Self { store: Arc::new(store), clock, page_key }
+    }
+
+    /// One page of the service audit trail of the caller's own User IDs.
+    ///
+    /// Errors: every kind but `NotFound`. Cancel-safe. Source: UC_ServiceAudit_001, UC_ServiceAudit_002.
+    pub async fn audit_trails(&self, who: &Access, query: &Query) -> Result<Page, SearchError> {
+        self.page(View::Audit, who, query).await
+    }
+
+    /// One page of the meter-read transactions of all Users.
+    ///
+    /// Errors: every kind but `NotFound`; `Invalid` for a variant that is no meter read. Cancel-safe. Source:
+    /// UC_MeterRead_001.
+    pub async fn meter_reads(&self, who: &Access, query: &Query) -> Result<Page, SearchError> {
+        self.page(View::MeterReads, who, query).await
+    }
+
+    /// One row of the caller's own audit trail.
+    ///
+    /// Errors: `NotFound`, in the same words for a row of another User and for none at all. Cancel-safe.
+    pub async fn audit_trail(&self, who: &Access, reference: &TrailRef) -> Result<Answer, SearchError> {
+        self.row(View::Audit, who, reference).await
+    }
+
+    /// One meter-read transaction of any User.
+    ///
+    /// Errors: `NotFound`, in the same words for a row of another variant and for none at all. Cancel-safe.
+    pub async fn meter_read(&self, who: &Access, reference: &TrailRef) -> Result<Answer, SearchError> {
+        self.row(View::MeterReads, who, reference).await
+    }
+
+    async fn page(&self, view: View, who: &Access, query: &Query) -> Result<Page, SearchError> {
+        let now = self.clock.now();
+        who.require(component_of(view), now)?;
+        let checked = Checked::of(view, query)?;
+        let Some(text) = &query.page_token else {
+            let expires_at = PageToken::expiry_from(now);
+            return self.page_of(self.store.newest(), who, &checked, None, expires_at).await;
+        };
+        let token = self.page_key.open(text, who, &checked, now)?;
+        let snapshot = self.store.at(&token.version).await.map_err(|error| match error.kind() {
+            LakeErrorKind::VersionGone => gone(),
+            LakeErrorKind::Unavailable | LakeErrorKind::Corrupt | LakeErrorKind::Internal => error.into(),
+        })?;
+        // Rights on a page are those of the first page and of now, both.
+        let narrowed = who.narrowed_to(&token.user_ids);
+        self.page_of(snapshot, &narrowed, &checked, Some(token.last), token.expires_at).await
+    }
+
+    async fn page_of(
+        &self,
+        snapshot: Arc<dyn Pinned>,
+        who: &Access,
+        query: &Checked,
+        before: Option<RowPosition>,
+        expires_at: Timestamp,
+    ) -> Result<Page, SearchError> {
+        let (devices, resolution) = devices(&*snapshot, query).await?;
+        let mut rows = newest_rows(&*snapshot, who, query, before, &devices).await?;
+        let is_last = rows.len() <= query.page_size;
+        rows.truncate(query.page_size);
+        let next_page_token = match rows.last() {
+            Some(row) if !is_last => {
+                let version = snapshot.version().clone();
+                let (last, user_ids) = (row.reference.position, who.user_ids().clone());
+                let token = PageToken { version, last, user_ids, expires_at };
+                Some(self.page_key.seal(&token, who, query)?)
+            }
+            _ => None,
+        };
+        Ok(Page {
+            rows,
+            next_page_token,
+            complete_up_to: snapshot.complete_up_to(),
+            version: snapshot.version().clone(),
+            resolution,
+        })
+    }
+
+    async fn row(&self, view: View, who: &Access, reference: &TrailRef) -> Result<Answer, SearchError> {
+        who.require(component_of(view), self.clock.now())?;
+        let snapshot = self.store.newest();
+        let TrailRef { device, position } = *reference;
+        // The row may have moved to an earlier place since the reference was given, so a miss looks everywhere.
+        // A row that the caller may not see misses in the same way as one that does not exist.
+        for place in [Some(position.placement), None] {
+            let query = KeyQuery {
+                device,
+                view,
+                variants: Vec::new(),
+                from: place,
+                to: place,
+                before: None,
+                limit: 1,
+                key: Some(position.key),
+            };
+            if let Some(found) = snapshot.lookup(who, &query).await?.into_iter().next() {
+                return Ok(Answer {
+                    row: row_of(device, &found),
+                    complete_up_to: snapshot.complete_up_to(),
+                    version: snapshot.version().clone(),
+                });
+            }
+        }
+        Err(SearchError::NotFound)
+    }
+}
+
+const fn component_of(view: View) -> Component {
+    match view {
+        View::Audit => Component::ServiceAudit,
+        View::MeterReads => Component::MeterReads,
+    }
+}
+
+/// The Devices to look up. The same at every page, since they come from the pinned snapshot.
+async fn devices(
+    snapshot: &dyn Pinned,
+    query: &Checked,
+) -> Result<(Vec<DeviceId>, DeviceResolution), SearchError> {
+    match query.key {
+        Target::Device(device) => Ok((vec![device], DeviceResolution::Direct)),
+        Target::Mpxn(mpxn) => {
+            let devices = snapshot.devices_of(mpxn).await?;
+            if devices.len() > DEVICES_MAX {
+                return Err(SearchError::TooManyDevices { devices: devices.len() });
+            }
+            Ok((devices, DeviceResolution::BySeenPairs))
+        }
+    }
+}
+
+/// The newest rows of all the Devices, enough for the page and to know whether another follows.
+async fn newest_rows(
+    snapshot: &dyn Pinned,
+    who: &Access,
+    query: &Checked,
+    before: Option<RowPosition>,
+    devices: &[DeviceId],
+) -> Result<Vec<Row>, SearchError> {
+    let lookup = |device: DeviceId| async move {
+        let key_query = KeyQuery {
+            device,
+            view: query.view,
+            variants: query.variants.clone(),
+            from: query.from,
+            to: query.to,
+            before,
+            limit: query.page_size + 1,
+            key: None,
+        };
+        let rows = snapshot.lookup(who, &key_query).await?;
+        Ok::<_, SearchError>(rows.into_iter().map(move |found| (device, found)).collect::<Vec<_>>())
+    };
+    let mut found: Vec<(DeviceId, Found)> = match devices {
+        // The common case, without the machinery of the general one.
+        [device] => lookup(*device).await?,
+        _ => {
+            let all: Vec<_> = stream::iter(devices.iter().copied().map(lookup))
+                .buffered(LOOKUPS_AT_ONCE)
+                .try_collect()
+                .await?;
+            all.into_iter().flatten().collect()
+        }
+    };
+    // Stable, so that of one row under two Devices the smaller Device comes first.
+    found.sort_by_key(|(_, found)| std::cmp::Reverse(position_of(found)));
+    Ok(join_equal(found))
+}
+
+/// One row a trail key: where events disagree on the Device, parts of one row lie under several and are joined.
+fn join_equal(found: Vec<(DeviceId, Found)>) -> Vec<Row> {
+    let mut joined: Vec<(DeviceId, Found)> = Vec::with_capacity(found.len());
+    for (device, part) in found {
+        match joined.last_mut() {
+            Some((_, row)) if position_of(row) == position_of(&part) => row.fragment.merge(part.fragment),
+            _ => joined.push((device, part)),
+        }
+    }
+    joined.into_iter().map(|(device, found)| row_of(device, &found)).collect()
+}
+
+fn position_of(found: &Found) -> RowPosition {
+    RowPosition { placement: found.placement, key: found.fragment.key }
+}
+
+fn row_of(device: DeviceId, found: &Found) -> Row {
+    Row {
+        reference: TrailRef::new(device, position_of(found)),
+        matched_device: device,
+        trail: Trail::from(&found.fragment),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! What a search needs of the lake. The lake is the one store in use; tests bring their own.
+
+use async_trait::async_trait;
+use gridtrail_access::Access;
+use gridtrail_lake::{Found, KeyQuery, Lake, LakeError, LakeErrorKind, Snapshot, SnapshotVersion};
+use gridtrail_model::{DeviceId, Mpxn, Timestamp};
+use std::sync::Arc;
+
+/// Why a store cannot answer: the lake's kind, and what lies beneath for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("answer from the store")]
+pub struct StoreError {
+    kind: LakeErrorKind,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl StoreError {
+    /// An error of this kind.
+    pub fn new(kind: LakeErrorKind, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { kind, source: source.into() }
+    }
+
+    /// What the caller can do about it.
+    pub const fn kind(&self) -> LakeErrorKind {
+        self.kind
+    }
+}
+
+impl From<LakeError> for StoreError {
+    fn from(error: LakeError) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
+
+/// A source of snapshots. Every call is cancel-safe.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The newest snapshot seen.
+    fn newest(&self) -> Arc<dyn Pinned>;
+    /// The snapshot of a version. Errors: `VersionGone`, `Unavailable`.
+    async fn at(&self, version: &SnapshotVersion) -> Result<Arc<dyn Pinned>, StoreError>;
+}
+
+/// The rows at one version. Every call is cancel-safe.
+#[async_trait]
+pub trait Pinned: Send + Sync {
+    /// The version.
+    fn version(&self) -> &SnapshotVersion;
+    /// Everything recorded before this time is in the snapshot.
+    fn complete_up_to(&self) -> Option<Timestamp>;
+    /// The rows that the query asks for and the caller may see: newest first, one a trail key, at most
+    /// `query.limit`.
+    async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<Vec<Found>, StoreError>;
+    /// The Devices seen with a meter point, ascending.
+    async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, StoreError>;
+}
+
+#[async_trait]
+impl Store for Lake {
+    fn newest(&self) -> Arc<dyn Pinned> {
+        self.snapshot()
+    }
+
+    async fn at(&self, version: &SnapshotVersion) -> Result<Arc<dyn Pinned>, StoreError> {
+        let snapshot: Arc<Snapshot> = self.snapshot_at(version).await?;
+        Ok(snapshot)
+    }
+}
+
+#[async_trait]
+impl Pinned for Snapshot {
+    fn version(&self) -> &SnapshotVersion {
+        self.version()
+    }
+
+    fn complete_up_to(&self) -> Option<Timestamp> {
+        self.complete_up_to()
+    }
+
+    async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<Vec<Found>, StoreError> {
+        Ok(self.lookup(who, query).await?)
+    }
+
+    async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, StoreError> {
+        Ok(self.devices_of(mpxn).await?)
+    }
+}
