@@ -105,7 +105,10 @@ impl SearchError {
                 // Only a page token names a version, and there it is told as a token that holds no longer.
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => SearchErrorKind::Unavailable,
                 LakeErrorKind::Corrupt => SearchErrorKind::Corrupt,
-                LakeErrorKind::Internal => SearchErrorKind::Internal,
+                // A reader neither moves positions nor chooses settings.
+                LakeErrorKind::Internal | LakeErrorKind::PositionMoved | LakeErrorKind::Settings => {
+                    SearchErrorKind::Internal
+                }
             },
             Self::Seal => SearchErrorKind::Internal,
         }
@@ -136,7 +139,9 @@ impl SearchError {
                     "the audit trail cannot be read just now; try again".into()
                 }
                 LakeErrorKind::Corrupt => "stored data is damaged".into(),
-                LakeErrorKind::Internal => "the service failed".into(),
+                LakeErrorKind::Internal | LakeErrorKind::PositionMoved | LakeErrorKind::Settings => {
+                    "the service failed".into()
+                }
             },
             Self::Seal => "the service failed".into(),
         })

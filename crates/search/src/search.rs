@@ -120,7 +120,7 @@ impl Search {
         let token = self.page_key.open(text, who, &checked, now)?;
         let snapshot = self.store.at(&token.version).await.map_err(|error| match error.kind() {
             LakeErrorKind::VersionGone => gone(),
-            LakeErrorKind::Unavailable | LakeErrorKind::Corrupt | LakeErrorKind::Internal => error.into(),
+            _ => error.into(),
         })?;
         // Rights on a page are those of the first page and of now, both.
         let narrowed = who.narrowed_to(&token.user_ids);
