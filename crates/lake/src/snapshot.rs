@@ -163,85 +163,44 @@ impl Snapshot {
 
     /// Rows of one Device that `who` may see, newest first, one a trail key, at most `query.limit`.
     ///
-    /// Cost: one footer a run on first sight, then per run that can hold the Device the pages that do.
+    /// Runs are gone through from the newest down, and only until the rows asked for are found: a run that holds
+    /// nothing newer than they are is not touched.
+    ///
+    /// Cost: one footer a run on first sight, then per run touched the pages that can hold the Device.
     /// Errors: `Unavailable` when the store does not answer, `Corrupt` when a run is damaged. Cancel-safe.
     pub async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<Vec<Found>, LakeError> {
-        let parked = self.parked_of(query).await?;
-        let mut runs = Vec::new();
-        let mut located = Vec::new();
-        for file in &self.trails {
-            if !file.may_hold(query.device) || !file.may_lie_within(query.from, query.to) {
-                continue;
-            }
-            let run = self.cache.open(&file.path, file.file.size).await?;
-            for candidate in lookup::candidates(&self.cache, &run, query.device).await? {
-                if may_lie_in(who, query, &candidate) {
-                    located.push(Located { candidate, source: Source::Run(runs.len()) });
+        let mut scan =
+            Scan { snapshot: self, who, query, runs: Vec::new(), parked: self.parked_of(query).await? };
+        let mut files: Vec<&RunFile> = self
+            .trails
+            .iter()
+            .filter(|file| file.may_hold(query.device) && file.may_lie_within(query.from, query.to))
+            .collect();
+        files.sort_by_key(|file| file.summary.max_received_ms);
+        let mut located = scan.locate_parked()?;
+        let mut found = Vec::new();
+        while found.len() < query.limit {
+            let wanted = query.limit - found.len();
+            // Everything newer than the newest row of the runs that are left is known.
+            let horizon = loop {
+                let Some(next) = files.last() else { break None };
+                let horizon = next.summary.max_received_ms;
+                if times_after(&located, horizon) > wanted {
+                    break Some(horizon);
                 }
-            }
-            runs.push(run);
-        }
-        for (at, fragment) in parked.iter().enumerate() {
-            let candidate = parked_candidate(fragment)?;
-            if may_lie_in(who, query, &candidate) {
-                located.push(Located { candidate, source: Source::Parked(at) });
-            }
-        }
-        keep_asked(query, &mut located);
-        located.sort_by_key(|l| std::cmp::Reverse(l.candidate.received));
-        self.newest(who, query, &runs, &parked, &located).await
-    }
-
-    /// Reads located rows in full, newest first, until the limit is reached.
-    ///
-    /// All fragments of a row share one placement time, so rows are taken in whole groups of equal time: what is
-    /// merged here is complete.
-    async fn newest(
-        &self,
-        who: &Access,
-        query: &KeyQuery,
-        runs: &[Arc<OpenRun>],
-        parked: &[Fragment],
-        located: &[Located],
-    ) -> Result<Vec<Found>, LakeError> {
-        let mut found: Vec<Found> = Vec::new();
-        let mut rest = located;
-        while found.len() < query.limit && !rest.is_empty() {
-            let part = take_times(&mut rest, query.limit - found.len() + 1);
-            let mut rows: BTreeMap<RowPosition, Fragment> = BTreeMap::new();
-            let mut merge = |placement: Timestamp, fragment: Fragment| {
-                let position = RowPosition { placement, key: fragment.key };
-                match rows.get_mut(&position) {
-                    Some(known) => known.merge(fragment),
-                    None => drop(rows.insert(position, fragment)),
-                }
+                located.extend(scan.locate(next).await?);
+                files.pop();
             };
-            for (number, run) in runs.iter().enumerate() {
-                let mut wanted: Vec<(usize, usize)> = part
-                    .iter()
-                    .filter(|l| matches!(l.source, Source::Run(run) if run == number))
-                    .map(|l| (l.candidate.group, l.candidate.row))
-                    .collect();
-                wanted.sort_unstable();
-                for fragment in lookup::fragments(&self.cache, run, &wanted).await? {
-                    merge(fragment.placement().unwrap_or(Timestamp::MIN), fragment);
-                }
+            let known = |l: &Located| horizon.is_none_or(|horizon| l.candidate.received.millis() > horizon);
+            let (mut ready, older): (Vec<_>, Vec<_>) = located.into_iter().partition(known);
+            located = older;
+            keep_asked(query, &mut ready);
+            ready.sort_by_key(|l| std::cmp::Reverse(l.candidate.received));
+            found.extend(scan.newest(&ready, wanted).await?);
+            if horizon.is_none() {
+                break;
             }
-            for located in part {
-                if let Source::Parked(at) = located.source {
-                    merge(located.candidate.received, parked[at].clone());
-                }
-            }
-            let visible = rows.into_iter().rev().filter(|(position, fragment)| {
-                query.before.is_none_or(|before| *position < before)
-                    && query.key.is_none_or(|key| position.key == key)
-                    && shows(who, query, fragment)
-            });
-            found.extend(
-                visible.map(|(position, fragment)| Found { placement: position.placement, fragment }),
-            );
         }
-        found.truncate(query.limit);
         Ok(found)
     }
 
@@ -305,6 +264,100 @@ impl Snapshot {
     pub async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, LakeError> {
         crate::pairs::devices_of(&self.cache, &self.pairs, mpxn).await
     }
+}
+
+/// One look-up at work.
+struct Scan<'a> {
+    snapshot: &'a Snapshot,
+    who: &'a Access,
+    query: &'a KeyQuery,
+    /// Runs touched so far; a row's source is a number in this list.
+    runs: Vec<Arc<OpenRun>>,
+    parked: Vec<Fragment>,
+}
+
+impl Scan<'_> {
+    /// The rows of the Device in one run that lie where the query looks.
+    async fn locate(&mut self, file: &RunFile) -> Result<Vec<Located>, LakeError> {
+        let cache = &self.snapshot.cache;
+        let run = cache.open(&file.path, file.file.size).await?;
+        let source = Source::Run(self.runs.len());
+        let candidates = lookup::candidates(cache, &run, self.query.device).await?;
+        self.runs.push(run);
+        Ok(self.lying_here(candidates.into_iter().map(|candidate| Located { candidate, source })))
+    }
+
+    fn locate_parked(&self) -> Result<Vec<Located>, LakeError> {
+        let parked = self.parked.iter().enumerate();
+        let located: Vec<Located> = parked
+            .map(|(at, fragment)| {
+                Ok(Located { candidate: parked_candidate(fragment)?, source: Source::Parked(at) })
+            })
+            .collect::<Result<_, LakeError>>()?;
+        Ok(self.lying_here(located.into_iter()))
+    }
+
+    fn lying_here(&self, located: impl Iterator<Item = Located>) -> Vec<Located> {
+        located.filter(|l| may_lie_in(self.who, self.query, &l.candidate)).collect()
+    }
+
+    /// Reads located rows in full, newest first, until so many are found.
+    ///
+    /// All fragments of a row share one placement time, so rows are taken in whole groups of equal time: what is
+    /// merged here is complete.
+    async fn newest(&self, located: &[Located], wanted: usize) -> Result<Vec<Found>, LakeError> {
+        let mut found: Vec<Found> = Vec::new();
+        let mut rest = located;
+        while found.len() < wanted && !rest.is_empty() {
+            let part = take_times(&mut rest, wanted - found.len() + 1);
+            let rows = self.merged(part).await?;
+            let visible = rows.into_iter().rev().filter(|(position, fragment)| {
+                self.query.before.is_none_or(|before| *position < before)
+                    && self.query.key.is_none_or(|key| position.key == key)
+                    && shows(self.who, self.query, fragment)
+            });
+            found.extend(
+                visible.map(|(position, fragment)| Found { placement: position.placement, fragment }),
+            );
+        }
+        found.truncate(wanted);
+        Ok(found)
+    }
+
+    /// The rows of some fragments, merged by trail key.
+    async fn merged(&self, part: &[Located]) -> Result<BTreeMap<RowPosition, Fragment>, LakeError> {
+        let mut rows: BTreeMap<RowPosition, Fragment> = BTreeMap::new();
+        let mut merge = |placement: Timestamp, fragment: Fragment| {
+            let position = RowPosition { placement, key: fragment.key };
+            match rows.get_mut(&position) {
+                Some(known) => known.merge(fragment),
+                None => drop(rows.insert(position, fragment)),
+            }
+        };
+        for (number, run) in self.runs.iter().enumerate() {
+            let mut wanted: Vec<(usize, usize)> = part
+                .iter()
+                .filter(|l| matches!(l.source, Source::Run(run) if run == number))
+                .map(|l| (l.candidate.group, l.candidate.row))
+                .collect();
+            wanted.sort_unstable();
+            for fragment in lookup::fragments(&self.snapshot.cache, run, &wanted).await? {
+                merge(fragment.placement().unwrap_or(Timestamp::MIN), fragment);
+            }
+        }
+        for located in part {
+            if let Source::Parked(at) = located.source {
+                merge(located.candidate.received, self.parked[at].clone());
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// How many different times later than a horizon the located rows have: at least so many rows are there.
+fn times_after(located: &[Located], horizon_ms: i64) -> usize {
+    let later = located.iter().map(|l| l.candidate.received.millis()).filter(|ms| *ms > horizon_ms);
+    later.collect::<HashSet<_>>().len()
 }
 
 /// Takes located rows from the front until so many different times are in, with all rows of the last of them.

@@ -82,6 +82,10 @@ impl AlertCode {
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
+    /// Whether it is the code of a Device Alert. `N999` has four characters too, but is no hexadecimal number.
+    pub fn is_from_device(&self) -> bool {
+        self.as_str().len() == 4 && !self.as_str().starts_with('N')
+    }
     /// `8F66`: one instruction of a future-dated command was carried out.
     pub fn is_future_dated_success(&self) -> bool {
         self.as_str() == "8F66"
@@ -131,7 +135,9 @@ mod tests {
             assert!(text.parse::<ResponseCode>().is_err(), "{text}");
         }
         for text in ["8F36", "81a0", "AD1", "N1", "N999"] {
-            assert_eq!(text.parse::<AlertCode>().unwrap().to_string(), text.to_uppercase());
+            let code: AlertCode = text.parse().unwrap();
+            assert_eq!(code.to_string(), text.to_uppercase());
+            assert_eq!(code.is_from_device(), text.starts_with('8'), "{text}");
         }
         for text in ["", "8F3", "8F3G", "N", "N1234", "ZZ1"] {
             assert!(text.parse::<AlertCode>().is_err(), "{text}");

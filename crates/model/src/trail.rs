@@ -183,7 +183,7 @@ impl Reading {
         let command_variant = fragment.key.command_variant();
         let execution_at = fragment.execution_at.value();
         let mode = fragment.mode.value().copied().unwrap_or(match fragment.key.subject {
-            Subject::Alert { code, .. } if code.as_str().len() == 4 => Mode::DeviceAlert,
+            Subject::Alert { code, .. } if code.is_from_device() => Mode::DeviceAlert,
             Subject::Alert { .. } => Mode::DccAlert,
             Subject::ScheduledRun(_) => Mode::DspScheduled,
             _ if command_variant == Some(CommandVariant::DCC_ONLY) => Mode::DccOnly,

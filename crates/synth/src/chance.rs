@@ -41,10 +41,6 @@ impl Chance {
     }
 
     /// A number below `bound`; 0 for a bound of 0.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the upper half of a 128-bit product fits in 64 bits"
-    )]
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u64
     }

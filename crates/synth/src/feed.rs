@@ -11,10 +11,10 @@
 use crate::chance::{Chance, Lane};
 use crate::plot::DAY_MS;
 use crate::script::{Fact, Row, Script, Step};
-use crate::settings::{EVENTS_PER_100_TRANSACTIONS, Settings};
+use crate::settings::{Settings, events_per_100_transactions};
 use crate::world::World;
 use gridtrail_model::{
-    Affected, Alert, Body, Correlation, Event, EventId, RequestReceived, ResponseSent, StatusChanged,
+    Affected, Alert, Body, Correlation, Event, EventId, Mode, RequestReceived, ResponseSent, StatusChanged,
     Subject, Timestamp,
 };
 use std::collections::BTreeMap;
@@ -87,7 +87,7 @@ impl<'w> Feed<'w> {
             self.numbers.next();
             self.perform(number, slice);
         }
-        self.order.sort_unstable_by(|one, other| other.0.cmp(&one.0));
+        self.order.sort_unstable_by_key(|(turn, _)| std::cmp::Reverse(*turn));
         self.in_flight_max = self.in_flight_max.max(self.in_flight);
         self.slice_events_max = self.slice_events_max.max(self.order.len());
         true
@@ -142,7 +142,9 @@ impl Iterator for Feed<'_> {
 fn slice_ms(settings: &Settings, transactions: u64) -> i64 {
     const LENGTHS_MS: [i64; 9] =
         [3_600_000, 1_200_000, 600_000, 300_000, 60_000, 30_000, 10_000, 5_000, 1_000];
-    let daily = transactions.saturating_mul(EVENTS_PER_100_TRANSACTIONS) / 100 / u64::from(settings.days);
+    let daily = transactions.saturating_mul(events_per_100_transactions(settings.days))
+        / 100
+        / u64::from(settings.days);
     let busiest_day = daily.saturating_mul(crate::profile::PEAK_FACTOR);
     let fits = |length: i64| {
         let slices = (DAY_MS / length).unsigned_abs();
@@ -231,7 +233,7 @@ fn alert_body(
         unreachable!("an alert whose row is not an alert's");
     };
     let alert = Alert { response_id, code, at, sent_at, throttle_sequence, throttle_count, affects };
-    if code.as_str().len() == 4 { Body::DeviceAlert(alert) } else { Body::DccAlert(alert) }
+    if row.mode == Mode::DccAlert { Body::DccAlert(alert) } else { Body::DeviceAlert(alert) }
 }
 
 /// All that the DCC's own feed knows of a row.

@@ -246,7 +246,13 @@ impl<'a> Plot<'a> {
             second: DeviceId::from_bytes(about.key.user.to_bytes()),
             counter: self.take_counter(),
         };
-        let own = self.alert_row(about.key.user, (id, alert, None), (about.device_id, about.mpxn), at);
+        let own = self.alert_row(
+            about.key.user,
+            (id, alert, None),
+            (about.device_id, about.mpxn),
+            Mode::DccAlert,
+            at,
+        );
         let effect = Some(Effect { row, request_id, state, why, shows });
         self.alert_step(own, sending, None, effect);
     }
@@ -257,9 +263,9 @@ impl<'a> Plot<'a> {
         user: gridtrail_model::UserId,
         (response_id, code, throttle_sequence): (ResponseId, AlertCode, Option<u32>),
         (device_id, mpxn): (Option<DeviceId>, Option<Mpxn>),
+        mode: Mode,
         at: Timestamp,
     ) -> RowNumber {
-        let from_device = code.as_str().len() == 4;
         self.script.add_row(Row {
             key: TrailKey { user, subject: Subject::Alert { response_id, code, throttle_sequence } },
             received_at: at,
@@ -267,8 +273,9 @@ impl<'a> Plot<'a> {
             mpxn,
             csp_region: device_id.map(|_| self.household.region),
             variant: None,
-            mode: if from_device { Mode::DeviceAlert } else { Mode::DccAlert },
-            mode_stated: !self.number.is_multiple_of(4),
+            mode,
+            // Nothing else tells a push by the meter's calendar from a Device Alert, so it is always said.
+            mode_stated: mode == Mode::MeterScheduled || !self.number.is_multiple_of(4),
             preceding_request_id: None,
             gbcs_originator_counter: None,
             execution_at: None,

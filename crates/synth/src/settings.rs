@@ -6,8 +6,11 @@ use gridtrail_model::Timestamp;
 /// 2023 and more since; with 1.8 meters a premises this is 1.5 transactions a meter and day.
 const DAILY_TRANSACTIONS_PER_100_PREMISES: u64 = 270;
 
-/// How many events a transaction has on average, times 100, measured over the mix of scenarios.
-pub(crate) const EVENTS_PER_100_TRANSACTIONS: u64 = 600;
+/// How many events 100 transactions have in a run of so many days, measured over the mix of scenarios. What is
+/// still to come when the run ends is never recorded; that is more of a short run.
+pub(crate) fn events_per_100_transactions(days: u32) -> u64 {
+    567 - 23 / u64::from(days.max(1))
+}
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -74,7 +77,7 @@ impl Settings {
     /// A region that gives about so many events in so many days, with as many premises as plausibly do.
     pub fn for_events(events: u64, days: u32) -> Self {
         let days = days.max(1);
-        let transactions = events.saturating_mul(100) / EVENTS_PER_100_TRANSACTIONS;
+        let transactions = events.saturating_mul(100) / events_per_100_transactions(days);
         let premises =
             transactions.saturating_mul(100) / (u64::from(days) * DAILY_TRANSACTIONS_PER_100_PREMISES);
         Self {
@@ -126,7 +129,7 @@ impl Settings {
 
     pub(crate) fn transactions(&self) -> u64 {
         match self.events_target {
-            Some(events) => (events.saturating_mul(100) / EVENTS_PER_100_TRANSACTIONS).max(1),
+            Some(events) => (events.saturating_mul(100) / events_per_100_transactions(self.days)).max(1),
             None => (u64::from(self.premises) * u64::from(self.days) * DAILY_TRANSACTIONS_PER_100_PREMISES
                 / 100)
                 .max(1),

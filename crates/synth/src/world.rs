@@ -144,3 +144,45 @@ impl Iterator for Truth<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::MIX;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn scenarios_come_in_the_shares_that_are_set_by_night_and_by_day() {
+        let world = World::seeded(21, Settings::for_events(600_000, 1)).unwrap();
+        let mut script = Script::default();
+        let (mut counts, mut all) = (BTreeMap::<_, u64>::new(), [0, 0]);
+        for number in 0..world.transactions() {
+            let by_day = usize::from(!world.profile.start(number).night);
+            *counts.entry((world.write(number, &mut script), by_day)).or_default() += 1;
+            all[by_day] += 1;
+        }
+        for (scenario, night, day) in MIX {
+            for (by_day, set) in [night, day].into_iter().enumerate() {
+                let found = counts[&(scenario, by_day)] as f64 / all[by_day] as f64 * 1_000.0;
+                let off = (found - set as f64).abs();
+                // About four standard deviations of so many draws.
+                assert!(off < 1.0 + 0.03 * set as f64, "{scenario:?}: {found} in 1,000 for {set}");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_tell_their_steps_in_order_and_counters_suffice() {
+        let world = World::seeded(22, Settings::for_events(100_000, 3)).unwrap();
+        let mut script = Script::default();
+        for number in 0..world.transactions() {
+            world.write(number, &mut script);
+            assert!(script.steps.len() < 256, "an event id has two digits for the step");
+            for row in 0..script.rows.len() {
+                let times = script.steps.iter().filter(|step| step.row.0 == row).map(|step| step.at);
+                assert!(times.is_sorted_by(|a, b| a < b), "transaction {number}, row {row}");
+            }
+            assert!(script.steps.iter().all(|step| step.recorded_at.millis() >= world.start_ms(number)));
+        }
+    }
+}

@@ -49,6 +49,7 @@ pub(super) fn from_device(plot: &mut Plot<'_>) {
     };
     // The DCC knows a billing log that the meter pushes by its own calendar from one that an alarm pushed.
     let by_calendar = text == "8F0A" && plot.chance.per_mille(600);
+    let mode = if by_calendar { Mode::MeterScheduled } else { Mode::DeviceAlert };
     let throttled = !by_calendar && plot.chance.per_mille(120);
     let alerts = if throttled { plot.chance.between(2, 9) } else { 1 };
     let at = plot.opening();
@@ -59,17 +60,8 @@ pub(super) fn from_device(plot: &mut Plot<'_>) {
         for turn in 0..alerts {
             let at = at.plus_millis(turn * 7 * SECOND_MS);
             let sequence = throttled.then(|| u32::try_from(turn + 1).unwrap_or(1));
-            let row = plot.alert_row(
-                user.id,
-                (response_id, alert_code(text), sequence),
-                (Some(device_id), mpxn),
-                at,
-            );
-            if by_calendar {
-                let row = &mut plot.script.rows[row.0];
-                // Nothing else tells this mode from a Device Alert, so it is always said.
-                (row.mode, row.mode_stated) = (Mode::MeterScheduled, true);
-            }
+            let alert = (response_id, alert_code(text), sequence);
+            let row = plot.alert_row(user.id, alert, (Some(device_id), mpxn), mode, at);
             sent(plot, row, throttled);
         }
     }
@@ -130,7 +122,8 @@ pub(super) fn from_dcc(plot: &mut Plot<'_>) {
             second: DeviceId::from_bytes(user.id.to_bytes()),
             counter,
         };
-        let row = plot.alert_row(user.id, (response_id, alert_code(text), None), about, at);
+        let alert = (response_id, alert_code(text), None);
+        let row = plot.alert_row(user.id, alert, about, Mode::DccAlert, at);
         sent(plot, row, false);
     }
 }

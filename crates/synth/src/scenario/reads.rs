@@ -125,8 +125,6 @@ fn choose(plot: &mut Plot<'_>, fits: impl Fn(&Read) -> bool + Copy) -> Chosen {
         (Senders::ExporterDistributorOrOther, _) => plot.users.exporter(&mut plot.chance),
         _ => meter.supplier,
     };
-    // A Distributor may not read reactive import through a gas proxy, and 4.8.2 is of electricity alone, so the
-    // network of the meter's own fuel is always the right one.
     let by_proxy = gas.is_some() && read.by_proxy && plot.chance.per_mille(600);
     let device_id = if by_proxy { household.gas_proxy } else { meter.device_id };
     let pace = match household.region {

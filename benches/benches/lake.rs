@@ -1,0 +1,123 @@
+//! Writing a run, ingesting files, and looking a Device up.
+//!
+//! References in the same process: sorting the fragments that a run is written from; reading the files without
+//! decoding them; an absent Device, which costs only the filters.
+
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    reason = "a bench's entry points are macros; it stops when it cannot go on"
+)]
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use gridtrail_benches::{events, everybody, frames, ingest, world};
+use gridtrail_lake::{Batch, KeyQuery, Lake, LakeSettings, SortedFragments, View};
+use gridtrail_model::{DeviceId, Fold, Fragment};
+use gridtrail_runtime::Clock;
+use std::hint::black_box;
+use tokio::runtime::Runtime;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime starts")
+}
+
+fn fragments(count: u64) -> Vec<Fragment> {
+    let mut fold = Fold::default();
+    for event in events(count, 1) {
+        fold.add(event).expect("the generator's events fold");
+    }
+    // What has no place of its own is joined or parked by ingest, and is no part of a run.
+    fold.take_unplaced();
+    fold.into_fragments()
+}
+
+fn writing(c: &mut Criterion) {
+    let runtime = runtime();
+    let fragments = fragments(300_000);
+    let mut group = c.benchmark_group("write");
+    group.throughput(Throughput::Elements(fragments.len() as u64)).sample_size(10);
+    group.bench_function("reference/sort", |b| {
+        b.iter_batched(
+            || fragments.clone(),
+            |all| SortedFragments::sort(all).expect("placed"),
+            BatchSize::LargeInput,
+        );
+    });
+    group.bench_function("run_and_commit", |b| {
+        b.iter_batched(
+            || fragments.clone(),
+            |fragments| {
+                runtime.block_on(async {
+                    let lake =
+                        Lake::open(LakeSettings::at("memory:///b"), Clock::system()).await.expect("opens");
+                    let mut writer = lake.writer().await.expect("writes");
+                    writer.commit(Batch { fragments, ..Batch::default() }).await.expect("commits")
+                })
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
+fn ingesting(c: &mut Criterion) {
+    let runtime = runtime();
+    let folder = tempfile::tempdir().expect("a folder");
+    let all = events(1_000_000, 7);
+    let file = folder.path().join("events.binpb");
+    std::fs::write(&file, frames(&all)).expect("written");
+    let mut group = c.benchmark_group("ingest");
+    group.throughput(Throughput::Elements(all.len() as u64)).sample_size(10);
+    drop(all);
+    group.bench_function("reference/read", |b| b.iter(|| black_box(std::fs::read(&file).expect("read"))));
+    group.bench_function("files/1M", |b| {
+        b.iter(|| runtime.block_on(ingest(folder.path(), "memory:///b")).counts());
+    });
+    group.finish();
+}
+
+fn looking_up(c: &mut Criterion) {
+    let runtime = runtime();
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = world(1_000_000, 30);
+    std::fs::write(folder.path().join("events.binpb"), frames(&world.events().collect::<Vec<_>>()))
+        .expect("written");
+    let at = tempfile::tempdir().expect("a folder");
+    let lake = runtime.block_on(ingest(folder.path(), at.path().to_str().expect("a path of text")));
+    let who = everybody(&world);
+    let devices: Vec<DeviceId> =
+        world.households().flat_map(|h| h.devices().collect::<Vec<_>>()).take(500).collect();
+    let query = |device| KeyQuery {
+        device,
+        view: View::Audit,
+        variants: Vec::new(),
+        from: None,
+        to: None,
+        before: None,
+        limit: 50,
+        key: None,
+    };
+    let mut group = c.benchmark_group("lookup");
+    let mut bench = |name: &str, devices: &[DeviceId]| {
+        let mut next = devices.iter().cycle();
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let device = *next.next().expect("the cycle never ends");
+                runtime.block_on(lake.snapshot().lookup(&who, &query(device))).expect("found")
+            });
+        });
+    };
+    bench("reference/absent", &[DeviceId::from_bytes([0x55; 8])]);
+    bench("30_days/warm", &devices);
+    group.finish();
+}
+
+criterion_group!(benches, writing, ingesting, looking_up);
+criterion_main!(benches);

@@ -1,0 +1,219 @@
+//! The facts of the domain that are most likely to be got wrong, by their number in the domain notes.
+
+use crate::{at, entered, event, of_leg, received, request_id, row, rows, sent};
+use gridtrail_model::{
+    Alert, Body, Correlation, DeviceId, Event, Fold, Instruction, Mode, RequestReceived, ResponseContent,
+    ResponseId, Simplified, State, UserId,
+};
+
+const ACK: ResponseContent = ResponseContent::Acknowledgement;
+const RESPONSE: ResponseContent = ResponseContent::ServiceResponse;
+
+#[test]
+fn trap_01_legs_share_a_request_id_and_are_rows_of_their_own() {
+    let (transform, signed) = (of_leg(4, "1.5"), of_leg(5, "1.5"));
+    let found = rows([
+        received(&transform),
+        sent(&transform, 2, "I0", ResponseContent::PreCommand),
+        received(&signed),
+        sent(&signed, 9, "I99", ACK),
+    ]);
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|trail| trail.request_id == Some(request_id())));
+    assert_eq!(
+        (found[0].current_status, found[0].simplified),
+        (State::PreCommandReturned, Simplified::Success)
+    );
+    assert_eq!((found[1].current_status, found[1].simplified), (State::Acknowledged, Simplified::InProgress));
+}
+
+#[test]
+fn trap_01_a_bare_pre_command_answers_the_transform_leg() {
+    let bare = Correlation { command_variant: None, ..of_leg(4, "1.5") };
+    let found = rows([received(&of_leg(4, "1.5")), sent(&bare, 2, "I0", ResponseContent::PreCommand)]);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].current_status, State::PreCommandReturned);
+}
+
+#[test]
+fn trap_01a_the_gbcs_number_is_not_the_counter_of_the_request() {
+    let by_broker = Correlation { gbcs_originator_counter: Some(1_302), ..of_leg(1, "4.17") };
+    let other_counter = Correlation { gbcs_originator_counter: None, ..of_leg(1, "4.17") };
+    let trail = row([received(&by_broker), sent(&other_counter, 30, "I0", RESPONSE)]);
+    assert_eq!(trail.gbcs_transaction_sequence_number, Some(1_302));
+    assert_eq!(trail.request_id.unwrap().counter, 1_772_323_200_123);
+    // Not given: empty, never copied from the RequestID.
+    assert_eq!(row([received(&other_counter)]).gbcs_transaction_sequence_number, None);
+}
+
+#[test]
+fn trap_02_i99_means_done_for_the_dcc_and_on_its_way_for_a_device() {
+    let outcome = |cv: u8, variant: &str| {
+        let leg = of_leg(cv, variant);
+        let trail = row([received(&leg), sent(&leg, 1, "I99", ACK)]);
+        (trail.current_status, trail.simplified, trail.sent_at.is_some())
+    };
+    assert_eq!(outcome(8, "8.4"), (State::CompletedDccOnly, Simplified::Success, true));
+    for cv in [1, 3, 5, 7] {
+        assert_eq!(
+            outcome(cv, "4.8.1"),
+            (State::Acknowledged, Simplified::InProgress, false),
+            "variant {cv}"
+        );
+    }
+}
+
+fn alert_to(user: UserId, code: &str, throttle_sequence: Option<u32>) -> Event {
+    let from_device = code.starts_with('8');
+    let response_id: ResponseId = "02-1D-10-00-00-00-01-E0:90-B3-D5-1F-30-02-00-01:77".parse().unwrap();
+    let alert = Alert {
+        response_id,
+        code: code.parse().unwrap(),
+        at: at(5),
+        sent_at: Some(at(6)),
+        throttle_sequence,
+        throttle_count: throttle_sequence.map(|_| 12),
+        affects: None,
+    };
+    let body = if from_device { Body::DeviceAlert(alert) } else { Body::DccAlert(alert) };
+    let correlation =
+        Correlation { device_id: Some(DeviceId::from_bytes([2; 8])), ..Correlation::of_user(user) };
+    event(at(6), correlation, body)
+}
+
+const SUPPLIER: UserId = UserId::from_bytes([1; 8]);
+const DISTRIBUTOR: UserId = UserId::from_bytes([3; 8]);
+
+#[test]
+fn trap_03_alerts_have_no_request_and_still_a_row() {
+    for (code, mode) in [("8F36", Mode::DeviceAlert), ("AD1", Mode::DccAlert), ("N999", Mode::DccAlert)] {
+        let trail = row([alert_to(SUPPLIER, code, None)]);
+        assert_eq!((trail.mode, trail.request_id, trail.variant), (mode, None, None));
+        assert_eq!((trail.received_at, trail.sent_at), (Some(at(5)), Some(at(6))));
+        assert_eq!((trail.current_status, trail.simplified), (State::AlertSent, Simplified::Success));
+    }
+    let both = rows([alert_to(SUPPLIER, "8F36", None), alert_to(DISTRIBUTOR, "8F36", None)]);
+    let users: Vec<UserId> = both.iter().map(|trail| trail.user_id).collect();
+    assert_eq!(users, [SUPPLIER, DISTRIBUTOR]);
+}
+
+#[test]
+fn trap_04_a_repeat_changes_nothing() {
+    let leg = of_leg(1, "4.8.1");
+    let mut events = vec![
+        received(&leg),
+        sent(&leg, 1, "I99", ACK),
+        entered(&leg, 2, State::SentToDevice),
+        sent(&leg, 30, "I0", RESPONSE),
+        alert_to(SUPPLIER, "8F36", Some(2)),
+        alert_to(SUPPLIER, "N16", None),
+    ];
+    let once = rows(events.clone());
+    let mut again = events.clone();
+    // The source gives a repeat another identifier, as at-least-once delivery may.
+    again.iter_mut().for_each(|event| event.id = "e-2".parse().unwrap());
+    events.extend(again);
+    assert_eq!(rows(events), once);
+}
+
+#[test]
+fn trap_04_another_place_in_a_throttled_sequence_is_another_alert() {
+    let sequence = [1, 2, 2].map(|place| alert_to(SUPPLIER, "8F36", Some(place)));
+    assert_eq!(rows(sequence).len(), 2);
+}
+
+#[test]
+fn trap_05_the_code_decides_and_the_payload_is_never_looked_into() {
+    let leg = of_leg(1, "4.8.1");
+    let outcome = |code: &str| {
+        let trail = row([received(&leg), sent(&leg, 30, code, RESPONSE)]);
+        (trail.current_status, trail.simplified)
+    };
+    // I0 with whatever inside: the DCC did its part.
+    assert_eq!(outcome("I0"), (State::ResponseSent, Simplified::Success));
+    assert_eq!(outcome("W110101"), (State::ResponseSent, Simplified::Success));
+    assert_eq!(outcome("E041701"), (State::ResponseSent, Simplified::Failure));
+    assert_eq!(outcome("E20"), (State::FailedDelivery, Simplified::Failure));
+    assert_eq!(outcome("E21"), (State::NoResponse, Simplified::Failure));
+}
+
+#[test]
+fn trap_06_a_row_stays_in_progress_as_long_as_a_profile_read_may_take() {
+    let leg = of_leg(1, "4.8.1");
+    let open = [
+        received(&leg),
+        sent(&leg, 1, "I99", ACK),
+        entered(&leg, 2, State::SentToCsp),
+        entered(&leg, 4, State::SentToDevice),
+    ];
+    let waiting = row(open.clone());
+    assert_eq!((waiting.simplified, waiting.sent_at), (Simplified::InProgress, None));
+    let done = row(open.into_iter().chain([sent(&leg, 5_600, "I0", RESPONSE)]));
+    assert_eq!((done.simplified, done.sent_at), (Simplified::Success, Some(at(5_600))));
+}
+
+fn held_command() -> Vec<Event> {
+    let leg = of_leg(5, "1.1.1");
+    let body = Body::RequestReceived(RequestReceived { execution_at: Some(at(3_600)) });
+    vec![event(at(0), leg.clone(), body), sent(&leg, 1, "I99", ACK), sent(&leg, 30, "I0", RESPONSE)]
+}
+
+fn report(seconds: i64, number: u16, carried_out: bool) -> Event {
+    let instruction = Instruction { number, total: 3 };
+    let content = ResponseContent::FutureDatedAlert { carried_out, instruction };
+    sent(&of_leg(5, "1.1.1"), seconds, "I0", content)
+}
+
+#[test]
+fn trap_07_a_command_held_by_the_device_is_done_when_all_have_reported() {
+    let outcome = |reports: &[Event]| {
+        let trail = row(held_command().into_iter().chain(reports.iter().cloned()));
+        assert_eq!(trail.mode, Mode::FutureDate);
+        (trail.current_status, trail.simplified)
+    };
+    assert_eq!(outcome(&[]), (State::HeldByDevice, Simplified::InProgress));
+    let mut reports = vec![report(3_602, 3, true), report(3_601, 1, true)];
+    assert_eq!(outcome(&reports), (State::InstructionDone, Simplified::InProgress));
+    // A second report of one instruction stands for no other.
+    reports.push(report(3_603, 1, true));
+    assert_eq!(outcome(&reports), (State::InstructionDone, Simplified::InProgress));
+    reports.push(report(3_604, 2, true));
+    assert_eq!(outcome(&reports), (State::InstructionDone, Simplified::Success));
+}
+
+#[test]
+fn trap_07_any_failed_instruction_fails_the_command_for_good() {
+    for failing in 1..=3 {
+        let reports = (1..=3).map(|number| report(3_600 + i64::from(number), number, number != failing));
+        let trail = row(held_command().into_iter().chain(reports));
+        assert_eq!(
+            (trail.current_status, trail.simplified),
+            (State::InstructionFailed, Simplified::Failure),
+            "instruction {failing}"
+        );
+    }
+}
+
+#[test]
+fn trap_07_an_acceptance_that_comes_late_overrules_no_answer() {
+    let mut events = held_command();
+    events.insert(2, sent(&of_leg(5, "1.1.1"), 20, "E21", RESPONSE));
+    let late = row(events.clone());
+    assert_eq!((late.current_status, late.simplified), (State::HeldByDevice, Simplified::InProgress));
+    events.push(report(3_601, 1, true));
+    let partly = row(events.clone());
+    assert_eq!((partly.current_status, partly.simplified), (State::InstructionDone, Simplified::InProgress));
+    events.push(sent(&of_leg(5, "1.1.1"), 9_000, "E30", RESPONSE));
+    let given_up = row(events);
+    assert_eq!((given_up.current_status, given_up.simplified), (State::TimedOut, Simplified::Failure));
+}
+
+#[test]
+fn an_event_that_names_no_row_is_refused_with_the_remedy() {
+    let nameless = Correlation::of_user(SUPPLIER);
+    let error = Fold::default().add(entered(&nameless, 1, State::SentToCsp)).unwrap_err();
+    assert!(error.to_string().contains("set request_id"), "{error}");
+    let legless = Correlation { command_variant: None, ..of_leg(1, "4.8.1") };
+    let error = Fold::default().add(entered(&legless, 1, State::SentToCsp)).unwrap_err();
+    assert!(error.to_string().contains("command_variant"), "{error}");
+}
