@@ -185,7 +185,7 @@ pub(crate) fn arbitrary_key() -> impl proptest::strategy::Strategy<Value = gridt
     use gridtrail_model::{CommandVariant, Leg, RequestId, ResponseId, Subject, TrailKey, UserId};
     use proptest::prelude::*;
     let parts = (any::<[u8; 8]>(), any::<[u8; 8]>(), any::<u64>());
-    let request_id = parts.clone().prop_map(|(originator, target, counter)| RequestId {
+    let request_id = parts.prop_map(|(originator, target, counter)| RequestId {
         originator: UserId::from_bytes(originator),
         target: DeviceId::from_bytes(target),
         counter,

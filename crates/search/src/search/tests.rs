@@ -454,11 +454,11 @@ proptest! {
         let expected = expected(&before, view, who.user_ids(), &query);
         let (mut seen, mut token, mut pages) = (Vec::new(), None, 0);
         loop {
-            let page_size = Some(sizes[pages % sizes.len()]);
-            let asked = Query { page_size, page_token: token, ..query.clone() };
+            let page_size = sizes[pages % sizes.len()];
+            let asked = Query { page_size: Some(page_size), page_token: token, ..query.clone() };
             let page = block_on(bench.search.page(view, &who, &asked)).unwrap();
             prop_assert_eq!(page.version.to_string(), "1.0.0");
-            prop_assert!(page.rows.len() <= page_size.unwrap() as usize);
+            prop_assert!(page.rows.len() <= page_size as usize);
             seen.extend(page.rows.iter().map(|row| row.reference.position));
             token = page.next_page_token;
             if token.is_none() {
