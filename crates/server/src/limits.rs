@@ -1,0 +1,34 @@
+//! Limits, each with its reason.
+
+use std::time::Duration;
+
+/// Largest request message in bytes. The largest that is valid, 200 variants and a page token, is below 8 KiB.
+pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// Largest response message in bytes. A page of 1000 rows is 1 to 2 MB; long histories may add to it, and a client
+/// that takes 4 MiB by default then asks for smaller pages.
+pub const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Largest set of headers in bytes: a token of 8 KiB and room for what proxies add.
+pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
+
+/// Most calls that are worked on at once, over all connections. More do not get faster answers on any machine we
+/// run on, and 256 of the largest pages stay below 1 GiB. Those above are told to come back.
+pub const REQUESTS_MAX: usize = 256;
+
+/// Most calls open at once on one connection, so that one client cannot take all of [`REQUESTS_MAX`] many times
+/// over.
+pub const CONNECTION_STREAMS_MAX: u32 = 128;
+
+/// Longest time for one call. Searches take milliseconds; one that takes this long has hung on the store.
+pub const REQUEST_LIFE: Duration = Duration::from_secs(20);
+
+/// When a caller should try again after the service was unavailable or busy.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How long calls may finish after shutdown was asked for: the longest call and a little more. Streams that never
+/// end (Health.Watch) are cut then.
+pub const DRAIN_LIFE: Duration = Duration::from_secs(25);
+
+/// How often an idle connection is asked whether it still lives, so that half-open ones do not pile up.
+pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);

@@ -1,0 +1,112 @@
+//! From request messages to plain queries.
+
+use crate::status::CallError;
+use gridtrail_model::ParseError;
+use gridtrail_proto::query::v1::{GetRequest, SearchRequest, search_request::Key};
+use gridtrail_search::{Query, SearchError, SearchKey, TrailRef, Violation, parse_from, parse_to};
+
+/// The query of a request. Errors: `Invalid` with every field that cannot be read.
+pub(crate) fn query_of(request: SearchRequest) -> Result<Query, CallError> {
+    let mut violations = Violations::default();
+    let key = key_of(request.key, &mut violations);
+    let variants = request
+        .service_reference_variants
+        .iter()
+        .filter_map(|text| violations.read("service_reference_variants", text.parse()))
+        .collect();
+    let from = optional(&request.from).and_then(|text| violations.read("from", parse_from(text)));
+    let to = optional(&request.to).and_then(|text| violations.read("to", parse_to(text)));
+    let page_size = (request.page_size != 0).then_some(request.page_size);
+    let page_token = optional(&request.page_token).map(str::to_owned);
+    match key {
+        Some(key) if violations.0.is_empty() => Ok(Query { key, variants, from, to, page_size, page_token }),
+        _ => Err(SearchError::Invalid(violations.0).into()),
+    }
+}
+
+/// The reference of a request. Errors: `Invalid`.
+pub(crate) fn reference_of(request: &GetRequest) -> Result<TrailRef, CallError> {
+    Ok(request.reference.parse()?)
+}
+
+fn key_of(key: Option<Key>, violations: &mut Violations) -> Option<SearchKey> {
+    match key {
+        Some(Key::Mpxn(text)) => violations.read("mpxn", text.parse()).map(SearchKey::Mpxn),
+        Some(Key::DeviceId(text)) => violations.read("device_id", text.parse()).map(SearchKey::Device),
+        Some(Key::Uprn(text)) => violations.read("uprn", text.parse()).map(SearchKey::Uprn),
+        None => {
+            violations.add("key", "exactly one of mpxn, device_id and uprn".into());
+            None
+        }
+    }
+}
+
+fn optional(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+#[derive(Default)]
+struct Violations(Vec<Violation>);
+
+impl Violations {
+    /// More than this many help nobody, and would only repeat the request.
+    const COUNT_MAX: usize = 20;
+
+    fn add(&mut self, field: &'static str, rule: String) {
+        if self.0.len() < Self::COUNT_MAX {
+            self.0.push(Violation { field, rule });
+        }
+    }
+
+    fn read<T>(&mut self, field: &'static str, value: Result<T, ParseError>) -> Option<T> {
+        value.map_err(|error| self.add(field, error.to_string())).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(request: SearchRequest) -> Vec<&'static str> {
+        match query_of(request) {
+            Err(CallError::Search(SearchError::Invalid(violations))) => {
+                violations.iter().map(|violation| violation.field).collect()
+            }
+            other => panic!("expected violations, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_field_that_cannot_be_read_is_named_at_once() {
+        let request = SearchRequest {
+            key: Some(Key::Mpxn("12345".into())),
+            service_reference_variants: vec!["4.8.1".into(), "4".into()],
+            from: "yesterday".into(),
+            to: "2026-02-30".into(),
+            ..SearchRequest::default()
+        };
+        assert_eq!(fields(request), ["mpxn", "service_reference_variants", "from", "to"]);
+        assert_eq!(fields(SearchRequest::default()), ["key"]);
+        let many = SearchRequest {
+            key: Some(Key::Uprn("x".into())),
+            service_reference_variants: vec!["x".into(); 1000],
+            ..SearchRequest::default()
+        };
+        assert_eq!(fields(many).len(), Violations::COUNT_MAX);
+    }
+
+    #[test]
+    fn empty_fields_are_absent_and_dates_are_whole_days() {
+        let request = |from: &str, to: &str| SearchRequest {
+            key: Some(Key::DeviceId("90b3d51f3001000a".into())),
+            from: from.into(),
+            to: to.into(),
+            ..SearchRequest::default()
+        };
+        let query = query_of(request("", "")).unwrap();
+        assert_eq!(query, Query::of(SearchKey::Device("90-B3-D5-1F-30-01-00-0A".parse().unwrap())));
+        let query = query_of(request("2026-03-01", "2026-03-01")).unwrap();
+        let shown = [query.from, query.to].map(|time| time.unwrap().to_string());
+        assert_eq!(shown, ["2026-03-01T00:00:00.000Z", "2026-03-01T23:59:59.999Z"]);
+    }
+}

@@ -1,0 +1,120 @@
+//! The server: what is served, on which terms, and how it ends.
+
+use crate::limits::REQUEST_BYTES_MAX;
+use crate::limits::{CONNECTION_STREAMS_MAX, DRAIN_LIFE, HEADER_BYTES_MAX, KEEPALIVE_INTERVAL};
+use crate::service::{AuditTrails, Desk, MeterReads};
+use crate::switch::{GrpcService, Switch};
+use gridtrail_access::Gatekeeper;
+use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
+use gridtrail_proto::query::v1::meter_read_service_server::MeterReadServiceServer;
+use gridtrail_runtime::Clock;
+use gridtrail_search::Search;
+use std::pin::pin;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tonic::server::NamedService;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+use tonic_web::GrpcWebLayer;
+
+/// What a server is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where calls come in: bound by the caller, who knows and tells its address.
+    pub listener: TcpListener,
+    /// Answers the calls.
+    pub search: Search,
+    /// Admits the callers.
+    pub gatekeeper: Gatekeeper,
+    /// Tells when tokens end.
+    pub clock: Clock,
+}
+
+/// Why a server stopped before it was asked to, or never started.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The descriptors for reflection cannot be read.
+    #[error("read the descriptors of the services")]
+    Descriptors(#[source] tonic_reflection::server::Error),
+    /// Connections can no longer be taken.
+    #[error("take connections")]
+    Transport(#[source] tonic::transport::Error),
+}
+
+/// Serves gRPC and gRPC-Web until `shutdown` completes; then health turns to NOT_SERVING, no new connection or call
+/// is taken, and open calls get [`DRAIN_LIFE`] to finish.
+///
+/// Not cancel-safe: dropped, it leaves open connections to the runtime.
+pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
+    let Parts { listener, search, gatekeeper, clock } = parts;
+    let desk = Desk::new(search, gatekeeper, clock);
+    let reporter = HealthReporter::new();
+    set_health(&reporter, ServingStatus::Serving).await;
+    let server = Server::builder()
+        // For gRPC-Web: browsers speak it over HTTP/1.1 too.
+        .accept_http1(true)
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .max_concurrent_streams(CONNECTION_STREAMS_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .layer(GrpcWebLayer::new());
+    let switch = switch(&desk, &reporter)?;
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut serving = pin!(server.serve_with_incoming_shutdown(switch, incoming, async {
+        // The sender is dropped or sends: either way it is time to stop.
+        let _ = stopped.await;
+    }));
+    tokio::select! {
+        ended = &mut serving => return ended.map_err(ServeError::Transport),
+        () = shutdown => {}
+    }
+    set_health(&reporter, ServingStatus::NotServing).await;
+    drop(stop);
+    match tokio::time::timeout(DRAIN_LIFE, serving).await {
+        Ok(ended) => ended.map_err(ServeError::Transport),
+        Err(_elapsed) => {
+            tracing::warn!(drain_s = DRAIN_LIFE.as_secs(), "calls still open after the drain are cut");
+            Ok(())
+        }
+    }
+}
+
+fn switch(
+    desk: &Desk,
+    reporter: &HealthReporter,
+) -> Result<
+    Switch<impl GrpcService + Clone + Send + 'static, impl GrpcService + Clone + Send + 'static>,
+    ServeError,
+> {
+    let health = HealthService::from_health_reporter(reporter.clone());
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(gridtrail_proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    // Both versions: older clients, among them many builds of grpcurl, ask for v1alpha only.
+    let v1 = reflection().build_v1().map_err(ServeError::Descriptors)?;
+    let v1alpha = reflection().build_v1alpha().map_err(ServeError::Descriptors)?;
+    Ok(Switch {
+        audit_trails: desk.audit_trails(),
+        meter_reads: desk.meter_reads(),
+        health: HealthServer::new(health).max_decoding_message_size(REQUEST_BYTES_MAX),
+        reflection: v1.max_decoding_message_size(REQUEST_BYTES_MAX),
+        reflection_alpha: v1alpha.max_decoding_message_size(REQUEST_BYTES_MAX),
+    })
+}
+
+/// Tells health checks, of the whole server and of each service, how it is.
+async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
+    const WHOLE_SERVER: &str = "";
+    for name in [
+        WHOLE_SERVER,
+        <AuditTrailServiceServer<AuditTrails> as NamedService>::NAME,
+        <MeterReadServiceServer<MeterReads> as NamedService>::NAME,
+    ] {
+        reporter.set_service_status(name, status).await;
+    }
+}

@@ -1,0 +1,133 @@
+//! The two services, and what every call goes through: a permit, a token, a time limit, and a net for panics.
+
+use crate::limits::{REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX, RESPONSE_BYTES_MAX};
+use crate::request::{query_of, reference_of};
+use crate::row::{get_response, search_response};
+use crate::status::{CallError, status_of};
+use futures::FutureExt as _;
+use gridtrail_access::{Access, Gatekeeper};
+use gridtrail_proto::query::v1::audit_trail_service_server::{AuditTrailService, AuditTrailServiceServer};
+use gridtrail_proto::query::v1::meter_read_service_server::{MeterReadService, MeterReadServiceServer};
+use gridtrail_proto::query::v1::{GetRequest, GetResponse, SearchRequest, SearchResponse};
+use gridtrail_runtime::Clock;
+use gridtrail_search::Search;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, async_trait};
+
+/// What every call needs. One for both services, so that they share the permits.
+#[derive(Debug, Clone)]
+pub(crate) struct Desk {
+    search: Search,
+    gatekeeper: Gatekeeper,
+    clock: Clock,
+    permits: Arc<Semaphore>,
+    request_life: Duration,
+}
+
+impl Desk {
+    pub(crate) fn new(search: Search, gatekeeper: Gatekeeper, clock: Clock) -> Self {
+        let permits = Arc::new(Semaphore::new(REQUESTS_MAX));
+        Self { search, gatekeeper, clock, permits, request_life: REQUEST_LIFE }
+    }
+
+    pub(crate) fn audit_trails(&self) -> AuditTrailServiceServer<AuditTrails> {
+        AuditTrailServiceServer::new(AuditTrails(self.clone()))
+            .max_decoding_message_size(REQUEST_BYTES_MAX)
+            .max_encoding_message_size(RESPONSE_BYTES_MAX)
+    }
+
+    pub(crate) fn meter_reads(&self) -> MeterReadServiceServer<MeterReads> {
+        MeterReadServiceServer::new(MeterReads(self.clone()))
+            .max_decoding_message_size(REQUEST_BYTES_MAX)
+            .max_encoding_message_size(RESPONSE_BYTES_MAX)
+    }
+
+    /// Answers one call. `work` only reads, so that it may be dropped at any point.
+    async fn answer<T>(
+        &self,
+        call: &'static str,
+        metadata: &MetadataMap,
+        work: impl AsyncFnOnce(Access) -> Result<T, CallError>,
+    ) -> Result<Response<T>, Status> {
+        let admitted = async {
+            let _permit = self.permits.try_acquire().map_err(|_| CallError::Busy)?;
+            let access = self.gatekeeper.admit(bearer_token(metadata)?, self.clock.now())?;
+            work(access).await
+        };
+        // A panic leaves nothing half done here: the search holds no lock and writes nothing.
+        let limited = AssertUnwindSafe(tokio::time::timeout(self.request_life, admitted)).catch_unwind();
+        let outcome = match limited.await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_elapsed)) => Err(CallError::TooSlow),
+            // What a panic says may quote data, so it is left to the panic hook.
+            Err(_panic) => Err(CallError::Panicked),
+        };
+        outcome.map(Response::new).map_err(|error| status_of(call, &error))
+    }
+}
+
+/// The token of the one `authorization: Bearer` header.
+fn bearer_token(metadata: &MetadataMap) -> Result<&str, CallError> {
+    let mut headers = metadata.get_all("authorization").iter();
+    let (Some(header), None) = (headers.next(), headers.next()) else {
+        return Err(CallError::NoToken);
+    };
+    let (scheme, token) =
+        header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(CallError::NoToken)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(CallError::NoToken) }
+}
+
+#[derive(Debug)]
+pub(crate) struct AuditTrails(Desk);
+
+#[async_trait]
+impl AuditTrailService for AuditTrails {
+    async fn search(&self, request: Request<SearchRequest>) -> Result<Response<SearchResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let work = async |who: Access| {
+            let page = self.0.search.audit_trails(&who, &query_of(message)?).await?;
+            Ok(search_response(page))
+        };
+        self.0.answer("AuditTrailService.Search", &metadata, work).await
+    }
+
+    async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let work = async |who: Access| {
+            let answer = self.0.search.audit_trail(&who, &reference_of(&message)?).await?;
+            Ok(get_response(answer))
+        };
+        self.0.answer("AuditTrailService.Get", &metadata, work).await
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct MeterReads(Desk);
+
+#[async_trait]
+impl MeterReadService for MeterReads {
+    async fn search(&self, request: Request<SearchRequest>) -> Result<Response<SearchResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let work = async |who: Access| {
+            let page = self.0.search.meter_reads(&who, &query_of(message)?).await?;
+            Ok(search_response(page))
+        };
+        self.0.answer("MeterReadService.Search", &metadata, work).await
+    }
+
+    async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let work = async |who: Access| {
+            let answer = self.0.search.meter_read(&who, &reference_of(&message)?).await?;
+            Ok(get_response(answer))
+        };
+        self.0.answer("MeterReadService.Get", &metadata, work).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! A served world of three rows, and its callers.
+
+use gridtrail_access::{DevKey, JobTypeRole, TokenClaims};
+use gridtrail_model::{
+    Body, Correlation, CspRegion, DeviceId, Event, Fold, Fragment, Mode, RequestReceived, ResponseContent,
+    ResponseSent, State, StatusChanged, Timestamp, UserId,
+};
+use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
+use gridtrail_proto::query::v1::meter_read_service_client::MeterReadServiceClient;
+use gridtrail_proto::query::v1::{SearchRequest, search_request::Key};
+use gridtrail_runtime::Clock;
+use gridtrail_search::fake::FakeLake;
+use gridtrail_search::{PageKey, Search};
+use gridtrail_server::{Parts, ServeError, serve};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::Request;
+use tonic::transport::Channel;
+
+pub(crate) const ANN: &str = "90-B3-D5-1F-30-01-00-00";
+pub(crate) const BOB: &str = "88-73-84-57-00-2F-96-1E";
+pub(crate) const METER: &str = "00-DB-12-34-56-78-90-A0";
+pub(crate) const MPAN: &str = "1217290354420";
+
+pub(crate) fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub(crate) fn now() -> Timestamp {
+    time("2026-03-02T00:00:00Z")
+}
+
+/// A server on a free port.
+pub(crate) struct World {
+    pub(crate) lake: FakeLake,
+    pub(crate) clock: Clock,
+    pub(crate) address: SocketAddr,
+    key: DevKey,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<Result<(), ServeError>>,
+}
+
+impl World {
+    pub(crate) async fn serve() -> Self {
+        let lake = FakeLake::default();
+        lake.commit(rows(), Some(time("2026-03-01T23:59:00Z")));
+        let clock = Clock::manual(now());
+        let key = DevKey::generate().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let parts = Parts {
+            listener,
+            search: Search::new(lake.clone(), clock.clone(), PageKey::random().unwrap()),
+            gatekeeper: key.gatekeeper().unwrap(),
+            clock: clock.clone(),
+        };
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(serve(parts, async {
+            let _ = stopped.await;
+        }));
+        Self { lake, clock, address, key, stop, served }
+    }
+
+    pub(crate) async fn channel(&self) -> Channel {
+        Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+    }
+
+    pub(crate) async fn audit_trails(&self) -> AuditTrailServiceClient<Channel> {
+        AuditTrailServiceClient::new(self.channel().await)
+    }
+
+    pub(crate) async fn meter_reads(&self) -> MeterReadServiceClient<Channel> {
+        MeterReadServiceClient::new(self.channel().await)
+    }
+
+    pub(crate) fn token(&self, user: &str, role: u8) -> String {
+        let claims = TokenClaims {
+            subject: format!("someone at {user}"),
+            user_ids: BTreeSet::from([user.parse().unwrap()]),
+            roles: BTreeSet::from([JobTypeRole::new(role).unwrap()]),
+            valid_from: now(),
+            expires_at: now().plus_millis(12 * 3_600_000),
+        };
+        self.key.mint(&claims).unwrap()
+    }
+
+    /// A request of a User with a role that may search.
+    pub(crate) fn by<T>(&self, user: &str, message: T) -> Request<T> {
+        with_header(message, &format!("Bearer {}", self.token(user, 1)))
+    }
+
+    pub(crate) async fn stop(self) -> Result<(), ServeError> {
+        self.stop.send(()).unwrap();
+        self.served.await.unwrap()
+    }
+}
+
+pub(crate) fn with_header<T>(message: T, authorization: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", authorization.parse().unwrap());
+    request
+}
+
+pub(crate) fn of_meter() -> SearchRequest {
+    SearchRequest { key: Some(Key::DeviceId(METER.into())), ..SearchRequest::default() }
+}
+
+fn event(id: &str, at: &str, correlation: &Correlation, body: Body) -> Event {
+    Event { id: id.parse().unwrap(), recorded_at: time(at), correlation: correlation.clone(), body }
+}
+
+fn request(user: &str, counter: u64, variant: &str, received: &str) -> Correlation {
+    Correlation {
+        request_id: Some(format!("{user}:{METER}:{counter}").parse().unwrap()),
+        request_received_at: Some(time(received)),
+        command_variant: Some("1".parse().unwrap()),
+        device_id: Some(METER.parse::<DeviceId>().unwrap()),
+        mpxn: Some(MPAN.parse().unwrap()),
+        csp_region: Some(CspRegion::FourGNorth),
+        variant: Some(variant.parse().unwrap()),
+        mode: Some(Mode::OnDemand),
+        ..Correlation::of_user(user.parse::<UserId>().unwrap())
+    }
+}
+
+fn received() -> Body {
+    Body::RequestReceived(RequestReceived::default())
+}
+
+/// A read of Ann's that succeeded after a stay in quarantine, her newer one still under way, and Bob's update.
+fn rows() -> Vec<Fragment> {
+    let mut done = request(ANN, 1, "4.8.1", "2026-03-01T09:30:00.250Z");
+    done.gbcs_originator_counter = Some(7);
+    done.preceding_request_id = Some(format!("{ANN}:{METER}:0").parse().unwrap());
+    let quarantined = Body::StatusChanged(StatusChanged {
+        state: State::Quarantined,
+        at: time("2026-03-01T09:30:01Z"),
+        code: None,
+        cause: Some("threshold 3".parse().unwrap()),
+    });
+    let answered = Body::ResponseSent(ResponseSent {
+        response_id: Some(format!("{METER}:{ANN}:1").parse().unwrap()),
+        code: "I0".parse().unwrap(),
+        at: time("2026-03-01T09:31:02.003Z"),
+        content: ResponseContent::ServiceResponse,
+    });
+    let open = request(ANN, 2, "4.8.1", "2026-03-01T10:00:00Z");
+    let bobs = request(BOB, 3, "6.8", "2026-03-01T11:00:00Z");
+    let mut fold = Fold::default();
+    for event in [
+        event("1", "2026-03-01T09:30:00.250Z", &done, received()),
+        event("2", "2026-03-01T09:30:01Z", &done, quarantined),
+        event("3", "2026-03-01T09:31:02.003Z", &done, answered),
+        event("4", "2026-03-01T10:00:00Z", &open, received()),
+        event("5", "2026-03-01T11:00:00Z", &bobs, received()),
+    ] {
+        fold.add(event).unwrap();
+    }
+    fold.into_fragments()
+}

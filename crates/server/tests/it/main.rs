@@ -1,0 +1,7 @@
+//! The server over loopback, as its callers meet it: a real listener, real gRPC, a lake in memory.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod errors;
+mod fixture;
+mod life;
+mod rows;
