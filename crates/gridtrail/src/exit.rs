@@ -1,6 +1,14 @@
 //! Exit codes: what a script may conclude from the end of a command.
 
+use gridtrail_access::AccessError;
+use gridtrail_ingest::IngestError;
+use gridtrail_lake::{LakeError, LakeErrorKind};
+use gridtrail_search::SearchError;
+use gridtrail_server::ServeError;
+use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// How a command ended. The numbers are part of the interface and stand in `gridtrail --help`.
@@ -27,7 +35,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command failed, in words for the person who typed it.
+/// Why a command failed, in words for the person who typed it. [`Failure::report`] has the causes too.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// An argument that only its use shows to be wrong.
@@ -39,19 +47,144 @@ pub enum Failure {
         reason: String,
     },
     /// The result could not be written.
-    #[error("write the result: {0}")]
+    #[error("write the result")]
     Output(#[source] io::Error),
     /// The result could not be turned into JSON.
-    #[error("write the result as JSON: {0}")]
+    #[error("write the result as JSON")]
     Json(#[source] serde_json::Error),
+    /// A file or folder of the caller's could not be used.
+    #[error("{doing} {}", path.display())]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+    /// A key or token of this command's own could not be made.
+    #[error("make a key or token")]
+    Access(#[from] AccessError),
+    /// The lake could not be used.
+    #[error("use the lake")]
+    Lake(#[from] LakeError),
+    /// Event files could not be taken in.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// The searches could not be set up.
+    #[error("set up the searches")]
+    Search(#[from] SearchError),
+    /// The address cannot be listened on.
+    #[error("listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+    /// The server stopped.
+    #[error("serve")]
+    Serve(#[from] ServeError),
+    /// The server cannot be reached.
+    #[error("connect to {server}")]
+    Connect {
+        /// Its URL.
+        server: String,
+        /// The transport's own error.
+        #[source]
+        source: tonic::transport::Error,
+    },
+    /// The server refused, or could not answer.
+    #[error("{message}")]
+    Call {
+        /// The gRPC code.
+        code: tonic::Code,
+        /// What the server says.
+        message: String,
+    },
+    /// A thread, signal or task of this process failed.
+    #[error("{0}")]
+    Process(&'static str),
 }
 
 impl Failure {
     /// The exit code that stands for this failure.
-    pub const fn exit(&self) -> Exit {
+    pub fn exit(&self) -> Exit {
         match self {
             Self::Argument { .. } => Exit::Usage,
-            Self::Output(_) | Self::Json(_) => Exit::Failed,
+            Self::Lake(error) | Self::Ingest(IngestError::Lake(error)) => match error.kind() {
+                LakeErrorKind::Settings => Exit::Usage,
+                LakeErrorKind::Unavailable => Exit::Unavailable,
+                _ => Exit::Failed,
+            },
+            Self::Ingest(IngestError::Nothing(_) | IngestError::File { .. }) => Exit::Usage,
+            Self::Connect { .. } => Exit::Unavailable,
+            Self::Call { code, .. } => exit_of(*code),
+            _ => Exit::Failed,
+        }
+    }
+
+    /// The failure and all its causes, on one line.
+    pub fn report(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let words = error.to_string();
+            // Some libraries repeat the cause in their own words.
+            if !text.ends_with(&words) {
+                text.push_str(": ");
+                text.push_str(&words);
+            }
+            cause = error.source();
+        }
+        text
+    }
+
+    pub(crate) fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File { doing, path: path.to_owned(), source }
+    }
+}
+
+const fn exit_of(code: tonic::Code) -> Exit {
+    match code {
+        tonic::Code::InvalidArgument => Exit::Usage,
+        tonic::Code::NotFound => Exit::NotFound,
+        tonic::Code::Unauthenticated | tonic::Code::PermissionDenied => Exit::Denied,
+        tonic::Code::FailedPrecondition => Exit::Precondition,
+        tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::ResourceExhausted => {
+            Exit::Unavailable
+        }
+        _ => Exit::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_names_every_cause_once() {
+        let source = io::Error::other("the disk is full");
+        let failure = Failure::File { doing: "write", path: "out/a".into(), source };
+        assert_eq!(failure.report(), "write out/a: the disk is full");
+        assert_eq!(failure.exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn each_code_tells_a_script_what_to_do() {
+        use tonic::Code;
+        for (code, exit) in [
+            (Code::InvalidArgument, Exit::Usage),
+            (Code::NotFound, Exit::NotFound),
+            (Code::Unauthenticated, Exit::Denied),
+            (Code::PermissionDenied, Exit::Denied),
+            (Code::FailedPrecondition, Exit::Precondition),
+            (Code::Unavailable, Exit::Unavailable),
+            (Code::DataLoss, Exit::Failed),
+        ] {
+            assert_eq!(Failure::Call { code, message: String::new() }.exit(), exit, "{code:?}");
         }
     }
 }

@@ -4,13 +4,21 @@
 //! standard error, results to standard output, so that a pipe carries nothing but the result.
 
 pub mod args;
+mod bench;
+mod client;
+mod demo;
 mod exit;
+mod generate;
+mod ingest;
 mod logging;
 pub mod output;
+mod search;
+mod serve;
+mod token;
 
 pub use exit::{Exit, Failure};
 
-use args::{Cli, Command};
+use args::{BenchCommand, Cli, Command};
 use clap::CommandFactory;
 use std::io;
 
@@ -20,8 +28,25 @@ use std::io;
 pub fn run(cli: &Cli) -> Result<(), Failure> {
     logging::init(&cli.log, cli.log_format)?;
     match &cli.command {
+        Command::Demo(args) => wait_for(demo::run(args)),
+        Command::Generate(args) => generate::run(args, cli.format),
+        Command::Ingest(args) => wait_for(ingest::run(args, cli.format)),
+        Command::Serve(args) => wait_for(serve::run(args, cli.format)),
+        Command::Search(command) => wait_for(search::run(command, cli.format)),
+        Command::Token(args) => token::run(args, cli.format),
+        Command::Bench(BenchCommand::Search(args)) => wait_for(bench::run(args)),
         Command::Completions { shell } => completions(*shell),
     }
+}
+
+/// Runs one command's asynchronous work to its end.
+fn wait_for<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|_| Failure::Process("the system gives no threads"))?;
+    // Boxed: the futures of whole commands are large.
+    runtime.block_on(Box::pin(work))
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     match gridtrail::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("gridtrail: {failure}");
+            eprintln!("gridtrail: {}", failure.report());
             failure.exit().into()
         }
     }

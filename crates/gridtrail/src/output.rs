@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::io::{self, Write};
 
 /// The answer to one search.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SearchAnswer {
     /// The rows, newest first.
     pub rows: Vec<TrailRow>,
@@ -218,7 +218,7 @@ pub fn write(out: &mut impl Write, bytes: &[u8]) -> Result<(), Failure> {
 /// The table view of UC_ServiceAudit_001, one line a row.
 fn table_of(rows: &[TrailRow]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header([
         "Received (UTC)",
         "Sent (UTC)",

@@ -22,13 +22,14 @@ pub struct DemoArgs {
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
     /// The folder of Smart DCC's sample messages. Without it the demo says so and goes on with generated ones.
-    #[arg(long, env = "DUIS_SAMPLES", default_value = "../shared/samples")]
-    pub samples: PathBuf,
-    /// Where the demo keeps its files: emptied first. Left out: a temporary folder, deleted at the end.
+    #[arg(long, env = "DUIS_SAMPLES", value_name = "DIR", default_value = "../shared/samples")]
+    pub duis_samples: PathBuf,
+    /// Where the demo keeps its files; what an earlier demo left there is deleted first. Left out: a temporary
+    /// folder, deleted at the end.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// The address that the server listens on. Port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8471")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
 }
 
@@ -39,7 +40,8 @@ pub enum Encoding {
     Binpb,
     /// One JSON object a line (proto3 JSON).
     Jsonl,
-    /// DUIS XML, as the DCC sees it on the wire.
+    /// DUIS XML, as the DCC sees it on the wire, in capture envelopes. What the DCC tells nobody, such as most changes
+    /// of status, has no such form and is left out, and so are requests of kinds that gridtrail cannot write.
     Duis,
 }
 
@@ -48,7 +50,8 @@ pub enum Encoding {
 #[command(after_help = "\
 Examples:
   gridtrail generate --out data/day --events 1000000
-  gridtrail generate --out data/messages --events 1000 --encoding duis --truth data/truth.jsonl")]
+  gridtrail generate --out data/quarter --events 100000 --days 90 --truth data/truth.jsonl
+  gridtrail generate --out data/messages --events 1000 --encoding duis")]
 pub struct GenerateArgs {
     /// The folder to write to: created when absent, refused when it holds anything.
     #[arg(long, value_name = "DIR")]
@@ -74,6 +77,9 @@ pub struct GenerateArgs {
     /// Also write the trails that a search must find, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
+    /// Also write the Device IDs of the region's smart meters, one a line, for `gridtrail bench search`.
+    #[arg(long, value_name = "FILE")]
+    pub meters: Option<PathBuf>,
 }
 
 /// Arguments of `gridtrail ingest`.

@@ -69,6 +69,22 @@ pub enum LogFormat {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show the whole of it: real and generated messages in, two Users' searches out.
+    Demo(DemoArgs),
+    /// Make up a region's events, and what a search must find in them.
+    Generate(GenerateArgs),
+    /// Take event files into a lake.
+    Ingest(IngestArgs),
+    /// Answer searches over gRPC.
+    Serve(ServeArgs),
+    /// Ask a server.
+    #[command(subcommand)]
+    Search(SearchCommand),
+    /// Mint a token for local development.
+    Token(TokenArgs),
+    /// Measure a server.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Write a shell's completions to standard output.
     #[command(after_help = "\
 Example:

@@ -19,7 +19,7 @@ pub struct ServeArgs {
     /// The lake: a folder, or a URL such as s3://bucket/path.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
     pub lake: String,
-    /// The address to listen on. Port 0 takes a free one, which the log names.
+    /// The address to listen on. Port 0 takes a free one. The address is the one line on standard output.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8471")]
     pub listen: SocketAddr,
     /// The public key, in PEM, whose tokens are accepted. There is no service without one.

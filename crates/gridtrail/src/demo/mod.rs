@@ -1,0 +1,314 @@
+//! `gridtrail demo`: the main job from end to end, on real and on generated input, with what it took.
+
+mod cast;
+mod samples;
+
+use crate::args::{DemoArgs, Encoding, Format};
+use crate::bench::Tally;
+use crate::client::{Caller, View};
+use crate::exit::Failure;
+use crate::generate::{self, write_events};
+use crate::ingest::{ingest, open_lake};
+use crate::output::{self, SearchAnswer};
+use crate::{search, serve};
+use cast::Cast;
+use gridtrail_access::{AccessError, DevKey, JobTypeRole, TokenClaims};
+use gridtrail_ingest::FileSettings;
+use gridtrail_lake::Lake;
+use gridtrail_model::{DeviceId, UserId};
+use gridtrail_proto::query::v1::SearchRequest;
+use gridtrail_proto::query::v1::search_request::Key;
+use gridtrail_runtime::Clock;
+use gridtrail_synth::{Settings, World};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tokio::sync::oneshot;
+
+/// A folder that holds this file is a demo's own, and may be deleted.
+const MARKER: &str = ".gridtrail-demo";
+/// Searches whose times are reported.
+const REPEATS: usize = 200;
+/// How long the demo's tokens hold: a working day.
+const TOKEN_LIFE_MS: i64 = 8 * 3_600_000;
+/// The User of most of the DCC's sample messages, and the meter that they are about.
+const SAMPLE_USER: &str = "90-B3-D5-1F-30-01-00-00";
+const SAMPLE_DEVICE: &str = "00-DB-12-34-56-78-90-A0";
+
+pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
+    let start = Instant::now();
+    // Kept until the end of this function, which deletes it.
+    let mut temporary = None;
+    let folder = match &args.dir {
+        Some(dir) => claim_folder(dir)?,
+        None => {
+            let made = tempfile::Builder::new().prefix("gridtrail-demo-").tempdir();
+            let path = Path::new("a temporary folder");
+            temporary.insert(made.map_err(Failure::file("create", path))?).path().to_owned()
+        }
+    };
+    let world = World::seeded(args.seed, Settings::for_events(args.events, 1))
+        .map_err(|error| Failure::Argument { argument: "--events", reason: error.to_string() })?;
+    let has_samples = write_messages(&folder.join("messages"), &args.duis_samples, &world)?;
+    write_day(&folder.join("day"), &world)?;
+    let lake = take_in(&folder).await?;
+    let cast = cast::cast(&world)
+        .ok_or(Failure::Argument { argument: "--events", reason: "too few to show anything".to_owned() })?;
+    show(args, &folder, lake, (&world, cast, has_samples), start).await?;
+    drop(temporary);
+    Ok(())
+}
+
+/// Empties a folder that an earlier demo made, or makes one. Any other that holds something is refused.
+fn claim_folder(dir: &Path) -> Result<PathBuf, Failure> {
+    let marker = dir.join(MARKER);
+    if marker.exists() {
+        std::fs::remove_dir_all(dir).map_err(Failure::file("empty", dir))?;
+    }
+    std::fs::create_dir_all(dir).map_err(Failure::file("create", dir))?;
+    let mut entries = std::fs::read_dir(dir).map_err(Failure::file("read", dir))?;
+    if entries.next().is_some() {
+        let reason = format!("{} holds something, and no demo made it", dir.display());
+        return Err(Failure::Argument { argument: "--dir", reason });
+    }
+    std::fs::write(&marker, "").map_err(Failure::file("write", &marker))?;
+    Ok(dir.to_owned())
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    output::write(&mut io::stdout().lock(), format!("{text}\n").as_bytes())
+}
+
+/// The messages of the DCC's own test data, or ours. Whether they are the DCC's.
+fn write_messages(folder: &Path, samples: &Path, world: &World) -> Result<bool, Failure> {
+    std::fs::create_dir_all(folder).map_err(Failure::file("create", folder))?;
+    let day = world.settings().start;
+    let taken =
+        samples::capture_samples(samples, &folder.join("samples.xml"), day.plus_millis(9 * 3_600_000))?;
+    match taken {
+        Some(taken) => say(&format!(
+            "1. DUIS messages: {} real Service Requests of Smart DCC's test data, {} answers and {} alerts derived \
+             from it.\n   {} of the {} requests carry no MPxN.",
+            taken.requests, taken.responses, taken.alerts, taken.without_mpxn, taken.requests
+        ))?,
+        None => {
+            let files = samples::write_synthetic(folder)?;
+            say(&format!(
+                "1. DUIS messages: {} does not hold Smart DCC's samples, so {files} files of gridtrail's own \
+                 synthetic messages stand in.\n   --duis-samples or DUIS_SAMPLES names the folder.",
+                samples.display()
+            ))?;
+        }
+    }
+    Ok(taken.is_some())
+}
+
+fn write_day(folder: &Path, world: &World) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder).map_err(Failure::file("create", folder))?;
+    let written = write_events(world, Encoding::Binpb, folder)?;
+    say(&format!(
+        "2. A generated day: {} premises, {} Users, {} events in {:.1} s ({:.0} events/s).",
+        world.settings().premises,
+        world.users().len(),
+        written.events,
+        written.seconds,
+        written.events_per_second
+    ))
+}
+
+async fn take_in(folder: &Path) -> Result<Lake, Failure> {
+    let address = folder.join("lake").display().to_string();
+    let lake = open_lake(&address).await?;
+    say("3. Ingest:")?;
+    for name in ["messages", "day"] {
+        let report = ingest(&lake, &folder.join(name), &FileSettings::default()).await?;
+        say(&format!("   {name}: {}", report.line()))?;
+    }
+    let again = ingest(&lake, &folder.join("day"), &FileSettings::default()).await?;
+    say(&format!("   day, once more: {}", again.line()))?;
+    Ok(lake)
+}
+
+/// Serves the lake in this process and asks it over gRPC.
+async fn show(
+    args: &DemoArgs,
+    folder: &Path,
+    lake: Lake,
+    (world, cast, has_samples): (&World, Cast, bool),
+    start: Instant,
+) -> Result<(), Failure> {
+    let key = DevKey::generate()?;
+    let listener = serve::listen(args.listen).await?;
+    let server = serve::url_of(&listener)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    // A sender that is gone means the end as well.
+    let serving = tokio::spawn(serve::host(lake, key.gatekeeper()?, listener, async {
+        let _ = stopped.await;
+    }));
+    say(&format!("4. Serving on {server}."))?;
+    let first = Person::new(&key, "user-a", cast.first)?;
+    let second = Person::new(&key, "user-b", cast.second)?;
+    searches(&server, (&first, &second), cast).await?;
+    if has_samples {
+        sample_search(&server, &key).await?;
+    }
+    timings(&server, &first, world).await?;
+    say(&format!("All of it took {:.1} s.", start.elapsed().as_secs_f64()))?;
+    if args.serve {
+        leave_up(folder, &server, (&first, &second), cast.device).await?;
+    }
+    drop(stop);
+    serving.await.map_err(|_| Failure::Process("the server panicked"))?
+}
+
+/// A User with a token.
+struct Person {
+    name: &'static str,
+    user: UserId,
+    token: String,
+}
+
+impl Person {
+    fn new(key: &DevKey, name: &'static str, user: UserId) -> Result<Self, AccessError> {
+        let now = Clock::system().now();
+        let token = key.mint(&TokenClaims {
+            subject: name.to_owned(),
+            user_ids: [user].into(),
+            roles: JobTypeRole::new(1).into_iter().collect(),
+            valid_from: now,
+            expires_at: now.plus_millis(TOKEN_LIFE_MS),
+        })?;
+        Ok(Self { name, user, token })
+    }
+}
+
+fn by_device(device: DeviceId) -> SearchRequest {
+    SearchRequest { key: Some(Key::DeviceId(device.to_string())), page_size: 50, ..SearchRequest::default() }
+}
+
+async fn ask(
+    server: &str,
+    who: &Person,
+    view: View,
+    device: DeviceId,
+    rows: usize,
+) -> Result<SearchAnswer, Failure> {
+    let caller = Caller::connect(server, &who.token).await?;
+    let request = SearchRequest { page_size: u32::try_from(rows).unwrap_or(50), ..by_device(device) };
+    search::fetch(&caller, view, request, false).await
+}
+
+fn print(title: &str, answer: &SearchAnswer) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    output::write(&mut out, format!("\n{title}\n").as_bytes())?;
+    output::write_answer(&mut out, answer, Format::Table, false)
+}
+
+/// One audit-trail and one meter-read search, by two Users, and what neither may see.
+async fn searches(server: &str, (first, second): (&Person, &Person), cast: Cast) -> Result<(), Failure> {
+    let device = cast.device;
+    let own = ask(server, first, View::Audit, device, 50).await?;
+    print(&format!("User A ({}) searches the audit trail of meter {device}:", first.user), &own)?;
+    let other = ask(server, second, View::Audit, device, 50).await?;
+    print(&format!("User B ({}) searches the same; none of A's rows is there:", second.user), &other)?;
+    let reads = ask(server, second, View::MeterReads, device, 50).await?;
+    print(
+        "User B searches the meter reads of the same meter; those of all Users are there, A's too:",
+        &reads,
+    )?;
+    let found = |answer: &SearchAnswer, user: UserId| {
+        answer.rows.iter().filter(|row| row.user_id == user.to_string()).count() as u64
+    };
+    // The demo knows what was generated, so it is a test as well.
+    let is_right = found(&own, first.user) == cast.rows[0]
+        && own.rows.len() as u64 == cast.rows[0]
+        && other.rows.len() as u64 == cast.rows[1]
+        && found(&other, second.user) == cast.rows[1]
+        && reads.rows.len() as u64 == cast.meter_reads
+        && found(&reads, first.user) > 0;
+    if is_right { Ok(()) } else { Err(Failure::Process("the answers are not what was generated")) }
+}
+
+/// What the DCC's own messages became.
+async fn sample_search(server: &str, key: &DevKey) -> Result<(), Failure> {
+    let (Ok(user), Ok(device)) = (SAMPLE_USER.parse(), SAMPLE_DEVICE.parse()) else { return Ok(()) };
+    let person = Person::new(key, "sample-user", user)?;
+    let answer = ask(server, &person, View::Audit, device, 5).await?;
+    print(&format!("From the real messages, the newest 5 rows of {device} for User {user}:"), &answer)
+}
+
+/// Times single searches by one caller, of meters spread over the region.
+async fn timings(server: &str, who: &Person, world: &World) -> Result<(), Failure> {
+    let meters: Vec<DeviceId> = generate::meters(world).filter_map(|text| text.parse().ok()).collect();
+    let step = (meters.len() / REPEATS).max(1);
+    let chosen: Vec<DeviceId> = meters.iter().step_by(step).take(REPEATS).copied().collect();
+    let caller = Caller::connect(server, &who.token).await?;
+    say("\n5. Timings of one caller, by gRPC:")?;
+    for (view, name) in [(View::Audit, "audit trail"), (View::MeterReads, "meter reads")] {
+        let mut tally = Tally::new()?;
+        for device in &chosen {
+            let start = Instant::now();
+            let page = caller.search(view, &by_device(*device)).await?;
+            tally.count(start.elapsed(), Ok(page.rows.len() as u64));
+        }
+        say(&format!(
+            "   {name}: {} searches, p50 {:.2} ms, p99 {:.2} ms",
+            chosen.len(),
+            tally.millis_at(0.5),
+            tally.millis_at(0.99)
+        ))?;
+    }
+    Ok(())
+}
+
+/// Writes the tokens where only the caller can read them, says how to use them, and waits for Ctrl-C.
+async fn leave_up(
+    folder: &Path,
+    server: &str,
+    (first, second): (&Person, &Person),
+    device: DeviceId,
+) -> Result<(), Failure> {
+    let stop = serve::asked_to_stop()?;
+    let first_file = write_token(folder, first)?;
+    let second_file = write_token(folder, second)?;
+    say(&format!(
+        "\nThe server stays up until Ctrl-C. From another terminal:\n\n\
+         \x20 gridtrail search audit --server {server} --token-file {} --device {device} --details\n\
+         \x20 gridtrail search meter-reads --server {server} --token-file {} --device {device}\n",
+        first_file.display(),
+        second_file.display()
+    ))?;
+    stop.await;
+    Ok(())
+}
+
+fn write_token(folder: &Path, person: &Person) -> Result<PathBuf, Failure> {
+    let path = folder.join(format!("{}.jwt", person.name));
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let write = || options.open(&path)?.write_all(person.token.as_bytes());
+    write().map_err(Failure::file("write", &path))?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_demos_own_folder_is_emptied() {
+        let folder = tempfile::tempdir().unwrap();
+        let mine = folder.path().join("mine");
+        claim_folder(&mine).unwrap();
+        std::fs::write(mine.join("old"), "").unwrap();
+        claim_folder(&mine).unwrap();
+        assert!(!mine.join("old").exists());
+        let theirs = folder.path().join("theirs");
+        std::fs::create_dir(&theirs).unwrap();
+        std::fs::write(theirs.join("thesis"), "").unwrap();
+        assert!(claim_folder(&theirs).is_err());
+        assert!(theirs.join("thesis").exists());
+    }
+}

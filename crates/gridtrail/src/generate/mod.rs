@@ -1,0 +1,318 @@
+//! `gridtrail generate`: a made-up region's events as files, and what a search must find in them.
+//!
+//! Events stream from the region to the disk: memory does not grow with their number. A file holds at most so many
+//! events, so that a capture stays within what ingest reads as a whole.
+
+mod duis;
+
+use crate::args::{Encoding, Format, GenerateArgs};
+use crate::exit::Failure;
+use crate::output;
+use gridtrail_codec::{Receipt, capture, encode_frame, encode_json};
+use gridtrail_model::Event;
+use gridtrail_synth::{ExpectedTrail, Settings, World};
+use serde::Serialize;
+use serde_json::json;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Events in one file of frames or lines: about 200 MB.
+const FILE_EVENTS: u64 = 1_000_000;
+/// Messages in one capture, which ingest reads as a whole: about 100 MB of the 256 that it allows.
+const CAPTURE_MESSAGES: u64 = 100_000;
+
+pub(crate) fn run(args: &GenerateArgs, format: Format) -> Result<(), Failure> {
+    if args.encoding == Encoding::Duis && args.truth.is_some() {
+        let reason = "DUIS leaves out events, so no search finds the whole truth; take binpb or jsonl";
+        return Err(Failure::Argument { argument: "--truth", reason: reason.to_owned() });
+    }
+    let world = world(args)?;
+    claim_folder(&args.out)?;
+    let written = write_events(&world, args.encoding, &args.out)?;
+    if let Some(path) = &args.truth {
+        write_lines(path, world.truth().map(|trail| truth_line(&trail)))?;
+    }
+    if let Some(path) = &args.meters {
+        write_lines(path, meters(&world))?;
+    }
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Table => output::write(&mut out, format!("{}\n", written.line()).as_bytes()),
+        Format::Json => output::write_json(&mut out, &written),
+    }
+}
+
+fn world(args: &GenerateArgs) -> Result<World, Failure> {
+    let settings = Settings::for_events(args.events, args.days);
+    let settings = if args.disorder { settings.with_disorder() } else { settings };
+    World::seeded(args.seed, Settings { start: args.start, ..settings }).map_err(|error| {
+        let argument = if error.setting == "days" { "--days" } else { "--events" };
+        Failure::Argument { argument, reason: error.to_string() }
+    })
+}
+
+/// Makes sure that there is a folder with nothing in it: ingest would take in whatever lies there.
+fn claim_folder(path: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(path).map_err(Failure::file("create", path))?;
+    let mut entries = std::fs::read_dir(path).map_err(Failure::file("read", path))?;
+    if entries.next().is_none() {
+        return Ok(());
+    }
+    let reason = format!("{} is not empty", path.display());
+    Err(Failure::Argument { argument: "--out", reason })
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Written {
+    /// Events written.
+    pub(crate) events: u64,
+    /// Events that have no form in the encoding.
+    pub(crate) left_out: u64,
+    /// Files written.
+    pub(crate) files: u64,
+    /// How long it took.
+    pub(crate) seconds: f64,
+    /// Events by that time.
+    pub(crate) events_per_second: f64,
+}
+
+impl Written {
+    fn line(&self) -> String {
+        let Self { events, files, seconds, events_per_second, left_out } = self;
+        let mut line =
+            format!("{events} events in {files} files, in {seconds:.1} s ({events_per_second:.0} events/s)");
+        if *left_out > 0 {
+            line.push_str(&format!("; {left_out} have no form in DUIS and were left out"));
+        }
+        line
+    }
+}
+
+/// Writes every event of a region into a folder.
+pub(crate) fn write_events(world: &World, encoding: Encoding, folder: &Path) -> Result<Written, Failure> {
+    let start = Instant::now();
+    let mut files = Files { folder, encoding, number: 0, open: None };
+    let mut written = Written::default();
+    for event in world.events() {
+        if files.write(&event)? {
+            written.events += 1;
+        } else {
+            written.left_out += 1;
+        }
+    }
+    files.close()?;
+    written.files = files.number;
+    written.seconds = start.elapsed().as_secs_f64();
+    written.events_per_second = written.events as f64 / written.seconds;
+    Ok(written)
+}
+
+/// A row of files, of which one is open.
+struct Files<'f> {
+    folder: &'f Path,
+    encoding: Encoding,
+    number: u64,
+    open: Option<Open>,
+}
+
+struct Open {
+    path: PathBuf,
+    sink: Sink,
+    events: u64,
+}
+
+enum Sink {
+    Plain(BufWriter<File>, Vec<u8>),
+    Capture(capture::Writer<BufWriter<File>>),
+}
+
+impl Files<'_> {
+    /// Whether the event has a form in this encoding, and was written.
+    fn write(&mut self, event: &Event) -> Result<bool, Failure> {
+        let message = match self.encoding {
+            Encoding::Duis => match duis::message(event) {
+                Some(message) => Some(message),
+                None => return Ok(false),
+            },
+            Encoding::Binpb | Encoding::Jsonl => None,
+        };
+        let encoding = self.encoding;
+        let open = self.open()?;
+        put(&mut open.sink, encoding, event, message.as_deref())
+            .map_err(Failure::file("write", &open.path))?;
+        open.events += 1;
+        let most = if encoding == Encoding::Duis { CAPTURE_MESSAGES } else { FILE_EVENTS };
+        if open.events == most {
+            self.close()?;
+        }
+        Ok(true)
+    }
+
+    fn open(&mut self) -> Result<&mut Open, Failure> {
+        if self.open.is_none() {
+            self.number += 1;
+            self.open = Some(self.create()?);
+        }
+        self.open.as_mut().ok_or(Failure::Process("no file is open"))
+    }
+
+    fn create(&self) -> Result<Open, Failure> {
+        let ending = match self.encoding {
+            Encoding::Binpb => "binpb",
+            Encoding::Jsonl => "jsonl",
+            Encoding::Duis => "xml",
+        };
+        let path = self.folder.join(format!("events-{:05}.{ending}", self.number));
+        let failed = Failure::file("create", &path);
+        let create = || {
+            let file = BufWriter::with_capacity(1 << 18, File::create_new(&path)?);
+            Ok(match self.encoding {
+                Encoding::Duis => Sink::Capture(capture::Writer::new(file)?),
+                Encoding::Binpb | Encoding::Jsonl => Sink::Plain(file, Vec::new()),
+            })
+        };
+        let sink = create().map_err(failed)?;
+        Ok(Open { path, sink, events: 0 })
+    }
+
+    fn close(&mut self) -> Result<(), Failure> {
+        let Some(Open { path, sink, .. }) = self.open.take() else { return Ok(()) };
+        let closed = match sink {
+            Sink::Plain(mut file, _) => file.flush(),
+            Sink::Capture(writer) => writer.finish().map(drop),
+        };
+        closed.map_err(Failure::file("write", &path))
+    }
+}
+
+fn put(sink: &mut Sink, encoding: Encoding, event: &Event, message: Option<&str>) -> io::Result<()> {
+    match sink {
+        Sink::Capture(writer) => {
+            let receipt = Receipt { recorded_at: event.recorded_at, event_id: Some(event.id.clone()) };
+            writer.message(&receipt, message.unwrap_or_default())
+        }
+        Sink::Plain(file, _) if encoding == Encoding::Jsonl => {
+            file.write_all(encode_json(event).as_bytes())?;
+            file.write_all(b"\n")
+        }
+        Sink::Plain(file, frame) => {
+            frame.clear();
+            encode_frame(event, frame);
+            file.write_all(frame)
+        }
+    }
+}
+
+/// The Device IDs of the region's smart meters, one a line.
+pub(crate) fn meters(world: &World) -> impl Iterator<Item = String> + '_ {
+    world.households().flat_map(|household| {
+        let gas = household.gas.map(|meter| meter.device_id);
+        std::iter::once(household.electricity.device_id).chain(gas).map(|device| device.to_string())
+    })
+}
+
+pub(crate) fn write_lines(path: &Path, lines: impl Iterator<Item = String>) -> Result<(), Failure> {
+    let write = || {
+        let mut file = BufWriter::new(File::create(path)?);
+        for line in lines {
+            writeln!(file, "{line}")?;
+        }
+        file.flush()
+    };
+    write().map_err(Failure::file("write", path))
+}
+
+/// A trail that a search must find, under the names that search answers use.
+fn truth_line(trail: &ExpectedTrail) -> String {
+    let text = |value: Option<&dyn ToString>| value.map(ToString::to_string);
+    macro_rules! optional {
+        ($field:ident) => {
+            text(trail.$field.as_ref().map(|value| value as &dyn ToString))
+        };
+    }
+    json!({
+        "user_id": trail.key.user.to_string(),
+        "device_id": optional!(device_id),
+        "gbcs_transaction_sequence_number": optional!(gbcs_transaction_sequence_number),
+        "mpxn": optional!(mpxn),
+        "request_received_at": trail.received_at.to_string(),
+        "response_sent_at": optional!(sent_at),
+        "service_reference_variant": optional!(variant),
+        "status": trail.simplified.to_string(),
+        "request_id": optional!(request_id),
+        "response_id": optional!(response_id),
+        "csp_region_raw": optional!(csp_region),
+        "mode_of_operation": trail.mode.to_string(),
+        "preceding_request_id": optional!(preceding_request_id),
+        "command_variant": optional!(command_variant),
+        "response_code": optional!(response_code),
+        "current_status": trail.current_status.to_string(),
+        "anomaly_detection_flag": trail.anomaly_detection_flag,
+        "alert_code": optional!(alert_code),
+        "schedule_id": optional!(schedule_id),
+        "execution_at": optional!(execution_at),
+        "status_changes": trail.history_entries,
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gridtrail_codec::{Encoding as Form, Frame, decode, next_frame};
+
+    fn region(events: u64) -> World {
+        World::seeded(3, Settings::for_events(events, 3)).unwrap()
+    }
+
+    #[test]
+    fn frames_and_lines_read_back_as_the_events_they_were() {
+        let world = region(4_000);
+        let events: Vec<Event> = world.events().collect();
+        let folder = tempfile::tempdir().unwrap();
+        let (frames, lines) = (folder.path().join("frames"), folder.path().join("lines"));
+        for (path, encoding) in [(&frames, Encoding::Binpb), (&lines, Encoding::Jsonl)] {
+            claim_folder(path).unwrap();
+            let written = write_events(&world, encoding, path).unwrap();
+            assert_eq!((written.events, written.left_out), (events.len() as u64, 0));
+            assert!(claim_folder(path).is_err(), "a folder that holds events is refused");
+        }
+        let bytes = std::fs::read(frames.join("events-00001.binpb")).unwrap();
+        let mut rest = bytes.as_slice();
+        let mut read = Vec::new();
+        while let Frame::Complete { record, consumed } = next_frame(rest) {
+            read.push(decode(Form::Protobuf, record, None).unwrap());
+            rest = &rest[consumed..];
+        }
+        assert_eq!(read, events);
+        let text = std::fs::read_to_string(lines.join("events-00001.jsonl")).unwrap();
+        let read: Vec<Event> =
+            text.lines().map(|line| decode(Form::Json, line.as_bytes(), None).unwrap()).collect();
+        assert_eq!(read, events);
+    }
+
+    /// What DUIS says of an event is true: nothing that a message states differs from the event it was made of.
+    #[test]
+    fn a_capture_says_nothing_that_the_events_do_not() {
+        let world = region(20_000);
+        let events: std::collections::HashMap<_, _> = world.events().map(|e| (e.id.clone(), e)).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let written = write_events(&world, Encoding::Duis, folder.path()).unwrap();
+        assert!(written.left_out > 0 && written.events > 2_000, "{written:?}");
+        let bytes = std::fs::read(folder.path().join("events-00001.xml")).unwrap();
+        let mut kinds = std::collections::BTreeSet::new();
+        for message in capture::Messages::new(&bytes).unwrap() {
+            let read = message.unwrap().decode().unwrap();
+            let event = &events[&read.id];
+            assert_eq!(read.recorded_at, event.recorded_at);
+            assert_eq!(read.correlation.user_id, event.correlation.user_id, "{event:#?}");
+            assert_eq!(read.correlation.request_id, event.correlation.request_id, "{event:#?}");
+            assert_eq!(std::mem::discriminant(&read.body), std::mem::discriminant(&event.body));
+            kinds.insert(format!("{:?}", event.body).split('(').next().map(str::to_owned));
+        }
+        assert!(kinds.len() >= 3, "{kinds:?}");
+    }
+}

@@ -1,0 +1,89 @@
+//! `gridtrail serve`: the query service over one lake, until it is asked to stop.
+
+use crate::args::{Format, ServeArgs};
+use crate::exit::Failure;
+use crate::ingest::open_lake;
+use crate::output;
+use gridtrail_access::Gatekeeper;
+use gridtrail_lake::Lake;
+use gridtrail_runtime::Clock;
+use gridtrail_search::{PageKey, Search};
+use gridtrail_server::{Parts, serve};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::task::AbortOnDropHandle;
+
+/// How often new versions of the lake are looked for: it adds at most so much to the age of an answer.
+const REFRESH_EVERY: Duration = Duration::from_millis(500);
+
+pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure> {
+    let pem = std::fs::read_to_string(&args.public_key).map_err(Failure::file("read", &args.public_key))?;
+    let gatekeeper = Gatekeeper::new(&pem, &args.issuer, &args.audience)
+        .map_err(|error| Failure::Argument { argument: "--public-key", reason: error.to_string() })?;
+    let lake = open_lake(&args.lake).await?;
+    let listener = listen(args.listen).await?;
+    // Before the address is told: who reads it may ask for the end at once.
+    let stop = asked_to_stop()?;
+    let server = url_of(&listener)?;
+    let line = match format {
+        Format::Table => format!("{server}\n"),
+        Format::Json => format!("{}\n", serde_json::json!({ "server": server })),
+    };
+    output::write(&mut io::stdout().lock(), line.as_bytes())?;
+    tracing::info!(%server, lake = args.lake, "serving");
+    host(lake, gatekeeper, listener, stop).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })
+}
+
+/// The URL by which clients reach a listener.
+pub(crate) fn url_of(listener: &TcpListener) -> Result<String, Failure> {
+    let address = listener
+        .local_addr()
+        .map_err(|_| Failure::Process("the system does not tell the server's address"))?;
+    Ok(format!("http://{address}"))
+}
+
+/// Serves a lake, always at its newest version, until `stop` completes and open calls are done.
+pub(crate) async fn host(
+    lake: Lake,
+    gatekeeper: Gatekeeper,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), Failure> {
+    let clock = Clock::system();
+    let search = Search::new(lake.clone(), clock.clone(), PageKey::random()?);
+    // A task of its own: reading a long log must not hold up calls. It ends with this function.
+    let _refreshing = AbortOnDropHandle::new(tokio::spawn(keep_fresh(lake)));
+    Ok(serve(Parts { listener, search, gatekeeper, clock }, stop).await?)
+}
+
+async fn keep_fresh(lake: Lake) {
+    loop {
+        tokio::time::sleep(REFRESH_EVERY).await;
+        if let Err(error) = lake.refresh().await {
+            // Answers go on at the version before, and say how fresh they are.
+            tracing::warn!(error = Failure::from(error).report(), "the lake could not be refreshed");
+        }
+    }
+}
+
+/// Completes at SIGINT or SIGTERM.
+pub(crate) fn asked_to_stop() -> Result<impl Future<Output = ()> + Send, Failure> {
+    let failed = |_| Failure::Process("the system gives no signals");
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
