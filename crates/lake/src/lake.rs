@@ -91,7 +91,8 @@ impl Tables {
         }
     }
 
-    async fn snapshot(&self, cache: RunCache) -> Result<Snapshot, LakeError> {
+    /// The snapshot of these versions.
+    pub(crate) async fn snapshot(&self, cache: RunCache) -> Result<Snapshot, LakeError> {
         let runs = |table: &Table| -> Result<Vec<RunFile>, LakeError> {
             table
                 .files()?

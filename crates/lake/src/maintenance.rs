@@ -6,7 +6,7 @@ use crate::evidence_table::{self, CommitEvidence};
 use crate::lake::{Lake, SWEPT, Tables};
 use crate::lookup;
 use crate::run::{self, SortedFragments};
-use crate::snapshot::RunFile;
+use crate::snapshot::{RunFile, Snapshot};
 use crate::table::{Changes, EVIDENCE, Move, NewFile, commit_info};
 use crate::writer::{upload_parked, upload_run};
 use gridtrail_model::Fragment;
@@ -42,13 +42,14 @@ impl Maintenance {
     /// kill in between loses nothing: adding again changes nothing. Never done by ingest, so that two ingesters, one
     /// parking a response while the other commits its request, cannot miss each other.
     pub async fn sweep(&mut self) -> Result<Swept, LakeError> {
-        self.lake.refresh().await?;
         self.tables.refresh().await?;
-        let snapshot = self.lake.snapshot();
+        // Of this handle's own tables: the shared snapshot may be older than the position that is checked below,
+        // and then files would be replaced that another sweep replaced already.
+        let snapshot = self.tables.snapshot(self.lake.cache().clone()).await?;
         let (mut joined, mut waiting, mut files) = (Vec::new(), Vec::new(), Vec::new());
         let mut count = 0;
         for file in &snapshot.parked {
-            let (found, rest) = self.join_file(file).await?;
+            let (found, rest) = self.join_file(&snapshot, file).await?;
             if found.is_empty() {
                 waiting.extend(std::iter::repeat_n(None, rest.len()));
                 continue;
@@ -81,8 +82,11 @@ impl Maintenance {
     }
 
     /// The fragments of a parked run, joined where their row is on record, and the rest.
-    async fn join_file(&self, file: &RunFile) -> Result<(Vec<Fragment>, Vec<Fragment>), LakeError> {
-        let snapshot = self.lake.snapshot();
+    async fn join_file(
+        &self,
+        snapshot: &Snapshot,
+        file: &RunFile,
+    ) -> Result<(Vec<Fragment>, Vec<Fragment>), LakeError> {
         let run = self.lake.cache().open(&file.path, file.file.size).await?;
         let (mut joined, mut rest) = (Vec::new(), Vec::new());
         for fragment in lookup::all(self.lake.cache(), &run).await? {
