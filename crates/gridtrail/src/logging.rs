@@ -2,7 +2,7 @@
 
 use crate::args::LogFormat;
 use crate::exit::Failure;
-use std::io;
+use std::io::{self, IsTerminal};
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging with the given filter directives, such as `warn,gridtrail=debug`.
@@ -12,7 +12,11 @@ pub(crate) fn init(directives: &str, format: LogFormat) -> Result<(), Failure> {
     let wrong =
         |reason: &dyn std::fmt::Display| Failure::Argument { argument: "--log", reason: reason.to_string() };
     let filter = EnvFilter::try_new(directives).map_err(|error| wrong(&error))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        // Colours are for eyes: in a file or a collector they are noise.
+        .with_ansi(io::stderr().is_terminal());
     match format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),

@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+"""Runs every test_* of the modules beside it on one small lake, and closes with `N passed, N failed`."""
+
+import pathlib
+import sys
+import tempfile
+import traceback
+
+import test_clients
+import test_delta
+from stage import Stage
+
+
+def tests():
+    for module in (test_delta, test_clients):
+        for name, function in vars(module).items():
+            if name.startswith("test_"):
+                yield f"{module.__name__}.{name}", function
+
+
+def main():
+    binary = pathlib.Path(sys.argv[1]).resolve()
+    passed = failed = 0
+    with tempfile.TemporaryDirectory(prefix="gridtrail-python-") as folder, Stage(binary, folder) as stage:
+        for name, function in tests():
+            try:
+                outcome = function(stage)
+                passed += 1
+                print(f"test {name} ... {outcome or 'ok'}")
+            except Exception:
+                failed += 1
+                print(f"test {name} ... FAILED")
+                traceback.print_exc(file=sys.stdout)
+    print(f"python: {passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

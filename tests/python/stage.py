@@ -1,0 +1,73 @@
+"""A small lake made by the real command, its truth, and a server over it."""
+
+import collections
+import json
+import pathlib
+import subprocess
+
+# A response whose request was never seen: it is parked.
+WAITING = {
+    "eventId": "waiting-1",
+    "recordedAt": "2026-03-01T12:00:00Z",
+    "correlation": {
+        "userId": "90-B3-D5-1F-30-02-00-00",
+        "requestId": "90-B3-D5-1F-30-02-00-00:02-1D-10-00-00-00-00-E0:5",
+    },
+    "responseSent": {
+        "responseId": "02-1D-10-00-00-00-00-E0:90-B3-D5-1F-30-02-00-00:5",
+        "responseCode": "I0",
+        "at": "2026-03-01T12:00:00Z",
+    },
+}
+
+
+class Stage:
+    def __init__(self, binary, folder):
+        self.binary = binary
+        self.folder = pathlib.Path(folder)
+        self.lake = self.folder / "lake"
+
+    def path(self, name):
+        return str(self.folder / name)
+
+    def run(self, *arguments):
+        """The standard output of a command that must succeed."""
+        return subprocess.run(
+            [self.binary, *map(str, arguments)], check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+
+    def __enter__(self):
+        self.run(
+            "generate", "--out", self.path("events"), "--events", 20_000, "--days", 40, "--disorder",
+            "--truth", self.path("truth.jsonl"),
+        )
+        bad = f"this is no event\n{json.dumps(WAITING)}\n{{}}\n"
+        pathlib.Path(self.path("events/bad.jsonl")).write_text(bad, encoding="utf-8")
+        self.report = json.loads(
+            self.run("ingest", self.path("events"), "--lake", self.lake, "--batch-rows", 1_000, "--format", "json")
+        )
+        with open(self.path("truth.jsonl"), encoding="utf-8") as file:
+            self.truth = [json.loads(line) for line in file]
+        self.token("90-B3-D5-1F-30-02-00-00", "--public-key-out", self.path("key.pub.pem"))
+        self.server = subprocess.Popen(
+            [self.binary, "serve", "--lake", self.lake, "--public-key", self.path("key.pub.pem"),
+             "--listen", "127.0.0.1:0"],
+            stdout=subprocess.PIPE, text=True,
+        )
+        self.url = self.server.stdout.readline().strip()
+        return self
+
+    def __exit__(self, *_):
+        self.server.terminate()
+        self.server.wait()
+
+    def token(self, *users_and_more):
+        return self.run(
+            "token", "--key", self.path("key.pem"), "--role", 1, "--user-id", *users_and_more
+        ).strip()
+
+    def busiest_device(self):
+        """The Device with most trails, and those trails."""
+        count = collections.Counter(trail["device_id"] for trail in self.truth if trail["device_id"])
+        device = count.most_common(1)[0][0]
+        return device, [trail for trail in self.truth if trail["device_id"] == device]
