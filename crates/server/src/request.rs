@@ -1,7 +1,7 @@
 //! From request messages to plain queries.
 
 use crate::status::CallError;
-use gridtrail_model::ParseError;
+use gridtrail_model::{ParseError, Timestamp};
 use gridtrail_proto::query::v1::{GetRequest, SearchRequest, search_request::Key};
 use gridtrail_search::{Query, SearchError, SearchKey, TrailRef, Violation, parse_from, parse_to};
 
@@ -14,8 +14,8 @@ pub(crate) fn query_of(request: SearchRequest) -> Result<Query, CallError> {
         .iter()
         .filter_map(|text| violations.read("service_reference_variants", text.parse()))
         .collect();
-    let from = optional(&request.from).and_then(|text| violations.read("from", parse_from(text)));
-    let to = optional(&request.to).and_then(|text| violations.read("to", parse_to(text)));
+    let from = optional(&request.from).and_then(|text| violations.time("from", text, parse_from));
+    let to = optional(&request.to).and_then(|text| violations.time("to", text, parse_to));
     let page_size = (request.page_size != 0).then_some(request.page_size);
     let page_token = optional(&request.page_token).map(str::to_owned);
     match key {
@@ -60,6 +60,23 @@ impl Violations {
 
     fn read<T>(&mut self, field: &'static str, value: Result<T, ParseError>) -> Option<T> {
         value.map_err(|error| self.add(field, error.to_string())).ok()
+    }
+
+    /// Reads a bound of a period, which may be a date too: the rule of a bare time does not say so.
+    fn time(
+        &mut self,
+        field: &'static str,
+        text: &str,
+        parse: fn(&str) -> Result<Timestamp, ParseError>,
+    ) -> Option<Timestamp> {
+        let rule = |error: ParseError| {
+            format!(
+                "a date such as 2026-03-01 or an RFC 3339 instant such as 2026-03-01T09:30:00Z, within the years \
+                 1900 to 9999; found \"{}\"",
+                error.found
+            )
+        };
+        parse(text).map_err(|error| self.add(field, rule(error))).ok()
     }
 }
 

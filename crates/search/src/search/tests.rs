@@ -305,8 +305,10 @@ fn servers_with_one_page_key_take_each_others_tokens() {
 
 #[test]
 fn rights_on_a_page_are_those_of_the_token_and_of_now() {
-    let seeds: Vec<Seed> =
-        (0..8).flat_map(|counter| [1, 2].map(|user| Seed { user, counter, ..ROW })).collect();
+    // Rows of both Users alternate in time, so that rows of both lie after any first page.
+    let seeds: Vec<Seed> = (0..8)
+        .flat_map(|counter| [1, 2].map(|user| Seed { user, counter, second: counter, ..ROW }))
+        .collect();
     let bench = bench(&seeds);
     let query = Query { page_size: Some(1), ..by_device(1) };
     let owners = |who: &Access, next: &Query| -> BTreeSet<UserId> {
