@@ -15,7 +15,8 @@ use std::time::Instant;
 
 pub(crate) async fn run(args: &IngestArgs, format: Format) -> Result<(), Failure> {
     let lake = open_lake(&args.lake).await?;
-    let settings = FileSettings { recorded_at: args.recorded_at, ..FileSettings::default() };
+    let mut settings = FileSettings { recorded_at: args.recorded_at, ..FileSettings::default() };
+    settings.batch_rows = args.batch_rows.unwrap_or(settings.batch_rows);
     let report = ingest(&lake, &args.dir, &settings).await?;
     let mut out = io::stdout().lock();
     match format {

@@ -1,3 +1,8 @@
 //! Tests of the whole system, in one binary: linking is slow.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+
+mod crash;
+mod end_to_end;
 mod layers;
+mod support;

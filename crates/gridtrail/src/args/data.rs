@@ -103,4 +103,7 @@ pub struct IngestArgs {
     /// The receipt time of DUIS messages that come without one, UTC.
     #[arg(long, value_name = "TIME")]
     pub recorded_at: Option<Timestamp>,
+    /// Rows that close a batch: fewer make more commits, which tests of interruption want.
+    #[arg(long, hide = true)]
+    pub batch_rows: Option<usize>,
 }

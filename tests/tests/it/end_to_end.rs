@@ -1,0 +1,205 @@
+//! The whole way with real processes: generate, ingest, serve, search as two Users; and what goes wrong on it.
+
+use crate::support::{gridtrail, run, succeed, text};
+use gridtrail_model::{DeviceId, UserId};
+use gridtrail_synth::{ExpectedTrail, Settings, World};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+const EVENTS: u64 = 30_000;
+
+/// A server process, killed when the test ends before it does.
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(lake: &str, public_key: &str) -> Self {
+        let args = ["serve", "--lake", lake, "--public-key", public_key, "--listen", "127.0.0.1:0"];
+        let mut process =
+            gridtrail().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Self { process, url: url.trim().to_owned() }
+    }
+
+    /// Asks it to stop, and gives its log.
+    fn stop(mut self) -> String {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let status = self.process.wait().unwrap();
+        let mut log = String::new();
+        self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert!(status.success(), "a server that is asked to stop ends well: {status}\n{log}");
+        log
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already gone, mostly.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A region that is served, and the tokens of two of its Users.
+struct Stage {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+    world: World,
+    server: Server,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        let at = |name: &str| path.join(name).to_str().unwrap().to_owned();
+        let events = EVENTS.to_string();
+        succeed(&["generate", "--out", &at("events"), "--events", &events, "--encoding", "jsonl"]);
+        succeed(&["ingest", &at("events"), "--lake", &at("lake")]);
+        // Mints nothing that is used: it makes the key and shows its public half.
+        token(&path, "90-B3-D5-1F-30-02-00-00", &["--role", "1", "--public-key-out", &at("key.pub.pem")]);
+        let server = Server::start(&at("lake"), &at("key.pub.pem"));
+        let world = World::seeded(7, Settings::for_events(EVENTS, 1)).unwrap();
+        Self { _folder: folder, path, world, server }
+    }
+
+    /// A search, as it is typed.
+    fn search(&self, service: &str, token: &str, args: &[&str]) -> std::process::Output {
+        let fixed = ["search", service, "--server", &self.server.url, "--format", "json", "--token", token];
+        run(&[&fixed, args].concat())
+    }
+
+    fn rows(&self, service: &str, token: &str, args: &[&str]) -> Vec<Value> {
+        let output = self.search(service, token, args);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(answer["complete_up_to"].is_string(), "an answer says how fresh it is: {answer:#}");
+        answer["rows"].as_array().unwrap().clone()
+    }
+
+    fn token(&self, user: UserId) -> String {
+        token(&self.path, &user.to_string(), &["--role", "1"])
+    }
+}
+
+fn token(folder: &Path, user: &str, more: &[&str]) -> String {
+    let key = folder.join("key.pem").to_str().unwrap().to_owned();
+    let args = [&["token", "--key", &key, "--user-id", user][..], more].concat();
+    succeed(&args).trim().to_owned()
+}
+
+/// A Device with trails of two Users, one of which has meter reads.
+fn shared_device(world: &World) -> (DeviceId, UserId, UserId) {
+    let mut users: BTreeMap<DeviceId, (BTreeSet<UserId>, BTreeSet<UserId>)> = BTreeMap::new();
+    for trail in world.truth() {
+        let Some(device) = trail.device_id else { continue };
+        let (all, readers) = users.entry(device).or_default();
+        all.insert(trail.key.user);
+        if trail.variant.is_some_and(|variant| variant.is_meter_read()) {
+            readers.insert(trail.key.user);
+        }
+    }
+    let found = users.into_iter().find_map(|(device, (all, readers))| {
+        let reader = *readers.first()?;
+        Some((device, reader, *all.iter().find(|user| **user != reader)?))
+    });
+    found.expect("a region of this size has such a Device")
+}
+
+/// What a row and an expected trail have in common, to compare them by.
+fn face_of_row(row: &Value) -> (String, String, String, String) {
+    let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
+    (text("user_id"), text("request_received_at"), text("request_id"), text("current_status"))
+}
+
+fn face_of_truth(trail: &ExpectedTrail) -> (String, String, String, String) {
+    let request_id = trail.request_id.map(|id| id.to_string()).unwrap_or_default();
+    let received = trail.received_at.to_string();
+    (trail.key.user.to_string(), received, request_id, trail.current_status.to_string())
+}
+
+fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = items.collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn two_users_find_their_own_rows_and_everybodys_meter_reads() {
+    let stage = Stage::set();
+    let (device, first, second) = shared_device(&stage.world);
+    let key = device.to_string();
+    let expected = |wanted: &dyn Fn(&ExpectedTrail) -> bool| {
+        let of_device = stage.world.truth().filter(|trail| trail.device_id == Some(device));
+        sorted(of_device.filter(|trail| wanted(trail)).map(|trail| face_of_truth(&trail)))
+    };
+    for user in [first, second] {
+        let token = stage.token(user);
+        let own = stage.rows("audit", &token, &["--device", &key, "--all"]);
+        assert!(!own.is_empty());
+        assert_eq!(sorted(own.iter().map(face_of_row)), expected(&|trail| trail.key.user == user));
+        let reads = stage.rows("meter-reads", &token, &["--device", &key, "--page-size", "1", "--all"]);
+        let is_read = |trail: &ExpectedTrail| trail.variant.is_some_and(|variant| variant.is_meter_read());
+        assert_eq!(sorted(reads.iter().map(face_of_row)), expected(&is_read));
+    }
+    // Both Users at once see both, and nothing twice.
+    let both = token(&stage.path, &format!("{first},{second}"), &["--role", "1"]);
+    let rows = stage.rows("audit", &both, &["--device", &key, "--page-size", "1", "--all"]);
+    let of_both = |trail: &ExpectedTrail| [first, second].contains(&trail.key.user);
+    assert_eq!(sorted(rows.iter().map(face_of_row)), expected(&of_both));
+    let log = stage.server.stop();
+    assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+}
+
+#[test]
+fn what_goes_wrong_has_its_exit_code_and_says_why() {
+    let stage = Stage::set();
+    let (device, user, _) = shared_device(&stage.world);
+    let device = device.to_string();
+    let (good, by_device) = (stage.token(user), ["--device", device.as_str()]);
+    let no_role = token(&stage.path, &user.to_string(), &["--role", "11"]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let of_another_key = token(elsewhere.path(), &user.to_string(), &["--role", "1"]);
+    let cases: [(&str, &str, &[&str], i32, &str); 8] = [
+        ("audit", "nonsense", &by_device, 4, "log in again"),
+        ("audit", &of_another_key, &by_device, 4, "signature"),
+        ("audit", &no_role, &by_device, 4, "Job Type Role"),
+        ("audit", &good, &["--device", "88-73"], 2, "--device"),
+        ("audit", &good, &["--device", &device, "--page-token", "x"], 2, "page_token"),
+        ("audit", &good, &["--device", &device, "--from", "2026-03-02", "--to", "2026-03-01"], 2, "from"),
+        ("meter-reads", &good, &["--device", &device, "--srv", "1.1.1"], 2, "service_reference_variants"),
+        ("audit", &good, &["--uprn", "100012345678"], 5, "Inventory"),
+    ];
+    for (service, token, args, code, says) in cases {
+        let output = stage.search(service, token, args);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{service} {args:?}: {complaint}");
+        assert!(complaint.contains(says), "{service} {args:?} says: {complaint}");
+        assert!(!complaint.contains(&good) && output.stdout.is_empty());
+    }
+    let url = stage.server.url.clone();
+    stage.server.stop();
+    let args = ["search", "audit", "--server", &url, "--token", &good, "--device", &device];
+    let gone = run(&args);
+    assert_eq!(gone.status.code(), Some(6), "{}", text(&gone.stderr));
+}
+
+#[test]
+fn a_folder_that_holds_nothing_or_too_much_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let lake = folder.path().join("lake").to_str().unwrap().to_owned();
+    let nothing = run(&["ingest", path, "--lake", &lake]);
+    assert_eq!(nothing.status.code(), Some(2), "{}", text(&nothing.stderr));
+    assert!(text(&nothing.stderr).contains("holds no .xml, .jsonl or .binpb file"));
+    let full = run(&["generate", "--out", path, "--events", "100"]);
+    assert_eq!(full.status.code(), Some(2), "the lake is in it");
+    assert!(text(&full.stderr).contains("not empty"), "{}", text(&full.stderr));
+}

@@ -1,0 +1,133 @@
+//! The real command, and the truth to hold its lake against.
+
+use gridtrail_access::{Access, DevKey, JobTypeRole, TokenClaims};
+use gridtrail_lake::{KeyQuery, Lake, LakeSettings, View};
+use gridtrail_model::{DeviceId, Trail, TrailKey};
+use gridtrail_runtime::Clock;
+use gridtrail_synth::{ExpectedTrail, World};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The command as cargo has built it beside this test: `cargo test --workspace` builds both.
+pub(crate) fn gridtrail() -> Command {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap();
+    let path: PathBuf = folder.join(format!("gridtrail{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.exists(), "{} is not built; run cargo test with --workspace", path.display());
+    let mut command = Command::new(path);
+    // The caller's own settings are no part of the test.
+    for name in ["GRIDTRAIL_LAKE", "GRIDTRAIL_TOKEN", "GRIDTRAIL_SERVER", "GRIDTRAIL_LOG"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs the command to its end, wherever that is.
+pub(crate) fn run(args: &[&str]) -> Output {
+    gridtrail().args(args).output().unwrap()
+}
+
+/// Runs the command, which must succeed without a warning; gives its standard output.
+pub(crate) fn succeed(args: &[&str]) -> String {
+    let output = run(args);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{args:?}: {}\n{err}", output.status);
+    assert!(!err.contains("WARN") && !err.contains("ERROR"), "{args:?}:\n{err}");
+    out
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A setting of the test run from the environment, or its everyday value.
+pub(crate) fn setting(name: &str, everyday: u64) -> u64 {
+    std::env::var_os(name).map_or(everyday, |value| value.to_str().and_then(|v| v.parse().ok()).unwrap())
+}
+
+/// What a lake shows of a region, against what it must show.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Trails that are as they must be.
+    pub(crate) right: usize,
+    pub(crate) lost: Vec<String>,
+    pub(crate) doubled: Vec<String>,
+    pub(crate) wrong: Vec<String>,
+    /// Trails that name no Device: no search finds those.
+    pub(crate) without_device: usize,
+}
+
+impl Verdict {
+    pub(crate) fn assert_clean(&self) {
+        let bad = [&self.lost, &self.doubled, &self.wrong];
+        let first: Vec<_> = bad.iter().flat_map(|list| list.iter().take(3)).collect();
+        let [lost, doubled, wrong] = bad.map(Vec::len);
+        assert!(
+            lost + doubled + wrong == 0,
+            "{lost} lost, {doubled} doubled, {wrong} wrong of {} and more, such as {first:#?}",
+            self.right
+        );
+        assert!(self.right > 0, "nothing was compared");
+    }
+}
+
+/// Looks up every trail of every Device and compares all of its fields.
+pub(crate) async fn verdict(world: &World, lake: &str) -> Verdict {
+    let lake = Lake::open(LakeSettings::at(lake), Clock::system()).await.unwrap();
+    let who = everybody(world);
+    let mut verdict = Verdict::default();
+    let mut expected: BTreeMap<DeviceId, HashMap<TrailKey, ExpectedTrail>> = BTreeMap::new();
+    for trail in world.truth() {
+        match trail.device_id {
+            Some(device) => drop(expected.entry(device).or_default().insert(trail.key, trail)),
+            None => verdict.without_device += 1,
+        }
+    }
+    let snapshot = lake.snapshot();
+    for (device, mut trails) in expected {
+        let mut seen = std::collections::HashSet::new();
+        for found in snapshot.lookup(&who, &everything(device)).await.unwrap() {
+            let key = found.fragment.key;
+            if !seen.insert(key) {
+                verdict.doubled.push(format!("{key:?}"));
+                continue;
+            }
+            match trails.remove(&key).map(|trail| trail.differences(&Trail::from(&found.fragment))) {
+                Some(differences) if differences.is_empty() => verdict.right += 1,
+                Some(differences) => verdict.wrong.push(format!("{key:?}: {differences:?}")),
+                None => verdict.wrong.push(format!("never generated: {key:?}")),
+            }
+        }
+        verdict.lost.extend(trails.into_keys().map(|key| format!("{key:?}")));
+    }
+    verdict
+}
+
+fn everything(device: DeviceId) -> KeyQuery {
+    KeyQuery {
+        device,
+        view: View::Audit,
+        variants: Vec::new(),
+        from: None,
+        to: None,
+        before: None,
+        limit: 1_000_000,
+        key: None,
+    }
+}
+
+/// An access to the rows of every User of the region.
+fn everybody(world: &World) -> Access {
+    let key = DevKey::generate().unwrap();
+    let now = Clock::system().now();
+    let claims = TokenClaims {
+        subject: "test".to_owned(),
+        user_ids: world.users().iter().map(|user| user.id).collect(),
+        roles: JobTypeRole::new(1).into_iter().collect(),
+        valid_from: now,
+        expires_at: now.plus_millis(3_600_000),
+    };
+    key.gatekeeper().unwrap().admit(&key.mint(&claims).unwrap(), now).unwrap()
+}
