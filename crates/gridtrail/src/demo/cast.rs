@@ -35,9 +35,11 @@ pub(super) fn cast(world: &World) -> Option<Cast> {
         }
     }
     let all = shares.iter().filter_map(|(device, users)| of_device(*device, users));
-    // A table that fits a screen: of those with at most ten rows, the one with most; then the smallest Device ID.
-    all.filter(|cast| cast.rows[0] + cast.rows[1] <= 10)
-        .max_by_key(|cast| (cast.rows[1].min(2), cast.rows[0] + cast.rows[1], std::cmp::Reverse(cast.device)))
+    // Tables that fit a screen, in which every point shows: rows of both, and meter reads of several.
+    all.filter(|cast| cast.rows[0] + cast.rows[1] <= 8).max_by_key(|cast| {
+        let Cast { rows: [first, second], meter_reads, device, .. } = *cast;
+        (second.min(2), meter_reads.min(3), first.min(4), std::cmp::Reverse(device))
+    })
 }
 
 fn of_device(device: DeviceId, users: &BTreeMap<UserId, Share>) -> Option<Cast> {
