@@ -8,11 +8,12 @@ import traceback
 
 import test_clients
 import test_delta
+import test_s3
 from stage import Stage
 
 
 def tests():
-    for module in (test_delta, test_clients):
+    for module in (test_delta, test_clients, test_s3):
         for name, function in vars(module).items():
             if name.startswith("test_"):
                 yield f"{module.__name__}.{name}", function

@@ -1,7 +1,9 @@
 """A small lake made by the real command, its truth, and a server over it."""
 
 import collections
+import contextlib
 import json
+import os
 import pathlib
 import subprocess
 
@@ -49,17 +51,26 @@ class Stage:
         with open(self.path("truth.jsonl"), encoding="utf-8") as file:
             self.truth = [json.loads(line) for line in file]
         self.token("90-B3-D5-1F-30-02-00-00", "--public-key-out", self.path("key.pub.pem"))
-        self.server = subprocess.Popen(
-            [self.binary, "serve", "--lake", self.lake, "--public-key", self.path("key.pub.pem"),
-             "--listen", "127.0.0.1:0"],
-            stdout=subprocess.PIPE, text=True,
-        )
-        self.url = self.server.stdout.readline().strip()
+        self.serves = self.serving(self.lake)
+        self.url = self.serves.__enter__()
         return self
 
-    def __exit__(self, *_):
-        self.server.terminate()
-        self.server.wait()
+    def __exit__(self, *how):
+        self.serves.__exit__(*how)
+
+    @contextlib.contextmanager
+    def serving(self, lake, *arguments, environment=None):
+        """The URL of a server over a lake, up as long as the context."""
+        server = subprocess.Popen(
+            [self.binary, "serve", "--lake", lake, "--public-key", self.path("key.pub.pem"),
+             "--listen", "127.0.0.1:0", *arguments],
+            stdout=subprocess.PIPE, text=True, env=os.environ | (environment or {}),
+        )
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
+            server.wait()
 
     def token(self, *users_and_more):
         return self.run(

@@ -1,5 +1,6 @@
 """The documented clients of docs/api.md, against a live server."""
 
+import json
 import pathlib
 import shutil
 import subprocess
@@ -61,20 +62,62 @@ def test_the_example_says_why_it_was_refused(stage):
     assert (code, rows) == (1, []) and "INVALID_ARGUMENT" in errors and "fieldViolations" in errors, errors
 
 
+def test_a_page_token_outlives_the_server_that_gave_it(stage):
+    """With a shared page key, any server goes on where another stopped."""
+    device, trails = stage.busiest_device()
+    for name, text in (("page.key", "0123456789abcdef" * 4), ("page.jwt", stage.token(trails[0]["user_id"]))):
+        pathlib.Path(stage.path(name)).write_text(text + "\n", encoding="utf-8")
+    search = ("search", "audit", "--token-file", stage.path("page.jwt"), "--device", device, "--format", "json")
+    whole = json.loads(stage.run(*search, "--server", stage.url, "--all"))["rows"]
+    rows, token = [], ()
+    while True:
+        with stage.serving(stage.lake, "--page-key", stage.path("page.key"), "--no-maintenance") as url:
+            page = json.loads(stage.run(*search, "--server", url, "--page-size", len(whole) // 2, *token))
+        rows += page["rows"]
+        if not page.get("next_page_token"):
+            break
+        token = ("--page-token", page["next_page_token"])
+    assert rows == whole and len(whole) > 1
+
+
+def test_a_page_key_that_is_none_is_refused(stage):
+    pathlib.Path(stage.path("short.key")).write_text("0123", encoding="utf-8")
+    done = subprocess.run(
+        [stage.binary, "serve", "--lake", stage.lake, "--public-key", stage.path("key.pub.pem"),
+         "--page-key", stage.path("short.key")],
+        capture_output=True, text=True, check=False,
+    )
+    assert done.returncode == 2 and "64 hexadecimal digits" in done.stderr, done.stderr
+
+
+def grpcurl(*arguments):
+    """What grpcurl answers; an error status makes it fail."""
+    done = subprocess.run(["grpcurl", "-plaintext", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_grpcurl_as_documented(stage):
     if not shutil.which("grpcurl"):
-        return "skipped: grpcurl is not installed"
+        return "skipped: grpcurl is not installed, and neither is Go to install it"
     device, trails = stage.busiest_device()
     address = stage.url.removeprefix("http://")
-    token = stage.token(trails[0]["user_id"])
-    services = subprocess.run(
-        ["grpcurl", "-plaintext", address, "list"], capture_output=True, text=True, check=True
-    ).stdout
-    assert "gridtrail.query.v1.AuditTrailService" in services, services
-    answer = subprocess.run(
-        ["grpcurl", "-plaintext", "-H", f"authorization: Bearer {token}", "-d", f'{{"device_id": "{device}"}}',
-         address, "gridtrail.query.v1.AuditTrailService/Search"],
-        capture_output=True, text=True, check=True,
-    ).stdout
-    assert device in answer, answer
+    header = ("-H", f"authorization: Bearer {stage.token(trails[0]['user_id'])}")
+    for service, visible in (
+        ("AuditTrailService", lambda trail: trail["user_id"] == trails[0]["user_id"]),
+        ("MeterReadService", lambda trail: trail["service_reference_variant"] in METER_READS),
+    ):
+        service = f"gridtrail.query.v1.{service}"
+        days = [min(received(trails))[:10], max(received(trails))[:10]]
+        query = json.dumps({"device_id": device, "from": days[0], "to": days[1], "page_size": 1000})
+        answer = json.loads(grpcurl(*header, "-d", query, address, f"{service}/Search"))
+        assert len(answer["rows"]) == sum(map(visible, trails)) > 0
+        assert answer["completeUpTo"].startswith("2026-")
+        row = answer["rows"][0]
+        query = json.dumps({"reference": row["reference"]})
+        assert json.loads(grpcurl(*header, "-d", query, address, f"{service}/Get"))["row"] == row
+    assert "gridtrail.query.v1.AuditTrailService" in grpcurl(address, "list").splitlines()
+    assert "service_request_received_at" in grpcurl(address, "describe", "gridtrail.query.v1.TrailRow")
+    query = '{"service": "gridtrail.query.v1.AuditTrailService"}'
+    assert json.loads(grpcurl("-d", query, address, "grpc.health.v1.Health/Check")) == {"status": "SERVING"}
     return None

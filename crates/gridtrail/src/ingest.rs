@@ -4,7 +4,7 @@ use crate::args::{Format, IngestArgs};
 use crate::exit::Failure;
 use crate::output;
 use gridtrail_ingest::{FileSettings, Progress, ingest_files};
-use gridtrail_lake::{Lake, LakeSettings};
+use gridtrail_lake::{Lake, LakeError, LakeErrorKind, LakeSettings, Swept};
 use gridtrail_runtime::Clock;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -12,6 +12,9 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Tries to keep the lake in order while other processes do the same.
+const KEEP_ATTEMPTS: u32 = 5;
 
 pub(crate) async fn run(args: &IngestArgs, format: Format) -> Result<(), Failure> {
     let lake = open_lake(&args.lake).await?;
@@ -46,9 +49,7 @@ pub(crate) async fn ingest(
     let bar = Arc::new(Bar::new());
     let summary = ingest_files(lake, path, settings, Arc::<Bar>::clone(&bar)).await?;
     bar.0.finish_and_clear();
-    let mut maintenance = lake.maintenance().await?;
-    let swept = maintenance.sweep().await?;
-    let evidence_commits = maintenance.copy_evidence().await?;
+    let swept = keep_house(lake).await?;
     lake.refresh().await?;
     let seconds = start.elapsed().as_secs_f64();
     let counts = lake.counts();
@@ -65,7 +66,7 @@ pub(crate) async fn ingest(
         commits: summary.commits,
         joined: swept.joined,
         waiting: swept.waiting,
-        evidence_commits,
+        evidence_commits: swept.evidence_commits,
         seconds,
         records_per_second: records as f64 / seconds,
         lake: LakeReport {
@@ -75,6 +76,32 @@ pub(crate) async fn ingest(
             parked_rows: counts.parked,
         },
     })
+}
+
+/// What keeping a lake in order came to.
+pub(crate) struct Kept {
+    pub(crate) joined: u64,
+    pub(crate) waiting: u64,
+    pub(crate) evidence_commits: u64,
+}
+
+/// Joins what waited for its request, and copies evidence out of the log before the log is cleaned up.
+///
+/// Several processes may do this at once; the one that another overtook looks again at what is left.
+pub(crate) async fn keep_house(lake: &Lake) -> Result<Kept, Failure> {
+    for _ in 1..KEEP_ATTEMPTS {
+        match keep_house_once(lake).await {
+            Err(error) if error.kind() == LakeErrorKind::PositionMoved => {}
+            done => return Ok(done?),
+        }
+    }
+    Ok(keep_house_once(lake).await?)
+}
+
+async fn keep_house_once(lake: &Lake) -> Result<Kept, LakeError> {
+    let mut maintenance = lake.maintenance().await?;
+    let Swept { joined, waiting } = maintenance.sweep().await?;
+    Ok(Kept { joined, waiting, evidence_commits: maintenance.copy_evidence().await? })
 }
 
 /// What an ingest did. The fields are an interface: programs read them as JSON.

@@ -2,7 +2,7 @@
 
 use crate::args::{Format, ServeArgs};
 use crate::exit::Failure;
-use crate::ingest::open_lake;
+use crate::ingest::{keep_house, open_lake};
 use crate::output;
 use gridtrail_access::Gatekeeper;
 use gridtrail_lake::Lake;
@@ -11,6 +11,7 @@ use gridtrail_search::{PageKey, Search};
 use gridtrail_server::{Parts, serve};
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +24,9 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let pem = std::fs::read_to_string(&args.public_key).map_err(Failure::file("read", &args.public_key))?;
     let gatekeeper = Gatekeeper::new(&pem, &args.issuer, &args.audience)
         .map_err(|error| Failure::Argument { argument: "--public-key", reason: error.to_string() })?;
+    let page_key = page_key(args.page_key.as_deref())?;
+    let maintain_every =
+        (!args.no_maintenance).then(|| Duration::from_secs(args.maintain_every.seconds().into()));
     let lake = open_lake(&args.lake).await?;
     let listener = listen(args.listen).await?;
     // Before the address is told: who reads it may ask for the end at once.
@@ -34,7 +38,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     };
     output::write(&mut io::stdout().lock(), line.as_bytes())?;
     tracing::info!(%server, lake = args.lake, "serving");
-    host(lake, gatekeeper, listener, stop).await?;
+    host(Hosted { lake, gatekeeper, page_key, maintain_every }, listener, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -51,16 +55,45 @@ pub(crate) fn url_of(listener: &TcpListener) -> Result<String, Failure> {
     Ok(format!("http://{address}"))
 }
 
+/// The key that servers share, or one of this process alone.
+fn page_key(path: Option<&Path>) -> Result<PageKey, Failure> {
+    let Some(path) = path else { return Ok(PageKey::random()?) };
+    let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    let wrong = || Failure::Argument {
+        argument: "--page-key",
+        reason: format!(
+            "{} does not hold 64 hexadecimal digits; `openssl rand -hex 32` makes them",
+            path.display()
+        ),
+    };
+    let digits: Vec<u8> =
+        text.trim().chars().map(|c| c.to_digit(16)).map_while(|d| u8::try_from(d?).ok()).collect();
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    let key = <[u8; 32]>::try_from(bytes).ok().filter(|_| text.trim().len() == 64).ok_or_else(wrong)?;
+    Ok(PageKey::from_bytes(&key)?)
+}
+
+/// What a server answers from, and how.
+pub(crate) struct Hosted {
+    pub(crate) lake: Lake,
+    pub(crate) gatekeeper: Gatekeeper,
+    pub(crate) page_key: PageKey,
+    /// How often the lake is kept in order; `None` leaves that to other processes.
+    pub(crate) maintain_every: Option<Duration>,
+}
+
 /// Serves a lake, always at its newest version, until `stop` completes and open calls are done.
 pub(crate) async fn host(
-    lake: Lake,
-    gatekeeper: Gatekeeper,
+    hosted: Hosted,
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Failure> {
+    let Hosted { lake, gatekeeper, page_key, maintain_every } = hosted;
     let clock = Clock::system();
-    let search = Search::new(lake.clone(), clock.clone(), PageKey::random()?);
-    // A task of its own: reading a long log must not hold up calls. It ends with this function.
+    let search = Search::new(lake.clone(), clock.clone(), page_key);
+    // Tasks of their own: reading a long log must not hold up calls. They end with this function.
+    let _maintaining =
+        maintain_every.map(|every| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), every))));
     let _refreshing = AbortOnDropHandle::new(tokio::spawn(keep_fresh(lake)));
     Ok(serve(Parts { listener, search, gatekeeper, clock }, stop).await?)
 }
@@ -71,6 +104,19 @@ async fn keep_fresh(lake: Lake) {
         if let Err(error) = lake.refresh().await {
             // Answers go on at the version before, and say how fresh they are.
             tracing::warn!(error = Failure::from(error).report(), "the lake could not be refreshed");
+        }
+    }
+}
+
+async fn maintain(lake: Lake, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        match keep_house(&lake).await {
+            Ok(swept) if swept.joined > 0 => {
+                tracing::info!(swept.joined, swept.waiting, "joined parked fragments")
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(error = error.report(), "the lake could not be maintained"),
         }
     }
 }

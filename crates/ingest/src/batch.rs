@@ -6,7 +6,7 @@ use crate::plan::{Source, hex};
 use gridtrail_lake::{Batch, DeadLetter, SourceEvidence, Writer};
 use gridtrail_model::{Fold, Fragment, RequestId, Resolved, Subject, Timestamp, TrailKey, UserId};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What became of the records of one batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,7 +26,9 @@ pub(crate) struct Filling {
     letters: Vec<DeadLetter>,
     sources: Vec<SourceEvidence>,
     hashes: Vec<Sha256>,
-    bytes: u64,
+    /// Of each event that does not say when its request was received, the number of its source and its row: should
+    /// the row stay without a place, the record is a parked one.
+    unplaced: Vec<(usize, TrailKey)>,
 }
 
 impl Filling {
@@ -42,7 +44,6 @@ impl Filling {
     pub(crate) fn take(&mut self, source: &Source, chunk: &Chunk, decoded: Decoded) {
         let at = self.evidence_of(source, chunk);
         self.hashes[at].update(&chunk.bytes);
-        self.bytes += chunk.bytes.len() as u64;
         let name = self.sources[at].name.clone();
         let mut letters = decoded.letters;
         let mut counts = (0, None::<i64>, None::<i64>);
@@ -51,13 +52,18 @@ impl Filling {
             counts.0 += 1;
             counts.1 = Some(counts.1.map_or(recorded, |min| min.min(recorded)));
             counts.2 = Some(counts.2.map_or(recorded, |max| max.max(recorded)));
-            if let Err(rejection) = self.fold.add(event) {
-                counts.0 -= 1;
-                letters.push(Unread {
-                    position,
-                    reason: rejection.to_string(),
-                    raw: record_at(chunk, position),
-                });
+            let says_when = event.correlation.request_received_at.is_some();
+            match self.fold.add(event) {
+                Ok(_) if says_when => {}
+                Ok(key) => self.unplaced.push((at, key)),
+                Err(rejection) => {
+                    counts.0 -= 1;
+                    letters.push(Unread {
+                        position,
+                        reason: rejection.to_string(),
+                        raw: record_at(chunk, position),
+                    });
+                }
             }
         }
         let evidence = &mut self.sources[at];
@@ -107,10 +113,10 @@ impl Filling {
         for (evidence, hash) in self.sources.iter_mut().zip(self.hashes) {
             evidence.sha256 = hex(&hash.finalize());
         }
-        // A parked fragment stands for at least one record; which source it came from, its rows do not say.
-        if let Some(first) = self.sources.first_mut() {
-            first.parked = parked.len() as u64;
-            first.stored = first.stored.saturating_sub(first.parked);
+        let waiting: HashSet<TrailKey> = parked.iter().map(|fragment| fragment.key).collect();
+        for (source, _) in self.unplaced.iter().filter(|(_, key)| waiting.contains(key)) {
+            self.sources[*source].parked += 1;
+            self.sources[*source].stored -= 1;
         }
         let sum = |count: fn(&SourceEvidence) -> u64| self.sources.iter().map(count).sum();
         let outcome = Outcome {

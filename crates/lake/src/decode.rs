@@ -17,44 +17,58 @@ use gridtrail_model::{
 };
 use std::str::FromStr;
 
-/// A batch of rows with every column of the schema, each brought to its type once.
+/// A batch of rows of a run, with the columns that were read of it.
 pub(crate) struct Rows<'a> {
     batch: &'a RecordBatch,
+    /// Where each column of the schema stands in the batch. One that is absent holds nothing but nulls.
+    places: [Option<usize>; column::COUNT],
     path: &'a str,
 }
 
 impl<'a> Rows<'a> {
-    /// Rows of a run; `path` names the run in errors.
-    pub(crate) fn new(batch: &'a RecordBatch, path: &'a str) -> Self {
-        Self { batch, path }
+    /// Rows of a run, of which these columns of the schema were read, ascending; `path` names the run in errors.
+    pub(crate) fn new(batch: &'a RecordBatch, columns: &[usize], path: &'a str) -> Self {
+        let mut places = [None; column::COUNT];
+        for (place, column) in columns.iter().enumerate() {
+            if let Some(slot) = places.get_mut(*column) {
+                *slot = Some(place);
+            }
+        }
+        Self { batch, places, path }
     }
 
     fn corrupt(&self, why: &str) -> LakeError {
         LakeError::Corrupt { path: self.path.to_owned(), why: why.to_owned() }
     }
 
+    /// A column that no row may lack.
     fn column<T: Array + 'static>(&self, at: usize) -> Result<&'a T, LakeError> {
-        let column = self.batch.columns().get(at).and_then(|c| c.as_any().downcast_ref());
-        column.ok_or_else(|| self.corrupt(&format!("column {at} is missing or of another type")))
+        self.nullable(at)?.ok_or_else(|| self.corrupt(&format!("column {at} is missing")))
+    }
+
+    /// A column, `None` where every row lacks it.
+    fn nullable<T: Array + 'static>(&self, at: usize) -> Result<Option<&'a T>, LakeError> {
+        let Some(place) = self.places.get(at).copied().flatten() else { return Ok(None) };
+        let column = self.batch.columns().get(place).and_then(|c| c.as_any().downcast_ref());
+        column.map(Some).ok_or_else(|| self.corrupt(&format!("column {at} is of another type")))
+    }
+
+    /// A column's value in one row, `None` where the row lacks it.
+    fn present<T: Array + 'static>(&self, at: usize, row: usize) -> Result<Option<&'a T>, LakeError> {
+        Ok(self.nullable::<T>(at)?.filter(|column| column.is_valid(row)))
     }
 
     fn bytes(&self, at: usize, row: usize) -> Result<Option<[u8; 8]>, LakeError> {
-        let column: &BinaryArray = self.column(at)?;
-        if column.is_null(row) {
-            return Ok(None);
-        }
-        let bytes = column.value(row).try_into();
-        bytes.map(Some).map_err(|_| self.corrupt("an identifier is not 8 bytes long"))
+        let bytes = self.present::<BinaryArray>(at, row)?.map(|column| column.value(row).try_into());
+        bytes.transpose().map_err(|_| self.corrupt("an identifier is not 8 bytes long"))
     }
 
     fn number(&self, at: usize, row: usize) -> Result<Option<i64>, LakeError> {
-        let column: &Int64Array = self.column(at)?;
-        Ok((!column.is_null(row)).then(|| column.value(row)))
+        Ok(self.present::<Int64Array>(at, row)?.map(|column| column.value(row)))
     }
 
     fn small(&self, at: usize, row: usize) -> Result<Option<i8>, LakeError> {
-        let column: &Int8Array = self.column(at)?;
-        Ok((!column.is_null(row)).then(|| column.value(row)))
+        Ok(self.present::<Int8Array>(at, row)?.map(|column| column.value(row)))
     }
 
     fn flag(&self, at: usize, row: usize) -> Result<bool, LakeError> {
@@ -63,17 +77,13 @@ impl<'a> Rows<'a> {
     }
 
     fn time(&self, at: usize, row: usize) -> Result<Option<Timestamp>, LakeError> {
-        let column: &TimestampMicrosecondArray = self.column(at)?;
-        if column.is_null(row) {
-            return Ok(None);
-        }
+        let Some(column) = self.present::<TimestampMicrosecondArray>(at, row)? else { return Ok(None) };
         let time = Timestamp::from_millis(column.value(row).div_euclid(1_000));
         time.map(Some).ok_or_else(|| self.corrupt("a time is out of range"))
     }
 
     fn text(&self, at: usize, row: usize) -> Result<Option<&'a str>, LakeError> {
-        let column: &StringArray = self.column(at)?;
-        Ok((!column.is_null(row)).then(|| column.value(row)))
+        Ok(self.present::<StringArray>(at, row)?.map(|column| column.value(row)))
     }
 
     fn parsed<T: FromStr>(&self, at: usize, row: usize) -> Result<Option<T>, LakeError> {

@@ -4,8 +4,8 @@
 /// it touches).
 pub(crate) const ROW_GROUP_ROWS: usize = 131_072;
 
-/// Rows in a data page: the unit that a look-up decodes. 2,048 rows of compressed columns are a few kilobytes.
-pub(crate) const PAGE_ROWS: usize = 2_048;
+/// Rows in a data page: the unit that a look-up decodes. 1,024 rows of compressed columns are a few kilobytes.
+pub(crate) const PAGE_ROWS: usize = 1_024;
 
 /// Rows of a write batch: pages close only at batch borders, so a page is never larger than this.
 pub(crate) const WRITE_BATCH_ROWS: usize = 1_024;

@@ -156,12 +156,12 @@ pub(crate) async fn fragments(
     rows: &[(usize, usize)],
 ) -> Result<Vec<Fragment>, LakeError> {
     let mut found = Vec::with_capacity(rows.len());
-    let all: Vec<usize> = (0..run.metadata.schema().fields().len()).collect();
     for part in rows.chunk_by(|a, b| a.0 == b.0) {
         let Some((group, _)) = part.first() else { continue };
+        let Some(columns) = run.filled.get(*group) else { continue };
         let ranges = ranges_of(part.iter().map(|(_, row)| *row));
-        for batch in read(cache, run, *group, &all, &ranges).await? {
-            let rows = Rows::new(&batch, run.path.as_ref().as_ref());
+        for batch in read(cache, run, *group, columns, &ranges).await? {
+            let rows = Rows::new(&batch, columns, run.path.as_ref().as_ref());
             for row in 0..batch.num_rows() {
                 found.push(rows.fragment(row)?);
             }

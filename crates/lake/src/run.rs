@@ -12,7 +12,7 @@ use crate::schema::{DICTIONARY_COLUMNS, FRAGMENTS};
 use bytes::Bytes;
 use gridtrail_model::{DeviceId, Fragment, Timestamp, TrailKey};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 use std::sync::Arc;
@@ -114,10 +114,9 @@ fn properties() -> WriterProperties {
         builder = builder.set_column_encoding(ColumnPath::from(name), Encoding::DELTA_LENGTH_BYTE_ARRAY);
     }
     builder = builder.set_column_encoding(ColumnPath::from("mpxn"), Encoding::DELTA_BYTE_ARRAY);
-    // Read only for the rows of a page of results, and the largest column by far.
-    if let Ok(level) = ZstdLevel::try_new(1) {
-        builder = builder.set_column_compression(ColumnPath::from("history_times"), Compression::ZSTD(level));
-    }
+    // Varints of time differences: nothing repeats, so LZ4 finds nothing, and a Zstandard context costs a look-up
+    // more than the eighth of this column that it saves is worth.
+    builder = builder.set_column_compression(ColumnPath::from("history_times"), Compression::UNCOMPRESSED);
     builder.build()
 }
 

@@ -56,6 +56,8 @@ pub(crate) mod column {
     pub(crate) const HISTORY_TIMES: usize = 23;
     pub(crate) const RECORDED_LAG: usize = 24;
     pub(crate) const OTHER_CLAIMS: usize = 25;
+    /// How many columns there are.
+    pub(crate) const COUNT: usize = 26;
 }
 
 /// Columns whose values come from a small set: the only ones with a dictionary, which a look-up must decode whole.
@@ -73,7 +75,7 @@ pub(crate) const DICTIONARY_COLUMNS: &[&str] = &[
 /// The Arrow schema of a run.
 pub(crate) static FRAGMENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
     let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let columns = [
+    let columns: [_; column::COUNT] = [
         ("device_id", DataType::Binary, true),
         ("received_at", time(), false),
         ("user_id", DataType::Binary, false),

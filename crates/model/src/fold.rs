@@ -31,15 +31,15 @@ pub struct Fold {
 
 impl Fold {
     /// Adds one event. An event may touch two rows: a DCC Alert about a request is a row of its own and a change
-    /// of that request.
-    pub fn add(&mut self, event: Event) -> Result<(), Rejection> {
+    /// of that request. Returns the key of the event's own row.
+    pub fn add(&mut self, event: Event) -> Result<TrailKey, Rejection> {
         if let Body::DccAlert(Alert { affects: Some(affected), at, .. }) = &event.body {
             self.add_affected(&event, affected, *at);
         }
         let key = key_of(&event)?;
         let fragment = self.fragments.entry(key).or_insert_with(|| Fragment::new(key, event.recorded_at));
         apply(fragment, event);
-        Ok(())
+        Ok(key)
     }
 
     /// Adds a fragment, such as one that was joined to its leg.

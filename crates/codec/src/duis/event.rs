@@ -203,6 +203,8 @@ fn alert(
 
 fn affects(message: &Message, code: AlertCode) -> Result<Option<Affected>, DecodeError> {
     let state = match message.content {
+        // One run failed, not the request that made the schedule: its row tells of it and stays as it is.
+        Some(Tag::CommandFailure) if message.schedule_id.is_some() => State::ScheduledInstance,
         // The element says that the command failed; only how is left to the code.
         Some(Tag::CommandFailure) if code.as_str() == "N13" => State::NoResponse,
         Some(Tag::CommandFailure) => State::FailedDelivery,
@@ -210,13 +212,13 @@ fn affects(message: &Message, code: AlertCode) -> Result<Option<Affected>, Decod
         _ => return Ok(None),
     };
     let request_id = need(message.affected, "DCCAlert/RequestID", SCHEMA)?;
-    Ok(Some(Affected { request_id, state, cause: cause(message)? }))
+    Ok(Some(Affected { request_id, state, cause: cause(message, code)? }))
 }
 
-fn cause(message: &Message) -> Result<Option<Cause>, DecodeError> {
+fn cause(message: &Message, code: AlertCode) -> Result<Option<Cause>, DecodeError> {
     let text = match (&message.quarantine_ref, message.schedule_id) {
         (Some(reference), _) => format!("quarantine event {reference}"),
-        (None, Some(schedule)) => format!("run of schedule {schedule}"),
+        (None, Some(schedule)) => format!("a run of schedule {schedule} failed: {code}"),
         (None, None) => return Ok(None),
     };
     let cause = text.parse().map_err(|source| DecodeError::Invalid { field: "QuarantineEventRef", source });

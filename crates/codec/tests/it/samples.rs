@@ -125,7 +125,11 @@ fn dcc_alerts_say_what_has_become_of_a_request() {
     for (file, state, cause) in [
         ("DCCALERT_N13_CommandFailure_no_response.xml", "NO_RESPONSE", None),
         ("DCCALERT_N12_CommandFailure_not_delivered.xml", "FAILED_DELIVERY", None),
-        ("DCCALERT_N11_CommandFailure_schedule.xml", "FAILED_DELIVERY", Some("run of schedule 34")),
+        (
+            "DCCALERT_N11_CommandFailure_schedule.xml",
+            "SCHEDULED_INSTANCE",
+            Some("a run of schedule 34 failed: N11"),
+        ),
         (
             "DCCALERT_N36_Quarantined_ADUserThresholdBreach.xml",
             "QUARANTINED",

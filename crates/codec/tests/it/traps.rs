@@ -45,7 +45,9 @@ fn ids(request: Option<&str>, response: Option<&str>) -> String {
 
 fn keys(events: Vec<Event>) -> usize {
     let mut fold = Fold::default();
-    events.into_iter().for_each(|event| fold.add(event).unwrap());
+    for event in events {
+        fold.add(event).unwrap();
+    }
     fold.len()
 }
 
@@ -135,7 +137,9 @@ fn trap_04_a_repeated_alert_is_one_row_with_one_history() {
     second.recorded_at = first.recorded_at.plus_millis(3_600_000);
     let history = |events: Vec<Event>| {
         let mut fold = Fold::default();
-        events.into_iter().for_each(|event| fold.add(event).unwrap());
+        for event in events {
+            fold.add(event).unwrap();
+        }
         fold.into_fragments().iter().map(|f| f.history().to_vec()).collect::<Vec<_>>()
     };
     assert_eq!(history(vec![first.clone(), second]), history(vec![first.clone()]));
@@ -237,6 +241,9 @@ fn dcc_alerts_are_routed_by_their_body() {
     );
     assert_eq!(alert("N1", &failure), (Some(State::FailedDelivery), Some(METER.into())));
     assert_eq!(alert("N13", &failure), (Some(State::NoResponse), Some(METER.into())));
+    // One run of a schedule failed; the request that made the schedule did not.
+    let run = failure.replace("<sr:DeviceID>", "<sr:DSPScheduleID>34</sr:DSPScheduleID><sr:DeviceID>");
+    assert_eq!(alert("N11", &run), (Some(State::ScheduledInstance), Some(METER.into())));
     assert_eq!(alert("N13", &breach), (Some(State::Quarantined), None));
     assert_eq!(alert("N36", &suspended), (None, Some(METER.into())));
 }

@@ -10,7 +10,8 @@ use crate::exit::Failure;
 use crate::generate::{self, write_events};
 use crate::ingest::{ingest, open_lake};
 use crate::output::{self, SearchAnswer};
-use crate::{search, serve};
+use crate::search;
+use crate::serve::{self, Hosted};
 use cast::Cast;
 use gridtrail_access::{AccessError, DevKey, JobTypeRole, TokenClaims};
 use gridtrail_ingest::FileSettings;
@@ -19,6 +20,7 @@ use gridtrail_model::{DeviceId, UserId};
 use gridtrail_proto::query::v1::SearchRequest;
 use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_runtime::Clock;
+use gridtrail_search::PageKey;
 use gridtrail_synth::{Settings, World};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -141,8 +143,10 @@ async fn show(
     let listener = serve::listen(args.listen).await?;
     let server = serve::url_of(&listener)?;
     let (stop, stopped) = oneshot::channel::<()>();
+    let gatekeeper = key.gatekeeper()?;
+    let hosted = Hosted { lake, gatekeeper, page_key: PageKey::random()?, maintain_every: None };
     // A sender that is gone means the end as well.
-    let serving = tokio::spawn(serve::host(lake, key.gatekeeper()?, listener, async {
+    let serving = tokio::spawn(serve::host(hosted, listener, async {
         let _ = stopped.await;
     }));
     say(&format!("4. Serving on {server}."))?;

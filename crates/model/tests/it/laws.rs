@@ -103,7 +103,9 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 
 fn folded(events: impl IntoIterator<Item = Event>) -> BTreeMap<TrailKey, Fragment> {
     let mut fold = Fold::default();
-    events.into_iter().for_each(|event| fold.add(event).unwrap());
+    for event in events {
+        fold.add(event).unwrap();
+    }
     fold.into_fragments().into_iter().map(|fragment| (fragment.key, fragment)).collect()
 }
 

@@ -59,7 +59,9 @@ fn sent(correlation: &Correlation, seconds: i64, code: &str, content: ResponseCo
 /// The rows of these events, by Command Variant and then by User.
 fn rows(events: impl IntoIterator<Item = Event>) -> Vec<Trail> {
     let mut fold = Fold::default();
-    events.into_iter().for_each(|event| fold.add(event).unwrap());
+    for event in events {
+        fold.add(event).unwrap();
+    }
     let mut trails: Vec<Trail> = fold.into_fragments().iter().map(Trail::from).collect();
     trails.sort_by_key(|trail| (trail.command_variant, trail.user_id, trail.received_at, trail.alert_code));
     trails
