@@ -1,9 +1,11 @@
 """A lake in an S3-compatible object store: ingest, search and another Delta reader, with nothing on the local disk."""
 
 import json
+import logging
 import os
 import subprocess
 
+import boto3
 import deltalake
 from moto.server import ThreadedMotoServer
 
@@ -12,6 +14,8 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AW
 
 def test_a_lake_in_an_object_store_answers_as_one_in_a_folder(stage):
     store = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    # One line a request says nothing that a failure would need.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     store.start()
     try:
         host, port = store.get_host_and_port()
@@ -23,8 +27,6 @@ def test_a_lake_in_an_object_store_answers_as_one_in_a_folder(stage):
 
 
 def make_bucket(endpoint):
-    import boto3
-
     client = boto3.client(
         "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
     )
