@@ -7,7 +7,7 @@ import os
 import pathlib
 import subprocess
 
-# A response whose request was never seen: it is parked.
+# A response whose request was never seen: it is parked. The answer that follows it waits in the same row.
 WAITING = {
     "eventId": "waiting-1",
     "recordedAt": "2026-03-01T12:00:00Z",
@@ -21,6 +21,13 @@ WAITING = {
         "at": "2026-03-01T12:00:00Z",
     },
 }
+
+WAITING_TOO = WAITING | {
+    "eventId": "waiting-2",
+    "responseSent": WAITING["responseSent"] | {"at": "2026-03-01T12:30:00Z"},
+}
+# Read last, after every file that is in order.
+BAD_FILE = "events/zz-bad.jsonl"
 
 
 class Stage:
@@ -43,8 +50,8 @@ class Stage:
             "generate", "--out", self.path("events"), "--events", 20_000, "--days", 40, "--disorder",
             "--truth", self.path("truth.jsonl"),
         )
-        bad = f"this is no event\n{json.dumps(WAITING)}\n{{}}\n"
-        pathlib.Path(self.path("events/bad.jsonl")).write_text(bad, encoding="utf-8")
+        bad = f"this is no event\n{json.dumps(WAITING)}\n{{}}\n{json.dumps(WAITING_TOO)}\n"
+        pathlib.Path(self.path(BAD_FILE)).write_text(bad, encoding="utf-8")
         self.report = json.loads(
             self.run("ingest", self.path("events"), "--lake", self.lake, "--batch-rows", 1_000, "--format", "json")
         )

@@ -4,6 +4,8 @@ import json
 
 from deltalake import DeltaTable
 
+from stage import BAD_FILE
+
 
 def table(stage, name):
     return DeltaTable(str(stage.lake / name)).to_pyarrow_table()
@@ -24,6 +26,8 @@ def test_the_evidence_adds_up_to_every_record(stage):
     for field in ("records", "stored", "parked", "dead_lettered"):
         total = sum(source[field] for source in sources)
         assert total == stage.report[field], f"{field}: {total} and {stage.report[field]}"
+    parked = {source["name"]: source["parked"] for source in sources if source["parked"]}
+    assert parked == {stage.path(BAD_FILE): 2}, "two records of one file wait, in one row"
     ranges = {}
     for source in sources:
         ranges.setdefault(source["source"], []).append((source["from"], source["to"]))
