@@ -126,7 +126,18 @@ impl Fragment {
                 None => parts.push((leg, vec![entry.clone()])),
             }
         }
-        Some(parts.into_iter().map(|(row, history)| self.placed_at(row, history)).collect())
+        // A Response ID goes to the legs whose entries it can have come with; one that fits none, to all.
+        let mirror = self.key.request_id().as_ref().map(ResponseId::mirror_of);
+        let fits = |id: &ResponseId, history: &[HistoryEntry]| {
+            history.iter().any(|entry| entry.is_report() == (Some(*id) != mirror))
+        };
+        let (fitting, stray): (Vec<ResponseId>, Vec<_>) =
+            self.response_ids.iter().partition(|id| parts.iter().any(|(_, history)| fits(id, history)));
+        let placed = parts.into_iter().map(|(row, history)| {
+            let own = fitting.iter().filter(|id| fits(id, &history)).chain(&stray).copied().collect();
+            Self { response_ids: own, ..self.placed_at(row, history) }
+        });
+        Some(placed.collect())
     }
 
     fn placed_at(&self, row: &Resolved, history: Vec<HistoryEntry>) -> Self {

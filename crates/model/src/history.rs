@@ -73,4 +73,10 @@ impl HistoryEntry {
     pub fn new(state: State, at: Timestamp) -> Self {
         Self { at, state, code: None, instruction: None, cause: None }
     }
+
+    /// Whether it is the report of a Device on an instruction of a future-dated command. Such a report has an
+    /// identifier of its own; any other answer to a request mirrors the RequestID.
+    pub(crate) fn is_report(&self) -> bool {
+        matches!(self.state, State::InstructionDone | State::InstructionFailed)
+    }
 }

@@ -166,6 +166,34 @@ fn histories(fragments: &BTreeMap<TrailKey, Fragment>) -> Vec<(TrailKey, &[gridt
     fragments.iter().map(|(key, fragment)| (*key, fragment.history())).collect()
 }
 
+/// The legs of one request keep the Response IDs of their own answers; an odd one is lost for neither.
+#[test]
+fn a_fragment_of_two_legs_gives_each_its_own_response_ids() {
+    let (mirror, report, odd) = (request(0), request(70), request(80));
+    let sent = |seconds, id: RequestId, content| {
+        let body = ResponseSent {
+            response_id: Some(ResponseId::mirror_of(&id)),
+            code: "I0".parse().unwrap(),
+            at: at(seconds),
+            content,
+        };
+        let correlation = Correlation { request_id: Some(request(0)), ..Correlation::of_user(USER) };
+        Event { id: "e".parse().unwrap(), recorded_at: at(40), correlation, body: Body::ResponseSent(body) }
+    };
+    let instruction = Instruction { number: 1, total: 1 };
+    let parts = |late: Vec<Event>| {
+        let early = sent(10, mirror, ResponseContent::ServiceResponse);
+        let parts = joined(folded(std::iter::once(early).chain(late)));
+        let ids = |part: &Fragment| part.response_ids.iter().copied().collect::<Vec<_>>();
+        parts.values().map(ids).collect::<Vec<_>>()
+    };
+    let [mirror_id, report_id, odd_id] = [mirror, report, odd].map(|id| ResponseId::mirror_of(&id));
+    let reported = ResponseContent::FutureDatedAlert { carried_out: true, instruction };
+    assert_eq!(parts(vec![sent(30, report, reported)]), [vec![mirror_id], vec![report_id]]);
+    let answers = vec![sent(30, odd, ResponseContent::ServiceResponse)];
+    assert_eq!(parts(answers), [vec![mirror_id, odd_id], vec![mirror_id, odd_id]]);
+}
+
 proptest! {
     #[test]
     fn merging_is_commutative_and_idempotent(one in events(), other in events()) {
