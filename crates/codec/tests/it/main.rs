@@ -2,7 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "tests fail by panicking and tell what they skipped"
+    reason = "tests fail by panicking, and the fuzz test tells how much it did"
 )]
 
 mod fuzz;
@@ -13,3 +13,9 @@ mod schema;
 mod support;
 mod synthetic;
 mod traps;
+
+/// Says what a test did not do. Past the test runner, which shows no output of a test that passes.
+fn skipped(what: &str) {
+    use std::io::Write;
+    std::io::stderr().write_all(format!("skipped: {what}\n").as_bytes()).unwrap();
+}

@@ -203,7 +203,7 @@ fn a_record_beyond_the_limit_is_refused() {
 #[test]
 fn events_of_real_messages_survive_protobuf_and_json() {
     let Some(samples) = samples() else {
-        return println!("skipped: no DUIS samples");
+        return crate::skipped("no DUIS samples");
     };
     for folder in ["duis-responses-derived", "duis-alerts-derived"] {
         for entry in std::fs::read_dir(samples.join(folder)).unwrap() {

@@ -11,7 +11,7 @@ fn xmllint(schema: &Path, files: &[std::path::PathBuf]) -> Option<String> {
     let mut command = Command::new("xmllint");
     command.args(["--noout", "--nonet", "--schema"]).arg(schema).args(files);
     let Ok(output) = command.output() else {
-        println!("skipped: xmllint is not installed");
+        crate::skipped("xmllint is not installed");
         return None;
     };
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -39,7 +39,10 @@ fn duis_schema(from: &Path, to: &Path) -> std::path::PathBuf {
 fn every_synthetic_message_is_valid_duis() {
     let schemas = samples().map(|samples| samples.join("schema")).filter(|folder| folder.is_dir());
     let Some(schemas) = schemas else {
-        return println!("skipped: no DUIS schema to check {} files against", synthetic::files().len());
+        return crate::skipped(&format!(
+            "no DUIS schema to check {} files against",
+            synthetic::files().len()
+        ));
     };
     let work = tempfile::tempdir().unwrap();
     let schema = duis_schema(&schemas, work.path());
