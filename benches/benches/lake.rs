@@ -94,16 +94,7 @@ fn looking_up(c: &mut Criterion) {
     let who = everybody(&world);
     let devices: Vec<DeviceId> =
         world.households().flat_map(|h| h.devices().collect::<Vec<_>>()).take(500).collect();
-    let query = |device| KeyQuery {
-        device,
-        view: View::Audit,
-        variants: Vec::new(),
-        from: None,
-        to: None,
-        before: None,
-        limit: 50,
-        key: None,
-    };
+    let query = |device| KeyQuery::all(device, View::Audit, 50);
     let mut group = c.benchmark_group("lookup");
     let mut bench = |name: &str, devices: &[DeviceId]| {
         let mut next = devices.iter().cycle();

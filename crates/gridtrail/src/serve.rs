@@ -4,6 +4,8 @@ use crate::args::{Format, ServeArgs};
 use crate::exit::Failure;
 use crate::ingest::{keep_house, open_lake};
 use crate::output;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gridtrail_access::Gatekeeper;
 use gridtrail_lake::Lake;
 use gridtrail_runtime::Clock;
@@ -62,14 +64,12 @@ fn page_key(path: Option<&Path>) -> Result<PageKey, Failure> {
     let wrong = || Failure::Argument {
         argument: "--page-key",
         reason: format!(
-            "{} does not hold 64 hexadecimal digits; `openssl rand -hex 32` makes them",
+            "{} does not hold 32 bytes in base64; `openssl rand -base64 32` makes them",
             path.display()
         ),
     };
-    let digits: Vec<u8> =
-        text.trim().chars().map(|c| c.to_digit(16)).map_while(|d| u8::try_from(d?).ok()).collect();
-    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-    let key = <[u8; 32]>::try_from(bytes).ok().filter(|_| text.trim().len() == 64).ok_or_else(wrong)?;
+    let bytes = STANDARD.decode(text.trim()).map_err(|_| wrong())?;
+    let key = <[u8; 32]>::try_from(bytes).map_err(|_| wrong())?;
     Ok(PageKey::from_bytes(&key)?)
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct OpenRun {
     /// Bloom filters of the counters of requests whose target is not their Device, one a row group.
     pub(crate) foreign: Vec<Option<Sbbf>>,
     /// The columns that a fragment is read from, by row group: those with any value, by the chunk statistics.
-    /// Most rare columns are empty in most groups, and each column read costs about 10 microseconds.
+    /// Rare columns are empty in many groups, and each column read has a cost of its own, however few its values.
     pub(crate) filled: Vec<Vec<usize>>,
     size: u64,
 }

@@ -158,7 +158,10 @@ pub(crate) async fn fragments(
     let mut found = Vec::with_capacity(rows.len());
     for part in rows.chunk_by(|a, b| a.0 == b.0) {
         let Some((group, _)) = part.first() else { continue };
-        let Some(columns) = run.filled.get(*group) else { continue };
+        let columns = run.filled.get(*group).ok_or_else(|| LakeError::Corrupt {
+            path: run.path.to_string(),
+            why: format!("it has no row group {group}"),
+        })?;
         let ranges = ranges_of(part.iter().map(|(_, row)| *row));
         for batch in read(cache, run, *group, columns, &ranges).await? {
             let rows = Rows::new(&batch, columns, run.path.as_ref().as_ref());
@@ -253,5 +256,34 @@ async fn read(
             DecodeResult::Data(batch) => batches.push(batch),
             DecodeResult::Finished => return Ok(batches),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{self, SortedFragments};
+    use deltalake_core::{ObjectStore, Path};
+    use gridtrail_model::{RequestId, Subject, TrailKey};
+    use object_store::ObjectStoreExt as _;
+    use object_store::memory::InMemory;
+
+    /// A row group that a run does not have is damage that names the run, not rows that are quietly missing.
+    #[tokio::test]
+    async fn a_row_of_no_group_is_an_error() {
+        let user = UserId::from_bytes([1; 8]);
+        let request_id = RequestId { originator: user, target: DeviceId::from_bytes([2; 8]), counter: 1 };
+        let key = TrailKey { user, subject: Subject::Unjoined(request_id) };
+        let mut fragment = Fragment::new(key, Timestamp::MIN);
+        fragment.received.add(Timestamp::MIN);
+        let (bytes, _) = run::write(&SortedFragments::sort(vec![fragment]).unwrap()).unwrap();
+        let (path, size) = (Path::from("one.parquet"), bytes.len() as u64);
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        store.put(&path, bytes.into()).await.unwrap();
+        let cache = RunCache::new(store, 1 << 20);
+        let run = cache.open(&path, size).await.unwrap();
+        assert_eq!(fragments(&cache, &run, &[(0, 0)]).await.unwrap().len(), 1);
+        let error = fragments(&cache, &run, &[(0, 0), (1, 0)]).await.unwrap_err();
+        assert_eq!(error.to_string(), "run one.parquet is damaged: it has no row group 1");
     }
 }

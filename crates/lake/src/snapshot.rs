@@ -85,6 +85,13 @@ pub struct KeyQuery {
     pub key: Option<TrailKey>,
 }
 
+impl KeyQuery {
+    /// Every row of a Device in a view, the newest `limit` of them. Struct update syntax narrows it.
+    pub fn all(device: DeviceId, view: View, limit: usize) -> Self {
+        Self { device, view, variants: Vec::new(), from: None, to: None, before: None, limit, key: None }
+    }
+}
+
 /// A row that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {

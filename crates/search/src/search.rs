@@ -164,16 +164,8 @@ impl Search {
         // The row may have moved to an earlier place since the reference was given, so a miss looks everywhere.
         // A row that the caller may not see misses in the same way as one that does not exist.
         for place in [Some(position.placement), None] {
-            let query = KeyQuery {
-                device,
-                view,
-                variants: Vec::new(),
-                from: place,
-                to: place,
-                before: None,
-                limit: 1,
-                key: Some(position.key),
-            };
+            let key = Some(position.key);
+            let query = KeyQuery { from: place, to: place, key, ..KeyQuery::all(device, view, 1) };
             if let Some(found) = snapshot.lookup(who, &query).await?.into_iter().next() {
                 return Ok(Answer {
                     row: row_of(device, &found),
@@ -220,14 +212,11 @@ async fn newest_rows(
 ) -> Result<Vec<Row>, SearchError> {
     let lookup = |device: DeviceId| async move {
         let key_query = KeyQuery {
-            device,
-            view: query.view,
             variants: query.variants.clone(),
             from: query.from,
             to: query.to,
             before,
-            limit: query.page_size + 1,
-            key: None,
+            ..KeyQuery::all(device, query.view, query.page_size + 1)
         };
         let rows = snapshot.lookup(who, &key_query).await?;
         Ok::<_, SearchError>(rows.into_iter().map(move |found| (device, found)).collect::<Vec<_>>())

@@ -1,51 +1,13 @@
 //! The whole way with real processes: generate, ingest, serve, search as two Users; and what goes wrong on it.
 
-use crate::support::{gridtrail, run, succeed, text};
+use crate::support::{Server, run, succeed, text};
 use gridtrail_model::{DeviceId, UserId};
 use gridtrail_synth::{ExpectedTrail, Settings, World};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
 const EVENTS: u64 = 30_000;
-
-/// A server process, killed when the test ends before it does.
-struct Server {
-    process: Child,
-    url: String,
-}
-
-impl Server {
-    fn start(lake: &str, public_key: &str) -> Self {
-        let args = ["serve", "--lake", lake, "--public-key", public_key, "--listen", "127.0.0.1:0"];
-        let mut process =
-            gridtrail().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut url = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Self { process, url: url.trim().to_owned() }
-    }
-
-    /// Asks it to stop, and gives its log.
-    fn stop(mut self) -> String {
-        let id = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        let status = self.process.wait().unwrap();
-        let mut log = String::new();
-        self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        assert!(status.success(), "a server that is asked to stop ends well: {status}\n{log}");
-        log
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Already gone, mostly.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// A region that is served, and the tokens of two of its Users.
 struct Stage {
@@ -65,7 +27,7 @@ impl Stage {
         succeed(&["ingest", &at("events"), "--lake", &at("lake")]);
         // Mints nothing that is used: it makes the key and shows its public half.
         token(&path, "90-B3-D5-1F-30-02-00-00", &["--role", "1", "--public-key-out", &at("key.pub.pem")]);
-        let server = Server::start(&at("lake"), &at("key.pub.pem"));
+        let server = Server::start(&at("lake"), &at("key.pub.pem"), &[]);
         let world = World::seeded(7, Settings::for_events(EVENTS, 1)).unwrap();
         Self { _folder: folder, path, world, server }
     }

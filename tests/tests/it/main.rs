@@ -5,4 +5,5 @@
 mod crash;
 mod end_to_end;
 mod layers;
+mod maintenance;
 mod support;

@@ -6,8 +6,9 @@ use gridtrail_model::{DeviceId, Trail, TrailKey};
 use gridtrail_runtime::Clock;
 use gridtrail_synth::{ExpectedTrail, World};
 use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// The command as cargo has built it beside this test: `cargo test --workspace` builds both.
 pub(crate) fn gridtrail() -> Command {
@@ -40,6 +41,44 @@ pub(crate) fn succeed(args: &[&str]) -> String {
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A server process, killed when the test ends before it does.
+pub(crate) struct Server {
+    process: Child,
+    pub(crate) url: String,
+}
+
+impl Server {
+    /// Starts one on a free port, and waits until it serves.
+    pub(crate) fn start(lake: &str, public_key: &str, more: &[&str]) -> Self {
+        let args = ["serve", "--lake", lake, "--public-key", public_key, "--listen", "127.0.0.1:0"];
+        let mut command = gridtrail();
+        command.args(args).args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Self { process, url: url.trim().to_owned() }
+    }
+
+    /// Asks it to stop, and gives its log.
+    pub(crate) fn stop(mut self) -> String {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let status = self.process.wait().unwrap();
+        let mut log = String::new();
+        self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert!(status.success(), "a server that is asked to stop ends well: {status}\n{log}");
+        log
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already gone, mostly.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 /// A setting of the test run from the environment, or its everyday value.
@@ -106,16 +145,7 @@ pub(crate) async fn verdict(world: &World, lake: &str) -> Verdict {
 }
 
 fn everything(device: DeviceId) -> KeyQuery {
-    KeyQuery {
-        device,
-        view: View::Audit,
-        variants: Vec::new(),
-        from: None,
-        to: None,
-        before: None,
-        limit: 1_000_000,
-        key: None,
-    }
+    KeyQuery::all(device, View::Audit, 1_000_000)
 }
 
 /// An access to the rows of every User of the region.

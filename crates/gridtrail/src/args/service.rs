@@ -31,14 +31,15 @@ pub struct ServeArgs {
     /// The audience that a token must name.
     #[arg(long, default_value = AUDIENCE)]
     pub audience: String,
-    /// A file of 64 hexadecimal digits, the secret that seals page tokens. Servers that answer for one another share it;
-    /// without it, the tokens of a server end with the server.
+    /// A file of 32 bytes in base64, the secret that seals page tokens: `openssl rand -base64 32` makes one. Servers that
+    /// answer for one another share it; without it, the tokens of a server end with the server.
     #[arg(long, env = "GRIDTRAIL_PAGE_KEY", value_name = "FILE")]
     pub page_key: Option<PathBuf>,
     /// How often what waits for its request is joined, and evidence is copied out of the log.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub maintain_every: LifeTime,
-    /// Leave the maintenance of the lake to other processes: a server without it only reads.
+    /// Leave the maintenance of the lake to other processes. The server then writes nothing but tables that are missing
+    /// when it opens the lake.
     #[arg(long, conflicts_with = "maintain_every")]
     pub no_maintenance: bool,
 }

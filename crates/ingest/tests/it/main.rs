@@ -65,16 +65,7 @@ async fn counters(lake: &Lake) -> Vec<u64> {
         expires_at: at(3_600_000),
     };
     let who: Access = key.gatekeeper().unwrap().admit(&key.mint(&claims).unwrap(), at(1_000)).unwrap();
-    let query = KeyQuery {
-        device: device(),
-        view: View::Audit,
-        variants: Vec::new(),
-        from: None,
-        to: None,
-        before: None,
-        limit: 100_000,
-        key: None,
-    };
+    let query = KeyQuery::all(device(), View::Audit, 100_000);
     let found = lake.snapshot().lookup(&who, &query).await.unwrap();
     found.iter().rev().filter_map(|f| Some(f.fragment.key.request_id()?.counter)).collect()
 }

@@ -127,16 +127,7 @@ pub(crate) fn access(users: &[u8]) -> Access {
 }
 
 pub(crate) fn query(d: u8) -> KeyQuery {
-    KeyQuery {
-        device: device(d),
-        view: View::Audit,
-        variants: Vec::new(),
-        from: None,
-        to: None,
-        before: None,
-        limit: 1_000,
-        key: None,
-    }
+    KeyQuery::all(device(d), View::Audit, 1_000)
 }
 
 pub(crate) async fn find(lake: &Lake, users: &[u8], query: &KeyQuery) -> Vec<Found> {

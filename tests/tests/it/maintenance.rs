@@ -1,0 +1,62 @@
+//! A server keeps its lake in order by itself: what was parked joins its request while the server runs.
+
+use crate::support::{Server, verdict};
+use gridtrail_access::DevKey;
+use gridtrail_lake::{Batch, Lake, LakeSettings};
+use gridtrail_model::Fold;
+use gridtrail_runtime::Clock;
+use gridtrail_synth::{Settings, World};
+use std::time::Duration;
+
+/// How long between two looks at the lake.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// A sweep comes every second; this is for a machine that is very busy.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Commits what waits for its request before the requests themselves, so that only a sweep can join them.
+async fn park(world: &World, lake: &Lake) {
+    let mut fold = Fold::default();
+    for event in world.events() {
+        fold.add(event).unwrap();
+    }
+    let mut writer = lake.writer().await.unwrap();
+    let parked = fold.take_unplaced();
+    writer.commit(Batch { parked, ..Batch::default() }).await.unwrap();
+    writer.commit(Batch { fragments: fold.into_fragments(), ..Batch::default() }).await.unwrap();
+}
+
+/// How much is parked once nothing is, or at the deadline.
+async fn parked_at_last(lake: &Lake) -> u64 {
+    let until_none = async {
+        loop {
+            lake.refresh().await.unwrap();
+            if lake.counts().parked == 0 {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    // Either way the count tells.
+    let _ = tokio::time::timeout(DEADLINE, until_none).await;
+    lake.counts().parked
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_joins_what_was_parked_and_every_row_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let settings = Settings { bare_responses_ppm: 200_000, ..Settings::for_events(2_000, 1) };
+    let world = World::seeded(7, settings).unwrap();
+    let lake = Lake::open(LakeSettings::at(at("lake")), Clock::system()).await.unwrap();
+    park(&world, &lake).await;
+    let parked = lake.counts().parked;
+    assert!(parked > 50, "only {parked} fragments are parked");
+    std::fs::write(at("key.pub.pem"), DevKey::generate().unwrap().to_public_pem()).unwrap();
+
+    let server = Server::start(&at("lake"), &at("key.pub.pem"), &["--maintain-every", "1s"]);
+    let left = parked_at_last(&lake).await;
+    let log = server.stop();
+    assert_eq!(left, 0, "of {parked} parked fragments, {left} still wait after {DEADLINE:?}:\n{log}");
+    assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+    verdict(&world, &at("lake")).await.assert_clean();
+}
