@@ -2,6 +2,7 @@
 
 use gridtrail_access::AccessError;
 use gridtrail_ingest::IngestError;
+use gridtrail_kafka::KafkaError;
 use gridtrail_lake::{LakeError, LakeErrorKind};
 use gridtrail_search::SearchError;
 use gridtrail_server::ServeError;
@@ -72,6 +73,9 @@ pub enum Failure {
     /// Event files could not be taken in.
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    /// Kafka could not be written to.
+    #[error("write to Kafka")]
+    Kafka(#[from] KafkaError),
     /// The searches could not be set up.
     #[error("set up the searches")]
     Search(#[from] SearchError),
@@ -118,6 +122,13 @@ impl Failure {
                 LakeErrorKind::Settings => Exit::Usage,
                 LakeErrorKind::Unavailable => Exit::Unavailable,
                 _ => Exit::Failed,
+            },
+            Self::Kafka(error) | Self::Ingest(IngestError::Kafka(error)) => match error {
+                KafkaError::Setting { .. } | KafkaError::NoTopic(_) => Exit::Usage,
+                KafkaError::Broker { .. } | KafkaError::Unreachable { .. } | KafkaError::Positions(_) => {
+                    Exit::Unavailable
+                }
+                KafkaError::Internal(_) => Exit::Failed,
             },
             Self::Ingest(IngestError::Nothing(_) | IngestError::File { .. }) => Exit::Usage,
             Self::Connect { .. } => Exit::Unavailable,

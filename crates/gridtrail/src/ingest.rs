@@ -2,6 +2,7 @@
 
 use crate::args::{Format, IngestArgs};
 use crate::exit::Failure;
+use crate::follow;
 use crate::output;
 use gridtrail_ingest::{FileSettings, Progress, ingest_files};
 use gridtrail_lake::{Lake, LakeError, LakeErrorKind, LakeSettings, Swept};
@@ -18,9 +19,10 @@ const KEEP_ATTEMPTS: u32 = 5;
 
 pub(crate) async fn run(args: &IngestArgs, format: Format) -> Result<(), Failure> {
     let lake = open_lake(&args.lake).await?;
+    let Some(dir) = &args.dir else { return follow::run(lake, args, format).await };
     let mut settings = FileSettings { recorded_at: args.recorded_at, ..FileSettings::default() };
     settings.batch_rows = args.batch_rows.unwrap_or(settings.batch_rows);
-    let report = ingest(&lake, &args.dir, &settings).await?;
+    let report = ingest(&lake, dir, &settings).await?;
     let mut out = io::stdout().lock();
     match format {
         Format::Table => output::write(&mut out, format!("{}\n", report.line()).as_bytes()),

@@ -8,10 +8,12 @@ mod bench;
 mod client;
 mod demo;
 mod exit;
+mod follow;
 mod generate;
 mod ingest;
 mod logging;
 pub mod output;
+mod publish;
 mod search;
 mod serve;
 mod token;
@@ -30,6 +32,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Demo(args) => wait_for(demo::run(args)),
         Command::Generate(args) => generate::run(args, cli.format),
+        Command::Publish(args) => publish::run(args, cli.format),
         Command::Ingest(args) => wait_for(ingest::run(args, cli.format)),
         Command::Serve(args) => wait_for(serve::run(args, cli.format)),
         Command::Search(command) => wait_for(search::run(command, cli.format)),

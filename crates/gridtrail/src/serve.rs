@@ -108,7 +108,7 @@ async fn keep_fresh(lake: Lake) {
     }
 }
 
-async fn maintain(lake: Lake, every: Duration) {
+pub(crate) async fn maintain(lake: Lake, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         match keep_house(&lake).await {

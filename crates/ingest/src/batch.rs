@@ -1,9 +1,10 @@
 //! One batch under construction: folded events, and what was read of each source.
 
-use crate::chunk::{Chunk, Decoded, Unread};
+use crate::chunk::{Decoded, Unread};
 use crate::error::IngestError;
-use crate::plan::{Source, hex};
-use gridtrail_lake::{Batch, DeadLetter, SourceEvidence, Writer};
+use crate::plan::hex;
+use bytes::Bytes;
+use gridtrail_lake::{Batch, DeadLetter, Skip, SourceEvidence, Stream, Writer};
 use gridtrail_model::{Fold, Fragment, RequestId, Resolved, Subject, Timestamp, TrailKey, UserId};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
@@ -19,6 +20,23 @@ pub struct Outcome {
     pub dead_lettered: u64,
 }
 
+/// What was read of a source at once, beside its events.
+pub(crate) struct Portion<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) name: &'a str,
+    /// Whether the lake knew nothing of the source before.
+    pub(crate) first: bool,
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+    /// What goes into the hash of the evidence.
+    pub(crate) hashed: &'a [u8],
+    pub(crate) skipped: Vec<Skip>,
+    /// Whether the source ends with it.
+    pub(crate) finished: bool,
+    /// The time by which a `recorded_at` is in the future.
+    pub(crate) now: Timestamp,
+}
+
 /// A batch being filled, by one source after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Filling {
@@ -26,9 +44,11 @@ pub(crate) struct Filling {
     letters: Vec<DeadLetter>,
     sources: Vec<SourceEvidence>,
     hashes: Vec<Sha256>,
-    /// Of each event that does not say when its request was received, the number of its source and its row: should
-    /// the row stay without a place, the record is a parked one.
-    unplaced: Vec<(usize, TrailKey)>,
+    /// Sum of `recorded_at` over the records of each source that could be read.
+    recorded: Vec<i128>,
+    /// Of each event that does not say when its request was received: the number of its source, its position and its
+    /// row. Should the row stay without a place, the record is a parked one.
+    unplaced: Vec<(usize, i64, TrailKey)>,
 }
 
 impl Filling {
@@ -40,83 +60,106 @@ impl Filling {
         self.sources.is_empty()
     }
 
-    /// Takes in a decoded piece of a source.
-    pub(crate) fn take(&mut self, source: &Source, chunk: &Chunk, decoded: Decoded) {
-        let at = self.evidence_of(source, chunk);
-        self.hashes[at].update(&chunk.bytes);
-        let name = self.sources[at].name.clone();
+    /// Whether any position of any source was read.
+    pub(crate) fn moves(&self) -> bool {
+        self.sources.iter().any(|source| source.first || source.from != source.to)
+    }
+
+    pub(crate) fn sources_mut(&mut self) -> &mut [SourceEvidence] {
+        &mut self.sources
+    }
+
+    /// Takes in a decoded portion of a source. `raw` gives the bytes of the record at a position.
+    ///
+    /// Errors: the portion does not go on where the one before it ended.
+    pub(crate) fn take(
+        &mut self,
+        portion: Portion<'_>,
+        decoded: Decoded,
+        raw: impl Fn(i64) -> Bytes,
+    ) -> Result<(), IngestError> {
+        let at = self.evidence_of(&portion)?;
+        self.hashes[at].update(portion.hashed);
+        let now = portion.now.millis();
         let mut letters = decoded.letters;
-        let mut counts = (0, None::<i64>, None::<i64>);
+        let evidence = &mut self.sources[at];
         for (position, event) in decoded.events {
             let recorded = event.recorded_at.millis();
-            counts.0 += 1;
-            counts.1 = Some(counts.1.map_or(recorded, |min| min.min(recorded)));
-            counts.2 = Some(counts.2.map_or(recorded, |max| max.max(recorded)));
             let says_when = event.correlation.request_received_at.is_some();
             match self.fold.add(event) {
-                Ok(_) if says_when => {}
-                Ok(key) => self.unplaced.push((at, key)),
+                Ok(key) => {
+                    if !says_when {
+                        self.unplaced.push((at, position, key));
+                    }
+                    evidence.stored += 1;
+                    evidence.recorded_min_ms = min(evidence.recorded_min_ms, Some(recorded));
+                    evidence.recorded_max_ms = evidence.recorded_max_ms.max(Some(recorded));
+                    evidence.future += u64::from(recorded > now);
+                    self.recorded[at] += i128::from(recorded.min(now));
+                }
                 Err(rejection) => {
-                    counts.0 -= 1;
-                    letters.push(Unread {
-                        position,
-                        reason: rejection.to_string(),
-                        raw: record_at(chunk, position),
-                    });
+                    letters.push(Unread { position, reason: rejection.to_string(), raw: raw(position) });
                 }
             }
         }
-        let evidence = &mut self.sources[at];
-        evidence.to = to_position(chunk.end);
-        evidence.finished = chunk.last;
-        evidence.records += counts.0 + letters.len() as u64;
-        evidence.stored += counts.0;
+        evidence.to = portion.to;
+        evidence.finished = portion.finished;
+        evidence.skipped.extend(portion.skipped);
         evidence.dead_lettered += letters.len() as u64;
-        evidence.recorded_min_ms = min(evidence.recorded_min_ms, counts.1);
-        evidence.recorded_max_ms = evidence.recorded_max_ms.max(counts.2);
+        evidence.records = evidence.stored + evidence.dead_lettered;
+        letters.iter().for_each(|letter| evidence.dead_lettered_at.insert(letter.position));
         self.letters.extend(letters.into_iter().map(|unread| DeadLetter {
-            source: source.id.clone(),
-            source_name: name.clone(),
-            position: to_position(unread.position),
+            source: portion.source.to_owned(),
+            source_name: portion.name.to_owned(),
+            position: unread.position,
             reason: unread.reason,
             raw: unread.raw,
         }));
+        Ok(())
     }
 
-    fn evidence_of(&mut self, source: &Source, chunk: &Chunk) -> usize {
-        if let Some(at) = self.sources.iter().rposition(|s| s.source == source.id) {
-            return at;
+    fn evidence_of(&mut self, portion: &Portion<'_>) -> Result<usize, IngestError> {
+        if let Some(at) = self.sources.iter().rposition(|s| s.source == portion.source) {
+            return if self.sources[at].to == portion.from {
+                Ok(at)
+            } else {
+                Err(IngestError::Internal("a portion of a source does not follow the one before it"))
+            };
         }
         self.hashes.push(Sha256::new());
+        self.recorded.push(0);
         self.sources.push(SourceEvidence {
-            source: source.id.clone(),
-            name: source.path.display().to_string(),
-            from: to_position(chunk.start),
-            to: to_position(chunk.start),
-            records: 0,
-            stored: 0,
-            parked: 0,
-            dead_lettered: 0,
-            sha256: String::new(),
-            recorded_min_ms: None,
-            recorded_max_ms: None,
-            finished: false,
+            source: portion.source.to_owned(),
+            name: portion.name.to_owned(),
+            first: portion.first,
+            from: portion.from,
+            to: portion.from,
+            ..SourceEvidence::default()
         });
-        self.sources.len() - 1
+        Ok(self.sources.len() - 1)
     }
 
     /// Finds a place for what has none, and commits. Runs after the batch before it was committed, so a request in
     /// that batch is on record by now.
-    pub(crate) async fn commit(mut self, writer: &mut Writer) -> Result<Outcome, IngestError> {
+    pub(crate) async fn commit(
+        mut self,
+        streams: Vec<Stream>,
+        writer: &mut Writer,
+    ) -> Result<Outcome, IngestError> {
         let unplaced = self.fold.take_unplaced();
         let parked = self.place(unplaced, writer).await?;
-        for (evidence, hash) in self.sources.iter_mut().zip(self.hashes) {
-            evidence.sha256 = hex(&hash.finalize());
-        }
         let waiting: HashSet<TrailKey> = parked.iter().map(|fragment| fragment.key).collect();
-        for (source, _) in self.unplaced.iter().filter(|(_, key)| waiting.contains(key)) {
-            self.sources[*source].parked += 1;
-            self.sources[*source].stored -= 1;
+        for (source, position, _) in self.unplaced.iter().filter(|(_, _, key)| waiting.contains(key)) {
+            let evidence = &mut self.sources[*source];
+            evidence.parked += 1;
+            evidence.stored -= 1;
+            evidence.parked_at.insert(*position);
+        }
+        for ((evidence, hash), recorded) in self.sources.iter_mut().zip(self.hashes).zip(self.recorded) {
+            evidence.sha256 = hex(&hash.finalize());
+            let read = i128::from(evidence.stored + evidence.parked);
+            // The mean of values of 64 bits has 64 bits.
+            evidence.recorded_mean_ms = recorded.checked_div(read).and_then(|mean| i64::try_from(mean).ok());
         }
         let sum = |count: fn(&SourceEvidence) -> u64| self.sources.iter().map(count).sum();
         let outcome = Outcome {
@@ -129,6 +172,7 @@ impl Filling {
             parked,
             dead_letters: self.letters,
             sources: self.sources,
+            streams,
         };
         writer.commit(batch).await?;
         Ok(outcome)
@@ -177,26 +221,6 @@ fn resolved(fragment: &Fragment) -> Option<Resolved> {
     Some(Resolved { subject: fragment.key.subject, received, device: fragment.device.value().copied() })
 }
 
-/// The raw bytes of the record at a position of a piece, as far as a dead letter keeps them.
-fn record_at(chunk: &Chunk, position: u64) -> bytes::Bytes {
-    let start = usize::try_from(position - chunk.start).unwrap_or(0).min(chunk.bytes.len());
-    let rest = chunk.bytes.slice(start..);
-    match gridtrail_codec::next_frame(&rest) {
-        gridtrail_codec::Frame::Complete { record, .. } if rest.first() != Some(&b'{') => {
-            rest.slice_ref(record)
-        }
-        _ => {
-            let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-            rest.slice(..end.min(crate::limits::LETTER_BYTES))
-        }
-    }
-}
-
 fn min(a: Option<i64>, b: Option<i64>) -> Option<i64> {
     a.into_iter().chain(b).min()
-}
-
-fn to_position(bytes: u64) -> i64 {
-    // Files are far smaller than 2^63 bytes.
-    i64::try_from(bytes).unwrap_or(i64::MAX)
 }

@@ -23,14 +23,14 @@ pub(crate) struct Chunk {
 /// What a piece held, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Decoded {
-    pub(crate) events: Vec<(u64, Event)>,
+    pub(crate) events: Vec<(i64, Event)>,
     pub(crate) letters: Vec<Unread>,
 }
 
 /// A record that could not be read.
 #[derive(Debug)]
 pub(crate) struct Unread {
-    pub(crate) position: u64,
+    pub(crate) position: i64,
     pub(crate) reason: String,
     pub(crate) raw: Bytes,
 }
@@ -133,6 +133,12 @@ fn frames_end(buffer: &[u8]) -> Option<usize> {
     }
 }
 
+/// A place in a file, as the lake's positions have it.
+pub(crate) fn to_position(bytes: u64) -> i64 {
+    // Files are far smaller than 2^63 bytes.
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 /// Decodes a piece. CPU-bound.
 pub(crate) fn decode_chunk(chunk: &Chunk, form: &Form, from: u64) -> Decoded {
     let mut decoded = Decoded::default();
@@ -142,16 +148,16 @@ pub(crate) fn decode_chunk(chunk: &Chunk, form: &Form, from: u64) -> Decoded {
         Form::Capture => decode_capture(chunk, from, &mut decoded),
         Form::Single(receipt) => {
             let event = decode(Encoding::DuisXml, &chunk.bytes, receipt.as_ref());
-            decoded.take(chunk.start, event, || chunk.bytes.clone());
+            decoded.take(to_position(chunk.start), event, || chunk.bytes.clone());
         }
     }
     decoded
 }
 
 impl Decoded {
-    fn take<E: std::fmt::Display>(
+    pub(crate) fn take<E: std::fmt::Display>(
         &mut self,
-        position: u64,
+        position: i64,
         event: Result<Event, E>,
         raw: impl Fn() -> Bytes,
     ) {
@@ -161,7 +167,7 @@ impl Decoded {
         }
     }
 
-    fn unread(&mut self, position: u64, reason: String, raw: Bytes) {
+    pub(crate) fn unread(&mut self, position: i64, reason: String, raw: Bytes) {
         let kept = raw.len().min(limits::RECORD_BYTES_MAX.max(LETTER_BYTES));
         self.letters.push(Unread { position, reason, raw: raw.slice(..kept) });
     }
@@ -170,7 +176,7 @@ impl Decoded {
 fn decode_frames(chunk: &Chunk, decoded: &mut Decoded) {
     let mut at = 0;
     while at < chunk.bytes.len() {
-        let position = chunk.start + at as u64;
+        let position = to_position(chunk.start + at as u64);
         let rest = chunk.bytes.slice(at..);
         let (consumed, why) = match next_frame(&rest) {
             Frame::Complete { record, consumed } => {
@@ -203,7 +209,7 @@ fn decode_frames(chunk: &Chunk, decoded: &mut Decoded) {
 fn decode_lines(chunk: &Chunk, decoded: &mut Decoded) {
     let mut at = 0;
     for line in chunk.bytes.split_inclusive(|byte| *byte == b'\n') {
-        let position = chunk.start + at as u64;
+        let position = to_position(chunk.start + at as u64);
         at += line.len();
         let record = line.trim_ascii();
         if record.is_empty() {
@@ -226,16 +232,18 @@ fn decode_lines(chunk: &Chunk, decoded: &mut Decoded) {
 fn decode_capture(chunk: &Chunk, from: u64, decoded: &mut Decoded) {
     let messages = match capture::Messages::new(&chunk.bytes) {
         Ok(messages) => messages,
-        Err(error) => return decoded.unread(chunk.start, error.to_string(), chunk.bytes.clone()),
+        Err(error) => {
+            return decoded.unread(to_position(chunk.start), error.to_string(), chunk.bytes.clone());
+        }
     };
     for message in messages {
         let range = match &message {
             Ok(message) => message.range.clone(),
             Err(bad) => bad.range.clone(),
         };
-        let position = range.start as u64;
+        let position = to_position(range.start as u64);
         // What an earlier batch took in is passed over.
-        if position < from {
+        if (range.start as u64) < from {
             continue;
         }
         let event =

@@ -1,5 +1,6 @@
 //! What can stop an ingest. A record that cannot be read never does: it becomes a dead letter.
 
+use gridtrail_kafka::KafkaError;
 use gridtrail_lake::{LakeError, LakeErrorKind};
 use std::path::PathBuf;
 
@@ -21,6 +22,9 @@ pub enum IngestError {
     /// The lake could not take a batch.
     #[error("write to the lake")]
     Lake(#[from] LakeError),
+    /// Kafka could not be read.
+    #[error("read from Kafka")]
+    Kafka(#[from] KafkaError),
     /// Another ingester kept reading the same files.
     #[error("another ingester keeps reading the same files; stop one of the two")]
     Contended,

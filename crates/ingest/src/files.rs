@@ -5,13 +5,15 @@
 //!
 //! Kill it at any instant and run it again: each source is read on from the position in the lake's own commit.
 
-use crate::batch::{Filling, Outcome};
-use crate::chunk::{Chunk, Chunks, Decoded, decode_chunk};
+use crate::batch::{Filling, Outcome, Portion};
+use crate::chunk::{Chunk, Chunks, Decoded, decode_chunk, to_position};
 use crate::error::IngestError;
-use crate::limits::{BATCH_ROWS, CHUNKS_IN_FLIGHT, RESTARTS};
+use crate::limits::{BATCH_ROWS, CHUNKS_IN_FLIGHT, LETTER_BYTES, RESTARTS};
 use crate::plan::{Plan, Source, plan};
+use bytes::Bytes;
 use gridtrail_lake::{Lake, Writer};
 use gridtrail_model::Timestamp;
+use gridtrail_runtime::Clock;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -76,7 +78,7 @@ pub async fn ingest_files(
         let writer = lake.writer().await?;
         let plan = plan(path, settings.recorded_at, &writer).await?;
         summary.known_files = plan.known;
-        match run(writer, plan, settings, Arc::clone(&progress), &mut summary).await {
+        match run(writer, lake.clock(), plan, settings, Arc::clone(&progress), &mut summary).await {
             Err(error) if error.is_overtaken() => tracing::info!("another ingester was faster; reading on"),
             done => return done.map(|()| summary),
         }
@@ -86,6 +88,7 @@ pub async fn ingest_files(
 
 async fn run(
     writer: Writer,
+    clock: &Clock,
     plan: Plan,
     settings: &FileSettings,
     progress: Arc<dyn Progress>,
@@ -99,8 +102,10 @@ async fn run(
     let reading = tokio::spawn(read(plan.sources, pieces));
     let batch_rows = settings.batch_rows;
     let runtime = tokio::runtime::Handle::current();
-    let folding =
-        tokio::task::spawn_blocking(move || fold(&runtime, decoded, &batches, batch_rows, progress.as_ref()));
+    let clock = clock.clone();
+    let folding = tokio::task::spawn_blocking(move || {
+        fold(&runtime, decoded, &batches, batch_rows, &clock, progress.as_ref())
+    });
     let committing = tokio::spawn(commit(writer, filled));
     // A stage that fails closes its queues, and the others end; the last stage's error is the cause of the others'.
     let panicked = |_| IngestError::Internal("a stage of the ingest panicked");
@@ -146,6 +151,7 @@ fn fold(
     mut pieces: mpsc::Receiver<Piece>,
     batches: &mpsc::Sender<Filling>,
     batch_rows: usize,
+    clock: &Clock,
     progress: &dyn Progress,
 ) -> Result<(), IngestError> {
     let mut filling = Filling::default();
@@ -153,7 +159,18 @@ fn fold(
         let (chunk, decoded) =
             runtime.block_on(decoding).map_err(|_| IngestError::Internal("decoding a file panicked"))?;
         progress.advance(chunk.bytes.len() as u64, decoded.events.len() as u64);
-        filling.take(&source, &chunk, decoded);
+        let portion = Portion {
+            source: &source.id,
+            name: &source.path.display().to_string(),
+            first: chunk.start == 0,
+            from: to_position(chunk.start),
+            to: to_position(chunk.end),
+            hashed: &chunk.bytes,
+            skipped: Vec::new(),
+            finished: chunk.last,
+            now: clock.now(),
+        };
+        filling.take(portion, decoded, |position| record_at(&chunk, position))?;
         if filling.rows() >= batch_rows && batches.blocking_send(std::mem::take(&mut filling)).is_err() {
             return Ok(());
         }
@@ -171,11 +188,26 @@ async fn commit(
 ) -> Result<(Outcome, u64), IngestError> {
     let (mut total, mut commits) = (Outcome::default(), 0);
     while let Some(batch) = batches.recv().await {
-        let outcome = batch.commit(&mut writer).await?;
+        let outcome = batch.commit(Vec::new(), &mut writer).await?;
         total.stored += outcome.stored;
         total.parked += outcome.parked;
         total.dead_lettered += outcome.dead_lettered;
         commits += 1;
     }
     Ok((total, commits))
+}
+
+/// The raw bytes of the record at a position of a piece, as far as a dead letter keeps them.
+fn record_at(chunk: &Chunk, position: i64) -> Bytes {
+    let start = usize::try_from(position - to_position(chunk.start)).unwrap_or(0).min(chunk.bytes.len());
+    let rest = chunk.bytes.slice(start..);
+    match gridtrail_codec::next_frame(&rest) {
+        gridtrail_codec::Frame::Complete { record, .. } if rest.first() != Some(&b'{') => {
+            rest.slice_ref(record)
+        }
+        _ => {
+            let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+            rest.slice(..end.min(LETTER_BYTES))
+        }
+    }
 }

@@ -1,4 +1,6 @@
-//! Ingest: from event files to committed batches, exactly once.
+//! Ingest: from event files and topics to committed batches, exactly once.
+//!
+//! [`ingest_files`] takes in what lies under a path; [`follow_topics`] follows Kafka until it is told to stop.
 //!
 //! Positions live in the lake's commits and nowhere else; a record that cannot be read becomes a dead letter with its
 //! reason and position, and never stops what is around it. An event that cannot say when its request was received
@@ -12,7 +14,11 @@ mod error;
 mod files;
 mod limits;
 mod plan;
+mod probe;
+mod record;
+mod topics;
 
 pub use batch::Outcome;
 pub use error::IngestError;
 pub use files::{FileSettings, Progress, Summary, ingest_files};
+pub use topics::{Followed, Observer, TopicSettings, follow_topics};

@@ -1,5 +1,7 @@
 //! The sizes of this crate, each with its reason.
 
+use std::time::Duration;
+
 /// Bytes of a file that are decoded as one piece: large enough to make handing it over cheap, small enough that a
 /// few pieces in flight are no memory to speak of.
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;
@@ -23,3 +25,21 @@ pub(crate) const XML_FILE_BYTES: u64 = 256 * 1024 * 1024;
 /// The longest stretch without a record border that is read to find one. Past it, the rest of the file is one dead
 /// letter.
 pub(crate) const UNFRAMED_BYTES: usize = 64 << 20;
+
+/// Raw bytes that close a batch of a topic: bounds what a batch of few, large rows holds.
+pub(crate) const BATCH_BYTES: usize = 256 << 20;
+
+/// Age that closes a batch of a topic. Shorter makes records queryable sooner, and more runs.
+pub(crate) const BATCH_AGE: Duration = Duration::from_secs(1);
+
+/// How long a topic without records goes without a commit that says so.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// How long the brokers may take to answer for the first time.
+pub(crate) const CONNECT: Duration = Duration::from_secs(30);
+
+/// How long a commit that failed waits before records are read again, at first and at most.
+pub(crate) const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+
+/// Answers of brokers about the ends of partitions that are kept: with a commit a second, those of ten minutes.
+pub(crate) const PROBES: usize = 600;

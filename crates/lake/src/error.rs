@@ -59,6 +59,12 @@ pub enum LakeError {
         /// How often it was tried.
         attempts: u32,
     },
+    /// The newest version of a table could be read in part only.
+    #[error("the newest version of table {table} could not be read to its end")]
+    Behind {
+        /// The table.
+        table: &'static str,
+    },
     /// A fault of gridtrail itself.
     #[error("{0}")]
     Internal(&'static str),
@@ -86,7 +92,9 @@ impl LakeError {
     pub fn kind(&self) -> LakeErrorKind {
         match self {
             Self::Location { .. } => LakeErrorKind::Settings,
-            Self::Store { .. } | Self::Delta { .. } | Self::Overtaken { .. } => LakeErrorKind::Unavailable,
+            Self::Store { .. } | Self::Delta { .. } | Self::Overtaken { .. } | Self::Behind { .. } => {
+                LakeErrorKind::Unavailable
+            }
             Self::Corrupt { .. } => LakeErrorKind::Corrupt,
             Self::VersionGone { .. } => LakeErrorKind::VersionGone,
             Self::PositionMoved { .. } => LakeErrorKind::PositionMoved,

@@ -1,15 +1,24 @@
-//! Evidence: what one commit read of each source, and what became of it.
+//! Evidence: what one commit read of each source, and what became of every position of it.
 
+use crate::spans::Spans;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-/// What a batch read of one source and partition. Counts add up: `records = stored + parked + dead_lettered`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a batch read of one source and partition.
+///
+/// Every position from `from` up to `to` ended in exactly one place, so for a topic
+/// `to - from = records + skipped`, and for every source `records = stored + parked + dead_lettered`. In a file a
+/// position is a byte and a record has many, so there only the second holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SourceEvidence {
-    /// The source and partition: `file:<SHA-256 of the content>`.
+    /// The source and partition: `file:<SHA-256 of the content>` or `kafka:<cluster id>:<topic id>:<partition>`.
     pub source: String,
-    /// A name that a person knows, such as the file's path.
+    /// A name that a person knows: the file's path, or `<topic>/<partition>`.
     pub name: String,
-    /// Where the batch starts: byte of a file.
+    /// Whether the lake knew nothing of the source before.
+    pub first: bool,
+    /// Where the batch starts: byte of a file, offset of a partition.
     pub from: i64,
     /// Where the next batch starts.
     pub to: i64,
@@ -19,14 +28,88 @@ pub struct SourceEvidence {
     pub stored: u64,
     /// Records that wait for their request.
     pub parked: u64,
+    /// Where those stand.
+    pub parked_at: Spans,
     /// Records that could not be read.
     pub dead_lettered: u64,
-    /// SHA-256 over the bytes from `from` to `to`, in hexadecimal.
+    /// Where those stand.
+    pub dead_lettered_at: Spans,
+    /// Positions that hold no record to read, each with the reason.
+    pub skipped: Vec<Skip>,
+    /// SHA-256 over the raw records, in hexadecimal. Of a file: the bytes from `from` to `to`. Of a partition: every
+    /// record in turn, as its offset (8 bytes), its length (4 bytes, all ones for none), both big-endian, and its
+    /// bytes.
     pub sha256: String,
     /// Smallest `recorded_at`, milliseconds since the epoch.
     pub recorded_min_ms: Option<i64>,
     /// Largest `recorded_at`, milliseconds since the epoch.
     pub recorded_max_ms: Option<i64>,
+    /// Mean `recorded_at`, milliseconds since the epoch. The time from it to `committed_at_ms` is the mean lag.
+    pub recorded_mean_ms: Option<i64>,
+    /// Records whose `recorded_at` was in the future when they were read. They are kept, and never advance
+    /// `complete_up_to_ms`.
+    pub future: u64,
     /// Whether the source was read to its end.
     pub finished: bool,
+    /// The source's end when it was last asked for, where it has one that moves.
+    pub end: Option<i64>,
+    /// Everything that the source held at this time, milliseconds since the epoch, is in the lake with this commit.
+    pub complete_up_to_ms: Option<i64>,
+    /// When the commit was made, by the writer's clock, milliseconds since the epoch. The writer sets it.
+    pub committed_at_ms: i64,
+    /// What a person must know of, such as a topic that was deleted and created again.
+    pub event: Option<String>,
+    /// SHA-256 over all of the above. The writer sets it.
+    pub seal: String,
+}
+
+/// A stretch of positions without a record to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Skip {
+    /// The first position.
+    pub from: i64,
+    /// The position behind the last.
+    pub to: i64,
+    /// Why nothing is there.
+    pub why: SkipReason,
+}
+
+/// Why positions hold no record to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SkipReason {
+    /// The source passed over them: compacted away, a transaction's marker, or a transaction that was aborted.
+    NotDelivered,
+    /// The source deleted them before they were read: its retention was shorter than the ingest was behind.
+    Lost,
+    /// The source deleted them before anyone read it for the first time.
+    BeforeFirstRead,
+}
+
+impl Skip {
+    /// How many positions.
+    pub fn len(&self) -> u64 {
+        u64::try_from(self.to - self.from).unwrap_or(0)
+    }
+
+    /// Whether it covers nothing.
+    pub fn is_empty(&self) -> bool {
+        self.to <= self.from
+    }
+}
+
+impl SourceEvidence {
+    /// The positions that were skipped.
+    pub fn skipped_count(&self) -> u64 {
+        self.skipped.iter().map(Skip::len).sum()
+    }
+
+    /// The seal that belongs to everything else in it.
+    pub fn sealed_by(&self) -> String {
+        let bare = Self { seal: String::new(), ..self.clone() };
+        // Strings, numbers and lists of them: writing those as JSON cannot fail.
+        let text = serde_json::to_vec(&bare).unwrap_or_default();
+        Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }

@@ -9,6 +9,7 @@ use crate::maintenance::Maintenance;
 use crate::pairs::{PAIRS, PairFile};
 use crate::schema::FRAGMENTS;
 use crate::snapshot::{RunFile, Snapshot, SnapshotVersion};
+use crate::streams;
 use crate::table::Table;
 use crate::writer::Writer;
 use gridtrail_model::Timestamp;
@@ -75,7 +76,7 @@ impl Tables {
     pub(crate) async fn refresh(&mut self) -> Result<(), LakeError> {
         self.trails.refresh().await?;
         self.parked.refresh().await?;
-        let relied_on = self.parked.position(SWEPT).await?.unwrap_or(0);
+        let relied_on = self.parked.position(SWEPT)?.unwrap_or(0);
         if u64::try_from(relied_on).unwrap_or(0) > self.trails.version() {
             self.trails.refresh().await?;
         }
@@ -101,7 +102,10 @@ impl Tables {
                 .collect()
         };
         let pairs = self.pairs.files()?;
-        let complete = self.trails.position(MARK_FILES).await?;
+        let partitions = streams::partitions(self.trails.positions()?);
+        let files = || self.trails.position(MARK_FILES).map(|mark| mark.and_then(Timestamp::from_millis));
+        // A lake that follows topics is as complete as they are, whatever files it also took in.
+        let complete_up_to = streams::complete_up_to(&partitions).map_or_else(files, Ok)?;
         Ok(Snapshot {
             version: self.version(),
             trails: runs(&self.trails)?,
@@ -110,7 +114,8 @@ impl Tables {
                 .iter()
                 .map(|file| PairFile::new(file, self.pairs.full_path(&file.path)?))
                 .collect::<Result<_, _>>()?,
-            complete_up_to: complete.and_then(Timestamp::from_millis),
+            complete_up_to,
+            partitions,
             cache,
         })
     }
@@ -264,7 +269,8 @@ impl Lake {
         self.inner.cache.store_use()
     }
 
-    pub(crate) fn clock(&self) -> &Clock {
+    /// The clock that the lake goes by.
+    pub fn clock(&self) -> &Clock {
         &self.inner.clock
     }
 

@@ -35,3 +35,6 @@ pub(crate) const COMMIT_ATTEMPTS: u32 = 20;
 
 /// Commits between two checkpoints of a table's log: a reader replays at most this many log entries.
 pub(crate) const CHECKPOINT_EVERY: u64 = 100;
+
+/// Log entries that are read at the same time when a table is opened: hides an object store's latency.
+pub(crate) const LOG_READS_AT_ONCE: usize = 16;

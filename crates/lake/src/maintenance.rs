@@ -1,7 +1,6 @@
 //! Housekeeping: joining parked fragments to their rows, and copying evidence out of the log.
 
 use crate::error::LakeError;
-use crate::evidence::SourceEvidence;
 use crate::evidence_table::{self, CommitEvidence};
 use crate::lake::{Lake, SWEPT, Tables};
 use crate::lookup;
@@ -67,7 +66,7 @@ impl Maintenance {
         let rest: Vec<Fragment> = waiting.into_iter().flatten().collect();
         let add =
             if rest.is_empty() { Vec::new() } else { vec![upload_parked(&self.tables.parked, rest).await?] };
-        let from = self.tables.parked.position(SWEPT).await?;
+        let from = self.tables.parked.position(SWEPT)?;
         let changes = Changes {
             add,
             remove: files,
@@ -119,7 +118,7 @@ impl Maintenance {
     pub async fn copy_evidence(&mut self) -> Result<u64, LakeError> {
         self.tables.trails.refresh().await?;
         self.tables.commits.refresh().await?;
-        let from = self.tables.commits.position(COPIED).await?;
+        let from = self.tables.commits.position(COPIED)?;
         let first = from.map_or(0, |copied| u64::try_from(copied).unwrap_or(0) + 1);
         let last = self.tables.trails.version();
         let mut commits = Vec::new();
@@ -151,7 +150,6 @@ fn evidence_of(version: u64, entry: &[u8]) -> Option<CommitEvidence> {
     let mut info = commit_info(entry)?;
     let evidence = info.get_mut(EVIDENCE)?.take();
     let kind = evidence.get("kind")?.as_str()?.to_owned();
-    let sources: Vec<SourceEvidence> =
-        evidence.get("sources").and_then(|s| serde_json::from_value(s.clone()).ok()).unwrap_or_default();
+    let sources = evidence.get("sources").and_then(|s| s.as_array().cloned()).unwrap_or_default();
     Some(CommitEvidence { version, kind, sources })
 }

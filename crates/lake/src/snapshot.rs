@@ -9,6 +9,7 @@ use crate::error::LakeError;
 use crate::lookup::{self, Candidate};
 use crate::pairs::PairFile;
 use crate::run::RunSummary;
+use crate::streams::Partition;
 use crate::table::TableFile;
 use deltalake_core::Path;
 use gridtrail_access::Access;
@@ -141,6 +142,7 @@ pub struct Snapshot {
     pub(crate) parked: Vec<RunFile>,
     pub(crate) pairs: Vec<PairFile>,
     pub(crate) complete_up_to: Option<Timestamp>,
+    pub(crate) partitions: Vec<Partition>,
     pub(crate) cache: RunCache,
 }
 
@@ -166,6 +168,11 @@ impl Snapshot {
     /// Every event that was recorded up to this time is in the snapshot. `None`: nothing was ever read to its end.
     pub fn complete_up_to(&self) -> Option<Timestamp> {
         self.complete_up_to
+    }
+
+    /// Every partition of the topics that the lake follows, and how far each is read and complete.
+    pub fn partitions(&self) -> &[Partition] {
+        &self.partitions
     }
 
     /// Rows of one Device that `who` may see, newest first, one a trail key, at most `query.limit`.

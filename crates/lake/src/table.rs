@@ -10,6 +10,7 @@
 use crate::error::LakeError;
 use crate::limits::{CHECKPOINT_EVERY, COMMIT_ATTEMPTS};
 use crate::location::Location;
+use crate::positions::Positions;
 use crate::schema::delta_columns;
 use arrow::datatypes::Schema;
 use bytes::Bytes;
@@ -81,6 +82,7 @@ pub(crate) struct Table {
     name: &'static str,
     table: DeltaTable,
     location: Location,
+    positions: Positions,
 }
 
 impl Table {
@@ -117,7 +119,7 @@ impl Table {
             )
             .await;
         match created {
-            Ok(table) => Ok(Self { name, table, location: location.clone() }),
+            Ok(table) => Self::at(location, name, table, Positions::default()).await,
             // Another process may have created it just now.
             Err(error) => Self::open(location, name, None)
                 .await
@@ -140,7 +142,23 @@ impl Table {
             builder = builder.with_version(version);
         }
         let table = builder.load().await.map_err(failed())?;
-        Ok(Self { name, table, location: location.clone() })
+        Self::at(location, name, table, Positions::default()).await
+    }
+
+    async fn at(
+        location: &Location,
+        name: &'static str,
+        table: DeltaTable,
+        positions: Positions,
+    ) -> Result<Self, LakeError> {
+        let mut table = Self { name, table, location: location.clone(), positions };
+        table.advance_positions().await?;
+        Ok(table)
+    }
+
+    async fn advance_positions(&mut self) -> Result<(), LakeError> {
+        let (log, version) = (self.full_path("_delta_log")?, self.version());
+        self.positions.advance(&self.location, &log, version).await
     }
 
     /// The version that this handle is at.
@@ -153,7 +171,8 @@ impl Table {
         self.table
             .update_incremental(None)
             .await
-            .map_err(LakeError::delta(format!("read the newest version of table {}", self.name)))
+            .map_err(LakeError::delta(format!("read the newest version of table {}", self.name)))?;
+        self.advance_positions().await
     }
 
     /// The live files.
@@ -175,10 +194,17 @@ impl Table {
     }
 
     /// The position of a source, as committed at this version.
-    pub(crate) async fn position(&self, app_id: &str) -> Result<Option<i64>, LakeError> {
-        let failed = || LakeError::delta(format!("read a source position of table {}", self.name));
-        let snapshot = self.table.snapshot().map_err(failed())?;
-        snapshot.transaction_version(self.table.log_store().as_ref(), app_id).await.map_err(failed())
+    pub(crate) fn position(&self, app_id: &str) -> Result<Option<i64>, LakeError> {
+        Ok(self.positions()?.get(app_id))
+    }
+
+    /// Every position and mark, as committed at this version.
+    pub(crate) fn positions(&self) -> Result<&Positions, LakeError> {
+        // A refresh that failed half-way has the files of one version and the positions of another.
+        if self.positions.version() == Some(self.version()) {
+            return Ok(&self.positions);
+        }
+        Err(LakeError::Behind { table: self.name })
     }
 
     /// The path of a table's file from the root of the store.
@@ -208,7 +234,7 @@ impl Table {
         let base = self.version();
         let mut last_error = None;
         for _ in 0..COMMIT_ATTEMPTS {
-            self.check_positions(&changes.moves).await?;
+            self.check_positions(&changes.moves)?;
             match self.try_commit(changes, &commit_id).await {
                 Ok(version) => {
                     self.refresh().await?;
@@ -241,9 +267,9 @@ impl Table {
         Err(LakeError::Overtaken { attempts: COMMIT_ATTEMPTS })
     }
 
-    async fn check_positions(&self, moves: &[Move]) -> Result<(), LakeError> {
+    fn check_positions(&self, moves: &[Move]) -> Result<(), LakeError> {
         for change in moves {
-            let found = self.position(&change.app_id).await?;
+            let found = self.position(&change.app_id)?;
             if found != change.from {
                 return Err(LakeError::PositionMoved {
                     source_id: change.app_id.clone(),
@@ -264,8 +290,7 @@ impl Table {
         metadata.extend(changes.evidence.clone().map(|evidence| (EVIDENCE.to_owned(), evidence)));
         let mut moves: Vec<_> = changes.moves.iter().map(|m| Transaction::new(&m.app_id, m.to)).collect();
         for (app_id, mark) in &changes.marks {
-            let known =
-                self.table.snapshot()?.transaction_version(self.table.log_store().as_ref(), app_id).await?;
+            let known = self.positions.get(app_id);
             moves.push(Transaction::new(app_id, known.map_or(*mark, |known| known.max(*mark))));
         }
         let properties = CommitProperties::default()

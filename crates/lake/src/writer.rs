@@ -13,6 +13,7 @@ use crate::evidence::SourceEvidence;
 use crate::lake::{Lake, MARK_FILES, Tables};
 use crate::pairs;
 use crate::run::{self, RunSummary, SortedFragments};
+use crate::streams::{self, Stream, complete_mark};
 use crate::table::{Changes, Move, NewFile, Table};
 use bytes::Bytes;
 use gridtrail_model::{Fragment, Resolved, Timestamp};
@@ -29,6 +30,8 @@ pub struct Batch {
     pub dead_letters: Vec<DeadLetter>,
     /// What was read of each source.
     pub sources: Vec<SourceEvidence>,
+    /// The topics that sources are partitions of.
+    pub streams: Vec<Stream>,
 }
 
 /// Writes batches. One a process and task; any number of writers may share a lake.
@@ -51,8 +54,13 @@ impl Writer {
     }
 
     /// The position up to which a source is committed; `None` when nothing of it is.
-    pub async fn position(&self, source: &str) -> Result<Option<i64>, LakeError> {
-        self.tables.trails.position(source).await
+    pub fn position(&self, source: &str) -> Result<Option<i64>, LakeError> {
+        self.tables.trails.position(source)
+    }
+
+    /// The ids that a topic had before it was deleted and created again, as far as the lake knows.
+    pub fn other_ids(&self, stream: &Stream) -> Result<Vec<String>, LakeError> {
+        Ok(streams::other_ids(self.tables.trails.positions()?, stream))
     }
 
     /// Takes in what other writers committed.
@@ -71,7 +79,11 @@ impl Writer {
     /// [`Writer::position`]. Any other error: nothing counts; commit again or start over.
     pub async fn commit(&mut self, batch: Batch) -> Result<u64, LakeError> {
         let now = self.lake.clock().now();
-        let Batch { fragments, parked, dead_letters, sources } = batch;
+        let Batch { fragments, parked, dead_letters, mut sources, streams } = batch;
+        for source in &mut sources {
+            source.committed_at_ms = now.millis();
+            source.seal = source.sealed_by();
+        }
         let pairs = pairs::collect(fragments.iter().chain(&parked));
         let encoded = self.encode(fragments).await?;
         let mut add = Vec::new();
@@ -79,7 +91,7 @@ impl Writer {
             let path = format!("month={}/l0-{}.parquet", run.month, uuid::Uuid::now_v7());
             add.push(upload_run(&self.tables.trails, path, Some(run.month), run.bytes, &run.summary).await?);
         }
-        let moves = self.moves(&sources);
+        let moves = moves(&sources);
         self.commit_dead_letters(&dead_letters, &sources, now).await?;
         self.commit_parked(parked, &sources, now).await?;
         self.commit_pairs(&pairs, now).await?;
@@ -87,7 +99,7 @@ impl Writer {
             add,
             remove: Vec::new(),
             moves,
-            marks: marks(&sources, now),
+            marks: self.marks(&sources, &streams, now)?,
             now_ms: now.millis(),
             evidence: Some(json!({ "kind": "ingest", "sources": sources })),
         };
@@ -96,9 +108,20 @@ impl Writer {
         Ok(version)
     }
 
-    fn moves(&self, sources: &[SourceEvidence]) -> Vec<Move> {
-        let start = |s: &SourceEvidence| (s.from > 0).then_some(s.from);
-        sources.iter().map(|s| Move { app_id: s.source.clone(), from: start(s), to: s.to }).collect()
+    /// How far sources are complete with this commit. A time in the future never counts.
+    fn marks(
+        &self,
+        sources: &[SourceEvidence],
+        streams: &[Stream],
+        now: Timestamp,
+    ) -> Result<Vec<(String, i64)>, LakeError> {
+        let mut marks = streams::marks(self.tables.trails.positions()?, streams);
+        let complete =
+            |s: &SourceEvidence| Some((complete_mark(&s.source), s.complete_up_to_ms?.min(now.millis())));
+        marks.extend(sources.iter().filter_map(complete));
+        let newest = sources.iter().filter(|s| s.finished).filter_map(|s| s.recorded_max_ms).max();
+        marks.extend(newest.map(|ms| (MARK_FILES.to_owned(), ms.min(now.millis()))));
+        Ok(marks)
     }
 
     async fn encode(&self, fragments: Vec<Fragment>) -> Result<Vec<Encoded>, LakeError> {
@@ -122,7 +145,7 @@ impl Writer {
         let table = &mut self.tables.dead_letters;
         let (mut fresh, mut moves) = (Vec::new(), Vec::new());
         for source in sources {
-            let from = table.position(&source.source).await?;
+            let from = table.position(&source.source)?;
             let known = from.unwrap_or(0);
             let before = fresh.len();
             fresh.extend(letters.iter().filter(|l| l.source == source.source && l.position >= known));
@@ -219,8 +242,7 @@ pub(crate) async fn upload_run(
     Ok(NewFile { path, size, month, rows: summary.rows, tag, received })
 }
 
-/// How far the sources that were read to their end are complete. A time in the future never counts.
-fn marks(sources: &[SourceEvidence], now: Timestamp) -> Vec<(String, i64)> {
-    let newest = sources.iter().filter(|s| s.finished).filter_map(|s| s.recorded_max_ms).max();
-    newest.map(|ms| (MARK_FILES.to_owned(), ms.min(now.millis()))).into_iter().collect()
+fn moves(sources: &[SourceEvidence]) -> Vec<Move> {
+    let start = |s: &SourceEvidence| (!s.first).then_some(s.from);
+    sources.iter().map(|s| Move { app_id: s.source.clone(), from: start(s), to: s.to }).collect()
 }

@@ -15,8 +15,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runtime", &["model"]),
     ("codec", &["model", "proto"]),
     ("access", &["model", "runtime"]),
+    ("kafka", &[]),
     ("lake", &["model", "runtime", "access"]),
-    ("ingest", &["model", "runtime", "codec", "lake"]),
+    ("ingest", &["model", "runtime", "codec", "kafka", "lake"]),
     ("search", &["model", "runtime", "access", "lake"]),
     ("server", &["model", "proto", "runtime", "access", "lake", "search"]),
     ("synth", &["model", "codec"]),
@@ -27,6 +28,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("deltalake", &["gridtrail-lake"]),
     ("parquet", &["gridtrail-lake"]),
     ("arrow", &["gridtrail-lake"]),
+    ("rdkafka", &["gridtrail-kafka"]),
     ("tonic", &["gridtrail-server", "gridtrail-proto", "gridtrail"]),
     ("clap", &["gridtrail"]),
 ];

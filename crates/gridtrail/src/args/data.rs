@@ -1,5 +1,6 @@
 //! Arguments of the subcommands that make and take in events: `demo`, `generate`, `ingest`.
 
+use super::value::LifeTime;
 use clap::{Args, ValueEnum};
 use gridtrail_model::Timestamp;
 use std::net::SocketAddr;
@@ -82,21 +83,114 @@ pub struct GenerateArgs {
     pub meters: Option<PathBuf>,
 }
 
+/// The topic of the events, as the DCC's own systems would write it.
+const TOPIC: &str = "gridtrail.service-events.v1";
+
+/// Where Kafka is, and how it is read.
+#[derive(Debug, Args)]
+pub struct TopicArgs {
+    /// Brokers to start from, separated by commas.
+    #[arg(long, env = "GRIDTRAIL_KAFKA", value_name = "HOST:PORT", conflicts_with_all = ["dir", "recorded_at"])]
+    #[arg(help_heading = "Kafka")]
+    pub kafka: Option<String>,
+    /// A topic of events; may be repeated.
+    #[arg(long = "topic", value_name = "TOPIC", default_value = TOPIC, help_heading = "Kafka")]
+    pub topics: Vec<String>,
+    /// The consumer group, in which several ingesters share the partitions.
+    #[arg(long, default_value = "gridtrail", help_heading = "Kafka")]
+    pub group: String,
+    /// A file of further client settings, one `name=value` a line, such as security.protocol and sasl.password; the
+    /// names are librdkafka's.
+    #[arg(long, value_name = "FILE", help_heading = "Kafka")]
+    pub kafka_config: Option<PathBuf>,
+    /// A further client setting; may be repeated. Secrets belong in a file.
+    #[arg(long = "kafka-set", value_name = "NAME=VALUE", value_parser = setting, help_heading = "Kafka")]
+    pub kafka_settings: Vec<(String, String)>,
+    /// Stop once everything that the topics held at the start is in the lake.
+    #[arg(long, help_heading = "Kafka")]
+    pub once: bool,
+    /// How old records get before they are committed, in milliseconds: less makes them queryable sooner, and more
+    /// runs for searches to go through.
+    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(10..=600_000))]
+    #[arg(help_heading = "Kafka")]
+    pub commit_every: u64,
+    /// How often what waits for its request is joined, and evidence is copied out of the log.
+    #[arg(long, value_name = "DURATION", default_value = "60s", help_heading = "Kafka")]
+    pub maintain_every: LifeTime,
+    /// Leave the maintenance of the lake to other processes.
+    #[arg(long, conflicts_with = "maintain_every", help_heading = "Kafka")]
+    pub no_maintenance: bool,
+}
+
+/// `name=value`.
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a setting is NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+impl TopicArgs {
+    /// The settings of a file such as `--kafka-config` names. Empty lines and lines that begin with `#` are passed over.
+    pub fn settings_of(text: &str) -> Result<Vec<(String, String)>, String> {
+        let lines = (1..).zip(text.lines()).map(|(number, line)| (number, line.trim()));
+        lines
+            .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+            // The line itself is not repeated: it may hold a secret.
+            .map(|(number, line)| setting(line).map_err(|why| format!("line {number}: {why}")))
+            .collect()
+    }
+}
+
+/// Arguments of `gridtrail publish`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The key of a record is the Device ID of its event.
+
+Examples:
+  gridtrail publish data/day --kafka 127.0.0.1:9092
+  gridtrail publish data/day --kafka 127.0.0.1:9092 --rate 20000 --live")]
+pub struct PublishArgs {
+    /// The folder of event files, .binpb or .jsonl.
+    pub dir: PathBuf,
+    /// Brokers to start from, separated by commas.
+    #[arg(long, env = "GRIDTRAIL_KAFKA", value_name = "HOST:PORT")]
+    pub kafka: String,
+    /// The topic.
+    #[arg(long, value_name = "TOPIC", default_value = TOPIC)]
+    pub topic: String,
+    /// A file of further client settings, one `name=value` a line; the names are librdkafka's.
+    #[arg(long, value_name = "FILE")]
+    pub kafka_config: Option<PathBuf>,
+    /// Events a second, at most; left out: as fast as the brokers take them.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub rate: Option<u64>,
+    /// Have each event say that the DCC recorded it when it was sent, so that its way into a search can be timed.
+    #[arg(long)]
+    pub live: bool,
+}
+
 /// Arguments of `gridtrail ingest`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Files are told by their names: .xml (one DUIS message), .jsonl, .binpb. Running it again takes in only what is
 new: it may be killed at any time.
 
+With --kafka it follows topics instead, until it is told to stop by SIGINT or SIGTERM, or with --once until what the
+topics held at its start is in the lake. Positions are kept in the lake, never in the consumer group.
+
 A DUIS message does not say when the DCC received it. That time comes from a file beside it, with --recorded-at for
 those that have none.
 
 Examples:
   gridtrail ingest data/day --lake data/lake
-  gridtrail ingest samples --lake s3://audit/lake --recorded-at 2026-03-01T09:30:00Z")]
+  gridtrail ingest samples --lake s3://audit/lake --recorded-at 2026-03-01T09:30:00Z
+  gridtrail ingest --kafka broker-1:9092,broker-2:9092 --lake s3://audit/lake")]
 pub struct IngestArgs {
-    /// The folder of event files.
-    pub dir: PathBuf,
+    /// The folder of event files, or one file.
+    #[arg(required_unless_present = "kafka")]
+    pub dir: Option<PathBuf>,
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub topics: TopicArgs,
     /// The lake: a folder, or a URL such as s3://bucket/path. Created when absent.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
     pub lake: String,

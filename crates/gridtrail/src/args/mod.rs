@@ -7,7 +7,7 @@ mod data;
 mod service;
 mod value;
 
-pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs};
+pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
 pub use service::{
     BenchCommand, BenchSearchArgs, Credential, PageArgs, SearchArgs, SearchCommand, SearchKey, ServeArgs,
     TokenArgs,
@@ -73,7 +73,9 @@ pub enum Command {
     Demo(DemoArgs),
     /// Make up a region's events, and what a search must find in them.
     Generate(GenerateArgs),
-    /// Take event files into a lake.
+    /// Write event files to a topic of a Kafka cluster.
+    Publish(PublishArgs),
+    /// Take event files, or the topics of a Kafka cluster, into a lake.
     Ingest(IngestArgs),
     /// Answer searches over gRPC.
     Serve(ServeArgs),

@@ -72,16 +72,12 @@ pub(crate) fn source(name: &str, from: i64, to: i64) -> SourceEvidence {
     SourceEvidence {
         source: format!("file:{name}"),
         name: name.to_owned(),
+        first: from == 0,
         from,
         to,
-        records: 0,
-        stored: 0,
-        parked: 0,
-        dead_lettered: 0,
-        sha256: String::new(),
-        recorded_min_ms: None,
         recorded_max_ms: Some(at(0).millis()),
         finished: true,
+        ..SourceEvidence::default()
     }
 }
 

@@ -1,0 +1,146 @@
+//! `gridtrail ingest --kafka`: topics into a lake, until it is asked to stop.
+
+use crate::args::{Format, IngestArgs, TopicArgs};
+use crate::exit::Failure;
+use crate::ingest::keep_house;
+use crate::output;
+use crate::serve::{asked_to_stop, maintain};
+use gridtrail_ingest::{Followed, Observer, Outcome, TopicSettings, follow_topics};
+use gridtrail_kafka::KafkaSettings;
+use gridtrail_lake::Lake;
+use gridtrail_model::Timestamp;
+use gridtrail_runtime::Clock;
+use serde::Serialize;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
+
+pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result<(), Failure> {
+    let topics = &args.topics;
+    let mut settings = TopicSettings::of(kafka_settings(topics)?);
+    settings.batch_rows = args.batch_rows.unwrap_or(settings.batch_rows);
+    settings.batch_age = Duration::from_millis(topics.commit_every);
+    if topics.once {
+        settings.heartbeat = settings.heartbeat.min(Duration::from_secs(1));
+    }
+    let began = Instant::now();
+    let asked = asked_to_stop()?;
+    let whole = Arc::new(Whole { lake: lake.clone(), since: Clock::system().now(), reached: Notify::new() });
+    let once = topics.once;
+    let of = Arc::clone(&whole);
+    let stop = async move {
+        tokio::select! {
+            () = asked => {}
+            () = of.reached.notified(), if once => {}
+        }
+    };
+    let every = Duration::from_secs(topics.maintain_every.seconds().into());
+    let maintaining =
+        (!topics.no_maintenance).then(|| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), every))));
+    tracing::info!(topics = topics.topics.join(","), lake = args.lake, "following");
+    let followed = follow_topics(&lake, settings, whole, stop).await?;
+    if maintaining.is_some() {
+        drop(maintaining);
+        keep_house(&lake).await?;
+    }
+    lake.refresh().await?;
+    let report = Report::of(&lake, followed, began.elapsed());
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Table => output::write(&mut out, format!("{}\n", report.line()).as_bytes()),
+        Format::Json => output::write_json(&mut out, &report),
+    }
+}
+
+fn kafka_settings(args: &TopicArgs) -> Result<KafkaSettings, Failure> {
+    let mut properties = settings_file(args.kafka_config.as_deref())?;
+    properties.extend(args.kafka_settings.iter().cloned());
+    Ok(KafkaSettings {
+        bootstrap: args.kafka.clone().unwrap_or_default(),
+        group: args.group.clone(),
+        topics: args.topics.clone(),
+        properties,
+    })
+}
+
+/// The client settings of `--kafka-config`.
+pub(crate) fn settings_file(path: Option<&Path>) -> Result<Vec<(String, String)>, Failure> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    TopicArgs::settings_of(&text).map_err(|why| Failure::Argument {
+        argument: "--kafka-config",
+        reason: format!("{}: {why}", path.display()),
+    })
+}
+
+/// Sees when everything that the topics held at a time is in the lake.
+struct Whole {
+    lake: Lake,
+    since: Timestamp,
+    reached: Notify,
+}
+
+impl Observer for Whole {
+    fn committed(&self, _: Outcome) {
+        if self.lake.snapshot().complete_up_to().is_some_and(|at| at >= self.since) {
+            self.reached.notify_one();
+        }
+    }
+}
+
+/// What following topics came to. The fields are an interface: programs read them as JSON.
+#[derive(Debug, Clone, Serialize)]
+struct Report {
+    /// Records read.
+    records: u64,
+    /// Records that went into trails.
+    stored: u64,
+    /// Records that waited for their request when they were read.
+    parked: u64,
+    /// Records that could not be read.
+    dead_lettered: u64,
+    /// Commits made.
+    commits: u64,
+    /// How long it took.
+    seconds: f64,
+    /// Rows that wait for their request now.
+    waiting: u64,
+    /// Everything that the topics held at this time is in the lake.
+    complete_up_to: Option<String>,
+}
+
+impl Report {
+    fn of(lake: &Lake, followed: Followed, took: Duration) -> Self {
+        let Outcome { stored, parked, dead_lettered } = followed.outcome;
+        Self {
+            records: stored + parked + dead_lettered,
+            stored,
+            parked,
+            dead_lettered,
+            commits: followed.commits,
+            seconds: took.as_secs_f64(),
+            waiting: lake.counts().parked,
+            complete_up_to: lake.snapshot().complete_up_to().map(|at| at.to_string()),
+        }
+    }
+
+    fn line(&self) -> String {
+        format!(
+            "{} records in {:.1} s: {} stored, {} parked, {} dead letters; {} commits; {} wait for their request; {}",
+            self.records,
+            self.seconds,
+            self.stored,
+            self.parked,
+            self.dead_lettered,
+            self.commits,
+            self.waiting,
+            match &self.complete_up_to {
+                Some(at) => format!("complete up to {at}"),
+                None => "not complete up to any time yet".to_owned(),
+            }
+        )
+    }
+}

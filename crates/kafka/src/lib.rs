@@ -1,0 +1,23 @@
+//! Apache Kafka as a source.
+//!
+//! [`Reader`] reads the partitions that a consumer group gives this process, each from the offset at which the lake
+//! is, and hands them on in [`Piece`]s; [`Cluster`] says which topics there are and where their partitions end.
+//!
+//! **Positions come from outside and go nowhere.** The group settles who reads what, no more: an offset that it holds is
+//! told for monitoring and never read. A piece says for every offset whether it is a record or a declared gap; nothing
+//! is passed over in silence.
+
+mod cluster;
+mod error;
+mod piece;
+mod publisher;
+mod reader;
+mod settings;
+mod topic_ids;
+
+pub use cluster::{Bounds, Cluster, Topic, TopicPartition};
+pub use error::KafkaError;
+pub use piece::{Gap, GapReason, Header, Piece, RangeHash, Record, Source};
+pub use publisher::Publisher;
+pub use reader::{Closed, Control, Delivery, Offsets, Reader, Sink};
+pub use settings::KafkaSettings;

@@ -1,0 +1,623 @@
+//! The reader: a thread of its own that polls the client and hands pieces on.
+//!
+//! What a partition was given or taken from this process changes here and nowhere else. Every assignment names its
+//! offsets, which come from the lake; whatever comes below the offset that is due is dropped, on every poll and not only
+//! at the start, because a client may hand out records from before a seek.
+
+use crate::cluster::{self, Bounds, Cluster, TopicPartition};
+use crate::error::KafkaError;
+use crate::piece::{Builder, GapReason, Incoming, Piece, Source};
+use crate::settings::KafkaSettings;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message, Timestamp};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long a poll waits for a record.
+const POLL: Duration = Duration::from_millis(50);
+/// A piece is handed on once it holds so many bytes: large enough to make handing it over cheap.
+const PIECE_BYTES: usize = 512 * 1024;
+/// Or is so old.
+const PIECE_AGE: Duration = Duration::from_millis(50);
+/// How often partitions without records are reported, so that an idle partition is known to be complete.
+const IDLE_EVERY: Duration = Duration::from_secs(1);
+/// How long partitions that could not be placed wait for the next try.
+const PLACE_AGAIN: Duration = Duration::from_secs(2);
+/// How long partitions that are taken away wait for what was read of them to be committed.
+const DRAIN: Duration = Duration::from_secs(15);
+
+/// Where the lake is. Called on the reader's own thread; may block.
+pub trait Offsets: Send {
+    /// The offset that the lake needs next of each source, in turn; `None` where it knows nothing of a source.
+    fn next_of(
+        &mut self,
+        sources: &[Arc<Source>],
+    ) -> Result<Vec<Option<i64>>, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+/// What a reader hands on, in order.
+#[derive(Debug)]
+pub enum Delivery {
+    /// Some offsets of a partition.
+    Piece(Piece),
+    /// Partitions are about to be taken away: commit all that came before, then answer.
+    Drain(SyncSender<()>),
+}
+
+/// Nobody takes what the reader reads any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed;
+
+/// Takes deliveries. Blocks while there is no room: that is what bounds the memory.
+pub type Sink = Box<dyn FnMut(Delivery) -> Result<(), Closed> + Send>;
+
+/// What the reader's owner can tell it while it runs.
+#[derive(Debug, Default)]
+pub struct Control {
+    stop: AtomicBool,
+    /// The newest epoch whose pieces came to nothing.
+    failed: AtomicU64,
+    committed: Mutex<HashMap<TopicPartition, i64>>,
+}
+
+impl Control {
+    /// Ends the reader: it hands on what it has, waits for that to be committed, and leaves the group.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// The pieces of this epoch and of those before came to nothing: read again from where the lake is.
+    pub fn restart(&self, epoch: u64) {
+        self.failed.fetch_max(epoch, Ordering::AcqRel);
+    }
+
+    /// Whether the end was asked for.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// The newest epoch whose pieces are to be dropped.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// The lake has a partition up to an offset. The group is told, so that Kafka's own tools show how far it is.
+    pub fn committed(&self, partition: TopicPartition, offset: i64) {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner).insert(partition, offset);
+    }
+}
+
+/// A partition that is being read.
+#[derive(Debug)]
+struct Reading {
+    builder: Builder,
+    /// Since when the client reads it, in seconds of the epoch.
+    placed_at: i64,
+    /// Whether a record came since.
+    started: bool,
+    /// The offset that came first when it was not the one asked for.
+    first_seen: Option<i64>,
+}
+
+/// Reads the partitions that the group gives this process.
+pub struct Reader {
+    consumer: BaseConsumer<Context>,
+    cluster: Arc<Cluster>,
+    control: Arc<Control>,
+    offsets: Box<dyn Offsets>,
+    sink: Sink,
+    epoch: u64,
+    reading: BTreeMap<TopicPartition, Reading>,
+    /// Partitions that are this process's and not read yet.
+    waiting: BTreeSet<TopicPartition>,
+    place_at: Instant,
+    handed_on: Instant,
+    idle_told: Instant,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("epoch", &self.epoch)
+            .field("reading", &self.reading.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Joins the group. Nothing is read before [`Reader::run`].
+    pub fn new(
+        settings: &KafkaSettings,
+        cluster: Arc<Cluster>,
+        control: Arc<Control>,
+        offsets: Box<dyn Offsets>,
+        sink: Sink,
+    ) -> Result<Self, KafkaError> {
+        let consumer: BaseConsumer<Context> = settings
+            .member()?
+            .create_with_context(Context::default())
+            .map_err(|e| KafkaError::Setting { name: "of the client".into(), why: e.to_string() })?;
+        let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics).map_err(KafkaError::broker("subscribe"))?;
+        let now = Instant::now();
+        Ok(Self {
+            consumer,
+            cluster,
+            epoch: control.failed() + 1,
+            control,
+            offsets,
+            sink,
+            reading: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            place_at: now,
+            handed_on: now,
+            idle_told: now,
+        })
+    }
+
+    /// Reads until it is stopped or nobody takes what it reads. Blocks: give it a thread.
+    ///
+    /// Errors: `Broker` when the client says that it cannot go on. A broker that does not answer is no error: the client
+    /// goes on trying.
+    pub fn run(mut self) -> Result<(), KafkaError> {
+        while !self.control.stop.load(Ordering::Acquire) {
+            match self.step() {
+                Ok(()) => {}
+                Err(Stop::Closed) => return Ok(()),
+                Err(Stop::Failed(error)) => return Err(error),
+            }
+        }
+        // A closed sink or a slow commit: the lake's positions say how far it came.
+        let _ = self.drain();
+        self.tell_group(CommitMode::Sync);
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), Stop> {
+        self.take_changes()?;
+        if self.control.failed() >= self.epoch {
+            self.restart()?;
+        }
+        if !self.waiting.is_empty() && Instant::now() >= self.place_at {
+            self.place()?;
+        }
+        // The message borrows the client, and taking it in needs the rest of the reader.
+        let Self { consumer, reading, .. } = self;
+        let (idle, after) = match consumer.poll(POLL) {
+            Some(Ok(message)) => (false, take(reading, &message)),
+            Some(Err(Client::PartitionEOF(_))) => (false, After::Nothing),
+            Some(Err(error)) => (true, After::Error(error)),
+            None => (true, After::Nothing),
+        };
+        match after {
+            After::Nothing => {}
+            After::Full(partition) => self.hand_on(&partition)?,
+            After::ReadAgain(partition) => self.read_again(partition)?,
+            After::Error(error) => self.failed(error)?,
+        }
+        if idle || self.handed_on.elapsed() >= PIECE_AGE {
+            if idle {
+                self.pass_over_ends();
+            }
+            self.hand_on_all()?;
+        }
+        Ok(())
+    }
+
+    /// Hands on every piece that holds something; once in a while, those that hold nothing too.
+    fn hand_on_all(&mut self) -> Result<(), Stop> {
+        let tell_idle = self.idle_told.elapsed() >= IDLE_EVERY;
+        if tell_idle {
+            self.idle_told = Instant::now();
+            self.tell_group(CommitMode::Async);
+        }
+        let due = self.reading.iter().filter(|(_, reading)| tell_idle || !reading.builder.is_empty());
+        let due: Vec<_> = due.map(|(partition, _)| partition.clone()).collect();
+        for partition in due {
+            self.hand_on(&partition)?;
+        }
+        self.handed_on = Instant::now();
+        Ok(())
+    }
+
+    fn hand_on(&mut self, partition: &TopicPartition) -> Result<(), Stop> {
+        let Some(reading) = self.reading.get_mut(partition) else { return Ok(()) };
+        let piece = reading.builder.take();
+        (self.sink)(Delivery::Piece(piece)).map_err(|Closed| Stop::Closed)
+    }
+
+    /// A partition may end in offsets without a record, such as a transaction's marker. Nothing is on its way any
+    /// more, and the client says that it has read up to there.
+    fn pass_over_ends(&mut self) {
+        let mut ends = self.consumer.context().ends.lock().unwrap_or_else(PoisonError::into_inner);
+        for (partition, end) in ends.drain() {
+            if let Some(reading) = self.reading.get_mut(&partition)
+                && end.told_at > reading.placed_at + 1
+            {
+                reading.builder.skip(end.offset, GapReason::NotDelivered);
+            }
+        }
+    }
+
+    /// Takes in what the group changed.
+    fn take_changes(&mut self) -> Result<(), Stop> {
+        while let Some(change) = self.consumer.context().next_change() {
+            match change {
+                Change::Given(partitions) => {
+                    tracing::info!(?partitions, "partitions given");
+                    self.waiting.extend(partitions);
+                    self.place_at = Instant::now();
+                    // The group waits for an answer, even where nothing can be read yet.
+                    self.assign(&TopicPartitionList::new())?;
+                }
+                Change::Taken(partitions) => {
+                    let lost = self.consumer.assignment_lost();
+                    tracing::info!(?partitions, lost, "partitions taken");
+                    // What was read is committed first where that is still this process's to do. Either way the lake
+                    // decides: of two owners, one commit wins.
+                    if !lost {
+                        self.drain()?;
+                    }
+                    self.waiting.retain(|partition| !partitions.contains(partition));
+                    let read: Vec<_> =
+                        partitions.into_iter().filter(|p| self.reading.remove(p).is_some()).collect();
+                    self.unassign(&read)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands on all that was read, and waits a while for it to be committed.
+    fn drain(&mut self) -> Result<(), Stop> {
+        if self.reading.is_empty() {
+            return Ok(());
+        }
+        self.hand_on_all()?;
+        let (answer, answered) = sync_channel(1);
+        (self.sink)(Delivery::Drain(answer)).map_err(|Closed| Stop::Closed)?;
+        if answered.recv_timeout(DRAIN).is_err() {
+            tracing::warn!("what was read last was not committed in time; it will be read again");
+        }
+        Ok(())
+    }
+
+    /// Drops what was read and not committed, and reads again from where the lake is.
+    fn restart(&mut self) -> Result<(), Stop> {
+        self.epoch = self.control.failed() + 1;
+        let partitions: Vec<_> = std::mem::take(&mut self.reading).into_keys().collect();
+        self.unassign(&partitions)?;
+        self.waiting.extend(partitions);
+        self.place_at = Instant::now();
+        Ok(())
+    }
+
+    /// Starts reading what waits for it, as far as it can be learned where to start.
+    fn place(&mut self) -> Result<(), Stop> {
+        self.place_at = Instant::now() + PLACE_AGAIN;
+        let starts = match self.starts() {
+            Ok(starts) => starts,
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "partitions cannot be read yet");
+                return Ok(());
+            }
+        };
+        if starts.is_empty() {
+            return Ok(());
+        }
+        let placed_at = now_seconds();
+        let mut fresh = TopicPartitionList::with_capacity(starts.len());
+        for (partition, builder) in starts {
+            add(&mut fresh, &partition, builder.next())?;
+            self.waiting.remove(&partition);
+            let reading = Reading { builder, placed_at, started: false, first_seen: None };
+            self.reading.insert(partition, reading);
+        }
+        self.assign(&fresh)
+    }
+
+    /// Where to start with each partition that waits. A partition that is not there, or holds less than was read of
+    /// it, goes on waiting.
+    fn starts(&mut self) -> Result<Vec<(TopicPartition, Builder)>, KafkaError> {
+        let names: BTreeSet<String> = self.waiting.iter().map(|(topic, _)| topic.clone()).collect();
+        let topics = self.cluster.topics(&names.into_iter().collect::<Vec<_>>())?;
+        let found: Vec<(TopicPartition, Arc<Source>)> = self
+            .waiting
+            .iter()
+            .filter_map(|(name, partition)| {
+                let topic = topics.iter().find(|t| t.name == *name && *partition < t.partitions)?;
+                let id = format!("kafka:{}:{}:{partition}", self.cluster.id(), topic.id);
+                let (topic, topic_id) = (name.clone(), topic.id.clone());
+                let source = Source { id, topic: topic.clone(), topic_id, partition: *partition };
+                Some(((topic, *partition), Arc::new(source)))
+            })
+            .collect();
+        if found.is_empty() {
+            return Err(KafkaError::NoTopic(
+                self.waiting.iter().map(|(topic, _)| topic.as_str()).next().unwrap_or_default().to_owned(),
+            ));
+        }
+        let partitions: Vec<TopicPartition> = found.iter().map(|(partition, _)| partition.clone()).collect();
+        let bounds = self.cluster.bounds(&partitions)?;
+        let sources: Vec<Arc<Source>> = found.iter().map(|(_, source)| Arc::clone(source)).collect();
+        let positions = self.offsets.next_of(&sources).map_err(KafkaError::Positions)?;
+        let starts = found.into_iter().zip(positions).filter_map(|((partition, source), position)| {
+            let bounds = *bounds.get(&partition)?;
+            Some((partition, start(source, self.epoch, position, bounds)?))
+        });
+        Ok(starts.collect())
+    }
+
+    /// The first record was not the one asked for. The client may have ignored the offset: it is asked once more, and
+    /// then the broker is believed.
+    fn read_again(&mut self, partition: TopicPartition) -> Result<(), Stop> {
+        let Some(reading) = self.reading.get(&partition) else { return Ok(()) };
+        let mut again = TopicPartitionList::with_capacity(1);
+        add(&mut again, &partition, reading.builder.next())?;
+        self.unassign(std::slice::from_ref(&partition))?;
+        self.assign(&again)
+    }
+
+    fn failed(&mut self, error: Client) -> Result<(), Stop> {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                tracing::error!(%error, "offsets that are due are gone; looking where the partitions begin now");
+                self.start_over()?;
+            }
+            Some(
+                RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::UnknownTopicId,
+            ) => {
+                tracing::warn!(%error, "a topic or partition is not there");
+                self.start_over()?;
+            }
+            _ if matches!(error, Client::MessageConsumptionFatal(_)) => {
+                return Err(Stop::Failed(KafkaError::broker("read")(error)));
+            }
+            // The client tries again by itself.
+            _ => tracing::warn!(%error, "kafka"),
+        }
+        Ok(())
+    }
+
+    /// Reads again from where the lake is, a little later.
+    fn start_over(&mut self) -> Result<(), Stop> {
+        self.control.restart(self.epoch);
+        self.restart()?;
+        self.place_at = Instant::now() + PLACE_AGAIN;
+        Ok(())
+    }
+
+    fn tell_group(&self, mode: CommitMode) {
+        let committed =
+            std::mem::take(&mut *self.control.committed.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut list = TopicPartitionList::with_capacity(committed.len());
+        for (partition, offset) in committed.iter().filter(|(p, _)| self.reading.contains_key(*p)) {
+            if add(&mut list, partition, *offset).is_err() {
+                return;
+            }
+        }
+        // Telemetry: a group that does not take it changes nothing.
+        if list.count() > 0
+            && let Err(error) = self.consumer.commit(&list, mode)
+        {
+            tracing::debug!(%error, "the group was not told how far the lake is");
+        }
+    }
+
+    fn cooperative(&self) -> bool {
+        matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative)
+    }
+
+    /// Everything that is being read, each from the offset that is due.
+    fn current(&self) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(self.reading.len());
+        for (partition, reading) in &self.reading {
+            // Offsets that were read are offsets that can be written.
+            let _ = add(&mut list, partition, reading.builder.next());
+        }
+        list
+    }
+
+    /// Has the client read these as well.
+    fn assign(&self, fresh: &TopicPartitionList) -> Result<(), Stop> {
+        let done = if self.cooperative() {
+            self.consumer.incremental_assign(fresh)
+        } else {
+            // The eager protocol knows whole assignments only.
+            self.consumer.assign(&self.current())
+        };
+        done.map_err(|e| Stop::Failed(KafkaError::broker("assign partitions")(e)))
+    }
+
+    /// Has the client read these no longer.
+    fn unassign(&self, partitions: &[TopicPartition]) -> Result<(), Stop> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for (topic, partition) in partitions {
+            list.add_partition(topic, *partition);
+        }
+        let done = if self.cooperative() {
+            self.consumer.incremental_unassign(&list)
+        } else {
+            self.consumer.unassign()
+        };
+        done.map_err(|e| Stop::Failed(KafkaError::broker("give partitions back")(e)))
+    }
+}
+
+/// Why the reader ends.
+enum Stop {
+    Closed,
+    Failed(KafkaError),
+}
+
+/// What is to be done after a poll.
+enum After {
+    Nothing,
+    Full(TopicPartition),
+    ReadAgain(TopicPartition),
+    Error(Client),
+}
+
+/// Takes in one record.
+fn take(reading: &mut BTreeMap<TopicPartition, Reading>, message: &BorrowedMessage<'_>) -> After {
+    let partition = (message.topic().to_owned(), message.partition());
+    // Records of a partition that was given back may still be on their way.
+    let Some(reading) = reading.get_mut(&partition) else { return After::Nothing };
+    let (due, offset) = (reading.builder.next(), message.offset());
+    if offset < due {
+        return After::Nothing;
+    }
+    if offset > due && !reading.started && reading.first_seen != Some(offset) {
+        reading.first_seen = Some(offset);
+        return After::ReadAgain(partition);
+    }
+    reading.started = true;
+    reading.builder.skip(offset, GapReason::NotDelivered);
+    let appended_ms = match message.timestamp() {
+        Timestamp::LogAppendTime(ms) => Some(ms),
+        Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
+    };
+    let headers = message.headers().map(|headers| {
+        headers.iter().map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect()
+    });
+    reading.builder.push(Incoming {
+        appended_ms,
+        value: message.payload(),
+        key: message.key(),
+        headers: headers.unwrap_or_default(),
+    });
+    if reading.builder.len() >= PIECE_BYTES { After::Full(partition) } else { After::Nothing }
+}
+
+/// Where a partition is read from, given where the lake is and what the broker still has. `None`: it cannot be.
+fn start(source: Arc<Source>, epoch: u64, position: Option<i64>, bounds: Bounds) -> Option<Builder> {
+    let Bounds { low, high } = bounds;
+    let (name, partition) = (source.topic.clone(), source.partition);
+    match position {
+        Some(at) if at > high => {
+            tracing::error!(
+                topic = name,
+                partition,
+                lake = at,
+                end = high,
+                "the partition ends before what the lake took from it: records were lost by the cluster. It is not read \
+                 until an operator settles what became of them"
+            );
+            None
+        }
+        Some(at) => {
+            let mut builder = Builder::new(source, epoch, at, false);
+            if at < low {
+                tracing::error!(
+                    topic = name,
+                    partition,
+                    from = at,
+                    to = low,
+                    "records were deleted by the topic's retention before they were read; the gap is recorded"
+                );
+                builder.skip(low, GapReason::Lost);
+            }
+            Some(builder)
+        }
+        None => {
+            let mut builder = Builder::new(source, epoch, 0, true);
+            builder.skip(low, GapReason::BeforeFirstRead);
+            Some(builder)
+        }
+    }
+}
+
+fn add(list: &mut TopicPartitionList, partition: &TopicPartition, offset: i64) -> Result<(), Stop> {
+    list.add_partition_offset(&partition.0, partition.1, Offset::Offset(offset))
+        .map_err(|e| Stop::Failed(KafkaError::broker("name an offset")(e)))
+}
+
+fn now_seconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// What the group changed.
+#[derive(Debug)]
+enum Change {
+    Given(Vec<TopicPartition>),
+    Taken(Vec<TopicPartition>),
+}
+
+/// Up to where the client says that it has read a partition.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    offset: i64,
+    /// When it said so, in seconds of the epoch.
+    told_at: i64,
+}
+
+/// What the client tells between polls. Kept until the reader looks.
+#[derive(Default)]
+struct Context {
+    changes: Mutex<VecDeque<Change>>,
+    ends: Mutex<HashMap<TopicPartition, End>>,
+}
+
+impl Context {
+    fn next_change(&self) -> Option<Change> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, line: &str) {
+        cluster::log(level, fac, line);
+    }
+
+    fn error(&self, error: Client, reason: &str) {
+        tracing::warn!(%error, reason, "kafka");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        for (topic, partitions) in statistics.topics {
+            for (number, partition) in partitions.partitions {
+                if partition.eof_offset >= 0 && partition.fetch_state == "active" {
+                    let end = End { offset: partition.eof_offset, told_at: statistics.time };
+                    ends.insert((topic.clone(), number), end);
+                }
+            }
+        }
+    }
+}
+
+impl ConsumerContext for Context {
+    /// Only noted: the reader answers after the poll, when it can wait for the lake.
+    fn rebalance(&self, _: &BaseConsumer<Self>, kind: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let named = partitions.elements().iter().map(|e| (e.topic().to_owned(), e.partition())).collect();
+        let change = match kind {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Change::Given(named),
+            _ => Change::Taken(named),
+        };
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
+    }
+}
