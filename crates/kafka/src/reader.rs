@@ -8,6 +8,7 @@ use crate::cluster::{self, Bounds, Cluster, TopicPartition};
 use crate::error::KafkaError;
 use crate::piece::{Builder, GapReason, Incoming, Piece, Source};
 use crate::settings::KafkaSettings;
+use gridtrail_runtime::Clock;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How long a poll waits for a record.
 const POLL: Duration = Duration::from_millis(50);
@@ -544,9 +545,9 @@ fn add(list: &mut TopicPartitionList, partition: &TopicPartition, offset: i64) -
         .map_err(|e| Stop::Failed(KafkaError::broker("name an offset")(e)))
 }
 
+/// By the same clock as the client's statistics.
 fn now_seconds() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    Clock::system().now().millis() / 1_000
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -1,10 +1,11 @@
 //! The `commits` table: evidence copied out of the log, which is cleaned up long before anyone stops asking.
 
 use crate::error::LakeError;
-use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{ArrayRef, AsArray, Int64Builder, RecordBatch, StringBuilder};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 use std::sync::{Arc, LazyLock};
 
@@ -20,6 +21,37 @@ pub(crate) static COMMITS: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("evidence", DataType::Utf8, false),
     ]))
 });
+
+/// The evidence in a file, by the version of the commit.
+pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<CommitEvidence>, LakeError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
+    let corrupt = |why: &str| LakeError::Corrupt { path: path.to_owned(), why: why.to_owned() };
+    let mut commits: Vec<CommitEvidence> = Vec::new();
+    for batch in reader.map_err(LakeError::corrupt(path))? {
+        let batch = batch.map_err(|error| corrupt(&error.to_string()))?;
+        let text = |at: usize| batch.column(at).as_string_opt::<i32>().ok_or_else(|| corrupt("no text"));
+        let versions =
+            batch.column(0).as_primitive_opt::<Int64Type>().ok_or_else(|| corrupt("no version"))?;
+        let (kinds, details) = (text(1)?, text(5)?);
+        for row in 0..batch.num_rows() {
+            let version = u64::try_from(versions.value(row)).map_err(|_| corrupt("a version below zero"))?;
+            if commits.last().is_none_or(|commit| commit.version != version) {
+                commits.push(CommitEvidence {
+                    version,
+                    kind: kinds.value(row).to_owned(),
+                    sources: Vec::new(),
+                });
+            }
+            // What is no JSON any more is kept as text: it was changed, and whoever proves with it must see that.
+            let text = details.value(row);
+            let source = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+            if let (Some(commit), false) = (commits.last_mut(), source.is_null()) {
+                commit.sources.push(source);
+            }
+        }
+    }
+    Ok(commits)
+}
 
 /// The evidence of one commit.
 pub(crate) struct CommitEvidence {

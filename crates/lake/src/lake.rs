@@ -229,26 +229,27 @@ impl Lake {
     /// Every dead letter, oldest file first. For operators: raw records are nobody's rows, and no service that a User
     /// reaches calls this.
     pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LakeError> {
-        let table = self.inner.tables.lock().await.dead_letters.clone();
+        let table = self.tables().await.dead_letters;
         let mut files = table.files()?;
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let mut letters = Vec::new();
         for file in files {
             let path = table.full_path(&file.path)?;
-            let failed = || LakeError::store(format!("read {path}"));
-            let bytes = self
-                .inner
-                .location
-                .store
-                .get(&path)
-                .await
-                .map_err(failed())?
-                .bytes()
-                .await
-                .map_err(failed())?;
+            let bytes = self.fetch(&path).await?;
             letters.extend(dead_letters::read(bytes, path.as_ref())?);
         }
         Ok(letters)
+    }
+
+    /// The tables as this process knows them now.
+    pub(crate) async fn tables(&self) -> Tables {
+        self.inner.tables.lock().await.clone()
+    }
+
+    /// A file as a whole.
+    pub(crate) async fn fetch(&self, path: &deltalake_core::Path) -> Result<bytes::Bytes, LakeError> {
+        let failed = || LakeError::store(format!("read {path}"));
+        self.inner.location.store.get(path).await.map_err(failed())?.bytes().await.map_err(failed())
     }
 
     /// Counts at the newest snapshot.

@@ -12,7 +12,7 @@ use gridtrail_model::Fragment;
 use serde_json::json;
 
 /// The position in the `commits` table: the last version of the main table whose evidence was copied.
-const COPIED: &str = "copied/trails";
+pub(crate) const COPIED: &str = "copied/trails";
 
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl Maintenance {
     }
 }
 
-fn evidence_of(version: u64, entry: &[u8]) -> Option<CommitEvidence> {
+pub(crate) fn evidence_of(version: u64, entry: &[u8]) -> Option<CommitEvidence> {
     let mut info = commit_info(entry)?;
     let evidence = info.get_mut(EVIDENCE)?.take();
     let kind = evidence.get("kind")?.as_str()?.to_owned();

@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runtime", &["model"]),
     ("codec", &["model", "proto"]),
     ("access", &["model", "runtime"]),
-    ("kafka", &[]),
+    ("kafka", &["runtime"]),
     ("lake", &["model", "runtime", "access"]),
     ("ingest", &["model", "runtime", "codec", "kafka", "lake"]),
     ("search", &["model", "runtime", "access", "lake"]),
