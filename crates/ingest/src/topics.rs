@@ -13,7 +13,8 @@ use crate::limits::{BACK_OFF, BATCH_AGE, BATCH_BYTES, BATCH_ROWS, CHUNKS_IN_FLIG
 use crate::probe::{self, Probe, Probes, Standing};
 use crate::record::decode_piece;
 use gridtrail_kafka::{
-    Closed, Cluster, Control, Delivery, GapReason, KafkaSettings, Offsets, Piece, Reader, Sink, Source,
+    Closed, Cluster, Control, Delivery, GapReason, KafkaError, KafkaSettings, Offsets, Piece, Reader, Sink,
+    Source,
 };
 use gridtrail_lake::{Lake, Skip, SkipReason, SourceEvidence, Stream, Writer};
 use gridtrail_runtime::Clock;
@@ -90,7 +91,7 @@ struct Load {
 
 /// Follows topics into the lake until `stop` completes; what was read by then is committed first.
 ///
-/// Errors: `Kafka` when no broker answers at the start, or the client cannot go on. Everything else is tried again for as
+/// Errors: `Kafka` when no broker answers at the start, or a setting cannot be used. Everything else is tried again for as
 /// long as it takes: a store that fails, a broker that is away, another ingester that was faster.
 pub async fn follow_topics(
     lake: &Lake,
@@ -106,10 +107,16 @@ pub async fn follow_topics(
     let control = Arc::new(Control::default());
     let (work, decoded) = sync_channel(CHUNKS_IN_FLIGHT);
     let (loads, filled) = mpsc::channel(1);
-    let offsets = Box::new(LakeOffsets { lake: lake.clone(), runtime: runtime.clone() });
-    let sink = sink(work, runtime.clone());
-    let reader = Reader::new(&settings.kafka, Arc::clone(&cluster), Arc::clone(&control), offsets, sink)?;
-    let mut reading = tokio::task::spawn_blocking(move || reader.run());
+    let members = Members {
+        kafka: settings.kafka.clone(),
+        cluster: Arc::clone(&cluster),
+        control: Arc::clone(&control),
+        lake: lake.clone(),
+        work,
+        runtime: runtime.clone(),
+    };
+    let first = members.join()?;
+    let mut reading = tokio::task::spawn_blocking(move || members.read(first));
     let folder = Folder { settings, clock: lake.clock().clone(), control: Arc::clone(&control), runtime };
     let folding = tokio::task::spawn_blocking(move || folder.run(&decoded, &loads));
     let committer = Committer {
@@ -137,6 +144,41 @@ pub async fn follow_topics(
     let followed = committing.await.map_err(panicked)?;
     read.map_err(panicked)??;
     Ok(followed)
+}
+
+/// What one member of the group after another is made of.
+struct Members {
+    kafka: KafkaSettings,
+    cluster: Arc<Cluster>,
+    control: Arc<Control>,
+    lake: Lake,
+    work: SyncSender<Work>,
+    runtime: Handle,
+}
+
+impl Members {
+    fn join(&self) -> Result<Reader, KafkaError> {
+        let offsets = Box::new(LakeOffsets { lake: self.lake.clone(), runtime: self.runtime.clone() });
+        let sink = sink(self.work.clone(), self.runtime.clone());
+        Reader::new(&self.kafka, Arc::clone(&self.cluster), Arc::clone(&self.control), offsets, sink)
+    }
+
+    /// Reads until the end is asked for. A client that cannot go on, as after its group forgot it, is replaced.
+    fn read(self, first: Reader) -> Result<(), KafkaError> {
+        let mut reader = first;
+        loop {
+            match reader.run() {
+                Err(error) if !self.control.is_stopped() => {
+                    tracing::error!(error = chain(&error), "the client cannot go on; joining the group anew");
+                }
+                done => return done,
+            }
+            std::thread::sleep(BACK_OFF.0);
+            // What the one before handed on is not told from what the next one will, but by the epoch.
+            self.control.restart(self.control.failed() + 1);
+            reader = self.join()?;
+        }
+    }
 }
 
 /// Starts decoding what the reader hands on. Blocks while enough is under way.

@@ -7,6 +7,7 @@
 //! told for monitoring and never read. A piece says for every offset whether it is a record or a declared gap; nothing
 //! is passed over in silence.
 
+mod admin;
 mod cluster;
 mod error;
 mod piece;
@@ -15,6 +16,7 @@ mod reader;
 mod settings;
 mod topic_ids;
 
+pub use admin::Admin;
 pub use cluster::{Bounds, Cluster, Topic, TopicPartition};
 pub use error::KafkaError;
 pub use piece::{Gap, GapReason, Header, Piece, RangeHash, Record, Source};

@@ -457,6 +457,13 @@ impl Reader {
     }
 }
 
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // The client waits for what it takes away to be given back, and nobody reads its changes any more.
+        self.consumer.context().closing.store(true, Ordering::Release);
+    }
+}
+
 /// Why the reader ends.
 enum Stop {
     Closed,
@@ -581,6 +588,7 @@ struct End {
 struct Context {
     changes: Mutex<VecDeque<Change>>,
     ends: Mutex<HashMap<TopicPartition, End>>,
+    closing: AtomicBool,
 }
 
 impl Context {
@@ -595,7 +603,10 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: Client, reason: &str) {
-        tracing::warn!(%error, reason, "kafka");
+        // The end of a partition is no error, though it comes as one.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::warn!(%error, reason, "kafka");
+        }
     }
 
     fn stats(&self, statistics: Statistics) {
@@ -613,7 +624,22 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {
     /// Only noted: the reader answers after the poll, when it can wait for the lake.
-    fn rebalance(&self, _: &BaseConsumer<Self>, kind: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        kind: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        if self.closing.load(Ordering::Acquire) {
+            let given_back = match consumer.rebalance_protocol() {
+                RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
+                _ => consumer.unassign(),
+            };
+            if let Err(error) = given_back {
+                tracing::debug!(%error, "partitions were not given back in good order");
+            }
+            return;
+        }
         let named = partitions.elements().iter().map(|e| (e.topic().to_owned(), e.partition())).collect();
         let change = match kind {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Change::Given(named),

@@ -1,5 +1,7 @@
 //! The sizes of this crate, each with its reason.
 
+use std::time::Duration;
+
 /// Rows in a row group: small groups keep a look-up's page lists short (each query copies the list of the groups
 /// it touches).
 pub(crate) const ROW_GROUP_ROWS: usize = 131_072;
@@ -32,6 +34,10 @@ pub(crate) const READ_BATCH_ROWS: usize = 8_192;
 
 /// Times that a commit is tried again when other commits keep getting in between.
 pub(crate) const COMMIT_ATTEMPTS: u32 = 20;
+
+/// How long a result of a scheduled run waits for the events that say when its run was generated. Where none comes, as
+/// when DUIS messages are all there is, its own time has to do.
+pub(crate) const RUN_WAITS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Commits between two checkpoints of a table's log: a reader replays at most this many log entries.
 pub(crate) const CHECKPOINT_EVERY: u64 = 100;

@@ -3,12 +3,13 @@
 use crate::error::LakeError;
 use crate::evidence_table::{self, CommitEvidence};
 use crate::lake::{Lake, SWEPT, Tables};
+use crate::limits::RUN_WAITS;
 use crate::lookup;
 use crate::run::{self, SortedFragments};
 use crate::snapshot::{RunFile, Snapshot};
 use crate::table::{Changes, EVIDENCE, Move, NewFile, commit_info};
 use crate::writer::{upload_parked, upload_run};
-use gridtrail_model::Fragment;
+use gridtrail_model::{Fragment, Timestamp};
 use serde_json::json;
 
 /// The position in the `commits` table: the last version of the main table whose evidence was copied.
@@ -87,11 +88,13 @@ impl Maintenance {
         file: &RunFile,
     ) -> Result<(Vec<Fragment>, Vec<Fragment>), LakeError> {
         let run = self.lake.cache().open(&file.path, file.file.size).await?;
+        let now = self.lake.clock().now();
         let (mut joined, mut rest) = (Vec::new(), Vec::new());
         for fragment in lookup::all(self.lake.cache(), &run).await? {
             let rows = snapshot.resolve(&fragment).await?;
             match fragment.join(&rows) {
                 Some(parts) => joined.extend(parts),
+                None if has_waited(&fragment, now) => joined.push(fragment),
                 None => rest.push(fragment),
             }
         }
@@ -144,6 +147,12 @@ impl Maintenance {
         self.tables.commits.commit(&Changes { add, moves, now_ms, ..Changes::default() }).await?;
         Ok(copied)
     }
+}
+
+/// Whether a result of a scheduled run is to lie where it was shown while it waited: at its own time.
+fn has_waited(fragment: &Fragment, now: Timestamp) -> bool {
+    let waited = now.millis().saturating_sub(fragment.recorded_at_max.millis());
+    fragment.is_placed() && u128::try_from(waited).is_ok_and(|ms| ms >= RUN_WAITS.as_millis())
 }
 
 pub(crate) fn evidence_of(version: u64, entry: &[u8]) -> Option<CommitEvidence> {

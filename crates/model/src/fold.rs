@@ -159,14 +159,12 @@ fn apply(fragment: &mut Fragment, event: Event) {
             entry.cause = change.cause;
             fragment.record(entry);
         }
-        Body::ResponseSent(response) => {
-            apply_response(fragment, &response, correlation.request_received_at.is_some())
-        }
+        Body::ResponseSent(response) => apply_response(fragment, &response),
         Body::DeviceAlert(alert) | Body::DccAlert(alert) => apply_alert(fragment, alert),
     }
 }
 
-fn apply_response(fragment: &mut Fragment, response: &ResponseSent, generation_known: bool) {
+fn apply_response(fragment: &mut Fragment, response: &ResponseSent) {
     fragment.response_ids.add_some(response.response_id);
     let mut entry = HistoryEntry::new(State::ResponseSent, response.at);
     entry.code = Some(response.code);
@@ -177,10 +175,6 @@ fn apply_response(fragment: &mut Fragment, response: &ResponseSent, generation_k
         ResponseContent::LocalCommand => entry.state = State::LocalCommandReturned,
         ResponseContent::ScheduledRead { schedule_id } => {
             fragment.schedule_id.add(schedule_id);
-            // A result that does not say when its run was generated lies at its own time.
-            if !generation_known {
-                fragment.received.add(response.at);
-            }
         }
         ResponseContent::FutureDatedAlert { carried_out, instruction } => {
             entry.state = if carried_out { State::InstructionDone } else { State::InstructionFailed };

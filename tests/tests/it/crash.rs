@@ -9,7 +9,7 @@ use gridtrail_synth::{Settings, World};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-const EVENTS: u64 = 40_000;
+pub(crate) const EVENTS: u64 = 40_000;
 const DAYS: u32 = 10;
 /// Small batches, so that there are many commits to fall into.
 const BATCH_ROWS: &str = "700";
@@ -19,10 +19,10 @@ const FILES_BETWEEN_KILLS: u64 = 24;
 const LOOKS_AFTER: u64 = 30;
 
 /// Numbers from a seed (SplitMix64).
-struct Chance(u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -31,7 +31,7 @@ impl Chance {
 }
 
 /// A region with everything that may go wrong in delivery, and its events in a folder.
-fn region(seed: u64, folder: &Path) -> World {
+pub(crate) fn region(seed: u64, folder: &Path) -> World {
     let (seed_text, events, days) = (seed.to_string(), EVENTS.to_string(), DAYS.to_string());
     let out = folder.to_str().unwrap();
     succeed(&[
@@ -65,7 +65,7 @@ fn files_below(folder: &Path) -> u64 {
 }
 
 /// Kills an ingest at a moment of chance. Whether it was alive by then.
-fn kill(mut ingest: Child, lake: &Path, chance: &mut Chance) -> bool {
+pub(crate) fn kill(mut ingest: Child, lake: &Path, chance: &mut Chance) -> bool {
     let enough = files_below(lake) + 1 + chance.below(FILES_BETWEEN_KILLS);
     let mut looks = chance.below(LOOKS_AFTER);
     loop {

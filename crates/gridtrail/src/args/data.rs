@@ -90,7 +90,7 @@ const TOPIC: &str = "gridtrail.service-events.v1";
 #[derive(Debug, Args)]
 pub struct TopicArgs {
     /// Brokers to start from, separated by commas.
-    #[arg(long, env = "GRIDTRAIL_KAFKA", value_name = "HOST:PORT", conflicts_with_all = ["dir", "recorded_at"])]
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["dir", "recorded_at"])]
     #[arg(help_heading = "Kafka")]
     pub kafka: Option<String>,
     /// A topic of events; may be repeated.
@@ -152,7 +152,7 @@ pub struct PublishArgs {
     /// The folder of event files, .binpb or .jsonl.
     pub dir: PathBuf,
     /// Brokers to start from, separated by commas.
-    #[arg(long, env = "GRIDTRAIL_KAFKA", value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT")]
     pub kafka: String,
     /// The topic.
     #[arg(long, value_name = "TOPIC", default_value = TOPIC)]

@@ -44,7 +44,16 @@ impl Ledger {
                 on_record.entry((fragment.key.user, request_id)).or_default().push(row);
             }
         }
-        for fragment in std::mem::take(&mut self.waiting) {
+        // A result of a scheduled run says nothing of when its run was generated: its own time has to do, unless
+        // something else was heard of the run.
+        let (runs, answers): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|f| f.key.request_id().is_none());
+        for mut fragment in runs {
+            let placement = self.rows.get(&fragment.key).and_then(Fragment::placement);
+            fragment.received.add(placement.unwrap_or(fragment.history()[0].at));
+            self.put(fragment);
+        }
+        for fragment in answers {
             let key = (fragment.key.user, fragment.key.request_id().unwrap());
             let joined = fragment.join(&on_record[&key]).expect("every event belongs to a row on record");
             joined.into_iter().for_each(|part| self.put(part));

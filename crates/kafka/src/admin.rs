@@ -1,0 +1,85 @@
+//! Making and deleting topics: what demonstrations and tests need of a cluster.
+
+use crate::cluster::Logged;
+use crate::error::KafkaError;
+use crate::settings::KafkaSettings;
+use futures::executor::block_on;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::time::Duration;
+
+/// How long a cluster may take to carry out one request.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Changes the topics of a cluster. Every call blocks until the cluster has carried it out.
+pub struct Admin {
+    client: AdminClient<Logged>,
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Admin")
+    }
+}
+
+impl Admin {
+    /// A client. Errors: `Setting`.
+    pub fn new(settings: &KafkaSettings) -> Result<Self, KafkaError> {
+        let client = settings
+            .common()?
+            .create_with_context(Logged)
+            .map_err(|e| KafkaError::Setting { name: "of the client".into(), why: e.to_string() })?;
+        Ok(Self { client })
+    }
+
+    /// Creates a topic with one replica. Errors: `Broker`, also where it is there already.
+    pub fn create_topic(
+        &self,
+        name: &str,
+        partitions: i32,
+        configuration: &[(&str, &str)],
+    ) -> Result<(), KafkaError> {
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        for (key, value) in configuration {
+            topic = topic.set(key, value);
+        }
+        let done = block_on(self.client.create_topics([&topic], &options()));
+        answered(&format!("create topic {name}"), done)
+    }
+
+    /// Deletes a topic.
+    pub fn delete_topic(&self, name: &str) -> Result<(), KafkaError> {
+        answered(&format!("delete topic {name}"), block_on(self.client.delete_topics(&[name], &options())))
+    }
+
+    /// Gives a topic so many partitions in all.
+    pub fn grow_topic(&self, name: &str, partitions: i32) -> Result<(), KafkaError> {
+        let count = usize::try_from(partitions).unwrap_or(0);
+        let done = block_on(self.client.create_partitions([&NewPartitions::new(name, count)], &options()));
+        answered(&format!("add partitions to topic {name}"), done)
+    }
+
+    /// Deletes the records of a partition below an offset, as a topic's retention does in time.
+    pub fn delete_records(&self, topic: &str, partition: i32, below: i64) -> Result<(), KafkaError> {
+        let failed = || KafkaError::broker(format!("delete records of {topic}/{partition}"));
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition_offset(topic, partition, Offset::Offset(below)).map_err(failed())?;
+        let done = block_on(self.client.delete_records(&list, &options())).map_err(failed())?;
+        done.elements().iter().try_for_each(|element| element.error()).map_err(failed())
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
+}
+
+fn answered(
+    doing: &str,
+    done: Result<Vec<Result<String, (String, RDKafkaErrorCode)>>, Client>,
+) -> Result<(), KafkaError> {
+    for topic in done.map_err(KafkaError::broker(doing))? {
+        topic.map_err(|(_, code)| KafkaError::broker(doing)(Client::AdminOp(code)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,256 @@
+//! A topic, an ingester that follows it, and what the lake knows of it.
+
+use crate::support::{gridtrail, text};
+use gridtrail_kafka::{Admin, Cluster, KafkaSettings, Publisher};
+use gridtrail_lake::{Commit, Evidence, Lake, LakeSettings, SourceEvidence};
+use gridtrail_runtime::Clock;
+use gridtrail_tests::repository_root;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a condition may take to come about before the test fails. Far more than any takes.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A topic of a test's own.
+pub(crate) struct Topic {
+    pub(crate) bootstrap: String,
+    pub(crate) name: String,
+}
+
+/// A topic at the broker of this test run; `None`, and said so, where there is no broker.
+pub(crate) fn topic(test: &str, partitions: i32) -> Option<Topic> {
+    let Ok(bootstrap) = std::env::var("GRIDTRAIL_KAFKA") else {
+        println!("skipped: {test}, for there is no Kafka (scripts/test starts one)");
+        return None;
+    };
+    Some(Topic::create(bootstrap, test, partitions))
+}
+
+impl Topic {
+    pub(crate) fn create(bootstrap: String, test: &str, partitions: i32) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{test}.{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let topic = Self { bootstrap, name };
+        topic.make(partitions);
+        topic
+    }
+
+    pub(crate) fn make(&self, partitions: i32) {
+        // Deleting takes the broker a moment after it has said so.
+        until("the topic is made", || self.admin().create_topic(&self.name, partitions, &[]).is_ok());
+    }
+
+    pub(crate) fn settings(&self) -> KafkaSettings {
+        KafkaSettings {
+            bootstrap: self.bootstrap.clone(),
+            group: self.name.clone(),
+            topics: vec![self.name.clone()],
+            properties: Vec::new(),
+        }
+    }
+
+    pub(crate) fn admin(&self) -> Admin {
+        Admin::new(&self.settings()).unwrap()
+    }
+
+    pub(crate) fn publisher(&self) -> Publisher {
+        Publisher::new(&self.settings()).unwrap()
+    }
+
+    pub(crate) fn cluster(&self) -> Cluster {
+        Cluster::connect(&self.settings(), PATIENCE).unwrap()
+    }
+
+    /// Writes event files to it, as `gridtrail publish` does.
+    pub(crate) fn publish(&self, events: &Path) {
+        let output = gridtrail().args(self.publish_args(events)).output().unwrap();
+        // A broker that has just started may have to be asked twice, which the client logs.
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+
+    pub(crate) fn publish_args<'a>(&'a self, events: &'a Path) -> Vec<&'a str> {
+        vec!["publish", events.to_str().unwrap(), "--kafka", &self.bootstrap, "--topic", &self.name]
+    }
+
+    /// The offsets behind the last records, of all partitions together.
+    pub(crate) fn records(&self) -> i64 {
+        let cluster = self.cluster();
+        let partitions = cluster.topics(std::slice::from_ref(&self.name)).unwrap()[0].partitions;
+        let all: Vec<_> = (0..partitions).map(|p| (self.name.clone(), p)).collect();
+        cluster.ends(&all).unwrap().values().sum()
+    }
+
+    /// An ingest that follows it. `instance` is its name in the group: started again under the same name, it takes
+    /// over at once from one that was killed.
+    pub(crate) fn ingest(&self, lake: &Path, instance: &str, more: &[&str]) -> Command {
+        let mut command = gridtrail();
+        let lake = lake.to_str().unwrap();
+        command.args(["ingest", "--kafka", &self.bootstrap, "--topic", &self.name, "--group", &self.name]);
+        command.args([
+            "--lake",
+            lake,
+            "--kafka-set",
+            &format!("group.instance.id={instance}"),
+            "--format",
+            "json",
+        ]);
+        command.args(["--kafka-set", "session.timeout.ms=6000"]).args(more);
+        if !more.contains(&"--commit-every") {
+            command.args(["--commit-every", "50"]);
+        }
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Follows it to its end, and gives the report.
+    pub(crate) fn ingest_once(&self, lake: &Path, instance: &str) -> serde_json::Value {
+        let output = self.ingest(lake, instance, &["--once"]).stdout(Stdio::piped()).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+/// An ingest in the background, killed when the test ends.
+pub(crate) struct Ingester(pub(crate) Child, PathBuf);
+
+impl Ingester {
+    pub(crate) fn start(mut command: Command, log: &Path) -> Self {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+        Self(command.stderr(file).spawn().unwrap(), log.to_owned())
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    /// Asks it to stop, and waits for a good end.
+    pub(crate) fn stop(mut self) {
+        self.signal("-TERM");
+        let status = self.0.wait().unwrap();
+        assert!(status.success(), "an ingest that is asked to stop ends well: {status}");
+    }
+}
+
+impl Drop for Ingester {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", std::fs::read_to_string(&self.1).unwrap_or_default());
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A broker of a test's own.
+pub(crate) struct Broker {
+    folder: PathBuf,
+    pub(crate) bootstrap: String,
+}
+
+impl Broker {
+    /// Starts one, where this test run has brokers at all.
+    pub(crate) fn start(folder: &Path) -> Option<Self> {
+        std::env::var_os("GRIDTRAIL_KAFKA")?;
+        let folder = folder.to_owned();
+        let id = std::process::id().to_string();
+        let out = kafka(&["start", "--dir", folder.to_str().unwrap(), "--with-pid", &id]);
+        Some(Self { folder, bootstrap: out.trim().to_owned() })
+    }
+
+    pub(crate) fn kill(&self) {
+        kafka(&["kill", self.folder.to_str().unwrap()]);
+    }
+
+    pub(crate) fn restart(&self) {
+        kafka(&["restart", self.folder.to_str().unwrap()]);
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let script = repository_root().join("scripts/kafka");
+        let _ = Command::new(script).arg("kill").arg(&self.folder).output();
+    }
+}
+
+fn kafka(args: &[&str]) -> String {
+    let output = Command::new(repository_root().join("scripts/kafka")).args(args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Waits for a condition.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "waited too long until {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// What a lake knows of the topics that it follows.
+pub(crate) struct Known(pub(crate) Lake);
+
+impl Known {
+    pub(crate) async fn of(lake: &Path) -> Self {
+        Self(Lake::open(LakeSettings::at(lake.to_str().unwrap()), Clock::system()).await.unwrap())
+    }
+
+    /// The offsets that are read next, of all partitions of a topic together.
+    pub(crate) async fn position(&self, topic: &Topic) -> i64 {
+        let id = topic.cluster().topics(std::slice::from_ref(&topic.name)).unwrap().remove(0).id;
+        self.0.refresh().await.unwrap();
+        let snapshot = self.0.snapshot();
+        snapshot.partitions().iter().filter(|p| p.stream.id == id).filter_map(|p| p.position).sum()
+    }
+
+    /// Waits until the lake has all that a topic holds.
+    pub(crate) async fn has_all_of(&self, topic: &Topic) {
+        let (wanted, began) = (topic.records(), Instant::now());
+        loop {
+            let position = self.position(topic).await;
+            if position >= wanted {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "the lake is at {position} of {wanted}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// All evidence of topics, in order. It must be whole.
+    pub(crate) async fn evidence(&self) -> Vec<SourceEvidence> {
+        let mut all = Vec::new();
+        let mut take = |commit: Commit| {
+            for source in commit.sources {
+                match source {
+                    Evidence::Whole(evidence) => all.push(*evidence),
+                    Evidence::Broken(text) => panic!("version {}: {text}", commit.version),
+                }
+            }
+        };
+        self.0.evidence(&mut take).await.unwrap();
+        all
+    }
+
+    /// Checks that the evidence covers every offset of every partition exactly once. Returns how many records.
+    pub(crate) async fn covers_every_offset_once(&self) -> u64 {
+        let mut at = std::collections::HashMap::new();
+        let mut records = 0;
+        for evidence in self.evidence().await.into_iter().filter(|e| e.source.starts_with("kafka:")) {
+            let next = at.entry(evidence.source.clone()).or_insert(0);
+            assert_eq!(
+                (evidence.from, evidence.first),
+                (*next, *next == 0 && evidence.first),
+                "{evidence:#?}"
+            );
+            assert_eq!((evidence.to - evidence.from) as u64, evidence.records + evidence.skipped_count());
+            assert_eq!(evidence.records, evidence.stored + evidence.parked + evidence.dead_lettered);
+            *next = evidence.to;
+            records += evidence.records;
+        }
+        records
+    }
+}

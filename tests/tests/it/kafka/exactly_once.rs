@@ -1,0 +1,161 @@
+//! Whatever is killed, paused or taken away: every trail is as the generator says, and every offset was taken once.
+
+use super::broker::{Broker, Ingester, Known, Topic, topic, until};
+use crate::crash::{Chance, EVENTS, kill, region};
+use crate::support::{setting, verdict};
+use std::process::Stdio;
+
+const SMALL: &[&str] = &["--batch-rows", "700"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingest_of_a_topic_may_be_killed_at_any_moment() {
+    let Some(_) = topic("killed", 1) else { return };
+    let kills = setting("GRIDTRAIL_KAFKA_KILLS", 10);
+    let seed = setting("GRIDTRAIL_CRASH_SEED", 20_260_302);
+    println!("GRIDTRAIL_CRASH_SEED={seed} GRIDTRAIL_KAFKA_KILLS={kills}");
+    let mut chance = Chance(seed);
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("events");
+    let world = region(seed, &events);
+    let (mut killed, mut rounds, mut right) = (0, 0, 0);
+    while killed < kills {
+        rounds += 1;
+        let topic = topic("killed", 3).unwrap();
+        let lake = folder.path().join(format!("lake-{rounds}"));
+        // The producer runs beside the killed.
+        let mut publish = crate::support::gridtrail();
+        publish.args(topic.publish_args(&events)).args(["--rate", "20000"]).stdout(Stdio::null());
+        let mut publishing = publish.spawn().unwrap();
+        while killed < kills {
+            let ingest = topic.ingest(&lake, "one", SMALL).args(["--once"]).spawn().unwrap();
+            if !kill(ingest, &lake, &mut chance) {
+                break;
+            }
+            killed += 1;
+        }
+        assert!(publishing.wait().unwrap().success());
+        topic.ingest_once(&lake, "one");
+        let verdict = verdict(&world, lake.to_str().unwrap()).await;
+        verdict.assert_clean();
+        right += verdict.right;
+        let records = Known::of(&lake).await.covers_every_offset_once().await;
+        assert_eq!(records, world.events().count() as u64);
+        std::fs::remove_dir_all(&lake).unwrap();
+    }
+    println!("{killed} kills in {rounds} lakes: {right} trails as they must be, 0 lost, 0 doubled, 0 wrong");
+}
+
+/// Two share the partitions; one of them comes, goes and is killed while the other reads.
+async fn shared_by_two(strategy: &str) {
+    let Some(topic) = topic("shared", 6) else { return };
+    let seed = setting("GRIDTRAIL_CRASH_SEED", 20_260_303);
+    let folder = tempfile::tempdir().unwrap();
+    let (events, lake, log) =
+        (folder.path().join("events"), folder.path().join("lake"), folder.path().join("log"));
+    let world = region(seed, &events);
+    let strategy = format!("partition.assignment.strategy={strategy}");
+    let start = |name: &str| {
+        let command = topic.ingest(&lake, name, &["--batch-rows", "700", "--kafka-set", &strategy]);
+        Ingester::start(command, &log)
+    };
+    let mut publish = crate::support::gridtrail();
+    publish.args(topic.publish_args(&events)).args(["--rate", "8000"]).stdout(Stdio::null());
+    let mut publishing = publish.spawn().unwrap();
+    let steady = start("steady");
+    until("something is committed", || lake.join("trails/_delta_log/00000000000000000002.json").exists());
+    let known = Known::of(&lake).await;
+    for round in 0..4 {
+        let before = known.position(&topic).await;
+        let mut guest = start("guest");
+        until("the lake moves on", || futures_now(known.position(&topic)) > before + EVENTS as i64 / 20);
+        if round % 2 == 0 {
+            guest.0.kill().unwrap();
+            guest.0.wait().unwrap();
+        } else {
+            guest.stop();
+        }
+        if publishing.try_wait().unwrap().is_some() {
+            break;
+        }
+    }
+    assert!(publishing.wait().unwrap().success());
+    known.has_all_of(&topic).await;
+    steady.stop();
+    super::topics::swept(&lake);
+    verdict(&world, lake.to_str().unwrap()).await.assert_clean();
+    assert_eq!(known.covers_every_offset_once().await, world.events().count() as u64);
+}
+
+fn futures_now<T>(future: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(future))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_move_between_two_ingesters_cooperatively() {
+    shared_by_two("cooperative-sticky").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_move_between_two_ingesters_eagerly() {
+    shared_by_two("range").await;
+}
+
+/// One is paused past its session with a batch in hand; another takes over; the first wakes and must change nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zombie_that_wakes_changes_nothing() {
+    let Some(topic) = topic("zombie", 2) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (events, lake, log) =
+        (folder.path().join("events"), folder.path().join("lake"), folder.path().join("log"));
+    let world = region(11, &events);
+    // Batches stay open for long, so that there is one in hand when it is paused.
+    let zombie = Ingester::start(topic.ingest(&lake, "zombie", &["--commit-every", "3000"]), &log);
+    until("the first has joined", || lake.join("trails/_delta_log/00000000000000000001.json").exists());
+    topic.publish(&events);
+    zombie.signal("-STOP");
+    let heir = Ingester::start(topic.ingest(&lake, "heir", SMALL), &log);
+    let known = Known::of(&lake).await;
+    known.has_all_of(&topic).await;
+    let before = known.0.counts();
+    zombie.signal("-CONT");
+    // It is alive again when it takes part in the group: whatever it had in hand is settled by then.
+    heir.stop();
+    let more = folder.path().join("more");
+    let second = region(12, &more);
+    topic.publish(&more);
+    known.has_all_of(&topic).await;
+    zombie.stop();
+    super::topics::swept(&lake);
+    assert!(known.0.counts().fragments >= before.fragments);
+    assert_eq!(
+        known.covers_every_offset_once().await,
+        (world.events().count() + second.events().count()) as u64
+    );
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(log.contains("partitions given"), "{log}");
+}
+
+/// The broker dies under the ingest, stays away, and comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_may_die_and_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(broker) = Broker::start(&folder.path().join("kafka")) else {
+        return println!("skipped: a_broker_may_die_and_come_back, for there is no Kafka");
+    };
+    let topic = Topic::create(broker.bootstrap.clone(), "dies", 2);
+    let (events, lake, log) =
+        (folder.path().join("events"), folder.path().join("lake"), folder.path().join("log"));
+    let world = region(13, &events);
+    let ingest = Ingester::start(topic.ingest(&lake, "one", SMALL), &log);
+    topic.publish(&events);
+    let known = Known::of(&lake).await;
+    known.has_all_of(&topic).await;
+    broker.kill();
+    broker.restart();
+    topic.publish(&events);
+    known.has_all_of(&topic).await;
+    ingest.stop();
+    super::topics::swept(&lake);
+    verdict(&world, lake.to_str().unwrap()).await.assert_clean();
+    known.covers_every_offset_once().await;
+}
