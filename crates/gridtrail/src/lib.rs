@@ -9,14 +9,17 @@ mod client;
 mod demo;
 mod exit;
 mod follow;
+mod freshness;
 mod generate;
 mod ingest;
 mod logging;
+mod metrics;
 pub mod output;
 mod publish;
 mod search;
 mod serve;
 mod token;
+mod watching;
 
 pub use exit::{Exit, Failure};
 
@@ -36,6 +39,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Ingest(args) => wait_for(ingest::run(args, cli.format)),
         Command::Serve(args) => wait_for(serve::run(args, cli.format)),
         Command::Search(command) => wait_for(search::run(command, cli.format)),
+        Command::Freshness(args) => wait_for(freshness::run(args, cli.format)),
         Command::Token(args) => token::run(args, cli.format),
         Command::Bench(BenchCommand::Search(args)) => wait_for(bench::run(args)),
         Command::Completions { shell } => completions(*shell),

@@ -4,6 +4,7 @@
 
 mod crash;
 mod end_to_end;
+mod freshness;
 mod layers;
 mod maintenance;
 mod support;

@@ -1,5 +1,6 @@
 //! Arguments of the subcommands around the query service: `serve`, `search`, `token`, `bench`.
 
+use super::freshness::{LevelArgs, MetricsArgs};
 use super::value::{Bound, LifeTime};
 use clap::{Args, Subcommand};
 use gridtrail_model::{DeviceId, Mpxn, ServiceReferenceVariant, Uprn, UserId};
@@ -42,6 +43,12 @@ pub struct ServeArgs {
     /// when it opens the lake.
     #[arg(long, conflicts_with = "maintain_every")]
     pub no_maintenance: bool,
+    /// Where the levels of freshness begin.
+    #[command(flatten)]
+    pub levels: LevelArgs,
+    /// Whether and where metrics are shown.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// Which search, of `gridtrail search`.
