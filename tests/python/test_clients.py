@@ -118,6 +118,9 @@ def test_grpcurl_as_documented(stage):
         row = answer["rows"][0]
         query = json.dumps({"reference": row["reference"]})
         assert json.loads(grpcurl(*header, "-d", query, address, f"{service}/Get"))["row"] == row
+    freshness = json.loads(grpcurl(*header, "-d", '{"days": 7}', address, "gridtrail.query.v1.FreshnessService/Get"))
+    # The stage holds files of a day long past.
+    assert freshness["level"] == "FRESHNESS_LEVEL_BREACH" and freshness["sources"][0]["name"] == "files"
     assert "gridtrail.query.v1.AuditTrailService" in grpcurl(address, "list").splitlines()
     assert "service_request_received_at" in grpcurl(address, "describe", "gridtrail.query.v1.TrailRow")
     query = '{"service": "gridtrail.query.v1.AuditTrailService"}'

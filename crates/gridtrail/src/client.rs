@@ -5,9 +5,13 @@ use crate::exit::Failure;
 use crate::output::{DisputeRow, HistoryRow, SearchAnswer, TrailRow};
 use gridtrail_model::Timestamp;
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
+use gridtrail_proto::query::v1::freshness_service_client::FreshnessServiceClient;
 use gridtrail_proto::query::v1::meter_read_service_client::MeterReadServiceClient;
 use gridtrail_proto::query::v1::search_request::Key;
-use gridtrail_proto::query::v1::{self as wire, DeviceResolution, SearchRequest, SearchResponse};
+use gridtrail_proto::query::v1::{
+    self as wire, DeviceResolution, GetFreshnessRequest, GetFreshnessResponse, SearchRequest, SearchResponse,
+};
+use std::path::Path;
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
@@ -55,22 +59,42 @@ impl Caller {
         view: View,
         request: &SearchRequest,
     ) -> Result<SearchResponse, Failure> {
-        let mut call = tonic::Request::new(request.clone());
-        call.metadata_mut().insert("authorization", self.authorization.clone());
+        let call = self.call_of(request.clone());
         let channel = self.channel.clone();
         let answer = match view {
             View::Audit => AuditTrailServiceClient::new(channel).search(call).await,
             View::MeterReads => MeterReadServiceClient::new(channel).search(call).await,
         };
-        answer
-            .map(tonic::Response::into_inner)
-            .map_err(|status| Failure::Call { code: status.code(), message: status.message().to_owned() })
+        taken(answer)
     }
+
+    /// How fresh the server is.
+    pub(crate) async fn freshness(&self, days: u32) -> Result<GetFreshnessResponse, Failure> {
+        let call = self.call_of(GetFreshnessRequest { days });
+        taken(FreshnessServiceClient::new(self.channel.clone()).get(call).await)
+    }
+
+    fn call_of<T>(&self, message: T) -> tonic::Request<T> {
+        let mut call = tonic::Request::new(message);
+        call.metadata_mut().insert("authorization", self.authorization.clone());
+        call
+    }
+}
+
+fn taken<T>(answer: Result<tonic::Response<T>, tonic::Status>) -> Result<T, Failure> {
+    answer
+        .map(tonic::Response::into_inner)
+        .map_err(|status| Failure::Call { code: status.code(), message: status.message().to_owned() })
 }
 
 /// The token of a credential.
 pub(crate) fn token_of(credential: &Credential) -> Result<String, Failure> {
-    match (&credential.token, &credential.token_file) {
+    token_from(credential.token.as_deref(), credential.token_file.as_deref())
+}
+
+/// The token itself, or what its file holds.
+pub(crate) fn token_from(token: Option<&str>, file: Option<&Path>) -> Result<String, Failure> {
+    match (token, file) {
         (Some(token), _) => Ok(token.trim().to_owned()),
         (None, Some(path)) => {
             let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
@@ -157,12 +181,12 @@ fn history_of(change: wire::StatusChange) -> HistoryRow {
     }
 }
 
-fn some(text: String) -> Option<String> {
+pub(crate) fn some(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
 /// A time as it is printed. One outside the years that a row can have is left out.
-fn time(time: Option<pbjson_types::Timestamp>) -> Option<String> {
+pub(crate) fn time(time: Option<pbjson_types::Timestamp>) -> Option<String> {
     let time = time?;
     let millis = time.seconds.checked_mul(1_000)?.checked_add(i64::from(time.nanos) / 1_000_000)?;
     Some(Timestamp::from_millis(millis)?.to_string())

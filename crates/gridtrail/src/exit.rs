@@ -28,6 +28,8 @@ pub enum Exit {
     Precondition = 5,
     /// A part of the system cannot be reached: repeating the command may help.
     Unavailable = 6,
+    /// A source is not as fresh as it must be.
+    Stale = 7,
 }
 
 impl From<Exit> for ExitCode {
@@ -108,6 +110,20 @@ pub enum Failure {
         /// What the server says.
         message: String,
     },
+    /// The metrics cannot be shown.
+    #[error("show metrics at {address}: {reason}")]
+    Metrics {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        reason: String,
+    },
+    /// What was checked is not fresh; the report says what.
+    #[error("not fresh: {level}")]
+    Stale {
+        /// The worst level.
+        level: String,
+    },
     /// A thread, signal or task of this process failed.
     #[error("{0}")]
     Process(&'static str),
@@ -132,6 +148,7 @@ impl Failure {
             },
             Self::Ingest(IngestError::Nothing(_) | IngestError::File { .. }) => Exit::Usage,
             Self::Connect { .. } => Exit::Unavailable,
+            Self::Stale { .. } => Exit::Stale,
             Self::Call { code, .. } => exit_of(*code),
             _ => Exit::Failed,
         }

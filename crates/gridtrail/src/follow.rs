@@ -2,9 +2,13 @@
 
 use crate::args::{Format, IngestArgs, TopicArgs};
 use crate::exit::Failure;
+use crate::freshness::levels_of;
 use crate::ingest::keep_house;
+use crate::metrics::Metrics;
 use crate::output;
-use crate::serve::{asked_to_stop, maintain};
+use crate::serve::{asked_to_stop, end, maintain};
+use crate::watching::keep_fresh;
+use gridtrail_freshness::Watch;
 use gridtrail_ingest::{Followed, Observer, Outcome, TopicSettings, follow_topics};
 use gridtrail_kafka::KafkaSettings;
 use gridtrail_lake::Lake;
@@ -18,6 +22,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
+/// How often metrics are brought up to date.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
 pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result<(), Failure> {
     let topics = &args.topics;
     let mut settings = TopicSettings::of(kafka_settings(topics)?);
@@ -26,6 +33,12 @@ pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result
     if topics.once {
         settings.heartbeat = settings.heartbeat.min(Duration::from_secs(1));
     }
+    let levels = levels_of(&topics.levels)?;
+    let metrics = topics.metrics.metrics.map(Metrics::show).transpose()?;
+    let watching = metrics.map(|metrics| {
+        let watch = Arc::new(Watch::new(lake.clone(), levels));
+        AbortOnDropHandle::new(tokio::spawn(keep_fresh(lake.clone(), watch, WATCH_EVERY, Some(metrics))))
+    });
     let began = Instant::now();
     let asked = asked_to_stop()?;
     let whole = Arc::new(Whole { lake: lake.clone(), since: Clock::system().now(), reached: Notify::new() });
@@ -41,9 +54,13 @@ pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result
     let maintaining =
         (!topics.no_maintenance).then(|| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), every))));
     tracing::info!(topics = topics.topics.join(","), lake = args.lake, "following");
-    let followed = follow_topics(&lake, settings, whole, stop).await?;
-    if maintaining.is_some() {
-        drop(maintaining);
+    let followed = follow_topics(&lake, settings, whole, stop).await;
+    let keeps_house = maintaining.is_some();
+    for task in maintaining.into_iter().chain(watching) {
+        end(task).await;
+    }
+    let followed = followed?;
+    if keeps_house {
         keep_house(&lake).await?;
     }
     lake.refresh().await?;

@@ -18,6 +18,11 @@ use std::time::Instant;
 const KEEP_ATTEMPTS: u32 = 5;
 
 pub(crate) async fn run(args: &IngestArgs, format: Format) -> Result<(), Failure> {
+    if args.dir.is_some() && args.topics.metrics.metrics.is_some() {
+        let reason =
+            "files are taken in once; metrics are shown with --kafka, and by gridtrail serve".to_owned();
+        return Err(Failure::Argument { argument: "--metrics", reason });
+    }
     let lake = open_lake(&args.lake).await?;
     let Some(dir) = &args.dir else { return follow::run(lake, args, format).await };
     let mut settings = FileSettings { recorded_at: args.recorded_at, ..FileSettings::default() };

@@ -5,18 +5,22 @@
 
 pub mod args;
 mod bench;
+mod bench_topic;
 mod client;
 mod demo;
 mod exit;
 mod follow;
+mod freshness;
 mod generate;
 mod ingest;
 mod logging;
+mod metrics;
 pub mod output;
 mod publish;
 mod search;
 mod serve;
 mod token;
+mod watching;
 
 pub use exit::{Exit, Failure};
 
@@ -36,8 +40,10 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Ingest(args) => wait_for(ingest::run(args, cli.format)),
         Command::Serve(args) => wait_for(serve::run(args, cli.format)),
         Command::Search(command) => wait_for(search::run(command, cli.format)),
+        Command::Freshness(args) => wait_for(freshness::run(args, cli.format)),
         Command::Token(args) => token::run(args, cli.format),
         Command::Bench(BenchCommand::Search(args)) => wait_for(bench::run(args)),
+        Command::Bench(BenchCommand::Topic(args)) => wait_for(bench_topic::run(args)),
         Command::Completions { shell } => completions(*shell),
     }
 }

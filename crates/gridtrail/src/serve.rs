@@ -2,11 +2,15 @@
 
 use crate::args::{Format, ServeArgs};
 use crate::exit::Failure;
+use crate::freshness::levels_of;
 use crate::ingest::{keep_house, open_lake};
+use crate::metrics::Metrics;
 use crate::output;
+use crate::watching::keep_fresh;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_access::Gatekeeper;
+use gridtrail_freshness::{Levels, Watch};
 use gridtrail_lake::Lake;
 use gridtrail_runtime::Clock;
 use gridtrail_search::{PageKey, Search};
@@ -14,6 +18,7 @@ use gridtrail_server::{Parts, serve};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,10 +32,12 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let gatekeeper = Gatekeeper::new(&pem, &args.issuer, &args.audience)
         .map_err(|error| Failure::Argument { argument: "--public-key", reason: error.to_string() })?;
     let page_key = page_key(args.page_key.as_deref())?;
+    let levels = levels_of(&args.levels)?;
     let maintain_every =
         (!args.no_maintenance).then(|| Duration::from_secs(args.maintain_every.seconds().into()));
     let lake = open_lake(&args.lake).await?;
     let listener = listen(args.listen).await?;
+    let metrics = args.metrics.metrics.map(Metrics::show).transpose()?;
     // Before the address is told: who reads it may ask for the end at once.
     let stop = asked_to_stop()?;
     let server = url_of(&listener)?;
@@ -40,7 +47,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     };
     output::write(&mut io::stdout().lock(), line.as_bytes())?;
     tracing::info!(%server, lake = args.lake, "serving");
-    host(Hosted { lake, gatekeeper, page_key, maintain_every }, listener, stop).await?;
+    host(Hosted { lake, gatekeeper, page_key, maintain_every, levels, metrics }, listener, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -80,6 +87,10 @@ pub(crate) struct Hosted {
     pub(crate) page_key: PageKey,
     /// How often the lake is kept in order; `None` leaves that to other processes.
     pub(crate) maintain_every: Option<Duration>,
+    /// Where the levels of freshness begin.
+    pub(crate) levels: Levels,
+    /// What to show of it.
+    pub(crate) metrics: Option<Metrics>,
 }
 
 /// Serves a lake, always at its newest version, until `stop` completes and open calls are done.
@@ -88,24 +99,28 @@ pub(crate) async fn host(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Failure> {
-    let Hosted { lake, gatekeeper, page_key, maintain_every } = hosted;
+    let Hosted { lake, gatekeeper, page_key, maintain_every, levels, metrics } = hosted;
     let clock = Clock::system();
     let search = Search::new(lake.clone(), clock.clone(), page_key);
     // Tasks of their own: reading a long log must not hold up calls. They end with this function.
-    let _maintaining =
+    let maintaining =
         maintain_every.map(|every| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), every))));
-    let _refreshing = AbortOnDropHandle::new(tokio::spawn(keep_fresh(lake)));
-    Ok(serve(Parts { listener, search, gatekeeper, clock }, stop).await?)
+    let freshness = Arc::new(Watch::new(lake.clone(), levels));
+    let watching = keep_fresh(lake, Arc::clone(&freshness), REFRESH_EVERY, metrics);
+    let refreshing = AbortOnDropHandle::new(tokio::spawn(watching));
+    let served = serve(Parts { listener, search, freshness, gatekeeper, clock }, stop).await;
+    for task in maintaining.into_iter().chain([refreshing]) {
+        end(task).await;
+    }
+    Ok(served?)
 }
 
-async fn keep_fresh(lake: Lake) {
-    loop {
-        tokio::time::sleep(REFRESH_EVERY).await;
-        if let Err(error) = lake.refresh().await {
-            // Answers go on at the version before, and say how fresh they are.
-            tracing::warn!(error = Failure::from(error).report(), "the lake could not be refreshed");
-        }
-    }
+/// Ends a task and waits until it is gone. One that still ran when the runtime goes down would find its store refuse it,
+/// and warn of that.
+pub(crate) async fn end(task: AbortOnDropHandle<()>) {
+    task.abort();
+    // Cut short, as it was asked to be, or panicked, which the panic hook has told.
+    let _ = task.await;
 }
 
 pub(crate) async fn maintain(lake: Lake, every: Duration) {

@@ -74,10 +74,10 @@ fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
 }
 
-fn answered(
-    doing: &str,
-    done: Result<Vec<Result<String, (String, RDKafkaErrorCode)>>, Client>,
-) -> Result<(), KafkaError> {
+/// What became of one topic of a request: its name, and where it failed, why.
+type Answer = Result<String, (String, RDKafkaErrorCode)>;
+
+fn answered(doing: &str, done: Result<Vec<Answer>, Client>) -> Result<(), KafkaError> {
     for topic in done.map_err(KafkaError::broker(doing))? {
         topic.map_err(|(_, code)| KafkaError::broker(doing)(Client::AdminOp(code)))?;
     }

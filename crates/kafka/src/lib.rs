@@ -9,6 +9,7 @@
 
 mod admin;
 mod cluster;
+mod count;
 mod error;
 mod piece;
 mod publisher;
@@ -17,6 +18,7 @@ mod settings;
 mod topic_ids;
 
 pub use admin::Admin;
+pub use count::{Counted, count};
 pub use cluster::{Bounds, Cluster, Topic, TopicPartition};
 pub use error::KafkaError;
 pub use piece::{Gap, GapReason, Header, Piece, RangeHash, Record, Source};

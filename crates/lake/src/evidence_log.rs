@@ -3,7 +3,7 @@
 use crate::error::LakeError;
 use crate::evidence::SourceEvidence;
 use crate::evidence_table::{self, CommitEvidence};
-use crate::lake::Lake;
+use crate::lake::{Lake, Tables};
 use crate::maintenance::{COPIED, evidence_of};
 
 /// The evidence of one commit of the main table.
@@ -48,24 +48,69 @@ impl Lake {
     pub async fn evidence(&self, mut show: impl FnMut(Commit)) -> Result<(), LakeError> {
         let mut tables = self.tables().await;
         tables.trails.refresh().await?;
-        tables.commits.refresh().await?;
-        let mut files = tables.commits.files()?;
-        // Names are ordered by time, and so are the versions that files hold.
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        for file in files {
-            let path = tables.commits.full_path(&file.path)?;
-            let commits = evidence_table::read(self.fetch(&path).await?, path.as_ref())?;
-            commits.into_iter().for_each(|commit| show(Commit::read(commit)));
-        }
-        let copied = tables.commits.position(COPIED)?;
-        let first = copied.map_or(0, |copied| u64::try_from(copied).unwrap_or(0) + 1);
-        for version in first..=tables.trails.version() {
-            let entry = tables.trails.log_entry(version).await?;
-            let entry = entry.ok_or_else(|| LakeError::VersionGone { version: version.to_string() })?;
-            if let Some(commit) = evidence_of(version, &entry) {
-                show(Commit::read(commit));
-            }
-        }
-        Ok(())
+        let newest = tables.trails.version();
+        read(self, &mut tables, None, newest, &mut show).await
     }
+
+    /// Shows every commit with evidence that came after the version `after` and that this process's newest snapshot
+    /// has, oldest first. Returns the version of that snapshot: what to give as `after` the next time.
+    ///
+    /// Cost: the log entries in between; what was cleaned up there is read as [`Lake::evidence`] does. Errors as there,
+    /// and then some commits may have been shown already.
+    pub async fn evidence_since(
+        &self,
+        after: Option<u64>,
+        mut show: impl FnMut(Commit),
+    ) -> Result<u64, LakeError> {
+        let newest = self.snapshot().version().trails;
+        if after.is_some_and(|after| after >= newest) {
+            return Ok(newest);
+        }
+        let mut tables = self.tables().await;
+        if let Some(after) = after {
+            let mut next = after + 1;
+            while next <= newest
+                && let Some(entry) = tables.trails.log_entry(next).await?
+            {
+                evidence_of(next, &entry).map(Commit::read).into_iter().for_each(&mut show);
+                next += 1;
+            }
+            if next <= newest {
+                read(self, &mut tables, Some(next - 1), newest, &mut show).await?;
+            }
+        } else {
+            read(self, &mut tables, None, newest, &mut show).await?;
+        }
+        Ok(newest)
+    }
+}
+
+/// What was copied, and the log after that, within `after` and `newest`.
+async fn read(
+    lake: &Lake,
+    tables: &mut Tables,
+    after: Option<u64>,
+    newest: u64,
+    show: &mut impl FnMut(Commit),
+) -> Result<(), LakeError> {
+    let wanted = |version: u64| version <= newest && after.is_none_or(|after| version > after);
+    tables.commits.refresh().await?;
+    let mut files = tables.commits.files()?;
+    // Names are ordered by time, and so are the versions that files hold.
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    for file in files {
+        let path = tables.commits.full_path(&file.path)?;
+        let commits = evidence_table::read(lake.fetch(&path).await?, path.as_ref())?;
+        commits.into_iter().filter(|c| wanted(c.version)).for_each(|commit| show(Commit::read(commit)));
+    }
+    let copied = tables.commits.position(COPIED)?;
+    let first = copied.map_or(0, |copied| u64::try_from(copied).unwrap_or(0) + 1);
+    for version in (first..=newest).filter(|version| wanted(*version)) {
+        let entry = tables.trails.log_entry(version).await?;
+        let entry = entry.ok_or_else(|| LakeError::VersionGone { version: version.to_string() })?;
+        if let Some(commit) = evidence_of(version, &entry) {
+            show(Commit::read(commit));
+        }
+    }
+    Ok(())
 }

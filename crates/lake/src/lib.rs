@@ -40,7 +40,7 @@ pub use evidence_log::{Commit, Evidence};
 pub use lake::{Lake, LakeCounts, LakeSettings};
 pub use maintenance::{Maintenance, Swept};
 pub use run::SortedFragments;
-pub use snapshot::{Found, KeyQuery, RowPosition, Snapshot, SnapshotVersion, View};
+pub use snapshot::{Found, KeyQuery, RowPosition, Snapshot, SnapshotVersion, View, Waiting};
 pub use spans::{BadSpans, Spans};
 pub use streams::{Partition, Stream};
 pub use writer::{Batch, Writer};

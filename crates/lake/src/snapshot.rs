@@ -47,6 +47,13 @@ impl FromStr for SnapshotVersion {
     }
 }
 
+impl SnapshotVersion {
+    /// The version of the main table.
+    pub const fn trails(&self) -> u64 {
+        self.trails
+    }
+}
+
 /// Which rows a look-up is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
@@ -146,6 +153,17 @@ pub struct Snapshot {
     pub(crate) cache: RunCache,
 }
 
+/// Parked fragments of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// How many. Some may have found their request by now: they are shown with it, and swept to it later.
+    pub rows: u64,
+    /// The time of the oldest.
+    pub oldest: Option<Timestamp>,
+    /// How many are older than the limit that was asked about.
+    pub before_limit: u64,
+}
+
 /// A row's place in a run, or in memory for rows that were parked.
 struct Located {
     candidate: Candidate,
@@ -173,6 +191,30 @@ impl Snapshot {
     /// Every partition of the topics that the lake follows, and how far each is read and complete.
     pub fn partitions(&self) -> &[Partition] {
         &self.partitions
+    }
+
+    /// What waits for its request in this snapshot: how much, since when, and how much of it since before `limit`.
+    /// No row's content leaves.
+    ///
+    /// The time of an answer is when it was sent to the User. Cost: the runs of the parked table that `limit` divides.
+    /// Errors as [`Snapshot::lookup`].
+    pub async fn waiting(&self, limit: Timestamp) -> Result<Waiting, LakeError> {
+        let mut waiting = Waiting::default();
+        for file in self.parked.iter().filter(|file| file.summary.rows > 0) {
+            let summary = &file.summary;
+            waiting.rows += summary.rows;
+            let oldest = Timestamp::from_millis(summary.min_received_ms);
+            waiting.oldest = waiting.oldest.into_iter().chain(oldest).min();
+            if summary.max_received_ms < limit.millis() {
+                waiting.before_limit += summary.rows;
+            } else if summary.min_received_ms < limit.millis() {
+                let run = self.cache.open(&file.path, file.file.size).await?;
+                let fragments = lookup::all(&self.cache, &run).await?;
+                let before = fragments.iter().filter(|f| f.placement().is_some_and(|at| at < limit));
+                waiting.before_limit += before.count() as u64;
+            }
+        }
+        Ok(waiting)
     }
 
     /// Rows of one Device that `who` may see, newest first, one a trail key, at most `query.limit`.

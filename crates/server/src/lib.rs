@@ -10,6 +10,7 @@
 //! Left out on purpose: TLS, which a later issue brings, and CORS, which stays closed: a browser on another origin
 //! is let in by the proxy that serves its pages.
 
+mod freshness;
 mod limits;
 mod request;
 mod row;
@@ -18,8 +19,9 @@ mod service;
 mod status;
 mod switch;
 
+pub use freshness::freshness_response;
 pub use limits::{
     CONNECTION_STREAMS_MAX, DRAIN_LIFE, HEADER_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX,
     RESPONSE_BYTES_MAX,
 };
-pub use serve::{Parts, ServeError, serve};
+pub use serve::{FRESHNESS_HEALTH, Parts, ServeError, serve};

@@ -32,3 +32,9 @@ pub const DRAIN_LIFE: Duration = Duration::from_secs(25);
 
 /// How often an idle connection is asked whether it still lives, so that half-open ones do not pile up.
 pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Days of the daily table of freshness when a call names none.
+pub(crate) const FRESHNESS_DAYS_DEFAULT: u32 = 31;
+
+/// How often health is brought to the level of freshness: levels are hours apart.
+pub(crate) const FRESHNESS_HEALTH_EVERY: Duration = Duration::from_secs(1);

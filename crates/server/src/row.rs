@@ -85,7 +85,7 @@ fn text<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-fn wire_time(time: Timestamp) -> pbjson_types::Timestamp {
+pub(crate) fn wire_time(time: Timestamp) -> pbjson_types::Timestamp {
     let millis = time.millis();
     pbjson_types::Timestamp {
         seconds: millis.div_euclid(1000),

@@ -1,15 +1,21 @@
 //! The server: what is served, on which terms, and how it ends.
 
 use crate::limits::REQUEST_BYTES_MAX;
-use crate::limits::{CONNECTION_STREAMS_MAX, DRAIN_LIFE, HEADER_BYTES_MAX, KEEPALIVE_INTERVAL};
-use crate::service::{AuditTrails, Desk, MeterReads};
+use crate::limits::{
+    CONNECTION_STREAMS_MAX, DRAIN_LIFE, FRESHNESS_HEALTH_EVERY, HEADER_BYTES_MAX, KEEPALIVE_INTERVAL,
+};
+use crate::service::{AuditTrails, Desk, FreshnessDesk, MeterReads};
 use crate::switch::{GrpcService, Switch};
 use gridtrail_access::Gatekeeper;
+use gridtrail_freshness::{Freshness, Level};
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
+use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
 use gridtrail_proto::query::v1::meter_read_service_server::MeterReadServiceServer;
 use gridtrail_runtime::Clock;
 use gridtrail_search::Search;
+use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::server::NamedService;
@@ -20,6 +26,10 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tonic_web::GrpcWebLayer;
 
+/// The name under which health checks ask whether the data are fresh. NOT_SERVING means that they are not, or that
+/// nothing shows it; the server itself serves on, and says how old its answers are.
+pub const FRESHNESS_HEALTH: &str = "gridtrail.freshness";
+
 /// What a server is made of.
 #[derive(Debug)]
 pub struct Parts {
@@ -27,6 +37,8 @@ pub struct Parts {
     pub listener: TcpListener,
     /// Answers the calls.
     pub search: Search,
+    /// Says how fresh the answers are.
+    pub freshness: Arc<dyn Freshness>,
     /// Admits the callers.
     pub gatekeeper: Gatekeeper,
     /// Tells when tokens end.
@@ -49,7 +61,7 @@ pub enum ServeError {
 ///
 /// Not cancel-safe: dropped, it leaves open connections to the runtime.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-    let Parts { listener, search, gatekeeper, clock } = parts;
+    let Parts { listener, search, freshness, gatekeeper, clock } = parts;
     let desk = Desk::new(search, gatekeeper, clock);
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::Serving).await;
@@ -60,7 +72,7 @@ pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> R
         .max_concurrent_streams(CONNECTION_STREAMS_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .layer(GrpcWebLayer::new());
-    let switch = switch(&desk, &reporter)?;
+    let switch = switch(&desk, Arc::clone(&freshness), &reporter)?;
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let (stop, stopped) = oneshot::channel::<()>();
     let mut serving = pin!(server.serve_with_incoming_shutdown(switch, incoming, async {
@@ -70,7 +82,9 @@ pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> R
     tokio::select! {
         ended = &mut serving => return ended.map_err(ServeError::Transport),
         () = shutdown => {}
+        never = keep_freshness_health(&reporter, freshness.as_ref()) => match never {},
     }
+    reporter.set_service_status(FRESHNESS_HEALTH, ServingStatus::NotServing).await;
     set_health(&reporter, ServingStatus::NotServing).await;
     drop(stop);
     match tokio::time::timeout(DRAIN_LIFE, serving).await {
@@ -84,6 +98,7 @@ pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> R
 
 fn switch(
     desk: &Desk,
+    freshness: Arc<dyn Freshness>,
     reporter: &HealthReporter,
 ) -> Result<
     Switch<impl GrpcService + Clone + Send + 'static, impl GrpcService + Clone + Send + 'static>,
@@ -101,10 +116,24 @@ fn switch(
     Ok(Switch {
         audit_trails: desk.audit_trails(),
         meter_reads: desk.meter_reads(),
+        freshness: desk.freshness(freshness),
         health: HealthServer::new(health).max_decoding_message_size(REQUEST_BYTES_MAX),
         reflection: v1.max_decoding_message_size(REQUEST_BYTES_MAX),
         reflection_alpha: v1alpha.max_decoding_message_size(REQUEST_BYTES_MAX),
     })
+}
+
+/// Tells health checks whether the data are fresh.
+async fn keep_freshness_health(reporter: &HealthReporter, freshness: &dyn Freshness) -> Infallible {
+    loop {
+        let status = match freshness.report(0) {
+            None => ServingStatus::Unknown,
+            Some(report) if report.level == Level::Breach => ServingStatus::NotServing,
+            Some(_) => ServingStatus::Serving,
+        };
+        reporter.set_service_status(FRESHNESS_HEALTH, status).await;
+        tokio::time::sleep(FRESHNESS_HEALTH_EVERY).await;
+    }
 }
 
 /// Tells health checks, of the whole server and of each service, how it is.
@@ -114,6 +143,7 @@ async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
         WHOLE_SERVER,
         <AuditTrailServiceServer<AuditTrails> as NamedService>::NAME,
         <MeterReadServiceServer<MeterReads> as NamedService>::NAME,
+        <FreshnessServiceServer<FreshnessDesk> as NamedService>::NAME,
     ] {
         reporter.set_service_status(name, status).await;
     }

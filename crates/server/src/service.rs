@@ -1,16 +1,23 @@
-//! The two services, and what every call goes through: a permit, a token, a time limit, and a net for panics.
+//! The services, and what every call goes through: a permit, a token, a time limit, and a net for panics.
 
-use crate::limits::{REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX, RESPONSE_BYTES_MAX};
+use crate::freshness::freshness_response;
+use crate::limits::{
+    FRESHNESS_DAYS_DEFAULT, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX, RESPONSE_BYTES_MAX,
+};
 use crate::request::{query_of, reference_of};
 use crate::row::{get_response, search_response};
 use crate::status::{CallError, status_of};
 use futures::FutureExt as _;
 use gridtrail_access::{Access, Gatekeeper};
+use gridtrail_freshness::{DAYS_KEPT, Freshness};
 use gridtrail_proto::query::v1::audit_trail_service_server::{AuditTrailService, AuditTrailServiceServer};
+use gridtrail_proto::query::v1::freshness_service_server::{FreshnessService, FreshnessServiceServer};
 use gridtrail_proto::query::v1::meter_read_service_server::{MeterReadService, MeterReadServiceServer};
-use gridtrail_proto::query::v1::{GetRequest, GetResponse, SearchRequest, SearchResponse};
+use gridtrail_proto::query::v1::{
+    GetFreshnessRequest, GetFreshnessResponse, GetRequest, GetResponse, SearchRequest, SearchResponse,
+};
 use gridtrail_runtime::Clock;
-use gridtrail_search::Search;
+use gridtrail_search::{Search, SearchError, Violation};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +25,7 @@ use tokio::sync::Semaphore;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, async_trait};
 
-/// What every call needs. One for both services, so that they share the permits.
+/// What every call needs. One for all services, so that they share the permits.
 #[derive(Debug, Clone)]
 pub(crate) struct Desk {
     search: Search,
@@ -42,6 +49,12 @@ impl Desk {
 
     pub(crate) fn meter_reads(&self) -> MeterReadServiceServer<MeterReads> {
         MeterReadServiceServer::new(MeterReads(self.clone()))
+            .max_decoding_message_size(REQUEST_BYTES_MAX)
+            .max_encoding_message_size(RESPONSE_BYTES_MAX)
+    }
+
+    pub(crate) fn freshness(&self, freshness: Arc<dyn Freshness>) -> FreshnessServiceServer<FreshnessDesk> {
+        FreshnessServiceServer::new(FreshnessDesk { desk: self.clone(), freshness })
             .max_decoding_message_size(REQUEST_BYTES_MAX)
             .max_encoding_message_size(RESPONSE_BYTES_MAX)
     }
@@ -126,6 +139,35 @@ impl MeterReadService for MeterReads {
             Ok(get_response(answer))
         };
         self.0.answer("MeterReadService.Get", &metadata, work).await
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct FreshnessDesk {
+    desk: Desk,
+    freshness: Arc<dyn Freshness>,
+}
+
+#[async_trait]
+impl FreshnessService for FreshnessDesk {
+    async fn get(
+        &self,
+        request: Request<GetFreshnessRequest>,
+    ) -> Result<Response<GetFreshnessResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        // Whoever has a valid token may know: there is no row in it, and so no component to demand.
+        let work = async |_: Access| {
+            let days = match message.days {
+                0 => FRESHNESS_DAYS_DEFAULT.into(),
+                days => i64::from(days),
+            };
+            if days > DAYS_KEPT {
+                let rule = format!("at most {DAYS_KEPT}; found {days}");
+                return Err(SearchError::Invalid(vec![Violation { field: "days", rule }]).into());
+            }
+            self.freshness.report(days).map(freshness_response).ok_or(CallError::NotReady)
+        };
+        self.desk.answer("FreshnessService.Get", &metadata, work).await
     }
 }
 

@@ -30,6 +30,9 @@ pub(crate) enum CallError {
     /// The call took too long.
     #[error("answer in time")]
     TooSlow,
+    /// The server was just started and has not read what it would answer from.
+    #[error("read the evidence of the lake")]
+    NotReady,
     /// The handler panicked.
     #[error("the handler panicked")]
     Panicked,
@@ -91,6 +94,9 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
         }
         CallError::Search(error) => search_status(call, error),
         CallError::Busy => retry_status(&BUSY, "too many calls at once; try again".into()),
+        CallError::NotReady => {
+            retry_status(&UNAVAILABLE, "the server was just started and still reads; try again".into())
+        }
         CallError::TooSlow => {
             tracing::warn!(call, "no answer in time");
             face_value(&TOO_SLOW, "no answer in time; try again, or narrow the search".into(), None)

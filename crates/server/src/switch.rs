@@ -1,9 +1,10 @@
-//! Sends each call to its service, by the first part of its path. With five services this is a `match`; the router
+//! Sends each call to its service, by the first part of its path. With six services this is a `match`; the router
 //! that the transport offers would bring a web framework with it.
 
-use crate::service::{AuditTrails, MeterReads};
+use crate::service::{AuditTrails, FreshnessDesk, MeterReads};
 use crate::status::no_such_service;
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
+use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
 use gridtrail_proto::query::v1::meter_read_service_server::MeterReadServiceServer;
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -19,6 +20,7 @@ use tonic_health::server::HealthService;
 pub(crate) struct Switch<R, A> {
     pub(crate) audit_trails: AuditTrailServiceServer<AuditTrails>,
     pub(crate) meter_reads: MeterReadServiceServer<MeterReads>,
+    pub(crate) freshness: FreshnessServiceServer<FreshnessDesk>,
     pub(crate) health: HealthServer<HealthService>,
     pub(crate) reflection: R,
     pub(crate) reflection_alpha: A,
@@ -62,6 +64,8 @@ impl<R: GrpcService, A: GrpcService> Service<Request<Body>> for Switch<R, A> {
             self.audit_trails.call(request)
         } else if name == name_of(&self.meter_reads) {
             self.meter_reads.call(request)
+        } else if name == name_of(&self.freshness) {
+            self.freshness.call(request)
         } else if name == name_of(&self.health) {
             self.health.call(request)
         } else if name == name_of(&self.reflection) {

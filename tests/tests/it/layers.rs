@@ -17,9 +17,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("access", &["model", "runtime"]),
     ("kafka", &["runtime"]),
     ("lake", &["model", "runtime", "access"]),
+    ("freshness", &["model", "runtime", "lake"]),
     ("ingest", &["model", "runtime", "codec", "kafka", "lake"]),
     ("search", &["model", "runtime", "access", "lake"]),
-    ("server", &["model", "proto", "runtime", "access", "lake", "search"]),
+    ("server", &["model", "proto", "runtime", "access", "lake", "freshness", "search"]),
     ("synth", &["model", "codec"]),
 ];
 

@@ -4,6 +4,7 @@
 
 mod crash;
 mod end_to_end;
+mod freshness;
 mod kafka;
 mod layers;
 mod maintenance;

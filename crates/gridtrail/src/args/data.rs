@@ -1,5 +1,6 @@
 //! Arguments of the subcommands that make and take in events: `demo`, `generate`, `ingest`.
 
+use super::freshness::{LevelArgs, MetricsArgs};
 use super::value::LifeTime;
 use clap::{Args, ValueEnum};
 use gridtrail_model::Timestamp;
@@ -120,10 +121,16 @@ pub struct TopicArgs {
     /// Leave the maintenance of the lake to other processes.
     #[arg(long, conflicts_with = "maintain_every", help_heading = "Kafka")]
     pub no_maintenance: bool,
+    /// Where the levels of freshness begin.
+    #[command(flatten)]
+    pub levels: LevelArgs,
+    /// Whether and where metrics are shown.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// `name=value`.
-fn setting(text: &str) -> Result<(String, String), String> {
+pub(super) fn setting(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("a setting is NAME=VALUE")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }

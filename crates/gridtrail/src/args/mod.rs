@@ -4,12 +4,14 @@
 //! only where a value outlives one command, or must not be seen in a list of processes.
 
 mod data;
+mod freshness;
 mod service;
 mod value;
 
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
+pub use freshness::{FreshnessArgs, LevelArgs, MetricsArgs};
 pub use service::{
-    BenchCommand, BenchSearchArgs, Credential, PageArgs, SearchArgs, SearchCommand, SearchKey, ServeArgs,
+    BenchCommand, BenchSearchArgs, BenchTopicArgs, Credential, PageArgs, SearchArgs, SearchCommand, SearchKey, ServeArgs,
     TokenArgs,
 };
 pub use value::{Bound, LifeTime};
@@ -24,7 +26,8 @@ Exit codes:
   3  not found, or not yours
   4  not allowed: no valid token, or a role that does not permit it
   5  something must happen first; the message says what
-  6  unavailable for now: try again";
+  6  unavailable for now: try again
+  7  not fresh: a source is at critical or breach (freshness --check)";
 
 /// The audit trail of Great Britain's smart-metering Service Requests.
 #[derive(Debug, Parser)]
@@ -82,6 +85,8 @@ pub enum Command {
     /// Ask a server.
     #[command(subcommand)]
     Search(SearchCommand),
+    /// Say how fresh the answers are, and evidence it day by day.
+    Freshness(FreshnessArgs),
     /// Mint a token for local development.
     Token(TokenArgs),
     /// Measure a server.

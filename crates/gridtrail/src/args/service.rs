@@ -1,5 +1,6 @@
 //! Arguments of the subcommands around the query service: `serve`, `search`, `token`, `bench`.
 
+use super::freshness::{LevelArgs, MetricsArgs};
 use super::value::{Bound, LifeTime};
 use clap::{Args, Subcommand};
 use gridtrail_model::{DeviceId, Mpxn, ServiceReferenceVariant, Uprn, UserId};
@@ -42,6 +43,12 @@ pub struct ServeArgs {
     /// when it opens the lake.
     #[arg(long, conflicts_with = "maintain_every")]
     pub no_maintenance: bool,
+    /// Where the levels of freshness begin.
+    #[command(flatten)]
+    pub levels: LevelArgs,
+    /// Whether and where metrics are shown.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// Which search, of `gridtrail search`.
@@ -167,6 +174,28 @@ pub enum BenchCommand {
 Example:
   gridtrail bench search --token-file me.jwt --devices devices.txt --concurrency 16 --duration 60s --format json")]
     Search(BenchSearchArgs),
+    /// Read a topic into a new lake, beside a consumer that only counts.
+    #[command(after_help = "\
+Example:
+  gridtrail bench topic --kafka 127.0.0.1:9092 --topic gridtrail.service-events.v1 --lake data/bench")]
+    Topic(BenchTopicArgs),
+}
+
+/// Arguments of `gridtrail bench topic`.
+#[derive(Debug, Args)]
+pub struct BenchTopicArgs {
+    /// Brokers to start from, separated by commas.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub kafka: String,
+    /// The topic, which holds what is to be read.
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: String,
+    /// The lake to read it into: a folder that does not exist yet.
+    #[arg(long, value_name = "PATH")]
+    pub lake: PathBuf,
+    /// A further client setting; may be repeated.
+    #[arg(long = "kafka-set", value_name = "NAME=VALUE", value_parser = super::data::setting)]
+    pub kafka_settings: Vec<(String, String)>,
 }
 
 /// Arguments of `gridtrail bench search`.

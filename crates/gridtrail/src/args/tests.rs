@@ -25,6 +25,7 @@ fn the_definitions_are_sound() {
     Tool::<IngestArgs>::command().debug_assert();
     Tool::<ServeArgs>::command().debug_assert();
     Tool::<SearchArgs>::command().debug_assert();
+    Tool::<FreshnessArgs>::command().debug_assert();
     Tool::<TokenArgs>::command().debug_assert();
     Tool::<BenchSearchArgs>::command().debug_assert();
 }
@@ -95,4 +96,37 @@ fn the_server_wants_a_key_and_listens_on_this_machine_only() {
     assert_eq!(read::<ServeArgs>("").unwrap_err(), ErrorKind::MissingRequiredArgument);
     let args: ServeArgs = read("--public-key k.pem").unwrap();
     assert!(args.listen.ip().is_loopback());
+}
+
+#[test]
+fn freshness_is_asked_of_a_server_with_a_token_or_of_a_lake_without() {
+    let freshness = read::<FreshnessArgs>;
+    assert_eq!(freshness("").unwrap_err(), ErrorKind::MissingRequiredArgument);
+    for line in ["--token x", "--token-file x --server http://[::1]:1", "--lake data/lake --check"] {
+        assert!(freshness(line).is_ok(), "{line}");
+    }
+    for line in ["--lake x --server http://[::1]:1", "--lake x --token-file y", "--token x --token-file y"] {
+        assert_eq!(freshness(line).unwrap_err(), ErrorKind::ArgumentConflict, "{line}");
+    }
+    let csv = |line| freshness(line).unwrap().csv;
+    assert_eq!(csv("--lake x"), None);
+    assert_eq!(csv("--lake x --csv"), Some("-".into()));
+    assert_eq!(csv("--lake x --csv days.csv --check"), Some("days.csv".into()));
+}
+
+#[test]
+fn levels_that_do_not_ascend_are_refused() {
+    let levels = |line: &str| read::<FreshnessArgs>(&format!("--lake x {line}")).unwrap().levels.levels();
+    assert_eq!(levels(""), Ok(gridtrail_freshness::Levels::default()));
+    assert!(levels("--freshness-warn 1s --freshness-critical 2s --freshness-breach 3s").is_ok());
+    for line in ["--freshness-warn 20h", "--freshness-critical 24h", "--freshness-breach 1h"] {
+        assert!(levels(line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn metrics_are_shown_only_when_asked_for() {
+    assert_eq!(read::<ServeArgs>("--public-key k.pem").unwrap().metrics.metrics, None);
+    let args: ServeArgs = read("--public-key k.pem --metrics 127.0.0.1:9471").unwrap();
+    assert!(args.metrics.metrics.is_some_and(|address| address.ip().is_loopback()));
 }

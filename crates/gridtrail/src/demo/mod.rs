@@ -14,6 +14,7 @@ use crate::search;
 use crate::serve::{self, Hosted};
 use cast::Cast;
 use gridtrail_access::{AccessError, DevKey, JobTypeRole, TokenClaims};
+use gridtrail_freshness::Levels;
 use gridtrail_ingest::FileSettings;
 use gridtrail_lake::Lake;
 use gridtrail_model::{DeviceId, UserId};
@@ -144,7 +145,14 @@ async fn show(
     let server = serve::url_of(&listener)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let gatekeeper = key.gatekeeper()?;
-    let hosted = Hosted { lake, gatekeeper, page_key: PageKey::random()?, maintain_every: None };
+    let hosted = Hosted {
+        lake,
+        gatekeeper,
+        page_key: PageKey::random()?,
+        maintain_every: None,
+        levels: Levels::default(),
+        metrics: None,
+    };
     // A sender that is gone means the end as well.
     let serving = tokio::spawn(serve::host(hosted, listener, async {
         let _ = stopped.await;

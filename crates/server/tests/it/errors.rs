@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 /// Checks the code, the reason and the HTTP code of a status, and that it keeps its secrets.
-fn assert_face(status: &Status, code: Code, reason: &str, http_code: &str) {
+pub(crate) fn assert_face(status: &Status, code: Code, reason: &str, http_code: &str) {
     assert_eq!(status.code(), code, "{status:?}");
     let info = status.get_details_error_info().unwrap();
     assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason, "gridtrail"));

@@ -1,11 +1,14 @@
 //! A served world of three rows, and its callers.
 
 use gridtrail_access::{DevKey, JobTypeRole, TokenClaims};
+use gridtrail_freshness::{Freshness, Inputs, Ledger, Levels, Report};
+use gridtrail_lake::{Partition, Stream, Waiting};
 use gridtrail_model::{
     Body, Correlation, CspRegion, DeviceId, Event, Fold, Fragment, Mode, RequestReceived, ResponseContent,
     ResponseSent, State, StatusChanged, Timestamp, UserId,
 };
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
+use gridtrail_proto::query::v1::freshness_service_client::FreshnessServiceClient;
 use gridtrail_proto::query::v1::meter_read_service_client::MeterReadServiceClient;
 use gridtrail_proto::query::v1::{SearchRequest, search_request::Key};
 use gridtrail_runtime::Clock;
@@ -14,6 +17,7 @@ use gridtrail_search::{PageKey, Search};
 use gridtrail_server::{Parts, ServeError, serve};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -33,9 +37,37 @@ pub(crate) fn now() -> Timestamp {
     time("2026-03-02T00:00:00Z")
 }
 
+/// The freshness of a topic of one partition, which a test sets.
+#[derive(Debug, Clone)]
+pub(crate) struct FakeFreshness(Arc<Mutex<Option<Timestamp>>>);
+
+impl FakeFreshness {
+    /// Up to when the partition is complete; `None`: nothing is known yet.
+    pub(crate) fn set(&self, complete_up_to: Option<Timestamp>) {
+        *self.0.lock().unwrap() = complete_up_to;
+    }
+}
+
+impl Freshness for FakeFreshness {
+    fn report(&self, days: i64) -> Option<Report> {
+        let complete_up_to = *self.0.lock().unwrap();
+        let stream = Stream { cluster: "c".into(), topic: "events".into(), id: "one".into(), partitions: 1 };
+        complete_up_to?;
+        Some(Ledger::new(Levels::default()).report(&Inputs {
+            now: now(),
+            partitions: &[Partition { stream, partition: 0, position: Some(7), complete_up_to }],
+            waiting: Waiting { rows: 2, oldest: Some(now().plus_millis(-days)), before_limit: 0 },
+            version: "1.0.0",
+            confirmed: now(),
+            days,
+        }))
+    }
+}
+
 /// A server on a free port.
 pub(crate) struct World {
     pub(crate) lake: FakeLake,
+    pub(crate) freshness: FakeFreshness,
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,
     key: DevKey,
@@ -48,12 +80,14 @@ impl World {
         let lake = FakeLake::default();
         lake.commit(rows(), Some(time("2026-03-01T23:59:00Z")));
         let clock = Clock::manual(now());
+        let freshness = FakeFreshness(Arc::new(Mutex::new(Some(now()))));
         let key = DevKey::generate().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let parts = Parts {
             listener,
             search: Search::new(lake.clone(), clock.clone(), PageKey::random().unwrap()),
+            freshness: Arc::new(freshness.clone()),
             gatekeeper: key.gatekeeper().unwrap(),
             clock: clock.clone(),
         };
@@ -61,7 +95,7 @@ impl World {
         let served = tokio::spawn(serve(parts, async {
             let _ = stopped.await;
         }));
-        Self { lake, clock, address, key, stop, served }
+        Self { lake, freshness, clock, address, key, stop, served }
     }
 
     pub(crate) async fn channel(&self) -> Channel {
@@ -70,6 +104,10 @@ impl World {
 
     pub(crate) async fn audit_trails(&self) -> AuditTrailServiceClient<Channel> {
         AuditTrailServiceClient::new(self.channel().await)
+    }
+
+    pub(crate) async fn freshness(&self) -> FreshnessServiceClient<Channel> {
+        FreshnessServiceClient::new(self.channel().await)
     }
 
     pub(crate) async fn meter_reads(&self) -> MeterReadServiceClient<Channel> {

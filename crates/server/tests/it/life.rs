@@ -14,7 +14,11 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-const SERVICES: [&str; 2] = ["gridtrail.query.v1.AuditTrailService", "gridtrail.query.v1.MeterReadService"];
+const SERVICES: [&str; 3] = [
+    "gridtrail.query.v1.AuditTrailService",
+    "gridtrail.query.v1.MeterReadService",
+    "gridtrail.query.v1.FreshnessService",
+];
 
 #[tokio::test]
 async fn health_is_told_without_a_token() {

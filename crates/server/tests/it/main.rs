@@ -3,5 +3,6 @@
 
 mod errors;
 mod fixture;
+mod freshness;
 mod life;
 mod rows;

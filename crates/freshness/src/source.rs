@@ -1,0 +1,87 @@
+//! Sources, as a person knows them: a topic of a cluster, or all files.
+
+use gridtrail_lake::SourceEvidence;
+use std::fmt;
+
+/// What a row of a report is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SourceKey {
+    /// A topic. Whatever had its name before is part of it.
+    Topic {
+        /// The cluster's id.
+        cluster: String,
+        /// The topic's name.
+        topic: String,
+    },
+    /// All files.
+    Files,
+}
+
+impl SourceKey {
+    /// The name: the topic's, or `files`.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Topic { topic, .. } => topic,
+            Self::Files => "files",
+        }
+    }
+
+    /// The cluster's id; empty for files.
+    pub fn cluster(&self) -> &str {
+        match self {
+            Self::Topic { cluster, .. } => cluster,
+            Self::Files => "",
+        }
+    }
+}
+
+impl fmt::Display for SourceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The source of some evidence. What is no partition of a topic counts as a file: everything has a row.
+pub(crate) fn key_of(evidence: &SourceEvidence) -> SourceKey {
+    // `kafka:<cluster id>:<topic id>:<partition>`, and a name `<topic>/<partition>`.
+    let parts = evidence.source.strip_prefix("kafka:").map(|rest| rest.rsplitn(3, ':'));
+    let cluster = parts.and_then(|mut parts| parts.nth(2));
+    match (cluster, evidence.name.rsplit_once('/')) {
+        (Some(cluster), Some((topic, _))) => {
+            SourceKey::Topic { cluster: cluster.to_owned(), topic: topic.to_owned() }
+        }
+        _ => SourceKey::Files,
+    }
+}
+
+/// The dead letter that a replay took in: `replay:<source>@<position>`.
+pub(crate) fn replayed(source: &str) -> Option<(&str, i64)> {
+    let (source, position) = source.strip_prefix("replay:")?.rsplit_once('@')?;
+    Some((source, position.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence(source: &str, name: &str) -> SourceEvidence {
+        SourceEvidence { source: source.into(), name: name.into(), ..SourceEvidence::default() }
+    }
+
+    #[test]
+    fn a_partition_belongs_to_its_topic_and_all_else_to_the_files() {
+        let key = key_of(&evidence("kafka:a:b:MkU3:7", "audit.v1/7"));
+        assert_eq!(key, SourceKey::Topic { cluster: "a:b".into(), topic: "audit.v1".into() });
+        for (source, name) in [("file:3fa9", "data/day/a.jsonl"), ("kafka:a", "t/0"), ("kafka:a:b:0", "t")] {
+            assert_eq!(key_of(&evidence(source, name)), SourceKey::Files, "{source}");
+        }
+    }
+
+    #[test]
+    fn a_replay_names_its_letter() {
+        assert_eq!(replayed("replay:kafka:a:b:7@12"), Some(("kafka:a:b:7", 12)));
+        for source in ["kafka:a:b:7", "replay:file:3fa9", "replay:file:3fa9@x"] {
+            assert_eq!(replayed(source), None, "{source}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The answer as tables for people, and the daily table as CSV.
+
+use super::answer::{DayRow, FreshnessAnswer};
+use comfy_table::{Table, presets};
+use std::io::{self, Write};
+
+/// The columns of the CSV. They are an interface.
+const COLUMNS: [&str; 19] = [
+    "day",
+    "source",
+    "cluster",
+    "level",
+    "lag_worst_seconds",
+    "receipt_to_queryable_worst_seconds",
+    "receipt_to_queryable_mean_seconds",
+    "records",
+    "commits",
+    "late_at_least",
+    "late_at_most",
+    "parked",
+    "dead_lettered",
+    "dead_letters_open",
+    "future",
+    "lost",
+    "before_first_read",
+    "events_count",
+    "events",
+];
+
+/// Writes the daily table as CSV: one line a day and source, times in seconds.
+pub(super) fn write_csv(out: impl Write, days: &[DayRow]) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(COLUMNS)?;
+    for day in days {
+        let seconds = |value: Option<f64>| value.map(|value| format!("{value:.3}")).unwrap_or_default();
+        let counts = [
+            day.records,
+            day.commits,
+            day.late_least,
+            day.late_most,
+            day.parked,
+            day.dead_lettered,
+            day.open_dead_letters,
+            day.future,
+            day.lost,
+            day.before_first_read,
+            day.events_count,
+        ];
+        let mut cells = vec![
+            cell(&day.day),
+            cell(&day.source),
+            cell(day.cluster.as_deref().unwrap_or_default()),
+            cell(&day.level),
+            seconds(day.lag_worst_seconds),
+            seconds(day.receipt_to_queryable_worst_seconds),
+            seconds(day.receipt_to_queryable_mean_seconds),
+        ];
+        cells.extend(counts.map(|count| count.to_string()));
+        cells.push(cell(&day.events.join("; ")));
+        csv.write_record(&cells)?;
+    }
+    csv.flush()
+}
+
+/// A text that no spreadsheet takes for a formula.
+fn cell(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// The whole answer, as tables.
+pub(super) fn text_of(answer: &FreshnessAnswer) -> String {
+    let mut text = format!("{}\n", sources_of(answer));
+    if !answer.days.is_empty() {
+        text.push_str(&format!("{}\n", days_of(&answer.days)));
+    }
+    let waiting = &answer.waiting;
+    if waiting.rows > 0 {
+        text.push_str(&format!(
+            "{} answers wait for their request, {} of them too long; the oldest since {}\n",
+            waiting.rows,
+            waiting.late,
+            waiting.oldest.as_deref().unwrap_or("no known time"),
+        ));
+    }
+    if answer.broken_evidence > 0 {
+        text.push_str(&format!("{} pieces of evidence were changed and left out\n", answer.broken_evidence));
+    }
+    text.push_str(&match &answer.complete_up_to {
+        Some(at) => format!("{}: complete up to {at}, at {}\n", answer.level, answer.at),
+        None => format!("{}: up to when all is complete is not known, at {}\n", answer.level, answer.at),
+    });
+    text
+}
+
+fn sources_of(answer: &FreshnessAnswer) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header([
+        "Source",
+        "Level",
+        "Complete up to (UTC)",
+        "Lag",
+        "Breach in",
+        "Behind",
+        "Records",
+        "Dead letters",
+    ]);
+    for source in &answer.sources {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let behind = |count: Option<u64>| count.map(|count| count.to_string()).unwrap_or_default();
+        let total = source.partitions.iter().map(|partition| partition.behind).sum::<Option<u64>>();
+        table.add_row([
+            source.name.clone(),
+            source.level.clone(),
+            text(&source.complete_up_to),
+            span(source.lag_seconds),
+            span(source.time_to_breach_seconds),
+            behind(total.filter(|_| !source.partitions.is_empty())),
+            source.records.to_string(),
+            source.open_dead_letters.to_string(),
+        ]);
+        for partition in &source.partitions {
+            table.add_row([
+                format!("  {}", partition.partition),
+                partition.level.clone(),
+                text(&partition.complete_up_to),
+                span(partition.lag_seconds),
+                span(partition.time_to_breach_seconds),
+                behind(partition.behind),
+                String::new(),
+                String::new(),
+            ]);
+        }
+    }
+    table
+}
+
+fn days_of(days: &[DayRow]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header([
+        "Day (UTC)",
+        "Source",
+        "Level",
+        "Worst lag",
+        "Worst receipt to queryable",
+        "Records",
+        "Late",
+        "Parked",
+        "Dead letters",
+        "Gaps",
+        "Events",
+    ]);
+    for day in days {
+        let late = match (day.late_least, day.late_most) {
+            (least, most) if least == most => least.to_string(),
+            (least, most) => format!("{least} to {most}"),
+        };
+        table.add_row([
+            day.day.clone(),
+            day.source.clone(),
+            day.level.clone(),
+            span(day.lag_worst_seconds),
+            span(day.receipt_to_queryable_worst_seconds),
+            day.records.to_string(),
+            late,
+            day.parked.to_string(),
+            day.dead_lettered.to_string(),
+            (day.lost + day.before_first_read).to_string(),
+            day.events_count.to_string(),
+        ]);
+    }
+    table
+}
+
+/// A time span in its two largest units.
+fn span(seconds: Option<f64>) -> String {
+    let Some(seconds) = seconds else { return String::new() };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a span of this many seconds is cut at the type's end"
+    )]
+    let whole = seconds as i64;
+    match whole {
+        ..60 => format!("{seconds:.1}s"),
+        60..3_600 => format!("{}m {:02}s", whole / 60, whole % 60),
+        3_600..86_400 => format!("{}h {:02}m", whole / 3_600, whole % 3_600 / 60),
+        _ => format!("{}d {:02}h", whole / 86_400, whole % 86_400 / 3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_of_a_cell_is_a_formula() {
+        let mut day = DayRow { day: "2026-03-01".into(), level: "fresh".into(), ..DayRow::default() };
+        for first in ["=", "+", "-", "@", "\t", "\r", "\n"] {
+            day.source = format!("{first}cmd|' /C calc'!A0");
+            day.events = vec![format!("{first}1+1"), "two".into()];
+            let mut bytes = Vec::new();
+            write_csv(&mut bytes, std::slice::from_ref(&day)).unwrap();
+            let mut read = csv::Reader::from_reader(bytes.as_slice());
+            let record = read.records().next().unwrap().unwrap();
+            assert_eq!(&record[1], format!("'{}", day.source), "{first:?}");
+            assert_eq!(&record[18], format!("'{first}1+1; two"), "{first:?}");
+            assert_eq!(record.len(), COLUMNS.len());
+        }
+    }
+
+    #[test]
+    fn a_span_has_two_units() {
+        let spans = [0.25, 59.96, 75.0, 46_800.0, 100_000.0].map(|seconds| span(Some(seconds)));
+        assert_eq!(spans, ["0.2s", "60.0s", "1m 15s", "13h 00m", "1d 03h"]);
+        assert_eq!(span(None), "");
+    }
+}

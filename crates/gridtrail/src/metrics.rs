@@ -1,0 +1,171 @@
+//! Metrics for Prometheus: what a report says, in numbers. `docs/freshness.md` lists them.
+//!
+//! Labels are clusters, topics and partitions, and no more. What is not known is NaN, which no threshold meets: alerts go
+//! by the level, where it counts as the worst. Counters start with the lake, not with the process.
+
+use crate::exit::Failure;
+use gridtrail_freshness::{Delay, Report, SourceKey, SourceReport};
+use metrics::{Label, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use tokio_util::task::AbortOnDropHandle;
+
+const COMPLETE_UP_TO: &str = "gridtrail_freshness_complete_up_to_timestamp_seconds";
+const LAG: &str = "gridtrail_freshness_lag_seconds";
+const LEVEL: &str = "gridtrail_freshness_level";
+const TIME_TO_BREACH: &str = "gridtrail_freshness_time_to_breach_seconds";
+const DELAY: &str = "gridtrail_freshness_receipt_to_queryable_worst_seconds";
+const LETTERS_OPEN: &str = "gridtrail_freshness_dead_letters_open";
+const LETTERS_AGE: &str = "gridtrail_freshness_dead_letters_oldest_age_seconds";
+const WAITING: &str = "gridtrail_freshness_waiting_rows";
+const WAITING_LATE: &str = "gridtrail_freshness_waiting_late_rows";
+const WAITING_AGE: &str = "gridtrail_freshness_waiting_oldest_age_seconds";
+const BROKEN: &str = "gridtrail_freshness_broken_evidence";
+const RECORDS: &str = "gridtrail_ingest_records_total";
+const COMMITS: &str = "gridtrail_ingest_commits_total";
+const PARKED: &str = "gridtrail_ingest_parked_total";
+const LETTERS: &str = "gridtrail_ingest_dead_letters_total";
+const KAFKA_LAG: &str = "gridtrail_kafka_lag_records";
+const VERSION: &str = "gridtrail_snapshot_version";
+const VERSION_AGE: &str = "gridtrail_snapshot_age_seconds";
+
+/// Upper bounds of the histogram, in seconds: from a healthy second to the duty's day, the levels' defaults among them.
+const DELAY_BOUNDS: [f64; 14] = [
+    1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 3_600.0, 14_400.0, 43_200.0, 72_000.0, 86_400.0,
+    172_800.0,
+];
+
+/// The metrics of this process, shown until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    partitions: BTreeSet<(SourceKey, i32)>,
+    _showing: AbortOnDropHandle<()>,
+}
+
+impl Metrics {
+    /// Begins to show metrics over HTTP. Once a process.
+    pub(crate) fn show(address: SocketAddr) -> Result<Self, Failure> {
+        let failed = |reason: String| Failure::Metrics { address, reason };
+        let builder = PrometheusBuilder::new()
+            .with_http_listener(address)
+            .set_buckets_for_metric(Matcher::Full(DELAY.to_owned()), &DELAY_BOUNDS);
+        let (recorder, exporter) =
+            builder.and_then(PrometheusBuilder::build).map_err(|error| failed(error.to_string()))?;
+        metrics::set_global_recorder(recorder).map_err(|error| failed(error.to_string()))?;
+        describe();
+        tracing::info!(%address, "showing metrics");
+        let showing = tokio::spawn(async move {
+            if exporter.await.is_err() {
+                tracing::error!("metrics are no longer shown");
+            }
+        });
+        Ok(Self { partitions: BTreeSet::new(), _showing: AbortOnDropHandle::new(showing) })
+    }
+
+    /// How long records took until they could be found.
+    pub(crate) fn delays(&mut self, delays: &[Delay]) {
+        for delay in delays {
+            histogram!(DELAY, labels_of(&delay.source)).record(seconds(delay.worst_ms));
+        }
+    }
+
+    /// What a report says.
+    pub(crate) fn publish(&mut self, report: &Report) {
+        let now_ms = report.at.millis();
+        let mut partitions = BTreeSet::new();
+        for source in &report.sources {
+            publish_source(source, now_ms);
+            for partition in &source.partitions {
+                let of = || partition_labels(&source.source, partition.partition);
+                let complete = partition.complete_up_to.map(|at| at.millis());
+                gauge!(COMPLETE_UP_TO, of()).set(known(complete));
+                gauge!(LAG, of()).set(known(partition.lag_ms));
+                gauge!(KAFKA_LAG, of()).set(partition.behind.map_or(f64::NAN, |behind| behind as f64));
+                partitions.insert((source.source.clone(), partition.partition));
+            }
+        }
+        // A topic that is followed no longer has no lag, rather than its last.
+        for (source, partition) in self.partitions.difference(&partitions) {
+            for name in [COMPLETE_UP_TO, LAG, KAFKA_LAG] {
+                gauge!(name, partition_labels(source, *partition)).set(f64::NAN);
+            }
+            gauge!(LEVEL, labels_of(source)).set(f64::NAN);
+            gauge!(TIME_TO_BREACH, labels_of(source)).set(f64::NAN);
+        }
+        for source in &report.sources {
+            gauge!(LEVEL, labels_of(&source.source)).set(source.level.number());
+        }
+        self.partitions = partitions;
+        let age = |since: Option<i64>| since.map_or(0.0, |since| seconds((now_ms - since).max(0)));
+        gauge!(WAITING).set(report.waiting.rows as f64);
+        gauge!(WAITING_LATE).set(report.waiting.late as f64);
+        gauge!(WAITING_AGE).set(age(report.waiting.oldest.map(|at| at.millis())));
+        gauge!(BROKEN).set(report.broken_evidence as f64);
+        // The version's first number is that of the main table.
+        let version = report.version.split('.').next().and_then(|number| number.parse::<f64>().ok());
+        gauge!(VERSION).set(version.unwrap_or(f64::NAN));
+        gauge!(VERSION_AGE).set(seconds(report.confirmed_ago_ms));
+    }
+}
+
+fn publish_source(source: &SourceReport, now_ms: i64) {
+    let of = || labels_of(&source.source);
+    if source.source == SourceKey::Files {
+        gauge!(COMPLETE_UP_TO, of()).set(known(source.complete_up_to.map(|at| at.millis())));
+        gauge!(LAG, of()).set(known(source.lag_ms));
+    }
+    gauge!(TIME_TO_BREACH, of()).set(source.time_to_breach_ms.map_or(f64::INFINITY, seconds));
+    gauge!(LETTERS_OPEN, of()).set(source.open_letters as f64);
+    let age = source.open_letters_since.map_or(0, |since| (now_ms - since.millis()).max(0));
+    gauge!(LETTERS_AGE, of()).set(seconds(age));
+    counter!(RECORDS, of()).absolute(source.records);
+    counter!(COMMITS, of()).absolute(source.commits);
+    counter!(PARKED, of()).absolute(source.parked);
+    counter!(LETTERS, of()).absolute(source.dead_lettered);
+}
+
+fn labels_of(source: &SourceKey) -> Vec<Label> {
+    vec![Label::new("cluster", source.cluster().to_owned()), Label::new("topic", source.name().to_owned())]
+}
+
+fn partition_labels(source: &SourceKey, partition: i32) -> Vec<Label> {
+    let mut labels = labels_of(source);
+    labels.push(Label::new("partition", partition.to_string()));
+    labels
+}
+
+fn known(millis: Option<i64>) -> f64 {
+    millis.map_or(f64::NAN, seconds)
+}
+
+fn seconds(millis: i64) -> f64 {
+    millis as f64 / 1_000.0
+}
+
+fn describe() {
+    describe_gauge!(COMPLETE_UP_TO, "What the partition held before this time can be found. NaN: not known.");
+    describe_gauge!(LAG, "How long ago that is. NaN: not known.");
+    describe_gauge!(LEVEL, "0 fresh, 1 warn, 2 critical, 3 breach or not known.");
+    describe_gauge!(
+        TIME_TO_BREACH,
+        "Until the lag breaches at the trend of the last half hour. +Inf: it does not grow."
+    );
+    describe_histogram!(
+        DELAY,
+        "From receipt until this process could find it, of the slowest record of a commit."
+    );
+    describe_gauge!(LETTERS_OPEN, "Records that could not be read and were not replayed.");
+    describe_gauge!(LETTERS_AGE, "The age of the oldest of those.");
+    describe_gauge!(WAITING, "Answers whose request is not on record; each is a row of its own.");
+    describe_gauge!(WAITING_LATE, "Those older than the level warn.");
+    describe_gauge!(WAITING_AGE, "The age of the oldest.");
+    describe_gauge!(BROKEN, "Pieces of evidence that were changed since they were written.");
+    describe_counter!(RECORDS, "Records read, since the lake began.");
+    describe_counter!(COMMITS, "Commits that read of the source, since the lake began.");
+    describe_counter!(PARKED, "Records that waited for their request when they came, since the lake began.");
+    describe_counter!(LETTERS, "Records that could not be read when they came, since the lake began.");
+    describe_gauge!(KAFKA_LAG, "Offsets not read yet, as of the last commit.");
+    describe_gauge!(VERSION, "The version of the main table that searches are answered at.");
+    describe_gauge!(VERSION_AGE, "Since it was last made sure that there is no newer one.");
+}

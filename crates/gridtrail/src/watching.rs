@@ -1,0 +1,139 @@
+//! Watching the lake: keeps the newest version in sight, shows metrics, and logs when a source changes its level.
+
+use crate::exit::Failure;
+use crate::metrics::Metrics;
+use gridtrail_freshness::{Freshness as _, Level, Report, SourceKey, SourceReport, Watch};
+use gridtrail_lake::Lake;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Keeps a lake's newest version in sight, for ever. Metrics, where there are any, are brought up to date each time.
+pub(crate) async fn keep_fresh(lake: Lake, watch: Arc<Watch>, every: Duration, metrics: Option<Metrics>) {
+    let mut watching = Watching { watch, metrics, told: Told::default() };
+    // The first time all evidence is read, which must not hold up what searches see.
+    let (ready, mut waits) = oneshot::channel::<()>();
+    tokio::join!(
+        async {
+            while !watching.look().await {
+                tokio::time::sleep(every).await;
+            }
+            drop(ready);
+        },
+        async {
+            // Only waiting is cut short: a refresh is not to be dropped half-way.
+            while tokio::time::timeout(every, &mut waits).await.is_err() {
+                if let Err(error) = lake.refresh().await {
+                    tracing::warn!(error = Failure::from(error).report(), "the lake could not be refreshed");
+                }
+            }
+        }
+    );
+    loop {
+        tokio::time::sleep(every).await;
+        watching.look().await;
+    }
+}
+
+struct Watching {
+    watch: Arc<Watch>,
+    metrics: Option<Metrics>,
+    told: Told,
+}
+
+impl Watching {
+    /// Takes in what was committed since, and tells of it. Whether all that is there was taken in.
+    async fn look(&mut self) -> bool {
+        let refreshed = self.watch.refresh().await;
+        if let (Ok(delays), Some(metrics)) = (&refreshed, &mut self.metrics) {
+            metrics.delays(delays);
+        }
+        // Also when the lake does not answer: what is not refreshed grows old.
+        if let Some(report) = self.watch.report(0) {
+            self.told.tell(&report);
+            if let Some(metrics) = &mut self.metrics {
+                metrics.publish(&report);
+            }
+        }
+        if let Err(error) = refreshed {
+            // Answers go on at the version before, and say how fresh they are.
+            tracing::warn!(error = Failure::from(error).report(), "the lake could not be refreshed");
+            return false;
+        }
+        true
+    }
+}
+
+/// The levels that were told last.
+#[derive(Default)]
+struct Told {
+    sources: BTreeMap<SourceKey, Level>,
+    waiting: Option<Level>,
+}
+
+impl Told {
+    fn tell(&mut self, report: &Report) {
+        for source in &report.sources {
+            let SourceReport { source: key, level, lag_ms, open_letters: letters, .. } = source;
+            let before = self.sources.insert(key.clone(), *level);
+            // At first sight, what was never complete has only just begun, and files never say that more will come.
+            let known = lag_ms.is_some() && *key != SourceKey::Files;
+            let (source, lag_s) = (key.name(), lag_ms.map(|ms| ms / 1000));
+            match change(before, *level, known) {
+                Change::None => {}
+                Change::Better => tracing::info!(source, %level, lag_s, letters, "freshness is better"),
+                Change::Worse => tracing::warn!(source, %level, lag_s, letters, "freshness is worse"),
+                Change::First => tracing::info!(source, %level, lag_s, letters, "freshness is judged"),
+            }
+        }
+        let waiting = report.waiting;
+        // At first sight, a sweep may be due that joins them.
+        let (level, rows, late) = (waiting.level, waiting.rows, waiting.late);
+        match change(self.waiting.replace(level), level, false) {
+            Change::Better => tracing::info!(%level, rows, late, "fewer answers wait for their request"),
+            Change::Worse => {
+                tracing::warn!(%level, rows, late, "answers have waited too long for their request")
+            }
+            Change::None | Change::First => {}
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Change {
+    None,
+    First,
+    Better,
+    Worse,
+}
+
+fn change(before: Option<Level>, level: Level, known: bool) -> Change {
+    match before {
+        None if level > Level::Fresh && known => Change::Worse,
+        None => Change::First,
+        Some(before) if level > before => Change::Worse,
+        Some(before) if level < before => Change::Better,
+        Some(_) => Change::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_told_once_and_as_a_warning_when_it_is_worse() {
+        let cases = [
+            (None, Level::Fresh, true, Change::First),
+            (None, Level::Warn, true, Change::Worse),
+            (None, Level::Breach, false, Change::First),
+            (Some(Level::Fresh), Level::Fresh, true, Change::None),
+            (Some(Level::Warn), Level::Critical, false, Change::Worse),
+            (Some(Level::Breach), Level::Warn, true, Change::Better),
+        ];
+        for (before, level, known, expected) in cases {
+            assert_eq!(change(before, level, known), expected, "{before:?} {level}");
+        }
+    }
+}
