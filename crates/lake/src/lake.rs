@@ -14,7 +14,7 @@ use crate::table::Table;
 use crate::writer::Writer;
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
-use object_store::ObjectStoreExt;
+use object_store::{ObjectStore, ObjectStoreExt};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub struct LakeSettings {
     pub address: String,
     /// The object store's own settings, such as `aws_region`.
     pub store_options: HashMap<String, String>,
+    /// Stands in for the store that the address names: for stores that no address describes, and for tests.
+    pub store: Option<Arc<dyn ObjectStore>>,
     /// Bytes of runs and footers kept in memory.
     pub cache_bytes: u64,
     /// How long a snapshot can be asked for again: at least the life of a page token.
@@ -43,6 +45,7 @@ impl LakeSettings {
         Self {
             address: address.into(),
             store_options: HashMap::new(),
+            store: None,
             cache_bytes: 512 * 1024 * 1024,
             snapshots_kept: Duration::from_secs(65 * 60),
         }
@@ -158,7 +161,8 @@ impl Lake {
     /// Errors: `Settings` when the address cannot be used, `Unavailable` when the store does not answer. Needs a
     /// multi-threaded tokio runtime.
     pub async fn open(settings: LakeSettings, clock: Clock) -> Result<Self, LakeError> {
-        let location = Location::parse(&settings.address, &settings.store_options)?;
+        let mut location = Location::parse(&settings.address, &settings.store_options)?;
+        location.store = settings.store.unwrap_or(location.store);
         let tables = Tables::open(&location).await?;
         let cache = RunCache::new(location.store.clone(), settings.cache_bytes);
         let newest = Arc::new(tables.snapshot(cache.clone()).await?);

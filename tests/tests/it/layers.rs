@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runtime", &["model"]),
     ("codec", &["model", "proto"]),
     ("access", &["model", "runtime"]),
+    ("faults", &[]),
     ("kafka", &["runtime"]),
     ("lake", &["model", "runtime", "access"]),
     ("freshness", &["model", "runtime", "lake"]),

@@ -4,6 +4,7 @@
 
 mod access_only;
 mod exactly_once;
+mod faults;
 mod freshness;
 mod lookup;
 mod parked;

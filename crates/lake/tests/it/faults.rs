@@ -1,0 +1,227 @@
+//! Every operation of the way from a batch to its commit, failing in every way: nothing is lost, nothing is doubled, and
+//! no log names a file that is not there.
+
+use crate::world::*;
+use futures::TryStreamExt;
+use gridtrail_faults::{Fault, FaultStore, Faults};
+use gridtrail_lake::{Batch, DeadLetter, Lake, LakeError, LakeSettings, SourceEvidence, Stream, Writer};
+use gridtrail_model::*;
+use gridtrail_runtime::Clock;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+const BATCHES: i64 = 3;
+/// Offsets in a batch.
+const EACH: i64 = 4;
+const SOURCE: &str = "kafka:c:t:0";
+/// How often a writer starts over before the test gives up.
+const TRIES: usize = 200;
+
+/// The months of the requests in a batch: each goes into a run of its own.
+const MONTHS_MS: [i64; 2] = [0, 40 * 86_400_000];
+
+fn stream() -> Stream {
+    Stream { cluster: "c".into(), topic: "t".into(), id: "t".into(), partitions: 1 }
+}
+
+/// A batch: two requests in two months, the bare answer to the request of the batch after it, and a dead letter.
+fn batch(n: i64, first: bool) -> Batch {
+    let counter = |n: i64| u64::try_from(100 + n).unwrap();
+    let requests = MONTHS_MS.iter().zip([0u64, 50]).map(|(ms, more)| {
+        received(request_id(1, 1, counter(n) + more), at(*ms + n * 1_000))
+    });
+    let mut folded = fold(requests);
+    let answer = bare_answer(request_id(1, 1, counter(n + 1)), at(n * 1_000 + 5_000));
+    let mut fold_answer = fold([answer]);
+    let letter = DeadLetter {
+        source: SOURCE.to_owned(),
+        source_name: "t/0".to_owned(),
+        position: n * EACH + 3,
+        reason: "poison".to_owned(),
+        raw: vec![u8::try_from(n).unwrap()].into(),
+    };
+    let mut evidence = source("x", n * EACH, (n + 1) * EACH);
+    evidence.source = SOURCE.to_owned();
+    evidence.first = first;
+    evidence.finished = false;
+    (evidence.records, evidence.stored, evidence.parked, evidence.dead_lettered) = (4, 2, 1, 1);
+    assert!(folded.take_unplaced().is_empty());
+    Batch {
+        fragments: folded.into_fragments(),
+        parked: fold_answer.take_unplaced(),
+        dead_letters: vec![letter],
+        sources: vec![evidence],
+        streams: vec![stream()],
+    }
+}
+
+async fn open_over(store: Arc<dyn ObjectStore>) -> Result<Lake, LakeError> {
+    let settings = LakeSettings { store: Some(store), ..LakeSettings::at("memory:///faulty") };
+    Lake::open(settings, Clock::manual(at(1_000_000))).await
+}
+
+/// Does what an ingest does: commits what the lake does not have, and after any error starts over from its position.
+async fn write_all(store: &Arc<dyn ObjectStore>) {
+    let mut errors = Vec::new();
+    for _ in 0..TRIES {
+        match write_rest(store).await {
+            Ok(()) => return,
+            Err(error) => errors.push(error.to_string()),
+        }
+    }
+    panic!("no end of errors: {errors:#?}");
+}
+
+async fn write_rest(store: &Arc<dyn ObjectStore>) -> Result<(), LakeError> {
+    let lake = open_over(Arc::clone(store)).await?;
+    let mut writer: Writer = lake.writer().await?;
+    loop {
+        let position = writer.position(SOURCE)?;
+        let next = position.unwrap_or(0) / EACH;
+        if next == BATCHES {
+            break;
+        }
+        writer.commit(batch(next, position.is_none())).await?;
+    }
+    let mut maintenance = lake.maintenance().await?;
+    maintenance.sweep().await?;
+    maintenance.copy_evidence().await?;
+    Ok(())
+}
+
+/// Every file that a table's log names, read without the library.
+async fn named_files(store: &dyn ObjectStore, table: &str) -> BTreeSet<String> {
+    let prefix = Path::from(format!("{table}/_delta_log"));
+    let mut entries: Vec<_> = store.list(Some(&prefix)).try_collect().await.unwrap();
+    entries.retain(|entry: &object_store::ObjectMeta| entry.location.as_ref().ends_with(".json"));
+    entries.sort_by(|a, b| a.location.cmp(&b.location));
+    let mut live = BTreeSet::new();
+    for entry in entries {
+        let bytes = store.get(&entry.location).await.unwrap().bytes().await.unwrap();
+        for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            let action: serde_json::Value = serde_json::from_slice(line).unwrap();
+            let path = |action: &serde_json::Value| format!("{table}/{}", action["path"].as_str().unwrap());
+            if action["add"].is_object() {
+                assert!(live.insert(path(&action["add"])), "added twice: {action}");
+            }
+            if action["remove"].is_object() {
+                assert!(live.remove(&path(&action["remove"])), "removed twice: {action}");
+            }
+        }
+    }
+    live
+}
+
+/// Holds a lake against what the batches say. `what` goes into messages.
+async fn check(store: &Arc<InMemory>, what: &str) {
+    let clean: Arc<dyn ObjectStore> = store.clone();
+    for table in ["trails", "parked", "mpxn_devices", "dead_letters", "commits"] {
+        for file in named_files(store.as_ref(), table).await {
+            // A partition's value is escaped in the path of the log entry, and not in the store.
+            let path = Path::parse(&file).unwrap();
+            assert!(store.head(&path).await.is_ok(), "{what}: {file} is named and not there");
+        }
+    }
+    let lake = open_over(Arc::clone(&clean)).await.unwrap();
+    let writer = lake.writer().await.unwrap();
+    assert_eq!(writer.position(SOURCE).unwrap(), Some(BATCHES * EACH), "{what}");
+    let letters = lake.dead_letters().await.unwrap();
+    let places: Vec<_> = letters.iter().map(|l| (l.position, l.raw.to_vec())).collect();
+    let wanted: Vec<_> = (0..BATCHES).map(|n| (n * EACH + 3, vec![u8::try_from(n).unwrap()])).collect();
+    assert_eq!(places, wanted, "{what}: dead letters");
+    // One answer waits for a request that never comes.
+    let mut expected: BTreeMap<TrailKey, usize> = BTreeMap::new();
+    for n in 0..BATCHES {
+        for fragment in batch(n, false).fragments {
+            expected.insert(fragment.key, 1);
+        }
+        let answered = request_id(1, 1, 100 + u64::try_from(n).unwrap() + 1);
+        for (key, entries) in &mut expected {
+            let answer = n + 1 < BATCHES && key.request_id() == Some(answered);
+            *entries += usize::from(answer);
+        }
+    }
+    for n in 1..BATCHES {
+        let answered = request_id(1, 1, 100 + u64::try_from(n).unwrap());
+        let (_, entries) = expected.iter_mut().find(|(key, _)| key.request_id() == Some(answered)).unwrap();
+        *entries = 2;
+    }
+    let mut found = BTreeMap::new();
+    for row in find(&lake, &[1], &query(1)).await {
+        let key = row.fragment.key;
+        if let Subject::Unjoined(id) = key.subject {
+            assert_eq!(id.counter, 100 + u64::try_from(BATCHES).unwrap(), "{what}: still waiting");
+            continue;
+        }
+        assert!(found.insert(key, row.fragment.history().len()).is_none(), "{what}: doubled {key:?}");
+    }
+    assert_eq!(found, expected, "{what}: trails and their history entries");
+    let mut at = 0;
+    let mut sources: Vec<SourceEvidence> = Vec::new();
+    lake.evidence(|commit| {
+        for evidence in commit.sources {
+            match evidence {
+                gridtrail_lake::Evidence::Whole(evidence) => sources.push(*evidence),
+                gridtrail_lake::Evidence::Broken(text) => panic!("{what}: {text}"),
+            }
+        }
+    })
+    .await
+    .unwrap();
+    for evidence in sources {
+        assert_eq!((evidence.from, evidence.first), (at, at == 0), "{what}: evidence");
+        at = evidence.to;
+    }
+    assert_eq!(at, BATCHES * EACH, "{what}: evidence");
+}
+
+fn faulty() -> (Arc<InMemory>, Arc<dyn ObjectStore>, Faults) {
+    let inner = Arc::new(InMemory::new());
+    let (store, faults) = FaultStore::new(inner.clone());
+    (inner, Arc::new(store), faults)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_may_fail_in_every_way() {
+    let (inner, store, faults) = faulty();
+    write_all(&store).await;
+    let operations = faults.operations();
+    check(&inner, "without a fault").await;
+    assert!(operations > 50, "{operations}");
+    let mut cases = 0;
+    for fault in Fault::ALL {
+        for operation in 0..operations {
+            let (inner, store, faults) = faulty();
+            faults.at(operation, fault);
+            write_all(&store).await;
+            if let Some(what) = faults.last() {
+                cases += 1;
+                check(&inner, &what).await;
+            }
+        }
+    }
+    println!("{operations} operations, {cases} faults: 0 lost, 0 doubled, every file that is named is there");
+    assert!(cases > 100, "{cases}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_at_random_change_nothing_for_two_writers() {
+    let rounds: u64 = std::env::var("GRIDTRAIL_FAULT_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap());
+    let seed: u64 = std::env::var("GRIDTRAIL_FAULT_SEED").map_or(7, |seed| seed.parse().unwrap());
+    println!("GRIDTRAIL_FAULT_SEED={seed} GRIDTRAIL_FAULT_ROUNDS={rounds}");
+    let mut failed = 0;
+    for round in seed..seed + rounds {
+        let (inner, store, faults) = faulty();
+        faults.random(round, 0.02, &Fault::ALL);
+        let other = Arc::clone(&store);
+        let second = tokio::spawn(async move { write_all(&other).await });
+        write_all(&store).await;
+        second.await.unwrap();
+        failed += faults.failed();
+        check(&inner, &format!("seed {round}")).await;
+    }
+    assert!(failed > rounds, "{failed}");
+}
