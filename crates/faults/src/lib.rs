@@ -244,10 +244,7 @@ impl ObjectStore for FaultStore {
         Ok(GetResult { payload: GetResultPayload::Stream(parts.boxed()), meta, range, attributes })
     }
 
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         match self.faults.next(Kind::Other, "a deletion") {
             Some(fault @ (Fault::Before | Fault::TimeOut)) => {
                 stream::once(async move { Err(error(fault, "a deletion")) }).boxed()

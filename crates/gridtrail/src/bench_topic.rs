@@ -55,7 +55,9 @@ pub(crate) async fn run(args: &BenchTopicArgs) -> Result<(), Failure> {
     let seen = Arc::new(Seen { wanted: counted.records, ..Seen::default() });
     let all = Arc::clone(&seen);
     let began = Instant::now();
-    let followed = follow_topics(&lake, TopicSettings::of(kafka), seen, async move { all.whole.notified().await }).await?;
+    let followed =
+        follow_topics(&lake, TopicSettings::of(kafka), seen, async move { all.whole.notified().await })
+            .await?;
     let figures = figures(&lake, &counted, began.elapsed(), followed.commits);
     output::write_json(&mut io::stdout().lock(), &figures)
 }

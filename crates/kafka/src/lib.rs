@@ -18,8 +18,8 @@ mod settings;
 mod topic_ids;
 
 pub use admin::Admin;
-pub use count::{Counted, count};
 pub use cluster::{Bounds, Cluster, Topic, TopicPartition};
+pub use count::{Counted, count};
 pub use error::KafkaError;
 pub use piece::{Gap, GapReason, Header, Piece, RangeHash, Record, Source};
 pub use publisher::Publisher;

@@ -11,8 +11,8 @@ mod value;
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
 pub use freshness::{FreshnessArgs, LevelArgs, MetricsArgs};
 pub use service::{
-    BenchCommand, BenchSearchArgs, BenchTopicArgs, Credential, PageArgs, SearchArgs, SearchCommand, SearchKey, ServeArgs,
-    TokenArgs,
+    BenchCommand, BenchSearchArgs, BenchTopicArgs, Credential, PageArgs, SearchArgs, SearchCommand,
+    SearchKey, ServeArgs, TokenArgs,
 };
 pub use value::{Bound, LifeTime};
 

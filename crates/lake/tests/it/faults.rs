@@ -2,7 +2,7 @@
 //! no log names a file that is not there.
 
 use crate::world::*;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_faults::{Fault, FaultStore, Faults};
 use gridtrail_lake::{Batch, DeadLetter, Lake, LakeError, LakeSettings, SourceEvidence, Stream, Writer};
 use gridtrail_model::*;
@@ -17,22 +17,25 @@ const BATCHES: i64 = 3;
 /// Offsets in a batch.
 const EACH: i64 = 4;
 const SOURCE: &str = "kafka:c:t:0";
+/// Cases under way at once.
+const AT_ONCE: usize = 4;
 /// How often a writer starts over before the test gives up.
 const TRIES: usize = 200;
 
 /// The months of the requests in a batch: each goes into a run of its own.
 const MONTHS_MS: [i64; 2] = [0, 40 * 86_400_000];
 
-fn stream() -> Stream {
+fn topic() -> Stream {
     Stream { cluster: "c".into(), topic: "t".into(), id: "t".into(), partitions: 1 }
 }
 
 /// A batch: two requests in two months, the bare answer to the request of the batch after it, and a dead letter.
 fn batch(n: i64, first: bool) -> Batch {
     let counter = |n: i64| u64::try_from(100 + n).unwrap();
-    let requests = MONTHS_MS.iter().zip([0u64, 50]).map(|(ms, more)| {
-        received(request_id(1, 1, counter(n) + more), at(*ms + n * 1_000))
-    });
+    let requests = MONTHS_MS
+        .iter()
+        .zip([0u64, 50])
+        .map(|(ms, more)| received(request_id(1, 1, counter(n) + more), at(*ms + n * 1_000)));
     let mut folded = fold(requests);
     let answer = bare_answer(request_id(1, 1, counter(n + 1)), at(n * 1_000 + 5_000));
     let mut fold_answer = fold([answer]);
@@ -54,7 +57,7 @@ fn batch(n: i64, first: bool) -> Batch {
         parked: fold_answer.take_unplaced(),
         dead_letters: vec![letter],
         sources: vec![evidence],
-        streams: vec![stream()],
+        streams: vec![topic()],
     }
 }
 
@@ -135,15 +138,9 @@ async fn check(store: &Arc<InMemory>, what: &str) {
     // One answer waits for a request that never comes.
     let mut expected: BTreeMap<TrailKey, usize> = BTreeMap::new();
     for n in 0..BATCHES {
-        for fragment in batch(n, false).fragments {
-            expected.insert(fragment.key, 1);
-        }
-        let answered = request_id(1, 1, 100 + u64::try_from(n).unwrap() + 1);
-        for (key, entries) in &mut expected {
-            let answer = n + 1 < BATCHES && key.request_id() == Some(answered);
-            *entries += usize::from(answer);
-        }
+        expected.extend(batch(n, false).fragments.into_iter().map(|fragment| (fragment.key, 1)));
     }
+    // The others were answered, by the batch before each.
     for n in 1..BATCHES {
         let answered = request_id(1, 1, 100 + u64::try_from(n).unwrap());
         let (_, entries) = expected.iter_mut().find(|(key, _)| key.request_id() == Some(answered)).unwrap();
@@ -178,31 +175,46 @@ async fn check(store: &Arc<InMemory>, what: &str) {
     assert_eq!(at, BATCHES * EACH, "{what}: evidence");
 }
 
-fn faulty() -> (Arc<InMemory>, Arc<dyn ObjectStore>, Faults) {
-    let inner = Arc::new(InMemory::new());
+/// A copy of a store, behind one that fails.
+fn faulty(tables: &InMemory) -> (Arc<InMemory>, Arc<dyn ObjectStore>, Faults) {
+    let inner = Arc::new(tables.fork());
     let (store, faults) = FaultStore::new(inner.clone());
     (inner, Arc::new(store), faults)
 }
 
+/// A store that holds the tables, and nothing in them.
+async fn tables() -> InMemory {
+    let store = Arc::new(InMemory::new());
+    open_over(store.clone()).await.unwrap();
+    store.fork()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_may_fail_in_every_way() {
-    let (inner, store, faults) = faulty();
+    let tables = tables().await;
+    let (inner, store, faults) = faulty(&tables);
     write_all(&store).await;
     let operations = faults.operations();
     check(&inner, "without a fault").await;
     assert!(operations > 50, "{operations}");
-    let mut cases = 0;
-    for fault in Fault::ALL {
-        for operation in 0..operations {
-            let (inner, store, faults) = faulty();
-            faults.at(operation, fault);
-            write_all(&store).await;
-            if let Some(what) = faults.last() {
-                cases += 1;
+    let all =
+        Fault::ALL.into_iter().flat_map(|fault| (0..operations).map(move |operation| (operation, fault)));
+    let cases: usize = stream::iter(all)
+        .map(|(operation, fault)| {
+            let (inner, store, faults) = faulty(&tables);
+            tokio::spawn(async move {
+                faults.at(operation, fault);
+                write_all(&store).await;
+                // Not every operation can fail in every way.
+                let Some(what) = faults.last() else { return 0 };
                 check(&inner, &what).await;
-            }
-        }
-    }
+                1
+            })
+        })
+        .buffer_unordered(AT_ONCE)
+        .map(Result::unwrap)
+        .fold(0, |sum, case| async move { sum + case })
+        .await;
     println!("{operations} operations, {cases} faults: 0 lost, 0 doubled, every file that is named is there");
     assert!(cases > 100, "{cases}");
 }
@@ -212,9 +224,10 @@ async fn faults_at_random_change_nothing_for_two_writers() {
     let rounds: u64 = std::env::var("GRIDTRAIL_FAULT_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap());
     let seed: u64 = std::env::var("GRIDTRAIL_FAULT_SEED").map_or(7, |seed| seed.parse().unwrap());
     println!("GRIDTRAIL_FAULT_SEED={seed} GRIDTRAIL_FAULT_ROUNDS={rounds}");
+    let tables = tables().await;
     let mut failed = 0;
     for round in seed..seed + rounds {
-        let (inner, store, faults) = faulty();
+        let (inner, store, faults) = faulty(&tables);
         faults.random(round, 0.02, &Fault::ALL);
         let other = Arc::clone(&store);
         let second = tokio::spawn(async move { write_all(&other).await });
