@@ -221,8 +221,8 @@ async fn every_operation_may_fail_in_every_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_at_random_change_nothing_for_two_writers() {
-    let rounds: u64 = std::env::var("GRIDTRAIL_FAULT_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap());
-    let seed: u64 = std::env::var("GRIDTRAIL_FAULT_SEED").map_or(7, |seed| seed.parse().unwrap());
+    let rounds = setting("GRIDTRAIL_FAULT_ROUNDS", 20);
+    let seed = setting("GRIDTRAIL_FAULT_SEED", 7);
     println!("GRIDTRAIL_FAULT_SEED={seed} GRIDTRAIL_FAULT_ROUNDS={rounds}");
     let tables = tables().await;
     let mut failed = 0;
@@ -237,4 +237,9 @@ async fn faults_at_random_change_nothing_for_two_writers() {
         check(&inner, &format!("seed {round}")).await;
     }
     assert!(failed > rounds, "{failed}");
+}
+
+/// A setting of the test run from the environment, or its everyday value.
+fn setting(name: &str, everyday: u64) -> u64 {
+    std::env::var_os(name).map_or(everyday, |value| value.to_str().and_then(|v| v.parse().ok()).unwrap())
 }
