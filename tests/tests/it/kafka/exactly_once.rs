@@ -67,6 +67,9 @@ async fn shared_by_two(strategy: &str) {
     for round in 0..4 {
         let before = known.position(&topic).await;
         let mut guest = start("guest");
+        until("the guest reads", || {
+            std::fs::read_to_string(&log).unwrap().matches("following topics").count() >= round + 2
+        });
         until("the lake moves on", || futures_now(known.position(&topic)) > before + EVENTS as i64 / 20);
         if round % 2 == 0 {
             guest.0.kill().unwrap();
