@@ -1,7 +1,7 @@
 //! The ledger: the evidence of commits, folded into what a report needs and no more.
 //!
 //! Memory: a few numbers a partition, a row a day and source for [`DAYS_KEPT`], and the positions of dead letters that
-//! were not replayed.
+//! are open: neither replayed nor dismissed.
 //!
 //! A day is a day of commits, in UTC: evidence says when records were received by their least, mean and greatest time
 //! only, so no record can be put into the day of its receipt. A day without a commit has its row all the same, with the
@@ -9,7 +9,7 @@
 
 use crate::level::Levels;
 use crate::limits::{DAY_MS, DAYS_KEPT, EVENTS_A_DAY};
-use crate::source::{SourceKey, key_of, replayed};
+use crate::source::{SourceKey, key_of};
 use crate::trend::Trend;
 use gridtrail_lake::{Commit, Evidence, SkipReason, SourceEvidence, Spans};
 use gridtrail_model::Timestamp;
@@ -47,7 +47,7 @@ pub(crate) struct Totals {
     pub(crate) dead_lettered: u64,
 }
 
-/// Dead letters of one commit and partition that were not replayed.
+/// Dead letters of one commit and partition that are open.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenLetters {
     source: String,
@@ -139,15 +139,15 @@ impl Ledger {
     fn take_source(&mut self, e: &SourceEvidence, seen: Option<Timestamp>) -> Option<Delay> {
         let committed = e.committed_at_ms;
         let complete_before = self.partitions.get(&e.source).and_then(|partition| partition.complete_ms);
-        let key = match replayed(&e.source) {
-            Some((source, position)) => self.resolve_letter(source, position, e.stored + e.parked > 0),
+        let key = match e.letters_of() {
+            Some(source) => self.settle_letters(source, e),
             None => {
                 let key = key_of(e);
                 self.move_on(e, &key);
                 key
             }
         };
-        if e.dead_lettered > 0 && replayed(&e.source).is_none() {
+        if e.dead_lettered > 0 {
             let open = OpenLetters {
                 source: e.source.clone(),
                 at_ms: committed,
@@ -161,7 +161,10 @@ impl Ledger {
         }
         let counts =
             Totals { records: e.records, commits: 1, parked: e.parked, dead_lettered: e.dead_lettered };
-        self.totals.entry(key.clone()).or_default().add(counts);
+        // What was dead-lettered is counted among the records of its source already.
+        if e.letters_of().is_none() {
+            self.totals.entry(key.clone()).or_default().add(counts);
+        }
         let breach = self.levels.breach_ms();
         let at = seen.map_or(committed, |seen| seen.millis());
         let delay = |recorded: Option<i64>| recorded.map(|recorded| (at - recorded).max(0));
@@ -257,22 +260,21 @@ impl Ledger {
         self.days.entry((day, key.clone())).or_default()
     }
 
-    /// Takes a replayed letter off the open ones, if the replay could read it. Gives the letter's source.
-    fn resolve_letter(&mut self, source: &str, position: i64, read: bool) -> SourceKey {
-        for (key, letters) in &mut self.letters {
-            let at = letters.iter().position(|l| l.source == source && l.positions.contains(position));
-            let Some(at) = at else { continue };
-            if read {
-                let rest: Spans = letters[at].positions.iter().filter(|p| *p != position).collect();
-                if rest.is_empty() {
-                    letters.remove(at);
-                } else {
-                    letters[at].positions = rest;
-                }
+    /// Takes letters that were replayed or dismissed off the open ones. Gives their source.
+    fn settle_letters(&mut self, source: &str, e: &SourceEvidence) -> SourceKey {
+        let mut settled = e.replayed_at.clone();
+        settled.insert_all(&e.dismissed_at);
+        for open in self.letters.values_mut() {
+            for letters in open.iter_mut().filter(|letters| letters.source == source) {
+                letters.positions = letters.positions.without(&settled);
             }
-            return key.clone();
+            open.retain(|letters| !letters.positions.is_empty());
         }
-        self.partitions.get(source).map_or(SourceKey::Files, |partition| partition.key.clone())
+        key_of(&SourceEvidence {
+            source: source.to_owned(),
+            name: e.name.clone(),
+            ..SourceEvidence::default()
+        })
     }
 }
 

@@ -72,7 +72,7 @@ pub struct SourceReport {
     pub parked: u64,
     /// Records that could not be read when they came.
     pub dead_lettered: u64,
-    /// Those of them that were not replayed.
+    /// Those of them that are open: neither replayed nor dismissed.
     pub open_letters: u64,
     /// From when the oldest of those counts: up to then its partition was complete without it. Where that was never so,
     /// the time of the oldest record beside it.
@@ -143,7 +143,7 @@ pub struct DayReport {
     pub parked: u64,
     /// Records that could not be read when they came.
     pub dead_lettered: u64,
-    /// Those of them that were not replayed since.
+    /// Those of them that are open still.
     pub open_letters: u64,
     /// Records that said to be received later than they were read.
     pub future: u64,

@@ -54,12 +54,6 @@ pub(crate) fn key_of(evidence: &SourceEvidence) -> SourceKey {
     }
 }
 
-/// The dead letter that a replay took in: `replay:<source>@<position>`.
-pub(crate) fn replayed(source: &str) -> Option<(&str, i64)> {
-    let (source, position) = source.strip_prefix("replay:")?.rsplit_once('@')?;
-    Some((source, position.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,14 +68,6 @@ mod tests {
         assert_eq!(key, SourceKey::Topic { cluster: "a:b".into(), topic: "audit.v1".into() });
         for (source, name) in [("file:3fa9", "data/day/a.jsonl"), ("kafka:a", "t/0"), ("kafka:a:b:0", "t")] {
             assert_eq!(key_of(&evidence(source, name)), SourceKey::Files, "{source}");
-        }
-    }
-
-    #[test]
-    fn a_replay_names_its_letter() {
-        assert_eq!(replayed("replay:kafka:a:b:7@12"), Some(("kafka:a:b:7", 12)));
-        for source in ["kafka:a:b:7", "replay:file:3fa9", "replay:file:3fa9@x"] {
-            assert_eq!(replayed(source), None, "{source}");
         }
     }
 }

@@ -4,6 +4,7 @@ use gridtrail_access::AccessError;
 use gridtrail_ingest::IngestError;
 use gridtrail_kafka::KafkaError;
 use gridtrail_lake::{LakeError, LakeErrorKind};
+use gridtrail_reconcile::ReconcileError;
 use gridtrail_search::SearchError;
 use gridtrail_server::ServeError;
 use std::error::Error;
@@ -30,6 +31,8 @@ pub enum Exit {
     Unavailable = 6,
     /// A source is not as fresh as it must be.
     Stale = 7,
+    /// A proof was tried and does not hold.
+    Unproven = 8,
 }
 
 impl From<Exit> for ExitCode {
@@ -124,6 +127,27 @@ pub enum Failure {
         /// The worst level.
         level: String,
     },
+    /// What was to be proved is not so; the report says what.
+    #[error("not proven: {faults} faults")]
+    Unproven {
+        /// How many.
+        faults: u64,
+    },
+    /// No proof could be tried.
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
+    /// A dead letter that was named is not there, or not open.
+    #[error("there is no open dead letter {letter}; `gridtrail dead-letters list --all` names all")]
+    NoLetter {
+        /// As it was named.
+        letter: String,
+    },
+    /// Dead letters still cannot be read; the report says why.
+    #[error("{letters} dead letters still cannot be read")]
+    Unreadable {
+        /// How many.
+        letters: usize,
+    },
     /// A thread, signal or task of this process failed.
     #[error("{0}")]
     Process(&'static str),
@@ -134,12 +158,16 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Argument { .. } => Exit::Usage,
-            Self::Lake(error) | Self::Ingest(IngestError::Lake(error)) => match error.kind() {
+            Self::Lake(error)
+            | Self::Ingest(IngestError::Lake(error))
+            | Self::Reconcile(ReconcileError::Lake(error)) => match error.kind() {
                 LakeErrorKind::Settings => Exit::Usage,
                 LakeErrorKind::Unavailable => Exit::Unavailable,
                 _ => Exit::Failed,
             },
-            Self::Kafka(error) | Self::Ingest(IngestError::Kafka(error)) => match error {
+            Self::Kafka(error)
+            | Self::Ingest(IngestError::Kafka(error))
+            | Self::Reconcile(ReconcileError::Kafka(error)) => match error {
                 KafkaError::Setting { .. } | KafkaError::NoTopic(_) => Exit::Usage,
                 KafkaError::Broker { .. } | KafkaError::Unreachable { .. } | KafkaError::Positions(_) => {
                     Exit::Unavailable
@@ -149,6 +177,9 @@ impl Failure {
             Self::Ingest(IngestError::Nothing(_) | IngestError::File { .. }) => Exit::Usage,
             Self::Connect { .. } => Exit::Unavailable,
             Self::Stale { .. } => Exit::Stale,
+            Self::Unproven { .. } => Exit::Unproven,
+            Self::Reconcile(ReconcileError::OtherCluster { .. }) => Exit::Usage,
+            Self::NoLetter { .. } => Exit::NotFound,
             Self::Call { code, .. } => exit_of(*code),
             _ => Exit::Failed,
         }

@@ -35,9 +35,18 @@ pub(crate) async fn run(args: &IngestArgs, format: Format) -> Result<(), Failure
     }
 }
 
-/// Opens a lake; settings of an object store come from the environment, as its own tools have it.
+/// Opens a lake, made where there is none; settings of an object store come from the environment, as its own tools have
+/// it.
 pub(crate) async fn open_lake(address: &str) -> Result<Lake, Failure> {
-    let mut settings = LakeSettings::at(address);
+    open_with(LakeSettings::at(address)).await
+}
+
+/// Opens a lake that must be there: a wrong address must not leave a lake behind.
+pub(crate) async fn open_existing(address: &str) -> Result<Lake, Failure> {
+    open_with(LakeSettings { create: false, ..LakeSettings::at(address) }).await
+}
+
+async fn open_with(mut settings: LakeSettings) -> Result<Lake, Failure> {
     settings.store_options = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name.starts_with("AWS_"))

@@ -13,10 +13,12 @@ mod follow;
 mod freshness;
 mod generate;
 mod ingest;
+mod letters;
 mod logging;
 mod metrics;
 pub mod output;
 mod publish;
+mod reconcile;
 mod search;
 mod serve;
 mod token;
@@ -41,6 +43,8 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Serve(args) => wait_for(serve::run(args, cli.format)),
         Command::Search(command) => wait_for(search::run(command, cli.format)),
         Command::Freshness(args) => wait_for(freshness::run(args, cli.format)),
+        Command::Reconcile(args) => wait_for(reconcile::run(args, cli.format)),
+        Command::DeadLetters(command) => wait_for(letters::run(command, cli.format)),
         Command::Token(args) => token::run(args, cli.format),
         Command::Bench(BenchCommand::Search(args)) => wait_for(bench::run(args)),
         Command::Bench(BenchCommand::Topic(args)) => wait_for(bench_topic::run(args)),

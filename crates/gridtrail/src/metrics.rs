@@ -155,7 +155,7 @@ fn describe() {
         DELAY,
         "From receipt until this process could find it, of the slowest record of a commit."
     );
-    describe_gauge!(LETTERS_OPEN, "Records that could not be read and were not replayed.");
+    describe_gauge!(LETTERS_OPEN, "Records that could not be read and were neither replayed nor dismissed.");
     describe_gauge!(LETTERS_AGE, "The age of the oldest of those.");
     describe_gauge!(WAITING, "Answers whose request is not on record; each is a row of its own.");
     describe_gauge!(WAITING_LATE, "Those older than the level warn.");

@@ -215,11 +215,22 @@ pub fn write(out: &mut impl Write, bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// The table view of UC_ServiceAudit_001, one line a row.
-fn table_of(rows: &[TrailRow]) -> Table {
+/// An empty table with a header.
+pub(crate) fn table_with(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header([
+    table.set_header(header);
+    table
+}
+
+/// A text with the control characters in it written out: text of strangers is not to speak to a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// The table view of UC_ServiceAudit_001, one line a row.
+fn table_of(rows: &[TrailRow]) -> Table {
+    let mut table = table_with(&[
         "Received (UTC)",
         "Sent (UTC)",
         "User",

@@ -4,8 +4,10 @@ use crate::chunk::{Decoded, Unread};
 use crate::error::IngestError;
 use crate::plan::hex;
 use bytes::Bytes;
-use gridtrail_lake::{Batch, DeadLetter, Skip, SourceEvidence, Stream, Writer};
-use gridtrail_model::{Fold, Fragment, RequestId, Resolved, Subject, Timestamp, TrailKey, UserId};
+use gridtrail_lake::{Batch, CommitKind, DeadLetter, Skip, SourceEvidence, Stream, Writer};
+use gridtrail_model::{
+    Event, Fold, Fragment, Rejection, RequestId, Resolved, Subject, Timestamp, TrailKey, UserId,
+};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 
@@ -18,6 +20,14 @@ pub struct Outcome {
     pub parked: u64,
     /// Records that could not be read.
     pub dead_lettered: u64,
+}
+
+impl Outcome {
+    pub(crate) fn add(&mut self, more: Self) {
+        self.stored += more.stored;
+        self.parked += more.parked;
+        self.dead_lettered += more.dead_lettered;
+    }
 }
 
 /// What was read of a source at once, beside its events.
@@ -37,9 +47,18 @@ pub(crate) struct Portion<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// A record as it came: what a dead letter keeps of it.
+#[derive(Debug, Default)]
+pub(crate) struct Raw {
+    pub(crate) value: Bytes,
+    pub(crate) key: Option<Bytes>,
+    pub(crate) headers: Vec<(String, Bytes)>,
+}
+
 /// A batch being filled, by one source after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Filling {
+    kind: CommitKind,
     fold: Fold,
     letters: Vec<DeadLetter>,
     sources: Vec<SourceEvidence>,
@@ -69,52 +88,89 @@ impl Filling {
         &mut self.sources
     }
 
-    /// Takes in a decoded portion of a source. `raw` gives the bytes of the record at a position.
+    /// Takes in a decoded portion of a source. `raw` gives the record at a position.
     ///
     /// Errors: the portion does not go on where the one before it ended.
     pub(crate) fn take(
         &mut self,
         portion: Portion<'_>,
         decoded: Decoded,
-        raw: impl Fn(i64) -> Bytes,
+        raw: impl Fn(i64) -> Raw,
     ) -> Result<(), IngestError> {
         let at = self.evidence_of(&portion)?;
         self.hashes[at].update(portion.hashed);
-        let now = portion.now.millis();
         let mut letters = decoded.letters;
-        let evidence = &mut self.sources[at];
         for (position, event) in decoded.events {
-            let recorded = event.recorded_at.millis();
-            let says_when = event.correlation.request_received_at.is_some();
-            match self.fold.add(event) {
-                Ok(key) => {
-                    if !says_when {
-                        self.unplaced.push((at, position, key));
-                    }
-                    evidence.stored += 1;
-                    evidence.recorded_min_ms = min(evidence.recorded_min_ms, Some(recorded));
-                    evidence.recorded_max_ms = evidence.recorded_max_ms.max(Some(recorded));
-                    evidence.future += u64::from(recorded > now);
-                    self.recorded[at] += i128::from(recorded.min(now));
-                }
-                Err(rejection) => {
-                    letters.push(Unread { position, reason: rejection.to_string(), raw: raw(position) });
-                }
+            if let Err(rejection) = self.add(at, position, event, portion.now) {
+                let raw = raw(position).value;
+                letters.push(Unread { position, reason: rejection.to_string(), raw });
             }
         }
+        let evidence = &mut self.sources[at];
         evidence.to = portion.to;
         evidence.finished = portion.finished;
         evidence.skipped.extend(portion.skipped);
         evidence.dead_lettered += letters.len() as u64;
         evidence.records = evidence.stored + evidence.dead_lettered;
         letters.iter().for_each(|letter| evidence.dead_lettered_at.insert(letter.position));
-        self.letters.extend(letters.into_iter().map(|unread| DeadLetter {
-            source: portion.source.to_owned(),
-            source_name: portion.name.to_owned(),
-            position: unread.position,
-            reason: unread.reason,
-            raw: unread.raw,
+        self.letters.extend(letters.into_iter().map(|unread| {
+            let Raw { key, headers, .. } = raw(unread.position);
+            DeadLetter {
+                source: portion.source.to_owned(),
+                source_name: portion.name.to_owned(),
+                position: unread.position,
+                reason: unread.reason,
+                raw: unread.raw,
+                key,
+                headers,
+                read_at: portion.now,
+            }
         }));
+        Ok(())
+    }
+
+    /// Folds an event of a source, and counts it.
+    fn add(&mut self, at: usize, position: i64, event: Event, now: Timestamp) -> Result<(), Rejection> {
+        let (recorded, now) = (event.recorded_at.millis(), now.millis());
+        let says_when = event.correlation.request_received_at.is_some();
+        let key = self.fold.add(event)?;
+        if !says_when {
+            self.unplaced.push((at, position, key));
+        }
+        let evidence = &mut self.sources[at];
+        evidence.stored += 1;
+        evidence.recorded_min_ms = min(evidence.recorded_min_ms, Some(recorded));
+        evidence.recorded_max_ms = evidence.recorded_max_ms.max(Some(recorded));
+        evidence.future += u64::from(recorded > now);
+        self.recorded[at] += i128::from(recorded.min(now));
+        Ok(())
+    }
+
+    /// A batch of dead letters that are read again.
+    pub(crate) fn of_letters() -> Self {
+        Self { kind: CommitKind::Replay, ..Self::default() }
+    }
+
+    /// Takes in the event that a dead letter holds, of which `value` is what was read.
+    pub(crate) fn replay(
+        &mut self,
+        letter: &DeadLetter,
+        value: &[u8],
+        event: Event,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        let about = SourceEvidence::of_letters(&letter.source, &letter.source_name);
+        let found = self.sources.iter().position(|source| source.source == about.source);
+        let at = found.unwrap_or_else(|| self.start(about));
+        if let Err(rejection) = self.add(at, letter.position, event, now) {
+            if found.is_none() {
+                (_, _, _) = (self.sources.pop(), self.hashes.pop(), self.recorded.pop());
+            }
+            return Err(rejection);
+        }
+        self.hashes[at].update(value);
+        self.sources[at].records += 1;
+        self.sources[at].replayed_at.insert(letter.position);
         Ok(())
     }
 
@@ -126,17 +182,21 @@ impl Filling {
                 Err(IngestError::Internal("a portion of a source does not follow the one before it"))
             };
         }
-        self.hashes.push(Sha256::new());
-        self.recorded.push(0);
-        self.sources.push(SourceEvidence {
+        Ok(self.start(SourceEvidence {
             source: portion.source.to_owned(),
             name: portion.name.to_owned(),
             first: portion.first,
             from: portion.from,
             to: portion.from,
             ..SourceEvidence::default()
-        });
-        Ok(self.sources.len() - 1)
+        }))
+    }
+
+    fn start(&mut self, evidence: SourceEvidence) -> usize {
+        self.hashes.push(Sha256::new());
+        self.recorded.push(0);
+        self.sources.push(evidence);
+        self.sources.len() - 1
     }
 
     /// Finds a place for what has none, and commits. Runs after the batch before it was committed, so a request in
@@ -173,6 +233,7 @@ impl Filling {
             dead_letters: self.letters,
             sources: self.sources,
             streams,
+            kind: self.kind,
         };
         writer.commit(batch).await?;
         Ok(outcome)

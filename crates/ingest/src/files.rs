@@ -5,7 +5,7 @@
 //!
 //! Kill it at any instant and run it again: each source is read on from the position in the lake's own commit.
 
-use crate::batch::{Filling, Outcome, Portion};
+use crate::batch::{Filling, Outcome, Portion, Raw};
 use crate::chunk::{Chunk, Chunks, Decoded, decode_chunk, to_position};
 use crate::error::IngestError;
 use crate::limits::{BATCH_ROWS, CHUNKS_IN_FLIGHT, LETTER_BYTES, RESTARTS};
@@ -115,9 +115,7 @@ async fn run(
     summary.files += files;
     summary.bytes += bytes;
     summary.commits += commits;
-    summary.outcome.stored += outcome.stored;
-    summary.outcome.parked += outcome.parked;
-    summary.outcome.dead_lettered += outcome.dead_lettered;
+    summary.outcome.add(outcome);
     Ok(())
 }
 
@@ -170,7 +168,8 @@ fn fold(
             finished: chunk.last,
             now: clock.now(),
         };
-        filling.take(portion, decoded, |position| record_at(&chunk, position))?;
+        let raw = |position| Raw { value: record_at(&chunk, position), ..Raw::default() };
+        filling.take(portion, decoded, raw)?;
         if filling.rows() >= batch_rows && batches.blocking_send(std::mem::take(&mut filling)).is_err() {
             return Ok(());
         }
@@ -189,9 +188,7 @@ async fn commit(
     let (mut total, mut commits) = (Outcome::default(), 0);
     while let Some(batch) = batches.recv().await {
         let outcome = batch.commit(Vec::new(), &mut writer).await?;
-        total.stored += outcome.stored;
-        total.parked += outcome.parked;
-        total.dead_lettered += outcome.dead_lettered;
+        total.add(outcome);
         commits += 1;
     }
     Ok((total, commits))

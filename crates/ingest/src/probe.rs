@@ -49,12 +49,7 @@ impl Probe {
         match self.topics.iter().find(|topic| topic.name == source.topic) {
             None => Standing::Gone,
             Some(topic) if topic.id != source.topic_id => Standing::CreatedAgain { id: topic.id.clone() },
-            Some(topic) => Standing::Same(Stream {
-                cluster: cluster.to_owned(),
-                topic: topic.name.clone(),
-                id: topic.id.clone(),
-                partitions: topic.partitions,
-            }),
+            Some(topic) => Standing::Same(stream(cluster, topic.clone())),
         }
     }
 
@@ -62,6 +57,12 @@ impl Probe {
     pub(crate) fn end(&self, source: &Source) -> Option<i64> {
         self.ends.get(&(source.topic.clone(), source.partition)).copied()
     }
+}
+
+/// A topic, as the lake knows it.
+pub(crate) fn stream(cluster: &str, topic: Topic) -> Stream {
+    let Topic { name, id, partitions } = topic;
+    Stream { cluster: cluster.to_owned(), topic: name, id, partitions }
 }
 
 /// The answers so far, oldest first.

@@ -6,10 +6,10 @@
 
 use crate::chunk::Decoded;
 use gridtrail_codec::{Encoding, decode};
-use gridtrail_kafka::{Piece, Record};
+use gridtrail_kafka::Piece;
 
 /// The header that names the encoding.
-const CONTENT_TYPE: &str = "content-type";
+pub(crate) const CONTENT_TYPE: &str = "content-type";
 /// The first byte of the wire format of schema registries.
 const REGISTRY_MAGIC: u8 = 0;
 /// That byte and the schema's id.
@@ -23,7 +23,7 @@ pub(crate) fn decode_piece(piece: &Piece) -> Decoded {
             decoded.unread(record.offset, "the record has no value".to_owned(), Default::default());
             continue;
         };
-        match event_bytes(record, &value) {
+        match event_bytes(record.header(CONTENT_TYPE), &value) {
             Ok((encoding, bytes)) => {
                 decoded.take(record.offset, decode(encoding, bytes, None), || value.clone());
             }
@@ -33,9 +33,12 @@ pub(crate) fn decode_piece(piece: &Piece) -> Decoded {
     decoded
 }
 
-/// The encoding of a record and the bytes of its event.
-fn event_bytes<'a>(record: &Record, value: &'a [u8]) -> Result<(Encoding, &'a [u8]), String> {
-    let named = record.header(CONTENT_TYPE).map(encoding_of).transpose()?;
+/// The encoding of a record of a content type and the bytes of its event.
+pub(crate) fn event_bytes<'a>(
+    content_type: Option<&str>,
+    value: &'a [u8],
+) -> Result<(Encoding, &'a [u8]), String> {
+    let named = content_type.map(encoding_of).transpose()?;
     let (registry, bytes) = match value.split_first_chunk::<REGISTRY_PREFIX>() {
         Some((prefix, rest)) if prefix[0] == REGISTRY_MAGIC => (true, rest),
         _ => (false, value),
@@ -82,17 +85,6 @@ fn after_message_index(bytes: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    fn record(content_type: Option<&str>) -> Record {
-        let headers = content_type.map(|t| ("Content-Type".to_owned(), t.as_bytes().to_vec()));
-        Record {
-            offset: 0,
-            appended_ms: None,
-            value: None,
-            key: None,
-            headers: headers.into_iter().collect(),
-        }
-    }
-
     #[test]
     fn the_header_says_the_encoding_and_without_it_the_bytes_do() {
         let json = "application/json; charset=utf-8";
@@ -103,9 +95,9 @@ mod tests {
             (Some(json), b"[]", Encoding::Json),
             (Some("application/x-protobuf"), b"{", Encoding::Protobuf),
         ] {
-            assert_eq!(event_bytes(&record(content_type), value).unwrap(), (encoding, value));
+            assert_eq!(event_bytes(content_type, value).unwrap(), (encoding, value));
         }
-        let refused = event_bytes(&record(Some("text/plain")), b"x").unwrap_err();
+        let refused = event_bytes(Some("text/plain"), b"x").unwrap_err();
         assert!(refused.contains("text/plain"), "{refused}");
     }
 
@@ -120,7 +112,7 @@ mod tests {
             (b"\0\0\0", Encoding::Protobuf, b"\0\0\0"),
             (b"\0\0\0\0\x07\x06\x80", Encoding::Protobuf, b"\x06\x80"),
         ] {
-            assert_eq!(event_bytes(&record(None), value).unwrap(), (encoding, event), "{value:?}");
+            assert_eq!(event_bytes(None, value).unwrap(), (encoding, event), "{value:?}");
         }
     }
 }

@@ -6,11 +6,11 @@
 //! An error never means that nothing was written. After any, all that was read and not committed is dropped, and the
 //! partitions are read again from where the lake says that it is.
 
-use crate::batch::{Filling, Outcome, Portion};
+use crate::batch::{Filling, Outcome, Portion, Raw};
 use crate::chunk::Decoded;
 use crate::error::IngestError;
 use crate::limits::{BACK_OFF, BATCH_AGE, BATCH_BYTES, BATCH_ROWS, CHUNKS_IN_FLIGHT, CONNECT, HEARTBEAT};
-use crate::probe::{self, Probe, Probes, Standing};
+use crate::probe::{self, Probe, Probes, Standing, stream};
 use crate::record::decode_piece;
 use gridtrail_kafka::{
     Closed, Cluster, Control, Delivery, GapReason, KafkaError, KafkaSettings, Offsets, Piece, Reader, Sink,
@@ -115,6 +115,7 @@ pub async fn follow_topics(
         work,
         runtime: runtime.clone(),
     };
+    declare(lake, &cluster, &settings.kafka.topics).await?;
     let first = members.join()?;
     let mut reading = tokio::task::spawn_blocking(move || members.read(first));
     let folder = Folder { settings, clock: lake.clock().clone(), control: Arc::clone(&control), runtime };
@@ -144,6 +145,18 @@ pub async fn follow_topics(
     let followed = committing.await.map_err(panicked)?;
     read.map_err(panicked)??;
     Ok(followed)
+}
+
+/// Tells the lake of the topics before anything is read of them. One that is not there is told of, and read once it is.
+async fn declare(lake: &Lake, cluster: &Arc<Cluster>, topics: &[String]) -> Result<(), IngestError> {
+    let (asked, names) = (Arc::clone(cluster), topics.to_vec());
+    let found = tokio::task::spawn_blocking(move || asked.topics(&names)).await;
+    let found = found.map_err(|_| IngestError::Internal("asking Kafka panicked"))??;
+    for name in topics.iter().filter(|name| !found.iter().any(|topic| topic.name == **name)) {
+        tracing::warn!(topic = name, "the topic is not there; it is read once it is created");
+    }
+    let streams: Vec<Stream> = found.into_iter().map(|topic| stream(cluster.id(), topic)).collect();
+    Ok(lake.writer().await?.declare(&streams).await?)
 }
 
 /// What one member of the group after another is made of.
@@ -314,9 +327,14 @@ fn reason(why: GapReason) -> SkipReason {
     }
 }
 
-fn raw(piece: &Piece, offset: i64) -> bytes::Bytes {
+fn raw(piece: &Piece, offset: i64) -> Raw {
     let at = piece.records.binary_search_by_key(&offset, |record| record.offset);
-    at.ok().and_then(|at| piece.value(&piece.records[at])).unwrap_or_default()
+    let Ok(record) = at.map(|at| &piece.records[at]) else { return Raw::default() };
+    Raw {
+        value: piece.value(record).unwrap_or_default(),
+        key: piece.key(record),
+        headers: record.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect(),
+    }
 }
 
 /// Commits batches in order.
@@ -385,9 +403,7 @@ impl Committer {
             let reached: Vec<_> = filling.sources_mut().iter().map(|e| (e.source.clone(), e.to)).collect();
             let outcome = filling.commit(streams, writer).await?;
             self.followed.commits += 1;
-            self.followed.outcome.stored += outcome.stored;
-            self.followed.outcome.parked += outcome.parked;
-            self.followed.outcome.dead_lettered += outcome.dead_lettered;
+            self.followed.outcome.add(outcome);
             self.observer.committed(outcome);
             for (id, to) in reached {
                 if let Some(source) = sources.iter().find(|s| s.id == id) {

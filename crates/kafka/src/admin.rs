@@ -4,7 +4,9 @@ use crate::cluster::Logged;
 use crate::error::KafkaError;
 use crate::settings::KafkaSettings;
 use futures::executor::block_on;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::time::Duration;
@@ -58,6 +60,21 @@ impl Admin {
         let count = usize::try_from(partitions).unwrap_or(0);
         let done = block_on(self.client.create_partitions([&NewPartitions::new(name, count)], &options()));
         answered(&format!("add partitions to topic {name}"), done)
+    }
+
+    /// Whether a topic drops records that later ones of the same key stand in for.
+    pub fn is_compacted(&self, topic: &str) -> Result<bool, KafkaError> {
+        let doing = format!("read the settings of topic {topic}");
+        let asked = block_on(self.client.describe_configs([&ResourceSpecifier::Topic(topic)], &options()));
+        for resource in asked.map_err(KafkaError::broker(doing.as_str()))? {
+            let resource =
+                resource.map_err(|code| KafkaError::broker(doing.as_str())(Client::AdminOp(code)))?;
+            let policy = resource.get("cleanup.policy").and_then(|entry| entry.value.as_deref());
+            if policy.is_some_and(|policy| policy.contains("compact")) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Deletes the records of a partition below an offset, as a topic's retention does in time.

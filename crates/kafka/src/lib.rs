@@ -14,6 +14,7 @@ mod error;
 mod piece;
 mod publisher;
 mod reader;
+mod reread;
 mod settings;
 mod topic_ids;
 
@@ -24,4 +25,5 @@ pub use error::KafkaError;
 pub use piece::{Gap, GapReason, Header, Piece, RangeHash, Record, Source};
 pub use publisher::Publisher;
 pub use reader::{Closed, Control, Delivery, Offsets, Reader, Sink};
+pub use reread::reread;
 pub use settings::KafkaSettings;

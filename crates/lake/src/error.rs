@@ -11,6 +11,12 @@ pub enum LakeError {
         /// Why not.
         why: String,
     },
+    /// There is no lake at the address.
+    #[error("{address} holds no lake")]
+    NoLake {
+        /// The address as given.
+        address: String,
+    },
     /// The object store did not answer, or refused.
     #[error("{doing}")]
     Store {
@@ -29,10 +35,10 @@ pub enum LakeError {
         #[source]
         source: Box<deltalake_core::DeltaTableError>,
     },
-    /// A run does not hold what its commit says it holds.
-    #[error("run {path} is damaged: {why}")]
+    /// A file does not hold what it must.
+    #[error("{path} is damaged: {why}")]
     Corrupt {
-        /// The run's path.
+        /// The file's path.
         path: String,
         /// What is wrong with it.
         why: String,
@@ -91,7 +97,7 @@ impl LakeError {
     /// What the caller can do about it.
     pub fn kind(&self) -> LakeErrorKind {
         match self {
-            Self::Location { .. } => LakeErrorKind::Settings,
+            Self::Location { .. } | Self::NoLake { .. } => LakeErrorKind::Settings,
             Self::Store { .. } | Self::Delta { .. } | Self::Overtaken { .. } | Self::Behind { .. } => {
                 LakeErrorKind::Unavailable
             }

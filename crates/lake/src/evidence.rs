@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceEvidence {
-    /// The source and partition: `file:<SHA-256 of the content>` or `kafka:<cluster id>:<topic id>:<partition>`.
+    /// The source and partition: `file:<SHA-256 of the content>` or `kafka:<cluster id>:<topic id>:<partition>`; or
+    /// `letters:` and one of those, for a commit that settles dead letters of it and reads no new position.
     pub source: String,
     /// A name that a person knows: the file's path, or `<topic>/<partition>`.
     pub name: String,
@@ -36,6 +37,12 @@ pub struct SourceEvidence {
     pub dead_lettered_at: Spans,
     /// Positions that hold no record to read, each with the reason.
     pub skipped: Vec<Skip>,
+    /// Of `letters:` alone: where the dead letters stand that were read again, and could be.
+    #[serde(default, skip_serializing_if = "Spans::is_empty")]
+    pub replayed_at: Spans,
+    /// Of `letters:` alone: where the dead letters stand that a person declared to be no events, for the reason in `event`.
+    #[serde(default, skip_serializing_if = "Spans::is_empty")]
+    pub dismissed_at: Spans,
     /// SHA-256 over the raw records, in hexadecimal. Of a file: the bytes from `from` to `to`. Of a partition: every
     /// record in turn, as its offset (8 bytes), its length (4 bytes, all ones for none), both big-endian, and its
     /// bytes.
@@ -76,7 +83,7 @@ pub struct Skip {
 }
 
 /// Why positions hold no record to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SkipReason {
     /// The source passed over them: compacted away, a transaction's marker, or a transaction that was aborted.
@@ -85,6 +92,17 @@ pub enum SkipReason {
     Lost,
     /// The source deleted them before anyone read it for the first time.
     BeforeFirstRead,
+}
+
+impl SkipReason {
+    /// The word for it in the evidence.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotDelivered => "not-delivered",
+            Self::Lost => "lost",
+            Self::BeforeFirstRead => "before-first-read",
+        }
+    }
 }
 
 impl Skip {
@@ -99,7 +117,53 @@ impl Skip {
     }
 }
 
+/// What a commit was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CommitKind {
+    /// Records of sources were read.
+    #[default]
+    Ingest,
+    /// What waited for its request was joined to it.
+    Sweep,
+    /// Dead letters were read again.
+    Replay,
+    /// Dead letters were declared to be no events.
+    Dismissal,
+}
+
+impl CommitKind {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Ingest, "ingest"),
+        (Self::Sweep, "sweep"),
+        (Self::Replay, "replay"),
+        (Self::Dismissal, "dismissal"),
+    ];
+
+    /// The word for it in the evidence.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+
+    /// The kind of this name. `None`: there is no such kind, so the evidence was changed, or is of a later version.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+    }
+}
+
+/// What the sources of settled dead letters begin with.
+const LETTERS: &str = "letters:";
+
 impl SourceEvidence {
+    /// Evidence about dead letters of a source.
+    pub fn of_letters(source: &str, name: &str) -> Self {
+        Self { source: format!("{LETTERS}{source}"), name: name.to_owned(), ..Self::default() }
+    }
+
+    /// The source whose dead letters this is about, where it is about such.
+    pub fn letters_of(&self) -> Option<&str> {
+        self.source.strip_prefix(LETTERS)
+    }
+
     /// The positions that were skipped.
     pub fn skipped_count(&self) -> u64 {
         self.skipped.iter().map(Skip::len).sum()
@@ -109,7 +173,11 @@ impl SourceEvidence {
     pub fn sealed_by(&self) -> String {
         let bare = Self { seal: String::new(), ..self.clone() };
         // Strings, numbers and lists of them: writing those as JSON cannot fail.
-        let text = serde_json::to_vec(&bare).unwrap_or_default();
-        Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(&serde_json::to_vec(&bare).unwrap_or_default())
     }
+}
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -5,13 +5,15 @@ use crate::evidence::SourceEvidence;
 use crate::evidence_table::{self, CommitEvidence};
 use crate::lake::{Lake, Tables};
 use crate::maintenance::{COPIED, evidence_of};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The evidence of one commit of the main table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
     /// The version that it made.
     pub version: u64,
-    /// What made it: `ingest`, `sweep`, `replay`.
+    /// What it was made for, as the evidence has it: see [`crate::CommitKind`].
     pub kind: String,
     /// What it read of each source.
     pub sources: Vec<Evidence>,
@@ -22,9 +24,21 @@ pub struct Commit {
 pub enum Evidence {
     /// As its writer wrote it: its seal fits.
     Whole(Box<SourceEvidence>),
-    /// Changed since: the text as it stands.
+    /// Changed since: the text as it stands, or of a whole file of evidence, which it is and what is wrong with it.
     Broken(String),
 }
+
+/// Where the evidence of a lake ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvidenceEnd {
+    /// The version of the main table up to which it was shown.
+    pub version: u64,
+    /// Where each source is read next, as that version has it.
+    pub positions: BTreeMap<String, i64>,
+}
+
+/// What stands for the kind of commits whose evidence was in a file that was changed.
+const UNREADABLE: &str = "unreadable";
 
 impl Commit {
     fn read(CommitEvidence { version, kind, sources }: CommitEvidence) -> Self {
@@ -37,19 +51,53 @@ impl Commit {
         };
         Self { version, kind, sources: sources.into_iter().map(evidence).collect() }
     }
+
+    fn unreadable(version: u64, path: &str, why: &str) -> Self {
+        let broken = Evidence::Broken(format!("{path}: {why}"));
+        Self { version, kind: UNREADABLE.to_owned(), sources: vec![broken] }
+    }
 }
 
 impl Lake {
     /// Shows every commit that carries evidence, oldest first, as far as the newest that is there now.
     ///
+    /// A file of evidence that was changed since it was written counts as one commit, of the version before it, with
+    /// one broken piece of evidence: what it held is missing, and what the others hold still counts.
+    ///
     /// Cost: every file of the `commits` table, and the log entries that were not copied yet. Memory: one file.
-    /// Errors: `Unavailable`; `Corrupt` when a file cannot be read; `VersionGone` when the log was cleaned up past what
-    /// was copied.
-    pub async fn evidence(&self, mut show: impl FnMut(Commit)) -> Result<(), LakeError> {
+    /// Errors: `Unavailable`; `VersionGone` when the log was cleaned up past what was copied.
+    pub async fn evidence(&self, mut show: impl FnMut(Commit)) -> Result<EvidenceEnd, LakeError> {
         let mut tables = self.tables().await;
         tables.trails.refresh().await?;
-        let newest = tables.trails.version();
-        read(self, &mut tables, None, newest, &mut show).await
+        let version = tables.trails.version();
+        read(self, &mut tables, None, version, &mut show).await?;
+        let positions = tables.trails.positions()?;
+        let sources = ["file:", "kafka:"].into_iter().flat_map(|kind| positions.starting_with(kind));
+        let positions = sources.map(|(source, at)| (source.to_owned(), at)).collect();
+        Ok(EvidenceEnd { version, positions })
+    }
+
+    /// Shows the evidence that still stands in the log beside its copy, newest first, from a version down. What the log and
+    /// the copy say is the same, unless one of them was changed. Returns the versions whose entries were read.
+    ///
+    /// Cost: the log entries that were copied and not cleaned up yet. Errors: `Unavailable`.
+    pub async fn copied_evidence(
+        &self,
+        version: u64,
+        mut show: impl FnMut(Commit),
+    ) -> Result<Range<u64>, LakeError> {
+        let mut tables = self.tables().await;
+        tables.commits.refresh().await?;
+        let copied = tables.commits.position(COPIED)?.and_then(|copied| u64::try_from(copied).ok());
+        let end = copied.map_or(0, |copied| copied.min(version) + 1);
+        let mut first = end;
+        while first > 0
+            && let Some(entry) = tables.trails.log_entry(first - 1).await?
+        {
+            first -= 1;
+            evidence_of(first, &entry).map(Commit::read).into_iter().for_each(&mut show);
+        }
+        Ok(first..end)
     }
 
     /// Shows every commit with evidence that came after the version `after` and that this process's newest snapshot
@@ -98,10 +146,19 @@ async fn read(
     let mut files = tables.commits.files()?;
     // Names are ordered by time, and so are the versions that files hold.
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut last = 0;
     for file in files {
         let path = tables.commits.full_path(&file.path)?;
-        let commits = evidence_table::read(lake.fetch(&path).await?, path.as_ref())?;
-        commits.into_iter().filter(|c| wanted(c.version)).for_each(|commit| show(Commit::read(commit)));
+        match evidence_table::read(lake.fetch(&path).await?, file.tag.as_deref()) {
+            Ok(commits) => {
+                last = commits.last().map_or(last, |commit| commit.version);
+                commits
+                    .into_iter()
+                    .filter(|c| wanted(c.version))
+                    .for_each(|commit| show(Commit::read(commit)));
+            }
+            Err(why) => show(Commit::unreadable(last, path.as_ref(), &why)),
+        }
     }
     let copied = tables.commits.position(COPIED)?;
     let first = copied.map_or(0, |copied| u64::try_from(copied).unwrap_or(0) + 1);

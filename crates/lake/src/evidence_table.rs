@@ -1,11 +1,13 @@
 //! The `commits` table: evidence copied out of the log, which is cleaned up long before anyone stops asking.
 
 use crate::error::LakeError;
+use crate::evidence::sha256;
 use arrow::array::{ArrayRef, AsArray, Int64Builder, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::{Arc, LazyLock};
 
@@ -22,19 +24,35 @@ pub(crate) static COMMITS: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-/// The evidence in a file, by the version of the commit.
-pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<CommitEvidence>, LakeError> {
+/// What the log says of a file of evidence, beside its path and size.
+#[derive(Serialize, Deserialize)]
+struct Tag {
+    /// SHA-256 over the file, in hexadecimal. Evidence is sealed piece by piece, but for what lies around it.
+    sha256: Option<String>,
+}
+
+/// The tag of a file.
+pub(crate) fn tag(bytes: &[u8]) -> String {
+    // One text: writing it cannot fail.
+    serde_json::to_string(&Tag { sha256: Some(sha256(bytes)) }).unwrap_or_default()
+}
+
+/// The evidence in a file, by the version of the commit. Errors: what is wrong with the file.
+pub(crate) fn read(bytes: Bytes, tag: Option<&str>) -> Result<Vec<CommitEvidence>, String> {
+    let tag = tag.and_then(|tag| serde_json::from_str::<Tag>(tag).ok());
+    // Files of earlier versions have no hash.
+    if tag.and_then(|tag| tag.sha256).is_some_and(|hash| hash != sha256(&bytes)) {
+        return Err("it is not as it was written: its SHA-256 is another one".to_owned());
+    }
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
-    let corrupt = |why: &str| LakeError::Corrupt { path: path.to_owned(), why: why.to_owned() };
     let mut commits: Vec<CommitEvidence> = Vec::new();
-    for batch in reader.map_err(LakeError::corrupt(path))? {
-        let batch = batch.map_err(|error| corrupt(&error.to_string()))?;
-        let text = |at: usize| batch.column(at).as_string_opt::<i32>().ok_or_else(|| corrupt("no text"));
-        let versions =
-            batch.column(0).as_primitive_opt::<Int64Type>().ok_or_else(|| corrupt("no version"))?;
+    for batch in reader.map_err(|error| error.to_string())? {
+        let batch = batch.map_err(|error| error.to_string())?;
+        let text = |at: usize| batch.column(at).as_string_opt::<i32>().ok_or("no text");
+        let versions = batch.column(0).as_primitive_opt::<Int64Type>().ok_or("no version")?;
         let (kinds, details) = (text(1)?, text(5)?);
         for row in 0..batch.num_rows() {
-            let version = u64::try_from(versions.value(row)).map_err(|_| corrupt("a version below zero"))?;
+            let version = u64::try_from(versions.value(row)).map_err(|_| "a version below zero")?;
             if commits.last().is_none_or(|commit| commit.version != version) {
                 commits.push(CommitEvidence {
                     version,

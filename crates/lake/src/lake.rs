@@ -1,7 +1,7 @@
 //! The lake: its tables, and the newest snapshot of them.
 
 use crate::cache::{RunCache, StoreUse};
-use crate::dead_letters::{self, DEAD_LETTERS, DeadLetter};
+use crate::dead_letters::DEAD_LETTERS;
 use crate::error::LakeError;
 use crate::evidence_table::COMMITS;
 use crate::location::Location;
@@ -19,6 +19,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+/// The main table: a batch counts when it is committed to this one.
+const MAIN: &str = "trails";
 /// The mark that says how far file sources are complete.
 pub(crate) const MARK_FILES: &str = "mark/files";
 /// The position in the parked table that names the version of the main table its last removal relies on.
@@ -33,6 +35,8 @@ pub struct LakeSettings {
     pub store_options: HashMap<String, String>,
     /// Stands in for the store that the address names: for stores that no address describes, and for tests.
     pub store: Option<Arc<dyn ObjectStore>>,
+    /// Whether a lake is made where there is none.
+    pub create: bool,
     /// Bytes of runs and footers kept in memory.
     pub cache_bytes: u64,
     /// How long a snapshot can be asked for again: at least the life of a page token.
@@ -40,12 +44,14 @@ pub struct LakeSettings {
 }
 
 impl LakeSettings {
-    /// A lake at an address, with defaults for the rest: 512 MiB of cache, snapshots kept for 65 minutes.
+    /// A lake at an address, with defaults for the rest: made where there is none, 512 MiB of cache, snapshots kept for
+    /// 65 minutes.
     pub fn at(address: impl Into<String>) -> Self {
         Self {
             address: address.into(),
             store_options: HashMap::new(),
             store: None,
+            create: true,
             cache_bytes: 512 * 1024 * 1024,
             snapshots_kept: Duration::from_secs(65 * 60),
         }
@@ -65,7 +71,7 @@ pub(crate) struct Tables {
 impl Tables {
     async fn open(location: &Location) -> Result<Self, LakeError> {
         Ok(Self {
-            trails: Table::open_or_create(location, "trails", &FRAGMENTS, true).await?,
+            trails: Table::open_or_create(location, MAIN, &FRAGMENTS, true).await?,
             parked: Table::open_or_create(location, "parked", &FRAGMENTS, false).await?,
             pairs: Table::open_or_create(location, "mpxn_devices", &PAIRS, false).await?,
             dead_letters: Table::open_or_create(location, "dead_letters", &DEAD_LETTERS, false).await?,
@@ -85,6 +91,11 @@ impl Tables {
         }
         self.pairs.refresh().await?;
         self.dead_letters.refresh().await
+    }
+
+    fn all(&mut self) -> [&mut Table; 5] {
+        let Self { trails, parked, pairs, dead_letters, commits } = self;
+        [trails, parked, pairs, dead_letters, commits]
     }
 
     fn version(&self) -> SnapshotVersion {
@@ -139,6 +150,17 @@ pub struct LakeCounts {
     pub recorded_max: Option<Timestamp>,
 }
 
+/// A file that a log names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFile {
+    /// Its path from the root of the store.
+    pub path: String,
+    /// How many bytes it is said to have.
+    pub size: u64,
+    /// How many bytes it has; `None` where it is not there.
+    pub found: Option<u64>,
+}
+
 /// A lake. Cheap to clone; all clones share one cache and one newest snapshot.
 #[derive(Debug, Clone)]
 pub struct Lake {
@@ -156,13 +178,16 @@ struct Inner {
 }
 
 impl Lake {
-    /// Opens a lake, creating its tables when they are not there.
+    /// Opens a lake, making its tables when they are not there.
     ///
-    /// Errors: `Settings` when the address cannot be used, `Unavailable` when the store does not answer. Needs a
-    /// multi-threaded tokio runtime.
+    /// Errors: `Settings` when the address cannot be used, or holds no lake and none is to be made; `Unavailable` when the
+    /// store does not answer. Needs a multi-threaded tokio runtime.
     pub async fn open(settings: LakeSettings, clock: Clock) -> Result<Self, LakeError> {
         let mut location = Location::parse(&settings.address, &settings.store_options)?;
         location.store = settings.store.unwrap_or(location.store);
+        if !settings.create && !Table::exists(&location, MAIN).await? {
+            return Err(LakeError::NoLake { address: settings.address });
+        }
         let tables = Tables::open(&location).await?;
         let cache = RunCache::new(location.store.clone(), settings.cache_bytes);
         let newest = Arc::new(tables.snapshot(cache.clone()).await?);
@@ -194,7 +219,7 @@ impl Lake {
         let gone = |_| LakeError::VersionGone { version: version.to_string() };
         let location = &self.inner.location;
         let mut tables = self.inner.tables.lock().await.clone();
-        tables.trails = Table::open(location, "trails", Some(version.trails)).await.map_err(gone)?;
+        tables.trails = Table::open(location, MAIN, Some(version.trails)).await.map_err(gone)?;
         tables.parked = Table::open(location, "parked", Some(version.parked)).await.map_err(gone)?;
         tables.pairs = Table::open(location, "mpxn_devices", Some(version.pairs)).await.map_err(gone)?;
         let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()).await?);
@@ -230,19 +255,22 @@ impl Lake {
         Ok(Maintenance::new(self.clone(), tables))
     }
 
-    /// Every dead letter, oldest file first. For operators: raw records are nobody's rows, and no service that a User
-    /// reaches calls this.
-    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LakeError> {
-        let table = self.tables().await.dead_letters;
-        let mut files = table.files()?;
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        let mut letters = Vec::new();
-        for file in files {
-            let path = table.full_path(&file.path)?;
-            let bytes = self.fetch(&path).await?;
-            letters.extend(dead_letters::read(bytes, path.as_ref())?);
+    /// Every file that the logs of all tables name now, and what the store has of it.
+    ///
+    /// Cost: one listing of each table. Errors: `Unavailable`.
+    pub async fn named_files(&self) -> Result<Vec<NamedFile>, LakeError> {
+        let mut tables = self.tables().await;
+        let mut named = Vec::new();
+        for table in tables.all() {
+            table.refresh().await?;
+            let there = table.stored_files().await?;
+            for file in table.files()? {
+                let path = table.full_path(&file.path)?.to_string();
+                let found = there.get(&path).copied();
+                named.push(NamedFile { path, size: file.size, found });
+            }
         }
-        Ok(letters)
+        Ok(named)
     }
 
     /// The tables as this process knows them now.

@@ -33,11 +33,11 @@ mod table;
 mod writer;
 
 pub use cache::StoreUse;
-pub use dead_letters::DeadLetter;
+pub use dead_letters::{DeadLetter, Fate, Fates, LetterReader};
 pub use error::{LakeError, LakeErrorKind};
-pub use evidence::{Skip, SkipReason, SourceEvidence};
-pub use evidence_log::{Commit, Evidence};
-pub use lake::{Lake, LakeCounts, LakeSettings};
+pub use evidence::{CommitKind, Skip, SkipReason, SourceEvidence};
+pub use evidence_log::{Commit, Evidence, EvidenceEnd};
+pub use lake::{Lake, LakeCounts, LakeSettings, NamedFile};
 pub use maintenance::{Maintenance, Swept};
 pub use run::SortedFragments;
 pub use snapshot::{Found, KeyQuery, RowPosition, Snapshot, SnapshotVersion, View, Waiting};

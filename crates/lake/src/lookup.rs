@@ -284,6 +284,6 @@ mod tests {
         let run = cache.open(&path, size).await.unwrap();
         assert_eq!(fragments(&cache, &run, &[(0, 0)]).await.unwrap().len(), 1);
         let error = fragments(&cache, &run, &[(0, 0), (1, 0)]).await.unwrap_err();
-        assert_eq!(error.to_string(), "run one.parquet is damaged: it has no row group 1");
+        assert_eq!(error.to_string(), "one.parquet is damaged: it has no row group 1");
     }
 }

@@ -1,6 +1,7 @@
 //! Housekeeping: joining parked fragments to their rows, and copying evidence out of the log.
 
 use crate::error::LakeError;
+use crate::evidence::CommitKind;
 use crate::evidence_table::{self, CommitEvidence};
 use crate::lake::{Lake, SWEPT, Tables};
 use crate::limits::RUN_WAITS;
@@ -73,7 +74,7 @@ impl Maintenance {
             remove: files,
             moves: vec![Move { app_id: SWEPT.to_owned(), from, to: version.cast_signed() }],
             now_ms: self.lake.clock().now().millis(),
-            evidence: Some(json!({ "kind": "sweep" })),
+            evidence: Some(json!({ "kind": CommitKind::Sweep.name() })),
             ..Changes::default()
         };
         self.tables.parked.commit(&changes).await?;
@@ -111,7 +112,7 @@ impl Maintenance {
         let changes = Changes {
             add,
             now_ms: self.lake.clock().now().millis(),
-            evidence: Some(json!({ "kind": "sweep" })),
+            evidence: Some(json!({ "kind": CommitKind::Sweep.name() })),
             ..Changes::default()
         };
         self.tables.trails.commit(&changes).await
@@ -138,9 +139,9 @@ impl Maintenance {
         if !commits.is_empty() {
             let (bytes, rows) = evidence_table::write(&commits)?;
             let path = format!("{}.parquet", uuid::Uuid::now_v7());
-            let size = bytes.len() as u64;
+            let (size, tag) = (bytes.len() as u64, evidence_table::tag(&bytes));
             self.tables.commits.upload(&path, bytes).await?;
-            add.push(NewFile { path, size, month: None, rows, tag: "{}".to_owned(), received: None });
+            add.push(NewFile { path, size, month: None, rows, tag, received: None });
         }
         let moves = vec![Move { app_id: COPIED.to_owned(), from, to: last.cast_signed() }];
         let now_ms = self.lake.clock().now().millis();

@@ -26,6 +26,40 @@ impl Spans {
         }
     }
 
+    /// Adds every position of another set. Cheap in ascending order.
+    pub fn insert_all(&mut self, other: &Self) {
+        let Some((first, _)) = other.0.first() else { return };
+        let mut ranges = other.0.clone();
+        if self.0.last().is_some_and(|(_, last)| first <= last) {
+            ranges.append(&mut self.0);
+            ranges.sort_unstable();
+        }
+        for (first, last) in ranges {
+            match self.0.last_mut() {
+                Some((_, before)) if first <= before.saturating_add(1) => *before = last.max(*before),
+                _ => self.0.push((first, last)),
+            }
+        }
+    }
+
+    /// The positions that another set does not have.
+    pub fn without(&self, other: &Self) -> Self {
+        let mut rest = Vec::new();
+        for &(mut first, last) in &self.0 {
+            let from = other.0.partition_point(|(_, end)| *end < first);
+            for &(start, end) in other.0[from..].iter().take_while(|(start, _)| *start <= last) {
+                if first < start {
+                    rest.push((first, start - 1));
+                }
+                first = end.saturating_add(1);
+            }
+            if first <= last {
+                rest.push((first, last));
+            }
+        }
+        Self(rest)
+    }
+
     /// How many positions.
     pub fn len(&self) -> u64 {
         self.0.iter().map(|(first, last)| last.abs_diff(*first) + 1).sum()
@@ -123,6 +157,20 @@ mod tests {
             prop_assert!((0..60).all(|p| spans.contains(p) == set.contains(&p)));
             prop_assert!(spans.ranges().windows(2).all(|w| w[0].1 + 1 < w[1].0));
             prop_assert_eq!(spans.to_string().parse::<Spans>().unwrap(), spans);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn spans_add_and_subtract_like_sets(
+            a in prop::collection::btree_set(0i64..40, 0..40),
+            b in prop::collection::btree_set(0i64..40, 0..40),
+        ) {
+            let of = |set: &BTreeSet<i64>| set.iter().copied().collect::<Spans>();
+            let mut both = of(&a);
+            both.insert_all(&of(&b));
+            prop_assert_eq!(both, of(&(&a | &b)));
+            prop_assert_eq!(of(&a).without(&of(&b)), of(&(&a - &b)));
         }
     }
 

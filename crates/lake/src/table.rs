@@ -20,7 +20,8 @@ use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, Path, TableProperty};
-use object_store::ObjectStoreExt;
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -86,6 +87,12 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// Whether a table is there.
+    pub(crate) async fn exists(location: &Location, name: &'static str) -> Result<bool, LakeError> {
+        let found = log_store(location, name)?.is_delta_table_location().await;
+        found.map_err(LakeError::delta(format!("look for table {name}")))
+    }
+
     /// Opens a table, creating it when it is not there.
     pub(crate) async fn open_or_create(
         location: &Location,
@@ -93,13 +100,11 @@ impl Table {
         schema: &Schema,
         by_month: bool,
     ) -> Result<Self, LakeError> {
-        let store = log_store(location, name)?;
-        let exists = store.is_delta_table_location().await;
-        if exists.map_err(LakeError::delta(format!("look for table {name}")))? {
+        if Self::exists(location, name).await? {
             return Self::open(location, name, None).await;
         }
         let mut columns = delta_columns(schema);
-        let mut create = CreateBuilder::new().with_log_store(store);
+        let mut create = CreateBuilder::new().with_log_store(log_store(location, name)?);
         if by_month {
             columns.push(deltalake_core::kernel::StructField::new(
                 "month",
@@ -141,8 +146,11 @@ impl Table {
         if let Some(version) = version {
             builder = builder.with_version(version);
         }
-        let table = builder.load().await.map_err(failed())?;
-        Self::at(location, name, table, Positions::default()).await
+        match builder.load().await {
+            Ok(table) => Self::at(location, name, table, Positions::default()).await,
+            // The library says what is wrong with a log entry, and not with which.
+            Err(error) => Err(damaged_entry(location, name).await.unwrap_or_else(|| failed()(error))),
+        }
     }
 
     async fn at(
@@ -193,6 +201,14 @@ impl Table {
         Ok(files.collect())
     }
 
+    /// Every file that lies in the table's folder, named or not, by its path from the root of the store, with its size.
+    pub(crate) async fn stored_files(&self) -> Result<HashMap<String, u64>, LakeError> {
+        let prefix = self.full_path("")?;
+        let listed = self.location.store.list(Some(&prefix));
+        let files = listed.map_ok(|file| (file.location.to_string(), file.size)).try_collect().await;
+        files.map_err(LakeError::store(format!("list {prefix}")))
+    }
+
     /// The position of a source, as committed at this version.
     pub(crate) fn position(&self, app_id: &str) -> Result<Option<i64>, LakeError> {
         Ok(self.positions()?.get(app_id))
@@ -209,10 +225,7 @@ impl Table {
 
     /// The path of a table's file from the root of the store.
     pub(crate) fn full_path(&self, path: &str) -> Result<Path, LakeError> {
-        let root = self.location.table(self.name)?;
-        let root =
-            Path::from_url_path(root.path()).map_err(|_| LakeError::Internal("a table's URL is no path"))?;
-        Ok(path.split('/').fold(root, |full, part| full.join(part)))
+        table_path(&self.location, self.name, path)
     }
 
     /// Uploads a file that a later commit will name.
@@ -339,6 +352,30 @@ impl Table {
             *self = fresh;
         }
     }
+}
+
+/// The first log entry of a table that is not what a log entry must be; `None` when there is none, or none can be read.
+async fn damaged_entry(location: &Location, name: &'static str) -> Option<LakeError> {
+    let log = table_path(location, name, "_delta_log").ok()?;
+    let mut entries: Vec<_> = location.store.list(Some(&log)).try_collect().await.ok()?;
+    entries.retain(|entry| entry.location.as_ref().ends_with(".json"));
+    entries.sort_by(|a, b| a.location.cmp(&b.location));
+    for path in entries.into_iter().map(|entry| entry.location) {
+        let bytes = location.store.get(&path).await.ok()?.bytes().await.ok()?;
+        let mut lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        if let Some(error) = lines.find_map(|line| serde_json::from_slice::<Value>(line).err()) {
+            return Some(LakeError::Corrupt { path: path.to_string(), why: error.to_string() });
+        }
+    }
+    None
+}
+
+/// The path of a table's file from the root of the store.
+fn table_path(location: &Location, name: &'static str, path: &str) -> Result<Path, LakeError> {
+    let root = location.table(name)?;
+    let root =
+        Path::from_url_path(root.path()).map_err(|_| LakeError::Internal("a table's URL is no path"))?;
+    Ok(path.split('/').filter(|part| !part.is_empty()).fold(root, |full, part| full.join(part)))
 }
 
 /// The `commitInfo` of a log entry.

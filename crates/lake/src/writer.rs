@@ -9,7 +9,7 @@
 
 use crate::dead_letters::{self, DeadLetter};
 use crate::error::LakeError;
-use crate::evidence::SourceEvidence;
+use crate::evidence::{CommitKind, SourceEvidence};
 use crate::lake::{Lake, MARK_FILES, Tables};
 use crate::pairs;
 use crate::run::{self, RunSummary, SortedFragments};
@@ -32,6 +32,8 @@ pub struct Batch {
     pub sources: Vec<SourceEvidence>,
     /// The topics that sources are partitions of.
     pub streams: Vec<Stream>,
+    /// What the commit is made for.
+    pub kind: CommitKind,
 }
 
 /// Writes batches. One a process and task; any number of writers may share a lake.
@@ -63,6 +65,18 @@ impl Writer {
         Ok(streams::other_ids(self.tables.trails.positions()?, stream))
     }
 
+    /// Has the lake know of topics that nothing was read of yet, so that all can see that they are not complete. Commits
+    /// nothing where it does already.
+    pub async fn declare(&mut self, streams: &[Stream]) -> Result<(), LakeError> {
+        let marks = streams::marks(self.tables.trails.positions()?, streams);
+        if marks.is_empty() {
+            return Ok(());
+        }
+        let now_ms = self.lake.clock().now().millis();
+        self.tables.trails.commit(&Changes { marks, now_ms, ..Changes::default() }).await?;
+        self.lake.refresh().await
+    }
+
     /// Takes in what other writers committed.
     pub async fn refresh(&mut self) -> Result<(), LakeError> {
         self.tables.refresh().await
@@ -79,11 +93,7 @@ impl Writer {
     /// [`Writer::position`]. Any other error: nothing counts; commit again or start over.
     pub async fn commit(&mut self, batch: Batch) -> Result<u64, LakeError> {
         let now = self.lake.clock().now();
-        let Batch { fragments, parked, dead_letters, mut sources, streams } = batch;
-        for source in &mut sources {
-            source.committed_at_ms = now.millis();
-            source.seal = source.sealed_by();
-        }
+        let Batch { fragments, parked, dead_letters, mut sources, streams, kind } = batch;
         let pairs = pairs::collect(fragments.iter().chain(&parked));
         let encoded = self.encode(fragments).await?;
         let mut add = Vec::new();
@@ -92,16 +102,22 @@ impl Writer {
             add.push(upload_run(&self.tables.trails, path, Some(run.month), run.bytes, &run.summary).await?);
         }
         let moves = moves(&sources);
-        self.commit_dead_letters(&dead_letters, &sources, now).await?;
+        self.commit_dead_letters(&dead_letters, &sources).await?;
         self.commit_parked(parked, &sources, now).await?;
         self.commit_pairs(&pairs, now).await?;
+        // All is uploaded: what is left is one entry in the log, so this is the time of the commit.
+        let now = self.lake.clock().now();
+        for source in &mut sources {
+            source.committed_at_ms = now.millis();
+            source.seal = source.sealed_by();
+        }
         let changes = Changes {
             add,
             remove: Vec::new(),
             moves,
             marks: self.marks(&sources, &streams, now)?,
             now_ms: now.millis(),
-            evidence: Some(json!({ "kind": "ingest", "sources": sources })),
+            evidence: Some(json!({ "kind": kind.name(), "sources": sources })),
         };
         let version = self.tables.trails.commit(&changes).await?;
         self.lake.refresh().await?;
@@ -140,7 +156,6 @@ impl Writer {
         &mut self,
         letters: &[DeadLetter],
         sources: &[SourceEvidence],
-        now: Timestamp,
     ) -> Result<(), LakeError> {
         let table = &mut self.tables.dead_letters;
         let (mut fresh, mut moves) = (Vec::new(), Vec::new());
@@ -157,7 +172,7 @@ impl Writer {
             return Ok(());
         }
         let path = format!("{}.parquet", uuid::Uuid::now_v7());
-        let bytes = dead_letters::write(&fresh, now)?;
+        let bytes = dead_letters::write(&fresh)?;
         let size = bytes.len() as u64;
         table.upload(&path, bytes).await?;
         let file = NewFile {
@@ -168,7 +183,8 @@ impl Writer {
             tag: "{}".to_owned(),
             received: None,
         };
-        table.commit(&Changes { add: vec![file], moves, now_ms: now.millis(), ..Changes::default() }).await?;
+        let now_ms = self.lake.clock().now().millis();
+        table.commit(&Changes { add: vec![file], moves, now_ms, ..Changes::default() }).await?;
         Ok(())
     }
 
@@ -244,5 +260,7 @@ pub(crate) async fn upload_run(
 
 fn moves(sources: &[SourceEvidence]) -> Vec<Move> {
     let start = |s: &SourceEvidence| (!s.first).then_some(s.from);
-    sources.iter().map(|s| Move { app_id: s.source.clone(), from: start(s), to: s.to }).collect()
+    // What is said of dead letters reads no new position.
+    let read = sources.iter().filter(|s| s.letters_of().is_none());
+    read.map(|s| Move { app_id: s.source.clone(), from: start(s), to: s.to }).collect()
 }

@@ -145,6 +145,9 @@ async fn the_daily_table_is_the_evidence_of_a_day() {
         position: 102,
         reason: "a reason that nobody is told".into(),
         raw: b"secret".as_slice().into(),
+        key: None,
+        headers: Vec::new(),
+        read_at: stage.clock.now(),
     };
     let batch =
         Batch { sources: vec![bad], dead_letters: vec![letter], streams: vec![stream()], ..Batch::default() };

@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kafka", &["runtime"]),
     ("lake", &["model", "runtime", "access"]),
     ("freshness", &["model", "runtime", "lake"]),
+    ("reconcile", &["model", "runtime", "kafka", "lake"]),
     ("ingest", &["model", "runtime", "codec", "kafka", "lake"]),
     ("search", &["model", "runtime", "access", "lake"]),
     ("server", &["model", "proto", "runtime", "access", "lake", "freshness", "search"]),

@@ -130,14 +130,13 @@ fn a_dead_letter_ages_until_it_is_replayed() {
     let mut dead = evidence(0, 0, Some(0));
     (dead.stored, dead.dead_lettered) = (8, 2);
     dead.dead_lettered_at = [4, 7].into_iter().collect();
-    let replay = |position: i64, stored: u64| SourceEvidence {
-        source: format!("replay:{}@{position}", dead.source),
-        name: "replay".into(),
+    let replay = |position: i64| SourceEvidence {
         records: 1,
-        stored,
+        stored: 1,
+        replayed_at: [position].into_iter().collect(),
         recorded_min_ms: Some(START - MINUTE),
         committed_at_ms: START + 25 * HOUR,
-        ..SourceEvidence::default()
+        ..SourceEvidence::of_letters(&dead.source, &dead.name)
     };
     let at = |ledger: &Ledger, now: i64| {
         let report = report(ledger, now, &[Some(now)], Waiting::default());
@@ -152,10 +151,21 @@ fn a_dead_letter_ages_until_it_is_replayed() {
     let first = report.days.last().unwrap();
     assert_eq!((first.late_least, first.late_most, first.open_letters), (2, 2, 2));
 
-    // One is read again, the other still cannot be.
-    let half = ledger([dead.clone(), replay(7, 1), replay(4, 0)]);
+    // One is read again.
+    let half = ledger([dead.clone(), replay(7)]);
     assert_eq!(at(&half, 26 * HOUR).1, 1);
-    let whole = ledger([dead.clone(), replay(7, 1), replay(4, 1)]);
+    // The other is declared to be no event: it is not late, for there is nothing that could be found.
+    let dismissal = SourceEvidence {
+        dismissed_at: [4].into_iter().collect(),
+        committed_at_ms: START + 25 * HOUR,
+        event: Some("a test of the producer".into()),
+        ..SourceEvidence::of_letters(&dead.source, &dead.name)
+    };
+    let dismissed = ledger([dead.clone(), replay(7), dismissal]);
+    let (level, letters, _, report) = at(&dismissed, 26 * HOUR);
+    assert_eq!((level, letters, report.days[0].late_least), (Level::Fresh, 0, 1));
+    assert_eq!(report.days[0].events, ["a test of the producer"]);
+    let whole = ledger([dead.clone(), replay(7), replay(4)]);
     let (level, letters, since, report) = at(&whole, 26 * HOUR);
     assert_eq!((level, letters, since), (Level::Fresh, 0, None));
     // They were late all the same, on the day on which they could be found.

@@ -5,11 +5,18 @@
 
 mod data;
 mod freshness;
+mod letters;
+mod reconcile;
 mod service;
 mod value;
 
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
 pub use freshness::{FreshnessArgs, LevelArgs, MetricsArgs};
+pub use letters::{
+    DismissLettersArgs, LetterCommand, LettersArgs, ListLettersArgs, ReplayLettersArgs, ShowLetterArgs,
+    WhichLetters,
+};
+pub use reconcile::ReconcileArgs;
 pub use service::{
     BenchCommand, BenchSearchArgs, BenchTopicArgs, Credential, PageArgs, SearchArgs, SearchCommand,
     SearchKey, ServeArgs, TokenArgs,
@@ -27,7 +34,8 @@ Exit codes:
   4  not allowed: no valid token, or a role that does not permit it
   5  something must happen first; the message says what
   6  unavailable for now: try again
-  7  not fresh: a source is at critical or breach (freshness --check)";
+  7  not fresh: a source is at critical or breach (freshness --check)
+  8  not proven: something does not add up (reconcile)";
 
 /// The audit trail of Great Britain's smart-metering Service Requests.
 #[derive(Debug, Parser)]
@@ -87,6 +95,11 @@ pub enum Command {
     Search(SearchCommand),
     /// Say how fresh the answers are, and evidence it day by day.
     Freshness(FreshnessArgs),
+    /// Prove what became of every position of every source.
+    Reconcile(ReconcileArgs),
+    /// Look at records that could not be read, and settle them. For operators: they are raw, and belong to any User.
+    #[command(subcommand)]
+    DeadLetters(LetterCommand),
     /// Mint a token for local development.
     Token(TokenArgs),
     /// Measure a server.

@@ -6,14 +6,13 @@ mod table;
 use crate::args::{Format, FreshnessArgs, LevelArgs};
 use crate::client::{Caller, token_from};
 use crate::exit::Failure;
-use crate::ingest::open_lake;
+use crate::ingest::open_existing;
 use crate::output;
 use answer::FreshnessAnswer;
 use gridtrail_freshness::{Freshness as _, Levels, Watch};
 use gridtrail_proto::query::v1::GetFreshnessResponse;
 use gridtrail_server::freshness_response;
 use std::io;
-use std::path::Path;
 
 pub(crate) async fn run(args: &FreshnessArgs, format: Format) -> Result<(), Failure> {
     let said = match &args.lake {
@@ -44,13 +43,8 @@ pub(crate) async fn run(args: &FreshnessArgs, format: Format) -> Result<(), Fail
 
 /// What a server that started on the lake now would say.
 async fn of_lake(address: &str, args: &FreshnessArgs) -> Result<GetFreshnessResponse, Failure> {
-    // Opening a lake makes its tables where there are none: a wrong path must not leave a lake behind.
-    if !address.contains("://") && !Path::new(address).join("trails/_delta_log").is_dir() {
-        let reason = format!("{address} holds no lake");
-        return Err(Failure::Argument { argument: "--lake", reason });
-    }
     let levels = levels_of(&args.levels)?;
-    let watch = Watch::new(open_lake(address).await?, levels);
+    let watch = Watch::new(open_existing(address).await?, levels);
     watch.refresh().await?;
     let report = watch.report(args.days.into());
     report.map(freshness_response).ok_or(Failure::Process("the lake's evidence was not read"))

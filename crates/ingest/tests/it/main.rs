@@ -92,7 +92,7 @@ async fn bad_records_become_dead_letters_and_the_good_around_them_land() {
     let summary = ingest(&lake, folder.path(), &FileSettings::default()).await.unwrap();
     assert_eq!(counters(&lake).await, [1, 2, 3, 4]);
     assert_eq!((summary.files, summary.outcome.stored, summary.outcome.dead_lettered), (4, 4, 5));
-    let letters = lake.dead_letters().await.unwrap();
+    let letters = lake.dead_letters().await.unwrap().rest().await.unwrap();
     assert_eq!(letters.len(), 5);
     let named = |name: &str| -> Vec<(i64, &[u8])> {
         let mut found: Vec<_> = letters

@@ -1,7 +1,7 @@
 //! I3: a source position and the rows it produced are committed together, or not at all.
 
 use crate::world::*;
-use gridtrail_lake::{Batch, DeadLetter, LakeErrorKind};
+use gridtrail_lake::{Batch, LakeErrorKind};
 
 fn batch(counter: u64, from: i64, to: i64) -> Batch {
     let events = [received(request_id(1, 1, counter), at(counter.cast_signed()))];
@@ -49,14 +49,8 @@ async fn a_repeated_batch_adds_no_dead_letter_twice() {
     let folder = tempfile::tempdir().unwrap();
     let address = folder.path().to_str().unwrap();
     let (_, mut writer) = open(address).await;
-    let letter = |position| DeadLetter {
-        source: "file:f".to_owned(),
-        source_name: "f".to_owned(),
-        position,
-        reason: "test".to_owned(),
-        raw: b"\xFF\x00raw".as_slice().into(),
-    };
-    let with = |letters: Vec<DeadLetter>, to| Batch { dead_letters: letters, ..batch(1, 0, to) };
+    let letter = |position| letter("file:f", position, b"\xFF\x00raw");
+    let with = |letters: Vec<_>, to| Batch { dead_letters: letters, ..batch(1, 0, to) };
     writer.commit(with(vec![letter(3)], 5)).await.unwrap();
     // Refused by the main table, after the side table was asked.
     assert!(writer.commit(with(vec![letter(3)], 5)).await.is_err());

@@ -4,7 +4,7 @@
 use crate::world::*;
 use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_faults::{Fault, FaultStore, Faults};
-use gridtrail_lake::{Batch, DeadLetter, Lake, LakeError, LakeSettings, SourceEvidence, Stream, Writer};
+use gridtrail_lake::{Batch, Lake, LakeError, LakeSettings, SourceEvidence, Stream, Writer};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
 use object_store::memory::InMemory;
@@ -39,13 +39,7 @@ fn batch(n: i64, first: bool) -> Batch {
     let mut folded = fold(requests);
     let answer = bare_answer(request_id(1, 1, counter(n + 1)), at(n * 1_000 + 5_000));
     let mut fold_answer = fold([answer]);
-    let letter = DeadLetter {
-        source: SOURCE.to_owned(),
-        source_name: "t/0".to_owned(),
-        position: n * EACH + 3,
-        reason: "poison".to_owned(),
-        raw: vec![u8::try_from(n).unwrap()].into(),
-    };
+    let letter = letter(SOURCE, n * EACH + 3, &[u8::try_from(n).unwrap()]);
     let mut evidence = source("x", n * EACH, (n + 1) * EACH);
     evidence.source = SOURCE.to_owned();
     evidence.first = first;
@@ -58,6 +52,7 @@ fn batch(n: i64, first: bool) -> Batch {
         dead_letters: vec![letter],
         sources: vec![evidence],
         streams: vec![topic()],
+        ..Batch::default()
     }
 }
 
@@ -131,7 +126,7 @@ async fn check(store: &Arc<InMemory>, what: &str) {
     let lake = open_over(Arc::clone(&clean)).await.unwrap();
     let writer = lake.writer().await.unwrap();
     assert_eq!(writer.position(SOURCE).unwrap(), Some(BATCHES * EACH), "{what}");
-    let letters = lake.dead_letters().await.unwrap();
+    let letters = lake.dead_letters().await.unwrap().rest().await.unwrap();
     let places: Vec<_> = letters.iter().map(|l| (l.position, l.raw.to_vec())).collect();
     let wanted: Vec<_> = (0..BATCHES).map(|n| (n * EACH + 3, vec![u8::try_from(n).unwrap()])).collect();
     assert_eq!(places, wanted, "{what}: dead letters");

@@ -1,7 +1,7 @@
 //! Events by hand, and a lake to put them into.
 
 use gridtrail_access::{Access, DevKey, JobTypeRole, TokenClaims};
-use gridtrail_lake::{Batch, Found, KeyQuery, Lake, LakeSettings, SourceEvidence, View, Writer};
+use gridtrail_lake::{Batch, DeadLetter, Found, KeyQuery, Lake, LakeSettings, SourceEvidence, View, Writer};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
 
@@ -78,6 +78,19 @@ pub(crate) fn source(name: &str, from: i64, to: i64) -> SourceEvidence {
         recorded_max_ms: Some(at(0).millis()),
         finished: true,
         ..SourceEvidence::default()
+    }
+}
+
+pub(crate) fn letter(source: &str, position: i64, raw: &[u8]) -> DeadLetter {
+    DeadLetter {
+        source: source.to_owned(),
+        source_name: "t/0".to_owned(),
+        position,
+        reason: "poison".to_owned(),
+        raw: raw.to_vec().into(),
+        key: None,
+        headers: Vec::new(),
+        read_at: at(0),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whatever is killed, paused or taken away: every trail is as the generator says, and every offset was taken once.
 
 use super::broker::{Broker, Ingester, Known, Topic, topic, until};
+use super::proof::{assert_proven, change_evidence, reconcile};
 use crate::crash::{Chance, EVENTS, kill, region};
 use crate::support::{setting, verdict};
 use std::process::Stdio;
@@ -40,6 +41,10 @@ async fn an_ingest_of_a_topic_may_be_killed_at_any_moment() {
         right += verdict.right;
         let records = Known::of(&lake).await.covers_every_offset_once().await;
         assert_eq!(records, world.events().count() as u64);
+        assert_eq!(assert_proven(&lake, &topic), records);
+        change_evidence(&lake);
+        let (code, said) = reconcile(&lake, &topic);
+        assert_eq!((code, &said["faults"][0]["kind"]), (Some(8), &"broken-evidence".into()), "{said:#}");
         std::fs::remove_dir_all(&lake).unwrap();
     }
     println!("{killed} kills in {rounds} lakes: {right} trails as they must be, 0 lost, 0 doubled, 0 wrong");

@@ -5,4 +5,5 @@
 
 mod broker;
 mod exactly_once;
+mod proof;
 mod topics;

@@ -61,14 +61,16 @@ async fn poison_is_kept_with_its_place_and_stops_nothing() {
     assert_eq!(report["dead_lettered"], 4, "{report:#}");
     verdict(&world, lake.to_str().unwrap()).await.assert_clean();
     let known = Known::of(&lake).await;
-    let letters = known.0.dead_letters().await.unwrap();
+    let letters = known.0.dead_letters().await.unwrap().rest().await.unwrap();
     let places: Vec<_> = letters.iter().map(|l| (l.source_name.clone(), l.position)).collect();
     assert_eq!(places, (0..4).map(|n| (format!("{}/0", topic.name), n)).collect::<Vec<_>>());
     for (letter, (_, value)) in letters.iter().zip(poison) {
         assert_eq!(letter.raw, value);
+        assert_eq!(letter.key.as_deref(), Some(b"key".as_slice()));
         assert!(!letter.reason.is_empty());
     }
     assert!(letters[2].reason.contains("text/plain"), "{}", letters[2].reason);
+    assert_eq!(letters[2].headers, [("content-type".to_owned(), b"text/plain".as_slice().into())]);
     known.covers_every_offset_once().await;
 }
 

@@ -1,0 +1,420 @@
+//! `gridtrail dead-letters`: records that could not be read, for the operator who settles them.
+//!
+//! A letter is shown with the control characters in it written out: what nobody could read is not to speak to a terminal.
+
+use crate::args::{
+    DismissLettersArgs, Format, LetterCommand, ListLettersArgs, ReplayLettersArgs, ShowLetterArgs,
+    WhichLetters,
+};
+use crate::exit::Failure;
+use crate::ingest::open_existing;
+use crate::output::{self, printable, table_with};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use gridtrail_ingest::{Mended, Outcome, Replayed, Unreadable, dismiss_letters, replay_letters};
+use gridtrail_lake::{DeadLetter, Fate, Fates, Lake, LakeError};
+use serde::Serialize;
+use std::collections::HashSet;
+use std::io;
+
+/// Letters that are read again in one go: bounds the memory.
+const AT_ONCE: usize = 10_000;
+
+pub(crate) async fn run(command: &LetterCommand, format: Format) -> Result<(), Failure> {
+    match command {
+        LetterCommand::List(args) => list(args, format).await,
+        LetterCommand::Show(args) => show(args, format).await,
+        LetterCommand::Replay(args) => replay(args, format).await,
+        LetterCommand::Dismiss(args) => dismiss(args, format).await,
+    }
+}
+
+/// Letters of a lake, one file after the other, each once and with what became of it.
+struct Letters {
+    reader: gridtrail_lake::LetterReader,
+    fates: Fates,
+    seen: HashSet<(String, i64)>,
+}
+
+impl Letters {
+    async fn of(lake: &Lake) -> Result<Self, LakeError> {
+        // The letters first: what the evidence names is among them then, or was dismissed by it.
+        let reader = lake.dead_letters().await?;
+        Ok(Self { reader, fates: lake.letter_fates().await?, seen: HashSet::new() })
+    }
+
+    /// The letters of the next file that evidence names, and that `wanted` lets through. `None` after the last file.
+    async fn next(&mut self, wanted: &Wanted<'_>) -> Result<Option<Vec<(Fate, DeadLetter)>>, LakeError> {
+        let Some(letters) = self.reader.next().await? else { return Ok(None) };
+        let mut found = Vec::new();
+        for letter in letters {
+            let Some(fate) = self.fates.of(&letter.source, letter.position) else { continue };
+            if wanted.takes(fate, &letter) && self.seen.insert((letter.source.clone(), letter.position)) {
+                found.push((fate, letter));
+            }
+        }
+        Ok(Some(found))
+    }
+}
+
+/// Which letters a command is about.
+#[derive(Default)]
+struct Wanted<'a> {
+    /// `None`: whatever the filters let through.
+    named: Option<Vec<Named>>,
+    source: Option<&'a str>,
+    reason: Option<&'a str>,
+    settled: bool,
+}
+
+/// A letter as a person names it.
+struct Named {
+    /// The source's id or name.
+    source: String,
+    position: i64,
+}
+
+impl Named {
+    fn is(&self, letter: &DeadLetter) -> bool {
+        letter.position == self.position
+            && (letter.source == self.source || letter.source_name == self.source)
+    }
+}
+
+fn named(text: &str) -> Result<Named, Failure> {
+    let parsed = text.rsplit_once('@').and_then(|(source, position)| {
+        Some(Named { source: source.to_owned(), position: position.parse().ok()? })
+    });
+    parsed.ok_or_else(|| Failure::Argument {
+        argument: "LETTER",
+        reason: format!("{} is not NAME@POSITION, as in `gridtrail dead-letters list`", printable(text)),
+    })
+}
+
+impl<'a> Wanted<'a> {
+    fn of(which: &'a WhichLetters, letters: &[String], all: bool) -> Result<Self, Failure> {
+        let named: Vec<Named> = letters.iter().map(|text| named(text)).collect::<Result<_, _>>()?;
+        Ok(Self {
+            named: (!all).then_some(named),
+            source: which.source.as_deref(),
+            reason: which.reason.as_deref(),
+            settled: false,
+        })
+    }
+
+    fn takes(&self, fate: Fate, letter: &DeadLetter) -> bool {
+        (self.settled || fate == Fate::Open)
+            && self.named.as_ref().is_none_or(|named| named.iter().any(|one| one.is(letter)))
+            && self
+                .source
+                .is_none_or(|text| letter.source.contains(text) || letter.source_name.contains(text))
+            && self.reason.is_none_or(|text| letter.reason.contains(text))
+    }
+
+    /// What was named must have been found, and mean one letter each.
+    fn check(&self, found: &[(String, String, i64)]) -> Result<(), Failure> {
+        for one in self.named.iter().flatten() {
+            let means = |(source, name, position): &&(String, String, i64)| {
+                *position == one.position && (*source == one.source || *name == one.source)
+            };
+            let ids: Vec<_> = found.iter().filter(means).map(|(source, ..)| source.as_str()).collect();
+            let letter = format!("{}@{}", printable(&one.source), one.position);
+            match ids.as_slice() {
+                [] => return Err(Failure::NoLetter { letter }),
+                [_] => {}
+                several => {
+                    let reason =
+                        format!("{letter} means several letters; name the source: {}", several.join(", "));
+                    return Err(Failure::Argument { argument: "LETTER", reason });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A dead letter as programs read it. The fields are an interface.
+#[derive(Debug, Serialize)]
+struct LetterRow {
+    source: String,
+    name: String,
+    position: i64,
+    /// "open", "replayed" or "dismissed".
+    state: &'static str,
+    read_at: String,
+    reason: String,
+    bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<(String, String)>,
+}
+
+/// Letters, and how many there are.
+#[derive(Debug, Serialize)]
+struct LetterList {
+    found: usize,
+    letters: Vec<LetterRow>,
+}
+
+/// A letter with its record.
+#[derive(Debug, Serialize)]
+struct WholeLetter {
+    #[serde(flatten)]
+    letter: LetterRow,
+    /// The record's bytes.
+    base64: String,
+}
+
+impl LetterRow {
+    fn of(fate: Fate, letter: &DeadLetter) -> Self {
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            source: letter.source.clone(),
+            name: letter.source_name.clone(),
+            position: letter.position,
+            state: match fate {
+                Fate::Open => "open",
+                Fate::Replayed => "replayed",
+                Fate::Dismissed => "dismissed",
+            },
+            read_at: letter.read_at.to_string(),
+            reason: letter.reason.clone(),
+            bytes: letter.raw.len(),
+            key: letter.key.as_ref().map(text),
+            headers: letter.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+        }
+    }
+
+    /// How a person names it.
+    fn id(&self) -> String {
+        format!("{}@{}", printable(&self.name), self.position)
+    }
+}
+
+async fn list(args: &ListLettersArgs, format: Format) -> Result<(), Failure> {
+    let lake = open_existing(&args.of.lake).await?;
+    let mut letters = Letters::of(&lake).await?;
+    let wanted = Wanted { settled: args.all, ..Wanted::of(&args.which, &[], true)? };
+    let (mut rows, mut count) = (Vec::new(), 0);
+    while let Some(found) = letters.next(&wanted).await? {
+        count += found.len();
+        let room = args.limit - rows.len();
+        rows.extend(found.iter().take(room).map(|(fate, letter)| LetterRow::of(*fate, letter)));
+    }
+    let mut out = io::stdout().lock();
+    if format == Format::Json {
+        return output::write_json(&mut out, &LetterList { found: count, letters: rows });
+    }
+    let mut table = table_with(&["Letter", "Put aside (UTC)", "Bytes", "State", "Reason"]);
+    for row in &rows {
+        table.add_row([&row.id(), &row.read_at, &row.bytes.to_string(), row.state, &printable(&row.reason)]);
+    }
+    let more =
+        if count > rows.len() { format!(", of which {} are shown", rows.len()) } else { String::new() };
+    let printed = match count {
+        0 => "no dead letters\n".to_owned(),
+        _ => format!("{table}\n{count} dead letters{more}\n"),
+    };
+    output::write(&mut out, printed.as_bytes())
+}
+
+async fn show(args: &ShowLetterArgs, format: Format) -> Result<(), Failure> {
+    let lake = open_existing(&args.of.lake).await?;
+    let mut letters = Letters::of(&lake).await?;
+    let wanted = Wanted { named: Some(vec![named(&args.letter)?]), settled: true, ..Wanted::default() };
+    let mut found = Vec::new();
+    while let Some(more) = letters.next(&wanted).await? {
+        found.extend(more);
+    }
+    wanted.check(&found.iter().map(|(_, letter)| identity(letter)).collect::<Vec<_>>())?;
+    let Some((fate, letter)) = found.pop() else {
+        return Err(Failure::NoLetter { letter: args.letter.clone() });
+    };
+    let mut out = io::stdout().lock();
+    if args.raw {
+        return output::write(&mut out, &letter.raw);
+    }
+    let row = LetterRow::of(fate, &letter);
+    if format == Format::Json {
+        let base64 = STANDARD.encode(&letter.raw);
+        return output::write_json(&mut out, &WholeLetter { letter: row, base64 });
+    }
+    let mut lines = vec![
+        ("Letter", row.id()),
+        ("Source", printable(&row.source)),
+        ("State", row.state.to_owned()),
+        ("Put aside", row.read_at),
+        ("Reason", printable(&row.reason)),
+    ];
+    lines.extend(row.key.map(|key| ("Key", printable(&key))));
+    lines.extend(row.headers.iter().map(|(name, value)| ("Header", printable(&format!("{name}: {value}")))));
+    let mut text: String = lines.iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect();
+    text.push_str(&format!("\n{} bytes\n{}", letter.raw.len(), readable(&letter.raw)));
+    output::write(&mut out, text.as_bytes())
+}
+
+/// Bytes as a person can look at them: text as text, all else as hexadecimal digits.
+fn readable(bytes: &[u8]) -> String {
+    let is_text = |text: &&str| text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
+    if let Some(text) = std::str::from_utf8(bytes).ok().filter(is_text) {
+        return format!("{}\n", text.trim_end());
+    }
+    let line = |(at, part): (usize, &[u8])| {
+        let digits: String = part.iter().map(|byte| format!("{byte:02x} ")).collect();
+        let shown: String =
+            part.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect();
+        format!("{:08x}  {digits:<48} {shown}\n", at * 16)
+    };
+    bytes.chunks(16).enumerate().map(line).collect()
+}
+
+fn identity(letter: &DeadLetter) -> (String, String, i64) {
+    (letter.source.clone(), letter.source_name.clone(), letter.position)
+}
+
+/// What settling letters came to. The fields are an interface.
+#[derive(Debug, Default, Serialize)]
+struct Settled {
+    /// Letters that were asked for.
+    letters: usize,
+    /// Events that went into trails.
+    stored: u64,
+    /// Events that wait for their request.
+    parked: u64,
+    /// Letters that were dismissed.
+    dismissed: usize,
+    /// Letters that still cannot be read.
+    unreadable: Vec<StillUnreadable>,
+    /// Whether nothing was changed.
+    dry_run: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct StillUnreadable {
+    source: String,
+    position: i64,
+    reason: String,
+}
+
+/// The letters that a command settles, in parts.
+struct Parts<'a> {
+    letters: Letters,
+    wanted: Wanted<'a>,
+}
+
+impl<'a> Parts<'a> {
+    /// Checks first that what is named is there, so that nothing is settled where something is not.
+    async fn of(lake: &Lake, wanted: Wanted<'a>) -> Result<Self, Failure> {
+        if wanted.named.is_some() {
+            let mut letters = Letters::of(lake).await?;
+            let mut found = Vec::new();
+            while let Some(more) = letters.next(&wanted).await? {
+                found.extend(more.iter().map(|(_, letter)| identity(letter)));
+            }
+            wanted.check(&found)?;
+        }
+        Ok(Self { letters: Letters::of(lake).await?, wanted })
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<DeadLetter>>, LakeError> {
+        let mut part = Vec::new();
+        while part.len() < AT_ONCE
+            && let Some(found) = self.letters.next(&self.wanted).await?
+        {
+            part.extend(found.into_iter().map(|(_, letter)| letter));
+        }
+        Ok((!part.is_empty()).then_some(part))
+    }
+}
+
+async fn replay(args: &ReplayLettersArgs, format: Format) -> Result<(), Failure> {
+    if args.with.is_some() && args.letters.len() != 1 {
+        let reason = "it stands in for the bytes of one letter; name just that one".to_owned();
+        return Err(Failure::Argument { argument: "--with", reason });
+    }
+    let value = match &args.with {
+        Some(path) => Some(std::fs::read(path).map_err(Failure::file("read", path))?.into()),
+        None => None,
+    };
+    let mended = Mended { value, recorded_at: args.recorded_at };
+    let lake = open_existing(&args.of.lake).await?;
+    let mut parts = Parts::of(&lake, Wanted::of(&args.which, &args.letters, args.all)?).await?;
+    let mut settled = Settled { dry_run: args.dry_run, ..Settled::default() };
+    while let Some(part) = parts.next().await? {
+        let Replayed { outcome: Outcome { stored, parked, .. }, unreadable } =
+            replay_letters(&lake, &part, &mended, args.dry_run).await?;
+        settled.letters += part.len();
+        settled.stored += stored;
+        settled.parked += parked;
+        settled.unreadable.extend(
+            unreadable.into_iter().map(|Unreadable { source, position, reason }| StillUnreadable {
+                source,
+                position,
+                reason,
+            }),
+        );
+    }
+    report(&settled, format)?;
+    if settled.unreadable.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Unreadable { letters: settled.unreadable.len() })
+    }
+}
+
+async fn dismiss(args: &DismissLettersArgs, format: Format) -> Result<(), Failure> {
+    let lake = open_existing(&args.of.lake).await?;
+    let mut parts = Parts::of(&lake, Wanted::of(&args.which, &args.letters, args.all)?).await?;
+    let mut settled = Settled::default();
+    while let Some(part) = parts.next().await? {
+        dismiss_letters(&lake, &part, &args.because).await?;
+        settled.letters += part.len();
+        settled.dismissed += part.len();
+    }
+    report(&settled, format)
+}
+
+fn report(settled: &Settled, format: Format) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    if format == Format::Json {
+        return output::write_json(&mut out, settled);
+    }
+    let mut text = String::new();
+    for StillUnreadable { source, position, reason } in &settled.unreadable {
+        text.push_str(&format!("{}@{position}: {}\n", printable(source), printable(reason)));
+    }
+    text.push_str(&format!(
+        "{} dead letters: {} stored, {} parked, {} dismissed, {} still cannot be read{}\n",
+        settled.letters,
+        settled.stored,
+        settled.parked,
+        settled.dismissed,
+        settled.unreadable.len(),
+        if settled.dry_run { "; nothing was changed" } else { "" }
+    ));
+    output::write(&mut out, text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_shown_without_speaking_to_the_terminal() {
+        assert_eq!(readable(b"{\"a\": 1}\n"), "{\"a\": 1}\n");
+        assert_eq!(readable(b"\x1b[2J"), format!("00000000  {:<48} .[2J\n", "1b 5b 32 4a "));
+        assert_eq!(readable(b""), "\n");
+        assert_eq!(readable(&[0xFF; 17]).lines().count(), 2);
+    }
+
+    #[test]
+    fn a_letter_is_named_by_its_source_and_place() {
+        let one = named("kafka:c:t:0@12").unwrap();
+        assert_eq!((one.source.as_str(), one.position), ("kafka:c:t:0", 12));
+        for text in ["", "t/0", "t/0@", "t/0@x"] {
+            assert!(named(text).is_err(), "{text}");
+        }
+    }
+}
