@@ -12,7 +12,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use gridtrail_benches::{events, everybody, frames, ingest, world};
 use gridtrail_lake::{Batch, KeyQuery, Lake, LakeSettings, SortedFragments, View};
-use gridtrail_model::{DeviceId, Fold, Fragment};
+use gridtrail_model::{DeviceId, Fold, Fragment, Subject, TrailKey};
 use gridtrail_runtime::Clock;
 use std::hint::black_box;
 use tokio::runtime::Runtime;
@@ -110,5 +110,34 @@ fn looking_up(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, writing, ingesting, looking_up);
+/// Where answers that name no leg belong: all of a batch together, beside one after the other.
+fn resolving(c: &mut Criterion) {
+    let runtime = runtime();
+    let folder = tempfile::tempdir().expect("a folder");
+    let all = events(300_000, 7);
+    std::fs::write(folder.path().join("events.binpb"), frames(&all)).expect("written");
+    let lake = runtime.block_on(ingest(folder.path(), "memory:///b"));
+    let writer = runtime.block_on(lake.writer()).expect("writes");
+    let requests =
+        all.iter().filter_map(|event| Some((event.correlation.user_id, event.correlation.request_id?)));
+    let keys: Vec<TrailKey> = requests
+        .step_by(100)
+        .map(|(user, request_id)| TrailKey { user, subject: Subject::Unjoined(request_id) })
+        .collect();
+    let mut group = c.benchmark_group("resolve");
+    group.throughput(Throughput::Elements(keys.len() as u64)).sample_size(10);
+    group.bench_function("reference/one_by_one", |b| {
+        b.iter(|| {
+            for key in &keys {
+                black_box(runtime.block_on(writer.resolve([*key])).expect("resolved"));
+            }
+        });
+    });
+    group.bench_function("together", |b| {
+        b.iter(|| runtime.block_on(writer.resolve(keys.iter().copied())).expect("resolved"));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, writing, ingesting, looking_up, resolving);
 criterion_main!(benches);

@@ -6,10 +6,10 @@ use crate::plan::hex;
 use bytes::Bytes;
 use gridtrail_lake::{Batch, CommitKind, DeadLetter, Skip, SourceEvidence, Stream, Writer};
 use gridtrail_model::{
-    Event, Fold, Fragment, Rejection, RequestId, Resolved, Subject, Timestamp, TrailKey, UserId,
+    CommandVariant, Event, Fold, Fragment, Leg, Rejection, Resolved, Subject, Timestamp, TrailKey,
 };
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 /// What became of the records of one batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -248,12 +248,13 @@ impl Filling {
         if unplaced.is_empty() {
             return Ok(Vec::new());
         }
-        let known = self.rows_by_request();
+        let on_record = writer.resolve(unplaced.iter().map(|fragment| fragment.key)).await?;
+        // Before anything is joined: what a row was joined with has no say in what else is joined to it.
+        let here: Vec<Vec<Resolved>> = unplaced.iter().map(|fragment| self.legs_of(&fragment.key)).collect();
         let mut parked = Vec::new();
-        for fragment in unplaced {
-            let mut rows = writer.resolve(&fragment).await?;
-            let here = fragment.key.request_id().and_then(|id| known.get(&(fragment.key.user, id)));
-            rows.extend(here.into_iter().flatten());
+        for (fragment, here) in unplaced.into_iter().zip(here) {
+            let mut rows = on_record.of(&fragment.key).to_vec();
+            rows.extend(here);
             if let Subject::ScheduledRun(_) = fragment.key.subject {
                 rows.extend(self.fold.get(&fragment.key).and_then(resolved));
             }
@@ -265,15 +266,12 @@ impl Filling {
         Ok(parked)
     }
 
-    fn rows_by_request(&self) -> HashMap<(UserId, RequestId), Vec<Resolved>> {
-        let mut known: HashMap<_, Vec<_>> = HashMap::new();
-        for fragment in self.fold.fragments() {
-            let TrailKey { user, .. } = fragment.key;
-            if let (Some(id), Some(row)) = (fragment.key.request_id(), resolved(fragment)) {
-                known.entry((user, id)).or_default().push(row);
-            }
-        }
-        known
+    /// The legs of a key's request that this batch touches.
+    fn legs_of(&self, key: &TrailKey) -> Vec<Resolved> {
+        let Some(request_id) = key.request_id() else { return Vec::new() };
+        let leg = |command_variant| Subject::Leg(Leg { request_id, command_variant });
+        let keys = CommandVariant::all().map(|variant| TrailKey { subject: leg(variant), ..*key });
+        keys.filter_map(|key| resolved(self.fold.get(&key)?)).collect()
     }
 }
 

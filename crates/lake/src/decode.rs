@@ -12,10 +12,25 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use gridtrail_model::{
-    Claims, CommandVariant, DeviceId, Fragment, Leg, RequestId, ResponseId, Subject, Timestamp, TrailKey,
-    UserId,
+    Claims, CommandVariant, DeviceId, Fragment, Leg, RequestId, Resolved, ResponseId, Subject, Timestamp,
+    TrailKey, UserId,
 };
 use std::str::FromStr;
+
+/// The columns that [`Rows::resolved`] reads, ascending.
+pub(crate) const RESOLVING_COLUMNS: &[usize] = &[
+    column::DEVICE,
+    column::RECEIVED,
+    column::USER,
+    column::SUBJECT,
+    column::COMMAND_VARIANT,
+    column::ID_COUNTER,
+    column::ID_USER,
+    column::ID_TARGET,
+];
+
+/// The number that stands for an alert in the column of subjects.
+const ALERT: i8 = 3;
 
 /// A batch of rows of a run, with the columns that were read of it.
 pub(crate) struct Rows<'a> {
@@ -93,6 +108,24 @@ impl<'a> Rows<'a> {
             .map_err(|_| self.corrupt("a text column holds a value that is none of its kind"))
     }
 
+    /// The Device of one row.
+    pub(crate) fn device(&self, row: usize) -> Result<Option<[u8; 8]>, LakeError> {
+        self.bytes(column::DEVICE, row)
+    }
+
+    /// What a fragment without a place is to know of one row, and the row's key. `None` for an alert: nothing that has
+    /// no place of its own belongs to one.
+    pub(crate) fn resolved(&self, row: usize) -> Result<Option<(TrailKey, Resolved)>, LakeError> {
+        if self.small(column::SUBJECT, row)? == Some(ALERT) {
+            return Ok(None);
+        }
+        let received = self.time(column::RECEIVED, row)?.ok_or_else(|| self.corrupt("a row has no time"))?;
+        let device = self.device(row)?;
+        let key = self.key(row, device)?;
+        let device = device.map(DeviceId::from_bytes);
+        Ok(Some((key, Resolved { subject: key.subject, received, device })))
+    }
+
     /// The fragment of one row.
     pub(crate) fn fragment(&self, row: usize) -> Result<Fragment, LakeError> {
         let placement = self.time(column::RECEIVED, row)?.ok_or_else(|| self.corrupt("a row has no time"))?;
@@ -151,7 +184,7 @@ impl<'a> Rows<'a> {
                 Subject::Leg(Leg { request_id, command_variant })
             }
             Some(2) => Subject::ScheduledRun(response_id),
-            Some(3) => Subject::Alert {
+            Some(ALERT) => Subject::Alert {
                 response_id,
                 code: self
                     .parsed(column::ALERT_CODE, row)?

@@ -8,18 +8,19 @@
 //! Nothing else of the run is read: the cost does not depend on how large the run is.
 
 use crate::cache::{OpenRun, RunCache};
-use crate::decode::Rows;
+use crate::decode::{RESOLVING_COLUMNS, Rows};
 use crate::error::LakeError;
 use crate::limits::READ_BATCH_ROWS;
 use crate::schema::column;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use gridtrail_model::{DeviceId, Fragment, ServiceReferenceVariant, Timestamp, UserId};
+use gridtrail_model::{DeviceId, Fragment, Resolved, ServiceReferenceVariant, Timestamp, TrailKey, UserId};
 use parquet::DecodeResult;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::RowSelection;
 use parquet::arrow::push_decoder::ParquetPushDecoderBuilder;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -173,6 +174,49 @@ pub(crate) async fn fragments(
     Ok(found)
 }
 
+/// What [`crate::resolve`] is to know of the rows of some Devices, given ascending.
+///
+/// Pages that hold several of the Devices are read once.
+pub(crate) async fn resolved(
+    cache: &RunCache,
+    run: &Arc<OpenRun>,
+    devices: &[DeviceId],
+) -> Result<Vec<(TrailKey, Resolved)>, LakeError> {
+    let mut found = Vec::new();
+    for group in 0..run.metadata.metadata().num_row_groups() {
+        let bloom = run.keys.get(group).and_then(Option::as_ref);
+        let here: Vec<[u8; 8]> = devices
+            .iter()
+            .map(|device| device.to_bytes())
+            .filter(|key| bloom.is_none_or(|bloom| bloom.check(key.as_slice())))
+            .collect();
+        let ranges = union(here.iter().filter_map(|key| page_rows(run, group, key)));
+        if ranges.is_empty() {
+            continue;
+        }
+        let columns = resolving_columns(run, group);
+        for batch in read(cache, run, group, &columns, &ranges).await? {
+            let rows = Rows::new(&batch, &columns, run.path.as_ref().as_ref());
+            // Both ascend, so one pass finds what is in both.
+            let mut wanted = here.iter().peekable();
+            for row in 0..batch.num_rows() {
+                let Some(device) = rows.device(row)? else { continue };
+                while wanted.next_if(|key| **key < device).is_some() {}
+                if wanted.peek() == Some(&&device) {
+                    found.extend(rows.resolved(row)?);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The columns of a group that [`Rows::resolved`] reads.
+fn resolving_columns(run: &OpenRun, group: usize) -> Vec<usize> {
+    let filled = run.filled.get(group).map(Vec::as_slice).unwrap_or_default();
+    filled.iter().copied().filter(|number| RESOLVING_COLUMNS.contains(number)).collect()
+}
+
 /// Every row of a run: for housekeeping.
 pub(crate) async fn all(cache: &RunCache, run: &Arc<OpenRun>) -> Result<Vec<Fragment>, LakeError> {
     let groups = run.metadata.metadata().row_groups().iter().enumerate();
@@ -184,16 +228,17 @@ pub(crate) async fn all(cache: &RunCache, run: &Arc<OpenRun>) -> Result<Vec<Frag
     fragments(cache, run, &rows).await
 }
 
-/// Rows of requests whose RequestID names another target than their Device, by counter.
-pub(crate) async fn by_foreign_counter(
+/// What [`crate::resolve`] is to know of the rows of requests whose RequestID names another target than their Device, by
+/// counter.
+pub(crate) async fn resolved_by_foreign_counter(
     cache: &RunCache,
     run: &Arc<OpenRun>,
-    counter: i64,
-) -> Result<Vec<Fragment>, LakeError> {
+    counters: &HashSet<i64>,
+) -> Result<Vec<(TrailKey, Resolved)>, LakeError> {
     let mut found = Vec::new();
     for group in 0..run.metadata.metadata().num_row_groups() {
         let bloom = run.foreign.get(group).and_then(Option::as_ref);
-        if bloom.is_some_and(|bloom| !bloom.check(&counter)) {
+        if !counters.iter().any(|counter| bloom.is_none_or(|bloom| bloom.check(counter))) {
             continue;
         }
         let rows = usize::try_from(run.metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
@@ -203,14 +248,23 @@ pub(crate) async fn by_foreign_counter(
         let mut at = Vec::new();
         let mut first = 0;
         for batch in &batches {
-            if let Some(counters) = batch.column(0).as_primitive_opt::<Int64Type>() {
+            if let Some(column) = batch.column(0).as_primitive_opt::<Int64Type>() {
                 let hits = (0..batch.num_rows())
-                    .filter(|row| counters.is_valid(*row) && counters.value(*row) == counter);
-                at.extend(hits.map(|row| (group, first + row)));
+                    .filter(|row| column.is_valid(*row) && counters.contains(&column.value(*row)));
+                at.extend(hits.map(|row| first + row));
             }
             first += batch.num_rows();
         }
-        found.extend(fragments(cache, run, &at).await?);
+        if at.is_empty() {
+            continue;
+        }
+        let columns = resolving_columns(run, group);
+        for batch in read(cache, run, group, &columns, &ranges_of(at.into_iter())).await? {
+            let rows = Rows::new(&batch, &columns, run.path.as_ref().as_ref());
+            for row in 0..batch.num_rows() {
+                found.extend(rows.resolved(row)?);
+            }
+        }
     }
     Ok(found)
 }
@@ -225,6 +279,18 @@ fn ranges_of(rows: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
         }
     }
     ranges
+}
+
+/// Ranges that ascend by their start and may overlap, as few that do not.
+fn union(ranges: impl Iterator<Item = Range<usize>>) -> Vec<Range<usize>> {
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
 }
 
 /// Some columns of some rows of one row group.

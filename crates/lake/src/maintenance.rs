@@ -91,9 +91,10 @@ impl Maintenance {
         let run = self.lake.cache().open(&file.path, file.file.size).await?;
         let now = self.lake.clock().now();
         let (mut joined, mut rest) = (Vec::new(), Vec::new());
-        for fragment in lookup::all(self.lake.cache(), &run).await? {
-            let rows = snapshot.resolve(&fragment).await?;
-            match fragment.join(&rows) {
+        let fragments = lookup::all(self.lake.cache(), &run).await?;
+        let on_record = snapshot.resolve(fragments.iter().map(|fragment| fragment.key)).await?;
+        for fragment in fragments {
+            match fragment.join(on_record.of(&fragment.key)) {
                 Some(parts) => joined.extend(parts),
                 None if has_waited(&fragment, now) => joined.push(fragment),
                 None => rest.push(fragment),

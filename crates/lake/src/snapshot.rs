@@ -13,10 +13,7 @@ use crate::streams::Partition;
 use crate::table::TableFile;
 use deltalake_core::Path;
 use gridtrail_access::Access;
-use gridtrail_model::{
-    DeviceId, Fragment, Merge, Mpxn, RequestId, Resolved, ServiceReferenceVariant, Subject, Timestamp,
-    TrailKey,
-};
+use gridtrail_model::{DeviceId, Fragment, Merge, Mpxn, ServiceReferenceVariant, Timestamp, TrailKey};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
@@ -131,7 +128,7 @@ impl RunFile {
         Ok(Self { file, path, summary, min_device, max_device })
     }
 
-    fn may_hold(&self, device: DeviceId) -> bool {
+    pub(crate) fn may_hold(&self, device: DeviceId) -> bool {
         self.min_device.is_some_and(|min| min <= device) && self.max_device.is_some_and(|max| device <= max)
     }
 
@@ -271,9 +268,10 @@ impl Snapshot {
             let run = self.cache.open(&file.path, file.file.size).await?;
             let candidates = lookup::candidates(&self.cache, &run, query.device).await?;
             let rows: Vec<_> = candidates.iter().map(|c| (c.group, c.row)).collect();
-            for fragment in lookup::fragments(&self.cache, &run, &rows).await? {
-                let rows = self.resolve(&fragment).await?;
-                match fragment.join(&rows) {
+            let fragments = lookup::fragments(&self.cache, &run, &rows).await?;
+            let on_record = self.resolve(fragments.iter().map(|fragment| fragment.key)).await?;
+            for fragment in fragments {
+                match fragment.join(on_record.of(&fragment.key)) {
                     Some(joined) => {
                         found.extend(joined.into_iter().filter(|f| f.device.value() == Some(&query.device)));
                     }
@@ -282,38 +280,6 @@ impl Snapshot {
             }
         }
         Ok(found)
-    }
-
-    /// The rows on record that a fragment without a place could belong to: same User, same id. No row's content
-    /// leaves, so no [`Access`] is needed.
-    pub(crate) async fn resolve(&self, fragment: &Fragment) -> Result<Vec<Resolved>, LakeError> {
-        let key = &fragment.key;
-        let (target, counter) = match key.subject {
-            Subject::Leg(leg) => (leg.request_id.target, leg.request_id.counter),
-            Subject::Unjoined(id) => (id.target, id.counter),
-            Subject::ScheduledRun(id) => (id.first, id.counter),
-            // An alert always has a place of its own.
-            Subject::Alert { .. } => return Ok(Vec::new()),
-        };
-        let mut rows = Vec::new();
-        for file in &self.trails {
-            let run = self.cache.open(&file.path, file.file.size).await?;
-            let mut fragments = Vec::new();
-            if file.may_hold(target) {
-                let candidates = lookup::candidates(&self.cache, &run, target).await?;
-                let of_user: Vec<_> =
-                    candidates.iter().filter(|c| c.user == key.user).map(|c| (c.group, c.row)).collect();
-                fragments = lookup::fragments(&self.cache, &run, &of_user).await?;
-            }
-            fragments.extend(lookup::by_foreign_counter(&self.cache, &run, counter.cast_signed()).await?);
-            rows.extend(fragments.iter().filter(|f| could_belong(key, &f.key)).filter_map(|f| {
-                let device = f.device.value().copied();
-                Some(Resolved { subject: f.key.subject, received: f.placement()?, device })
-            }));
-        }
-        rows.sort_by_key(|row| (row.subject, row.received, row.device));
-        rows.dedup();
-        Ok(rows)
     }
 
     /// Devices that events named together with a meter point, ascending.
@@ -476,14 +442,4 @@ fn parked_candidate(fragment: &Fragment) -> Result<Candidate, LakeError> {
         user: fragment.key.user,
         variant: fragment.variant.value().copied(),
     })
-}
-
-/// Whether a row on record is one that an unplaced fragment could belong to.
-fn could_belong(unplaced: &TrailKey, row: &TrailKey) -> bool {
-    let request = |key: &TrailKey| -> Option<RequestId> { key.request_id() };
-    unplaced.user == row.user
-        && match unplaced.subject {
-            Subject::Unjoined(id) => matches!(row.subject, Subject::Leg(_)) && request(row) == Some(id),
-            subject => subject == row.subject,
-        }
 }

@@ -12,11 +12,12 @@ use crate::error::LakeError;
 use crate::evidence::{CommitKind, SourceEvidence};
 use crate::lake::{Lake, MARK_FILES, Tables};
 use crate::pairs;
+use crate::resolve::OnRecord;
 use crate::run::{self, RunSummary, SortedFragments};
 use crate::streams::{self, Stream, complete_mark};
 use crate::table::{Changes, Move, NewFile, Table};
 use bytes::Bytes;
-use gridtrail_model::{Fragment, Resolved, Timestamp};
+use gridtrail_model::{Fragment, Timestamp, TrailKey};
 use serde_json::json;
 
 /// What one batch of events came to.
@@ -82,9 +83,11 @@ impl Writer {
         self.tables.refresh().await
     }
 
-    /// The rows on record that a fragment without a place could belong to: their keys, times and Devices, no more.
-    pub async fn resolve(&self, fragment: &Fragment) -> Result<Vec<Resolved>, LakeError> {
-        self.lake.snapshot().resolve(fragment).await
+    /// The rows on record that fragments of these keys could belong to: their keys, times and Devices, no more.
+    ///
+    /// Cost: the pages of each run that can hold one of them, each read once; so ask for many at once.
+    pub async fn resolve(&self, keys: impl IntoIterator<Item = TrailKey>) -> Result<OnRecord, LakeError> {
+        self.lake.snapshot().resolve(keys).await
     }
 
     /// Commits a batch and makes it visible to this process. Returns the version of the main table.

@@ -194,6 +194,10 @@ impl CommandVariant {
     pub fn new(number: u8) -> Option<Self> {
         (1..=9).contains(&number).then_some(Self(number))
     }
+    /// Every variant, in order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (1..=9).map(Self)
+    }
     /// The number, 1 to 9.
     pub const fn number(self) -> u8 {
         self.0

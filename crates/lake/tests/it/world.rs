@@ -108,8 +108,10 @@ pub(crate) async fn open(address: &str) -> (Lake, Writer) {
 pub(crate) async fn commit(writer: &mut Writer, name: &str, events: impl IntoIterator<Item = Event>) -> u64 {
     let mut fold = fold(events);
     let mut parked = Vec::new();
-    for fragment in fold.take_unplaced() {
-        match fragment.join(&writer.resolve(&fragment).await.unwrap()) {
+    let unplaced = fold.take_unplaced();
+    let on_record = writer.resolve(unplaced.iter().map(|fragment| fragment.key)).await.unwrap();
+    for fragment in unplaced {
+        match fragment.join(on_record.of(&fragment.key)) {
             Some(parts) => parts.into_iter().for_each(|part| fold.merge(part)),
             None => parked.push(fragment),
         }

@@ -1,0 +1,78 @@
+//! Which rows on record a fragment without a place could belong to.
+//!
+//! Only keys, placement times and Devices are read, and many fragments are resolved at once: in each run the pages that
+//! can hold any of them are read once, in order, however many of them lie on one page.
+
+use crate::error::LakeError;
+use crate::lookup;
+use crate::snapshot::Snapshot;
+use gridtrail_model::{DeviceId, Resolved, Subject, TrailKey};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// The rows on record, by the key of the fragments that could belong to them.
+#[derive(Debug, Default)]
+pub struct OnRecord(HashMap<TrailKey, Vec<Resolved>>);
+
+impl OnRecord {
+    /// The rows for fragments of one key.
+    pub fn of(&self, key: &TrailKey) -> &[Resolved] {
+        self.0.get(key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Takes a row in where it was asked for: by its own key, or, for a leg, by what is unjoined of its request.
+    fn add(&mut self, key: TrailKey, row: Resolved) {
+        let unjoined = match key.subject {
+            Subject::Leg(leg) => Some(TrailKey { subject: Subject::Unjoined(leg.request_id), ..key }),
+            // What waits for its leg is no place to join.
+            Subject::Unjoined(_) => return,
+            Subject::ScheduledRun(_) | Subject::Alert { .. } => None,
+        };
+        for key in [Some(key), unjoined].into_iter().flatten() {
+            if let Some(rows) = self.0.get_mut(&key) {
+                rows.push(row);
+            }
+        }
+    }
+}
+
+/// What a run is searched by for a key: the Device that its id names, and the counter, for a row that lies under
+/// another. `None`: an alert always has a place of its own.
+fn searched_by(key: &TrailKey) -> Option<(DeviceId, i64)> {
+    let (target, counter) = match key.subject {
+        Subject::Leg(leg) => (leg.request_id.target, leg.request_id.counter),
+        Subject::Unjoined(id) => (id.target, id.counter),
+        Subject::ScheduledRun(id) => (id.first, id.counter),
+        Subject::Alert { .. } => return None,
+    };
+    Some((target, counter.cast_signed()))
+}
+
+impl Snapshot {
+    /// The rows on record that fragments of these keys could belong to: same User, same id. No row's content leaves,
+    /// so no [`Access`](gridtrail_access::Access) is needed.
+    pub(crate) async fn resolve(
+        &self,
+        keys: impl IntoIterator<Item = TrailKey>,
+    ) -> Result<OnRecord, LakeError> {
+        let mut found = OnRecord(keys.into_iter().map(|key| (key, Vec::new())).collect());
+        let (devices, counters): (BTreeSet<DeviceId>, HashSet<i64>) =
+            found.0.keys().filter_map(searched_by).unzip();
+        if devices.is_empty() {
+            return Ok(found);
+        }
+        let devices: Vec<DeviceId> = devices.into_iter().collect();
+        for file in &self.trails {
+            let run = self.cache.open(&file.path, file.file.size).await?;
+            let here: Vec<DeviceId> =
+                devices.iter().copied().filter(|device| file.may_hold(*device)).collect();
+            let rows = lookup::resolved(&self.cache, &run, &here).await?;
+            let foreign = lookup::resolved_by_foreign_counter(&self.cache, &run, &counters).await?;
+            rows.into_iter().chain(foreign).for_each(|(key, row)| found.add(key, row));
+        }
+        for rows in found.0.values_mut() {
+            rows.sort_by_key(|row| (row.subject, row.received, row.device));
+            rows.dedup();
+        }
+        Ok(found)
+    }
+}
