@@ -5,7 +5,9 @@ use crate::fragment::{Fragment, Merge};
 use crate::history::HistoryEntry;
 use crate::key::{Leg, Subject, TrailKey};
 use crate::{CommandVariant, Mode, State};
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Why an event cannot be folded into any row. It goes to the dead letters with this reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +28,10 @@ pub enum Rejection {
 /// Events folded by trail key: what one batch knows of each row.
 #[derive(Debug, Default)]
 pub struct Fold {
-    fragments: HashMap<TrailKey, Fragment>,
+    fragments: Vec<Fragment>,
+    /// Where the fragment of each row stands. The fragments lie beside the table, not in it: a table that grows moves all
+    /// that it holds. The hash is seeded, since keys come from outside.
+    places: HashMap<TrailKey, usize, RandomState>,
 }
 
 impl Fold {
@@ -37,17 +42,17 @@ impl Fold {
             self.add_affected(&event, affected, *at);
         }
         let key = key_of(&event)?;
-        let fragment = self.fragments.entry(key).or_insert_with(|| Fragment::new(key, event.recorded_at));
-        apply(fragment, event);
+        apply(self.fragment_of(key, event.recorded_at), event);
         Ok(key)
     }
 
     /// Adds a fragment, such as one that was joined to its leg.
     pub fn merge(&mut self, fragment: Fragment) {
-        match self.fragments.entry(fragment.key) {
-            std::collections::hash_map::Entry::Occupied(mut known) => known.get_mut().merge(fragment),
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(fragment);
+        match self.places.entry(fragment.key) {
+            Entry::Occupied(known) => self.fragments[*known.get()].merge(fragment),
+            Entry::Vacant(free) => {
+                free.insert(self.fragments.len());
+                self.fragments.push(fragment);
             }
         }
     }
@@ -64,29 +69,44 @@ impl Fold {
 
     /// What is known of this row, if the batch touches it.
     pub fn get(&self, key: &TrailKey) -> Option<&Fragment> {
-        self.fragments.get(key)
-    }
-
-    /// Every fragment so far, in no particular order.
-    pub fn fragments(&self) -> impl Iterator<Item = &Fragment> {
-        self.fragments.values()
+        self.places.get(key).map(|at| &self.fragments[*at])
     }
 
     /// Takes out the fragments that have no place of their own yet (see [`Fragment::is_placed`]).
     pub fn take_unplaced(&mut self) -> Vec<Fragment> {
-        let keys: Vec<_> = self.fragments.values().filter(|f| !f.is_placed()).map(|f| f.key).collect();
-        keys.iter().filter_map(|key| self.fragments.remove(key)).collect()
+        let mut unplaced = Vec::new();
+        // From the end, so that what fills a gap was looked at before.
+        for at in (0..self.fragments.len()).rev() {
+            if self.fragments[at].is_placed() {
+                continue;
+            }
+            let fragment = self.fragments.swap_remove(at);
+            self.places.remove(&fragment.key);
+            if let Some(moved) = self.fragments.get(at) {
+                self.places.insert(moved.key, at);
+            }
+            unplaced.push(fragment);
+        }
+        unplaced
     }
 
     /// Every fragment, in no particular order.
     pub fn into_fragments(self) -> Vec<Fragment> {
-        self.fragments.into_values().collect()
+        self.fragments
+    }
+
+    fn fragment_of(&mut self, key: TrailKey, recorded_at: crate::Timestamp) -> &mut Fragment {
+        let at = *self.places.entry(key).or_insert_with(|| {
+            self.fragments.push(Fragment::new(key, recorded_at));
+            self.fragments.len() - 1
+        });
+        &mut self.fragments[at]
     }
 
     fn add_affected(&mut self, event: &Event, affected: &Affected, at: crate::Timestamp) {
         let key =
             TrailKey { user: event.correlation.user_id, subject: Subject::Unjoined(affected.request_id) };
-        let fragment = self.fragments.entry(key).or_insert_with(|| Fragment::new(key, event.recorded_at));
+        let fragment = self.fragment_of(key, event.recorded_at);
         fragment.recorded_at_max = fragment.recorded_at_max.max(event.recorded_at);
         let mut entry = HistoryEntry::new(affected.state, at);
         entry.cause = affected.cause.clone();
