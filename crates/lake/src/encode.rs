@@ -91,7 +91,7 @@ struct Columns {
 }
 
 /// One batch of rows. Every fragment must have a placement time; the caller parks or joins those that have none.
-pub(crate) fn batch(fragments: &[Fragment]) -> Result<RecordBatch, LakeError> {
+pub(crate) fn batch(fragments: &[&Fragment]) -> Result<RecordBatch, LakeError> {
     let mut columns = Columns::default();
     for fragment in fragments {
         columns.push(fragment)?;

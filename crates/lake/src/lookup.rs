@@ -342,7 +342,7 @@ mod tests {
         let key = TrailKey { user, subject: Subject::Unjoined(request_id) };
         let mut fragment = Fragment::new(key, Timestamp::MIN);
         fragment.received.add(Timestamp::MIN);
-        let (bytes, _) = run::write(&SortedFragments::sort(vec![fragment]).unwrap()).unwrap();
+        let (bytes, _) = run::write(&SortedFragments::sort(&[fragment]).unwrap()).unwrap();
         let (path, size) = (Path::from("one.parquet"), bytes.len() as u64);
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         store.put(&path, bytes.into()).await.unwrap();

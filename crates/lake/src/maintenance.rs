@@ -105,7 +105,7 @@ impl Maintenance {
 
     async fn add_joined(&mut self, joined: Vec<Fragment>) -> Result<u64, LakeError> {
         let mut add = Vec::new();
-        for (month, sorted) in SortedFragments::sort(joined)?.by_month() {
+        for (month, sorted) in SortedFragments::sort(&joined)?.by_month() {
             let (bytes, summary) = run::write(&sorted)?;
             let path = format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7());
             add.push(upload_run(&self.tables.trails, path, Some(month), bytes, &summary).await?);

@@ -19,7 +19,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
 /// The columns of the table.
@@ -34,7 +34,7 @@ pub(crate) static PAIRS: LazyLock<SchemaRef> = LazyLock::new(|| {
 });
 
 /// Pairs of one batch, with first and last time seen.
-pub(crate) type Pairs = BTreeMap<(String, DeviceId), (Timestamp, Timestamp)>;
+pub(crate) type Pairs = HashMap<(Mpxn, DeviceId), (Timestamp, Timestamp)>;
 
 /// A file of pairs, with its smallest and largest meter point.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ pub(crate) fn collect<'a>(fragments: impl Iterator<Item = &'a Fragment>) -> Pair
     for fragment in fragments {
         let Some(at) = fragment.placement() else { continue };
         for (mpxn, device) in fragment.mpxn.iter().flat_map(|m| fragment.device.iter().map(move |d| (m, d))) {
-            let seen = pairs.entry((mpxn.to_string(), *device)).or_insert((at, at));
+            let seen = pairs.entry((*mpxn, *device)).or_insert((at, at));
             *seen = (seen.0.min(at), seen.1.max(at));
         }
     }
@@ -75,7 +75,10 @@ pub(crate) fn write(pairs: &Pairs) -> Result<(Bytes, String), LakeError> {
     let failed = |_| LakeError::Internal("a file of pairs could not be encoded");
     let (mut mpxns, mut devices) = (StringBuilder::new(), BinaryBuilder::new());
     let (mut first, mut last) = (TimestampMicrosecondBuilder::new(), TimestampMicrosecondBuilder::new());
-    for ((mpxn, device), seen) in pairs {
+    let mut sorted: Vec<_> =
+        pairs.iter().map(|((mpxn, device), seen)| (mpxn.to_string(), device, seen)).collect();
+    sorted.sort_unstable();
+    for (mpxn, device, seen) in &sorted {
         mpxns.append_value(mpxn);
         devices.append_value(device.to_bytes());
         first.append_value(seen.0.millis() * 1_000);
@@ -101,7 +104,7 @@ pub(crate) fn write(pairs: &Pairs) -> Result<(Bytes, String), LakeError> {
     let mut writer =
         ArrowWriter::try_new(Vec::new(), Arc::clone(&PAIRS), Some(properties)).map_err(failed)?;
     writer.write(&batch).map_err(failed)?;
-    let range = (pairs.keys().next().map(|k| &k.0), pairs.keys().next_back().map(|k| &k.0));
+    let range = (sorted.first().map(|pair| &pair.0), sorted.last().map(|pair| &pair.0));
     let tag =
         serde_json::to_string(&range).map_err(|_| LakeError::Internal("a range could not be written"))?;
     Ok((writer.into_inner().map_err(failed)?.into(), tag))

@@ -10,47 +10,49 @@ use crate::limits::{
 };
 use crate::schema::{DICTIONARY_COLUMNS, FRAGMENTS};
 use bytes::Bytes;
-use gridtrail_model::{DeviceId, Fragment, Timestamp, TrailKey};
+use gridtrail_model::{Fragment, Timestamp};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The order of a run.
-pub(crate) type SortKey = (Option<DeviceId>, Timestamp, TrailKey);
-
-/// Fragments in the order of a run, each with a placement time.
+/// Fragments in the order of a run, each with a placement time. Borrowed: a fragment is large, and sorting moves what it
+/// sorts many times.
 #[derive(Debug)]
-pub struct SortedFragments(Vec<Fragment>);
+pub struct SortedFragments<'a>(Vec<&'a Fragment>);
 
-impl SortedFragments {
+impl<'a> SortedFragments<'a> {
     /// Sorts fragments into the order of a run. One without a placement time is refused: it must be joined or
     /// parked first.
-    pub fn sort(fragments: Vec<Fragment>) -> Result<Self, LakeError> {
+    pub fn sort(fragments: &'a [Fragment]) -> Result<Self, LakeError> {
         let mut keyed = Vec::with_capacity(fragments.len());
         for fragment in fragments {
             let placement = fragment
                 .placement()
                 .ok_or(LakeError::Internal("a fragment without a place cannot be sorted"))?;
-            keyed.push(((fragment.device.value().copied(), placement, fragment.key), fragment));
+            // As a number: it has the order of the bytes, and compares faster.
+            let device = fragment.device.value().map(|device| u64::from_be_bytes(device.to_bytes()));
+            keyed.push(((device, placement), fragment));
         }
-        keyed.sort_unstable_by_key(|(key, _): &(SortKey, Fragment)| *key);
+        keyed.sort_unstable_by(|(a, of_a), (b, of_b)| a.cmp(b).then_with(|| of_a.key.cmp(&of_b.key)));
         Ok(Self(keyed.into_iter().map(|(_, fragment)| fragment).collect()))
     }
 
     /// Splits by calendar month of the placement time, keeping the order within each.
     pub(crate) fn by_month(self) -> Vec<(String, Self)> {
-        let mut months = std::collections::BTreeMap::<String, Vec<Fragment>>::new();
+        let mut months = BTreeMap::<_, Vec<&Fragment>>::new();
         for fragment in self.0 {
-            let month = fragment.placement().map(Timestamp::month).unwrap_or_default();
+            let month = fragment.placement().map(Timestamp::year_and_month);
             months.entry(month).or_default().push(fragment);
         }
-        months.into_iter().map(|(month, fragments)| (month, Self(fragments))).collect()
+        let name = |fragments: &[&Fragment]| fragments.first()?.placement().map(Timestamp::month);
+        months.into_values().map(|part| (name(&part).unwrap_or_default(), Self(part))).collect()
     }
 
     /// The fragments, in order.
-    pub fn as_slice(&self) -> &[Fragment] {
+    pub fn as_slice(&self) -> &[&'a Fragment] {
         &self.0
     }
 }
@@ -67,16 +69,26 @@ pub(crate) struct RunSummary {
 }
 
 impl RunSummary {
-    fn of(fragments: &[Fragment]) -> Self {
-        let devices = || fragments.iter().filter_map(|f| f.device.value());
-        let received = || fragments.iter().filter_map(Fragment::placement).map(Timestamp::millis);
+    fn of(sorted: &SortedFragments<'_>) -> Self {
+        // Ascending by Device, those without one first.
+        let with_device = sorted.0.partition_point(|fragment| fragment.device.value().is_none());
+        let device = |fragment: &&Fragment| fragment.device.value().map(ToString::to_string);
+        let mut received: Option<(Timestamp, Timestamp)> = None;
+        let mut recorded: Option<Timestamp> = None;
+        for fragment in &sorted.0 {
+            recorded = recorded.max(Some(fragment.recorded_at_max));
+            if let Some(at) = fragment.placement() {
+                received = Some(received.map_or((at, at), |(min, max)| (min.min(at), max.max(at))));
+            }
+        }
+        let millis = |time: Option<Timestamp>| time.map_or(0, Timestamp::millis);
         Self {
-            rows: fragments.len() as u64,
-            min_device: devices().min().map(ToString::to_string),
-            max_device: devices().max().map(ToString::to_string),
-            min_received_ms: received().min().unwrap_or(0),
-            max_received_ms: received().max().unwrap_or(0),
-            max_recorded_ms: fragments.iter().map(|f| f.recorded_at_max.millis()).max().unwrap_or(0),
+            rows: sorted.0.len() as u64,
+            min_device: sorted.0.get(with_device).and_then(device),
+            max_device: sorted.0.last().and_then(device),
+            min_received_ms: millis(received.map(|(min, _)| min)),
+            max_received_ms: millis(received.map(|(_, max)| max)),
+            max_recorded_ms: millis(recorded),
         }
     }
 }
@@ -121,7 +133,7 @@ fn properties() -> WriterProperties {
 }
 
 /// Writes one run into memory. CPU-bound: about a microsecond a row.
-pub(crate) fn write(fragments: &SortedFragments) -> Result<(Bytes, RunSummary), LakeError> {
+pub(crate) fn write(fragments: &SortedFragments<'_>) -> Result<(Bytes, RunSummary), LakeError> {
     let failed = |_| LakeError::Internal("a run could not be encoded");
     let mut writer =
         ArrowWriter::try_new(Vec::new(), Arc::clone(&FRAGMENTS), Some(properties())).map_err(failed)?;
@@ -129,5 +141,5 @@ pub(crate) fn write(fragments: &SortedFragments) -> Result<(Bytes, RunSummary), 
         writer.write(&encode::batch(part)?).map_err(failed)?;
     }
     let bytes = writer.into_inner().map_err(failed)?;
-    Ok((bytes.into(), RunSummary::of(&fragments.0)))
+    Ok((bytes.into(), RunSummary::of(fragments)))
 }

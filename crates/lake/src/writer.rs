@@ -146,7 +146,7 @@ impl Writer {
     async fn encode(&self, fragments: Vec<Fragment>) -> Result<Vec<Encoded>, LakeError> {
         let work = move || -> Result<Vec<Encoded>, LakeError> {
             let mut runs = Vec::new();
-            for (month, sorted) in SortedFragments::sort(fragments)?.by_month() {
+            for (month, sorted) in SortedFragments::sort(&fragments)?.by_month() {
                 let (bytes, summary) = run::write(&sorted)?;
                 runs.push(Encoded { month, bytes, summary });
             }
@@ -228,8 +228,8 @@ impl Writer {
 
 /// Uploads one run of fragments without a place, each lying at the time of what is known of it.
 pub(crate) async fn upload_parked(table: &Table, parked: Vec<Fragment>) -> Result<NewFile, LakeError> {
-    let placed = parked.into_iter().map(placed_by_history).collect();
-    let (bytes, summary) = run::write(&SortedFragments::sort(placed)?)?;
+    let placed: Vec<Fragment> = parked.into_iter().map(placed_by_history).collect();
+    let (bytes, summary) = run::write(&SortedFragments::sort(&placed)?)?;
     upload_run(table, format!("{}.parquet", uuid::Uuid::now_v7()), None, bytes, &summary).await
 }
 

@@ -1,7 +1,7 @@
 //! Points in time.
 
 use crate::ParseError;
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, Datelike, SecondsFormat};
 use std::fmt;
 use std::str::FromStr;
 
@@ -41,8 +41,13 @@ impl Timestamp {
 
     /// The calendar year in UTC.
     pub fn year(self) -> i32 {
-        use chrono::Datelike;
         self.to_chrono().year()
+    }
+
+    /// The calendar year and month in UTC, January being 1: in the order of [`Timestamp::month`], and cheaper.
+    pub fn year_and_month(self) -> (i32, u32) {
+        let date = self.to_chrono();
+        (date.year(), date.month())
     }
 
     fn to_chrono(self) -> DateTime<chrono::Utc> {
