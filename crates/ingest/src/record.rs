@@ -17,7 +17,7 @@ const REGISTRY_PREFIX: usize = 5;
 
 /// Decodes every record of a piece. CPU-bound.
 pub(crate) fn decode_piece(piece: &Piece) -> Decoded {
-    let mut decoded = Decoded::default();
+    let mut decoded = Decoded { events: Vec::with_capacity(piece.records.len()), ..Decoded::default() };
     for record in &piece.records {
         let Some(value) = piece.value(record) else {
             decoded.unread(record.offset, "the record has no value".to_owned(), Default::default());

@@ -51,8 +51,8 @@ pub struct Record {
     pub value: Option<Range<usize>>,
     /// The key's place in [`Piece::keys`].
     pub key: Option<Range<usize>>,
-    /// The headers, in order; most records have few or none.
-    pub headers: Vec<Header>,
+    /// The headers, in order. Records that follow each other mostly have the same, and share them.
+    pub headers: Arc<[Header]>,
 }
 
 /// A header's name and value.
@@ -113,15 +113,16 @@ pub(crate) struct Builder {
     gaps: Vec<Gap>,
     bytes: Vec<u8>,
     keys: Vec<u8>,
+    /// Those of the record before.
+    headers: Arc<[Header]>,
 }
 
-/// A record as it comes from the client.
+/// A record as it comes from the client, less its headers.
 #[derive(Debug, Default)]
 pub(crate) struct Incoming<'a> {
     pub(crate) appended_ms: Option<i64>,
     pub(crate) value: Option<&'a [u8]>,
     pub(crate) key: Option<&'a [u8]>,
-    pub(crate) headers: Vec<Header>,
 }
 
 impl Builder {
@@ -136,6 +137,7 @@ impl Builder {
             gaps: Vec::new(),
             bytes: Vec::new(),
             keys: Vec::new(),
+            headers: Arc::default(),
         }
     }
 
@@ -161,8 +163,12 @@ impl Builder {
     }
 
     /// Takes in the record that comes next.
-    pub(crate) fn push(&mut self, record: Incoming<'_>) {
-        let Incoming { appended_ms, value, key, headers } = record;
+    pub(crate) fn push<'a>(
+        &mut self,
+        record: Incoming<'_>,
+        headers: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
+    ) {
+        let Incoming { appended_ms, value, key } = record;
         let offset = self.next;
         let start = write_record(&mut self.bytes, offset, value);
         let value = value.map(|_| start..self.bytes.len());
@@ -171,26 +177,34 @@ impl Builder {
             self.keys.extend_from_slice(key);
             start..self.keys.len()
         });
+        let mut before = self.headers.iter();
+        let mut found = headers.clone();
+        let same = found.all(|(name, value)| before.next().is_some_and(|(n, v)| n == name && v == value));
+        if !same || before.next().is_some() {
+            self.headers = headers.map(|(name, value)| (name.to_owned(), value.to_vec())).collect();
+        }
+        let headers = Arc::clone(&self.headers);
         self.records.push(Record { offset, appended_ms, value, key, headers });
         self.next = offset + 1;
     }
 
     /// What was taken in so far; what comes next goes on behind it.
     pub(crate) fn take(&mut self) -> Piece {
-        let room = |bytes: &mut Vec<u8>| {
-            let capacity = bytes.len();
-            Bytes::from(std::mem::replace(bytes, Vec::with_capacity(capacity)))
-        };
+        // What comes next is about as much.
+        fn renewed<T>(filled: &mut Vec<T>) -> Vec<T> {
+            let room = Vec::with_capacity(filled.len());
+            std::mem::replace(filled, room)
+        }
         let piece = Piece {
             source: Arc::clone(&self.source),
             epoch: self.epoch,
             first: std::mem::take(&mut self.first),
             from: self.from,
             to: self.next,
-            records: std::mem::take(&mut self.records),
+            records: renewed(&mut self.records),
             gaps: std::mem::take(&mut self.gaps),
-            bytes: room(&mut self.bytes),
-            keys: room(&mut self.keys),
+            bytes: renewed(&mut self.bytes).into(),
+            keys: renewed(&mut self.keys).into(),
         };
         self.from = self.next;
         piece
@@ -250,14 +264,19 @@ mod tests {
     fn pieces_follow_each_other_without_a_hole() {
         let mut builder = builder(0, true);
         builder.skip(5, GapReason::BeforeFirstRead);
-        builder.push(Incoming { value: Some(b"one"), key: Some(b"k"), ..Incoming::default() });
-        builder.push(Incoming::default());
-        builder.skip(7, GapReason::NotDelivered);
+        let json = [("content-type", &b"application/json"[..])];
+        let one = Incoming { value: Some(b"one"), key: Some(b"k"), ..Incoming::default() };
+        builder.push(one, json.into_iter());
+        builder.push(Incoming::default(), json.into_iter());
+        builder.push(Incoming::default(), [].into_iter());
+        builder.skip(8, GapReason::NotDelivered);
         builder.skip(9, GapReason::NotDelivered);
         let piece = builder.take();
         assert_eq!((piece.from, piece.to, piece.first), (0, 9, true));
-        assert_eq!(piece.records.iter().map(|r| r.offset).collect::<Vec<_>>(), [5, 6]);
-        assert_eq!(piece.gaps.iter().map(|g| (g.from, g.to)).collect::<Vec<_>>(), [(0, 5), (7, 9)]);
+        assert_eq!(piece.records.iter().map(|r| r.offset).collect::<Vec<_>>(), [5, 6, 7]);
+        let types: Vec<_> = piece.records.iter().map(|r| r.header("Content-Type")).collect();
+        assert_eq!(types, [Some("application/json"), Some("application/json"), None]);
+        assert_eq!(piece.gaps.iter().map(|g| (g.from, g.to)).collect::<Vec<_>>(), [(0, 5), (8, 9)]);
         assert_eq!(piece.value(&piece.records[0]).unwrap(), "one");
         assert_eq!(piece.key(&piece.records[0]).unwrap(), "k");
         assert_eq!((piece.value(&piece.records[1]), piece.key(&piece.records[1])), (None, None));
@@ -273,7 +292,7 @@ mod tests {
         let mut pieces = RangeHash::default();
         for (n, value) in [Some(&b"a"[..]), None, Some(b""), Some(b"bcd")].into_iter().enumerate() {
             whole.record(3 + n as i64, value);
-            builder.push(Incoming { value, ..Incoming::default() });
+            builder.push(Incoming { value, ..Incoming::default() }, [].into_iter());
             if n == 1 {
                 pieces.piece(&builder.take());
             }

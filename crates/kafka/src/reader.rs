@@ -118,6 +118,8 @@ pub struct Reader {
     sink: Sink,
     epoch: u64,
     reading: BTreeMap<TopicPartition, Reading>,
+    /// The partition of the last record: records come in runs of one partition, so its name is seldom copied.
+    last: TopicPartition,
     /// Partitions that are this process's and not read yet.
     waiting: BTreeSet<TopicPartition>,
     place_at: Instant,
@@ -158,6 +160,7 @@ impl Reader {
             offsets,
             sink,
             reading: BTreeMap::new(),
+            last: TopicPartition::default(),
             waiting: BTreeSet::new(),
             place_at: now,
             handed_on: now,
@@ -192,17 +195,22 @@ impl Reader {
             self.place()?;
         }
         // The message borrows the client, and taking it in needs the rest of the reader.
-        let Self { consumer, reading, .. } = self;
+        let Self { consumer, reading, last, .. } = self;
         let (idle, after) = match consumer.poll(POLL) {
-            Some(Ok(message)) => (false, take(reading, &message)),
+            Some(Ok(message)) => {
+                if message.partition() != last.1 || message.topic() != last.0 {
+                    *last = (message.topic().to_owned(), message.partition());
+                }
+                (false, reading.get_mut(last).map_or(After::Nothing, |reading| take(reading, &message)))
+            }
             Some(Err(Client::PartitionEOF(_))) => (false, After::Nothing),
             Some(Err(error)) => (true, After::Error(error)),
             None => (true, After::Nothing),
         };
         match after {
             After::Nothing => {}
-            After::Full(partition) => self.hand_on(&partition)?,
-            After::ReadAgain(partition) => self.read_again(partition)?,
+            After::Full => self.hand_on(&self.last.clone())?,
+            After::ReadAgain => self.read_again(self.last.clone())?,
             After::Error(error) => self.failed(error)?,
         }
         if idle || self.handed_on.elapsed() >= PIECE_AGE {
@@ -473,23 +481,21 @@ enum Stop {
 /// What is to be done after a poll.
 enum After {
     Nothing,
-    Full(TopicPartition),
-    ReadAgain(TopicPartition),
+    Full,
+    ReadAgain,
     Error(Client),
 }
 
-/// Takes in one record.
-fn take(reading: &mut BTreeMap<TopicPartition, Reading>, message: &BorrowedMessage<'_>) -> After {
-    let partition = (message.topic().to_owned(), message.partition());
-    // Records of a partition that was given back may still be on their way.
-    let Some(reading) = reading.get_mut(&partition) else { return After::Nothing };
+/// Takes in one record of a partition. Those of a partition that was given back may still be on their way, and are dropped
+/// before they come here.
+fn take(reading: &mut Reading, message: &BorrowedMessage<'_>) -> After {
     let (due, offset) = (reading.builder.next(), message.offset());
     if offset < due {
         return After::Nothing;
     }
     if offset > due && !reading.started && reading.first_seen != Some(offset) {
         reading.first_seen = Some(offset);
-        return After::ReadAgain(partition);
+        return After::ReadAgain;
     }
     reading.started = true;
     reading.builder.skip(offset, GapReason::NotDelivered);
@@ -497,16 +503,12 @@ fn take(reading: &mut BTreeMap<TopicPartition, Reading>, message: &BorrowedMessa
         Timestamp::LogAppendTime(ms) => Some(ms),
         Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
     };
-    let headers = message.headers().map(|headers| {
-        headers.iter().map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect()
-    });
-    reading.builder.push(Incoming {
-        appended_ms,
-        value: message.payload(),
-        key: message.key(),
-        headers: headers.unwrap_or_default(),
-    });
-    if reading.builder.len() >= PIECE_BYTES { After::Full(partition) } else { After::Nothing }
+    let headers = message.headers().into_iter().flat_map(|all| (0..all.count()).map(|n| all.get(n)));
+    reading.builder.push(
+        Incoming { appended_ms, value: message.payload(), key: message.key() },
+        headers.map(|header| (header.key, header.value.unwrap_or_default())),
+    );
+    if reading.builder.len() >= PIECE_BYTES { After::Full } else { After::Nothing }
 }
 
 /// Where a partition is read from, given where the lake is and what the broker still has. `None`: it cannot be.
