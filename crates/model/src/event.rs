@@ -5,27 +5,47 @@ use crate::{
     AlertCode, CommandVariant, CspRegion, DeviceId, Mode, Mpxn, ParseError, RequestId, ResponseCode,
     ResponseId, ServiceReferenceVariant, State, Timestamp, UserId,
 };
+use std::fmt;
 use std::str::FromStr;
 
 /// The identifier that the source gave an event: 1 to 64 printable ASCII characters. It serves tracing only;
 /// duplicates are found by content.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventId(Box<str>);
+///
+/// Kept in place: an event is made on one thread and dropped on another, where freeing costs most.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId {
+    /// Padded with zeros, which no identifier holds, so the order is that of the text.
+    bytes: [u8; Self::BYTES_MAX],
+}
 
 impl EventId {
+    /// The most bytes that an event id may have.
+    const BYTES_MAX: usize = 64;
+
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        let end = self.bytes.iter().position(|b| *b == 0).unwrap_or(Self::BYTES_MAX);
+        // Only printable ASCII gets past `from_str`.
+        std::str::from_utf8(&self.bytes[..end]).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.as_str())
     }
 }
 
 impl FromStr for EventId {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        if (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
-            Ok(Self(text.into()))
-        } else {
-            Err(ParseError::new("event id", "1 to 64 printable ASCII characters without spaces", text))
+        let mut bytes = [0; Self::BYTES_MAX];
+        match bytes.get_mut(..text.len()) {
+            Some(start) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) => {
+                start.copy_from_slice(text.as_bytes());
+                Ok(Self { bytes })
+            }
+            _ => Err(ParseError::new("event id", "1 to 64 printable ASCII characters without spaces", text)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From the wire types to the model: every field through a type that cannot hold a bad value.
 //!
-//! Texts are borrowed and parsed in place; what is allocated is the event id and a cause.
+//! Texts are borrowed and parsed in place; what is allocated is a cause.
 
 use crate::error::InField;
 use crate::{DecodeError, limits};
@@ -16,7 +16,17 @@ use wire::service_event::Body as WireBody;
 pub(super) fn event(from: &wire::ServiceEvent) -> Result<Event, DecodeError> {
     let recorded_at = mandatory(time(from.recorded_at, "recorded_at")?, "recorded_at")?;
     let from_correlation = mandatory(from.correlation.as_ref(), "correlation")?;
-    let body = match mandatory(from.body.as_ref(), "body")? {
+    let body = body(mandatory(from.body.as_ref(), "body")?, recorded_at)?;
+    Ok(Event {
+        id: from.event_id.parse().in_field("event_id")?,
+        recorded_at,
+        correlation: correlation(from_correlation)?,
+        body,
+    })
+}
+
+pub(super) fn body(from: &WireBody, recorded_at: Timestamp) -> Result<Body, DecodeError> {
+    Ok(match from {
         WireBody::RequestReceived(received) => Body::RequestReceived(RequestReceived {
             execution_at: time(received.execution_at, "request_received.execution_at")?,
         }),
@@ -24,12 +34,6 @@ pub(super) fn event(from: &wire::ServiceEvent) -> Result<Event, DecodeError> {
         WireBody::ResponseSent(response) => Body::ResponseSent(response_sent(response, recorded_at)?),
         WireBody::DeviceAlert(alert) => Body::DeviceAlert(device_alert(alert, recorded_at)?),
         WireBody::DccAlert(alert) => Body::DccAlert(dcc_alert(alert, recorded_at)?),
-    };
-    Ok(Event {
-        id: from.event_id.parse().in_field("event_id")?,
-        recorded_at,
-        correlation: correlation(from_correlation)?,
-        body,
     })
 }
 
@@ -42,7 +46,7 @@ fn optional<T: FromStr<Err = ParseError>>(text: &str, field: &'static str) -> Re
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).in_field(field) }
 }
 
-fn time(
+pub(super) fn time(
     from: Option<pbjson_types::Timestamp>,
     field: &'static str,
 ) -> Result<Option<Timestamp>, DecodeError> {

@@ -3,6 +3,7 @@
 
 mod frame;
 pub(crate) mod from_wire;
+mod plain;
 mod to_wire;
 
 pub use frame::{Frame, next_frame};
@@ -22,7 +23,10 @@ fn within_limit(what: &'static str, bytes: &[u8]) -> Result<(), DecodeError> {
 
 pub(crate) fn decode_protobuf(bytes: &[u8]) -> Result<Event, DecodeError> {
     within_limit("a protobuf record", bytes)?;
-    from_wire::event(&ServiceEvent::decode(bytes)?)
+    match plain::event(bytes) {
+        Some(event) => Ok(event),
+        None => from_wire::event(&ServiceEvent::decode(bytes)?),
+    }
 }
 
 pub(crate) fn decode_json(bytes: &[u8]) -> Result<Event, DecodeError> {
