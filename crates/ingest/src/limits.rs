@@ -32,6 +32,10 @@ pub(crate) const BATCH_BYTES: usize = 256 << 20;
 /// Age that closes a batch of a topic. Shorter makes records queryable sooner, and more runs.
 pub(crate) const BATCH_AGE: Duration = Duration::from_secs(1);
 
+/// How many times that age closes a batch while a partition holds more than was read of it: ten million records of backlog
+/// make a third of the runs.
+pub(crate) const BATCH_AGES_BEHIND: u32 = 5;
+
 /// How long a topic without records goes without a commit that says so.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
 

@@ -9,7 +9,9 @@
 use crate::batch::{Filling, Outcome, Portion, Raw};
 use crate::chunk::Decoded;
 use crate::error::IngestError;
-use crate::limits::{BACK_OFF, BATCH_AGE, BATCH_BYTES, BATCH_ROWS, CHUNKS_IN_FLIGHT, CONNECT, HEARTBEAT};
+use crate::limits::{
+    BACK_OFF, BATCH_AGE, BATCH_AGES_BEHIND, BATCH_BYTES, BATCH_ROWS, CHUNKS_IN_FLIGHT, CONNECT, HEARTBEAT,
+};
 use crate::probe::{self, Probe, Probes, Standing, stream};
 use crate::record::decode_piece;
 use gridtrail_kafka::{
@@ -18,7 +20,7 @@ use gridtrail_kafka::{
 };
 use gridtrail_lake::{Lake, Skip, SkipReason, SourceEvidence, Stream, Writer};
 use gridtrail_runtime::Clock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -86,6 +88,8 @@ struct Load {
     sources: BTreeMap<String, Arc<Source>>,
     /// When the broker appended the newest record of each source, where the topic keeps that time.
     appended_ms: BTreeMap<String, i64>,
+    /// Sources that held more when the last of them was read.
+    behind: BTreeSet<String>,
     drained: Vec<SyncSender<()>>,
 }
 
@@ -268,7 +272,9 @@ impl Folder {
     }
 
     fn is_due(&self, load: &Load, committed_at: Instant) -> bool {
-        let old = load.began.is_some_and(|began| began.elapsed() >= self.settings.batch_age);
+        // With a backlog, what is committed is old already: larger batches catch up sooner, and leave fewer runs.
+        let age = self.settings.batch_age * if load.behind.is_empty() { 1 } else { BATCH_AGES_BEHIND };
+        let old = load.began.is_some_and(|began| began.elapsed() >= age);
         old || (!load.filling.is_empty() && committed_at.elapsed() >= self.settings.heartbeat)
     }
 
@@ -307,6 +313,11 @@ impl Folder {
             *load = Load { drained: std::mem::take(&mut load.drained), ..Load::default() };
             return;
         }
+        if piece.behind {
+            load.behind.insert(id.clone())
+        } else {
+            load.behind.remove(id)
+        };
         load.epoch = piece.epoch;
         load.bytes += piece.bytes.len();
         load.sources.entry(id.clone()).or_insert_with(|| Arc::clone(&piece.source));

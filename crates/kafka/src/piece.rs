@@ -75,6 +75,8 @@ pub struct Piece {
     pub epoch: u64,
     /// Whether the lake knew nothing of the partition before it.
     pub first: bool,
+    /// Whether the partition held more when the broker last told, which is every second.
+    pub behind: bool,
     /// The first offset.
     pub from: i64,
     /// The one behind the last.
@@ -188,8 +190,8 @@ impl Builder {
         self.next = offset + 1;
     }
 
-    /// What was taken in so far; what comes next goes on behind it.
-    pub(crate) fn take(&mut self) -> Piece {
+    /// What was taken in so far, of a partition that was told to end at `end`; what comes next goes on behind it.
+    pub(crate) fn take(&mut self, end: Option<i64>) -> Piece {
         // What comes next is about as much.
         fn renewed<T>(filled: &mut Vec<T>) -> Vec<T> {
             let room = Vec::with_capacity(filled.len());
@@ -199,6 +201,7 @@ impl Builder {
             source: Arc::clone(&self.source),
             epoch: self.epoch,
             first: std::mem::take(&mut self.first),
+            behind: end.is_some_and(|end| self.next < end),
             from: self.from,
             to: self.next,
             records: renewed(&mut self.records),
@@ -271,8 +274,8 @@ mod tests {
         builder.push(Incoming::default(), [].into_iter());
         builder.skip(8, GapReason::NotDelivered);
         builder.skip(9, GapReason::NotDelivered);
-        let piece = builder.take();
-        assert_eq!((piece.from, piece.to, piece.first), (0, 9, true));
+        let piece = builder.take(Some(10));
+        assert_eq!((piece.from, piece.to, piece.first, piece.behind), (0, 9, true, true));
         assert_eq!(piece.records.iter().map(|r| r.offset).collect::<Vec<_>>(), [5, 6, 7]);
         let types: Vec<_> = piece.records.iter().map(|r| r.header("Content-Type")).collect();
         assert_eq!(types, [Some("application/json"), Some("application/json"), None]);
@@ -281,8 +284,8 @@ mod tests {
         assert_eq!(piece.key(&piece.records[0]).unwrap(), "k");
         assert_eq!((piece.value(&piece.records[1]), piece.key(&piece.records[1])), (None, None));
         assert!(builder.is_empty());
-        let next = builder.take();
-        assert_eq!((next.from, next.to, next.first), (9, 9, false));
+        let next = builder.take(Some(9));
+        assert_eq!((next.from, next.to, next.first, next.behind), (9, 9, false, false));
     }
 
     #[test]
@@ -294,10 +297,10 @@ mod tests {
             whole.record(3 + n as i64, value);
             builder.push(Incoming { value, ..Incoming::default() }, [].into_iter());
             if n == 1 {
-                pieces.piece(&builder.take());
+                pieces.piece(&builder.take(None));
             }
         }
-        pieces.piece(&builder.take());
+        pieces.piece(&builder.take(None));
         assert_eq!(whole.finish(), pieces.finish());
     }
 }

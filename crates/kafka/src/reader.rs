@@ -240,7 +240,9 @@ impl Reader {
 
     fn hand_on(&mut self, partition: &TopicPartition) -> Result<(), Stop> {
         let Some(reading) = self.reading.get_mut(partition) else { return Ok(()) };
-        let piece = reading.builder.take();
+        let told = self.consumer.context().told_ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let piece = reading.builder.take(told.get(partition).copied());
+        drop(told);
         (self.sink)(Delivery::Piece(piece)).map_err(|Closed| Stop::Closed)
     }
 
@@ -590,6 +592,8 @@ struct End {
 struct Context {
     changes: Mutex<VecDeque<Change>>,
     ends: Mutex<HashMap<TopicPartition, End>>,
+    /// Where partitions ended when the broker last told, as far as transactions are settled.
+    told_ends: Mutex<HashMap<TopicPartition, i64>>,
     closing: AtomicBool,
 }
 
@@ -613,8 +617,10 @@ impl ClientContext for Context {
 
     fn stats(&self, statistics: Statistics) {
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told_ends.lock().unwrap_or_else(PoisonError::into_inner);
         for (topic, partitions) in statistics.topics {
             for (number, partition) in partitions.partitions {
+                told.insert((topic.clone(), number), partition.ls_offset);
                 if partition.eof_offset >= 0 && partition.fetch_state == "active" {
                     let end = End { offset: partition.eof_offset, told_at: statistics.time };
                     ends.insert((topic.clone(), number), end);
