@@ -75,6 +75,11 @@ impl Filling {
         self.fold.len()
     }
 
+    /// An empty batch that is likely to become as large as this one.
+    pub(crate) fn successor(&self) -> Self {
+        Self { fold: Fold::with_room(self.fold.len()), ..Self::default() }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.sources.is_empty()
     }

@@ -170,8 +170,11 @@ fn fold(
         };
         let raw = |position| Raw { value: record_at(&chunk, position), ..Raw::default() };
         filling.take(portion, decoded, raw)?;
-        if filling.rows() >= batch_rows && batches.blocking_send(std::mem::take(&mut filling)).is_err() {
-            return Ok(());
+        if filling.rows() >= batch_rows {
+            let next = filling.successor();
+            if batches.blocking_send(std::mem::replace(&mut filling, next)).is_err() {
+                return Ok(());
+            }
         }
     }
     if !filling.is_empty() {

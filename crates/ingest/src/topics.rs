@@ -93,6 +93,14 @@ struct Load {
     drained: Vec<SyncSender<()>>,
 }
 
+impl Load {
+    /// The batch as it is; what remains is empty.
+    fn close(&mut self) -> Self {
+        let next = Self { filling: self.filling.successor(), ..Self::default() };
+        std::mem::replace(self, next)
+    }
+}
+
 /// Follows topics into the lake until `stop` completes; what was read by then is committed first.
 ///
 /// Errors: `Kafka` when no broker answers at the start, or a setting cannot be used. Everything else is tried again for as
@@ -254,14 +262,14 @@ impl Folder {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if load.filling.rows() >= self.settings.batch_rows || load.bytes >= self.settings.batch_bytes {
-                if loads.blocking_send(std::mem::take(&mut load)).is_err() {
+                if loads.blocking_send(load.close()).is_err() {
                     return;
                 }
                 committed_at = Instant::now();
             } else if self.is_due(&load, committed_at)
                 && let Ok(place) = loads.try_reserve()
             {
-                place.send(std::mem::take(&mut load));
+                place.send(load.close());
                 committed_at = Instant::now();
             }
         }
