@@ -8,14 +8,13 @@ use crate::cluster::{self, Bounds, Cluster, TopicPartition};
 use crate::error::KafkaError;
 use crate::piece::{Builder, GapReason, Incoming, Piece, Source};
 use crate::settings::KafkaSettings;
-use gridtrail_runtime::Clock;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers, Message, Timestamp};
+use rdkafka::message::{Headers, Message, Timestamp};
 use rdkafka::statistics::Statistics;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,6 +32,8 @@ const PIECE_AGE: Duration = Duration::from_millis(50);
 const IDLE_EVERY: Duration = Duration::from_secs(1);
 /// How long partitions that could not be placed wait for the next try.
 const PLACE_AGAIN: Duration = Duration::from_secs(2);
+/// How long the client may take to forget a partition that it read before. It takes no time to speak of.
+const FORGET: Duration = Duration::from_secs(10);
 /// How long partitions that are taken away wait for what was read of them to be committed.
 const DRAIN: Duration = Duration::from_secs(15);
 
@@ -101,9 +102,7 @@ impl Control {
 #[derive(Debug)]
 struct Reading {
     builder: Builder,
-    /// Since when the client reads it, in seconds of the epoch.
-    placed_at: i64,
-    /// Whether a record came since.
+    /// Whether a record came since it was placed.
     started: bool,
     /// The offset that came first when it was not the one asked for.
     first_seen: Option<i64>,
@@ -214,9 +213,6 @@ impl Reader {
             After::Error(error) => self.failed(error)?,
         }
         if idle || self.handed_on.elapsed() >= PIECE_AGE {
-            if idle {
-                self.pass_over_ends();
-            }
             self.hand_on_all()?;
         }
         Ok(())
@@ -228,6 +224,7 @@ impl Reader {
         if tell_idle {
             self.idle_told = Instant::now();
             self.tell_group(CommitMode::Async);
+            self.pass_over_ends()?;
         }
         let due = self.reading.iter().filter(|(_, reading)| tell_idle || !reading.builder.is_empty());
         let due: Vec<_> = due.map(|(partition, _)| partition.clone()).collect();
@@ -246,17 +243,28 @@ impl Reader {
         (self.sink)(Delivery::Piece(piece)).map_err(|Closed| Stop::Closed)
     }
 
-    /// A partition may end in offsets without a record, such as a transaction's marker. Nothing is on its way any
-    /// more, and the client says that it has read up to there.
-    fn pass_over_ends(&mut self) {
-        let mut ends = self.consumer.context().ends.lock().unwrap_or_else(PoisonError::into_inner);
-        for (partition, end) in ends.drain() {
-            if let Some(reading) = self.reading.get_mut(&partition)
-                && end.told_at > reading.placed_at + 1
-            {
-                reading.builder.skip(end.offset, GapReason::NotDelivered);
+    /// A partition may end in offsets without a record, such as a transaction's marker. The client takes markers in
+    /// itself, in order with the records that it hands out, and its position is behind the last of either. That a
+    /// partition's end was fetched would say less: the records before it may be on their way, and when the group
+    /// changes, the client drops those and fetches them again.
+    fn pass_over_ends(&mut self) -> Result<(), Stop> {
+        for (partition, position) in self.positions()? {
+            if let Some(reading) = self.reading.get_mut(&partition) {
+                reading.builder.skip(position, GapReason::NotDelivered);
             }
         }
+        Ok(())
+    }
+
+    /// The client's position in each partition that it reads, where it has one.
+    fn positions(&self) -> Result<Vec<(TopicPartition, i64)>, Stop> {
+        let failed = |e| Stop::Failed(KafkaError::broker("ask the client for its positions")(e));
+        let list = self.consumer.position().map_err(failed)?;
+        let position = |element: &TopicPartitionListElem<'_>| match element.offset() {
+            Offset::Offset(offset) => Some(((element.topic().to_owned(), element.partition()), offset)),
+            _ => None,
+        };
+        Ok(list.elements().iter().filter_map(position).collect())
     }
 
     /// Takes in what the group changed.
@@ -325,13 +333,11 @@ impl Reader {
         if starts.is_empty() {
             return Ok(());
         }
-        let placed_at = now_seconds();
         let mut fresh = TopicPartitionList::with_capacity(starts.len());
         for (partition, builder) in starts {
             add(&mut fresh, &partition, builder.next())?;
             self.waiting.remove(&partition);
-            let reading = Reading { builder, placed_at, started: false, first_seen: None };
-            self.reading.insert(partition, reading);
+            self.reading.insert(partition, Reading { builder, started: false, first_seen: None });
         }
         self.assign(&fresh)
     }
@@ -449,7 +455,25 @@ impl Reader {
             // The eager protocol knows whole assignments only.
             self.consumer.assign(&self.current())
         };
-        done.map_err(|e| Stop::Failed(KafkaError::broker("assign partitions")(e)))
+        done.map_err(|e| Stop::Failed(KafkaError::broker("assign partitions")(e)))?;
+        self.forgotten(fresh)
+    }
+
+    /// Waits until the client has forgotten how far it read these when it read them before, which it does on a thread of
+    /// its own. From then on what it says of them is of this assignment, for it takes nothing in but in a poll.
+    fn forgotten(&self, fresh: &TopicPartitionList) -> Result<(), Stop> {
+        let began = Instant::now();
+        let known = |((topic, partition), _): &(TopicPartition, i64)| {
+            fresh.find_partition(topic, *partition).is_some()
+        };
+        while self.positions()?.iter().any(known) {
+            if began.elapsed() > FORGET {
+                let why = "the client does not forget how far it read a partition before";
+                return Err(Stop::Failed(KafkaError::Internal(why)));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// Has the client read these no longer.
@@ -490,7 +514,7 @@ enum After {
 
 /// Takes in one record of a partition. Those of a partition that was given back may still be on their way, and are dropped
 /// before they come here.
-fn take(reading: &mut Reading, message: &BorrowedMessage<'_>) -> After {
+fn take(reading: &mut Reading, message: &impl Message) -> After {
     let (due, offset) = (reading.builder.next(), message.offset());
     if offset < due {
         return After::Nothing;
@@ -556,11 +580,6 @@ fn add(list: &mut TopicPartitionList, partition: &TopicPartition, offset: i64) -
         .map_err(|e| Stop::Failed(KafkaError::broker("name an offset")(e)))
 }
 
-/// By the same clock as the client's statistics.
-fn now_seconds() -> i64 {
-    Clock::system().now().millis() / 1_000
-}
-
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -579,19 +598,10 @@ enum Change {
     Taken(Vec<TopicPartition>),
 }
 
-/// Up to where the client says that it has read a partition.
-#[derive(Debug, Clone, Copy)]
-struct End {
-    offset: i64,
-    /// When it said so, in seconds of the epoch.
-    told_at: i64,
-}
-
 /// What the client tells between polls. Kept until the reader looks.
 #[derive(Default)]
 struct Context {
     changes: Mutex<VecDeque<Change>>,
-    ends: Mutex<HashMap<TopicPartition, End>>,
     /// Where partitions ended when the broker last told, as far as transactions are settled.
     told_ends: Mutex<HashMap<TopicPartition, i64>>,
     closing: AtomicBool,
@@ -616,15 +626,10 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         let mut told = self.told_ends.lock().unwrap_or_else(PoisonError::into_inner);
         for (topic, partitions) in statistics.topics {
             for (number, partition) in partitions.partitions {
                 told.insert((topic.clone(), number), partition.ls_offset);
-                if partition.eof_offset >= 0 && partition.fetch_state == "active" {
-                    let end = End { offset: partition.eof_offset, told_at: statistics.time };
-                    ends.insert((topic.clone(), number), end);
-                }
             }
         }
     }
@@ -654,5 +659,53 @@ impl ConsumerContext for Context {
             _ => Change::Taken(named),
         };
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::message::OwnedMessage;
+
+    /// A partition whose next offset is this one.
+    fn reading(next: i64) -> Reading {
+        let source =
+            Source { id: "kafka:c:t:0".into(), topic: "t".into(), topic_id: "t".into(), partition: 0 };
+        let builder = Builder::new(Arc::new(source), 1, next, false);
+        Reading { builder, started: false, first_seen: None }
+    }
+
+    fn message(offset: i64) -> OwnedMessage {
+        OwnedMessage::new(Some(b"x".to_vec()), None, "t".into(), Timestamp::NotAvailable, 0, offset, None)
+    }
+
+    /// Takes in records, and gives the offsets of those that were kept and the gaps between them.
+    fn taken(reading: &mut Reading, offsets: &[i64]) -> (Vec<i64>, Vec<(i64, i64)>) {
+        for offset in offsets {
+            take(reading, &message(*offset));
+        }
+        let piece = reading.builder.take(None);
+        let gaps = piece.gaps.iter().map(|gap| (gap.from, gap.to)).collect();
+        (piece.records.iter().map(|record| record.offset).collect(), gaps)
+    }
+
+    /// A client may hand out records from before the offset that it was told to start at, and again later.
+    #[test]
+    fn records_below_the_offset_that_is_due_are_dropped_on_every_poll() {
+        let mut reading = reading(10);
+        assert_eq!(taken(&mut reading, &[3, 9, 10, 11]), (vec![10, 11], vec![]));
+        assert_eq!(taken(&mut reading, &[0, 10, 11]), (vec![], vec![]));
+        assert_eq!(taken(&mut reading, &[11, 12, 12, 14, 13]), (vec![12, 14], vec![(13, 14)]));
+    }
+
+    /// A client that ignored where to start must not make a gap of what it passed over.
+    #[test]
+    fn a_first_record_beyond_the_offset_that_is_due_is_asked_for_again_before_it_is_believed() {
+        let mut ignored = reading(10);
+        assert!(matches!(take(&mut ignored, &message(15)), After::ReadAgain));
+        assert_eq!(taken(&mut ignored, &[10, 11]), (vec![10, 11], vec![]));
+        let mut gone = reading(10);
+        assert!(matches!(take(&mut gone, &message(15)), After::ReadAgain));
+        assert_eq!(taken(&mut gone, &[15, 16]), (vec![15, 16], vec![(10, 15)]));
     }
 }

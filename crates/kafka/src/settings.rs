@@ -100,7 +100,7 @@ impl KafkaSettings {
         config.set("enable.auto.commit", "false");
         config.set("enable.auto.offset.store", "false");
         config.set("enable.partition.eof", "true");
-        // Tells where a partition's end lies when it ends in positions that hold no record.
+        // Tells how much of a partition is left to read.
         config.set("statistics.interval.ms", "1000");
         Ok(config)
     }

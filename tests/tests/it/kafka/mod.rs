@@ -6,4 +6,5 @@
 mod broker;
 mod exactly_once;
 mod proof;
+mod reader;
 mod topics;
