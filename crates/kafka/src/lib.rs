@@ -23,7 +23,7 @@ pub use cluster::{Bounds, Cluster, Topic, TopicPartition};
 pub use count::{Counted, count};
 pub use error::KafkaError;
 pub use piece::{Gap, GapReason, Header, Piece, RangeHash, Record, Source};
-pub use publisher::Publisher;
+pub use publisher::{Publisher, Transactions};
 pub use reader::{Closed, Control, Delivery, Offsets, Reader, Sink};
 pub use reread::reread;
 pub use settings::KafkaSettings;

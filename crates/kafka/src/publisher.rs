@@ -1,9 +1,10 @@
 //! Writing records to a topic: what load tests, demonstrations and replays need.
 
+use crate::cluster::TopicPartition;
 use crate::error::KafkaError;
 use crate::settings::KafkaSettings;
 use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 /// How long the last records may take to be delivered.
 const FLUSH: Duration = Duration::from_secs(60);
+/// How long a transaction may take to be decided.
+const DECIDE: Duration = Duration::from_secs(60);
 /// How long to wait when the client's own queue is full.
 const FULL: Duration = Duration::from_millis(5);
 
@@ -56,7 +59,10 @@ impl ProducerContext for Deliveries {
 impl Publisher {
     /// A publisher. Errors: `Setting`.
     pub fn new(settings: &KafkaSettings) -> Result<Self, KafkaError> {
-        let mut config = settings.common()?;
+        Self::of(settings.common()?)
+    }
+
+    fn of(mut config: ClientConfig) -> Result<Self, KafkaError> {
         config.set("enable.idempotence", "true");
         config.set("compression.type", "lz4");
         config.set("linger.ms", "5");
@@ -84,6 +90,10 @@ impl Publisher {
         let mut record = BaseRecord::<[u8], [u8]>::to(topic).payload(value);
         record.key = key;
         record.headers = headers;
+        self.hand_on(record)
+    }
+
+    fn hand_on(&self, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
@@ -91,16 +101,22 @@ impl Publisher {
                     record = again;
                     std::thread::sleep(FULL);
                 }
-                Err((error, _)) => return Err(KafkaError::broker(format!("write to {topic}"))(error)),
+                Err((error, record)) => {
+                    return Err(KafkaError::broker(format!("write to {}", record.topic))(error));
+                }
             }
         }
     }
 
     /// Waits until every record is delivered. Returns how many were.
     pub fn finish(self) -> Result<u64, KafkaError> {
-        self.producer.flush(FLUSH).map_err(KafkaError::broker("wait for the last records"))?;
-        self.check()?;
+        self.flush()?;
         Ok(self.delivered())
+    }
+
+    fn flush(&self) -> Result<(), KafkaError> {
+        self.producer.flush(FLUSH).map_err(KafkaError::broker("wait for the last records"))?;
+        self.check()
     }
 
     /// How many records the brokers have so far.
@@ -113,5 +129,51 @@ impl Publisher {
             None => Ok(()),
             Some(error) => Err(KafkaError::broker("deliver a record")(error.clone())),
         }
+    }
+}
+
+/// Writes records in transactions: who reads what is decided sees all records of one, or none.
+#[derive(Debug)]
+pub struct Transactions(Publisher);
+
+impl Transactions {
+    /// A publisher by a name of its own. What another one of that name left undecided is aborted. Blocks until the
+    /// cluster has taken it in. Errors: `Setting`, `Broker`.
+    pub fn new(settings: &KafkaSettings, name: &str) -> Result<Self, KafkaError> {
+        let mut config = settings.common()?;
+        config.set("transactional.id", name);
+        let publisher = Publisher::of(config)?;
+        let begun = publisher.producer.init_transactions(DECIDE);
+        begun.map_err(KafkaError::broker("announce a writer of transactions"))?;
+        Ok(Self(publisher))
+    }
+
+    /// Begins a transaction. The one before must be decided.
+    pub fn begin(&self) -> Result<(), KafkaError> {
+        self.0.producer.begin_transaction().map_err(KafkaError::broker("begin a transaction"))
+    }
+
+    /// Writes protobuf records to a partition, as part of the transaction. Blocks until the broker has them, so that an
+    /// aborted transaction leaves offsets that hold no record.
+    pub fn send<'a>(
+        &self,
+        to: &TopicPartition,
+        values: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<(), KafkaError> {
+        for value in values {
+            let record = BaseRecord::<[u8], [u8]>::to(&to.0).partition(to.1).payload(value);
+            self.0.hand_on(record)?;
+        }
+        self.0.flush()
+    }
+
+    /// Decides that the records count. Their marker may follow a moment later.
+    pub fn commit(&self) -> Result<(), KafkaError> {
+        self.0.producer.commit_transaction(DECIDE).map_err(KafkaError::broker("commit a transaction"))
+    }
+
+    /// Decides that they do not.
+    pub fn abort(&self) -> Result<(), KafkaError> {
+        self.0.producer.abort_transaction(DECIDE).map_err(KafkaError::broker("abort a transaction"))
     }
 }

@@ -1,13 +1,14 @@
 //! A topic, an ingester that follows it, and what the lake knows of it.
 
 use crate::support::{gridtrail, text};
-use gridtrail_kafka::{Admin, Cluster, KafkaSettings, Publisher};
-use gridtrail_lake::{Commit, Evidence, Lake, LakeSettings, SourceEvidence};
+use gridtrail_kafka::{Admin, Cluster, KafkaSettings, Publisher, Transactions};
+use gridtrail_lake::{Commit, Evidence, Lake, LakeSettings, Partition, SourceEvidence};
 use gridtrail_runtime::Clock;
 use gridtrail_tests::repository_root;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 /// How long a condition may take to come about before the test fails. Far more than any takes.
@@ -20,27 +21,42 @@ pub(crate) struct Topic {
 }
 
 /// A topic at the broker of this test run; `None`, and said so, where there is no broker.
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 pub(crate) fn topic(test: &str, partitions: i32) -> Option<Topic> {
+    topic_with(test, partitions, &[])
+}
+
+/// As [`topic`], with settings of its own.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+pub(crate) fn topic_with(test: &str, partitions: i32, settings: &[(&str, &str)]) -> Option<Topic> {
     let Some(bootstrap) = std::env::var_os("GRIDTRAIL_KAFKA").and_then(|b| b.into_string().ok()) else {
         println!("skipped: {test}, for there is no Kafka (scripts/test starts one)");
         return None;
     };
-    Some(Topic::create(bootstrap, test, partitions))
+    let topic = Topic::named(bootstrap, test);
+    topic.make_with(partitions, settings);
+    Some(topic)
 }
 
 impl Topic {
     pub(crate) fn create(bootstrap: String, test: &str, partitions: i32) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("{test}.{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let topic = Self { bootstrap, name };
+        let topic = Self::named(bootstrap, test);
         topic.make(partitions);
         topic
     }
 
+    fn named(bootstrap: String, test: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{test}.{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { bootstrap, name }
+    }
+
     pub(crate) fn make(&self, partitions: i32) {
+        self.make_with(partitions, &[]);
+    }
+
+    fn make_with(&self, partitions: i32, settings: &[(&str, &str)]) {
         // Deleting takes the broker a moment after it has said so.
-        until("the topic is made", || self.admin().create_topic(&self.name, partitions, &[]).is_ok());
+        until("the topic is made", || self.admin().create_topic(&self.name, partitions, settings).is_ok());
     }
 
     pub(crate) fn settings(&self) -> KafkaSettings {
@@ -60,6 +76,10 @@ impl Topic {
         Publisher::new(&self.settings()).unwrap()
     }
 
+    pub(crate) fn transactions(&self, name: &str) -> Transactions {
+        Transactions::new(&self.settings(), &format!("{}.{name}", self.name)).unwrap()
+    }
+
     pub(crate) fn cluster(&self) -> Cluster {
         Cluster::connect(&self.settings(), PATIENCE).unwrap()
     }
@@ -73,6 +93,10 @@ impl Topic {
 
     pub(crate) fn publish_args<'a>(&'a self, events: &'a Path) -> Vec<&'a str> {
         vec!["publish", events.to_str().unwrap(), "--kafka", &self.bootstrap, "--topic", &self.name]
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.cluster().topics(std::slice::from_ref(&self.name)).unwrap().remove(0).id
     }
 
     /// The offsets behind the last records, of all partitions together.
@@ -107,7 +131,15 @@ impl Topic {
 
     /// Follows it to its end, and gives the report.
     pub(crate) fn ingest_once(&self, lake: &Path, instance: &str) -> serde_json::Value {
-        let output = self.ingest(lake, instance, &["--once"]).stdout(Stdio::piped()).output().unwrap();
+        let child = self.ingest(lake, instance, &["--once"]).stdout(Stdio::piped()).spawn().unwrap();
+        let id = child.id().to_string();
+        let (done, ended) = channel();
+        std::thread::spawn(move || done.send(child.wait_with_output()));
+        let output = ended.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            let _ = Command::new("kill").args(["-KILL", &id]).status();
+            panic!("it does not come to the end of the topic")
+        });
+        let output = output.unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     }
@@ -193,6 +225,11 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Waits for a future in the middle of a condition.
+pub(crate) fn futures_now<T>(future: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(future))
+}
+
 /// What a lake knows of the topics that it follows.
 pub(crate) struct Known(pub(crate) Lake);
 
@@ -203,10 +240,13 @@ impl Known {
 
     /// The offsets that are read next, of all partitions of a topic together.
     pub(crate) async fn position(&self, topic: &Topic) -> i64 {
-        let id = topic.cluster().topics(std::slice::from_ref(&topic.name)).unwrap().remove(0).id;
+        self.partitions(&topic.id()).await.iter().filter_map(|p| p.position).sum()
+    }
+
+    /// The partitions of the topic of an id, in turn, as the lake knows them now.
+    pub(crate) async fn partitions(&self, id: &str) -> Vec<Partition> {
         self.0.refresh().await.unwrap();
-        let snapshot = self.0.snapshot();
-        snapshot.partitions().iter().filter(|p| p.stream.id == id).filter_map(|p| p.position).sum()
+        self.0.snapshot().partitions().iter().filter(|p| p.stream.id == id).cloned().collect()
     }
 
     /// Waits until the lake has all that a topic holds.

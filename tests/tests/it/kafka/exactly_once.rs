@@ -1,6 +1,6 @@
 //! Whatever is killed, paused or taken away: every trail is as the generator says, and every offset was taken once.
 
-use super::broker::{Broker, Ingester, Known, Topic, topic, until};
+use super::broker::{Broker, Ingester, Known, Topic, futures_now, topic, until};
 use super::proof::{assert_proven, change_evidence, reconcile};
 use crate::crash::{Chance, EVENTS, kill, region};
 use crate::support::{setting, verdict};
@@ -92,10 +92,6 @@ async fn shared_by_two(strategy: &str) {
     super::topics::swept(&lake);
     verdict(&world, lake.to_str().unwrap()).await.assert_clean();
     assert_eq!(known.covers_every_offset_once().await, world.events().count() as u64);
-}
-
-fn futures_now<T>(future: impl Future<Output = T>) -> T {
-    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(future))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 
 mod broker;
 mod exactly_once;
+mod gaps;
 mod proof;
 mod reader;
 mod topics;

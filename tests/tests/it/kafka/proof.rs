@@ -14,15 +14,16 @@ pub(crate) fn reconcile(lake: &Path, topic: &Topic) -> (Option<i32>, serde_json:
     (output.status.code(), said)
 }
 
-/// Holds a lake against its evidence and its topic. Returns how many records there were.
+/// Holds a lake against its evidence and its topic. Returns how many records of the topic there were.
 pub(crate) fn assert_proven(lake: &Path, topic: &Topic) -> u64 {
     let (code, said) = reconcile(lake, topic);
     assert_eq!((code, &said["clean"]), (Some(0), &true.into()), "{said:#}");
     let sources = said["sources"].as_array().unwrap();
+    let sources: Vec<_> = sources.iter().filter(|source| source["against_kafka"].is_object()).collect();
     let count = |of: &serde_json::Value, name: &str| of[name].as_u64().unwrap();
     let compared: u64 = sources.iter().map(|source| count(&source["against_kafka"], "same")).sum();
     assert!(compared > 0, "nothing was compared: {said:#}");
-    sources.iter().map(|source| count(source, "records")).sum()
+    sources.into_iter().map(|source| count(source, "records")).sum()
 }
 
 /// Changes one byte of the evidence, in the middle of the newest log entry that holds any.
