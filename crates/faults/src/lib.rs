@@ -25,6 +25,9 @@ pub enum Fault {
     Before,
     /// It was carried out, and the answer was lost: an error, though it happened.
     AnswerLost,
+    /// A conditional write was carried out and its answer lost; the client sent it again by itself, and passes on that the
+    /// object is there already.
+    Repeated,
     /// A conditional write answers that the object is there already, though this write did nothing. S3 does so when two
     /// writes meet and both are told to try again.
     Conflict,
@@ -40,9 +43,10 @@ pub enum Fault {
 
 impl Fault {
     /// Every way to fail.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Before,
         Self::AnswerLost,
+        Self::Repeated,
         Self::Conflict,
         Self::TimeOut,
         Self::ShortRead,
@@ -149,7 +153,7 @@ fn can(kind: Kind, fault: Fault) -> bool {
     match fault {
         Fault::Before | Fault::TimeOut | Fault::Slow => true,
         Fault::AnswerLost => matches!(kind, Kind::Write | Kind::Create | Kind::Other),
-        Fault::Conflict => kind == Kind::Create,
+        Fault::Conflict | Fault::Repeated => kind == Kind::Create,
         Fault::ShortRead => kind == Kind::Read,
         Fault::DiskFull => matches!(kind, Kind::Write | Kind::Create),
     }
@@ -183,7 +187,7 @@ impl fmt::Display for FaultStore {
 fn error(fault: Fault, path: &str) -> Error {
     let source = format!("injected: {fault:?}").into();
     match fault {
-        Fault::Conflict => Error::AlreadyExists { path: path.to_owned(), source },
+        Fault::Conflict | Fault::Repeated => Error::AlreadyExists { path: path.to_owned(), source },
         _ => Error::Generic { store: "FaultStore", source },
     }
 }
@@ -197,7 +201,7 @@ async fn before(fault: Option<Fault>, path: &str) -> Result<()> {
             return Err(error(Fault::TimeOut, path));
         }
         Some(fault @ (Fault::Before | Fault::Conflict | Fault::DiskFull)) => return Err(error(fault, path)),
-        Some(Fault::AnswerLost | Fault::ShortRead) | None => {}
+        Some(Fault::AnswerLost | Fault::Repeated | Fault::ShortRead) | None => {}
     }
     Ok(())
 }
@@ -205,7 +209,7 @@ async fn before(fault: Option<Fault>, path: &str) -> Result<()> {
 /// What the caller hears of an operation that was carried out.
 fn after<T>(fault: Option<Fault>, path: &str, done: Result<T>) -> Result<T> {
     match fault {
-        Some(Fault::AnswerLost) => Err(error(Fault::AnswerLost, path)),
+        Some(fault @ (Fault::AnswerLost | Fault::Repeated)) => Err(error(fault, path)),
         _ => done,
     }
 }
@@ -300,6 +304,9 @@ mod tests {
         let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         let refused = store.put_opts(&b, "x".into(), create.clone()).await.unwrap_err();
         assert!(matches!(refused, Error::AlreadyExists { .. }) && inner.get(&b).await.is_err());
+        faults.at(0, Fault::Repeated);
+        let refused = store.put_opts(&b, "x".into(), create.clone()).await.unwrap_err();
+        assert!(matches!(refused, Error::AlreadyExists { .. }) && inner.get(&b).await.is_ok());
         faults.at(1, Fault::ShortRead);
         assert_eq!(store.get(&a).await.unwrap().bytes().await.unwrap(), "four");
         assert!(store.get(&a).await.unwrap().bytes().await.is_err());

@@ -5,7 +5,8 @@
 //! on, again after every refresh, because the library compares transaction ids and never their values.
 //!
 //! An error from a commit never means "not written": the log is read back for the commit's own id before anyone is
-//! told (the store may have accepted the write and lost the answer).
+//! told (the store may have accepted the write and lost the answer). That goes for "this version is there already", too:
+//! it may be ours. So the library tries once, and no second time by itself.
 
 use crate::error::LakeError;
 use crate::limits::{CHECKPOINT_EVERY, COMMIT_ATTEMPTS};
@@ -309,6 +310,7 @@ impl Table {
         let properties = CommitProperties::default()
             .with_application_transactions(moves)
             .with_metadata(metadata)
+            .with_max_retries(0)
             .with_create_checkpoint(false)
             .with_cleanup_expired_logs(Some(false));
         let rewrite = !changes.remove.is_empty();

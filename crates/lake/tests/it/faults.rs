@@ -92,18 +92,21 @@ async fn write_rest(store: &Arc<dyn ObjectStore>) -> Result<(), LakeError> {
 
 /// Every file that a table's log names, read without the library.
 async fn named_files(store: &dyn ObjectStore, table: &str) -> BTreeSet<String> {
-    let prefix = Path::from(format!("{table}/_delta_log"));
+    let prefix = Path::from(format!("faulty/{table}/_delta_log"));
     let mut entries: Vec<_> = store.list(Some(&prefix)).try_collect().await.unwrap();
     entries.retain(|entry: &object_store::ObjectMeta| entry.location.as_ref().ends_with(".json"));
     entries.sort_by(|a, b| a.location.cmp(&b.location));
-    let mut live = BTreeSet::new();
+    assert!(!entries.is_empty(), "no log at {prefix}");
+    let (mut live, mut ever) = (BTreeSet::new(), BTreeSet::new());
     for entry in entries {
         let bytes = store.get(&entry.location).await.unwrap().bytes().await.unwrap();
         for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
             let action: serde_json::Value = serde_json::from_slice(line).unwrap();
-            let path = |action: &serde_json::Value| format!("{table}/{}", action["path"].as_str().unwrap());
+            let path =
+                |action: &serde_json::Value| format!("faulty/{table}/{}", action["path"].as_str().unwrap());
             if action["add"].is_object() {
-                assert!(live.insert(path(&action["add"])), "added twice: {action}");
+                assert!(ever.insert(path(&action["add"])), "added twice: {action}");
+                live.insert(path(&action["add"]));
             }
             if action["remove"].is_object() {
                 assert!(live.remove(&path(&action["remove"])), "removed twice: {action}");
