@@ -86,6 +86,10 @@ class Stage:
 
     def busiest_device(self):
         """The Device with most trails, and those trails."""
-        count = collections.Counter(trail["device_id"] for trail in self.truth if trail["device_id"])
-        device = count.most_common(1)[0][0]
+        [device] = self.busiest_devices(1)
         return device, [trail for trail in self.truth if trail["device_id"] == device]
+
+    def busiest_devices(self, count):
+        """The Devices with most trails."""
+        found = collections.Counter(trail["device_id"] for trail in self.truth if trail["device_id"])
+        return [device for device, _ in found.most_common(count)]

@@ -1,60 +1,202 @@
 """A lake in an S3-compatible object store: ingest, search and another Delta reader, with nothing on the local disk."""
 
+import contextlib
 import json
 import logging
 import os
+import pathlib
+import shutil
 import subprocess
 
 import boto3
 import deltalake
 from moto.server import ThreadedMotoServer
 
+from faulty import FaultyProxy
+
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+# How long the client waits for an answer, in seconds.
+PATIENCE = 1
+RECORDS_A_FILE = 2_000
+# Runs of an ingest whose store fails, before the test gives up.
+RUNS = 60
+# Ends of a command: done, and a part of the system cannot be reached.
+DONE, UNAVAILABLE = 0, 6
+TABLES = ("trails", "parked", "mpxn_devices", "dead_letters", "commits")
 
 
-def test_a_lake_in_an_object_store_answers_as_one_in_a_folder(stage):
+@contextlib.contextmanager
+def object_store():
+    """The address of a store with an empty bucket, up as long as the context."""
     store = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     # One line a request says nothing that a failure would need.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     store.start()
     try:
         host, port = store.get_host_and_port()
-        environment = CREDENTIALS | {"AWS_ENDPOINT": f"http://{host}:{port}", "AWS_ALLOW_HTTP": "true"}
-        make_bucket(environment["AWS_ENDPOINT"])
-        compare(stage, environment)
+        client(f"http://{host}:{port}").create_bucket(Bucket="lake")
+        yield host, port
     finally:
         store.stop()
 
 
-def make_bucket(endpoint):
-    client = boto3.client(
+def client(endpoint):
+    return boto3.client(
         "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
     )
-    client.create_bucket(Bucket="lake")
 
 
-def compare(stage, environment):
-    def run(*arguments):
-        command = [stage.binary, *map(str, arguments)]
-        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+def settings(url):
+    return CREDENTIALS | {"AWS_ENDPOINT": url, "AWS_ALLOW_HTTP": "true"}
 
-    ingest = ("ingest", stage.path("events"), "--lake", "s3://lake/region", "--batch-rows", 1_000, "--format", "json")
-    report = json.loads(run(*ingest))
-    same = ("records", "stored", "parked", "dead_lettered", "commits")
-    assert {name: report[name] for name in same} == {name: stage.report[name] for name in same}
-    assert json.loads(run(*ingest))["records"] == 0, "a second ingest finds nothing new"
 
+def run(stage, environment, *arguments):
+    command = [stage.binary, *map(str, arguments)]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+
+
+def test_a_lake_in_an_object_store_answers_as_one_in_a_folder(stage):
+    with object_store() as (host, port):
+        environment = settings(f"http://{host}:{port}")
+        ingest = (
+            "ingest", stage.path("events"), "--lake", "s3://lake/region", "--batch-rows", 1_000, "--format", "json"
+        )
+        reports = []
+        for _ in range(2):
+            done = run(stage, environment, *ingest)
+            assert done.returncode == DONE, done.stderr
+            reports.append(json.loads(done.stdout))
+        same = ("records", "stored", "parked", "dead_lettered", "commits")
+        assert {name: reports[0][name] for name in same} == {name: stage.report[name] for name in same}
+        assert reports[1]["records"] == 0, "a second ingest finds nothing new"
+        there = deltalake.DeltaTable("s3://lake/region/trails", storage_options=environment)
+        here = deltalake.DeltaTable(f"{stage.lake}/trails")
+        assert there.to_pyarrow_dataset().count_rows() == here.to_pyarrow_dataset().count_rows() > 0
+        same_searches(stage, environment, stage.busiest_devices(1))
+
+
+def same_searches(stage, environment, devices):
+    """Each device's trails are those of the lake in a folder."""
+    users = sorted({trail["user_id"] for trail in stage.truth})
+    with open(stage.path("s3.jwt"), "w", encoding="utf-8") as file:
+        file.write(stage.token(",".join(users)))
+    with stage.serving("s3://lake/region", environment=environment) as url:
+        for device in devices:
+            search = (
+                "search", "audit", "--token-file", stage.path("s3.jwt"), "--device", device, "--all", "--details",
+                "--format", "json",
+            )
+            remote = json.loads(stage.run(*search, "--server", url))
+            local = json.loads(stage.run(*search, "--server", stage.url))
+            assert remote["rows"] == local["rows"] and local["rows"], device
+
+
+def test_a_store_that_fails_changes_nothing(stage):
+    seed = int(os.environ.get("GRIDTRAIL_S3_SEED", 7))
+    with object_store() as store, FaultyProxy(store, PATIENCE, seed) as proxy:
+        failing = settings(proxy.url) | {"AWS_TIMEOUT": f"{PATIENCE}s"}
+        ends = ingest_to_the_end(stage, split(stage), failing)
+        environment = settings(f"http://{store[0]}:{store[1]}")
+        faults = {fault: count for fault, count in proxy.done.items() if fault}
+        for conditional in FaultyProxy.CONDITIONAL + FaultyProxy.SLOW:
+            assert faults.get((conditional, "conditional")), f"{conditional} never came: {faults}"
+        every_file_is_named_once(client(environment["AWS_ENDPOINT"]))
+        the_evidence_adds_up(stage, environment)
+        every_trail_is_there(stage, environment)
+        same_searches(stage, environment, stage.busiest_devices(12))
+    total = sum(proxy.done.values())
+    return f"ok: seed {seed}, {sum(faults.values())} of {total} requests failed, {len(ends)} runs, {ends.count(DONE)} done"
+
+
+def split(stage):
+    """The same events in many small files, for a batch ends with a file at the earliest."""
+    folder = pathlib.Path(stage.path("split"))
+    folder.mkdir()
+    frames = []
+    for path in sorted(pathlib.Path(stage.path("events")).iterdir()):
+        if path.suffix == ".binpb":
+            frames += framed(path.read_bytes())
+        else:
+            shutil.copy(path, folder)
+    for at in range(0, len(frames), RECORDS_A_FILE):
+        (folder / f"{at:06}.binpb").write_bytes(b"".join(frames[at : at + RECORDS_A_FILE]))
+    return folder
+
+
+def framed(data):
+    """The records of a file, each with its length before it."""
+    frames, at = [], 0
+    while at < len(data):
+        start, length, shift = at, 0, 0
+        while True:
+            byte = data[at]
+            length |= (byte & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+            if byte < 0x80:
+                break
+        at += length
+        frames.append(data[start:at])
+    return frames
+
+
+def ingest_to_the_end(stage, events, environment):
+    """Runs an ingest as its user would, who runs it again when the store cannot be reached. Returns the exit codes."""
+    ends = []
+    while DONE not in ends:
+        assert len(ends) < RUNS, f"no end: {ends}"
+        done = run(stage, environment, "ingest", events, "--lake", "s3://lake/region", "--batch-rows", 200)
+        assert done.returncode in (DONE, UNAVAILABLE), f"{done.returncode}: {done.stderr}"
+        assert "panicked" not in done.stderr, done.stderr
+        ends.append(done.returncode)
+    return ends
+
+
+def every_file_is_named_once(s3):
+    """By the logs themselves: no file is added twice, and each that is live is there."""
+    for table in TABLES:
+        prefix = f"region/{table}/"
+        listed = s3.get_paginator("list_objects_v2").paginate(Bucket="lake", Prefix=prefix)
+        there = [entry["Key"] for page in listed for entry in page.get("Contents", [])]
+        added, removed = [], set()
+        entries = sorted(key for key in there if "/_delta_log/" in key and key.endswith(".json"))
+        assert entries, f"{table} has no log"
+        for key in entries:
+            for line in s3.get_object(Bucket="lake", Key=key)["Body"].read().splitlines():
+                action = json.loads(line)
+                if "add" in action:
+                    added.append(action["add"]["path"])
+                if "remove" in action:
+                    removed.add(action["remove"]["path"])
+        assert len(added) == len(set(added)), f"{table} names a file twice"
+        missing = {prefix + path for path in added if path not in removed} - set(there)
+        assert not missing, f"{table} names what is not there: {missing}"
+
+
+def the_evidence_adds_up(stage, environment):
+    """Every byte of every file was taken once, and every record is counted once."""
+    table = deltalake.DeltaTable("s3://lake/region/commits", storage_options=environment).to_pyarrow_table()
+    sources = [source for source in map(json.loads, table["evidence"].to_pylist()) if source]
+    assert sum(source["records"] for source in sources) == stage.report["records"]
+    assert sum(source["dead_lettered"] for source in sources) == stage.report["dead_lettered"]
+    parts = {}
+    for source in sources:
+        parts.setdefault(source["source"], []).append((source["from"], source["to"]))
+    for name, ranges in parts.items():
+        ranges.sort()
+        assert ranges[0][0] == 0, f"{name} starts at {ranges[0]}"
+        gaps = [(a, b) for a, b in zip(ranges, ranges[1:]) if a[1] != b[0]]
+        assert not gaps, f"{name}: gaps or overlaps {gaps[:3]}"
+
+
+def every_trail_is_there(stage, environment):
+    """The trails, by their keys, are those of the lake in a folder."""
+    columns = [
+        "user_id", "subject", "command_variant", "alert_code", "throttle_sequence", "id_counter", "id_user",
+        "device_id",
+    ]
     there = deltalake.DeltaTable("s3://lake/region/trails", storage_options=environment)
     here = deltalake.DeltaTable(f"{stage.lake}/trails")
-    assert there.to_pyarrow_dataset().count_rows() == here.to_pyarrow_dataset().count_rows() > 0
-
-    device, trails = stage.busiest_device()
-    with stage.serving("s3://lake/region", environment=environment) as url:
-        with open(stage.path("s3.jwt"), "w", encoding="utf-8") as file:
-            file.write(stage.token(trails[0]["user_id"]))
-        search = ("search", "audit", "--token-file", stage.path("s3.jwt"), "--device", device, "--all", "--format", "json")
-        remote = json.loads(run(*search, "--server", url))
-        local = json.loads(run(*search, "--server", stage.url))
-    assert remote["rows"] == local["rows"] and local["rows"]
+    keys = [
+        {tuple(row.values()) for row in table.to_pyarrow_table(columns=columns).to_pylist()} for table in (there, here)
+    ]
+    assert keys[0] == keys[1] and keys[0]
