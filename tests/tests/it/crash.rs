@@ -5,6 +5,7 @@
 //! `GRIDTRAIL_CRASH_SEED` repeats a run.
 
 use crate::support::{gridtrail, run, setting, succeed, text, verdict};
+use gridtrail_codec::encode_frame;
 use gridtrail_synth::{Settings, World};
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -47,6 +48,18 @@ pub(crate) fn region(seed: u64, folder: &Path) -> World {
         "--disorder",
     ]);
     World::seeded(seed, Settings::for_events(EVENTS, DAYS).with_disorder()).unwrap()
+}
+
+/// As [`region`], but every event says of which leg it is. An answer that does not, and comes between the legs of its
+/// request, goes to the one that is on record when its batch ends; and batches of a topic end anywhere.
+pub(crate) fn region_of_legs(seed: u64, folder: &Path) -> World {
+    let settings = Settings { bare_responses_ppm: 0, ..Settings::for_events(EVENTS, DAYS).with_disorder() };
+    let world = World::seeded(seed, settings).unwrap();
+    let mut frames = Vec::new();
+    world.events().for_each(|event| encode_frame(&event, &mut frames));
+    std::fs::create_dir(folder).unwrap();
+    std::fs::write(folder.join("events.binpb"), frames).unwrap();
+    world
 }
 
 fn ingest_args<'a>(events: &'a str, lake: &'a str) -> [&'a str; 8] {

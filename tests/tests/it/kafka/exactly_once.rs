@@ -2,7 +2,7 @@
 
 use super::broker::{Broker, Ingester, Known, Topic, futures_now, topic, until};
 use super::proof::{assert_proven, change_evidence, reconcile};
-use crate::crash::{Chance, EVENTS, kill, region};
+use crate::crash::{Chance, EVENTS, kill, region, region_of_legs};
 use crate::support::{setting, verdict};
 use std::process::Stdio;
 
@@ -17,7 +17,7 @@ async fn an_ingest_of_a_topic_may_be_killed_at_any_moment() {
     let mut chance = Chance(seed);
     let folder = tempfile::tempdir().unwrap();
     let events = folder.path().join("events");
-    let world = region(seed, &events);
+    let world = region_of_legs(seed, &events);
     let (mut killed, mut rounds, mut right) = (0, 0, 0);
     while killed < kills {
         rounds += 1;
@@ -57,7 +57,7 @@ async fn shared_by_two(strategy: &str) {
     let folder = tempfile::tempdir().unwrap();
     let (events, lake, log) =
         (folder.path().join("events"), folder.path().join("lake"), folder.path().join("log"));
-    let world = region(seed, &events);
+    let world = region_of_legs(seed, &events);
     let strategy = format!("partition.assignment.strategy={strategy}");
     let start = |name: &str| {
         let command = topic.ingest(&lake, name, &["--batch-rows", "700", "--kafka-set", &strategy]);
@@ -149,7 +149,7 @@ async fn a_broker_may_die_and_come_back() {
     let topic = Topic::create(broker.bootstrap.clone(), "dies", 2);
     let (events, lake, log) =
         (folder.path().join("events"), folder.path().join("lake"), folder.path().join("log"));
-    let world = region(13, &events);
+    let world = region_of_legs(13, &events);
     let ingest = Ingester::start(topic.ingest(&lake, "one", SMALL), &log);
     topic.publish(&events);
     let known = Known::of(&lake).await;

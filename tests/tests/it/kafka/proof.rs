@@ -1,7 +1,7 @@
 //! The proof that every offset ended in one place, and what becomes of those that ended as dead letters.
 
 use super::broker::{Known, Topic, topic};
-use crate::crash::region;
+use crate::crash::{region, region_of_legs};
 use crate::support::{run, succeed, text, verdict};
 use gridtrail_lake::{Batch, SourceEvidence};
 use std::path::{Path, PathBuf};
@@ -123,7 +123,7 @@ async fn dead_letters_are_settled() {
     let Some(topic) = topic("letters", 1) else { return };
     let folder = tempfile::tempdir().unwrap();
     let (events, lake) = (folder.path().join("events"), folder.path().join("lake"));
-    let world = region(33, &events);
+    let world = region_of_legs(33, &events);
     let (event, json) = last_event(&world);
     let publisher = topic.publisher();
     // A good event that claims to be something else, one with a field that is wrong, and one that is nothing.

@@ -1,7 +1,7 @@
 //! Topics that change under an ingest: records that are gone, poison, partitions that are added, names that are reused.
 
 use super::broker::{Ingester, Known, topic};
-use crate::crash::region;
+use crate::crash::{region, region_of_legs};
 use crate::support::{succeed, verdict};
 use gridtrail_lake::SkipReason;
 use std::path::Path;
@@ -44,7 +44,7 @@ async fn poison_is_kept_with_its_place_and_stops_nothing() {
     let Some(topic) = topic("poison", 1) else { return };
     let folder = tempfile::tempdir().unwrap();
     let (events, lake) = (folder.path().join("events"), folder.path().join("lake"));
-    let world = region(22, &events);
+    let world = region_of_legs(22, &events);
     let publisher = topic.publisher();
     let poison: [(Option<&str>, &[u8]); 4] = [
         (None, b"\xFF\xFF\xFF"),
@@ -80,7 +80,7 @@ async fn partitions_that_are_added_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let (events, lake, log) =
         (folder.path().join("events"), folder.path().join("lake"), folder.path().join("log"));
-    let world = region(23, &events);
+    let world = region_of_legs(23, &events);
     let ingest = Ingester::start(topic.ingest(&lake, "one", &[]), &log);
     topic.publish(&events);
     topic.admin().grow_topic(&topic.name, 3).unwrap();
