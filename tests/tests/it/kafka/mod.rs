@@ -4,6 +4,7 @@
 //! start another. Without a broker (`KAFKA=skip`) they say that they are skipped.
 
 mod broker;
+mod disk;
 mod exactly_once;
 mod gaps;
 mod proof;
