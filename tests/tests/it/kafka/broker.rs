@@ -101,10 +101,16 @@ impl Topic {
 
     /// The offsets behind the last records, of all partitions together.
     pub(crate) fn records(&self) -> i64 {
+        self.ends().iter().sum()
+    }
+
+    /// The offsets behind the last records of the partitions, in turn.
+    pub(crate) fn ends(&self) -> Vec<i64> {
         let cluster = self.cluster();
         let partitions = cluster.topics(std::slice::from_ref(&self.name)).unwrap()[0].partitions;
         let all: Vec<_> = (0..partitions).map(|p| (self.name.clone(), p)).collect();
-        cluster.ends(&all).unwrap().values().sum()
+        let ends = cluster.ends(&all).unwrap();
+        all.iter().map(|partition| ends[partition]).collect()
     }
 
     /// An ingest that follows it. `instance` is its name in the group: started again under the same name, it takes

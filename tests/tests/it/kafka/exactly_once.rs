@@ -1,8 +1,8 @@
 //! Whatever is killed, paused or taken away: every trail is as the generator says, and every offset was taken once.
 
-use super::broker::{Broker, Ingester, Known, Topic, futures_now, topic, until};
+use super::broker::{Broker, Ingester, Known, Topic, topic, until};
 use super::proof::{assert_proven, change_evidence, reconcile};
-use crate::crash::{Chance, EVENTS, kill, region, region_of_legs};
+use crate::crash::{Chance, kill, region, region_of_legs};
 use crate::support::{setting, verdict};
 use std::process::Stdio;
 
@@ -48,60 +48,6 @@ async fn an_ingest_of_a_topic_may_be_killed_at_any_moment() {
         std::fs::remove_dir_all(&lake).unwrap();
     }
     println!("{killed} kills in {rounds} lakes: {right} trails as they must be, 0 lost, 0 doubled, 0 wrong");
-}
-
-/// Two share the partitions; one of them comes, goes and is killed while the other reads.
-async fn shared_by_two(strategy: &str) {
-    let Some(topic) = topic("shared", 6) else { return };
-    let seed = setting("GRIDTRAIL_CRASH_SEED", 20_260_303);
-    let folder = tempfile::tempdir().unwrap();
-    let (events, lake, log) =
-        (folder.path().join("events"), folder.path().join("lake"), folder.path().join("log"));
-    let world = region_of_legs(seed, &events);
-    let strategy = format!("partition.assignment.strategy={strategy}");
-    let start = |name: &str| {
-        let command = topic.ingest(&lake, name, &["--batch-rows", "700", "--kafka-set", &strategy]);
-        Ingester::start(command, &log)
-    };
-    let mut publish = crate::support::gridtrail();
-    publish.args(topic.publish_args(&events)).args(["--rate", "8000"]).stdout(Stdio::null());
-    let mut publishing = publish.spawn().unwrap();
-    let steady = start("steady");
-    until("something is committed", || lake.join("trails/_delta_log/00000000000000000002.json").exists());
-    let known = Known::of(&lake).await;
-    for round in 0..4 {
-        let before = known.position(&topic).await;
-        let mut guest = start("guest");
-        until("the guest reads", || {
-            std::fs::read_to_string(&log).unwrap().matches("following topics").count() >= round + 2
-        });
-        until("the lake moves on", || futures_now(known.position(&topic)) > before + EVENTS as i64 / 20);
-        if round % 2 == 0 {
-            guest.0.kill().unwrap();
-            guest.0.wait().unwrap();
-        } else {
-            guest.stop();
-        }
-        if publishing.try_wait().unwrap().is_some() {
-            break;
-        }
-    }
-    assert!(publishing.wait().unwrap().success());
-    known.has_all_of(&topic).await;
-    steady.stop();
-    super::topics::swept(&lake);
-    verdict(&world, lake.to_str().unwrap()).await.assert_clean();
-    assert_eq!(known.covers_every_offset_once().await, world.events().count() as u64);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn partitions_move_between_two_ingesters_cooperatively() {
-    shared_by_two("cooperative-sticky").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn partitions_move_between_two_ingesters_eagerly() {
-    shared_by_two("range").await;
 }
 
 /// One is paused past its session with a batch in hand; another takes over; the first wakes and must change nothing.

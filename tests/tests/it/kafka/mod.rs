@@ -9,4 +9,5 @@ mod exactly_once;
 mod gaps;
 mod proof;
 mod reader;
+mod storm;
 mod topics;
