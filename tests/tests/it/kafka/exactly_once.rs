@@ -1,10 +1,13 @@
 //! Whatever is killed, paused or taken away: every trail is as the generator says, and every offset was taken once.
 
-use super::broker::{Broker, Ingester, Known, Topic, topic, until};
+use super::broker::{Broker, Ingester, Known, Topic, futures_now, topic, until};
 use super::proof::{assert_proven, change_evidence, reconcile};
 use crate::crash::{Chance, kill, region, region_of_legs};
-use crate::support::{setting, verdict};
+use crate::support::{setting, succeed, verdict};
+use gridtrail_runtime::Clock;
+use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 const SMALL: &[&str] = &["--batch-rows", "700"];
 
@@ -85,14 +88,17 @@ async fn a_zombie_that_wakes_changes_nothing() {
     assert!(log.contains("partitions given"), "{log}");
 }
 
-/// The broker dies under the ingest, stays away, and comes back.
+/// The broker dies while records wait, stays away, and comes back. Nothing counts as complete meanwhile, and the lag grows.
+/// `GRIDTRAIL_BROKER_AWAY_SECONDS` says how long.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_may_die_and_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let Some(broker) = Broker::start(&folder.path().join("kafka")) else {
         return println!("skipped: a_broker_may_die_and_come_back, for there is no Kafka");
     };
+    let away = setting("GRIDTRAIL_BROKER_AWAY_SECONDS", 5);
     let topic = Topic::create(broker.bootstrap.clone(), "dies", 2);
+    let id = topic.id();
     let (events, lake, log) =
         (folder.path().join("events"), folder.path().join("lake"), folder.path().join("log"));
     let world = region_of_legs(13, &events);
@@ -100,12 +106,42 @@ async fn a_broker_may_die_and_come_back() {
     topic.publish(&events);
     let known = Known::of(&lake).await;
     known.has_all_of(&topic).await;
-    broker.kill();
-    broker.restart();
+    // What comes now is read by nobody before the broker dies.
+    ingest.signal("-STOP");
+    let (position, since) = (known.position(&topic).await, Clock::system().now());
     topic.publish(&events);
+    let waiting = topic.records() - position;
+    broker.kill();
+    ingest.signal("-CONT");
+    std::thread::sleep(Duration::from_secs(away));
+    let partitions = known.partitions(&id).await;
+    assert_eq!(partitions.iter().filter_map(|p| p.position).sum::<i64>(), position, "nothing is committed");
+    assert!(partitions.iter().all(|p| p.complete_up_to.is_some_and(|at| at <= since)), "{partitions:#?}");
+    for lag in lags(&lake) {
+        assert!(lag >= away as f64, "the lag is {lag} s after {away} s");
+    }
+    broker.restart();
     known.has_all_of(&topic).await;
+    let complete = || futures_now(known.partitions(&id)).iter().filter_map(|p| p.complete_up_to).min();
+    until("it is complete again", || complete().is_some_and(|at| at > since));
     ingest.stop();
     super::topics::swept(&lake);
-    verdict(&world, lake.to_str().unwrap()).await.assert_clean();
-    known.covers_every_offset_once().await;
+    let verdict = verdict(&world, lake.to_str().unwrap()).await;
+    verdict.assert_clean();
+    assert_eq!(known.covers_every_offset_once().await, 2 * world.events().count() as u64);
+    println!(
+        "broker away for {away} s, {waiting} records waiting: {} trails as they must be, 0 lost, 0 doubled, 0 wrong",
+        verdict.right
+    );
+}
+
+/// How far each partition is behind, in seconds, as `gridtrail freshness` says.
+fn lags(lake: &Path) -> Vec<f64> {
+    let said = succeed(&["freshness", "--lake", lake.to_str().unwrap(), "--format", "json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let partitions = said["sources"][0]["partitions"].as_array().unwrap();
+    let lags: Vec<f64> =
+        partitions.iter().filter_map(|partition| partition["lag_seconds"].as_f64()).collect();
+    assert_eq!(lags.len(), 2, "{said:#}");
+    lags
 }
