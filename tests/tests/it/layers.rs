@@ -133,12 +133,13 @@ fn workspace_edges() -> (Vec<String>, Vec<Edge>) {
     (names, edges.collect())
 }
 
-fn rust_sources(folder: &Path, visit: &mut dyn FnMut(&Path, &str)) {
+/// Shows every source of a kind below a folder.
+pub(crate) fn sources(folder: &Path, kind: &str, visit: &mut dyn FnMut(&Path, &str)) {
     for entry in std::fs::read_dir(folder).expect("the sources are readable") {
         let path = entry.expect("the sources are readable").path();
         if path.is_dir() {
-            rust_sources(&path, visit);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources(&path, kind, visit);
+        } else if path.extension().is_some_and(|extension| extension == kind) {
             visit(&path, &std::fs::read_to_string(&path).expect("a source is UTF-8"));
         }
     }
@@ -178,7 +179,7 @@ fn the_table_has_no_cycle() {
 fn the_model_does_no_input_or_output() {
     let mut found = Vec::new();
     let mut files = 0;
-    rust_sources(&repository_root().join("crates/model/src"), &mut |path, source| {
+    sources(&repository_root().join("crates/model/src"), "rs", &mut |path, source| {
         files += 1;
         found.extend(io_uses(source).into_iter().map(|use_| format!("{}: {use_}", path.display())));
     });

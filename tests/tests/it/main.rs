@@ -5,6 +5,7 @@
 mod crash;
 mod end_to_end;
 mod freshness;
+mod incidents;
 mod kafka;
 mod layers;
 mod maintenance;

@@ -8,4 +8,5 @@ mod faults;
 mod freshness;
 mod lookup;
 mod parked;
+mod watermarks;
 mod world;

@@ -216,7 +216,8 @@ impl Drop for Broker {
     }
 }
 
-fn kafka(args: &[&str]) -> String {
+/// Runs `scripts/kafka`, and gives what it prints.
+pub(crate) fn kafka(args: &[&str]) -> String {
     let output = Command::new(repository_root().join("scripts/kafka")).args(args).output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
     text(&output.stdout)

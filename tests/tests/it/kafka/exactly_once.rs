@@ -145,3 +145,30 @@ fn lags(lake: &Path) -> Vec<f64> {
     assert_eq!(lags.len(), 2, "{said:#}");
     lags
 }
+
+/// An ingester that comes back under its name has its partitions at once: nobody waits for the session of the one that was
+/// killed, which here would outlast the test's patience.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_under_its_name_goes_on_at_once() {
+    let Some(topic) = topic("named", 2) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (events, lake, log) =
+        (folder.path().join("events"), folder.path().join("lake"), folder.path().join("log"));
+    let world = region_of_legs(14, &events);
+    let start = || {
+        let more = ["--kafka-set", "session.timeout.ms=300000", "--kafka-set", "max.poll.interval.ms=300000"];
+        Ingester::start(topic.ingest(&lake, "one", &more), &log)
+    };
+    let mut killed = start();
+    until("the first has joined", || lake.join("trails/_delta_log/00000000000000000001.json").exists());
+    let known = Known::of(&lake).await;
+    topic.publish(&events);
+    killed.0.kill().unwrap();
+    killed.0.wait().unwrap();
+    let heir = start();
+    known.has_all_of(&topic).await;
+    heir.stop();
+    super::topics::swept(&lake);
+    verdict(&world, lake.to_str().unwrap()).await.assert_clean();
+    assert_eq!(known.covers_every_offset_once().await, world.events().count() as u64);
+}
