@@ -9,10 +9,14 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError as Client;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long one question to a broker may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the client is asked at a time which cluster it has found. It may learn that just before it begins to wait for
+/// it, and then waits to the end.
+const ASK: Duration = Duration::from_millis(200);
 
 /// Where a partition begins and ends: the first offset that is there, and the one behind the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +60,16 @@ impl Cluster {
             .client()?
             .create_with_context(Logged)
             .map_err(|e| KafkaError::Setting { name: "of the client".into(), why: e.to_string() })?;
-        let id = client.client().fetch_cluster_id(patience).ok_or_else(|| KafkaError::Unreachable {
-            bootstrap: settings.bootstrap.clone(),
-            seconds: patience.as_secs(),
-        })?;
-        Ok(Self { client, id })
+        let began = Instant::now();
+        loop {
+            if let Some(id) = client.client().fetch_cluster_id(ASK) {
+                return Ok(Self { client, id });
+            }
+            if began.elapsed() >= patience {
+                let (bootstrap, seconds) = (settings.bootstrap.clone(), patience.as_secs());
+                return Err(KafkaError::Unreachable { bootstrap, seconds });
+            }
+        }
     }
 
     /// The cluster's id.

@@ -402,8 +402,8 @@ impl Reader {
             _ if matches!(error, Client::MessageConsumptionFatal(_)) => {
                 return Err(Stop::Failed(KafkaError::broker("read")(error)));
             }
-            // The client tries again by itself.
-            _ => tracing::warn!(%error, "kafka"),
+            // It was logged when it was told, and the client tries again by itself.
+            _ => {}
         }
         Ok(())
     }

@@ -107,10 +107,19 @@ impl Topic {
     /// The offsets behind the last records of the partitions, in turn.
     pub(crate) fn ends(&self) -> Vec<i64> {
         let cluster = self.cluster();
-        let partitions = cluster.topics(std::slice::from_ref(&self.name)).unwrap()[0].partitions;
-        let all: Vec<_> = (0..partitions).map(|p| (self.name.clone(), p)).collect();
-        let ends = cluster.ends(&all).unwrap();
-        all.iter().map(|partition| ends[partition]).collect()
+        let ask = || {
+            let partitions = cluster.topics(std::slice::from_ref(&self.name)).ok()?.first()?.partitions;
+            let all: Vec<_> = (0..partitions).map(|p| (self.name.clone(), p)).collect();
+            let ends = cluster.ends(&all).ok()?;
+            Some(all.iter().map(|partition| ends[partition]).collect())
+        };
+        // A broker that has just started may not lead its partitions yet.
+        let mut ends = None;
+        until("the broker says where partitions end", || {
+            ends = ask();
+            ends.is_some()
+        });
+        ends.unwrap()
     }
 
     /// An ingest that follows it. `instance` is its name in the group: started again under the same name, it takes
