@@ -3,10 +3,10 @@
 use crate::args::{Format, IngestArgs, TopicArgs};
 use crate::exit::Failure;
 use crate::freshness::levels_of;
-use crate::ingest::keep_house;
+use crate::housekeeping::{Housekeeping, keep_house, maintain};
 use crate::metrics::Metrics;
 use crate::output;
-use crate::serve::{asked_to_stop, end, maintain};
+use crate::serve::{asked_to_stop, end};
 use crate::watching::keep_fresh;
 use gridtrail_freshness::Watch;
 use gridtrail_ingest::{Followed, Observer, Outcome, TopicSettings, follow_topics};
@@ -50,9 +50,12 @@ pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result
             () = of.reached.notified(), if once => {}
         }
     };
-    let every = Duration::from_secs(topics.maintain_every.seconds().into());
+    let how = Housekeeping {
+        every: Duration::from_secs(topics.maintain_every.seconds().into()),
+        compaction: topics.compaction.settings(),
+    };
     let maintaining =
-        (!topics.no_maintenance).then(|| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), every))));
+        (!topics.no_maintenance).then(|| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));
     tracing::info!(topics = topics.topics.join(","), lake = args.lake, "following");
     let followed = follow_topics(&lake, settings, whole, stop).await;
     let keeps_house = maintaining.is_some();

@@ -3,9 +3,10 @@
 use crate::args::{Format, IngestArgs};
 use crate::exit::Failure;
 use crate::follow;
+use crate::housekeeping::keep_house;
 use crate::output;
 use gridtrail_ingest::{FileSettings, Progress, ingest_files};
-use gridtrail_lake::{Lake, LakeError, LakeErrorKind, LakeSettings, Swept};
+use gridtrail_lake::{Lake, LakeSettings};
 use gridtrail_runtime::Clock;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -13,9 +14,6 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Tries to keep the lake in order while other processes do the same.
-const KEEP_ATTEMPTS: u32 = 5;
 
 pub(crate) async fn run(args: &IngestArgs, format: Format) -> Result<(), Failure> {
     if args.dir.is_some() && args.topics.metrics.metrics.is_some() {
@@ -92,32 +90,6 @@ pub(crate) async fn ingest(
             parked_rows: counts.parked,
         },
     })
-}
-
-/// What keeping a lake in order came to.
-pub(crate) struct Kept {
-    pub(crate) joined: u64,
-    pub(crate) waiting: u64,
-    pub(crate) evidence_commits: u64,
-}
-
-/// Joins what waited for its request, and copies evidence out of the log before the log is cleaned up.
-///
-/// Several processes may do this at once; the one that another overtook looks again at what is left.
-pub(crate) async fn keep_house(lake: &Lake) -> Result<Kept, Failure> {
-    for _ in 1..KEEP_ATTEMPTS {
-        match keep_house_once(lake).await {
-            Err(error) if error.kind() == LakeErrorKind::PositionMoved => {}
-            done => return Ok(done?),
-        }
-    }
-    Ok(keep_house_once(lake).await?)
-}
-
-async fn keep_house_once(lake: &Lake) -> Result<Kept, LakeError> {
-    let mut maintenance = lake.maintenance().await?;
-    let Swept { joined, waiting } = maintenance.sweep().await?;
-    Ok(Kept { joined, waiting, evidence_commits: maintenance.copy_evidence().await? })
 }
 
 /// What an ingest did. The fields are an interface: programs read them as JSON.

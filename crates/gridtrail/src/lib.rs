@@ -12,6 +12,7 @@ mod exit;
 mod follow;
 mod freshness;
 mod generate;
+mod housekeeping;
 mod ingest;
 mod letters;
 mod logging;
@@ -43,6 +44,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Serve(args) => wait_for(serve::run(args, cli.format)),
         Command::Search(command) => wait_for(search::run(command, cli.format)),
         Command::Freshness(args) => wait_for(freshness::run(args, cli.format)),
+        Command::Compact(args) => wait_for(housekeeping::run(args, cli.format)),
         Command::Reconcile(args) => wait_for(reconcile::run(args, cli.format)),
         Command::DeadLetters(command) => wait_for(letters::run(command, cli.format)),
         Command::Token(args) => token::run(args, cli.format),

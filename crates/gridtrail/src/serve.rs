@@ -3,7 +3,8 @@
 use crate::args::{Format, ServeArgs};
 use crate::exit::Failure;
 use crate::freshness::levels_of;
-use crate::ingest::{keep_house, open_lake};
+use crate::housekeeping::{Housekeeping, maintain};
+use crate::ingest::open_lake;
 use crate::metrics::Metrics;
 use crate::output;
 use crate::watching::keep_fresh;
@@ -33,8 +34,10 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         .map_err(|error| Failure::Argument { argument: "--public-key", reason: error.to_string() })?;
     let page_key = page_key(args.page_key.as_deref())?;
     let levels = levels_of(&args.levels)?;
-    let maintain_every =
-        (!args.no_maintenance).then(|| Duration::from_secs(args.maintain_every.seconds().into()));
+    let housekeeping = (!args.no_maintenance).then(|| Housekeeping {
+        every: Duration::from_secs(args.maintain_every.seconds().into()),
+        compaction: args.compaction.settings(),
+    });
     let lake = open_lake(&args.lake).await?;
     let listener = listen(args.listen).await?;
     let metrics = args.metrics.metrics.map(Metrics::show).transpose()?;
@@ -47,7 +50,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     };
     output::write(&mut io::stdout().lock(), line.as_bytes())?;
     tracing::info!(%server, lake = args.lake, "serving");
-    host(Hosted { lake, gatekeeper, page_key, maintain_every, levels, metrics }, listener, stop).await?;
+    host(Hosted { lake, gatekeeper, page_key, housekeeping, levels, metrics }, listener, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -85,8 +88,8 @@ pub(crate) struct Hosted {
     pub(crate) lake: Lake,
     pub(crate) gatekeeper: Gatekeeper,
     pub(crate) page_key: PageKey,
-    /// How often the lake is kept in order; `None` leaves that to other processes.
-    pub(crate) maintain_every: Option<Duration>,
+    /// How the lake is kept in order; `None` leaves that to other processes.
+    pub(crate) housekeeping: Option<Housekeeping>,
     /// Where the levels of freshness begin.
     pub(crate) levels: Levels,
     /// What to show of it.
@@ -99,12 +102,12 @@ pub(crate) async fn host(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Failure> {
-    let Hosted { lake, gatekeeper, page_key, maintain_every, levels, metrics } = hosted;
+    let Hosted { lake, gatekeeper, page_key, housekeeping, levels, metrics } = hosted;
     let clock = Clock::system();
     let search = Search::new(lake.clone(), clock.clone(), page_key);
     // Tasks of their own: reading a long log must not hold up calls. They end with this function.
     let maintaining =
-        maintain_every.map(|every| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), every))));
+        housekeeping.map(|how| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));
     let freshness = Arc::new(Watch::new(lake.clone(), levels));
     let watching = keep_fresh(lake, Arc::clone(&freshness), REFRESH_EVERY, metrics);
     let refreshing = AbortOnDropHandle::new(tokio::spawn(watching));
@@ -121,19 +124,6 @@ pub(crate) async fn end(task: AbortOnDropHandle<()>) {
     task.abort();
     // Cut short, as it was asked to be, or panicked, which the panic hook has told.
     let _ = task.await;
-}
-
-pub(crate) async fn maintain(lake: Lake, every: Duration) {
-    loop {
-        tokio::time::sleep(every).await;
-        match keep_house(&lake).await {
-            Ok(swept) if swept.joined > 0 => {
-                tracing::info!(swept.joined, swept.waiting, "joined parked fragments")
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(error = error.report(), "the lake could not be maintained"),
-        }
-    }
 }
 
 /// Completes at SIGINT or SIGTERM.

@@ -90,7 +90,7 @@ pub(crate) async fn plan(
         let mut source = tokio::task::spawn_blocking(identify)
             .await
             .map_err(|_| IngestError::Internal("reading a file's identity panicked"))??;
-        let position = writer.position(&source.id)?;
+        let position = writer.position(&source.id);
         source.from = position.and_then(|p| u64::try_from(p).ok()).unwrap_or(0);
         if source.from >= source.size || !seen.insert(source.id.clone()) {
             plan.known += 1;

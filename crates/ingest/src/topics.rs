@@ -231,7 +231,7 @@ struct LakeOffsets {
 impl Offsets for LakeOffsets {
     fn next_of(&mut self, sources: &[Arc<Source>]) -> Result<Vec<Option<i64>>, Box<dyn Error + Send + Sync>> {
         let writer = self.runtime.block_on(self.lake.writer())?;
-        Ok(sources.iter().map(|source| writer.position(&source.id)).collect::<Result<_, _>>()?)
+        Ok(sources.iter().map(|source| writer.position(&source.id)).collect())
     }
 }
 
@@ -417,7 +417,7 @@ impl Committer {
             for evidence in filling.sources_mut() {
                 let Some(source) = sources.iter().find(|s| s.id == evidence.source) else { continue };
                 again |= describe(evidence, source, &self.cluster, &self.probes, appended_ms.get(&source.id));
-                name_others(evidence, &streams, source, writer)?;
+                name_others(evidence, &streams, source, writer);
             }
             let reached: Vec<_> = filling.sources_mut().iter().map(|e| (e.source.clone(), e.to)).collect();
             let outcome = filling.commit(streams, writer).await?;
@@ -515,17 +515,10 @@ fn describe(
 }
 
 /// The first that is read of a topic says which topics had its name before.
-fn name_others(
-    evidence: &mut SourceEvidence,
-    streams: &[Stream],
-    source: &Source,
-    writer: &Writer,
-) -> Result<(), IngestError> {
-    let Some(stream) = streams.iter().find(|s| s.id == source.topic_id).filter(|_| evidence.first) else {
-        return Ok(());
-    };
-    let others = writer.other_ids(stream)?;
-    if !others.is_empty() {
+fn name_others(evidence: &mut SourceEvidence, streams: &[Stream], source: &Source, writer: &Writer) {
+    let stream = streams.iter().find(|s| s.id == source.topic_id).filter(|_| evidence.first);
+    let others = stream.map(|stream| writer.other_ids(stream)).unwrap_or_default();
+    if let (Some(stream), false) = (stream, others.is_empty()) {
         let event = format!(
             "topic {} was deleted and created again: its id was {} before, and is {} now",
             stream.topic,
@@ -535,7 +528,6 @@ fn name_others(
         tracing::error!(source = source.id, event);
         evidence.event = Some(event);
     }
-    Ok(())
 }
 
 fn chain(error: &dyn Error) -> String {

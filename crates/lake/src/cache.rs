@@ -141,7 +141,7 @@ impl RunCache {
         Ok(blooms)
     }
 
-    async fn fetch(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
+    pub(crate) async fn fetch(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
         self.gets.fetch_add(1, Ordering::Relaxed);
         let bytes = self.store.get_range(path, range.clone()).await;
         let bytes = bytes.map_err(LakeError::store(format!("read {path}")))?;

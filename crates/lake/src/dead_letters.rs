@@ -7,8 +7,9 @@
 use crate::error::LakeError;
 use crate::evidence_log::{Commit, Evidence};
 use crate::lake::Lake;
+use crate::log::TableFile;
 use crate::spans::Spans;
-use crate::table::{Table, TableFile};
+use crate::table::Table;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder,
     TimestampMicrosecondBuilder,
@@ -118,7 +119,7 @@ impl Lake {
     pub async fn dead_letters(&self) -> Result<LetterReader, LakeError> {
         let mut table = self.tables().await.dead_letters;
         table.refresh().await?;
-        let mut files = table.files()?;
+        let mut files = table.files();
         // Names are ordered by time.
         files.sort_by(|a, b| b.path.cmp(&a.path));
         Ok(LetterReader { lake: self.clone(), table, files })
@@ -131,7 +132,7 @@ pub struct LetterReader {
     lake: Lake,
     table: Table,
     /// The next is the last.
-    files: Vec<TableFile>,
+    files: Vec<Arc<TableFile>>,
 }
 
 impl LetterReader {

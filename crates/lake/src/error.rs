@@ -65,12 +65,9 @@ pub enum LakeError {
         /// How often it was tried.
         attempts: u32,
     },
-    /// The newest version of a table could be read in part only.
-    #[error("the newest version of table {table} could not be read to its end")]
-    Behind {
-        /// The table.
-        table: &'static str,
-    },
+    /// Nobody waits for what was begun any more.
+    #[error("it was given up before it was done")]
+    GivenUp,
     /// A fault of gridtrail itself.
     #[error("{0}")]
     Internal(&'static str),
@@ -98,7 +95,7 @@ impl LakeError {
     pub fn kind(&self) -> LakeErrorKind {
         match self {
             Self::Location { .. } | Self::NoLake { .. } => LakeErrorKind::Settings,
-            Self::Store { .. } | Self::Delta { .. } | Self::Overtaken { .. } | Self::Behind { .. } => {
+            Self::Store { .. } | Self::Delta { .. } | Self::Overtaken { .. } | Self::GivenUp => {
                 LakeErrorKind::Unavailable
             }
             Self::Corrupt { .. } => LakeErrorKind::Corrupt,
@@ -111,6 +108,22 @@ impl LakeError {
     pub(crate) fn store(doing: impl Into<String>) -> impl FnOnce(object_store::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Store { doing, source }
+    }
+
+    /// What went wrong while a file was written: the store, or else a fault of our own.
+    pub(crate) fn write(path: &str, error: parquet::errors::ParquetError) -> Self {
+        let doing = format!("write {path}");
+        match error {
+            parquet::errors::ParquetError::External(source) => match source.downcast::<object_store::Error>()
+            {
+                Ok(source) => Self::Store { doing, source: *source },
+                Err(source) => Self::Store {
+                    doing,
+                    source: object_store::Error::Generic { store: "object store", source },
+                },
+            },
+            _ => Self::Internal("a run could not be encoded"),
+        }
     }
 
     pub(crate) fn delta(doing: impl Into<String>) -> impl FnOnce(deltalake_core::DeltaTableError) -> Self {

@@ -71,8 +71,8 @@ impl Lake {
         tables.trails.refresh().await?;
         let version = tables.trails.version();
         read(self, &mut tables, None, version, &mut show).await?;
-        let positions = tables.trails.positions()?;
-        let sources = ["file:", "kafka:"].into_iter().flat_map(|kind| positions.starting_with(kind));
+        let positions = tables.trails.positions();
+        let sources = ["file:", "kafka:"].into_iter().flat_map(|kind| positions.numbers_starting_with(kind));
         let positions = sources.map(|(source, at)| (source.to_owned(), at)).collect();
         Ok(EvidenceEnd { version, positions })
     }
@@ -88,7 +88,7 @@ impl Lake {
     ) -> Result<Range<u64>, LakeError> {
         let mut tables = self.tables().await;
         tables.commits.refresh().await?;
-        let copied = tables.commits.position(COPIED)?.and_then(|copied| u64::try_from(copied).ok());
+        let copied = tables.commits.position(COPIED).and_then(|copied| u64::try_from(copied).ok());
         let end = copied.map_or(0, |copied| copied.min(version) + 1);
         let mut first = end;
         while first > 0
@@ -143,7 +143,7 @@ async fn read(
 ) -> Result<(), LakeError> {
     let wanted = |version: u64| version <= newest && after.is_none_or(|after| version > after);
     tables.commits.refresh().await?;
-    let mut files = tables.commits.files()?;
+    let mut files = tables.commits.files();
     // Names are ordered by time, and so are the versions that files hold.
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut last = 0;
@@ -160,7 +160,7 @@ async fn read(
             Err(why) => show(Commit::unreadable(last, path.as_ref(), &why)),
         }
     }
-    let copied = tables.commits.position(COPIED)?;
+    let copied = tables.commits.position(COPIED);
     let first = copied.map_or(0, |copied| u64::try_from(copied).unwrap_or(0) + 1);
     for version in (first..=newest).filter(|version| wanted(*version)) {
         let entry = tables.trails.log_entry(version).await?;

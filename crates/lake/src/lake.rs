@@ -4,11 +4,14 @@ use crate::cache::{RunCache, StoreUse};
 use crate::dead_letters::DEAD_LETTERS;
 use crate::error::LakeError;
 use crate::evidence_table::COMMITS;
+use crate::index::RunIndex;
+use crate::limits::BUCKETS;
 use crate::location::Location;
+use crate::log::TableFile;
 use crate::maintenance::Maintenance;
 use crate::pairs::{PAIRS, PairFile};
 use crate::schema::FRAGMENTS;
-use crate::snapshot::{RunFile, Snapshot, SnapshotVersion};
+use crate::snapshot::{Snapshot, SnapshotVersion};
 use crate::streams;
 use crate::table::Table;
 use crate::writer::Writer;
@@ -23,6 +26,8 @@ use std::time::Duration;
 const MAIN: &str = "trails";
 /// The mark that says how far file sources are complete.
 pub(crate) const MARK_FILES: &str = "mark/files";
+/// The position that says how many buckets were chosen.
+const BUCKETS_CHOSEN: &str = "buckets";
 /// The position in the parked table that names the version of the main table its last removal relies on.
 pub(crate) const SWEPT: &str = "swept/trails";
 
@@ -61,6 +66,9 @@ impl LakeSettings {
 /// The tables of a lake, each at some version.
 #[derive(Debug, Clone)]
 pub(crate) struct Tables {
+    pub(crate) runs: RunIndex,
+    pub(crate) waiting: RunIndex,
+    pairs_files: Arc<Vec<PairFile>>,
     pub(crate) trails: Table,
     pub(crate) parked: Table,
     pub(crate) pairs: Table,
@@ -70,13 +78,18 @@ pub(crate) struct Tables {
 
 impl Tables {
     async fn open(location: &Location) -> Result<Self, LakeError> {
-        Ok(Self {
+        let mut tables = Self {
+            runs: RunIndex::default(),
+            waiting: RunIndex::default(),
+            pairs_files: Arc::default(),
             trails: Table::open_or_create(location, MAIN, &FRAGMENTS, true).await?,
             parked: Table::open_or_create(location, "parked", &FRAGMENTS, false).await?,
             pairs: Table::open_or_create(location, "mpxn_devices", &PAIRS, false).await?,
             dead_letters: Table::open_or_create(location, "dead_letters", &DEAD_LETTERS, false).await?,
             commits: Table::open_or_create(location, "commits", &COMMITS, false).await?,
-        })
+        };
+        tables.index()?;
+        Ok(tables)
     }
 
     /// Brings what a snapshot is made of to the newest version, the main table first: what a commit of it counts
@@ -85,17 +98,37 @@ impl Tables {
     pub(crate) async fn refresh(&mut self) -> Result<(), LakeError> {
         self.trails.refresh().await?;
         self.parked.refresh().await?;
-        let relied_on = self.parked.position(SWEPT)?.unwrap_or(0);
+        let relied_on = self.parked.position(SWEPT).unwrap_or(0);
         if u64::try_from(relied_on).unwrap_or(0) > self.trails.version() {
             self.trails.refresh().await?;
         }
         self.pairs.refresh().await?;
-        self.dead_letters.refresh().await
+        self.dead_letters.refresh().await?;
+        self.index()
+    }
+
+    /// Brings the lists of files up to the versions of their tables.
+    pub(crate) fn index(&mut self) -> Result<(), LakeError> {
+        self.runs.apply(&self.trails.take_changes(), &self.trails)?;
+        self.waiting.apply(&self.parked.take_changes(), &self.parked)?;
+        let changes = self.pairs.take_changes();
+        if changes.anew || !changes.added.is_empty() || !changes.removed.is_empty() {
+            let files = self.pairs.files();
+            let pair_file = |file: &Arc<TableFile>| PairFile::new(file, self.pairs.full_path(&file.path)?);
+            self.pairs_files = Arc::new(files.iter().map(pair_file).collect::<Result<_, _>>()?);
+        }
+        Ok(())
     }
 
     fn all(&mut self) -> [&mut Table; 5] {
-        let Self { trails, parked, pairs, dead_letters, commits } = self;
+        let Self { trails, parked, pairs, dead_letters, commits, .. } = self;
         [trails, parked, pairs, dead_letters, commits]
+    }
+
+    /// Into how many buckets a month's runs are sorted.
+    pub(crate) fn buckets(&self) -> u32 {
+        let chosen = self.trails.position(BUCKETS_CHOSEN).and_then(|n| u32::try_from(n).ok());
+        chosen.filter(|n| *n > 0).unwrap_or(BUCKETS)
     }
 
     fn version(&self) -> SnapshotVersion {
@@ -107,31 +140,19 @@ impl Tables {
     }
 
     /// The snapshot of these versions.
-    pub(crate) async fn snapshot(&self, cache: RunCache) -> Result<Snapshot, LakeError> {
-        let runs = |table: &Table| -> Result<Vec<RunFile>, LakeError> {
-            table
-                .files()?
-                .into_iter()
-                .map(|file| RunFile::new(file.clone(), table.full_path(&file.path)?))
-                .collect()
-        };
-        let pairs = self.pairs.files()?;
-        let partitions = streams::partitions(self.trails.positions()?);
-        let files = || self.trails.position(MARK_FILES).map(|mark| mark.and_then(Timestamp::from_millis));
-        // A lake that follows topics is as complete as they are, whatever files it also took in.
-        let complete_up_to = streams::complete_up_to(&partitions).map_or_else(files, Ok)?;
-        Ok(Snapshot {
+    pub(crate) fn snapshot(&self, cache: RunCache) -> Snapshot {
+        let partitions = streams::partitions(self.trails.positions());
+        let files = || self.trails.position(MARK_FILES).and_then(Timestamp::from_millis);
+        Snapshot {
             version: self.version(),
-            trails: runs(&self.trails)?,
-            parked: runs(&self.parked)?,
-            pairs: pairs
-                .iter()
-                .map(|file| PairFile::new(file, self.pairs.full_path(&file.path)?))
-                .collect::<Result<_, _>>()?,
-            complete_up_to,
+            trails: self.runs.clone(),
+            parked: self.waiting.clone(),
+            pairs: Arc::clone(&self.pairs_files),
+            // A lake that follows topics is as complete as they are, whatever files it also took in.
+            complete_up_to: streams::complete_up_to(&partitions).unwrap_or_else(files),
             partitions,
             cache,
-        })
+        }
     }
 }
 
@@ -190,7 +211,7 @@ impl Lake {
         }
         let tables = Tables::open(&location).await?;
         let cache = RunCache::new(location.store.clone(), settings.cache_bytes);
-        let newest = Arc::new(tables.snapshot(cache.clone()).await?);
+        let newest = Arc::new(tables.snapshot(cache.clone()));
         let kept = moka::sync::Cache::builder().time_to_idle(settings.snapshots_kept).build();
         kept.insert(newest.version.clone(), Arc::clone(&newest));
         let inner = Inner {
@@ -222,7 +243,9 @@ impl Lake {
         tables.trails = Table::open(location, MAIN, Some(version.trails)).await.map_err(gone)?;
         tables.parked = Table::open(location, "parked", Some(version.parked)).await.map_err(gone)?;
         tables.pairs = Table::open(location, "mpxn_devices", Some(version.pairs)).await.map_err(gone)?;
-        let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()).await?);
+        (tables.runs, tables.waiting) = (RunIndex::default(), RunIndex::default());
+        tables.index()?;
+        let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()));
         self.inner.kept.insert(version.clone(), Arc::clone(&snapshot));
         Ok(snapshot)
     }
@@ -234,7 +257,7 @@ impl Lake {
         if tables.version() == *self.snapshot().version() {
             return Ok(());
         }
-        let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()).await?);
+        let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()));
         self.inner.kept.insert(snapshot.version.clone(), Arc::clone(&snapshot));
         *self.inner.newest.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
         Ok(())
@@ -264,7 +287,7 @@ impl Lake {
         for table in tables.all() {
             table.refresh().await?;
             let there = table.stored_files().await?;
-            for file in table.files()? {
+            for file in table.files() {
                 let path = table.full_path(&file.path)?.to_string();
                 let found = there.get(&path).copied();
                 named.push(NamedFile { path, size: file.size, found });
@@ -289,10 +312,10 @@ impl Lake {
         let snapshot = self.snapshot();
         let recorded = snapshot.trails.iter().map(|run| run.summary.max_recorded_ms).max();
         LakeCounts {
-            fragments: snapshot.trails.iter().map(|run| run.summary.rows).sum(),
-            runs: snapshot.trails.len() as u64,
-            bytes: snapshot.trails.iter().map(|run| run.file.size).sum(),
-            parked: snapshot.parked.iter().map(|run| run.summary.rows).sum(),
+            fragments: snapshot.trails.rows(),
+            runs: snapshot.trails.runs(),
+            bytes: snapshot.trails.bytes(),
+            parked: snapshot.parked.rows(),
             recorded_max: recorded.and_then(Timestamp::from_millis),
         }
     }

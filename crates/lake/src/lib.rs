@@ -8,7 +8,9 @@
 //!
 //! Only this crate knows Delta and Parquet. Nothing in it assumes local files.
 
+mod bucket;
 mod cache;
+mod compaction;
 mod dead_letters;
 mod decode;
 mod encode;
@@ -17,14 +19,17 @@ mod evidence;
 mod evidence_log;
 mod evidence_table;
 mod history_bytes;
+mod index;
 mod lake;
 mod limits;
 mod location;
+mod log;
 mod lookup;
 mod maintenance;
+mod merge;
 mod pairs;
-mod positions;
 mod resolve;
+mod rules;
 mod run;
 mod schema;
 mod snapshot;
@@ -34,6 +39,7 @@ mod table;
 mod writer;
 
 pub use cache::StoreUse;
+pub use compaction::{Compacted, CompactionSettings};
 pub use dead_letters::{DeadLetter, Fate, Fates, LetterReader};
 pub use error::{LakeError, LakeErrorKind};
 pub use evidence::{CommitKind, Skip, SkipReason, SourceEvidence};

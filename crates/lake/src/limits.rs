@@ -39,8 +39,38 @@ pub(crate) const COMMIT_ATTEMPTS: u32 = 20;
 /// when DUIS messages are all there is, its own time has to do.
 pub(crate) const RUN_WAITS: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Buckets of a month in a new lake. Chosen for a million or so trails of one bucket and month in a lake of a few million
+/// meters; a larger one wants more (`gridtrail lake rebucket`).
+pub(crate) const BUCKETS: u32 = 16;
+
+/// Runs of level 0 of one size class that are gathered into one. A row is written once for each class that it passes, and
+/// a look-up asks the bloom filters of up to three runs a class: with four there are at most ten classes below what is
+/// flushed, so at most 32 runs.
+pub(crate) const GATHER_RUNS: usize = 4;
+
+/// Rows of level 0, for each bucket, from which it is flushed: enough that a bucket's new run is worth its footer.
+pub(crate) const FLUSH_ROWS: u64 = 131_072;
+
+/// Age of the oldest run of level 0 from which it is flushed however small it is: bounds how long a late event's run stays
+/// where every look-up has to ask for it.
+pub(crate) const FLUSH_AGE_MS: i64 = 6 * 60 * 60 * 1_000;
+
+/// Runs of a bucket, at most.
+pub(crate) const FOLD_RUNS: usize = 3;
+
+/// How long a month must have been quiet before its buckets are folded into one run each.
+pub(crate) const IDLE_MONTH_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// What one run that is being written holds in memory, measured: a row group of encoded columns, the encoders' own room, and
+/// what waits to be uploaded.
+pub(crate) const WRITER_BYTES: u64 = 24 << 20;
+
 /// Commits between two checkpoints of a table's log: a reader replays at most this many log entries.
 pub(crate) const CHECKPOINT_EVERY: u64 = 100;
+
+/// Refreshes in a row without anything new after which it is asked whether the log was cleaned up meanwhile. A process
+/// that slept for days is back within a minute.
+pub(crate) const QUIET_REFRESHES: u32 = 100;
 
 /// Log entries that are read at the same time when a table is opened: hides an object store's latency.
 pub(crate) const LOG_READS_AT_ONCE: usize = 16;

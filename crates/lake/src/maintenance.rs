@@ -1,5 +1,6 @@
 //! Housekeeping: joining parked fragments to their rows, and copying evidence out of the log.
 
+use crate::compaction::{self, Compacted, CompactionSettings, Job, Made};
 use crate::error::LakeError;
 use crate::evidence::CommitKind;
 use crate::evidence_table::{self, CommitEvidence};
@@ -8,10 +9,13 @@ use crate::limits::RUN_WAITS;
 use crate::lookup;
 use crate::run::{self, SortedFragments};
 use crate::snapshot::{RunFile, Snapshot};
-use crate::table::{Changes, EVIDENCE, Move, NewFile, commit_info};
+use crate::table::{Changes, EVIDENCE, Move, NewFile, Table, commit_info};
 use crate::writer::{upload_parked, upload_run};
+use futures::{StreamExt, stream};
 use gridtrail_model::{Fragment, Timestamp};
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The position in the `commits` table: the last version of the main table whose evidence was copied.
 pub(crate) const COPIED: &str = "copied/trails";
@@ -46,10 +50,10 @@ impl Maintenance {
         self.tables.refresh().await?;
         // Of this handle's own tables: the shared snapshot may be older than the position that is checked below,
         // and then files would be replaced that another sweep replaced already.
-        let snapshot = self.tables.snapshot(self.lake.cache().clone()).await?;
+        let snapshot = self.tables.snapshot(self.lake.cache().clone());
         let (mut joined, mut waiting, mut files) = (Vec::new(), Vec::new(), Vec::new());
         let mut count = 0;
-        for file in &snapshot.parked {
+        for file in snapshot.parked.iter() {
             let (found, rest) = self.join_file(&snapshot, file).await?;
             if found.is_empty() {
                 waiting.extend(std::iter::repeat_n(None, rest.len()));
@@ -68,7 +72,7 @@ impl Maintenance {
         let rest: Vec<Fragment> = waiting.into_iter().flatten().collect();
         let add =
             if rest.is_empty() { Vec::new() } else { vec![upload_parked(&self.tables.parked, rest).await?] };
-        let from = self.tables.parked.position(SWEPT)?;
+        let from = self.tables.parked.position(SWEPT);
         let changes = Changes {
             add,
             remove: files,
@@ -119,11 +123,66 @@ impl Maintenance {
         self.tables.trails.commit(&changes).await
     }
 
+    /// Carries out what compaction is due, until nothing is.
+    ///
+    /// Killed at any moment, or dropped, it leaves the lake as it was, or with a job done: what was written and not
+    /// committed is seen by nobody. Errors: `Unavailable`, `Corrupt`; what was done before stays.
+    pub async fn compact(&mut self, settings: &CompactionSettings) -> Result<Compacted, LakeError> {
+        let mut done = Compacted::default();
+        // Jobs have threads of their own, which go on when this is dropped, until they see that it was.
+        let wanted = Wanted::default();
+        loop {
+            self.tables.refresh().await?;
+            let now = if settings.full { Timestamp::MAX } else { self.lake.clock().now() };
+            let jobs = {
+                let tables = &self.tables;
+                compaction::plan(tables.runs.iter(), tables.buckets(), now, |id| tables.trails.position(id))
+            };
+            if jobs.is_empty() {
+                break;
+            }
+            let before = done.jobs;
+            let (lake, table) = (&self.lake, self.tables.trails.clone());
+            let mut making = stream::iter(jobs)
+                .map(|job| make(lake.clone(), table.clone(), job, *settings, wanted.watch()))
+                .buffer_unordered(settings.jobs.max(1));
+            while let Some(made) = making.next().await {
+                let (job, made) = made?;
+                self.tables.trails.commit_job(&job, made, &mut done, self.lake.clock().now()).await?;
+            }
+            drop(making);
+            self.lake.refresh().await?;
+            if done.jobs == before {
+                // Others are at work on the same runs: leave them to it.
+                break;
+            }
+        }
+        self.gather_pairs().await?;
+        Ok(done)
+    }
+
+    /// Keeps the files of pairs few.
+    async fn gather_pairs(&mut self) -> Result<(), LakeError> {
+        let (lake, runtime) = (self.lake.clone(), tokio::runtime::Handle::current());
+        let (table, now) = (self.tables.pairs.clone(), self.lake.clock().now());
+        let work = move || runtime.block_on(compaction::gather_pairs(&lake, &table, now));
+        let made = tokio::task::spawn_blocking(work).await;
+        let made = made.map_err(|_| LakeError::Internal("gathering pairs panicked"))??;
+        match made {
+            None => Ok(()),
+            Some(changes) => match self.tables.pairs.commit(&changes).await {
+                // Another process was faster.
+                Err(LakeError::PositionMoved { .. }) => Ok(()),
+                done => done.map(drop),
+            },
+        }
+    }
+
     /// Copies the evidence of commits since the last copy into the `commits` table. Returns how many commits.
     pub async fn copy_evidence(&mut self) -> Result<u64, LakeError> {
         self.tables.trails.refresh().await?;
         self.tables.commits.refresh().await?;
-        let from = self.tables.commits.position(COPIED)?;
+        let from = self.tables.commits.position(COPIED);
         let first = from.map_or(0, |copied| u64::try_from(copied).unwrap_or(0) + 1);
         let last = self.tables.trails.version();
         let mut commits = Vec::new();
@@ -149,6 +208,38 @@ impl Maintenance {
         self.tables.commits.commit(&Changes { add, moves, now_ms, ..Changes::default() }).await?;
         Ok(copied)
     }
+}
+
+/// Says that what was begun is wanted, for as long as it lives.
+#[derive(Default)]
+struct Wanted(Arc<AtomicBool>);
+
+impl Wanted {
+    fn watch(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Carries out a job on a thread of its own.
+async fn make(
+    lake: Lake,
+    table: Table,
+    job: Job,
+    settings: CompactionSettings,
+    given_up: Arc<AtomicBool>,
+) -> Result<(Job, Made), LakeError> {
+    let runtime = tokio::runtime::Handle::current();
+    let work = move || {
+        let made = runtime.block_on(compaction::carry_out(&lake, &table, &job, &settings, &given_up))?;
+        Ok((job, made))
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| LakeError::Internal("a compaction panicked"))?
 }
 
 /// Whether a result of a scheduled run is to lie where it was shown while it waited: at its own time.

@@ -6,12 +6,14 @@
 
 use crate::cache::RunCache;
 use crate::error::LakeError;
+use crate::log::TableFile;
 use crate::lookup;
-use crate::table::TableFile;
+use crate::run::Summary;
+use crate::table::NewFile;
 use arrow::array::{
-    ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use bytes::Bytes;
 use deltalake_core::Path;
 use gridtrail_model::{DeviceId, Fragment, Mpxn, Timestamp};
@@ -70,19 +72,42 @@ pub(crate) fn collect<'a>(fragments: impl Iterator<Item = &'a Fragment>) -> Pair
     pairs
 }
 
-/// A file of pairs, with the tag that names its range.
-pub(crate) fn write(pairs: &Pairs) -> Result<(Bytes, String), LakeError> {
-    let failed = |_| LakeError::Internal("a file of pairs could not be encoded");
+/// One pair of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) mpxn: String,
+    pub(crate) device: DeviceId,
+    /// When events first and last named the two together, microseconds since the epoch.
+    pub(crate) first_seen: i64,
+    pub(crate) last_seen: i64,
+}
+
+/// The pair in the first row of a batch.
+pub(crate) fn read(batch: &RecordBatch, path: &str) -> Result<Pair, LakeError> {
+    let corrupt = || LakeError::Corrupt { path: path.to_owned(), why: "a pair cannot be read".to_owned() };
+    let column = |at: usize| batch.columns().get(at).ok_or_else(corrupt);
+    let time = |at: usize| {
+        let times = column(at)?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(corrupt)?;
+        Ok(times.value(0))
+    };
+    let device = column(1)?.as_binary_opt::<i32>().ok_or_else(corrupt)?.value(0);
+    Ok(Pair {
+        mpxn: column(0)?.as_string_opt::<i32>().ok_or_else(corrupt)?.value(0).to_owned(),
+        device: DeviceId::from_bytes(device.try_into().map_err(|_| corrupt())?),
+        first_seen: time(2)?,
+        last_seen: time(3)?,
+    })
+}
+
+/// Columns of pairs, in their order.
+pub(crate) fn batch(pairs: &[Pair]) -> Result<RecordBatch, LakeError> {
     let (mut mpxns, mut devices) = (StringBuilder::new(), BinaryBuilder::new());
     let (mut first, mut last) = (TimestampMicrosecondBuilder::new(), TimestampMicrosecondBuilder::new());
-    let mut sorted: Vec<_> =
-        pairs.iter().map(|((mpxn, device), seen)| (mpxn.to_string(), device, seen)).collect();
-    sorted.sort_unstable();
-    for (mpxn, device, seen) in &sorted {
-        mpxns.append_value(mpxn);
-        devices.append_value(device.to_bytes());
-        first.append_value(seen.0.millis() * 1_000);
-        last.append_value(seen.1.millis() * 1_000);
+    for pair in pairs {
+        mpxns.append_value(&pair.mpxn);
+        devices.append_value(pair.device.to_bytes());
+        first.append_value(pair.first_seen);
+        last.append_value(pair.last_seen);
     }
     let columns: Vec<ArrayRef> = vec![
         Arc::new(mpxns.finish()),
@@ -90,24 +115,68 @@ pub(crate) fn write(pairs: &Pairs) -> Result<(Bytes, String), LakeError> {
         Arc::new(first.finish().with_timezone("UTC")),
         Arc::new(last.finish().with_timezone("UTC")),
     ];
-    let batch = RecordBatch::try_new(Arc::clone(&PAIRS), columns)
-        .map_err(|_| LakeError::Internal("columns of a file of pairs do not fit its schema"))?;
-    let properties = WriterProperties::builder()
+    RecordBatch::try_new(Arc::clone(&PAIRS), columns)
+        .map_err(|_| LakeError::Internal("columns of a file of pairs do not fit its schema"))
+}
+
+/// A file of pairs, with the tag that names its range.
+pub(crate) fn write(pairs: &Pairs) -> Result<(Bytes, String), LakeError> {
+    let failed = |_| LakeError::Internal("a file of pairs could not be encoded");
+    let pair = |((mpxn, device), seen): (&(Mpxn, DeviceId), &(Timestamp, Timestamp))| Pair {
+        mpxn: mpxn.to_string(),
+        device: *device,
+        first_seen: seen.0.millis() * 1_000,
+        last_seen: seen.1.millis() * 1_000,
+    };
+    let mut sorted: Vec<Pair> = pairs.iter().map(pair).collect();
+    sorted.sort_unstable_by(|a, b| (&a.mpxn, a.device).cmp(&(&b.mpxn, b.device)));
+    let mut writer =
+        ArrowWriter::try_new(Vec::new(), Arc::clone(&PAIRS), Some(properties())).map_err(failed)?;
+    writer.write(&batch(&sorted)?).map_err(failed)?;
+    let range = (sorted.first().map(|pair| &pair.mpxn), sorted.last().map(|pair| &pair.mpxn));
+    let tag =
+        serde_json::to_string(&range).map_err(|_| LakeError::Internal("a range could not be written"))?;
+    Ok((writer.into_inner().map_err(failed)?.into(), tag))
+}
+
+/// The Parquet settings of a file of pairs.
+pub(crate) fn properties() -> WriterProperties {
+    WriterProperties::builder()
         .set_compression(Compression::LZ4_RAW)
         .set_dictionary_enabled(false)
+        .set_max_row_group_row_count(Some(crate::limits::ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(crate::limits::PAGE_ROWS)
         .set_write_batch_size(crate::limits::WRITE_BATCH_ROWS)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_statistics_enabled(ColumnPath::from("mpxn"), EnabledStatistics::Page)
         .set_column_bloom_filter_enabled(ColumnPath::from("mpxn"), true)
-        .build();
-    let mut writer =
-        ArrowWriter::try_new(Vec::new(), Arc::clone(&PAIRS), Some(properties)).map_err(failed)?;
-    writer.write(&batch).map_err(failed)?;
-    let range = (sorted.first().map(|pair| &pair.0), sorted.last().map(|pair| &pair.0));
-    let tag =
-        serde_json::to_string(&range).map_err(|_| LakeError::Internal("a range could not be written"))?;
-    Ok((writer.into_inner().map_err(failed)?.into(), tag))
+        .build()
+}
+
+/// The range of a file of pairs that is written batch by batch.
+#[derive(Debug, Default)]
+pub(crate) struct PairSummary {
+    rows: u64,
+    range: Option<(String, String)>,
+}
+
+impl Summary for PairSummary {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        let mpxns = batch.columns().first().and_then(|column| column.as_string_opt::<i32>());
+        let mpxns = mpxns.ok_or(LakeError::Internal("a batch of pairs has no meter points"))?;
+        self.rows += batch.num_rows() as u64;
+        if let Some(last) = mpxns.len().checked_sub(1) {
+            let first = self.range.take().map_or_else(|| mpxns.value(0).to_owned(), |(first, _)| first);
+            self.range = Some((first, mpxns.value(last).to_owned()));
+        }
+        Ok(())
+    }
+
+    fn file(self, path: String, size: u64) -> Result<NewFile, LakeError> {
+        let tag = serde_json::to_string(&self.range.unwrap_or_default())
+            .map_err(|_| LakeError::Internal("a range could not be written"))?;
+        Ok(NewFile { path, size, month: None, rows: self.rows, tag, received: None })
+    }
 }
 
 /// Devices seen with a meter point, ascending.

@@ -61,10 +61,9 @@ impl Snapshot {
             return Ok(found);
         }
         let devices: Vec<DeviceId> = devices.into_iter().collect();
-        for file in &self.trails {
+        for file in self.trails.iter() {
             let run = self.cache.open(&file.path, file.file.size).await?;
-            let here: Vec<DeviceId> =
-                devices.iter().copied().filter(|device| file.may_hold(*device)).collect();
+            let here: Vec<DeviceId> = devices.iter().copied().filter(|device| file.is_of(*device)).collect();
             let rows = lookup::resolved(&self.cache, &run, &here).await?;
             let foreign = lookup::resolved_by_foreign_counter(&self.cache, &run, &counters).await?;
             rows.into_iter().chain(foreign).for_each(|(key, row)| found.add(key, row));

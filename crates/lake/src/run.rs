@@ -3,15 +3,21 @@
 //! A run is sorted by `(device, placement time, trail key)` (invariant **I2**): all that a look-up does rests on
 //! it. Only [`SortedFragments`] can be written, and only sorting makes one.
 
+use crate::bucket::Bucket;
 use crate::encode;
 use crate::error::LakeError;
 use crate::limits::{
     BLOOM_DEVICES, BLOOM_FALSE_POSITIVES, ENCODE_ROWS, PAGE_ROWS, ROW_GROUP_ROWS, WRITE_BATCH_ROWS,
 };
-use crate::schema::{DICTIONARY_COLUMNS, FRAGMENTS};
+use crate::schema::{DICTIONARY_COLUMNS, FRAGMENTS, column};
+use crate::table::{NewFile, Table};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use bytes::Bytes;
-use gridtrail_model::{Fragment, Timestamp};
-use parquet::arrow::ArrowWriter;
+use gridtrail_model::{DeviceId, Fragment, Timestamp};
+use object_store::buffered::BufWriter;
+use parquet::arrow::{ArrowWriter, AsyncArrowWriter};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
@@ -58,7 +64,7 @@ impl<'a> SortedFragments<'a> {
 }
 
 /// What a run's commit says of it, so that a look-up can pass it by without opening it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct RunSummary {
     pub(crate) rows: u64,
     pub(crate) min_device: Option<String>,
@@ -66,6 +72,9 @@ pub(crate) struct RunSummary {
     pub(crate) min_received_ms: i64,
     pub(crate) max_received_ms: i64,
     pub(crate) max_recorded_ms: i64,
+    /// The bucket that all its rows are of; `None` in level 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bucket: Option<Bucket>,
 }
 
 impl RunSummary {
@@ -89,12 +98,23 @@ impl RunSummary {
             min_received_ms: millis(received.map(|(min, _)| min)),
             max_received_ms: millis(received.map(|(_, max)| max)),
             max_recorded_ms: millis(recorded),
+            bucket: None,
         }
     }
 }
 
+/// Columns whose values are close to those before them, or to each other's: the only ones with an encoding of their own.
+const ENCODED_COLUMNS: &[(&str, Encoding)] = &[
+    ("received_at", Encoding::DELTA_BINARY_PACKED),
+    ("id_counter", Encoding::DELTA_BINARY_PACKED),
+    ("gbcs_counter", Encoding::DELTA_BINARY_PACKED),
+    ("recorded_lag_ms", Encoding::DELTA_BINARY_PACKED),
+    ("mpxn", Encoding::DELTA_BYTE_ARRAY),
+    ("history_times", Encoding::DELTA_LENGTH_BYTE_ARRAY),
+];
+
 /// The Parquet settings of a run; why each is as it is stands in `docs/performance.md`.
-fn properties() -> WriterProperties {
+pub(crate) fn properties() -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_compression(Compression::LZ4_RAW)
@@ -118,14 +138,14 @@ fn properties() -> WriterProperties {
             .set_column_bloom_filter_fpp(path.clone(), BLOOM_FALSE_POSITIVES)
             .set_column_bloom_filter_max_ndv(path, BLOOM_DEVICES);
     }
-    // Keys are compared byte by byte in a look-up, and PLAIN is the one encoding that costs nothing to decode.
-    for name in ["device_id", "user_id", "id_user", "id_target"] {
-        builder = builder.set_column_encoding(ColumnPath::from(name), Encoding::PLAIN);
+    // Keys are compared byte by byte in a look-up, and PLAIN is the one encoding that costs nothing to decode. Nor does it
+    // cost anything to have: each encoder of differences begins with a megabyte, which a run of few rows never fills.
+    for field in FRAGMENTS.fields() {
+        builder = builder.set_column_encoding(ColumnPath::from(field.name().as_str()), Encoding::PLAIN);
     }
-    for name in ["mpxn", "history_times"] {
-        builder = builder.set_column_encoding(ColumnPath::from(name), Encoding::DELTA_LENGTH_BYTE_ARRAY);
+    for (name, encoding) in ENCODED_COLUMNS {
+        builder = builder.set_column_encoding(ColumnPath::from(*name), *encoding);
     }
-    builder = builder.set_column_encoding(ColumnPath::from("mpxn"), Encoding::DELTA_BYTE_ARRAY);
     // Varints of time differences: nothing repeats, so LZ4 finds nothing, and a Zstandard context costs a look-up
     // more than the eighth of this column that it saves is worth.
     builder = builder.set_column_compression(ColumnPath::from("history_times"), Compression::UNCOMPRESSED);
@@ -142,4 +162,134 @@ pub(crate) fn write(fragments: &SortedFragments<'_>) -> Result<(Bytes, RunSummar
     }
     let bytes = writer.into_inner().map_err(failed)?;
     Ok((bytes.into(), RunSummary::of(fragments)))
+}
+
+/// What a commit says of a file, gathered while the file is written.
+pub(crate) trait Summary: Send {
+    /// Takes in rows, which come in the order of the table.
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError>;
+
+    /// The file, as a commit names it.
+    fn file(self, path: String, size: u64) -> Result<NewFile, LakeError>;
+}
+
+/// Writes a run batch by batch, straight into the store: for runs that are larger than memory should be.
+pub(crate) struct RunWriter<S> {
+    path: String,
+    writer: AsyncArrowWriter<BufWriter>,
+    schema: SchemaRef,
+    /// Rows that do not fill pages yet: pages are cut at the ends of what is written.
+    waiting: Vec<RecordBatch>,
+    rows_waiting: usize,
+    summary: S,
+}
+
+impl<S: Summary> RunWriter<S> {
+    /// Starts a file of a table. Nothing of it is seen before [`RunWriter::finish`], and then only once it is committed.
+    pub(crate) fn new(
+        table: &Table,
+        path: String,
+        (schema, properties): (&SchemaRef, WriterProperties),
+        summary: S,
+    ) -> Result<Self, LakeError> {
+        let sink = BufWriter::new(table.store(), table.full_path(&path)?);
+        let writer = AsyncArrowWriter::try_new(sink, Arc::clone(schema), Some(properties))
+            .map_err(|_| LakeError::Internal("a run could not be started"))?;
+        Ok(Self { path, writer, schema: Arc::clone(schema), waiting: Vec::new(), rows_waiting: 0, summary })
+    }
+
+    /// Adds rows. They come in the order of the table.
+    pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        self.summary.add(batch)?;
+        self.rows_waiting += batch.num_rows();
+        self.waiting.push(batch.clone());
+        if self.rows_waiting >= ENCODE_ROWS {
+            self.write_waiting(self.rows_waiting - self.rows_waiting % PAGE_ROWS).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_waiting(&mut self, rows: usize) -> Result<(), LakeError> {
+        let failed = |_| LakeError::Internal("rows of a run could not be put together");
+        let waiting = concat_batches(&self.schema, &self.waiting).map_err(failed)?;
+        let written = self.writer.write(&waiting.slice(0, rows)).await;
+        written.map_err(|error| LakeError::write(&self.path, error))?;
+        self.rows_waiting -= rows;
+        self.waiting = vec![waiting.slice(rows, self.rows_waiting)];
+        Ok(())
+    }
+
+    /// Ends the file, which a commit can name then.
+    pub(crate) async fn finish(mut self) -> Result<NewFile, LakeError> {
+        self.write_waiting(self.rows_waiting).await?;
+        self.writer.finish().await.map_err(|error| LakeError::write(&self.path, error))?;
+        let size = self.writer.bytes_written() as u64;
+        self.summary.file(self.path, size)
+    }
+}
+
+/// The summary of a run of fragments that is written batch by batch.
+#[derive(Debug)]
+pub(crate) struct FragmentSummary {
+    month: Option<String>,
+    summary: RunSummary,
+}
+
+impl FragmentSummary {
+    /// Of a run of a month and bucket, whose youngest event was recorded at a time at most.
+    pub(crate) fn new(month: Option<String>, bucket: Option<Bucket>, max_recorded_ms: i64) -> Self {
+        let (min_received_ms, max_received_ms) = (i64::MAX, i64::MIN);
+        let none = RunSummary::default();
+        Self {
+            month,
+            summary: RunSummary { min_received_ms, max_received_ms, max_recorded_ms, bucket, ..none },
+        }
+    }
+}
+
+impl Summary for FragmentSummary {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        let wrong = || LakeError::Internal("a batch of fragments lacks its key columns");
+        let devices = batch.columns().get(column::DEVICE).and_then(|column| column.as_binary_opt::<i32>());
+        let received = batch.columns().get(column::RECEIVED);
+        let received = received.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        let (devices, received) = (devices.ok_or_else(wrong)?, received.ok_or_else(wrong)?);
+        let device = |row: usize| {
+            let id = <[u8; 8]>::try_from(devices.value(row)).ok()?;
+            devices.is_valid(row).then(|| DeviceId::from_bytes(id).to_string())
+        };
+        let summary = &mut self.summary;
+        summary.rows += batch.num_rows() as u64;
+        // Rows without a Device come first.
+        if summary.min_device.is_none() && devices.null_count() < devices.len() {
+            summary.min_device = device(devices.null_count());
+        }
+        if let Some(last) = devices.len().checked_sub(1).and_then(device) {
+            summary.max_device = Some(last);
+        }
+        for micros in received.values() {
+            let millis = micros.div_euclid(1_000);
+            summary.min_received_ms = summary.min_received_ms.min(millis);
+            summary.max_received_ms = summary.max_received_ms.max(millis);
+        }
+        Ok(())
+    }
+
+    fn file(self, path: String, size: u64) -> Result<NewFile, LakeError> {
+        new_file(path, self.month, size, &self.summary)
+    }
+}
+
+/// A file of fragments, as a commit names it.
+pub(crate) fn new_file(
+    path: String,
+    month: Option<String>,
+    size: u64,
+    summary: &RunSummary,
+) -> Result<NewFile, LakeError> {
+    let tag =
+        serde_json::to_string(summary).map_err(|_| LakeError::Internal("a summary could not be written"))?;
+    let time = |ms| Timestamp::from_millis(ms).map(|t| t.to_string()).unwrap_or_default();
+    let received = Some((time(summary.min_received_ms), time(summary.max_received_ms)));
+    Ok(NewFile { path, size, month, rows: summary.rows, tag, received })
 }

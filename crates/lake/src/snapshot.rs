@@ -4,13 +4,15 @@
 //! asks: an audit look-up sees the rows of the caller's User IDs, a meter-read look-up the rows of the four open
 //! variants, and nothing else is ever returned.
 
+use crate::bucket::Bucket;
 use crate::cache::{OpenRun, RunCache};
 use crate::error::LakeError;
+use crate::index::RunIndex;
+use crate::log::TableFile;
 use crate::lookup::{self, Candidate};
 use crate::pairs::PairFile;
 use crate::run::RunSummary;
 use crate::streams::Partition;
-use crate::table::TableFile;
 use deltalake_core::Path;
 use gridtrail_access::Access;
 use gridtrail_model::{DeviceId, Fragment, Merge, Mpxn, ServiceReferenceVariant, Timestamp, TrailKey};
@@ -109,7 +111,7 @@ pub struct Found {
 /// A run as the log lists it.
 #[derive(Debug, Clone)]
 pub(crate) struct RunFile {
-    pub(crate) file: TableFile,
+    pub(crate) file: Arc<TableFile>,
     pub(crate) path: Path,
     pub(crate) summary: RunSummary,
     min_device: Option<DeviceId>,
@@ -117,34 +119,50 @@ pub(crate) struct RunFile {
 }
 
 impl RunFile {
-    pub(crate) fn new(file: TableFile, path: Path) -> Result<Self, LakeError> {
-        let corrupt =
-            || LakeError::Corrupt { path: path.to_string(), why: "its log entry has no summary".to_owned() };
-        let summary: RunSummary =
-            file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok()).ok_or_else(corrupt)?;
-        let device =
-            |text: &Option<String>| text.as_deref().map(str::parse).transpose().map_err(|_| corrupt());
-        let (min_device, max_device) = (device(&summary.min_device)?, device(&summary.max_device)?);
+    pub(crate) fn new(file: Arc<TableFile>, path: Path) -> Result<Self, LakeError> {
+        let summary = Self::summary_of(&file)?;
+        let device = |text: &Option<String>| text.as_deref().map(str::parse).transpose();
+        let (min_device, max_device) = (device(&summary.min_device), device(&summary.max_device));
+        let (Ok(min_device), Ok(max_device)) = (min_device, max_device) else {
+            return Err(no_summary(&file));
+        };
         Ok(Self { file, path, summary, min_device, max_device })
     }
 
+    /// What the log says of a run.
+    pub(crate) fn summary_of(file: &TableFile) -> Result<RunSummary, LakeError> {
+        let summary = file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok());
+        summary.ok_or_else(|| no_summary(file))
+    }
+
+    /// Whether its Devices go from before to behind one.
     pub(crate) fn may_hold(&self, device: DeviceId) -> bool {
         self.min_device.is_some_and(|min| min <= device) && self.max_device.is_some_and(|max| device <= max)
     }
 
-    fn may_lie_within(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> bool {
+    /// Whether it can hold rows of a Device.
+    pub(crate) fn is_of(&self, device: DeviceId) -> bool {
+        let of = self.summary.bucket.is_none_or(|bucket| bucket == Bucket::of_device(device, bucket.of));
+        of && self.may_hold(device)
+    }
+
+    pub(crate) fn may_lie_within(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> bool {
         from.is_none_or(|from| from.millis() <= self.summary.max_received_ms)
             && to.is_none_or(|to| self.summary.min_received_ms <= to.millis())
     }
+}
+
+fn no_summary(file: &TableFile) -> LakeError {
+    LakeError::Corrupt { path: file.path.clone(), why: "its log entry has no summary".to_owned() }
 }
 
 /// The lake at one version. Cheap to share; it never changes.
 #[derive(Debug)]
 pub struct Snapshot {
     pub(crate) version: SnapshotVersion,
-    pub(crate) trails: Vec<RunFile>,
-    pub(crate) parked: Vec<RunFile>,
-    pub(crate) pairs: Vec<PairFile>,
+    pub(crate) trails: RunIndex,
+    pub(crate) parked: RunIndex,
+    pub(crate) pairs: Arc<Vec<PairFile>>,
     pub(crate) complete_up_to: Option<Timestamp>,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) cache: RunCache,
@@ -224,11 +242,8 @@ impl Snapshot {
     pub async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<Vec<Found>, LakeError> {
         let mut scan =
             Scan { snapshot: self, who, query, runs: Vec::new(), parked: self.parked_of(query).await? };
-        let mut files: Vec<&RunFile> = self
-            .trails
-            .iter()
-            .filter(|file| file.may_hold(query.device) && file.may_lie_within(query.from, query.to))
-            .collect();
+        let mut files: Vec<&Arc<RunFile>> =
+            self.trails.of_device(query.device, query.from, query.to).collect();
         files.sort_by_key(|file| file.summary.max_received_ms);
         let mut located = scan.locate_parked()?;
         let mut found = Vec::new();
@@ -261,10 +276,7 @@ impl Snapshot {
     /// what a reader sees never depends on when the sweep runs.
     async fn parked_of(&self, query: &KeyQuery) -> Result<Vec<Fragment>, LakeError> {
         let mut found = Vec::new();
-        for file in &self.parked {
-            if !file.may_hold(query.device) {
-                continue;
-            }
+        for file in self.parked.of_device(query.device, None, None) {
             let run = self.cache.open(&file.path, file.file.size).await?;
             let candidates = lookup::candidates(&self.cache, &run, query.device).await?;
             let rows: Vec<_> = candidates.iter().map(|c| (c.group, c.row)).collect();

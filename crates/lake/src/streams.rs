@@ -3,7 +3,7 @@
 //! The marks of the main table say it all: `stream/<cluster>/<topic>/<topic id>` how many partitions a topic has, and
 //! `complete/<source>` up to when one of them is complete. Marks only grow, so any number of ingesters may write them.
 
-use crate::positions::Positions;
+use crate::log::Log;
 use gridtrail_model::Timestamp;
 
 /// What a stream's mark says once another topic has taken its name: larger than any number of partitions.
@@ -57,14 +57,15 @@ pub(crate) fn complete_mark(source: &str) -> String {
 
 /// What to write so that the lake knows of these streams: nothing where it does. A stream of a name that had another
 /// id retires that other one.
-pub(crate) fn marks(known: &Positions, streams: &[Stream]) -> Vec<(String, i64)> {
+pub(crate) fn marks(known: &Log, streams: &[Stream]) -> Vec<(String, i64)> {
     let mut marks = Vec::new();
     for stream in streams {
         let own = stream.mark();
-        let at = known.get(&own);
+        let at = known.number(&own);
         if at.is_none() {
             let prefix = stream.prefix();
-            let before = known.starting_with(&prefix).filter(|(_, partitions)| *partitions != RETIRED);
+            let before =
+                known.numbers_starting_with(&prefix).filter(|(_, partitions)| *partitions != RETIRED);
             marks.extend(before.map(|(mark, _)| (mark.to_owned(), RETIRED)));
         }
         if at.is_none_or(|partitions| partitions < i64::from(stream.partitions)) {
@@ -75,16 +76,16 @@ pub(crate) fn marks(known: &Positions, streams: &[Stream]) -> Vec<(String, i64)>
 }
 
 /// The ids that a topic's name had before, as far as the lake knows, without the one it has now.
-pub(crate) fn other_ids(known: &Positions, stream: &Stream) -> Vec<String> {
+pub(crate) fn other_ids(known: &Log, stream: &Stream) -> Vec<String> {
     let prefix = stream.prefix();
-    let ids = known.starting_with(&prefix).map(|(mark, _)| mark[prefix.len()..].to_owned());
+    let ids = known.numbers_starting_with(&prefix).map(|(mark, _)| mark[prefix.len()..].to_owned());
     ids.filter(|id| *id != stream.id).collect()
 }
 
 /// Every partition of every stream that is read, in order of topic.
-pub(crate) fn partitions(known: &Positions) -> Vec<Partition> {
+pub(crate) fn partitions(known: &Log) -> Vec<Partition> {
     let mut all = Vec::new();
-    for (mark, count) in known.starting_with("stream/").filter(|(_, count)| *count != RETIRED) {
+    for (mark, count) in known.numbers_starting_with("stream/").filter(|(_, count)| *count != RETIRED) {
         let mut parts = mark.splitn(4, '/').skip(1).map(str::to_owned);
         let (Some(cluster), Some(topic), Some(id)) = (parts.next(), parts.next(), parts.next()) else {
             continue;
@@ -94,8 +95,8 @@ pub(crate) fn partitions(known: &Positions) -> Vec<Partition> {
         for partition in 0..count {
             let source = stream.source(partition);
             all.push(Partition {
-                position: known.get(&source),
-                complete_up_to: known.get(&complete_mark(&source)).and_then(Timestamp::from_millis),
+                position: known.number(&source),
+                complete_up_to: known.number(&complete_mark(&source)).and_then(Timestamp::from_millis),
                 stream: stream.clone(),
                 partition,
             });

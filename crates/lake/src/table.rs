@@ -11,7 +11,7 @@
 use crate::error::LakeError;
 use crate::limits::{CHECKPOINT_EVERY, COMMIT_ATTEMPTS};
 use crate::location::Location;
-use crate::positions::Positions;
+use crate::log::{FileChanges, Log, TAG, TableFile};
 use crate::schema::delta_columns;
 use arrow::datatypes::Schema;
 use bytes::Bytes;
@@ -25,6 +25,7 @@ use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A move of one source position: the table must be at `from` and will be at `to`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,16 +34,6 @@ pub(crate) struct Move {
     /// `None`: the table must not know the source yet.
     pub(crate) from: Option<i64>,
     pub(crate) to: i64,
-}
-
-/// A file of a table, as its log lists it.
-#[derive(Debug, Clone)]
-pub(crate) struct TableFile {
-    pub(crate) path: String,
-    pub(crate) size: u64,
-    pub(crate) month: Option<String>,
-    /// The JSON that the writer left in the file's tag.
-    pub(crate) tag: Option<String>,
 }
 
 /// A file that was uploaded and is about to be committed.
@@ -61,7 +52,7 @@ pub(crate) struct NewFile {
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     pub(crate) add: Vec<NewFile>,
-    pub(crate) remove: Vec<TableFile>,
+    pub(crate) remove: Vec<Arc<TableFile>>,
     pub(crate) moves: Vec<Move>,
     /// Numbers that only grow, whoever commits: the larger of this and the table's own is kept.
     pub(crate) marks: Vec<(String, i64)>,
@@ -75,16 +66,14 @@ pub(crate) struct Changes {
 const COMMIT_ID: &str = "gridtrailCommitId";
 /// The key of the evidence in a log entry.
 pub(crate) const EVIDENCE: &str = "gridtrailEvidence";
-/// The tag that holds a file's summary.
-const TAG: &str = "gridtrail";
-
 /// One Delta table at one version.
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
     name: &'static str,
-    table: DeltaTable,
     location: Location,
-    positions: Positions,
+    log: Log,
+    /// The library's own view of it, which only a commit needs. It may be behind.
+    delta: Option<DeltaTable>,
 }
 
 impl Table {
@@ -125,7 +114,7 @@ impl Table {
             )
             .await;
         match created {
-            Ok(table) => Self::at(location, name, table, Positions::default()).await,
+            Ok(_) => Self::open(location, name, None).await,
             // Another process may have created it just now.
             Err(error) => Self::open(location, name, None)
                 .await
@@ -139,67 +128,29 @@ impl Table {
         name: &'static str,
         version: Option<u64>,
     ) -> Result<Self, LakeError> {
-        let url = location.table(name)?;
-        let failed = || LakeError::delta(format!("open table {name}"));
-        let mut builder = DeltaTableBuilder::from_url(url.clone())
-            .map_err(failed())?
-            .with_storage_backend(location.store.clone(), url);
-        if let Some(version) = version {
-            builder = builder.with_version(version);
-        }
-        match builder.load().await {
-            Ok(table) => Self::at(location, name, table, Positions::default()).await,
-            // The library says what is wrong with a log entry, and not with which.
-            Err(error) => Err(damaged_entry(location, name).await.unwrap_or_else(|| failed()(error))),
-        }
-    }
-
-    async fn at(
-        location: &Location,
-        name: &'static str,
-        table: DeltaTable,
-        positions: Positions,
-    ) -> Result<Self, LakeError> {
-        let mut table = Self { name, table, location: location.clone(), positions };
-        table.advance_positions().await?;
-        Ok(table)
-    }
-
-    async fn advance_positions(&mut self) -> Result<(), LakeError> {
-        let (log, version) = (self.full_path("_delta_log")?, self.version());
-        self.positions.advance(&self.location, &log, version).await
+        let folder = table_path(location, name, "_delta_log")?;
+        let log = Log::open(location, folder, version).await?;
+        Ok(Self { name, location: location.clone(), log, delta: None })
     }
 
     /// The version that this handle is at.
     pub(crate) fn version(&self) -> u64 {
-        self.table.version().unwrap_or(0)
+        self.log.version()
     }
 
     /// Takes in newer commits.
     pub(crate) async fn refresh(&mut self) -> Result<(), LakeError> {
-        self.table
-            .update_incremental(None)
-            .await
-            .map_err(LakeError::delta(format!("read the newest version of table {}", self.name)))?;
-        self.advance_positions().await
+        self.log.refresh().await
     }
 
-    /// The live files.
-    pub(crate) fn files(&self) -> Result<Vec<TableFile>, LakeError> {
-        let failed = || LakeError::delta(format!("list the files of table {}", self.name));
-        let snapshot = self.table.snapshot().map_err(failed())?;
-        let log = snapshot.log_data();
-        #[expect(
-            deprecated,
-            reason = "the one call that gives a file's tags; its cost is measured in docs/performance.md"
-        )]
-        let files = log.iter().map(|file| TableFile {
-            path: file.path().into_owned(),
-            size: u64::try_from(file.size()).unwrap_or(0),
-            month: file.partition_values_map().remove("month").flatten(),
-            tag: file.add_action().tags.and_then(|mut tags| tags.remove(TAG).flatten()),
-        });
-        Ok(files.collect())
+    /// The live files, in no order.
+    pub(crate) fn files(&self) -> Vec<Arc<TableFile>> {
+        self.log.files().cloned().collect()
+    }
+
+    /// What changed among the files since this was last asked.
+    pub(crate) fn take_changes(&mut self) -> FileChanges {
+        self.log.take_changes()
     }
 
     /// Every file that lies in the table's folder, named or not, by its path from the root of the store, with its size.
@@ -211,22 +162,23 @@ impl Table {
     }
 
     /// The position of a source, as committed at this version.
-    pub(crate) fn position(&self, app_id: &str) -> Result<Option<i64>, LakeError> {
-        Ok(self.positions()?.get(app_id))
+    pub(crate) fn position(&self, app_id: &str) -> Option<i64> {
+        self.log.number(app_id)
     }
 
     /// Every position and mark, as committed at this version.
-    pub(crate) fn positions(&self) -> Result<&Positions, LakeError> {
-        // A refresh that failed half-way has the files of one version and the positions of another.
-        if self.positions.version() == Some(self.version()) {
-            return Ok(&self.positions);
-        }
-        Err(LakeError::Behind { table: self.name })
+    pub(crate) fn positions(&self) -> &Log {
+        &self.log
     }
 
     /// The path of a table's file from the root of the store.
     pub(crate) fn full_path(&self, path: &str) -> Result<Path, LakeError> {
         table_path(&self.location, self.name, path)
+    }
+
+    /// The store, whose paths start at its root.
+    pub(crate) fn store(&self) -> Arc<dyn ObjectStore> {
+        self.location.store.clone()
     }
 
     /// Uploads a file that a later commit will name.
@@ -238,8 +190,7 @@ impl Table {
 
     /// The log entry of one version, as JSON lines; `None` when it is not there.
     pub(crate) async fn log_entry(&self, version: u64) -> Result<Option<Bytes>, LakeError> {
-        let read = self.table.log_store().read_commit_entry(version).await;
-        read.map_err(LakeError::delta(format!("read log entry {version} of table {}", self.name)))
+        self.log.entry(version).await
     }
 
     /// Commits, and brings this handle to the new version. Returns that version.
@@ -248,10 +199,13 @@ impl Table {
         let base = self.version();
         let mut last_error = None;
         for _ in 0..COMMIT_ATTEMPTS {
+            let table = self.current().await?;
             self.check_positions(&changes.moves)?;
-            match self.try_commit(changes, &commit_id).await {
+            self.check_removes(&changes.remove)?;
+            match self.try_commit(&table, changes, &commit_id).await {
                 Ok(version) => {
-                    self.refresh().await?;
+                    self.log.advance(Some(version)).await?;
+                    self.delta = Some(table);
                     self.checkpoint_if_due(version).await;
                     return Ok(version);
                 }
@@ -281,9 +235,27 @@ impl Table {
         Err(LakeError::Overtaken { attempts: COMMIT_ATTEMPTS })
     }
 
+    /// The library's view at the newest version, with this handle's own at the very same.
+    async fn current(&mut self) -> Result<DeltaTable, LakeError> {
+        let failed = || LakeError::delta(format!("read the newest version of table {}", self.name));
+        let mut table = match self.delta.take() {
+            Some(table) => table,
+            None => load(&self.location, self.name).await?,
+        };
+        loop {
+            table.update_incremental(None).await.map_err(failed())?;
+            let version = table.version().unwrap_or(0);
+            self.log.advance(Some(version)).await?;
+            // What is read entry by entry may have been ahead.
+            if self.log.version() == version {
+                return Ok(table);
+            }
+        }
+    }
+
     fn check_positions(&self, moves: &[Move]) -> Result<(), LakeError> {
         for change in moves {
-            let found = self.position(&change.app_id)?;
+            let found = self.position(&change.app_id);
             if found != change.from {
                 return Err(LakeError::PositionMoved {
                     source_id: change.app_id.clone(),
@@ -295,8 +267,18 @@ impl Table {
         Ok(())
     }
 
+    /// What is taken away must be there. Whoever takes files away moves a position that guards them, so that this only
+    /// fails where somebody did not.
+    fn check_removes(&self, removes: &[Arc<TableFile>]) -> Result<(), LakeError> {
+        match removes.iter().all(|file| self.log.names(&file.path)) {
+            true => Ok(()),
+            false => Err(LakeError::Internal("a file that is to be taken away is not there")),
+        }
+    }
+
     async fn try_commit(
         &self,
+        table: &DeltaTable,
         changes: &Changes,
         commit_id: &str,
     ) -> Result<u64, deltalake_core::DeltaTableError> {
@@ -304,7 +286,7 @@ impl Table {
         metadata.extend(changes.evidence.clone().map(|evidence| (EVIDENCE.to_owned(), evidence)));
         let mut moves: Vec<_> = changes.moves.iter().map(|m| Transaction::new(&m.app_id, m.to)).collect();
         for (app_id, mark) in &changes.marks {
-            let known = self.positions.get(app_id);
+            let known = self.log.number(app_id);
             moves.push(Transaction::new(app_id, known.map_or(*mark, |known| known.max(*mark))));
         }
         let properties = CommitProperties::default()
@@ -317,11 +299,15 @@ impl Table {
         let mut actions: Vec<Action> =
             changes.remove.iter().map(|file| Action::Remove(remove(file, changes.now_ms))).collect();
         actions.extend(changes.add.iter().map(|file| Action::Add(add(file, !rewrite, changes.now_ms))));
-        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-        let snapshot = self.table.snapshot()?;
+        let operation = if rewrite {
+            DeltaOperation::Optimize { predicate: None, target_size: 0 }
+        } else {
+            DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
+        };
+        let snapshot = table.snapshot()?;
         let prepared = CommitBuilder::from(properties)
             .with_actions(actions)
-            .build(Some(snapshot), self.table.log_store(), operation)
+            .build(Some(snapshot), table.log_store(), operation)
             .into_prepared_commit_future()
             .await?;
         Ok(prepared.await?.version)
@@ -343,16 +329,28 @@ impl Table {
         if !version.is_multiple_of(CHECKPOINT_EVERY) {
             return;
         }
+        // A handle of the library keeps its log tail for ever; the next one starts from the checkpoint.
+        self.delta = None;
         // A checkpoint only saves time: the log is whole without it, so a failure is told and passed over.
-        let made = deltalake_core::checkpoints::create_checkpoint(&self.table, None).await;
+        let made = match load(&self.location, self.name).await {
+            Ok(table) => deltalake_core::checkpoints::create_checkpoint(&table, None).await,
+            Err(error) => return tracing::warn!(table = self.name, version, %error, "checkpoint not written"),
+        };
         if let Err(error) = made {
             tracing::warn!(table = self.name, version, %error, "checkpoint not written");
-            return;
         }
-        // A handle keeps its log tail for ever; opened again, it starts from the checkpoint.
-        if let Ok(fresh) = Self::open(&self.location, self.name, None).await {
-            *self = fresh;
-        }
+    }
+}
+
+/// The library's view of a table, at its newest version.
+async fn load(location: &Location, name: &'static str) -> Result<DeltaTable, LakeError> {
+    let url = location.table(name)?;
+    let failed = || LakeError::delta(format!("open table {name}"));
+    let builder = DeltaTableBuilder::from_url(url.clone()).map_err(failed())?;
+    match builder.with_storage_backend(location.store.clone(), url).load().await {
+        Ok(table) => Ok(table),
+        // The library says what is wrong with a log entry, and not with which.
+        Err(error) => Err(damaged_entry(location, name).await.unwrap_or_else(|| failed()(error))),
     }
 }
 

@@ -57,19 +57,19 @@ impl Writer {
     }
 
     /// The position up to which a source is committed; `None` when nothing of it is.
-    pub fn position(&self, source: &str) -> Result<Option<i64>, LakeError> {
+    pub fn position(&self, source: &str) -> Option<i64> {
         self.tables.trails.position(source)
     }
 
     /// The ids that a topic had before it was deleted and created again, as far as the lake knows.
-    pub fn other_ids(&self, stream: &Stream) -> Result<Vec<String>, LakeError> {
-        Ok(streams::other_ids(self.tables.trails.positions()?, stream))
+    pub fn other_ids(&self, stream: &Stream) -> Vec<String> {
+        streams::other_ids(self.tables.trails.positions(), stream)
     }
 
     /// Has the lake know of topics that nothing was read of yet, so that all can see that they are not complete. Commits
     /// nothing where it does already.
     pub async fn declare(&mut self, streams: &[Stream]) -> Result<(), LakeError> {
-        let marks = streams::marks(self.tables.trails.positions()?, streams);
+        let marks = streams::marks(self.tables.trails.positions(), streams);
         if marks.is_empty() {
             return Ok(());
         }
@@ -118,7 +118,7 @@ impl Writer {
             add,
             remove: Vec::new(),
             moves,
-            marks: self.marks(&sources, &streams, now)?,
+            marks: self.marks(&sources, &streams, now),
             now_ms: now.millis(),
             evidence: Some(json!({ "kind": kind.name(), "sources": sources })),
         };
@@ -128,19 +128,14 @@ impl Writer {
     }
 
     /// How far sources are complete with this commit. A time in the future never counts.
-    fn marks(
-        &self,
-        sources: &[SourceEvidence],
-        streams: &[Stream],
-        now: Timestamp,
-    ) -> Result<Vec<(String, i64)>, LakeError> {
-        let mut marks = streams::marks(self.tables.trails.positions()?, streams);
+    fn marks(&self, sources: &[SourceEvidence], streams: &[Stream], now: Timestamp) -> Vec<(String, i64)> {
+        let mut marks = streams::marks(self.tables.trails.positions(), streams);
         let complete =
             |s: &SourceEvidence| Some((complete_mark(&s.source), s.complete_up_to_ms?.min(now.millis())));
         marks.extend(sources.iter().filter_map(complete));
         let newest = sources.iter().filter(|s| s.finished).filter_map(|s| s.recorded_max_ms).max();
         marks.extend(newest.map(|ms| (MARK_FILES.to_owned(), ms.min(now.millis()))));
-        Ok(marks)
+        marks
     }
 
     async fn encode(&self, fragments: Vec<Fragment>) -> Result<Vec<Encoded>, LakeError> {
@@ -163,7 +158,7 @@ impl Writer {
         let table = &mut self.tables.dead_letters;
         let (mut fresh, mut moves) = (Vec::new(), Vec::new());
         for source in sources {
-            let from = table.position(&source.source)?;
+            let from = table.position(&source.source);
             let known = from.unwrap_or(0);
             let before = fresh.len();
             fresh.extend(letters.iter().filter(|l| l.source == source.source && l.position >= known));
@@ -252,13 +247,9 @@ pub(crate) async fn upload_run(
     bytes: Bytes,
     summary: &RunSummary,
 ) -> Result<NewFile, LakeError> {
-    let tag =
-        serde_json::to_string(summary).map_err(|_| LakeError::Internal("a summary could not be written"))?;
     let size = bytes.len() as u64;
     table.upload(&path, bytes).await?;
-    let time = |ms| Timestamp::from_millis(ms).map(|t| t.to_string()).unwrap_or_default();
-    let received = Some((time(summary.min_received_ms), time(summary.max_received_ms)));
-    Ok(NewFile { path, size, month, rows: summary.rows, tag, received })
+    run::new_file(path, month, size, summary)
 }
 
 fn moves(sources: &[SourceEvidence]) -> Vec<Move> {

@@ -1,6 +1,7 @@
 //! Arguments of the subcommands that make and take in events: `demo`, `generate`, `ingest`.
 
 use super::freshness::{LevelArgs, MetricsArgs};
+use super::lake::CompactionArgs;
 use super::value::LifeTime;
 use clap::{Args, ValueEnum};
 use gridtrail_model::Timestamp;
@@ -121,6 +122,9 @@ pub struct TopicArgs {
     /// Leave the maintenance of the lake to other processes.
     #[arg(long, conflicts_with = "maintain_every", help_heading = "Kafka")]
     pub no_maintenance: bool,
+    /// What compaction may use.
+    #[command(flatten)]
+    pub compaction: CompactionArgs,
     /// Where the levels of freshness begin.
     #[command(flatten)]
     pub levels: LevelArgs,

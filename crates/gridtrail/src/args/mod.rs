@@ -5,6 +5,7 @@
 
 mod data;
 mod freshness;
+mod lake;
 mod letters;
 mod reconcile;
 mod service;
@@ -12,6 +13,7 @@ mod value;
 
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
 pub use freshness::{FreshnessArgs, LevelArgs, MetricsArgs};
+pub use lake::{CompactArgs, CompactionArgs};
 pub use letters::{
     DismissLettersArgs, LetterCommand, LettersArgs, ListLettersArgs, ReplayLettersArgs, ShowLetterArgs,
     WhichLetters,
@@ -95,6 +97,8 @@ pub enum Command {
     Search(SearchCommand),
     /// Say how fresh the answers are, and evidence it day by day.
     Freshness(FreshnessArgs),
+    /// Make fewer and larger runs of a lake.
+    Compact(CompactArgs),
     /// Prove what became of every position of every source.
     Reconcile(ReconcileArgs),
     /// Look at records that could not be read, and settle them. For operators: they are raw, and belong to any User.

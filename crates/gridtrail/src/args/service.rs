@@ -1,6 +1,7 @@
 //! Arguments of the subcommands around the query service: `serve`, `search`, `token`, `bench`.
 
 use super::freshness::{LevelArgs, MetricsArgs};
+use super::lake::CompactionArgs;
 use super::value::{Bound, LifeTime};
 use clap::{Args, Subcommand};
 use gridtrail_model::{DeviceId, Mpxn, ServiceReferenceVariant, Uprn, UserId};
@@ -43,6 +44,9 @@ pub struct ServeArgs {
     /// when it opens the lake.
     #[arg(long, conflicts_with = "maintain_every")]
     pub no_maintenance: bool,
+    /// What compaction may use.
+    #[command(flatten)]
+    pub compaction: CompactionArgs,
     /// Where the levels of freshness begin.
     #[command(flatten)]
     pub levels: LevelArgs,

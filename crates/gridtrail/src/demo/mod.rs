@@ -149,7 +149,7 @@ async fn show(
         lake,
         gatekeeper,
         page_key: PageKey::random()?,
-        maintain_every: None,
+        housekeeping: None,
         levels: Levels::default(),
         metrics: None,
     };

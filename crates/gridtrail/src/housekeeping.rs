@@ -1,0 +1,172 @@
+//! Keeping a lake in order: from within `serve` and `ingest`, and as `gridtrail compact`.
+
+use crate::args::{CompactArgs, CompactionArgs, Format};
+use crate::exit::Failure;
+use crate::ingest::{open_existing, open_lake};
+use crate::output;
+use crate::serve::asked_to_stop;
+use gridtrail_lake::{Compacted, CompactionSettings, Lake, LakeError, LakeErrorKind, Swept};
+use serde::Serialize;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Tries to keep the lake in order while other processes do the same.
+const KEEP_ATTEMPTS: u32 = 5;
+/// How often it is looked for what compaction is due. With a commit a second, a look-up never meets more than a handful of
+/// runs that are newer than the last look.
+const COMPACT_EVERY: Duration = Duration::from_secs(2);
+
+/// What keeping a lake in order came to.
+pub(crate) struct Kept {
+    pub(crate) joined: u64,
+    pub(crate) waiting: u64,
+    pub(crate) evidence_commits: u64,
+}
+
+/// Joins what waited for its request, and copies evidence out of the log before the log is cleaned up.
+///
+/// Several processes may do this at once; the one that another overtook looks again at what is left.
+pub(crate) async fn keep_house(lake: &Lake) -> Result<Kept, Failure> {
+    for _ in 1..KEEP_ATTEMPTS {
+        match keep_house_once(lake).await {
+            Err(error) if error.kind() == LakeErrorKind::PositionMoved => {}
+            done => return Ok(done?),
+        }
+    }
+    Ok(keep_house_once(lake).await?)
+}
+
+async fn keep_house_once(lake: &Lake) -> Result<Kept, LakeError> {
+    let mut maintenance = lake.maintenance().await?;
+    let Swept { joined, waiting } = maintenance.sweep().await?;
+    Ok(Kept { joined, waiting, evidence_commits: maintenance.copy_evidence().await? })
+}
+
+/// How a process keeps a lake in order beside its own work.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Housekeeping {
+    /// How often what waits is joined, and evidence is copied.
+    pub(crate) every: Duration,
+    /// What compaction may use.
+    pub(crate) compaction: CompactionSettings,
+}
+
+/// Keeps a lake in order, for ever.
+pub(crate) async fn maintain(lake: Lake, how: Housekeeping) {
+    let keeping = async {
+        loop {
+            tokio::time::sleep(how.every).await;
+            match keep_house(&lake).await {
+                Ok(swept) if swept.joined > 0 => {
+                    tracing::info!(swept.joined, swept.waiting, "joined parked fragments")
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(error = error.report(), "the lake could not be maintained"),
+            }
+        }
+    };
+    tokio::join!(keeping, compact_for_ever(&lake, &how.compaction));
+}
+
+async fn compact_for_ever(lake: &Lake, settings: &CompactionSettings) {
+    loop {
+        match compact(lake, settings).await {
+            Ok(done) if done.jobs > 0 => tracing::debug!(?done, "compacted"),
+            Ok(_) => {}
+            Err(error) => {
+                let error = Failure::from(error).report();
+                tracing::warn!(error, "the lake could not be compacted");
+            }
+        }
+        tokio::time::sleep(COMPACT_EVERY).await;
+    }
+}
+
+async fn compact(lake: &Lake, settings: &CompactionSettings) -> Result<Compacted, LakeError> {
+    lake.maintenance().await?.compact(settings).await
+}
+
+pub(crate) async fn run(args: &CompactArgs, format: Format) -> Result<(), Failure> {
+    let settings = CompactionSettings { full: args.full, ..args.compaction.settings() };
+    // Started beside an ingest, it may be there before the lake is.
+    let lake = if args.follow { open_lake(&args.lake).await? } else { open_existing(&args.lake).await? };
+    let asked = asked_to_stop()?;
+    if args.follow {
+        let every = Duration::from_secs(args.maintain_every.seconds().into());
+        tracing::info!(lake = args.lake, "compacting");
+        tokio::select! {
+            () = asked => {}
+            () = maintain(lake, Housekeeping { every, compaction: settings }) => {}
+        }
+        return Ok(());
+    }
+    let began = Instant::now();
+    let done = tokio::select! {
+        () = asked => return Err(Failure::Process("it was asked to stop before all was compacted")),
+        done = compact(&lake, &settings) => done?,
+    };
+    lake.refresh().await?;
+    let report = CompactReport::of(&done, lake.counts().runs, began.elapsed());
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Table => output::write(&mut out, format!("{}\n", report.line()).as_bytes()),
+        Format::Json => output::write_json(&mut out, &report),
+    }
+}
+
+/// What a compaction did. The fields are an interface: programs read them as JSON.
+#[derive(Debug, Serialize)]
+struct CompactReport {
+    /// Jobs that were done.
+    jobs: u64,
+    /// Jobs that another process had done meanwhile.
+    overtaken: u64,
+    rows_read: u64,
+    rows_written: u64,
+    bytes_read: u64,
+    bytes_written: u64,
+    /// Runs that the lake has now.
+    runs: u64,
+    seconds: f64,
+    /// Rows read by that time.
+    rows_per_second: f64,
+}
+
+impl CompactReport {
+    fn of(done: &Compacted, runs: u64, took: Duration) -> Self {
+        let seconds = took.as_secs_f64();
+        Self {
+            jobs: done.jobs,
+            overtaken: done.overtaken,
+            rows_read: done.rows_in,
+            rows_written: done.rows_out,
+            bytes_read: done.bytes_in,
+            bytes_written: done.bytes_out,
+            runs,
+            seconds,
+            rows_per_second: done.rows_in as f64 / seconds,
+        }
+    }
+
+    fn line(&self) -> String {
+        if self.jobs == 0 {
+            return format!("nothing to compact: {} runs", self.runs);
+        }
+        format!(
+            "{} jobs in {:.1} s: {} rows read ({:.0} rows/s), {} written; {} runs now",
+            self.jobs, self.seconds, self.rows_read, self.rows_per_second, self.rows_written, self.runs
+        )
+    }
+}
+
+impl CompactionArgs {
+    /// What compaction may use.
+    pub(crate) fn settings(&self) -> CompactionSettings {
+        CompactionSettings {
+            memory_bytes: self.compaction_memory << 20,
+            rows_per_second: self.compaction_rate,
+            jobs: self.compaction_jobs,
+            full: false,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Buckets: the parts of a month into which compaction sorts rows, so that a look-up touches few of a month's runs.
+
+use crate::error::LakeError;
+use crate::schema::column;
+use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::Int64Type;
+use gridtrail_model::DeviceId;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use xxhash_rust::xxh64::xxh64;
+
+/// Bytes that a row without a Device is hashed by: both sides of its id, and the counter.
+const ID_BYTES: usize = 24;
+
+/// One bucket of so many. A run keeps how many there were when it was written, so that another number of buckets can be
+/// chosen without touching it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct Bucket {
+    pub(crate) number: u32,
+    pub(crate) of: u32,
+}
+
+impl Bucket {
+    /// The bucket of a Device: XXH64 with seed 0 over its eight bytes.
+    pub(crate) fn of_device(device: DeviceId, of: u32) -> Self {
+        Self::of_bytes(&device.to_bytes(), of)
+    }
+
+    fn of_bytes(bytes: &[u8], of: u32) -> Self {
+        let of = of.max(1);
+        // The remainder of a division by 32 bits has 32 bits.
+        let number = u32::try_from(xxh64(bytes, 0) % u64::from(of)).unwrap_or(0);
+        Self { number, of }
+    }
+}
+
+/// The rows of a batch of fragments, by the bucket that they are of, for buckets within a range.
+pub(crate) fn split(
+    batch: &RecordBatch,
+    of: u32,
+    wanted: &Range<u32>,
+) -> Result<Vec<(u32, RecordBatch)>, LakeError> {
+    let mut rows: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for (row, number) in (0..).zip(of_rows(batch, of)?) {
+        if wanted.contains(&number) {
+            rows.entry(number).or_default().push(row);
+        }
+    }
+    let take = |(number, rows): (u32, Vec<u32>)| {
+        let part = take_record_batch(batch, &UInt32Array::from(rows));
+        part.map(|part| (number, part))
+            .map_err(|_| LakeError::Internal("rows of a bucket could not be taken"))
+    };
+    rows.into_iter().map(take).collect()
+}
+
+/// The bucket of each row of a batch of fragments.
+fn of_rows(batch: &RecordBatch, of: u32) -> Result<Vec<u32>, LakeError> {
+    let wrong = || LakeError::Internal("a batch of fragments lacks its key columns");
+    let binary = |at: usize| batch.columns().get(at).and_then(|column| column.as_binary_opt::<i32>());
+    let device = binary(column::DEVICE).ok_or_else(wrong)?;
+    let user = binary(column::USER).ok_or_else(wrong)?;
+    let id_user = binary(column::ID_USER).ok_or_else(wrong)?;
+    let id_target = binary(column::ID_TARGET).ok_or_else(wrong)?;
+    let counter = batch.columns().get(column::ID_COUNTER);
+    let counter = counter.and_then(|column| column.as_primitive_opt::<Int64Type>()).ok_or_else(wrong)?;
+    let bucket = |row: usize| {
+        if device.is_valid(row) {
+            return Bucket::of_bytes(device.value(row), of).number;
+        }
+        let mut id = Vec::with_capacity(ID_BYTES);
+        id.extend_from_slice(if id_user.is_valid(row) { id_user.value(row) } else { user.value(row) });
+        id.extend_from_slice(id_target.value(row));
+        id.extend_from_slice(&counter.value(row).to_be_bytes());
+        Bucket::of_bytes(&id, of).number
+    };
+    Ok((0..batch.num_rows()).map(bucket).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The hash is part of the format: other numbers would send look-ups to the wrong runs.
+    #[test]
+    fn buckets_are_what_they_have_always_been() {
+        let device = DeviceId::from_bytes([0x02, 0x1D, 0x10, 0x83, 0xF3, 0xE7, 0x83, 0xE0]);
+        let bucket = |of| Bucket::of_device(device, of).number;
+        assert_eq!([1, 16, 64, 1_000].map(bucket), [0, 9, 57, 913]);
+    }
+
+    #[test]
+    fn devices_spread_evenly() {
+        let mut counts = [0u32; 16];
+        for n in 0u64..16_000 {
+            counts[Bucket::of_device(DeviceId::from_bytes(n.to_be_bytes()), 16).number as usize] += 1;
+        }
+        assert!(counts.iter().all(|count| (850..1_150).contains(count)), "{counts:?}");
+    }
+}

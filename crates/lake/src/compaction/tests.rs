@@ -1,0 +1,142 @@
+//! The plan, on runs that exist in name only: how many runs a look-up meets, and how often a row is written.
+
+use super::*;
+use crate::log::TableFile;
+use crate::run::RunSummary;
+use deltalake_core::Path;
+
+const BUCKETS: u32 = 16;
+const NOW: i64 = 1_770_000_000_000;
+
+/// A month's runs, by the rows that they hold.
+#[derive(Default)]
+struct Sim {
+    runs: Vec<Arc<RunFile>>,
+    next: u64,
+    now_ms: i64,
+    written: u64,
+    level_0_max: usize,
+    level_1_max: usize,
+}
+
+impl Sim {
+    fn new() -> Self {
+        Self { now_ms: NOW, ..Self::default() }
+    }
+
+    fn add(&mut self, rows: u64, bucket: Option<Bucket>) {
+        self.next += 1;
+        let summary = RunSummary { rows, bucket, ..RunSummary::default() };
+        let file = TableFile {
+            path: self.next.to_string(),
+            size: rows * 33,
+            month: Some("2026-03".to_owned()),
+            written_ms: self.now_ms,
+            tag: Some(serde_json::to_string(&summary).unwrap()),
+        };
+        self.runs.push(Arc::new(RunFile::new(Arc::new(file), Path::from("x")).unwrap()));
+        self.written += rows;
+    }
+
+    fn jobs(&self) -> Vec<Job> {
+        plan(self.runs.iter(), BUCKETS, Timestamp::from_millis(self.now_ms).unwrap(), |_| None)
+    }
+
+    /// Compacts until nothing is due.
+    fn settle(&mut self) {
+        for _ in 0..100 {
+            let jobs = self.jobs();
+            if jobs.is_empty() {
+                return;
+            }
+            let mut taken = std::collections::HashSet::new();
+            for job in jobs {
+                assert!(
+                    job.inputs.iter().all(|run| taken.insert(run.file.path.clone())),
+                    "two jobs, one run"
+                );
+                assert!(job.inputs.len() > 1 || matches!(job.kind, Kind::Flush { .. }), "{job:?}");
+                self.runs.retain(|run| job.inputs.iter().all(|input| input.file.path != run.file.path));
+                let rows = job.rows();
+                match job.kind {
+                    Kind::Flush { buckets } => {
+                        for number in 0..buckets {
+                            self.add(rows / u64::from(buckets), Some(Bucket { number, of: buckets }));
+                        }
+                    }
+                    Kind::Fold(bucket) => self.add(rows, Some(bucket)),
+                    Kind::Gather => self.add(rows, None),
+                }
+                self.count();
+            }
+        }
+        panic!("compaction never ends");
+    }
+
+    fn count(&mut self) {
+        let level_0 = self.runs.iter().filter(|run| run.summary.bucket.is_none()).count();
+        self.level_0_max = self.level_0_max.max(level_0);
+        for number in 0..BUCKETS {
+            let of = |run: &&Arc<RunFile>| run.summary.bucket.is_some_and(|bucket| bucket.number == number);
+            self.level_1_max = self.level_1_max.max(self.runs.iter().filter(of).count());
+        }
+    }
+}
+
+/// A month of a commit a second, at three sizes of commit: the runs stay bounded, and a row is written a bounded number of
+/// times.
+#[test]
+fn runs_stay_few_and_rows_are_written_a_few_times() {
+    for (rows, seconds, written_max) in [(10, 86_400, 12.0), (1_000, 86_400, 25.0), (30_000, 1_800, 12.0)] {
+        let mut sim = Sim::new();
+        for _ in 0..seconds {
+            sim.now_ms += 1_000;
+            sim.add(rows, None);
+            sim.count();
+            sim.settle();
+        }
+        let times = sim.written as f64 / (rows * seconds) as f64;
+        println!(
+            "{rows} rows a commit, {seconds} commits: written {times:.1} times, at most {} runs in level 0 and {} in a \
+             bucket",
+            sim.level_0_max, sim.level_1_max
+        );
+        assert!(sim.level_0_max <= 32, "{}", sim.level_0_max);
+        assert!(sim.level_1_max <= FOLD_RUNS, "{}", sim.level_1_max);
+        assert!(times <= written_max, "{times}");
+    }
+}
+
+#[test]
+fn a_quiet_month_ends_as_one_run_a_bucket() {
+    let mut sim = Sim::new();
+    for _ in 0..40 {
+        sim.add(50_000, None);
+        sim.settle();
+    }
+    sim.now_ms += FLUSH_AGE_MS;
+    sim.settle();
+    assert!(sim.runs.iter().all(|run| run.summary.bucket.is_some()), "level 0 is flushed by its age");
+    sim.now_ms += IDLE_MONTH_MS;
+    sim.settle();
+    assert_eq!(sim.runs.len(), BUCKETS as usize);
+    assert!(sim.jobs().is_empty(), "and then it is left alone");
+}
+
+/// Late events into an old month do not write it anew each time.
+#[test]
+fn late_events_do_not_rewrite_a_month() {
+    let mut sim = Sim::new();
+    for number in 0..BUCKETS {
+        sim.add(1_000_000, Some(Bucket { number, of: BUCKETS }));
+    }
+    let before = sim.written;
+    for _ in 0..100 {
+        sim.add(100, None);
+        sim.now_ms += FLUSH_AGE_MS;
+        sim.settle();
+    }
+    let times = (sim.written - before) as f64 / 4_000_000.0;
+    println!("100 late commits: the month was written {times:.2} times over");
+    assert!(times < 2.0, "{times}");
+}

@@ -1,0 +1,124 @@
+//! The runs of a table, by month and bucket: what a look-up asks first.
+//!
+//! A change copies the lists of the month that it touches and shares all others, so that the many snapshots that a server
+//! keeps for its page tokens cost little more than one.
+
+use crate::bucket::Bucket;
+use crate::error::LakeError;
+use crate::log::{FileChanges, TableFile};
+use crate::snapshot::RunFile;
+use crate::table::Table;
+use gridtrail_model::{DeviceId, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The runs of one month.
+#[derive(Debug, Clone, Default)]
+struct Month {
+    /// Runs that hold rows of any bucket.
+    level_0: Vec<Arc<RunFile>>,
+    /// By how many buckets there were when they were written; then by the bucket's number.
+    buckets: BTreeMap<u32, Vec<Vec<Arc<RunFile>>>>,
+}
+
+/// The runs of a table at one version. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RunIndex {
+    months: BTreeMap<String, Arc<Month>>,
+    rows: u64,
+    runs: u64,
+    bytes: u64,
+}
+
+impl RunIndex {
+    /// Takes in what changed. `table` says where files lie.
+    pub(crate) fn apply(&mut self, changes: &FileChanges, table: &Table) -> Result<(), LakeError> {
+        if changes.anew {
+            *self = Self::default();
+        }
+        for file in &changes.removed {
+            self.remove(file)?;
+        }
+        for file in &changes.added {
+            let run = RunFile::new(Arc::clone(file), table.full_path(&file.path)?)?;
+            self.rows += run.summary.rows;
+            self.runs += 1;
+            self.bytes += file.size;
+            self.list(file, run.summary.bucket).push(Arc::new(run));
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, file: &Arc<TableFile>) -> Result<(), LakeError> {
+        let summary = RunFile::summary_of(file)?;
+        let list = self.list(file, summary.bucket);
+        let before = list.len();
+        list.retain(|run| run.file.path != file.path);
+        if list.len() < before {
+            self.rows -= summary.rows;
+            self.runs -= 1;
+            self.bytes -= file.size;
+        }
+        Ok(())
+    }
+
+    /// The list that a file belongs into, made this index's own.
+    fn list(&mut self, file: &TableFile, bucket: Option<Bucket>) -> &mut Vec<Arc<RunFile>> {
+        let month = self.months.entry(file.month.clone().unwrap_or_default()).or_default();
+        let month = Arc::make_mut(month);
+        let Some(Bucket { number, of }) = bucket else { return &mut month.level_0 };
+        let lists = month.buckets.entry(of).or_default();
+        if lists.len() <= number as usize {
+            lists.resize(number as usize + 1, Vec::new());
+        }
+        &mut lists[number as usize]
+    }
+
+    /// Every run.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<RunFile>> {
+        self.months.values().flat_map(|month| {
+            let buckets = month.buckets.values().flatten().flatten();
+            month.level_0.iter().chain(buckets)
+        })
+    }
+
+    /// The runs that can hold rows of a Device whose placement time lies within a period.
+    pub(crate) fn of_device(
+        &self,
+        device: DeviceId,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+    ) -> impl Iterator<Item = &Arc<RunFile>> {
+        let (first, last) = (from.map(Timestamp::month), to.map(Timestamp::month));
+        let within = move |month: &str| {
+            // What has no month, as what waits, has no period.
+            month.is_empty()
+                || (first.as_deref().is_none_or(|first| first <= month)
+                    && last.as_deref().is_none_or(|last| month <= last))
+        };
+        let months = self.months.iter().filter(move |(name, _)| within(name)).map(|(_, month)| month);
+        months.flat_map(move |month| {
+            let bucketed = month
+                .buckets
+                .iter()
+                .filter_map(move |(of, lists)| lists.get(Bucket::of_device(device, *of).number as usize));
+            let runs = month.level_0.iter().chain(bucketed.flatten());
+            runs.filter(move |run| run.may_hold(device) && run.may_lie_within(from, to))
+        })
+    }
+
+    /// Rows in all runs.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// How many runs there are.
+    pub(crate) fn runs(&self) -> u64 {
+        self.runs
+    }
+
+    /// Bytes of all runs.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}

@@ -1,0 +1,130 @@
+//! How the rows of each table are ordered and merged.
+
+use crate::decode::Rows;
+use crate::encode;
+use crate::error::LakeError;
+use crate::merge::{Kept, MergeKey, MergeRule};
+use crate::pairs::{self, Pair};
+use crate::schema::column;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+use gridtrail_model::{Fragment, Merge};
+
+/// Fragments: by Device and placement time, those of one trail key merged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FragmentRule;
+
+/// Pairs of meter point and Device: each once, with the first and last time seen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PairRule;
+
+/// Bytes as a number in the same order. At most 16 of them count; no key of ours is longer.
+fn ordered(bytes: &[u8]) -> u128 {
+    let mut padded = [0; 16];
+    let length = bytes.len().min(16);
+    padded[..length].copy_from_slice(&bytes[..length]);
+    u128::from_be_bytes(padded)
+}
+
+/// A signed number as an unsigned one in the same order.
+const fn unsigned(number: i64) -> u64 {
+    number.cast_unsigned() ^ (1 << 63)
+}
+
+fn corrupt(path: &str) -> impl Fn() -> LakeError {
+    move || LakeError::Corrupt { path: path.to_owned(), why: "a key column is of another type".to_owned() }
+}
+
+impl MergeRule for FragmentRule {
+    type Row = Fragment;
+
+    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, LakeError> {
+        let device = batch.columns().get(column::DEVICE).and_then(|column| column.as_binary_opt::<i32>());
+        let received = batch.columns().get(column::RECEIVED);
+        let received = received.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        let device = device.ok_or_else(corrupt(path))?;
+        let received = received.ok_or_else(corrupt(path))?;
+        let key = |row| {
+            let device = device.is_valid(row).then(|| ordered(device.value(row)));
+            MergeKey(device, unsigned(received.value(row)))
+        };
+        Ok((0..batch.num_rows()).map(key).collect())
+    }
+
+    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<Fragment>>, LakeError> {
+        let columns: Vec<usize> = (0..column::COUNT).collect();
+        let mut fragments = Vec::with_capacity(rows.len());
+        for (at, row) in rows.iter().enumerate() {
+            fragments.push((at, Rows::new(row, &columns, path).fragment(0)?));
+        }
+        fragments.sort_by_key(|(_, fragment)| fragment.key);
+        let mut kept = Vec::new();
+        let mut rest = fragments.into_iter().peekable();
+        while let Some((at, mut fragment)) = rest.next() {
+            let mut merged = false;
+            while let Some((_, other)) = rest.next_if(|(_, other)| other.key == fragment.key) {
+                fragment.merge(other);
+                merged = true;
+            }
+            kept.push(if merged { Kept::Made(fragment) } else { Kept::Same(at) });
+        }
+        Ok(kept)
+    }
+
+    fn encode(&self, rows: &[Fragment]) -> Result<RecordBatch, LakeError> {
+        encode::batch(&rows.iter().collect::<Vec<_>>())
+    }
+}
+
+impl MergeRule for PairRule {
+    type Row = Pair;
+
+    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, LakeError> {
+        let mpxn = batch.columns().first().and_then(|column| column.as_string_opt::<i32>());
+        let device = batch.columns().get(1).and_then(|column| column.as_binary_opt::<i32>());
+        let (mpxn, device) = (mpxn.ok_or_else(corrupt(path))?, device.ok_or_else(corrupt(path))?);
+        let key = |row| {
+            let device = <[u8; 8]>::try_from(device.value(row)).ok()?;
+            Some(MergeKey(Some(ordered(mpxn.value(row).as_bytes())), u64::from_be_bytes(device)))
+        };
+        (0..batch.num_rows()).map(key).collect::<Option<_>>().ok_or_else(corrupt(path))
+    }
+
+    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<Pair>>, LakeError> {
+        let mut pairs = rows.iter().map(|row| pairs::read(row, path));
+        let mut first = pairs.next().ok_or(LakeError::Internal("no row to merge"))??;
+        for pair in pairs {
+            let pair = pair?;
+            first.first_seen = first.first_seen.min(pair.first_seen);
+            first.last_seen = first.last_seen.max(pair.last_seen);
+        }
+        Ok(vec![Kept::Made(first)])
+    }
+
+    fn encode(&self, rows: &[Pair]) -> Result<RecordBatch, LakeError> {
+        pairs::batch(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn keys_compare_as_what_they_stand_for(
+            a in prop::collection::vec(any::<u8>(), 8),
+            b in prop::collection::vec(any::<u8>(), 8),
+            times: (i64, i64),
+        ) {
+            prop_assert_eq!(ordered(&a).cmp(&ordered(&b)), a.cmp(&b));
+            prop_assert_eq!(unsigned(times.0).cmp(&unsigned(times.1)), times.0.cmp(&times.1));
+        }
+
+        #[test]
+        fn meter_points_compare_as_texts(a in "[0-9]{6,13}", b in "[0-9]{6,13}") {
+            prop_assert_eq!(ordered(a.as_bytes()).cmp(&ordered(b.as_bytes())), a.cmp(&b));
+        }
+    }
+}
