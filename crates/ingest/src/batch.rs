@@ -6,7 +6,7 @@ use crate::plan::hex;
 use bytes::Bytes;
 use gridtrail_lake::{Batch, CommitKind, DeadLetter, Skip, SourceEvidence, Stream, Writer};
 use gridtrail_model::{
-    CommandVariant, Event, Fold, Fragment, Leg, Rejection, Resolved, Subject, Timestamp, TrailKey,
+    CommandVariant, Event, Fold, Folded, Fragment, Leg, Rejection, Resolved, Subject, Timestamp, TrailKey,
 };
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -138,12 +138,16 @@ impl Filling {
     fn add(&mut self, at: usize, position: i64, event: Event, now: Timestamp) -> Result<(), Rejection> {
         let (recorded, now) = (event.recorded_at.millis(), now.millis());
         let says_when = event.correlation.request_received_at.is_some();
-        let key = self.fold.add(event)?;
+        let Folded { key, duplicate } = self.fold.add(event)?;
         if !says_when {
             self.unplaced.push((at, position, key));
         }
         let evidence = &mut self.sources[at];
         evidence.stored += 1;
+        if duplicate {
+            evidence.duplicates += 1;
+            evidence.duplicates_at.insert(position);
+        }
         evidence.recorded_min_ms = min(evidence.recorded_min_ms, Some(recorded));
         evidence.recorded_max_ms = evidence.recorded_max_ms.max(Some(recorded));
         evidence.future += u64::from(recorded > now);

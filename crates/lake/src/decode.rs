@@ -138,7 +138,9 @@ impl<'a> Rows<'a> {
         let last = history.last().map_or(placement, |entry| entry.at);
         let lag = self.number(column::RECORDED_LAG, row)?.unwrap_or(0);
         let mut fragment = Fragment::new(key, last.plus_millis(lag));
-        history.into_iter().for_each(|entry| fragment.record(entry));
+        for entry in history {
+            fragment.record(entry);
+        }
         fragment.received.add(placement);
         fragment.device.add_some(device.map(DeviceId::from_bytes));
         fragment.mpxn.add_some(self.parsed(column::MPXN, row)?);

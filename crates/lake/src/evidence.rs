@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 ///
 /// Every position from `from` up to `to` ended in exactly one place, so for a topic
 /// `to - from = records + skipped`, and for every source `records = stored + parked + dead_lettered`. In a file a
-/// position is a byte and a record has many, so there only the second holds.
+/// position is a byte and a record has many, so there only the second holds. A duplicate is stored or parked like the record
+/// that it repeats, and changes nothing there.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceEvidence {
@@ -31,6 +32,13 @@ pub struct SourceEvidence {
     pub parked: u64,
     /// Where those stand.
     pub parked_at: Spans,
+    /// Records that told nothing that others of this batch had not told. What repeats a record of another batch changes as
+    /// little, and is not counted: to know of it would cost a look-up a record.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub duplicates: u64,
+    /// Where those stand.
+    #[serde(default, skip_serializing_if = "Spans::is_empty")]
+    pub duplicates_at: Spans,
     /// Records that could not be read.
     pub dead_lettered: u64,
     /// Where those stand.
@@ -68,6 +76,12 @@ pub struct SourceEvidence {
     pub event: Option<String>,
     /// SHA-256 over all of the above. The writer sets it.
     pub seal: String,
+}
+
+/// A count of nothing is not written: evidence of earlier versions had no such count, and its seals must hold.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A stretch of positions without a record to read.

@@ -38,26 +38,27 @@ impl<T: Ord> Claims<T> {
         self.others.as_ref().map_or(&[], |others| others.as_slice())
     }
 
-    /// Adds one claim; a repeat changes nothing.
-    pub fn add(&mut self, claim: T) {
-        match &mut self.first {
-            None => self.first = Some(claim),
-            Some(first) if *first == claim => {}
-            Some(first) => {
-                let other = if claim < *first { std::mem::replace(first, claim) } else { claim };
-                let others = self.others.get_or_insert_default();
-                if let Err(at) = others.binary_search(&other) {
-                    others.insert(at, other);
-                }
-            }
+    /// Adds one claim; a repeat changes nothing. Returns whether it was new.
+    pub fn add(&mut self, claim: T) -> bool {
+        let Some(first) = &mut self.first else {
+            self.first = Some(claim);
+            return true;
+        };
+        if *first == claim {
+            return false;
         }
+        let other = if claim < *first { std::mem::replace(first, claim) } else { claim };
+        let others = self.others.get_or_insert_default();
+        let place = others.binary_search(&other);
+        if let Err(at) = place {
+            others.insert(at, other);
+        }
+        place.is_err()
     }
 
-    /// Adds a claim where the event makes one.
-    pub fn add_some(&mut self, claim: Option<T>) {
-        if let Some(claim) = claim {
-            self.add(claim);
-        }
+    /// Adds a claim where the event makes one. Returns whether it was new.
+    pub fn add_some(&mut self, claim: Option<T>) -> bool {
+        claim.is_some_and(|claim| self.add(claim))
     }
 
     /// Adds all claims of another set.
@@ -72,7 +73,9 @@ impl<T: Ord> Claims<T> {
 impl<T: Ord> FromIterator<T> for Claims<T> {
     fn from_iter<I: IntoIterator<Item = T>>(claims: I) -> Self {
         let mut set = Self::default();
-        claims.into_iter().for_each(|claim| set.add(claim));
+        for claim in claims {
+            set.add(claim);
+        }
         set
     }
 }
@@ -90,6 +93,10 @@ mod tests {
             let mut merged: Claims<u8> = right.iter().copied().collect();
             merged.merge(left.iter().copied().collect());
             let expected: BTreeSet<u8> = all.iter().copied().collect();
+            let mut seen = (Claims::default(), BTreeSet::new());
+            for claim in &all {
+                prop_assert_eq!(seen.0.add(*claim), seen.1.insert(*claim));
+            }
             prop_assert!(merged.iter().eq(expected.iter()));
             prop_assert_eq!(merged.value(), expected.first());
         }

@@ -25,6 +25,15 @@ pub enum Rejection {
     NoResponseId,
 }
 
+/// What became of an event that was folded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Folded {
+    /// The event's own row.
+    pub key: TrailKey,
+    /// Whether it told nothing that the fold did not know, but perhaps when it was recorded: an event that came twice.
+    pub duplicate: bool,
+}
+
 /// Events folded by trail key: what one batch knows of each row.
 #[derive(Debug, Default)]
 pub struct Fold {
@@ -42,14 +51,15 @@ impl Fold {
     }
 
     /// Adds one event. An event may touch two rows: a DCC Alert about a request is a row of its own and a change
-    /// of that request. Returns the key of the event's own row.
-    pub fn add(&mut self, event: Event) -> Result<TrailKey, Rejection> {
-        if let Body::DccAlert(Alert { affects: Some(affected), at, .. }) = &event.body {
-            self.add_affected(&event, affected, *at);
-        }
+    /// of that request.
+    pub fn add(&mut self, event: Event) -> Result<Folded, Rejection> {
         let key = key_of(&event)?;
-        apply(self.fragment_of(key, event.recorded_at), event);
-        Ok(key)
+        let mut news = false;
+        if let Body::DccAlert(Alert { affects: Some(affected), at, .. }) = &event.body {
+            news |= self.add_affected(&event, affected, *at);
+        }
+        news |= apply(self.fragment_of(key, event.recorded_at), event);
+        Ok(Folded { key, duplicate: !news })
     }
 
     /// Adds a fragment, such as one that was joined to its leg.
@@ -109,14 +119,14 @@ impl Fold {
         &mut self.fragments[at]
     }
 
-    fn add_affected(&mut self, event: &Event, affected: &Affected, at: crate::Timestamp) {
+    fn add_affected(&mut self, event: &Event, affected: &Affected, at: crate::Timestamp) -> bool {
         let key =
             TrailKey { user: event.correlation.user_id, subject: Subject::Unjoined(affected.request_id) };
         let fragment = self.fragment_of(key, event.recorded_at);
         fragment.recorded_at_max = fragment.recorded_at_max.max(event.recorded_at);
         let mut entry = HistoryEntry::new(affected.state, at);
         entry.cause = affected.cause.clone();
-        fragment.record(entry);
+        fragment.record(entry)
     }
 }
 
@@ -153,45 +163,45 @@ fn key_of(event: &Event) -> Result<TrailKey, Rejection> {
     Ok(TrailKey { user: *user, subject })
 }
 
-/// Adds what one event says to the fragment of its row.
-fn apply(fragment: &mut Fragment, event: Event) {
+/// Adds what one event says to the fragment of its row. Returns whether anything of it was new.
+fn apply(fragment: &mut Fragment, event: Event) -> bool {
     let Event { recorded_at, correlation, body, .. } = event;
     fragment.recorded_at_max = fragment.recorded_at_max.max(recorded_at);
-    fragment.device.add_some(correlation.device_id);
-    fragment.mpxn.add_some(correlation.mpxn);
-    fragment.region.add_some(correlation.csp_region);
-    fragment.variant.add_some(correlation.variant);
+    let mut news = fragment.device.add_some(correlation.device_id);
+    news |= fragment.mpxn.add_some(correlation.mpxn);
+    news |= fragment.region.add_some(correlation.csp_region);
+    news |= fragment.variant.add_some(correlation.variant);
     // A billing push from the meter's own calendar is told apart by the source (`Meter Scheduled`).
-    fragment.mode.add_some(correlation.mode.or(match body {
+    news |= fragment.mode.add_some(correlation.mode.or(match body {
         Body::DeviceAlert(_) => Some(Mode::DeviceAlert),
         Body::DccAlert(_) => Some(Mode::DccAlert),
         _ => None,
     }));
-    fragment.preceding.add_some(correlation.preceding_request_id);
-    fragment.originator_counter.add_some(correlation.gbcs_originator_counter);
+    news |= fragment.preceding.add_some(correlation.preceding_request_id);
+    news |= fragment.originator_counter.add_some(correlation.gbcs_originator_counter);
     if !matches!(fragment.key.subject, Subject::Alert { .. }) {
-        fragment.received.add_some(correlation.request_received_at);
+        news |= fragment.received.add_some(correlation.request_received_at);
     }
-    match body {
+    news | match body {
         Body::RequestReceived(received) => {
             let at = correlation.request_received_at.unwrap_or(recorded_at);
-            fragment.received.add(at);
-            fragment.execution_at.add_some(received.execution_at);
-            fragment.record(HistoryEntry::new(State::Received, at));
+            fragment.received.add(at)
+                | fragment.execution_at.add_some(received.execution_at)
+                | fragment.record(HistoryEntry::new(State::Received, at))
         }
         Body::StatusChanged(change) => {
             let mut entry = HistoryEntry::new(change.state, change.at);
             entry.code = change.code;
             entry.cause = change.cause;
-            fragment.record(entry);
+            fragment.record(entry)
         }
         Body::ResponseSent(response) => apply_response(fragment, &response),
         Body::DeviceAlert(alert) | Body::DccAlert(alert) => apply_alert(fragment, alert),
     }
 }
 
-fn apply_response(fragment: &mut Fragment, response: &ResponseSent) {
-    fragment.response_ids.add_some(response.response_id);
+fn apply_response(fragment: &mut Fragment, response: &ResponseSent) -> bool {
+    let mut news = fragment.response_ids.add_some(response.response_id);
     let mut entry = HistoryEntry::new(State::ResponseSent, response.at);
     entry.code = Some(response.code);
     match response.content {
@@ -200,24 +210,25 @@ fn apply_response(fragment: &mut Fragment, response: &ResponseSent) {
         ResponseContent::PreCommand => entry.state = State::PreCommandReturned,
         ResponseContent::LocalCommand => entry.state = State::LocalCommandReturned,
         ResponseContent::ScheduledRead { schedule_id } => {
-            fragment.schedule_id.add(schedule_id);
+            news |= fragment.schedule_id.add(schedule_id);
         }
         ResponseContent::FutureDatedAlert { carried_out, instruction } => {
             entry.state = if carried_out { State::InstructionDone } else { State::InstructionFailed };
             entry.instruction = Some(instruction);
         }
     }
-    fragment.record(entry);
+    news | fragment.record(entry)
 }
 
-fn apply_alert(fragment: &mut Fragment, alert: Alert) {
-    fragment.response_ids.add(alert.response_id);
-    fragment.received.add(alert.at);
+fn apply_alert(fragment: &mut Fragment, alert: Alert) -> bool {
+    let mut news = fragment.response_ids.add(alert.response_id);
+    news |= fragment.received.add(alert.at);
     let mut entry = HistoryEntry::new(State::AlertReceived, alert.at);
     entry.cause =
         alert.throttle_count.and_then(|count| format!("throttled: stands for {count} alerts").parse().ok());
-    fragment.record(entry);
+    news |= fragment.record(entry);
     if let Some(sent_at) = alert.sent_at {
-        fragment.record(HistoryEntry::new(State::AlertSent, sent_at));
+        news |= fragment.record(HistoryEntry::new(State::AlertSent, sent_at));
     }
+    news
 }

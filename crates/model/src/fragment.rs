@@ -86,14 +86,18 @@ impl Fragment {
         &self.history
     }
 
-    /// Adds an entry; a repeat changes nothing.
-    pub fn record(&mut self, entry: HistoryEntry) {
+    /// Adds an entry; a repeat changes nothing. Returns whether it was new.
+    pub fn record(&mut self, entry: HistoryEntry) -> bool {
         // Events mostly come in order, so the end is tried first.
         if self.history.last().is_none_or(|last| *last < entry) {
             self.history.push(entry);
-        } else if let Err(at) = self.history.binary_search(&entry) {
+            return true;
+        }
+        let place = self.history.binary_search(&entry);
+        if let Err(at) = place {
             self.history.insert(at, entry);
         }
+        place.is_err()
     }
 
     /// Gives a fragment without a place the place of its row, among the rows on record for its request.

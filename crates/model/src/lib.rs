@@ -34,7 +34,7 @@ pub use event::{
     Affected, Alert, Body, Correlation, Event, EventId, RequestReceived, ResponseContent, ResponseSent,
     StatusChanged,
 };
-pub use fold::{Fold, Rejection};
+pub use fold::{Fold, Folded, Rejection};
 pub use fragment::{Fragment, Merge, Resolved};
 pub use history::{Cause, HistoryEntry, Instruction};
 pub use ids::{RequestId, ResponseId};

@@ -182,6 +182,9 @@ fn contradictions(e: &SourceEvidence) -> Vec<String> {
     if e.records != places {
         found.push(format!("{} records were read, and {places} ended somewhere", e.records));
     }
+    if e.duplicates > e.stored + e.parked {
+        found.push(format!("{} duplicates are more than all that was stored or parked", e.duplicates));
+    }
     let positions = e.to.checked_sub(e.from).and_then(|n| u64::try_from(n).ok());
     let covered = e.records + e.skipped_count();
     match positions {
@@ -192,9 +195,11 @@ fn contradictions(e: &SourceEvidence) -> Vec<String> {
         )),
         Some(_) => {}
     }
-    for (count, at, name) in
-        [(e.parked, &e.parked_at, "parked"), (e.dead_lettered, &e.dead_lettered_at, "dead-lettered")]
-    {
+    for (count, at, name) in [
+        (e.parked, &e.parked_at, "parked"),
+        (e.duplicates, &e.duplicates_at, "duplicates"),
+        (e.dead_lettered, &e.dead_lettered_at, "dead-lettered"),
+    ] {
         if count != at.len() {
             found.push(format!("{count} records were {name}, and it names {} positions of such", at.len()));
         }
@@ -213,11 +218,17 @@ fn misplaced(e: &SourceEvidence) -> Vec<String> {
     taken.extend(e.skipped.iter().map(|Skip { from, to, .. }| (*from, *to, "skipped")));
     taken.sort_unstable();
     let mut found = Vec::new();
-    for (from, to, name) in taken.iter().filter(|(from, to, _)| *from < e.from || *to > e.to || from >= to) {
+    let duplicates = ranges(&e.duplicates_at, "duplicates");
+    let outside = |(from, to, _): &&(i64, i64, &str)| *from < e.from || *to > e.to || from >= to;
+    for (from, to, name) in taken.iter().chain(&duplicates).filter(outside) {
         found.push(format!("{from} to {to} were {name}, in a range of {} to {}", e.from, e.to));
     }
     for pair in taken.windows(2).filter(|pair| pair[1].0 < pair[0].1) {
         found.push(format!("{} was {} and {}", pair[1].0, pair[0].2, pair[1].2));
+    }
+    // A duplicate is stored or parked like any record, and so may share a place with what was parked.
+    if e.duplicates_at.without(&e.dead_lettered_at) != e.duplicates_at {
+        found.push("a record that could not be read is said to be a duplicate".to_owned());
     }
     found
 }

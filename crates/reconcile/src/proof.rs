@@ -22,6 +22,8 @@ pub struct SourceProof {
     pub stored: u64,
     /// Records that waited for their request when they came.
     pub parked: u64,
+    /// Records that told nothing that others of their batch had not told.
+    pub duplicates: u64,
     /// Records that could not be read when they came.
     pub dead_lettered: u64,
     /// Those of them that were replayed since.
@@ -61,6 +63,7 @@ impl SourceProof {
         self.records += e.records;
         self.stored += e.stored;
         self.parked += e.parked;
+        self.duplicates += e.duplicates;
         self.dead_lettered += e.dead_lettered;
         for skip in &e.skipped {
             *self.skipped.entry(skip.why).or_default() += skip.len();

@@ -11,12 +11,13 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;ma
     @media print{body{margin:0;max-width:none}}";
 
 /// What each column means, for readers who were never told.
-const COLUMNS: [(&str, &str); 9] = [
+const COLUMNS: [(&str, &str); 10] = [
     ("Source", "A partition of a topic, or a file."),
     ("Up to", "Every position below this one is accounted for: offsets of a partition, bytes of a file."),
     ("Records", "Records read."),
     ("Stored", "Records that went into the audit trail at once."),
     ("Parked", "Records that were shown on their own until their request was known."),
+    ("Duplicates", "Records among those that repeat what came with them. They change nothing."),
     ("Dead letters", "Records that could not be read. They are kept as they came."),
     ("Replayed", "Dead letters that could be read later, and went into the audit trail then."),
     ("Dismissed", "Dead letters that a person declared to be no events."),
@@ -68,6 +69,7 @@ fn table_of(answer: &Answer) -> String {
             source.records,
             source.stored,
             source.parked,
+            source.duplicates,
             source.dead_lettered,
             source.replayed,
             source.dismissed,

@@ -5,7 +5,7 @@
 use gridtrail_access::{Access, DevKey, JobTypeRole, TokenClaims};
 use gridtrail_codec::{Receipt, capture, encode_frame, encode_json};
 use gridtrail_ingest::{FileSettings, IngestError, Progress, Summary, ingest_files};
-use gridtrail_lake::{KeyQuery, Lake, LakeSettings, View};
+use gridtrail_lake::{Evidence, KeyQuery, Lake, LakeSettings, View};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
 use std::path::Path;
@@ -130,6 +130,29 @@ async fn a_second_run_reads_nothing_and_a_new_file_is_read_alone() {
     let third = ingest(&lake, folder.path(), &FileSettings::default()).await.unwrap();
     assert_eq!((third.files, third.outcome.stored), (1, 10));
     assert_eq!(counters(&lake).await, (0..60).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_repeat_others_are_counted_where_they_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    // As a producer sends that never heard that it was heard; the last says something new of a row that is known.
+    let again = Event { recorded_at: at(70_000), ..received(1) };
+    let mut news = received(2);
+    news.correlation.gbcs_originator_counter = Some(9);
+    let (mut frames, mut starts) = (Vec::new(), Vec::new());
+    for event in [received(1), received(2), received(1), again, news] {
+        starts.push(i64::try_from(frames.len()).unwrap());
+        encode_frame(&event, &mut frames);
+    }
+    std::fs::write(folder.path().join("a.binpb"), frames).unwrap();
+    let lake = lake().await;
+    ingest(&lake, folder.path(), &FileSettings::default()).await.unwrap();
+    let mut told = Vec::new();
+    lake.evidence(|commit| told.extend(commit.sources)).await.unwrap();
+    let [Evidence::Whole(evidence)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((evidence.records, evidence.stored, evidence.duplicates), (5, 5, 2));
+    assert_eq!(evidence.duplicates_at, starts[2..4].iter().copied().collect());
+    assert_eq!(counters(&lake).await, [1, 2]);
 }
 
 /// Batches that end inside a file, and records that straddle pieces of it, lose and double nothing.

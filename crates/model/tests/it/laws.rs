@@ -195,6 +195,24 @@ fn a_fragment_of_two_legs_gives_each_its_own_response_ids() {
 }
 
 proptest! {
+    /// What is a duplicate changes nothing but how young its row is, and what is none changes more.
+    #[test]
+    fn a_duplicate_is_what_changes_nothing(events in events()) {
+        let mut fold = Fold::default();
+        let known = |fold: &Fold, key: &TrailKey| {
+            let mut fragment = fold.get(key)?.clone();
+            fragment.recorded_at_max = at(0);
+            Some(fragment)
+        };
+        for event in events.iter().chain(&events) {
+            let key = Fold::default().add(event.clone()).unwrap().key;
+            let before = known(&fold, &key);
+            let duplicate = fold.add(event.clone()).unwrap().duplicate;
+            prop_assert_eq!(duplicate, before == known(&fold, &key));
+        }
+        prop_assert!(events.into_iter().all(|event| fold.add(event).unwrap().duplicate));
+    }
+
     #[test]
     fn merging_is_commutative_and_idempotent(one in events(), other in events()) {
         let (one, other) = (folded(one), folded(other));

@@ -10,6 +10,7 @@ const SOURCE: &str = "kafka:c:t:0";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Stored,
+    Duplicate,
     Parked,
     Letter,
     Skipped,
@@ -21,7 +22,7 @@ fn range(from: i64, places: &[Place]) -> SourceEvidence {
         offsets.map(|(offset, _)| offset).collect::<Spans>()
     };
     let (stored, parked, letters) = (at(Place::Stored), at(Place::Parked), at(Place::Letter));
-    let skipped = at(Place::Skipped);
+    let (duplicates, skipped) = (at(Place::Duplicate), at(Place::Skipped));
     let skips = skipped.ranges().iter();
     SourceEvidence {
         source: SOURCE.to_owned(),
@@ -29,8 +30,10 @@ fn range(from: i64, places: &[Place]) -> SourceEvidence {
         first: from == 0,
         from,
         to: from + places.len() as i64,
-        records: stored.len() + parked.len() + letters.len(),
-        stored: stored.len(),
+        records: stored.len() + duplicates.len() + parked.len() + letters.len(),
+        stored: stored.len() + duplicates.len(),
+        duplicates: duplicates.len(),
+        duplicates_at: duplicates,
         parked: parked.len(),
         parked_at: parked,
         dead_lettered: letters.len(),
@@ -52,7 +55,13 @@ fn audit(chain: impl IntoIterator<Item = SourceEvidence>) -> Vec<FaultKind> {
 }
 
 fn place() -> impl Strategy<Value = Place> {
-    prop_oneof![Just(Place::Stored), Just(Place::Parked), Just(Place::Letter), Just(Place::Skipped)]
+    prop_oneof![
+        Just(Place::Stored),
+        Just(Place::Duplicate),
+        Just(Place::Parked),
+        Just(Place::Letter),
+        Just(Place::Skipped)
+    ]
 }
 
 /// A whole history: ranges that follow each other, some of them empty.
@@ -94,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn a_count_that_is_changed_is_found(chain in chain(), which: prop::sample::Index, field in 0..4, by in 1u64..3) {
+    fn a_count_that_is_changed_is_found(chain in chain(), which: prop::sample::Index, field in 0..5, by in 1u64..3) {
         let mut chain = chain;
         let which = which.index(chain.len());
         let e = &mut chain[which];
@@ -102,6 +111,7 @@ proptest! {
             0 => e.records += by,
             1 => e.stored += by,
             2 => e.parked += by,
+            3 => e.duplicates += by,
             _ => e.dead_lettered += by,
         }
         prop_assert!(audit(chain).contains(&FaultKind::Counts));
@@ -123,6 +133,12 @@ fn a_position_that_ended_in_two_places_is_found() {
         ..range(0, &[Place::Stored, Place::Letter])
     };
     assert_eq!(audit([outside]), [FaultKind::Places]);
+    let both = SourceEvidence {
+        duplicates: 1,
+        duplicates_at: [1].into_iter().collect(),
+        ..range(0, &[Place::Stored, Place::Letter])
+    };
+    assert_eq!(audit([both]), [FaultKind::Places]);
     let empty = SourceEvidence {
         skipped: vec![Skip { from: 1, to: 1, why: SkipReason::Lost }],
         ..range(0, &[Place::Stored])

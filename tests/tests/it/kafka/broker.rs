@@ -161,12 +161,14 @@ impl Topic {
 }
 
 /// An ingest in the background, killed when the test ends.
-pub(crate) struct Ingester(pub(crate) Child, PathBuf);
+pub(crate) struct Ingester(pub(crate) Child, PathBuf, usize);
 
 impl Ingester {
     pub(crate) fn start(mut command: Command, log: &Path) -> Self {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
-        Self(command.stderr(file).spawn().unwrap(), log.to_owned())
+        // Several write to one log, one after the other.
+        let before = std::fs::metadata(log).map_or(0, |log| usize::try_from(log.len()).unwrap());
+        Self(command.stderr(file).spawn().unwrap(), log.to_owned(), before)
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -176,6 +178,11 @@ impl Ingester {
 
     /// Asks it to stop, and waits for a good end.
     pub(crate) fn stop(mut self) {
+        // Before that it has no ear for the request, and dies of it like any process.
+        until("it has begun to follow", || {
+            let log = std::fs::read(&self.1).unwrap_or_default();
+            text(log.get(self.2..).unwrap_or_default()).contains("following")
+        });
         self.signal("-TERM");
         let status = self.0.wait().unwrap();
         assert!(status.success(), "an ingest that is asked to stop ends well: {status}");
