@@ -14,6 +14,7 @@ mod freshness;
 mod generate;
 mod housekeeping;
 mod ingest;
+mod lake;
 mod letters;
 mod logging;
 mod metrics;
@@ -45,6 +46,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Search(command) => wait_for(search::run(command, cli.format)),
         Command::Freshness(args) => wait_for(freshness::run(args, cli.format)),
         Command::Compact(args) => wait_for(housekeeping::run(args, cli.format)),
+        Command::Lake(command) => wait_for(lake::run(command, cli.format)),
         Command::Reconcile(args) => wait_for(reconcile::run(args, cli.format)),
         Command::DeadLetters(command) => wait_for(letters::run(command, cli.format)),
         Command::Token(args) => token::run(args, cli.format),

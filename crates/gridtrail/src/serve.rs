@@ -39,6 +39,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         compaction: args.compaction.settings(),
     });
     let lake = open_lake(&args.lake).await?;
+    lake.check_windows().await?;
     let listener = listen(args.listen).await?;
     let metrics = args.metrics.metrics.map(Metrics::show).transpose()?;
     // Before the address is told: who reads it may ask for the end at once.

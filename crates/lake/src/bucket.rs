@@ -57,7 +57,7 @@ pub(crate) fn split(
 }
 
 /// The bucket of each row of a batch of fragments.
-fn of_rows(batch: &RecordBatch, of: u32) -> Result<Vec<u32>, LakeError> {
+pub(crate) fn of_rows(batch: &RecordBatch, of: u32) -> Result<Vec<u32>, LakeError> {
     let wrong = || LakeError::Internal("a batch of fragments lacks its key columns");
     let binary = |at: usize| batch.columns().get(at).and_then(|column| column.as_binary_opt::<i32>());
     let device = binary(column::DEVICE).ok_or_else(wrong)?;

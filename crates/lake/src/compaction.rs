@@ -271,8 +271,7 @@ impl Job {
     }
 
     fn writer(&self, table: &Table, number: u32) -> Result<RunWriter<FragmentSummary>, LakeError> {
-        let recorded = self.inputs.iter().map(|input| input.summary.max_recorded_ms).max().unwrap_or(0);
-        let summary = FragmentSummary::new(Some(self.month.clone()), self.bucket(number), recorded);
+        let summary = FragmentSummary::new(Some(self.month.clone()), self.bucket(number));
         RunWriter::new(table, self.path(number), (&FRAGMENTS, run::properties()), summary)
     }
 
@@ -323,7 +322,7 @@ impl Table {
         done.runs_in += changes.remove.len() as u64;
         done.runs_out += changes.add.len() as u64;
         done.bytes_in += changes.remove.iter().map(|file| file.size).sum::<u64>();
-        done.bytes_out += changes.add.iter().map(|file| file.size).sum::<u64>();
+        done.bytes_out += changes.add.iter().map(|file| file.written.size).sum::<u64>();
         done.rows_out += changes.add.iter().map(|file| file.rows).sum::<u64>();
         Ok(())
     }

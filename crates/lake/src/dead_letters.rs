@@ -169,7 +169,7 @@ pub(crate) static DEAD_LETTERS: LazyLock<SchemaRef> = LazyLock::new(|| {
 });
 
 /// The dead letters in one file.
-fn read(bytes: Bytes, path: &str) -> Result<Vec<DeadLetter>, LakeError> {
+pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<DeadLetter>, LakeError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
     let corrupt = |why: &str| LakeError::Corrupt { path: path.to_owned(), why: why.to_owned() };
     let mut letters = Vec::new();

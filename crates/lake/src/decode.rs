@@ -29,6 +29,20 @@ pub(crate) const RESOLVING_COLUMNS: &[usize] = &[
     column::ID_TARGET,
 ];
 
+/// When the youngest event of each row of a whole batch was recorded, milliseconds since the epoch: as
+/// [`Rows::fragment`] would say, without decoding the rows. `None`: a column is missing, or holds what no writer writes.
+pub(crate) fn recorded_ms(batch: &RecordBatch) -> Option<Vec<i64>> {
+    let column = |at: usize| batch.columns().get(at).map(|column| column.as_any());
+    let received: &TimestampMicrosecondArray = column(column::RECEIVED)?.downcast_ref()?;
+    let times: &BinaryArray = column(column::HISTORY_TIMES)?.downcast_ref()?;
+    let lags: &Int64Array = column(column::RECORDED_LAG)?.downcast_ref()?;
+    let recorded = |row: usize| {
+        let placement = received.value(row).div_euclid(1_000);
+        placement.checked_add(history_bytes::span_ms(times.value(row))?)?.checked_add(lags.value(row))
+    };
+    (0..batch.num_rows()).map(recorded).collect()
+}
+
 /// The number that stands for an alert in the column of subjects.
 const ALERT: i8 = 3;
 

@@ -59,6 +59,14 @@ pub enum LakeError {
         /// Where the table is.
         found: i64,
     },
+    /// What a table keeps lasts shorter than what relies on it.
+    #[error("table {table} must not be used as it is set: {why}; correct its properties")]
+    Windows {
+        /// The table.
+        table: &'static str,
+        /// What is wrong.
+        why: String,
+    },
     /// Other commits got in between too many times.
     #[error("the commit was overtaken {attempts} times in a row")]
     Overtaken {
@@ -94,7 +102,7 @@ impl LakeError {
     /// What the caller can do about it.
     pub fn kind(&self) -> LakeErrorKind {
         match self {
-            Self::Location { .. } | Self::NoLake { .. } => LakeErrorKind::Settings,
+            Self::Location { .. } | Self::NoLake { .. } | Self::Windows { .. } => LakeErrorKind::Settings,
             Self::Store { .. } | Self::Delta { .. } | Self::Overtaken { .. } | Self::GivenUp => {
                 LakeErrorKind::Unavailable
             }
@@ -103,6 +111,11 @@ impl LakeError {
             Self::PositionMoved { .. } => LakeErrorKind::PositionMoved,
             Self::Internal(_) => LakeErrorKind::Internal,
         }
+    }
+
+    /// Whether a file was not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Store { source: object_store::Error::NotFound { .. }, .. })
     }
 
     pub(crate) fn store(doing: impl Into<String>) -> impl FnOnce(object_store::Error) -> Self {

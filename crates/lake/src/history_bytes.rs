@@ -94,6 +94,16 @@ pub(crate) fn encode(
     }
 }
 
+/// How long after its placement time a history ends, in milliseconds: what [`decode`] would find, without the entries. `None`
+/// when the bytes are not what [`encode`] writes.
+pub(crate) fn span_ms(mut times: &[u8]) -> Option<i64> {
+    let mut span = 0i64;
+    while !times.is_empty() {
+        span = span.checked_add(unzigzag(take_varint(&mut times)?))?;
+    }
+    Some(span)
+}
+
 /// Reads a history back; `None` when the bytes are not what [`encode`] writes.
 pub(crate) fn decode(mut shape: &[u8], mut times: &[u8], placement: Timestamp) -> Option<Vec<HistoryEntry>> {
     let mut history = Vec::new();
@@ -151,6 +161,8 @@ mod tests {
             let placement = Timestamp::from_millis(at).unwrap();
             let (mut shape, mut times) = (Vec::new(), Vec::new());
             encode(&history, placement, &mut shape, &mut times);
+            let last = history.last().map_or(placement, |entry| entry.at);
+            prop_assert_eq!(span_ms(&times), Some(last.millis() - placement.millis()));
             prop_assert_eq!(decode(&shape, &times, placement), Some(history));
         }
 

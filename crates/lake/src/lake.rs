@@ -14,6 +14,7 @@ use crate::schema::FRAGMENTS;
 use crate::snapshot::{Snapshot, SnapshotVersion};
 use crate::streams;
 use crate::table::Table;
+use crate::windows::Windows;
 use crate::writer::Writer;
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
@@ -278,6 +279,16 @@ impl Lake {
         Ok(Maintenance::new(self.clone(), tables))
     }
 
+    /// Refuses a lake of which a table keeps something for a shorter time than what relies on it.
+    ///
+    /// Errors: `Settings`.
+    pub async fn check_windows(&self) -> Result<(), LakeError> {
+        for table in self.tables().await.all() {
+            Windows::of(table)?.check(table.name())?;
+        }
+        Ok(())
+    }
+
     /// Every file that the logs of all tables name now, and what the store has of it.
     ///
     /// Cost: one listing of each table. Errors: `Unavailable`.
@@ -289,7 +300,7 @@ impl Lake {
             let there = table.stored_files().await?;
             for file in table.files() {
                 let path = table.full_path(&file.path)?.to_string();
-                let found = there.get(&path).copied();
+                let found = there.get(&path).map(|file| file.size);
                 named.push(NamedFile { path, size: file.size, found });
             }
         }
@@ -328,6 +339,10 @@ impl Lake {
     /// The clock that the lake goes by.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    pub(crate) fn location(&self) -> &Location {
+        &self.inner.location
     }
 
     pub(crate) fn cache(&self) -> &RunCache {

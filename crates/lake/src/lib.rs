@@ -10,6 +10,7 @@
 
 mod bucket;
 mod cache;
+mod checksum;
 mod compaction;
 mod dead_letters;
 mod decode;
@@ -36,6 +37,9 @@ mod snapshot;
 mod spans;
 mod streams;
 mod table;
+mod vacuum;
+mod verify;
+mod windows;
 mod writer;
 
 pub use cache::StoreUse;
@@ -51,4 +55,6 @@ pub use run::SortedFragments;
 pub use snapshot::{Found, KeyQuery, RowPosition, Snapshot, SnapshotVersion, View, Waiting};
 pub use spans::{BadSpans, Spans};
 pub use streams::{Partition, Stream};
+pub use verify::{Damage, DamageKind, TableVerified, Verified, VerifySettings};
+pub use windows::Windows;
 pub use writer::{Batch, Writer};

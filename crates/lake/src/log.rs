@@ -4,6 +4,7 @@
 //! has ever seen. Here a new version is one request for the entry behind the last, and costs what that entry holds,
 //! however long the log is. A start reads the newest checkpoint and the entries after it.
 
+use crate::checksum;
 use crate::error::LakeError;
 use crate::limits::{CHECKPOINT_EVERY, LOG_READS_AT_ONCE, QUIET_REFRESHES};
 use crate::location::Location;
@@ -11,17 +12,19 @@ use arrow::array::{Array, ArrayRef, AsArray, MapArray, RecordBatch, StructArray}
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use deltalake_core::Path;
-use futures::{StreamExt, stream};
-use object_store::ObjectStoreExt;
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::{ObjectMeta, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
 /// The tag that holds a file's summary.
 pub(crate) const TAG: &str = "gridtrail";
+/// The tag that holds the checksum of a file's bytes.
+pub(crate) const CHECKSUM_TAG: &str = "gridtrail.xxh64";
 
 /// A file of a table, as its log lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub(crate) struct TableFile {
     pub(crate) written_ms: i64,
     /// The JSON that the writer left in the file's tag.
     pub(crate) tag: Option<String>,
+    /// XXH64 of its bytes. Files of earlier versions have none.
+    pub(crate) xxh64: Option<u64>,
 }
 
 /// What changed since it was last asked for.
@@ -52,21 +57,26 @@ pub(crate) struct Log {
     folder: Path,
     version: u64,
     numbers: BTreeMap<String, i64>,
+    properties: HashMap<String, String>,
     files: HashMap<String, Arc<TableFile>>,
     changes: FileChanges,
+    /// Files that were taken away and are still listed as such, with the time of it, milliseconds since the epoch; `None`
+    /// where nobody asks for them.
+    removed: Option<HashMap<String, i64>>,
     /// Refreshes in a row that found nothing new.
     quiet: u32,
 }
 
+/// What lies in the folder of a log.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Listed {
+    pub(crate) entries: BTreeSet<u64>,
+    pub(crate) checkpoints: BTreeSet<u64>,
+}
+
 /// How the other lines of an entry begin.
-const OTHER_LINES: [&str; 6] = [
-    "{\"commitInfo\":",
-    "{\"protocol\":",
-    "{\"metaData\":",
-    "{\"cdc\":",
-    "{\"domainMetadata\":",
-    "{\"checkpointMetadata\":",
-];
+const OTHER_LINES: [&str; 5] =
+    ["{\"commitInfo\":", "{\"protocol\":", "{\"cdc\":", "{\"domainMetadata\":", "{\"checkpointMetadata\":"];
 
 /// The lines of an entry that matter here.
 #[derive(Deserialize)]
@@ -77,6 +87,8 @@ enum Line {
     Add(Added),
     #[serde(rename = "remove")]
     Remove(Removed),
+    #[serde(rename = "metaData")]
+    Metadata(Metadata),
 }
 
 #[derive(Deserialize)]
@@ -100,8 +112,17 @@ struct Added {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Removed {
     path: String,
+    #[serde(default)]
+    deletion_timestamp: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    configuration: HashMap<String, Option<String>>,
 }
 
 #[derive(Deserialize)]
@@ -117,17 +138,31 @@ impl Log {
         folder: Path,
         wanted: Option<u64>,
     ) -> Result<Self, LakeError> {
-        let mut log = Self {
+        let mut log = Self::at_no_version(location, folder);
+        log.start(wanted).await?;
+        Ok(log)
+    }
+
+    /// The log in a folder at its newest version, with the files that were taken away.
+    pub(crate) async fn open_with_removed(location: &Location, folder: Path) -> Result<Self, LakeError> {
+        let mut log = Self::at_no_version(location, folder);
+        log.removed = Some(HashMap::new());
+        log.start(None).await?;
+        Ok(log)
+    }
+
+    fn at_no_version(location: &Location, folder: Path) -> Self {
+        Self {
             location: location.clone(),
             folder,
             version: 0,
             numbers: BTreeMap::new(),
+            properties: HashMap::new(),
             files: HashMap::new(),
             changes: FileChanges::default(),
+            removed: None,
             quiet: 0,
-        };
-        log.start(wanted).await?;
-        Ok(log)
+        }
     }
 
     /// Reads a checkpoint and what came after it.
@@ -140,8 +175,10 @@ impl Log {
         let mut log = Self {
             version: checkpoint.unwrap_or(0),
             numbers: BTreeMap::new(),
+            properties: HashMap::new(),
             files: HashMap::new(),
             changes: FileChanges { anew: true, ..FileChanges::default() },
+            removed: self.removed.as_ref().map(|_| HashMap::new()),
             quiet: 0,
             ..self.clone()
         };
@@ -167,6 +204,11 @@ impl Log {
         self.version
     }
 
+    /// A property of the table.
+    pub(crate) fn property(&self, name: &str) -> Option<&str> {
+        self.properties.get(name).map(String::as_str)
+    }
+
     /// A number that commits carry.
     pub(crate) fn number(&self, app_id: &str) -> Option<i64> {
         self.numbers.get(app_id).copied()
@@ -186,6 +228,30 @@ impl Log {
     /// The live files, in no order.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Arc<TableFile>> {
         self.files.values()
+    }
+
+    /// Files that were taken away, and when, milliseconds since the epoch: those that the newest checkpoint still lists, and
+    /// all since. Empty unless they were asked for.
+    pub(crate) fn removed(&self) -> HashMap<String, i64> {
+        self.removed.clone().unwrap_or_default()
+    }
+
+    /// The versions whose entries lie in the folder, ascending, and those of the checkpoints.
+    pub(crate) async fn listed(&self) -> Result<Listed, LakeError> {
+        let failed = LakeError::store(format!("list {}", self.folder));
+        let listed = self.location.store.list(Some(&self.folder));
+        let files: Vec<ObjectMeta> = listed.try_collect().await.map_err(failed)?;
+        let mut found = Listed::default();
+        for name in files.iter().filter_map(|file| file.location.filename()) {
+            let Some((version, kind)) = name.split_once('.') else { continue };
+            let Ok(version) = version.parse() else { continue };
+            match kind {
+                "json" => drop(found.entries.insert(version)),
+                "checkpoint.parquet" => drop(found.checkpoints.insert(version)),
+                _ => {}
+            }
+        }
+        Ok(found)
     }
 
     /// Whether a file is live.
@@ -292,8 +358,17 @@ impl Log {
             })?;
             match line {
                 Line::Number(Number { app_id, version }) => drop(self.numbers.insert(app_id, version)),
+                Line::Metadata(Metadata { configuration }) => {
+                    self.properties =
+                        configuration.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+                }
                 Line::Add(added) => self.add(added.into()),
-                Line::Remove(Removed { path }) => self.remove(&path),
+                Line::Remove(Removed { path, deletion_timestamp }) => {
+                    self.remove(&path);
+                    if let Some(removed) = &mut self.removed {
+                        removed.insert(path, deletion_timestamp.unwrap_or(0));
+                    }
+                }
             }
         }
         self.version = version;
@@ -324,8 +399,14 @@ impl Log {
         let corrupt = || LakeError::corrupt(path.as_ref());
         let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(corrupt())?;
         let names = ["txn.appId", "txn.version", "add.path", "add.size", "add.modificationTime"];
-        let maps = ["add.partitionValues", "add.tags"];
-        let columns = ProjectionMask::columns(builder.parquet_schema(), names.into_iter().chain(maps));
+        let more = [
+            "add.partitionValues",
+            "add.tags",
+            "remove.path",
+            "remove.deletionTimestamp",
+            "metaData.configuration",
+        ];
+        let columns = ProjectionMask::columns(builder.parquet_schema(), names.into_iter().chain(more));
         let batches = builder.with_projection(columns).build().map_err(corrupt())?;
         for batch in batches {
             let batch = batch
@@ -348,6 +429,22 @@ impl Log {
                 self.numbers.insert(names.value(row).to_owned(), versions.value(row));
             }
         }
+        if let Some(metadata) = batch.column_by_name("metaData") {
+            let metadata = metadata.as_struct_opt()?;
+            for row in (0..metadata.len()).filter(|row| metadata.is_valid(*row)) {
+                self.properties.extend(map_values(metadata, "configuration", row)?);
+            }
+        }
+        if let Some(listed) = &mut self.removed
+            && let Some(remove) = batch.column_by_name("remove")
+        {
+            let remove = remove.as_struct_opt()?;
+            let paths = remove.column_by_name("path")?.as_string_opt::<i32>()?;
+            let times = remove.column_by_name("deletionTimestamp")?.as_primitive_opt::<Int64Type>()?;
+            for row in (0..remove.len()).filter(|row| remove.is_valid(*row) && paths.is_valid(*row)) {
+                listed.insert(paths.value(row).to_owned(), times.value(row));
+            }
+        }
         let add = batch.column_by_name("add")?.as_struct_opt()?;
         let paths = add.column_by_name("path")?.as_string_opt::<i32>()?;
         let sizes = add.column_by_name("size")?.as_primitive_opt::<Int64Type>()?;
@@ -359,6 +456,7 @@ impl Log {
                 month: map_value(add, "partitionValues", row, "month"),
                 written_ms: times.value(row),
                 tag: map_value(add, "tags", row, TAG),
+                xxh64: map_value(add, "tags", row, CHECKSUM_TAG).as_deref().and_then(checksum::from_text),
             });
         }
         Some(())
@@ -368,12 +466,14 @@ impl Log {
 impl From<Added> for TableFile {
     fn from(added: Added) -> Self {
         let Added { path, size, modification_time, mut partition_values, tags } = added;
+        let mut tags = tags.unwrap_or_default();
         Self {
             path,
             size: u64::try_from(size).unwrap_or(0),
             month: partition_values.remove("month").flatten(),
             written_ms: modification_time,
-            tag: tags.and_then(|mut tags| tags.remove(TAG)).flatten(),
+            tag: tags.remove(TAG).flatten(),
+            xxh64: tags.remove(CHECKSUM_TAG).flatten().as_deref().and_then(checksum::from_text),
         }
     }
 }
@@ -384,15 +484,24 @@ fn checkpoint_name(version: u64) -> String {
 
 /// What a map of texts holds under a key, in one row of a struct that has such a column.
 fn map_value(of: &StructArray, column: &str, row: usize, key: &str) -> Option<String> {
+    map_values(of, column, row)?.find_map(|(name, value)| (name == key).then_some(value))
+}
+
+/// What a map of texts holds, without what is null.
+fn map_values(
+    of: &StructArray,
+    column: &str,
+    row: usize,
+) -> Option<impl Iterator<Item = (String, String)> + use<>> {
     let maps: &MapArray = of.column_by_name(column)?.as_map_opt()?;
-    if maps.is_null(row) {
-        return None;
-    }
     let entries = maps.value(row);
+    let entries = if maps.is_null(row) { entries.slice(0, 0) } else { entries };
     let text = |column: &ArrayRef, at: usize| {
         let texts = column.as_string_opt::<i32>()?;
         texts.is_valid(at).then(|| texts.value(at).to_owned())
     };
-    let at = (0..entries.len()).find(|at| text(entries.column(0), *at).as_deref() == Some(key))?;
-    text(entries.column(1), at)
+    Some(
+        (0..entries.len())
+            .filter_map(move |at| Some((text(entries.column(0), at)?, text(entries.column(1), at)?))),
+    )
 }

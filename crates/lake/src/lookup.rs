@@ -80,6 +80,13 @@ pub(crate) async fn key_pages(
     Ok(batches)
 }
 
+/// Whether a look-up of a key in a run's first column comes to a row: by the bloom filter and the page index.
+pub(crate) fn comes_to(run: &OpenRun, group: usize, row: usize, key: &[u8]) -> bool {
+    let bloom = run.keys.get(group).and_then(Option::as_ref);
+    bloom.is_none_or(|bloom| bloom.check(key))
+        && page_rows(run, group, key).is_some_and(|rows| rows.contains(&row))
+}
+
 /// The rows of a group whose pages can hold a Device, by the page index; `None` when no page can.
 fn page_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>> {
     let metadata = run.metadata.metadata();

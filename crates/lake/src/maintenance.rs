@@ -199,9 +199,9 @@ impl Maintenance {
         if !commits.is_empty() {
             let (bytes, rows) = evidence_table::write(&commits)?;
             let path = format!("{}.parquet", uuid::Uuid::now_v7());
-            let (size, tag) = (bytes.len() as u64, evidence_table::tag(&bytes));
-            self.tables.commits.upload(&path, bytes).await?;
-            add.push(NewFile { path, size, month: None, rows, tag, received: None });
+            let tag = evidence_table::tag(&bytes);
+            let written = self.tables.commits.upload(&path, bytes).await?;
+            add.push(NewFile { path, written, month: None, rows, tag, received: None });
         }
         let moves = vec![Move { app_id: COPIED.to_owned(), from, to: last.cast_signed() }];
         let now_ms = self.lake.clock().now().millis();

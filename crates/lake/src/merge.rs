@@ -50,7 +50,7 @@ pub(crate) trait MergeRule: Send {
 }
 
 /// One run, read from front to back.
-struct Scan {
+pub(crate) struct Scan {
     cache: RunCache,
     run: Arc<OpenRun>,
     group: usize,
@@ -58,12 +58,17 @@ struct Scan {
 }
 
 impl Scan {
-    fn new(cache: RunCache, run: Arc<OpenRun>) -> Self {
+    pub(crate) fn new(cache: RunCache, run: Arc<OpenRun>) -> Self {
         Self { cache, run, group: 0, decoder: None }
     }
 
+    /// The number of the row group that the last batch is of.
+    pub(crate) fn group(&self) -> usize {
+        self.group.saturating_sub(1)
+    }
+
     /// The next batch; `None` at the end.
-    async fn next(&mut self) -> Result<Option<RecordBatch>, LakeError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, LakeError> {
         let path = Arc::clone(&self.run.path);
         let corrupt = || LakeError::corrupt(path.as_ref().as_ref());
         loop {

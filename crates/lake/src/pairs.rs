@@ -5,6 +5,7 @@
 //! pair twice, never miss one.
 
 use crate::cache::RunCache;
+use crate::checksum::Written;
 use crate::error::LakeError;
 use crate::log::TableFile;
 use crate::lookup;
@@ -43,8 +44,8 @@ pub(crate) type Pairs = HashMap<(Mpxn, DeviceId), (Timestamp, Timestamp)>;
 pub(crate) struct PairFile {
     pub(crate) path: Path,
     pub(crate) size: u64,
-    min: String,
-    max: String,
+    pub(crate) min: String,
+    pub(crate) max: String,
 }
 
 impl PairFile {
@@ -172,10 +173,10 @@ impl Summary for PairSummary {
         Ok(())
     }
 
-    fn file(self, path: String, size: u64) -> Result<NewFile, LakeError> {
+    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError> {
         let tag = serde_json::to_string(&self.range.unwrap_or_default())
             .map_err(|_| LakeError::Internal("a range could not be written"))?;
-        Ok(NewFile { path, size, month: None, rows: self.rows, tag, received: None })
+        Ok(NewFile { path, written, month: None, rows: self.rows, tag, received: None })
     }
 }
 

@@ -4,6 +4,8 @@
 //! it. Only [`SortedFragments`] can be written, and only sorting makes one.
 
 use crate::bucket::Bucket;
+use crate::checksum::{CheckedSink, Written};
+use crate::decode::recorded_ms;
 use crate::encode;
 use crate::error::LakeError;
 use crate::limits::{
@@ -71,7 +73,11 @@ pub(crate) struct RunSummary {
     pub(crate) max_device: Option<String>,
     pub(crate) min_received_ms: i64,
     pub(crate) max_received_ms: i64,
+    /// No row has an event that was recorded later. Of runs of earlier versions, it may be later than all of them.
     pub(crate) max_recorded_ms: i64,
+    /// The smallest of the times at which the youngest event of a row was recorded. `None` in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) min_recorded_ms: Option<i64>,
     /// The bucket that all its rows are of; `None` in level 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bucket: Option<Bucket>,
@@ -83,13 +89,12 @@ impl RunSummary {
         let with_device = sorted.0.partition_point(|fragment| fragment.device.value().is_none());
         let device = |fragment: &&Fragment| fragment.device.value().map(ToString::to_string);
         let mut received: Option<(Timestamp, Timestamp)> = None;
-        let mut recorded: Option<Timestamp> = None;
         for fragment in &sorted.0 {
-            recorded = recorded.max(Some(fragment.recorded_at_max));
             if let Some(at) = fragment.placement() {
                 received = Some(received.map_or((at, at), |(min, max)| (min.min(at), max.max(at))));
             }
         }
+        let recorded = || sorted.0.iter().map(|fragment| fragment.recorded_at_max);
         let millis = |time: Option<Timestamp>| time.map_or(0, Timestamp::millis);
         Self {
             rows: sorted.0.len() as u64,
@@ -97,7 +102,8 @@ impl RunSummary {
             max_device: sorted.0.last().and_then(device),
             min_received_ms: millis(received.map(|(min, _)| min)),
             max_received_ms: millis(received.map(|(_, max)| max)),
-            max_recorded_ms: millis(recorded),
+            max_recorded_ms: millis(recorded().max()),
+            min_recorded_ms: recorded().min().map(Timestamp::millis),
             bucket: None,
         }
     }
@@ -170,13 +176,13 @@ pub(crate) trait Summary: Send {
     fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError>;
 
     /// The file, as a commit names it.
-    fn file(self, path: String, size: u64) -> Result<NewFile, LakeError>;
+    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError>;
 }
 
 /// Writes a run batch by batch, straight into the store: for runs that are larger than memory should be.
 pub(crate) struct RunWriter<S> {
     path: String,
-    writer: AsyncArrowWriter<BufWriter>,
+    writer: AsyncArrowWriter<CheckedSink>,
     schema: SchemaRef,
     /// Rows that do not fill pages yet: pages are cut at the ends of what is written.
     waiting: Vec<RecordBatch>,
@@ -192,7 +198,7 @@ impl<S: Summary> RunWriter<S> {
         (schema, properties): (&SchemaRef, WriterProperties),
         summary: S,
     ) -> Result<Self, LakeError> {
-        let sink = BufWriter::new(table.store(), table.full_path(&path)?);
+        let sink = CheckedSink::new(BufWriter::new(table.store(), table.full_path(&path)?));
         let writer = AsyncArrowWriter::try_new(sink, Arc::clone(schema), Some(properties))
             .map_err(|_| LakeError::Internal("a run could not be started"))?;
         Ok(Self { path, writer, schema: Arc::clone(schema), waiting: Vec::new(), rows_waiting: 0, summary })
@@ -223,8 +229,7 @@ impl<S: Summary> RunWriter<S> {
     pub(crate) async fn finish(mut self) -> Result<NewFile, LakeError> {
         self.write_waiting(self.rows_waiting).await?;
         self.writer.finish().await.map_err(|error| LakeError::write(&self.path, error))?;
-        let size = self.writer.bytes_written() as u64;
-        self.summary.file(self.path, size)
+        self.summary.file(self.path, self.writer.into_inner().written())
     }
 }
 
@@ -236,14 +241,21 @@ pub(crate) struct FragmentSummary {
 }
 
 impl FragmentSummary {
-    /// Of a run of a month and bucket, whose youngest event was recorded at a time at most.
-    pub(crate) fn new(month: Option<String>, bucket: Option<Bucket>, max_recorded_ms: i64) -> Self {
-        let (min_received_ms, max_received_ms) = (i64::MAX, i64::MIN);
+    /// Of a run of a month and bucket.
+    pub(crate) fn new(month: Option<String>, bucket: Option<Bucket>) -> Self {
+        let (min_received_ms, max_received_ms, max_recorded_ms) = (i64::MAX, i64::MIN, i64::MIN);
         let none = RunSummary::default();
         Self {
             month,
             summary: RunSummary { min_received_ms, max_received_ms, max_recorded_ms, bucket, ..none },
         }
+    }
+}
+
+impl FragmentSummary {
+    /// What was gathered so far.
+    pub(crate) fn summary(&self) -> &RunSummary {
+        &self.summary
     }
 }
 
@@ -272,11 +284,15 @@ impl Summary for FragmentSummary {
             summary.min_received_ms = summary.min_received_ms.min(millis);
             summary.max_received_ms = summary.max_received_ms.max(millis);
         }
+        for millis in recorded_ms(batch).ok_or_else(wrong)? {
+            summary.max_recorded_ms = summary.max_recorded_ms.max(millis);
+            summary.min_recorded_ms = Some(summary.min_recorded_ms.map_or(millis, |min| min.min(millis)));
+        }
         Ok(())
     }
 
-    fn file(self, path: String, size: u64) -> Result<NewFile, LakeError> {
-        new_file(path, self.month, size, &self.summary)
+    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError> {
+        new_file(path, self.month, written, &self.summary)
     }
 }
 
@@ -284,12 +300,12 @@ impl Summary for FragmentSummary {
 pub(crate) fn new_file(
     path: String,
     month: Option<String>,
-    size: u64,
+    written: Written,
     summary: &RunSummary,
 ) -> Result<NewFile, LakeError> {
     let tag =
         serde_json::to_string(summary).map_err(|_| LakeError::Internal("a summary could not be written"))?;
     let time = |ms| Timestamp::from_millis(ms).map(|t| t.to_string()).unwrap_or_default();
     let received = Some((time(summary.min_received_ms), time(summary.max_received_ms)));
-    Ok(NewFile { path, size, month, rows: summary.rows, tag, received })
+    Ok(NewFile { path, written, month, rows: summary.rows, tag, received })
 }

@@ -8,11 +8,13 @@
 //! told (the store may have accepted the write and lost the answer). That goes for "this version is there already", too:
 //! it may be ours. So the library tries once, and no second time by itself.
 
+use crate::checksum::{self, Written};
 use crate::error::LakeError;
 use crate::limits::{CHECKPOINT_EVERY, COMMIT_ATTEMPTS};
 use crate::location::Location;
-use crate::log::{FileChanges, Log, TAG, TableFile};
+use crate::log::{CHECKSUM_TAG, FileChanges, Log, TAG, TableFile};
 use crate::schema::delta_columns;
+use crate::windows;
 use arrow::datatypes::Schema;
 use bytes::Bytes;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
@@ -20,9 +22,9 @@ use deltalake_core::kernel::{Action, Add, Remove, Transaction};
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
-use deltalake_core::{DeltaTable, DeltaTableBuilder, Path, TableProperty};
+use deltalake_core::{DeltaTable, DeltaTableBuilder, Path};
 use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,7 +42,7 @@ pub(crate) struct Move {
 #[derive(Debug, Clone)]
 pub(crate) struct NewFile {
     pub(crate) path: String,
-    pub(crate) size: u64,
+    pub(crate) written: Written,
     pub(crate) month: Option<String>,
     pub(crate) rows: u64,
     pub(crate) tag: String,
@@ -107,11 +109,8 @@ impl Table {
         let created = create
             .with_columns(columns)
             .with_save_mode(SaveMode::ErrorIfExists)
-            .with_configuration_property(TableProperty::LogRetentionDuration, Some("interval 48 hours"))
-            .with_configuration_property(
-                TableProperty::DeletedFileRetentionDuration,
-                Some("interval 49 hours"),
-            )
+            .with_configuration(windows::properties())
+            .with_raise_if_key_not_exists(false)
             .await;
         match created {
             Ok(_) => Self::open(location, name, None).await,
@@ -153,12 +152,38 @@ impl Table {
         self.log.take_changes()
     }
 
-    /// Every file that lies in the table's folder, named or not, by its path from the root of the store, with its size.
-    pub(crate) async fn stored_files(&self) -> Result<HashMap<String, u64>, LakeError> {
-        let prefix = self.full_path("")?;
+    /// Every file that lies in the table's folder beside its log, named or not, by its path from the root of the store.
+    pub(crate) async fn stored_files(&self) -> Result<HashMap<String, ObjectMeta>, LakeError> {
+        let (prefix, log) = (self.full_path("")?, self.full_path("_delta_log")?);
         let listed = self.location.store.list(Some(&prefix));
-        let files = listed.map_ok(|file| (file.location.to_string(), file.size)).try_collect().await;
-        files.map_err(LakeError::store(format!("list {prefix}")))
+        let files = listed.map_ok(|file| (file.location.to_string(), file));
+        let mut files: HashMap<_, _> =
+            files.try_collect().await.map_err(LakeError::store(format!("list {prefix}")))?;
+        files.retain(|_, file| !file.location.prefix_matches(&log));
+        Ok(files)
+    }
+
+    /// Files that were taken away, by their path from the root of the store, and when, milliseconds since the epoch: as far
+    /// back as the newest checkpoint lists them, which is at least for as long as they are kept.
+    pub(crate) async fn removed_files(&self) -> Result<HashMap<String, i64>, LakeError> {
+        let log = Log::open_with_removed(&self.location, self.full_path("_delta_log")?).await?;
+        let removed = log.removed().into_iter();
+        removed.map(|(path, at)| Ok((self.full_path(&path)?.to_string(), at))).collect()
+    }
+
+    /// The name of the table.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether a file is named at this version.
+    pub(crate) fn names(&self, path: &str) -> bool {
+        self.log.names(path)
+    }
+
+    /// A property, as committed at this version.
+    pub(crate) fn property(&self, name: &str) -> Option<&str> {
+        self.log.property(name)
     }
 
     /// The position of a source, as committed at this version.
@@ -182,10 +207,11 @@ impl Table {
     }
 
     /// Uploads a file that a later commit will name.
-    pub(crate) async fn upload(&self, path: &str, bytes: Bytes) -> Result<(), LakeError> {
+    pub(crate) async fn upload(&self, path: &str, bytes: Bytes) -> Result<Written, LakeError> {
         let full = self.full_path(path)?;
+        let written = Written::of(&bytes);
         let put = self.location.store.put(&full, bytes.into()).await;
-        put.map(drop).map_err(LakeError::store(format!("write {full}")))
+        put.map(|_| written).map_err(LakeError::store(format!("write {full}")))
     }
 
     /// The log entry of one version, as JSON lines; `None` when it is not there.
@@ -408,12 +434,15 @@ fn add(file: &NewFile, data_change: bool, now_ms: i64) -> Add {
         serde_json::json!({ "numRecords": file.rows, "minValues": min, "maxValues": max, "nullCount": {} });
     Add {
         path: file.path.clone(),
-        size: file.size.cast_signed(),
+        size: file.written.size.cast_signed(),
         modification_time: now_ms,
         data_change,
         partition_values: partition(file.month.as_ref()),
         stats: Some(stats.to_string()),
-        tags: Some(HashMap::from([(TAG.to_owned(), Some(file.tag.clone()))])),
+        tags: Some(HashMap::from([
+            (TAG.to_owned(), Some(file.tag.clone())),
+            (CHECKSUM_TAG.to_owned(), Some(checksum::to_text(file.written.xxh64))),
+        ])),
         ..Default::default()
     }
 }

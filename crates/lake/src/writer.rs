@@ -171,11 +171,10 @@ impl Writer {
         }
         let path = format!("{}.parquet", uuid::Uuid::now_v7());
         let bytes = dead_letters::write(&fresh)?;
-        let size = bytes.len() as u64;
-        table.upload(&path, bytes).await?;
+        let written = table.upload(&path, bytes).await?;
         let file = NewFile {
             path,
-            size,
+            written,
             month: None,
             rows: fresh.len() as u64,
             tag: "{}".to_owned(),
@@ -213,9 +212,8 @@ impl Writer {
         }
         let (bytes, tag) = pairs::write(pairs)?;
         let path = format!("{}.parquet", uuid::Uuid::now_v7());
-        let size = bytes.len() as u64;
-        self.tables.pairs.upload(&path, bytes).await?;
-        let file = NewFile { path, size, month: None, rows: pairs.len() as u64, tag, received: None };
+        let written = self.tables.pairs.upload(&path, bytes).await?;
+        let file = NewFile { path, written, month: None, rows: pairs.len() as u64, tag, received: None };
         let changes = Changes { add: vec![file], now_ms: now.millis(), ..Changes::default() };
         self.tables.pairs.commit(&changes).await.map(drop)
     }
@@ -247,9 +245,8 @@ pub(crate) async fn upload_run(
     bytes: Bytes,
     summary: &RunSummary,
 ) -> Result<NewFile, LakeError> {
-    let size = bytes.len() as u64;
-    table.upload(&path, bytes).await?;
-    run::new_file(path, month, size, summary)
+    let written = table.upload(&path, bytes).await?;
+    run::new_file(path, month, written, summary)
 }
 
 fn moves(sources: &[SourceEvidence]) -> Vec<Move> {

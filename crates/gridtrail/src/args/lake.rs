@@ -1,7 +1,48 @@
 //! Arguments of the subcommands that keep a lake in order, and those by which other commands do so beside their work.
 
 use super::value::LifeTime;
-use clap::Args;
+use clap::{Args, Subcommand};
+
+/// The subcommands of `gridtrail lake`.
+#[derive(Debug, Subcommand)]
+pub enum LakeCommand {
+    /// Make fewer and larger runs, as `gridtrail compact` does.
+    Compact(CompactArgs),
+    /// Look at every file of a lake: whether it is as it was written, and what searches rely on.
+    Verify(VerifyArgs),
+}
+
+/// The lake.
+#[derive(Debug, Clone, Args)]
+pub struct WhichLake {
+    /// The lake: a folder, or a URL such as s3://bucket/path.
+    #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
+    pub lake: String,
+}
+
+/// Arguments of `gridtrail lake verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reads every file: whether it is there, has its size and its checksum, and holds rows in order, where look-ups find them. It
+changes nothing, and the lake may be written to meanwhile. When anything is damaged, it says what, and ends with exit code 8.
+
+Examples:
+  gridtrail lake verify --lake data/lake
+  gridtrail lake verify --lake s3://audit/lake --quick --format json")]
+pub struct VerifyArgs {
+    /// Which lake.
+    #[command(flatten)]
+    pub of: WhichLake,
+    /// Look at files only, and not at their rows: existence, size and checksum.
+    #[arg(long, conflicts_with = "sample")]
+    pub quick: bool,
+    /// Devices of which all fragments are merged in several orders.
+    #[arg(long, value_name = "DEVICES", default_value_t = 1_000)]
+    pub sample: usize,
+    /// Files that are read at the same time.
+    #[arg(long, default_value_t = 2)]
+    pub jobs: usize,
+}
 
 /// What compaction may use.
 #[derive(Debug, Clone, Args)]

@@ -13,7 +13,7 @@ mod value;
 
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
 pub use freshness::{FreshnessArgs, LevelArgs, MetricsArgs};
-pub use lake::{CompactArgs, CompactionArgs};
+pub use lake::{CompactArgs, CompactionArgs, LakeCommand, VerifyArgs, WhichLake};
 pub use letters::{
     DismissLettersArgs, LetterCommand, LettersArgs, ListLettersArgs, ReplayLettersArgs, ShowLetterArgs,
     WhichLetters,
@@ -37,7 +37,7 @@ Exit codes:
   5  something must happen first; the message says what
   6  unavailable for now: try again
   7  not fresh: a source is at critical or breach (freshness --check)
-  8  not proven: something does not add up (reconcile)";
+  8  not proven: something does not add up (reconcile), or is damaged (lake verify)";
 
 /// The audit trail of Great Britain's smart-metering Service Requests.
 #[derive(Debug, Parser)]
@@ -99,6 +99,9 @@ pub enum Command {
     Freshness(FreshnessArgs),
     /// Make fewer and larger runs of a lake.
     Compact(CompactArgs),
+    /// Look after a lake.
+    #[command(subcommand)]
+    Lake(LakeCommand),
     /// Prove what became of every position of every source.
     Reconcile(ReconcileArgs),
     /// Look at records that could not be read, and settle them. For operators: they are raw, and belong to any User.

@@ -25,6 +25,7 @@ fn the_definitions_are_sound() {
     Tool::<IngestArgs>::command().debug_assert();
     Tool::<ServeArgs>::command().debug_assert();
     Tool::<SearchArgs>::command().debug_assert();
+    Tool::<VerifyArgs>::command().debug_assert();
     Tool::<FreshnessArgs>::command().debug_assert();
     Tool::<TokenArgs>::command().debug_assert();
     Tool::<BenchSearchArgs>::command().debug_assert();

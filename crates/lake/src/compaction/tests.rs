@@ -33,6 +33,7 @@ impl Sim {
             month: Some("2026-03".to_owned()),
             written_ms: self.now_ms,
             tag: Some(serde_json::to_string(&summary).unwrap()),
+            xxh64: None,
         };
         self.runs.push(Arc::new(RunFile::new(Arc::new(file), Path::from("x")).unwrap()));
         self.written += rows;

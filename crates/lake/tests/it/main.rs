@@ -9,5 +9,6 @@ mod faults;
 mod freshness;
 mod lookup;
 mod parked;
+mod verify;
 mod watermarks;
 mod world;

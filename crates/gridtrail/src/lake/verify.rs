@@ -1,0 +1,145 @@
+//! `gridtrail lake verify`: whether a lake is whole, as a table and as JSON.
+
+use crate::args::{Format, VerifyArgs};
+use crate::exit::Failure;
+use crate::ingest::open_existing;
+use crate::output::{self, printable, table_with};
+use gridtrail_lake::{Damage, TableVerified, Verified, VerifySettings};
+use gridtrail_runtime::Clock;
+use serde::Serialize;
+use std::io;
+
+pub(crate) async fn run(args: &VerifyArgs, format: Format) -> Result<(), Failure> {
+    let lake = open_existing(&args.of.lake).await?;
+    let settings = VerifySettings { rows: !args.quick, sample: args.sample, jobs: args.jobs };
+    let answer = Answer::of(&args.of.lake, args.quick, lake.verify(&settings).await?);
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Json => output::write_json(&mut out, &answer)?,
+        Format::Table => output::write(&mut out, text_of(&answer).as_bytes())?,
+    }
+    if answer.clean { Ok(()) } else { Err(Failure::Unproven { faults: answer.damage_count }) }
+}
+
+/// What was found, as programs read it. The fields are an interface.
+#[derive(Debug, Serialize)]
+struct Answer {
+    /// When it was found.
+    at: String,
+    lake: String,
+    /// Whether nothing is damaged.
+    clean: bool,
+    /// Whether only files were looked at, and no rows.
+    quick: bool,
+    tables: Vec<TableRow>,
+    /// Devices whose fragments were merged in several orders.
+    devices_sampled: u64,
+    /// Rows of those that have more than one fragment.
+    rows_merged: u64,
+    /// Rows of those that lie at several times.
+    rows_at_several_times: u64,
+    damage_count: u64,
+    /// The first thousand.
+    damages: Vec<DamageRow>,
+}
+
+/// A table.
+#[derive(Debug, Serialize)]
+struct TableRow {
+    table: &'static str,
+    version: u64,
+    files: u64,
+    /// Files of earlier versions of gridtrail.
+    without_checksum: u64,
+    /// Bytes that were read.
+    bytes: u64,
+    /// Rows that were read.
+    rows: u64,
+    /// Files that a vacuum would take.
+    orphans: u64,
+}
+
+/// Something that is damaged.
+#[derive(Debug, Serialize)]
+struct DamageRow {
+    kind: &'static str,
+    path: String,
+    what: String,
+}
+
+impl Answer {
+    fn of(lake: &str, quick: bool, found: Verified) -> Self {
+        let clean = found.is_clean();
+        Self {
+            at: Clock::system().now().to_string(),
+            lake: lake.to_owned(),
+            clean,
+            quick,
+            tables: found.tables.into_iter().map(TableRow::of).collect(),
+            devices_sampled: found.devices,
+            rows_merged: found.rows_merged,
+            rows_at_several_times: found.rows_at_several_times,
+            damage_count: found.damage_count,
+            damages: found.damages.into_iter().map(DamageRow::of).collect(),
+        }
+    }
+}
+
+impl TableRow {
+    fn of(found: TableVerified) -> Self {
+        let TableVerified { name, version, files, without_checksum, bytes, rows, orphans } = found;
+        Self { table: name, version, files, without_checksum, bytes, rows, orphans }
+    }
+}
+
+impl DamageRow {
+    fn of(Damage { kind, path, what }: Damage) -> Self {
+        Self { kind: kind.name(), path, what }
+    }
+}
+
+/// The verdict, in a sentence.
+fn verdict(answer: &Answer) -> String {
+    let files: u64 = answer.tables.iter().map(|table| table.files).sum();
+    let rows: u64 = answer.tables.iter().map(|table| table.rows).sum();
+    let looked = if answer.quick { format!("{files} files") } else { format!("{files} files, {rows} rows") };
+    match answer.damage_count {
+        0 => format!("clean: {looked}"),
+        1 => format!("1 thing is damaged ({looked})"),
+        n => format!("{n} things are damaged ({looked})"),
+    }
+}
+
+fn text_of(answer: &Answer) -> String {
+    let mut table = table_with(&[
+        "Table",
+        "Version",
+        "Files",
+        "Without checksum",
+        "Bytes read",
+        "Rows read",
+        "To vacuum",
+    ]);
+    for row in &answer.tables {
+        let counts = [row.version, row.files, row.without_checksum, row.bytes, row.rows, row.orphans];
+        let cells = std::iter::once(row.table.to_owned()).chain(counts.map(|count| count.to_string()));
+        table.add_row(cells);
+    }
+    let mut text = format!("{table}\n");
+    if answer.devices_sampled > 0 {
+        text.push_str(&format!(
+            "of {} Devices, {} rows were merged in several orders; {} lie at several times\n",
+            answer.devices_sampled, answer.rows_merged, answer.rows_at_several_times
+        ));
+    }
+    for DamageRow { kind, path, what } in &answer.damages {
+        text.push_str(&format!("{kind} {}: {}\n", printable(path), printable(what)));
+    }
+    let rest = answer.damage_count - answer.damages.len() as u64;
+    if rest > 0 {
+        text.push_str(&format!("and {rest} more\n"));
+    }
+    text.push_str(&verdict(answer));
+    text.push('\n');
+    text
+}

@@ -1,0 +1,104 @@
+//! Checksums: what the bytes of a file were when it was written.
+//!
+//! Every file that a commit names carries the XXH64 (seed 0) of its bytes in a tag of its own, so that a byte that changes
+//! afterwards, anywhere in the file, is found by reading the file and nothing else.
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use object_store::buffered::BufWriter;
+use parquet::arrow::async_writer::AsyncFileWriter;
+use xxhash_rust::xxh64::{Xxh64, xxh64};
+
+/// The seed of every checksum.
+const SEED: u64 = 0;
+
+/// What was written into a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) size: u64,
+    /// XXH64 of its bytes.
+    pub(crate) xxh64: u64,
+}
+
+impl Written {
+    /// Of a file that holds these bytes.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self { size: bytes.len() as u64, xxh64: xxh64(bytes, SEED) }
+    }
+}
+
+/// A checksum as a tag has it.
+pub(crate) fn to_text(xxh64: u64) -> String {
+    format!("{xxh64:016x}")
+}
+
+/// Reads a tag. `None`: it is no checksum.
+pub(crate) fn from_text(text: &str) -> Option<u64> {
+    u64::from_str_radix(text, 16).ok()
+}
+
+/// Takes in bytes one after the other.
+pub(crate) struct Checksum {
+    hash: Xxh64,
+    size: u64,
+}
+
+impl Checksum {
+    pub(crate) fn new() -> Self {
+        Self { hash: Xxh64::new(SEED), size: 0 }
+    }
+
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
+    }
+
+    pub(crate) fn written(&self) -> Written {
+        Written { size: self.size, xxh64: self.hash.digest() }
+    }
+}
+
+/// Writes into the store, and takes the checksum of what passes.
+pub(crate) struct CheckedSink {
+    sink: BufWriter,
+    checksum: Checksum,
+}
+
+impl CheckedSink {
+    pub(crate) fn new(sink: BufWriter) -> Self {
+        Self { sink, checksum: Checksum::new() }
+    }
+
+    /// What was written so far.
+    pub(crate) fn written(&self) -> Written {
+        self.checksum.written()
+    }
+}
+
+impl AsyncFileWriter for CheckedSink {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, parquet::errors::Result<()>> {
+        self.checksum.add(&bytes);
+        AsyncFileWriter::write(&mut self.sink, bytes)
+    }
+
+    fn complete(&mut self) -> BoxFuture<'_, parquet::errors::Result<()>> {
+        AsyncFileWriter::complete(&mut self.sink)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The checksum is part of the format, so it is held against numbers from elsewhere, and does not depend on how bytes come.
+    #[test]
+    fn a_checksum_is_what_it_has_always_been() {
+        assert_eq!(to_text(Written::of(b"").xxh64), "ef46db3751d8e999");
+        assert_eq!(to_text(Written::of(b"abc").xxh64), "44bc2cf5ad770999");
+        let mut parts = Checksum::new();
+        [&b"a"[..], b"", b"bc"].into_iter().for_each(|part| parts.add(part));
+        assert_eq!(parts.written(), Written::of(b"abc"));
+        assert_eq!(from_text("44bc2cf5ad770999"), Some(Written::of(b"abc").xxh64));
+        assert_eq!(from_text("no"), None);
+    }
+}

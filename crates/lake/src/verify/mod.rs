@@ -1,0 +1,336 @@
+//! Verification: whether every file is what it was when it was written, and every run what look-ups rely on.
+//!
+//! 1. **Logs**: each is read anew, and has no gap behind its newest checkpoint.
+//! 2. **Files**: each that is named is there, with its size and checksum.
+//! 3. **Rows** (`rows`): each run is read from front to back: sorted, each key once, each row in its month and bucket,
+//!    found by its look-up, and no other than the log's summary says.
+//! 4. **A sample** (`sample`): the fragments of some Devices, from all runs, come to the same whatever the order in which
+//!    they are merged, and to the same again when they are written and read.
+//!
+//! It changes nothing, and the lake may be written to meanwhile: it holds fast to the versions that it finds at first.
+//! Memory: a row group a file, and two files at a time. Cost: with rows, every byte is read twice.
+
+mod rows;
+mod sample;
+
+use crate::cache::RunCache;
+use crate::checksum::Checksum;
+use crate::error::LakeError;
+use crate::lake::{Lake, Tables};
+use crate::log::TableFile;
+use crate::table::Table;
+use crate::windows::Windows;
+use deltalake_core::Path;
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStoreExt;
+use sample::Sample;
+use std::sync::Arc;
+
+/// Damages that are kept one by one. Any more are counted.
+const DAMAGES_KEPT: usize = 1_000;
+/// Memory for the footers of runs: each is read once.
+const CACHE_BYTES: u64 = 64 << 20;
+
+/// How closely to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerifySettings {
+    /// Whether rows are read, too. Otherwise it ends with the files: existence, size and checksum.
+    pub rows: bool,
+    /// Devices of which all fragments are merged in several orders.
+    pub sample: usize,
+    /// Files that are read at the same time.
+    pub jobs: usize,
+}
+
+impl Default for VerifySettings {
+    fn default() -> Self {
+        Self { rows: true, sample: 1_000, jobs: 2 }
+    }
+}
+
+/// In which way something is damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DamageKind {
+    /// A log cannot be read, or lacks an entry.
+    Log,
+    /// A file that a log names is not there.
+    Missing,
+    /// A file has another size than its log says.
+    Size,
+    /// The bytes of a file are not those that were written.
+    Checksum,
+    /// A file cannot be read, or its rows are not as they must be.
+    Rows,
+    /// Fragments of one row do not merge to the same in every order.
+    Merge,
+}
+
+impl DamageKind {
+    /// The word for it, as programs read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Missing => "missing",
+            Self::Size => "size",
+            Self::Checksum => "checksum",
+            Self::Rows => "rows",
+            Self::Merge => "merge",
+        }
+    }
+}
+
+/// Something that is damaged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// In which way.
+    pub kind: DamageKind,
+    /// The file, by its path from the root of the store; of a log, its folder; of a merge, the Device.
+    pub path: String,
+    /// What was found, in a sentence.
+    pub what: String,
+}
+
+/// What was found in one table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TableVerified {
+    /// Its name.
+    pub name: &'static str,
+    /// The version that was looked at.
+    pub version: u64,
+    /// Files that its log names.
+    pub files: u64,
+    /// Those of them that an earlier version wrote, without a checksum.
+    pub without_checksum: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Rows that were read.
+    pub rows: u64,
+    /// Files that no version names any more, or ever named, and that may go: vacuum takes them.
+    pub orphans: u64,
+}
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verified {
+    /// Each table.
+    pub tables: Vec<TableVerified>,
+    /// Devices whose fragments were merged in several orders.
+    pub devices: u64,
+    /// Rows of those Devices that have more than one fragment.
+    pub rows_merged: u64,
+    /// Rows of those Devices whose events disagree on when the request was received: they lie at several times.
+    pub rows_at_several_times: u64,
+    /// What is damaged, the first thousand.
+    pub damages: Vec<Damage>,
+    /// How much is.
+    pub damage_count: u64,
+}
+
+impl Verified {
+    /// Whether nothing is damaged.
+    pub fn is_clean(&self) -> bool {
+        self.damage_count == 0
+    }
+
+    fn damaged(&mut self, damage: Damage) {
+        self.damage_count += 1;
+        if self.damages.len() < DAMAGES_KEPT {
+            self.damages.push(damage);
+        }
+    }
+}
+
+/// What kind of rows a table's files hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    Fragments,
+    Pairs,
+    Letters,
+    Evidence,
+}
+
+/// One file to look at.
+struct Item {
+    table: usize,
+    content: Content,
+    file: Arc<TableFile>,
+    path: Path,
+}
+
+/// What was found in one file.
+struct Looked {
+    table: usize,
+    bytes: u64,
+    rows: u64,
+    sample: Sample,
+    damage: Option<Damage>,
+}
+
+/// One verification at work.
+#[derive(Clone)]
+struct Verification {
+    lake: Lake,
+    cache: RunCache,
+    settings: VerifySettings,
+}
+
+impl Lake {
+    /// Looks at every file of every table; see [`VerifySettings`]. Damage is found, not failed at.
+    ///
+    /// Errors: `Unavailable` when the store does not answer.
+    pub async fn verify(&self, settings: &VerifySettings) -> Result<Verified, LakeError> {
+        let cache = RunCache::new(self.location().store.clone(), CACHE_BYTES);
+        Verification { lake: self.clone(), cache, settings: *settings }.run().await
+    }
+}
+
+impl Verification {
+    async fn run(self) -> Result<Verified, LakeError> {
+        let mut found = Verified::default();
+        let mut tables = self.lake.tables().await;
+        let mut items = Vec::new();
+        for (number, (content, table)) in tables.with_content().into_iter().enumerate() {
+            let Some(fresh) = self.open(table, &mut found).await? else { continue };
+            *table = fresh;
+            for file in table.files() {
+                items.push(Item { table: number, content, path: table.full_path(&file.path)?, file });
+            }
+        }
+        let mut sample = Sample::new(self.settings.sample);
+        let jobs = self.settings.jobs.max(1);
+        let mut looking = stream::iter(items).map(|item| self.clone().look(item)).buffer_unordered(jobs);
+        while let Some(looked) = looking.next().await {
+            let Looked { table, bytes, rows, sample: devices, damage } = looked?;
+            if let Some(table) = found.tables.get_mut(table) {
+                table.bytes += bytes;
+                table.rows += rows;
+            }
+            sample.merge(devices);
+            damage.into_iter().for_each(|damage| found.damaged(damage));
+        }
+        drop(looking);
+        if self.settings.rows && found.is_clean() {
+            sample::check(&self, &mut tables, sample, &mut found).await?;
+        }
+        Ok(found)
+    }
+
+    /// A table, read anew from its newest checkpoint. `None`: its log is damaged.
+    async fn open(&self, table: &Table, found: &mut Verified) -> Result<Option<Table>, LakeError> {
+        let opened = Table::open(self.lake.location(), table.name(), None).await;
+        let mut of = TableVerified { name: table.name(), ..TableVerified::default() };
+        let folder = || table.full_path("_delta_log").map(|path| path.to_string());
+        let fresh = match opened {
+            Ok(fresh) => fresh,
+            Err(LakeError::Corrupt { path, why }) => {
+                found.damaged(Damage { kind: DamageKind::Log, path, what: why });
+                found.tables.push(of);
+                return Ok(None);
+            }
+            Err(LakeError::VersionGone { version }) => {
+                let what = format!("the entry or checkpoint of version {version} is not there");
+                found.damaged(Damage { kind: DamageKind::Log, path: folder()?, what });
+                found.tables.push(of);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let files = fresh.files();
+        of.version = fresh.version();
+        of.files = files.len() as u64;
+        of.without_checksum = files.iter().filter(|file| file.xxh64.is_none()).count() as u64;
+        of.orphans = crate::vacuum::orphans(&fresh, &Windows::of(&fresh)?, self.lake.clock().now()).await?;
+        if let Some(missing) = gap(&fresh).await? {
+            let what = format!("the entry of version {missing} is missing among those that are there");
+            found.damaged(Damage { kind: DamageKind::Log, path: folder()?, what });
+        }
+        found.tables.push(of);
+        Ok(Some(fresh))
+    }
+
+    /// Looks at a file on a thread of its own.
+    async fn look(self, item: Item) -> Result<Looked, LakeError> {
+        let runtime = tokio::runtime::Handle::current();
+        let work = move || runtime.block_on(self.look_here(item));
+        let looked = tokio::task::spawn_blocking(work).await;
+        looked.map_err(|_| LakeError::Internal("verifying a file panicked"))?
+    }
+
+    async fn look_here(self, item: Item) -> Result<Looked, LakeError> {
+        let sample = Sample::new(self.settings.sample);
+        let mut looked = Looked { table: item.table, bytes: 0, rows: 0, sample, damage: None };
+        let done = self.look_closer(&item, &mut looked).await;
+        let damage = |kind, what| Some(Damage { kind, path: item.path.to_string(), what });
+        match done {
+            Ok(()) => {}
+            Err(error) if error.is_not_found() => {
+                // What a newer version took away, a vacuum may have deleted.
+                if self.is_named(&item).await? {
+                    looked.damage = damage(DamageKind::Missing, "it is named and not there".to_owned());
+                }
+            }
+            Err(LakeError::Corrupt { why, .. }) => looked.damage = damage(DamageKind::Rows, why),
+            Err(error) => return Err(error),
+        }
+        Ok(looked)
+    }
+
+    async fn look_closer(&self, item: &Item, looked: &mut Looked) -> Result<(), LakeError> {
+        let written = self.checksum(&item.path).await?;
+        looked.bytes = written.size;
+        let damaged = |kind, what| Some(Damage { kind, path: item.path.to_string(), what });
+        if written.size != item.file.size {
+            let what = format!("it has {} bytes, and is said to have {}", written.size, item.file.size);
+            looked.damage = damaged(DamageKind::Size, what);
+        } else if item.file.xxh64.is_some_and(|xxh64| xxh64 != written.xxh64) {
+            let what = "its bytes are not those that were written: their XXH64 is another one".to_owned();
+            looked.damage = damaged(DamageKind::Checksum, what);
+        } else if self.settings.rows {
+            let (rows, sample) = (&mut looked.rows, &mut looked.sample);
+            rows::check(&self.cache, item.content, (&item.file, &item.path), rows, sample).await?;
+        }
+        Ok(())
+    }
+
+    async fn checksum(&self, path: &Path) -> Result<crate::checksum::Written, LakeError> {
+        let failed = || LakeError::store(format!("read {path}"));
+        let mut bytes = self.lake.location().store.get(path).await.map_err(failed())?.into_stream();
+        let mut checksum = Checksum::new();
+        while let Some(part) = bytes.try_next().await.map_err(failed())? {
+            checksum.add(&part);
+        }
+        Ok(checksum.written())
+    }
+
+    /// Whether the newest version still names a file.
+    async fn is_named(&self, item: &Item) -> Result<bool, LakeError> {
+        let mut tables = self.lake.tables().await;
+        let tables = tables.with_content();
+        let Some((_, table)) = tables.into_iter().nth(item.table) else { return Ok(false) };
+        table.refresh().await?;
+        Ok(table.names(&item.file.path))
+    }
+}
+
+/// The first version that is missing among the entries of a log behind its newest checkpoint.
+async fn gap(table: &Table) -> Result<Option<u64>, LakeError> {
+    let listed = table.positions().listed().await?;
+    let Some(last) = listed.entries.last() else { return Ok(None) };
+    // Below its newest checkpoint a log may end anywhere, as it is cleaned up from there.
+    let first = listed.checkpoints.last().map_or(0, |version| version + 1);
+    Ok((first..=*last).find(|version| !listed.entries.contains(version)))
+}
+
+impl Tables {
+    /// Every table, with what its files hold.
+    fn with_content(&mut self) -> [(Content, &mut Table); 5] {
+        let Self { trails, parked, pairs, dead_letters, commits, .. } = self;
+        [
+            (Content::Fragments, trails),
+            (Content::Fragments, parked),
+            (Content::Pairs, pairs),
+            (Content::Letters, dead_letters),
+            (Content::Evidence, commits),
+        ]
+    }
+}

@@ -1,0 +1,224 @@
+//! The rows of one file, read from front to back.
+
+use super::Content;
+use super::sample::Sample;
+use crate::bucket;
+use crate::cache::{OpenRun, RunCache};
+use crate::dead_letters;
+use crate::decode::{Rows, recorded_ms};
+use crate::error::LakeError;
+use crate::evidence_table;
+use crate::log::TableFile;
+use crate::lookup;
+use crate::merge::Scan;
+use crate::pairs::{self, PairFile};
+use crate::run::{FragmentSummary, RunSummary, Summary as _};
+use crate::schema::column;
+use crate::snapshot::RunFile;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use deltalake_core::Path;
+use gridtrail_model::{DeviceId, Timestamp, TrailKey};
+use std::sync::Arc;
+
+/// Checks the rows of a file, counts them, and takes Devices of it into a sample.
+///
+/// Errors: `Corrupt` says the first thing that is wrong; `Unavailable`.
+pub(super) async fn check(
+    cache: &RunCache,
+    content: Content,
+    (file, path): (&Arc<TableFile>, &Path),
+    rows: &mut u64,
+    sample: &mut Sample,
+) -> Result<(), LakeError> {
+    match content {
+        Content::Fragments => {
+            let run = RunFile::new(Arc::clone(file), path.clone())?;
+            fragments(cache, &run, rows, sample).await
+        }
+        Content::Pairs => pairs(cache, &PairFile::new(file, path.clone())?, rows).await,
+        Content::Letters => {
+            let bytes = cache.fetch(path, &(0..file.size)).await?;
+            *rows = dead_letters::read(bytes, path.as_ref())?.len() as u64;
+            Ok(())
+        }
+        Content::Evidence => {
+            let bytes = cache.fetch(path, &(0..file.size)).await?;
+            let commits =
+                evidence_table::read(bytes, file.tag.as_deref()).map_err(|why| corrupt(path, why))?;
+            *rows = commits.iter().map(|commit| commit.sources.len().max(1) as u64).sum();
+            Ok(())
+        }
+    }
+}
+
+fn corrupt(path: &Path, why: impl Into<String>) -> LakeError {
+    LakeError::Corrupt { path: path.to_string(), why: why.into() }
+}
+
+/// A row's whole place in the order of a run.
+type Place = (Option<DeviceId>, Timestamp, TrailKey);
+
+/// A run of fragments, as far as it was read.
+struct Reading<'a> {
+    file: &'a RunFile,
+    run: Arc<OpenRun>,
+    /// What a writer would say of it.
+    summary: FragmentSummary,
+    last: Option<Place>,
+    /// The row group, and how many of its rows were read.
+    at: (usize, usize),
+    /// All columns, in order.
+    columns: Vec<usize>,
+}
+
+async fn fragments(
+    cache: &RunCache,
+    file: &RunFile,
+    rows: &mut u64,
+    sample: &mut Sample,
+) -> Result<(), LakeError> {
+    let run = cache.open(&file.path, file.file.size).await?;
+    let summary = FragmentSummary::new(file.file.month.clone(), file.summary.bucket);
+    let columns = (0..column::COUNT).collect();
+    let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
+    let mut reading = Reading { file, run, summary, last: None, at: (0, 0), columns };
+    while let Some(batch) = scan.next().await? {
+        if reading.at.0 != scan.group() {
+            reading.at = (scan.group(), 0);
+        }
+        reading.take(&batch, sample)?;
+        *rows += batch.num_rows() as u64;
+    }
+    reading.end()
+}
+
+impl Reading<'_> {
+    fn corrupt(&self, why: impl Into<String>) -> LakeError {
+        corrupt(&self.file.path, why)
+    }
+
+    fn take(&mut self, batch: &RecordBatch, sample: &mut Sample) -> Result<(), LakeError> {
+        let columns = std::mem::take(&mut self.columns);
+        let rows = Rows::new(batch, &columns, self.file.path.as_ref());
+        let recorded = recorded_ms(batch).ok_or_else(|| self.corrupt("a history cannot be read"))?;
+        let buckets = self.file.summary.bucket.map(|bucket| bucket::of_rows(batch, bucket.of)).transpose()?;
+        for (row, recorded) in recorded.into_iter().enumerate() {
+            let fragment = rows.fragment(row)?;
+            let placement = fragment.placement().ok_or_else(|| self.corrupt("a row has no place"))?;
+            let place = (fragment.device.value().copied(), placement, fragment.key);
+            if self.last.is_some_and(|last| last >= place) {
+                let twice = self.last == Some(place);
+                return Err(self.corrupt(if twice {
+                    "a row is there twice"
+                } else {
+                    "its rows are not in order"
+                }));
+            }
+            if fragment.recorded_at_max.millis() != recorded {
+                return Err(self.corrupt("a row's time of recording is read in two ways"));
+            }
+            if self.file.file.month.as_ref().is_some_and(|month| *month != placement.month()) {
+                return Err(self.corrupt(format!("a row of {} lies in another month", placement.month())));
+            }
+            let bucket = buckets.as_ref().and_then(|buckets| buckets.get(row)).copied();
+            if bucket != self.file.summary.bucket.map(|bucket| bucket.number) {
+                return Err(self.corrupt("a row lies in another bucket than its own"));
+            }
+            if let Some(device) = place.0 {
+                sample.add(device);
+            }
+            self.last = Some(place);
+        }
+        self.columns = columns;
+        self.check_found(batch)?;
+        self.summary.add(batch)?;
+        self.at.1 += batch.num_rows();
+        Ok(())
+    }
+
+    /// Every row is one that a look-up comes to.
+    fn check_found(&self, batch: &RecordBatch) -> Result<(), LakeError> {
+        let wrong = || self.corrupt("a key column is of another type");
+        let binary = batch.columns().get(column::DEVICE).and_then(|column| column.as_binary_opt::<i32>());
+        let devices = binary.ok_or_else(wrong)?;
+        let counters = batch.columns().get(column::FOREIGN_COUNTER);
+        let counters =
+            counters.and_then(|column| column.as_primitive_opt::<Int64Type>()).ok_or_else(wrong)?;
+        let (group, first) = self.at;
+        let foreign = self.run.foreign.get(group).and_then(Option::as_ref);
+        let rows = batch.num_rows();
+        for row in 0..rows {
+            // Rows of one Device lie together: its first and last say it for those between.
+            let same = |other: usize| other < rows && devices.value(other) == devices.value(row);
+            let between = row > 0 && same(row - 1) && same(row + 1);
+            if devices.is_valid(row)
+                && !between
+                && !lookup::comes_to(&self.run, group, first + row, devices.value(row))
+            {
+                return Err(self.corrupt("its bloom filter or page index hides a row"));
+            }
+            if counters.is_valid(row) && foreign.is_some_and(|bloom| !bloom.check(&counters.value(row))) {
+                return Err(self.corrupt("its bloom filter of counters hides a row"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was read is what the log and the footer say.
+    fn end(self) -> Result<(), LakeError> {
+        let footer = self.run.metadata.metadata().file_metadata().num_rows();
+        let (read, said) = (self.summary.summary(), &self.file.summary);
+        if u64::try_from(footer).ok() != Some(said.rows) {
+            return Err(
+                self.corrupt(format!("its footer has {footer} rows, and its log entry {}", said.rows))
+            );
+        }
+        let of = |summary: &RunSummary| {
+            let RunSummary { rows, min_device, max_device, min_received_ms, max_received_ms, .. } = summary;
+            (*rows, min_device.clone(), max_device.clone(), *min_received_ms, *max_received_ms)
+        };
+        let recorded = match said.min_recorded_ms {
+            Some(_) => {
+                (read.min_recorded_ms, read.max_recorded_ms) == (said.min_recorded_ms, said.max_recorded_ms)
+            }
+            None => read.max_recorded_ms <= said.max_recorded_ms,
+        };
+        if of(read) != of(said) || !recorded {
+            return Err(self.corrupt(format!("its rows come to {read:?}, and its log entry says {said:?}")));
+        }
+        Ok(())
+    }
+}
+
+async fn pairs(cache: &RunCache, file: &PairFile, rows: &mut u64) -> Result<(), LakeError> {
+    let run = cache.open(&file.path, file.size).await?;
+    let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
+    let mut first: Option<String> = None;
+    let mut last: Option<(String, DeviceId)> = None;
+    let mut at = (0, 0);
+    while let Some(batch) = scan.next().await? {
+        if at.0 != scan.group() {
+            at = (scan.group(), 0);
+        }
+        for row in 0..batch.num_rows() {
+            let pair = pairs::read(&batch.slice(row, 1), file.path.as_ref())?;
+            let place = (pair.mpxn, pair.device);
+            if last.as_ref().is_some_and(|last| *last >= place) {
+                return Err(corrupt(&file.path, "its pairs are not in order"));
+            }
+            if !lookup::comes_to(&run, at.0, at.1 + row, place.0.as_bytes()) {
+                return Err(corrupt(&file.path, "its bloom filter or page index hides a pair"));
+            }
+            first.get_or_insert_with(|| place.0.clone());
+            last = Some(place);
+        }
+        at.1 += batch.num_rows();
+        *rows += batch.num_rows() as u64;
+    }
+    let range = (first.unwrap_or_default(), last.map(|(mpxn, _)| mpxn).unwrap_or_default());
+    if range != (file.min.clone(), file.max.clone()) {
+        return Err(corrupt(&file.path, "its meter points are not in the range that its log entry says"));
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! A sample of Devices, whose fragments are merged in several orders.
+//!
+//! The sample is those Devices whose ids hash lowest: it is the same for the same rows, whatever files they lie in, and in
+//! whichever order they are read.
+
+use super::{Damage, DamageKind, Verification, Verified};
+use crate::decode::Rows;
+use crate::encode;
+use crate::error::LakeError;
+use crate::index::RunIndex;
+use crate::lake::Tables;
+use crate::lookup;
+use crate::schema::column;
+use crate::snapshot::RunFile;
+use gridtrail_model::{DeviceId, Fragment, Merge, Timestamp, TrailKey};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use xxhash_rust::xxh64::xxh64;
+
+/// Not the seed of the buckets: the sample is to come from all of them.
+const SEED: u64 = 1;
+
+/// The Devices of a sample, by their hash.
+pub(super) struct Sample {
+    size: usize,
+    devices: BTreeMap<u64, DeviceId>,
+}
+
+impl Sample {
+    pub(super) fn new(size: usize) -> Self {
+        Self { size, devices: BTreeMap::new() }
+    }
+
+    pub(super) fn add(&mut self, device: DeviceId) {
+        let hash = xxh64(&device.to_bytes(), SEED);
+        let full = self.devices.len() >= self.size;
+        if full && self.devices.last_key_value().is_none_or(|(last, _)| *last <= hash) {
+            return;
+        }
+        self.devices.insert(hash, device);
+        if self.devices.len() > self.size {
+            self.devices.pop_last();
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        other.devices.into_values().for_each(|device| self.add(device));
+    }
+}
+
+/// Merges the fragments of each Device of the sample.
+pub(super) async fn check(
+    of: &Verification,
+    tables: &mut Tables,
+    sample: Sample,
+    found: &mut Verified,
+) -> Result<(), LakeError> {
+    (tables.runs, tables.waiting) = (RunIndex::default(), RunIndex::default());
+    tables.index()?;
+    for device in sample.devices.into_values() {
+        let files: Vec<Arc<RunFile>> = tables
+            .runs
+            .of_device(device, None, None)
+            .chain(tables.waiting.of_device(device, None, None))
+            .cloned()
+            .collect();
+        match rows_of(of, device, &files).await {
+            Ok(rows) => {
+                found.devices += 1;
+                check_rows(device, rows, found)?;
+            }
+            // Taken away and deleted meanwhile.
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The fragments of a Device, by their row.
+async fn rows_of(
+    of: &Verification,
+    device: DeviceId,
+    files: &[Arc<RunFile>],
+) -> Result<BTreeMap<TrailKey, Vec<Fragment>>, LakeError> {
+    let mut rows: BTreeMap<TrailKey, Vec<Fragment>> = BTreeMap::new();
+    for file in files {
+        let run = of.cache.open(&file.path, file.file.size).await?;
+        let candidates = lookup::candidates(&of.cache, &run, device).await?;
+        let places: Vec<_> = candidates.iter().map(|c| (c.group, c.row)).collect();
+        for fragment in lookup::fragments(&of.cache, &run, &places).await? {
+            rows.entry(fragment.key).or_default().push(fragment);
+        }
+    }
+    Ok(rows)
+}
+
+fn check_rows(
+    device: DeviceId,
+    rows: BTreeMap<TrailKey, Vec<Fragment>>,
+    found: &mut Verified,
+) -> Result<(), LakeError> {
+    for (key, fragments) in rows {
+        let times: BTreeSet<Option<Timestamp>> = fragments.iter().map(Fragment::placement).collect();
+        found.rows_at_several_times += u64::from(times.len() > 1);
+        found.rows_merged += u64::from(fragments.len() > 1);
+        if let Some(what) = disagreement(&fragments)? {
+            let what = format!("{what}: {key:?}");
+            found.damaged(Damage { kind: DamageKind::Merge, path: device.to_string(), what });
+        }
+    }
+    Ok(())
+}
+
+/// How the fragments of a row fail to merge; `None` where they do not.
+fn disagreement(fragments: &[Fragment]) -> Result<Option<&'static str>, LakeError> {
+    let merged = |order: &mut dyn Iterator<Item = &Fragment>| {
+        let mut order = order.cloned();
+        let first = order.next()?;
+        Some(order.fold(first, |mut row, fragment| {
+            row.merge(fragment);
+            row
+        }))
+    };
+    let Some(row) = merged(&mut fragments.iter()) else { return Ok(None) };
+    if merged(&mut fragments.iter().rev()).as_ref() != Some(&row) {
+        return Ok(Some("its fragments come to another row in the other order"));
+    }
+    let (before, behind) = fragments.split_at(fragments.len() / 2);
+    let halves: Vec<_> = [behind, before].into_iter().filter_map(|half| merged(&mut half.iter())).collect();
+    if merged(&mut halves.iter()).as_ref() != Some(&row) {
+        return Ok(Some("its fragments come to another row in two halves"));
+    }
+    if merged(&mut fragments.iter().chain([&row])).as_ref() != Some(&row) {
+        return Ok(Some("it changes when it is merged with its own fragments"));
+    }
+    let columns: Vec<usize> = (0..column::COUNT).collect();
+    let batch = encode::batch(&[&row])?;
+    if Rows::new(&batch, &columns, "").fragment(0)? != row {
+        return Ok(Some("it changes when it is written and read"));
+    }
+    Ok(None)
+}
