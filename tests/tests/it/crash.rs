@@ -78,20 +78,25 @@ fn files_below(folder: &Path) -> u64 {
 }
 
 /// Kills an ingest at a moment of chance. Whether it was alive by then.
-pub(crate) fn kill(mut ingest: Child, lake: &Path, chance: &mut Chance) -> bool {
-    let enough = files_below(lake) + 1 + chance.below(FILES_BETWEEN_KILLS);
+pub(crate) fn kill(ingest: Child, lake: &Path, chance: &mut Chance) -> bool {
+    kill_within(FILES_BETWEEN_KILLS, ingest, lake, chance)
+}
+
+/// Kills a process at a moment of chance, before it has written so many files more. Whether it was alive by then.
+pub(crate) fn kill_within(files: u64, mut process: Child, lake: &Path, chance: &mut Chance) -> bool {
+    let enough = files_below(lake) + chance.below(files);
     let mut looks = chance.below(LOOKS_AFTER);
     loop {
-        if ingest.try_wait().unwrap().is_some() {
-            let output = ingest.wait_with_output().unwrap();
+        if process.try_wait().unwrap().is_some() {
+            let output = process.wait_with_output().unwrap();
             assert!(output.status.success(), "{}", text(&output.stderr));
             return false;
         }
         if files_below(lake) >= enough {
             if looks == 0 {
                 // SIGKILL: nothing of the process runs after it.
-                ingest.kill().unwrap();
-                ingest.wait().unwrap();
+                process.kill().unwrap();
+                process.wait().unwrap();
                 return true;
             }
             looks -= 1;
