@@ -33,7 +33,7 @@ const LIVE: u64 = 50;
 const TIMED: u64 = 200;
 /// Files whose list is weighed, in so many entries.
 const FILES: u64 = 1_000_000;
-const FILES_AN_ENTRY: u64 = 10_000;
+const FILES_AN_ENTRY: u64 = 125_000;
 /// Months and buckets over which they are spread: 40 million trails a month in buckets of a million, three runs each.
 const MONTHS: u64 = 13;
 const BUCKETS: u64 = 128;

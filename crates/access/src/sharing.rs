@@ -1,0 +1,270 @@
+//! Who sees whose rows: the fold of [`AccessEvent`]s.
+//!
+//! A grant is a set of **pairs** of User IDs, one of each Party. A pair is in force at a time when
+//! 1. each User ID is assigned, at that time, to the Party that shared it;
+//! 2. both Parties have notified it, the DCC has confirmed both notifications, and rejected neither;
+//! 3. both notifications were sent after the pair was last rescinded: a rescission that is confirmed ends every pair of a
+//!    Rescinding and a Rescinded User ID, in both directions, and what was granted before does not come back by itself.
+//!
+//! Where the lists of two notifications differ, what both name counts. A notification that names a User ID which is not
+//! assigned to the Party said to own it is refused as a whole, with the reason.
+//!
+//! **The fold is a set of facts**, so order and repetition never matter, and what held at any time of the past can be asked
+//! for. Facts that contradict each other count for whichever shows less: a grant of two readings, or confirmed and
+//! rejected, is none; a rescission of two readings ends the pairs of both.
+//!
+//! Source: Smart Energy Code Appendix AH, clauses 1.5.3 and 1.5.4.
+
+use crate::party::{AccessEvent, Notice, NoticeId, NoticeKind, Party};
+use gridtrail_model::{Timestamp, UserId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was told of one notification.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Told {
+    readings: BTreeSet<Notice>,
+    confirmed: BTreeSet<Timestamp>,
+    rejected: bool,
+}
+
+/// All that is known of who shares with whom.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sharing {
+    /// Of each User ID: from when on it is whose. Of two that say so of one time, neither counts.
+    assigned: BTreeMap<UserId, BTreeMap<Timestamp, BTreeSet<Option<Party>>>>,
+    notices: BTreeMap<NoticeId, Told>,
+    /// The notifications that name a User ID.
+    naming: BTreeMap<UserId, BTreeSet<NoticeId>>,
+}
+
+/// A notification that was confirmed and counts for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The notification.
+    pub id: NoticeId,
+    /// Why.
+    pub why: Refusal,
+}
+
+/// Why a notification counts for nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A User ID that is not the Party's.
+    #[error("{user_id} is not assigned to {party}")]
+    NotAssigned {
+        /// The User ID.
+        user_id: UserId,
+        /// The Party that is said to own it.
+        party: Party,
+    },
+    /// A Party and itself.
+    #[error("{party} cannot share with itself")]
+    OneParty {
+        /// The Party.
+        party: Party,
+    },
+    /// A grant that was told in two readings.
+    #[error("it was told in {readings} readings, of which nobody knows the right one")]
+    Readings {
+        /// How many.
+        readings: usize,
+    },
+    /// A grant that was confirmed, and rejected too.
+    #[error("it was confirmed, and rejected too")]
+    Rejected,
+}
+
+/// What decides whether the owner of one User ID sees the rows of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The Parties of both, where they are assigned.
+    pub parties: [Option<Party>; 2],
+    /// Whether the pair is in force, or both belong to one Party.
+    pub seen: bool,
+    /// The notifications that name both, with what each did.
+    pub notices: Vec<(NoticeId, NoticeKind, Result<Timestamp, Option<Refusal>>)>,
+    /// When the pair was last rescinded.
+    pub rescinded_at: Option<Timestamp>,
+}
+
+impl Sharing {
+    /// Takes in a fact. A repeat changes nothing.
+    pub fn take(&mut self, event: AccessEvent) {
+        match event {
+            AccessEvent::Assigned { user_id, party, from } => {
+                self.assigned.entry(user_id).or_default().entry(from).or_default().insert(party);
+            }
+            AccessEvent::Notified { id, notice } => {
+                for user_id in notice.own.iter().chain(&notice.other) {
+                    self.naming.entry(*user_id).or_default().insert(id.clone());
+                }
+                self.notices.entry(id).or_default().readings.insert(notice);
+            }
+            AccessEvent::Confirmed { id, at } => {
+                self.notices.entry(id).or_default().confirmed.insert(at);
+            }
+            AccessEvent::Rejected { id, .. } => self.notices.entry(id).or_default().rejected = true,
+        }
+    }
+
+    /// The Party that a User ID is assigned to at a time.
+    pub fn owner(&self, user_id: UserId, at: Timestamp) -> Option<&Party> {
+        let (_, parties) = self.assigned.get(&user_id)?.range(..=at).next_back()?;
+        let mut parties = parties.iter();
+        match (parties.next(), parties.next()) {
+            (Some(party), None) => party.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the Parties of two User IDs see each other's rows at a time, by grants.
+    pub fn is_pair_in_force(&self, one: UserId, other: UserId, at: Timestamp) -> bool {
+        let (Some(first), Some(second)) = (self.owner(one, at), self.owner(other, at)) else { return false };
+        if first == second {
+            return false;
+        }
+        let rescinded = self.rescinded_at(one, other, at);
+        let granted = |by: &Party, own, with: &Party, other| {
+            self.of_pair(own, other).any(|(_, told)| {
+                let Some(Ok((since, notice))) = self.grant(told) else { return false };
+                let names = notice.by == *by
+                    && notice.with == *with
+                    && notice.own.contains(&own)
+                    && notice.other.contains(&other);
+                names && since <= at && rescinded.is_none_or(|rescinded| notice.at > rescinded)
+            })
+        };
+        granted(first, one, second, other) && granted(second, other, first, one)
+    }
+
+    /// The User IDs whose rows a session of a Party sees at a time, of those that the session may use: its Party's own, and
+    /// each that has a pair in force with one of those.
+    pub fn effective(&self, party: &Party, session: &BTreeSet<UserId>, at: Timestamp) -> BTreeSet<UserId> {
+        let (own, rest): (BTreeSet<UserId>, BTreeSet<UserId>) =
+            session.iter().partition(|user_id| self.owner(**user_id, at) == Some(party));
+        let granted = rest.into_iter().filter(|granted| {
+            let partners = self.partners(*granted);
+            partners.intersection(&own).any(|own| self.is_pair_in_force(*granted, *own, at))
+        });
+        let granted: Vec<UserId> = granted.collect();
+        own.into_iter().chain(granted).collect()
+    }
+
+    /// Notifications that were confirmed and count for nothing.
+    pub fn refused(&self) -> Vec<Refused> {
+        let mut refused = Vec::new();
+        for (id, told) in &self.notices {
+            let found = match told.kind() {
+                Some(NoticeKind::Grant) => self.grant(told).and_then(Result::err).into_iter().collect(),
+                Some(NoticeKind::Rescind) => self.rescissions(told).filter_map(Result::err).collect(),
+                None => Vec::new(),
+            };
+            refused.extend(found.into_iter().map(|why| Refused { id: id.clone(), why }));
+        }
+        refused
+    }
+
+    /// What decides whether the Party of `viewer` sees the rows of `row` at a time.
+    pub fn explain(&self, viewer: UserId, row: UserId, at: Timestamp) -> Explanation {
+        let parties = [viewer, row].map(|user_id| self.owner(user_id, at).cloned());
+        let notices = self.of_pair(viewer, row).filter_map(|(id, told)| {
+            let kind = told.kind()?;
+            let did = match kind {
+                NoticeKind::Grant => self.grant(told).map(|grant| grant.map(|(since, _)| since)),
+                NoticeKind::Rescind => self.rescissions(told).next().map(|done| done.map(|(since, _)| since)),
+            };
+            Some((id.clone(), kind, did.map_or(Err(None), |did| did.map_err(Some))))
+        });
+        Explanation {
+            seen: (parties[0].is_some() && parties[0] == parties[1])
+                || self.is_pair_in_force(viewer, row, at),
+            notices: notices.collect(),
+            rescinded_at: self.rescinded_at(viewer, row, at),
+            parties,
+        }
+    }
+
+    /// The User IDs that stand in a notification with another, on the other side of it.
+    fn partners(&self, user_id: UserId) -> BTreeSet<UserId> {
+        let notices = self.naming.get(&user_id).into_iter().flatten().filter_map(|id| self.notices.get(id));
+        let sides = notices.flat_map(|told| &told.readings).flat_map(|notice| {
+            let of = |side: &BTreeSet<UserId>, across: &BTreeSet<UserId>| {
+                if side.contains(&user_id) { across.clone() } else { BTreeSet::new() }
+            };
+            of(&notice.own, &notice.other).into_iter().chain(of(&notice.other, &notice.own))
+        });
+        sides.collect()
+    }
+
+    /// The notifications that name both User IDs.
+    fn of_pair(&self, one: UserId, other: UserId) -> impl Iterator<Item = (&NoticeId, &Told)> {
+        let both = self.naming.get(&one).zip(self.naming.get(&other));
+        both.into_iter()
+            .flat_map(|(one, other)| one.intersection(other))
+            .filter_map(|id| Some((id, self.notices.get(id)?)))
+    }
+
+    /// When the last rescission of a pair took hold, of those that had by a time.
+    fn rescinded_at(&self, one: UserId, other: UserId, at: Timestamp) -> Option<Timestamp> {
+        let ends = |notice: &Notice| {
+            let across = |a, b| notice.own.contains(&a) && notice.other.contains(&b);
+            across(one, other) || across(other, one)
+        };
+        let rescissions = self.of_pair(one, other).flat_map(|(_, told)| self.rescissions(told));
+        rescissions
+            .filter_map(Result::ok)
+            .filter(|(since, notice)| *since <= at && ends(notice))
+            .map(|(since, _)| since)
+            .max()
+    }
+
+    /// A grant that was confirmed: since when it counts, or why it does not. `None`: it is none, or not confirmed.
+    fn grant<'a>(&self, told: &'a Told) -> Option<Result<(Timestamp, &'a Notice), Refusal>> {
+        let (since, notice) = (*told.confirmed.last()?, told.readings.first()?);
+        if told.kind()? != NoticeKind::Grant {
+            return None;
+        }
+        if told.rejected {
+            return Some(Err(Refusal::Rejected));
+        }
+        if told.readings.len() > 1 {
+            return Some(Err(Refusal::Readings { readings: told.readings.len() }));
+        }
+        Some(self.check(notice, since).map(|()| (since, notice)))
+    }
+
+    /// The rescissions that a notification stands for, one a reading, with since when each counts.
+    fn rescissions<'a>(
+        &self,
+        told: &'a Told,
+    ) -> impl Iterator<Item = Result<(Timestamp, &'a Notice), Refusal>> {
+        let since = told.confirmed.first().copied();
+        let readings = told.readings.iter().filter(|notice| notice.kind == NoticeKind::Rescind);
+        since.into_iter().flat_map(move |since| {
+            readings.clone().map(move |notice| self.check(notice, since).map(|()| (since, notice)))
+        })
+    }
+
+    /// Whether every User ID of a notification is its Party's at a time.
+    fn check(&self, notice: &Notice, at: Timestamp) -> Result<(), Refusal> {
+        if notice.by == notice.with {
+            return Err(Refusal::OneParty { party: notice.by.clone() });
+        }
+        for (side, party) in [(&notice.own, &notice.by), (&notice.other, &notice.with)] {
+            if let Some(user_id) = side.iter().find(|user_id| self.owner(**user_id, at) != Some(party)) {
+                return Err(Refusal::NotAssigned { user_id: *user_id, party: party.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Told {
+    /// What it asks for. Readings that differ in that are a rescission: what shows less.
+    fn kind(&self) -> Option<NoticeKind> {
+        self.readings.iter().map(|notice| notice.kind).max()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+use super::*;
+use crate::party::Sro;
+use proptest::prelude::*;
+
+const USERS: u8 = 6;
+
+fn user(n: u8) -> UserId {
+    UserId::from_bytes([0x90, 0xB3, 0, 0, 0, 0, 0, n])
+}
+
+fn users(all: &[u8]) -> BTreeSet<UserId> {
+    all.iter().map(|n| user(*n)).collect()
+}
+
+fn party(n: u8) -> Party {
+    Party::named(["Avon", "Brent", "Clyde"][usize::from(n % 3)]).unwrap()
+}
+
+/// Which Party the User ID is the first owner's.
+fn first_owner(n: u8) -> u8 {
+    n % 3
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_millis(1_770_000_000_000 + second * 1_000).unwrap()
+}
+
+fn id(n: usize) -> NoticeId {
+    NoticeId::new(&format!("n{n}")).unwrap()
+}
+
+fn notice(kind: NoticeKind, by: u8, own: &[u8], with: u8, other: &[u8], second: i64) -> Notice {
+    Notice {
+        kind,
+        by: party(by),
+        with: party(with),
+        own: users(own),
+        other: users(other),
+        at: at(second),
+        sro: None,
+    }
+}
+
+fn world(facts: impl IntoIterator<Item = AccessEvent>) -> Sharing {
+    let mut sharing = Sharing::default();
+    for n in 0..USERS {
+        let party = Some(party(first_owner(n)));
+        sharing.take(AccessEvent::Assigned { user_id: user(n), party, from: at(-1_000) });
+    }
+    facts.into_iter().for_each(|fact| sharing.take(fact));
+    sharing
+}
+
+/// A notification, confirmed a second after it was sent.
+fn confirmed(n: usize, notice: Notice) -> [AccessEvent; 2] {
+    let confirmed_at = notice.at.plus_millis(1_000);
+    [AccessEvent::Notified { id: id(n), notice }, AccessEvent::Confirmed { id: id(n), at: confirmed_at }]
+}
+
+fn mutual() -> Vec<AccessEvent> {
+    let one = confirmed(1, notice(NoticeKind::Grant, 0, &[0, 3], 1, &[1, 4], 10));
+    let other = confirmed(2, notice(NoticeKind::Grant, 1, &[1], 0, &[0, 3], 20));
+    one.into_iter().chain(other).collect()
+}
+
+#[test]
+fn a_grant_is_in_force_once_both_are_confirmed_and_for_what_both_name() {
+    let sharing = world(mutual());
+    for (one, other) in [(0, 1), (1, 0), (3, 1)] {
+        assert!(!sharing.is_pair_in_force(user(one), user(other), at(20)), "{one} {other}");
+        assert!(sharing.is_pair_in_force(user(one), user(other), at(21)), "{one} {other}");
+    }
+    // Only one of them named 4, and nobody anything of 2.
+    assert!(!sharing.is_pair_in_force(user(0), user(4), at(30)));
+    assert!(!sharing.is_pair_in_force(user(0), user(2), at(30)));
+    let one_sided = world(mutual().into_iter().take(2));
+    assert!(!one_sided.is_pair_in_force(user(0), user(1), at(30)));
+}
+
+#[test]
+fn a_session_sees_its_own_and_what_is_paired_with_what_it_holds() {
+    let sharing = world(mutual());
+    let seen = |session: &[u8]| sharing.effective(&party(0), &users(session), at(30));
+    assert_eq!(seen(&[0, 1]), users(&[0, 1]));
+    // 1 is shared with 0 and 3; who holds neither sees nothing of it.
+    assert_eq!(seen(&[1]), users(&[]));
+    assert_eq!(seen(&[3, 1, 2, 4]), users(&[3, 1]));
+    assert_eq!(sharing.effective(&party(2), &users(&[0, 1, 2]), at(30)), users(&[2]));
+}
+
+#[test]
+fn a_rescission_ends_its_pairs_in_both_directions_and_no_others() {
+    let ends = confirmed(3, notice(NoticeKind::Rescind, 1, &[1], 0, &[0], 40));
+    let sharing = world(mutual().into_iter().chain(ends));
+    assert!(sharing.is_pair_in_force(user(0), user(1), at(40)));
+    assert!(!sharing.is_pair_in_force(user(0), user(1), at(41)));
+    assert!(!sharing.is_pair_in_force(user(1), user(0), at(41)));
+    assert!(sharing.is_pair_in_force(user(3), user(1), at(41)));
+    // Who holds only one of two paired User IDs loses exactly what the rescinded pair gave.
+    assert_eq!(sharing.effective(&party(0), &users(&[0, 1]), at(41)), users(&[0]));
+    assert_eq!(sharing.effective(&party(0), &users(&[0, 3, 1]), at(41)), users(&[0, 3, 1]));
+}
+
+#[test]
+fn what_was_rescinded_needs_two_new_notifications() {
+    let mut facts = mutual();
+    facts.extend(confirmed(3, notice(NoticeKind::Rescind, 1, &[1], 0, &[0], 40)));
+    facts.extend(confirmed(4, notice(NoticeKind::Grant, 1, &[1], 0, &[0], 50)));
+    assert!(!world(facts.clone()).is_pair_in_force(user(0), user(1), at(60)));
+    facts.extend(confirmed(5, notice(NoticeKind::Grant, 0, &[0], 1, &[1], 55)));
+    assert!(world(facts).is_pair_in_force(user(0), user(1), at(60)));
+}
+
+#[test]
+fn what_is_not_confirmed_or_is_rejected_changes_nothing() {
+    let sent = AccessEvent::Notified { id: id(3), notice: notice(NoticeKind::Rescind, 1, &[1], 0, &[0], 40) };
+    let rejected = AccessEvent::Rejected { id: id(3), at: at(41) };
+    let sharing = world(mutual().into_iter().chain([sent, rejected]));
+    assert!(sharing.is_pair_in_force(user(0), user(1), at(60)));
+    let both = world(mutual().into_iter().chain([AccessEvent::Rejected { id: id(2), at: at(50) }]));
+    assert!(!both.is_pair_in_force(user(0), user(1), at(60)), "confirmed and rejected shows less");
+    assert_eq!(both.refused(), [Refused { id: id(2), why: Refusal::Rejected }]);
+}
+
+#[test]
+fn a_notification_of_a_user_id_that_is_not_the_partys_is_refused_with_the_reason() {
+    let theirs = confirmed(1, notice(NoticeKind::Grant, 0, &[0, 2], 1, &[1], 10));
+    let other = confirmed(2, notice(NoticeKind::Grant, 1, &[1], 0, &[0], 20));
+    let sharing = world(theirs.into_iter().chain(other));
+    assert!(!sharing.is_pair_in_force(user(0), user(1), at(30)));
+    let why = Refusal::NotAssigned { user_id: user(2), party: party(0) };
+    assert_eq!(why.to_string(), "90-B3-00-00-00-00-00-02 is not assigned to Avon");
+    assert_eq!(sharing.refused(), [Refused { id: id(1), why: why.clone() }]);
+    let explained = sharing.explain(user(0), user(1), at(30));
+    assert!(!explained.seen);
+    assert_eq!(
+        explained.notices,
+        [(id(1), NoticeKind::Grant, Err(Some(why))), (id(2), NoticeKind::Grant, Ok(at(21)))]
+    );
+}
+
+#[test]
+fn a_user_id_that_changes_hands_takes_no_grant_with_it() {
+    let sold = AccessEvent::Assigned { user_id: user(1), party: Some(party(2)), from: at(50) };
+    let sharing = world(mutual().into_iter().chain([sold]));
+    assert!(sharing.is_pair_in_force(user(0), user(1), at(49)));
+    assert!(!sharing.is_pair_in_force(user(0), user(1), at(50)));
+    assert_eq!(sharing.effective(&party(1), &users(&[1]), at(50)), users(&[]));
+    assert_eq!(sharing.effective(&party(2), &users(&[1]), at(50)), users(&[1]));
+}
+
+#[test]
+fn a_grant_of_two_readings_is_none() {
+    let again = AccessEvent::Notified { id: id(2), notice: notice(NoticeKind::Grant, 1, &[4], 0, &[0], 20) };
+    let sharing = world(mutual().into_iter().chain([again]));
+    assert!(!sharing.is_pair_in_force(user(0), user(1), at(30)));
+    assert_eq!(sharing.refused(), [Refused { id: id(2), why: Refusal::Readings { readings: 2 } }]);
+}
+
+#[test]
+fn no_person_reaches_a_log() {
+    let sro = Sro {
+        name: "Jo Soap".to_owned(),
+        telephone: "01234".to_owned(),
+        email: "jo@example.org".to_owned(),
+        signature: "s1".to_owned(),
+    };
+    let notice = Notice { sro: Some(sro), ..notice(NoticeKind::Grant, 0, &[0], 1, &[1], 1) };
+    let shown = format!("{notice:?}");
+    assert!(!["Jo Soap", "01234", "jo@", "s1"].iter().any(|part| shown.contains(part)), "{shown}");
+}
+
+/// A sentence of a story: who notifies what, when, and what the DCC says of it and when.
+type Sentence = (bool, u8, Vec<u8>, u8, Vec<u8>, i64, Option<i64>, bool);
+
+fn story() -> impl Strategy<Value = Vec<Sentence>> {
+    let ids = || prop::collection::vec(0..USERS, 1..3);
+    // Most name what is theirs; some do not, and must be refused.
+    let sentence = (
+        any::<bool>(),
+        0u8..3,
+        ids(),
+        0u8..3,
+        ids(),
+        0i64..40,
+        prop::option::of(0i64..20),
+        prop::bool::weighted(0.1),
+    );
+    let mine = |(rescind, by, own, with, other, sent, confirmed, rejected): Sentence| {
+        let of = |ids: Vec<u8>, party: u8| ids.into_iter().map(|n| (n / 3) * 3 + party).collect::<Vec<_>>();
+        let stray = (sent + i64::from(by)) % 11 == 0;
+        let (own, other) = if stray { (own, other) } else { (of(own, by), of(other, with)) };
+        (rescind, by, own, with, other, sent, confirmed, rejected)
+    };
+    prop::collection::vec(sentence.prop_map(mine), 0..14)
+}
+
+fn facts(story: &[Sentence]) -> Vec<AccessEvent> {
+    let mut facts = Vec::new();
+    for (n, (rescind, by, own, with, other, sent, confirmed, rejected)) in story.iter().enumerate() {
+        let kind = if *rescind { NoticeKind::Rescind } else { NoticeKind::Grant };
+        let notice = notice(kind, *by, own, *with, other, *sent);
+        facts.push(AccessEvent::Notified { id: id(n), notice });
+        facts.extend(confirmed.map(|after| AccessEvent::Confirmed { id: id(n), at: at(sent + after) }));
+        facts.extend(rejected.then_some(AccessEvent::Rejected { id: id(n), at: at(sent + 1) }));
+    }
+    facts
+}
+
+/// The same question, answered by living through the story second by second, with a table of who has said what of whom.
+fn lived(story: &[Sentence], one: u8, other: u8, until: i64) -> bool {
+    // When the standing word of the first for the second was sent, and when the pair was last ended.
+    let mut said: BTreeMap<(u8, u8), i64> = BTreeMap::new();
+    let mut ended: BTreeMap<(u8, u8), i64> = BTreeMap::new();
+    for now in 0..=until {
+        let due = |rescind: bool| {
+            story.iter().filter(move |s| s.0 == rescind && s.6.is_some_and(|after| s.5 + after == now))
+        };
+        let sound = |(_, by, own, with, other, ..): &Sentence| {
+            by != with
+                && own.iter().all(|n| first_owner(*n) == *by)
+                && other.iter().all(|n| first_owner(*n) == *with)
+        };
+        for s in due(false).filter(|s| sound(s) && !s.7) {
+            for (a, b) in s.2.iter().flat_map(|a| s.4.iter().map(move |b| (*a, *b))) {
+                let word = said.entry((a, b)).or_insert(s.5);
+                *word = (*word).max(s.5);
+            }
+        }
+        for s in due(true).filter(|s| sound(s)) {
+            for (a, b) in s.2.iter().flat_map(|a| s.4.iter().map(move |b| (*a, *b))) {
+                for pair in [(a, b), (b, a)] {
+                    ended.insert(pair, now);
+                }
+            }
+        }
+    }
+    let stands =
+        |pair: (u8, u8)| said.get(&pair).is_some_and(|sent| ended.get(&pair).is_none_or(|end| sent > end));
+    stands((one, other)) && stands((other, one))
+}
+
+proptest! {
+    #[test]
+    fn the_fold_says_what_a_life_through_the_story_says(story in story(), until in 0i64..70) {
+        let sharing = world(facts(&story));
+        for (one, other) in (0..USERS).flat_map(|one| (0..USERS).map(move |other| (one, other))) {
+            let found = sharing.is_pair_in_force(user(one), user(other), at(until));
+            prop_assert_eq!(found, lived(&story, one, other, until), "{} {}", one, other);
+            let explained = sharing.explain(user(one), user(other), at(until));
+            prop_assert_eq!(explained.seen, found || first_owner(one) == first_owner(other));
+        }
+    }
+
+    #[test]
+    fn a_session_never_sees_one_row_too_many_or_few(
+        story in story(),
+        of in 0u8..3,
+        session in prop::collection::btree_set(0..USERS, 0..6),
+        until in 0i64..70,
+    ) {
+        let seen = world(facts(&story)).effective(&party(of), &session.iter().map(|n| user(*n)).collect(), at(until));
+        let own: Vec<u8> = session.iter().copied().filter(|n| first_owner(*n) == of).collect();
+        let sees = |n: u8| own.contains(&n) || own.iter().any(|own| lived(&story, n, *own, until));
+        prop_assert_eq!(seen, session.iter().filter(|n| sees(**n)).map(|n| user(*n)).collect());
+    }
+
+    #[test]
+    fn order_and_repetition_do_not_matter(story in story(), seed in any::<u64>()) {
+        let facts = facts(&story);
+        let mut shuffled: Vec<_> = facts.iter().chain(&facts).cloned().enumerate().collect();
+        shuffled.sort_by_key(|(n, _)| (*n as u64 + 1).wrapping_mul(seed | 1).rotate_left(17));
+        prop_assert_eq!(world(facts), world(shuffled.into_iter().map(|(_, fact)| fact)));
+    }
+}
