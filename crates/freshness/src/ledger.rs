@@ -137,6 +137,10 @@ impl Ledger {
     }
 
     fn take_source(&mut self, e: &SourceEvidence, seen: Option<Timestamp>) -> Option<Delay> {
+        if e.expired.is_some() {
+            // What retention takes away is read by nobody, and of no source.
+            return None;
+        }
         let committed = e.committed_at_ms;
         let complete_before = self.partitions.get(&e.source).and_then(|partition| partition.complete_ms);
         let key = match e.letters_of() {

@@ -158,6 +158,7 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Argument { .. } => Exit::Usage,
+            Self::Lake(LakeError::NoHold { .. }) => Exit::NotFound,
             Self::Lake(error)
             | Self::Ingest(IngestError::Lake(error))
             | Self::Reconcile(ReconcileError::Lake(error)) => match error.kind() {

@@ -1,11 +1,13 @@
 //! Keeping a lake in order: from within `serve` and `ingest`, and as `gridtrail compact`.
 
-use crate::args::{CompactArgs, CompactionArgs, Format};
+use crate::args::{CompactArgs, CompactionArgs, Format, RebucketArgs};
 use crate::exit::Failure;
 use crate::ingest::{open_existing, open_lake};
 use crate::output;
 use crate::serve::asked_to_stop;
-use gridtrail_lake::{Compacted, CompactionSettings, Lake, LakeError, LakeErrorKind, Swept};
+use gridtrail_lake::{
+    Compacted, CompactionSettings, Expired, Lake, LakeError, LakeErrorKind, MonthRetained, Swept,
+};
 use serde::Serialize;
 use std::io;
 use std::time::{Duration, Instant};
@@ -15,6 +17,9 @@ const KEEP_ATTEMPTS: u32 = 5;
 /// How often it is looked for what compaction is due. With a commit a second, a look-up never meets more than a handful of
 /// runs that are newer than the last look.
 const COMPACT_EVERY: Duration = Duration::from_secs(2);
+
+/// How often what is too old goes. Whoever runs for less long leaves that to others, or to `gridtrail lake retain --now`.
+const TIDY_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// What keeping a lake in order came to.
 pub(crate) struct Kept {
@@ -65,7 +70,30 @@ pub(crate) async fn maintain(lake: Lake, how: Housekeeping) {
             }
         }
     };
-    tokio::join!(keeping, compact_for_ever(&lake, &how.compaction));
+    tokio::join!(keeping, compact_for_ever(&lake, &how.compaction), tidy_for_ever(&lake, &how.compaction));
+}
+
+/// Lets go what is too old, and deletes what nothing needs any more.
+async fn tidy_for_ever(lake: &Lake, settings: &CompactionSettings) {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        if let Err(error) = tidy(lake, settings).await {
+            let error = Failure::from(error).report();
+            tracing::warn!(error, "what is too old could not be let go");
+        }
+    }
+}
+
+async fn tidy(lake: &Lake, settings: &CompactionSettings) -> Result<(), LakeError> {
+    let mut maintenance = lake.maintenance().await?;
+    for MonthRetained { month, expired } in maintenance.retain(settings, false).await?.months {
+        let Expired { rows_dropped, rows_kept, .. } = expired;
+        tracing::info!(%month, rows_dropped, rows_kept, "let go what is older than it must be kept");
+    }
+    for table in maintenance.vacuum(false).await?.iter().filter(|table| table.files > 0) {
+        tracing::info!(table = table.name, table.files, table.bytes, "deleted files that no version needs");
+    }
+    Ok(())
 }
 
 async fn compact_for_ever(lake: &Lake, settings: &CompactionSettings) {
@@ -105,8 +133,26 @@ pub(crate) async fn run(args: &CompactArgs, format: Format) -> Result<(), Failur
         () = asked => return Err(Failure::Process("it was asked to stop before all was compacted")),
         done = compact(&lake, &settings) => done?,
     };
+    print(&lake, &done, began.elapsed(), format).await
+}
+
+/// `gridtrail lake rebucket`.
+pub(crate) async fn rebucket(args: &RebucketArgs, format: Format) -> Result<(), Failure> {
+    let lake = open_existing(&args.of.lake).await?;
+    let asked = asked_to_stop()?;
+    let began = Instant::now();
+    let settings = args.compaction.settings();
+    let mut maintenance = lake.maintenance().await?;
+    let done = tokio::select! {
+        () = asked => return Err(Failure::Process("it was asked to stop before every month was sorted anew")),
+        done = maintenance.rebucket(args.buckets, &settings) => done?,
+    };
+    print(&lake, &done, began.elapsed(), format).await
+}
+
+async fn print(lake: &Lake, done: &Compacted, took: Duration, format: Format) -> Result<(), Failure> {
     lake.refresh().await?;
-    let report = CompactReport::of(&done, lake.counts().runs, began.elapsed());
+    let report = CompactReport::of(done, lake.counts().runs, took);
     let mut out = io::stdout().lock();
     match format {
         Format::Table => output::write(&mut out, format!("{}\n", report.line()).as_bytes()),

@@ -8,7 +8,6 @@ use arrow::datatypes::Int64Type;
 use gridtrail_model::DeviceId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::ops::Range;
 use xxhash_rust::xxh64::xxh64;
 
 /// Bytes that a row without a Device is hashed by: both sides of its id, and the counter.
@@ -28,6 +27,12 @@ impl Bucket {
         Self::of_bytes(&device.to_bytes(), of)
     }
 
+    /// Where a new run of the bucket lies in its table.
+    pub(crate) fn run_path(self, month: &str) -> String {
+        let Self { number, of } = self;
+        format!("month={month}/l1-{number:04}of{of:04}-{}.parquet", uuid::Uuid::now_v7())
+    }
+
     fn of_bytes(bytes: &[u8], of: u32) -> Self {
         let of = of.max(1);
         // The remainder of a division by 32 bits has 32 bits.
@@ -36,15 +41,15 @@ impl Bucket {
     }
 }
 
-/// The rows of a batch of fragments, by the bucket that they are of, for buckets within a range.
+/// The rows of a batch of fragments, by the bucket that they are of, for the buckets that are wanted.
 pub(crate) fn split(
     batch: &RecordBatch,
     of: u32,
-    wanted: &Range<u32>,
+    wanted: impl Fn(u32) -> bool,
 ) -> Result<Vec<(u32, RecordBatch)>, LakeError> {
     let mut rows: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (row, number) in (0..).zip(of_rows(batch, of)?) {
-        if wanted.contains(&number) {
+        if wanted(number) {
             rows.entry(number).or_default().push(row);
         }
     }

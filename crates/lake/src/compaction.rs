@@ -257,7 +257,7 @@ impl Job {
     /// The parts of a batch, each with the number of the output that it goes to.
     fn split(&self, batch: RecordBatch, pass: &Range<u32>) -> Result<Vec<(u32, RecordBatch)>, LakeError> {
         match self.kind {
-            Kind::Flush { buckets } => bucket::split(&batch, buckets, pass),
+            Kind::Flush { buckets } => bucket::split(&batch, buckets, |number| pass.contains(&number)),
             Kind::Fold(_) | Kind::Gather => Ok(vec![(0, batch)]),
         }
     }
@@ -277,12 +277,9 @@ impl Job {
 
     /// Where a run that it makes lies.
     fn path(&self, number: u32) -> String {
-        let id = uuid::Uuid::now_v7();
         match self.bucket(number) {
-            Some(Bucket { number, of }) => {
-                format!("month={}/l1-{number:04}of{of:04}-{id}.parquet", self.month)
-            }
-            None => format!("month={}/l0-{id}.parquet", self.month),
+            Some(bucket) => bucket.run_path(&self.month),
+            None => format!("month={}/l0-{}.parquet", self.month, uuid::Uuid::now_v7()),
         }
     }
 
@@ -329,10 +326,14 @@ impl Table {
 }
 
 /// Gathers files of pairs that are of one size into one, where there are some. `None`: there are few.
+///
+/// Pairs that were last seen before `oldest` are forgotten: no row is as old. Only where all the files are a day old, though:
+/// a pair is committed before the rows that it was seen in.
 pub(crate) async fn gather_pairs(
     lake: &Lake,
     table: &Table,
     now: Timestamp,
+    oldest: Option<Timestamp>,
 ) -> Result<Option<Changes>, LakeError> {
     let Some(files) = alike(&table.files(), |file| file.size) else { return Ok(None) };
     let mut runs = Vec::with_capacity(files.len());
@@ -343,12 +344,22 @@ pub(crate) async fn gather_pairs(
     let path = format!("{}.parquet", uuid::Uuid::now_v7());
     let layout = (&*PAIRS, pairs::properties());
     let mut writer = RunWriter::new(table, path, layout, PairSummary::default())?;
+    let settled = files.iter().all(|file| now.millis() - file.written_ms >= IDLE_MONTH_MS);
+    let oldest = oldest.filter(|_| settled);
+    let (mut kept, mut forgotten) = (0, 0);
     while let Some(batch) = merge.next().await? {
+        let rows = batch.num_rows();
+        let batch = oldest.map_or_else(|| Ok(batch.clone()), |oldest| pairs::seen_since(&batch, oldest))?;
+        kept += batch.num_rows();
+        forgotten += rows - batch.num_rows();
         writer.write(&batch).await?;
     }
+    // A file without rows is left where it is: nothing names it.
+    let made = writer.finish().await?;
     let from = table.position(PAIRS_FENCE);
     Ok(Some(Changes {
-        add: vec![writer.finish().await?],
+        add: if kept > 0 { vec![made] } else { Vec::new() },
+        drops: forgotten > 0,
         remove: files,
         moves: vec![Move { app_id: PAIRS_FENCE.to_owned(), from, to: from.unwrap_or(0) + 1 }],
         now_ms: now.millis(),
@@ -357,7 +368,7 @@ pub(crate) async fn gather_pairs(
 }
 
 /// The buckets of a flush, in parts that have room in memory.
-fn passes(buckets: u32, settings: &CompactionSettings) -> Vec<Range<u32>> {
+pub(crate) fn passes(buckets: u32, settings: &CompactionSettings) -> Vec<Range<u32>> {
     let room =
         settings.memory_bytes / 4 * 3 / u64::try_from(settings.jobs.max(1)).unwrap_or(1) / WRITER_BYTES;
     let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);
@@ -365,18 +376,18 @@ fn passes(buckets: u32, settings: &CompactionSettings) -> Vec<Range<u32>> {
 }
 
 /// Keeps to a number of rows a second.
-struct Pace {
+pub(crate) struct Pace {
     rows_per_second: Option<u64>,
     began: std::time::Instant,
     rows: u64,
 }
 
 impl Pace {
-    fn new(rows_per_second: Option<u64>) -> Self {
+    pub(crate) fn new(rows_per_second: Option<u64>) -> Self {
         Self { rows_per_second, began: std::time::Instant::now(), rows: 0 }
     }
 
-    async fn keep(&mut self, rows: usize) {
+    pub(crate) async fn keep(&mut self, rows: usize) {
         let Some(rate) = self.rows_per_second else { return };
         self.rows += rows as u64;
         let due = Duration::from_secs_f64(self.rows as f64 / rate.max(1) as f64);

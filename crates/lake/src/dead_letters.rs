@@ -67,6 +67,7 @@ struct OfSource {
     put_aside: Spans,
     replayed: Spans,
     dismissed: Spans,
+    expired: Spans,
 }
 
 impl Fates {
@@ -78,6 +79,7 @@ impl Fates {
                 let of = self.0.entry(source.to_owned()).or_default();
                 of.replayed.insert_all(&evidence.replayed_at);
                 of.dismissed.insert_all(&evidence.dismissed_at);
+                of.expired.insert_all(&evidence.expired_at);
             } else if !evidence.dead_lettered_at.is_empty() {
                 let of = self.0.entry(evidence.source.clone()).or_default();
                 of.put_aside.insert_all(&evidence.dead_lettered_at);
@@ -95,6 +97,11 @@ impl Fates {
         } else {
             of.put_aside.contains(position).then_some(Fate::Open)
         }
+    }
+
+    /// The positions of a source's letters that retention took out of their table.
+    pub fn expired(&self, source: &str) -> Spans {
+        self.0.get(source).map(|of| of.expired.clone()).unwrap_or_default()
     }
 
     /// Every source that has or had letters, with the positions of all of them and of those that are open.

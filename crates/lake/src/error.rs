@@ -67,6 +67,35 @@ pub enum LakeError {
         /// What is wrong.
         why: String,
     },
+    /// Records would be kept for less time than they must be.
+    #[error(
+        "{months} months is too short: Users may ask for the record of the last three months at any time (SEC Section H8.16), \
+         so keep 3 months or more"
+    )]
+    Retention {
+        /// The months that were asked for.
+        months: u32,
+    },
+    /// There cannot be so many buckets.
+    #[error("{buckets} buckets are none that a month can have: choose from 1 to {most}")]
+    Buckets {
+        /// How many were asked for.
+        buckets: u32,
+        /// How many there can be.
+        most: u32,
+    },
+    /// A hold cannot be placed.
+    #[error("the hold cannot be placed: {why}")]
+    Hold {
+        /// Why not.
+        why: &'static str,
+    },
+    /// There is no such hold.
+    #[error("there is no hold {id}; `gridtrail lake hold list --all` names all")]
+    NoHold {
+        /// The id as given.
+        id: String,
+    },
     /// Other commits got in between too many times.
     #[error("the commit was overtaken {attempts} times in a row")]
     Overtaken {
@@ -102,7 +131,13 @@ impl LakeError {
     /// What the caller can do about it.
     pub fn kind(&self) -> LakeErrorKind {
         match self {
-            Self::Location { .. } | Self::NoLake { .. } | Self::Windows { .. } => LakeErrorKind::Settings,
+            Self::Location { .. }
+            | Self::NoLake { .. }
+            | Self::Windows { .. }
+            | Self::Retention { .. }
+            | Self::Buckets { .. }
+            | Self::Hold { .. }
+            | Self::NoHold { .. } => LakeErrorKind::Settings,
             Self::Store { .. } | Self::Delta { .. } | Self::Overtaken { .. } | Self::GivenUp => {
                 LakeErrorKind::Unavailable
             }

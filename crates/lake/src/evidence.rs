@@ -51,6 +51,9 @@ pub struct SourceEvidence {
     /// Of `letters:` alone: where the dead letters stand that a person declared to be no events, for the reason in `event`.
     #[serde(default, skip_serializing_if = "Spans::is_empty")]
     pub dismissed_at: Spans,
+    /// Of `letters:` alone: where the dead letters stand that retention took out of their table, all of them settled before.
+    #[serde(default, skip_serializing_if = "Spans::is_empty")]
+    pub expired_at: Spans,
     /// SHA-256 over the raw records, in hexadecimal. Of a file: the bytes from `from` to `to`. Of a partition: every
     /// record in turn, as its offset (8 bytes), its length (4 bytes, all ones for none), both big-endian, and its
     /// bytes.
@@ -72,6 +75,9 @@ pub struct SourceEvidence {
     pub complete_up_to_ms: Option<i64>,
     /// When the commit was made, by the writer's clock, milliseconds since the epoch. The writer sets it.
     pub committed_at_ms: i64,
+    /// Of retention alone: what went from the month in `name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<Expired>,
     /// What a person must know of, such as a topic that was deleted and created again.
     pub event: Option<String>,
     /// SHA-256 over all of the above. The writer sets it.
@@ -82,6 +88,20 @@ pub struct SourceEvidence {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_none(count: &u64) -> bool {
     *count == 0
+}
+
+/// What retention took away from a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expired {
+    /// Files that were taken away.
+    pub files: u64,
+    /// Rows that went. Where no row stayed, fragments: the files were not read.
+    pub rows_dropped: u64,
+    /// Rows that stayed, since their latest message is younger than three months, or a legal hold keeps them.
+    pub rows_kept: u64,
+    /// Those of them that only a legal hold keeps.
+    pub rows_held: u64,
 }
 
 /// A stretch of positions without a record to read.
@@ -143,14 +163,17 @@ pub enum CommitKind {
     Replay,
     /// Dead letters were declared to be no events.
     Dismissal,
+    /// What is older than it must be kept went.
+    Retention,
 }
 
 impl CommitKind {
-    const ALL: [(Self, &'static str); 4] = [
+    const ALL: [(Self, &'static str); 5] = [
         (Self::Ingest, "ingest"),
         (Self::Sweep, "sweep"),
         (Self::Replay, "replay"),
         (Self::Dismissal, "dismissal"),
+        (Self::Retention, "retention"),
     ];
 
     /// The word for it in the evidence.
@@ -171,6 +194,16 @@ impl SourceEvidence {
     /// Evidence about dead letters of a source.
     pub fn of_letters(source: &str, name: &str) -> Self {
         Self { source: format!("{LETTERS}{source}"), name: name.to_owned(), ..Self::default() }
+    }
+
+    /// Evidence about what retention took away from a month, sealed.
+    pub(crate) fn of_retention(month: &str, expired: Expired, committed_at_ms: i64) -> Self {
+        let source = format!("retention:{month}");
+        let expired = Some(expired);
+        let mut evidence =
+            Self { source, name: month.to_owned(), expired, committed_at_ms, ..Self::default() };
+        evidence.seal = evidence.sealed_by();
+        evidence
     }
 
     /// The source whose dead letters this is about, where it is about such.

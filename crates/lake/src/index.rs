@@ -21,6 +21,12 @@ struct Month {
     buckets: BTreeMap<u32, Vec<Vec<Arc<RunFile>>>>,
 }
 
+impl Month {
+    fn runs(&self) -> impl Iterator<Item = &Arc<RunFile>> {
+        self.level_0.iter().chain(self.buckets.values().flatten().flatten())
+    }
+}
+
 /// The runs of a table at one version. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunIndex {
@@ -74,12 +80,16 @@ impl RunIndex {
         &mut lists[number as usize]
     }
 
+    /// The months that hold any run, each with its runs, oldest first.
+    pub(crate) fn months(&self) -> impl Iterator<Item = (&str, Vec<&Arc<RunFile>>)> {
+        let months =
+            self.months.iter().map(|(name, month)| (name.as_str(), month.runs().collect::<Vec<_>>()));
+        months.filter(|(_, runs)| !runs.is_empty())
+    }
+
     /// Every run.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<RunFile>> {
-        self.months.values().flat_map(|month| {
-            let buckets = month.buckets.values().flatten().flatten();
-            month.level_0.iter().chain(buckets)
-        })
+        self.months.values().flat_map(|month| month.runs())
     }
 
     /// The runs that can hold rows of a Device whose placement time lies within a period.

@@ -4,6 +4,7 @@ use crate::cache::{RunCache, StoreUse};
 use crate::dead_letters::DEAD_LETTERS;
 use crate::error::LakeError;
 use crate::evidence_table::COMMITS;
+use crate::holds::HOLD_CHANGES;
 use crate::index::RunIndex;
 use crate::limits::BUCKETS;
 use crate::location::Location;
@@ -28,7 +29,7 @@ const MAIN: &str = "trails";
 /// The mark that says how far file sources are complete.
 pub(crate) const MARK_FILES: &str = "mark/files";
 /// The position that says how many buckets were chosen.
-const BUCKETS_CHOSEN: &str = "buckets";
+pub(crate) const BUCKETS_CHOSEN: &str = "buckets";
 /// The position in the parked table that names the version of the main table its last removal relies on.
 pub(crate) const SWEPT: &str = "swept/trails";
 
@@ -75,6 +76,7 @@ pub(crate) struct Tables {
     pub(crate) pairs: Table,
     pub(crate) dead_letters: Table,
     pub(crate) commits: Table,
+    pub(crate) holds: Table,
 }
 
 impl Tables {
@@ -88,6 +90,7 @@ impl Tables {
             pairs: Table::open_or_create(location, "mpxn_devices", &PAIRS, false).await?,
             dead_letters: Table::open_or_create(location, "dead_letters", &DEAD_LETTERS, false).await?,
             commits: Table::open_or_create(location, "commits", &COMMITS, false).await?,
+            holds: Table::open_or_create(location, "holds", &HOLD_CHANGES, false).await?,
         };
         tables.index()?;
         Ok(tables)
@@ -121,9 +124,9 @@ impl Tables {
         Ok(())
     }
 
-    fn all(&mut self) -> [&mut Table; 5] {
-        let Self { trails, parked, pairs, dead_letters, commits, .. } = self;
-        [trails, parked, pairs, dead_letters, commits]
+    pub(crate) fn all(&mut self) -> [&mut Table; 6] {
+        let Self { trails, parked, pairs, dead_letters, commits, holds, .. } = self;
+        [trails, parked, pairs, dead_letters, commits, holds]
     }
 
     /// Into how many buckets a month's runs are sorted.

@@ -288,6 +288,11 @@ impl Log {
         Ok(())
     }
 
+    /// Starts over from the newest checkpoint, as one does who stayed behind what was cleaned up.
+    pub(crate) async fn restart(&mut self) -> Result<(), LakeError> {
+        self.start(None).await
+    }
+
     /// Takes in newer entries. Entries that were cleaned up before they were read are made up for by a checkpoint.
     pub(crate) async fn refresh(&mut self) -> Result<(), LakeError> {
         let before = self.version;

@@ -32,8 +32,8 @@ pub struct Swept {
 /// The lake's housekeeping. Any number may run at once: one wins, the others change nothing.
 #[derive(Debug)]
 pub struct Maintenance {
-    lake: Lake,
-    tables: Tables,
+    pub(crate) lake: Lake,
+    pub(crate) tables: Tables,
 }
 
 impl Maintenance {
@@ -165,7 +165,9 @@ impl Maintenance {
     async fn gather_pairs(&mut self) -> Result<(), LakeError> {
         let (lake, runtime) = (self.lake.clone(), tokio::runtime::Handle::current());
         let (table, now) = (self.tables.pairs.clone(), self.lake.clock().now());
-        let work = move || runtime.block_on(compaction::gather_pairs(&lake, &table, now));
+        let runs = self.tables.runs.iter().chain(self.tables.waiting.iter());
+        let oldest = runs.map(|run| run.summary.min_received_ms).min().and_then(Timestamp::from_millis);
+        let work = move || runtime.block_on(compaction::gather_pairs(&lake, &table, now, oldest));
         let made = tokio::task::spawn_blocking(work).await;
         let made = made.map_err(|_| LakeError::Internal("gathering pairs panicked"))??;
         match made {
@@ -212,10 +214,10 @@ impl Maintenance {
 
 /// Says that what was begun is wanted, for as long as it lives.
 #[derive(Default)]
-struct Wanted(Arc<AtomicBool>);
+pub(crate) struct Wanted(Arc<AtomicBool>);
 
 impl Wanted {
-    fn watch(&self) -> Arc<AtomicBool> {
+    pub(crate) fn watch(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.0)
     }
 }

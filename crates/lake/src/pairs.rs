@@ -14,6 +14,7 @@ use crate::table::NewFile;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use bytes::Bytes;
 use deltalake_core::Path;
@@ -98,6 +99,15 @@ pub(crate) fn read(batch: &RecordBatch, path: &str) -> Result<Pair, LakeError> {
         first_seen: time(2)?,
         last_seen: time(3)?,
     })
+}
+
+/// The pairs of a batch that were last seen at a time or later.
+pub(crate) fn seen_since(batch: &RecordBatch, oldest: Timestamp) -> Result<RecordBatch, LakeError> {
+    let failed = || LakeError::Internal("a batch of pairs has no times");
+    let last = batch.columns().get(3).and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
+    let from = oldest.millis() * 1_000;
+    let keep = last.ok_or_else(failed)?.values().iter().map(|last| Some(*last >= from)).collect();
+    filter_record_batch(batch, &keep).map_err(|_| failed())
 }
 
 /// Columns of pairs, in their order.

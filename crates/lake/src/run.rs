@@ -65,6 +65,15 @@ impl<'a> SortedFragments<'a> {
     }
 }
 
+/// What retention found when it wrote a run: until when it need not look at it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct RetainedMark {
+    /// The number of changes to legal holds by then: another one may let rows go.
+    pub(crate) holds: i64,
+    /// When the youngest event was recorded of the row that goes first, of those that no hold keeps.
+    pub(crate) until_ms: i64,
+}
+
 /// What a run's commit says of it, so that a look-up can pass it by without opening it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct RunSummary {
@@ -78,6 +87,9 @@ pub(crate) struct RunSummary {
     /// The smallest of the times at which the youngest event of a row was recorded. `None` in runs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) min_recorded_ms: Option<i64>,
+    /// What retention found when it wrote the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retained: Option<RetainedMark>,
     /// The bucket that all its rows are of; `None` in level 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bucket: Option<Bucket>,
@@ -104,6 +116,7 @@ impl RunSummary {
             max_received_ms: millis(received.map(|(_, max)| max)),
             max_recorded_ms: millis(recorded().max()),
             min_recorded_ms: recorded().min().map(Timestamp::millis),
+            retained: None,
             bucket: None,
         }
     }
@@ -225,6 +238,11 @@ impl<S: Summary> RunWriter<S> {
         Ok(())
     }
 
+    /// What is said of the file.
+    pub(crate) fn summary_mut(&mut self) -> &mut S {
+        &mut self.summary
+    }
+
     /// Ends the file, which a commit can name then.
     pub(crate) async fn finish(mut self) -> Result<NewFile, LakeError> {
         self.write_waiting(self.rows_waiting).await?;
@@ -253,6 +271,12 @@ impl FragmentSummary {
 }
 
 impl FragmentSummary {
+    /// Has the run say what retention found. Of several findings, the one that lets a row go first counts.
+    pub(crate) fn mark(&mut self, mark: RetainedMark) {
+        let until_ms = self.summary.retained.map_or(mark.until_ms, |known| known.until_ms.min(mark.until_ms));
+        self.summary.retained = Some(RetainedMark { until_ms, ..mark });
+    }
+
     /// What was gathered so far.
     pub(crate) fn summary(&self) -> &RunSummary {
         &self.summary

@@ -13,12 +13,13 @@ use crate::error::LakeError;
 use crate::limits::{CHECKPOINT_EVERY, COMMIT_ATTEMPTS};
 use crate::location::Location;
 use crate::log::{CHECKSUM_TAG, FileChanges, Log, TAG, TableFile};
+use crate::retention;
 use crate::schema::delta_columns;
 use crate::windows;
 use arrow::datatypes::Schema;
 use bytes::Bytes;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake_core::kernel::{Action, Add, Remove, Transaction};
+use deltalake_core::kernel::{Action, Add, Metadata, MetadataExt as _, Remove, Transaction};
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
@@ -56,6 +57,12 @@ pub(crate) struct Changes {
     pub(crate) add: Vec<NewFile>,
     pub(crate) remove: Vec<Arc<TableFile>>,
     pub(crate) moves: Vec<Move>,
+    /// Positions that must be where they are said to be, and stay there.
+    pub(crate) requires: Vec<(String, Option<i64>)>,
+    /// Properties of the table to be set.
+    pub(crate) properties: Vec<(&'static str, String)>,
+    /// Whether rows go, as opposed to lying elsewhere.
+    pub(crate) drops: bool,
     /// Numbers that only grow, whoever commits: the larger of this and the table's own is kept.
     pub(crate) marks: Vec<(String, i64)>,
     /// Time of the commit, milliseconds since the epoch: the age of removed files counts from here.
@@ -66,6 +73,8 @@ pub(crate) struct Changes {
 
 /// The key of the commit id in a log entry.
 const COMMIT_ID: &str = "gridtrailCommitId";
+/// The key of the time of the commit in a log entry, milliseconds since the epoch.
+const COMMITTED_MS: &str = "gridtrailCommittedMs";
 /// The key of the evidence in a log entry.
 pub(crate) const EVIDENCE: &str = "gridtrailEvidence";
 /// One Delta table at one version.
@@ -109,7 +118,7 @@ impl Table {
         let created = create
             .with_columns(columns)
             .with_save_mode(SaveMode::ErrorIfExists)
-            .with_configuration(windows::properties())
+            .with_configuration(windows::properties().chain([retention::property()]))
             .with_raise_if_key_not_exists(false)
             .await;
         match created {
@@ -214,6 +223,13 @@ impl Table {
         put.map(|_| written).map_err(LakeError::store(format!("write {full}")))
     }
 
+    /// When a version was committed, milliseconds since the epoch; `None` when its entry is not there, or does not say.
+    pub(crate) async fn committed_ms(&self, version: u64) -> Result<Option<i64>, LakeError> {
+        let info = self.log_entry(version).await?.and_then(|entry| commit_info(&entry));
+        // Entries of earlier versions, and the first, have the library's own time.
+        Ok(info.and_then(|info| info[COMMITTED_MS].as_i64().or_else(|| info["timestamp"].as_i64())))
+    }
+
     /// The log entry of one version, as JSON lines; `None` when it is not there.
     pub(crate) async fn log_entry(&self, version: u64) -> Result<Option<Bytes>, LakeError> {
         self.log.entry(version).await
@@ -226,7 +242,7 @@ impl Table {
         let mut last_error = None;
         for _ in 0..COMMIT_ATTEMPTS {
             let table = self.current().await?;
-            self.check_positions(&changes.moves)?;
+            self.check_positions(changes)?;
             self.check_removes(&changes.remove)?;
             match self.try_commit(&table, changes, &commit_id).await {
                 Ok(version) => {
@@ -272,6 +288,10 @@ impl Table {
             table.update_incremental(None).await.map_err(failed())?;
             let version = table.version().unwrap_or(0);
             self.log.advance(Some(version)).await?;
+            if self.log.version() < version {
+                // The entries between were cleaned up while nothing was asked of this handle.
+                self.log.restart().await?;
+            }
             // What is read entry by entry may have been ahead.
             if self.log.version() == version {
                 return Ok(table);
@@ -279,13 +299,15 @@ impl Table {
         }
     }
 
-    fn check_positions(&self, moves: &[Move]) -> Result<(), LakeError> {
-        for change in moves {
-            let found = self.position(&change.app_id);
-            if found != change.from {
+    fn check_positions(&self, changes: &Changes) -> Result<(), LakeError> {
+        let moved = changes.moves.iter().map(|change| (&change.app_id, change.from));
+        let required = changes.requires.iter().map(|(app_id, at)| (app_id, *at));
+        for (app_id, expected) in moved.chain(required) {
+            let found = self.position(app_id);
+            if found != expected {
                 return Err(LakeError::PositionMoved {
-                    source_id: change.app_id.clone(),
-                    expected: change.from.unwrap_or(0),
+                    source_id: app_id.clone(),
+                    expected: expected.unwrap_or(0),
                     found: found.unwrap_or(0),
                 });
             }
@@ -308,7 +330,10 @@ impl Table {
         changes: &Changes,
         commit_id: &str,
     ) -> Result<u64, deltalake_core::DeltaTableError> {
-        let mut metadata = vec![(COMMIT_ID.to_owned(), Value::from(commit_id))];
+        let mut metadata = vec![
+            (COMMIT_ID.to_owned(), Value::from(commit_id)),
+            (COMMITTED_MS.to_owned(), Value::from(changes.now_ms)),
+        ];
         metadata.extend(changes.evidence.clone().map(|evidence| (EVIDENCE.to_owned(), evidence)));
         let mut moves: Vec<_> = changes.moves.iter().map(|m| Transaction::new(&m.app_id, m.to)).collect();
         for (app_id, mark) in &changes.marks {
@@ -321,16 +346,8 @@ impl Table {
             .with_max_retries(0)
             .with_create_checkpoint(false)
             .with_cleanup_expired_logs(Some(false));
-        let rewrite = !changes.remove.is_empty();
-        let mut actions: Vec<Action> =
-            changes.remove.iter().map(|file| Action::Remove(remove(file, changes.now_ms))).collect();
-        actions.extend(changes.add.iter().map(|file| Action::Add(add(file, !rewrite, changes.now_ms))));
-        let operation = if rewrite {
-            DeltaOperation::Optimize { predicate: None, target_size: 0 }
-        } else {
-            DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
-        };
         let snapshot = table.snapshot()?;
+        let (actions, operation) = actions(changes, snapshot.metadata())?;
         let prepared = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(snapshot), table.log_store(), operation)
@@ -366,6 +383,34 @@ impl Table {
             tracing::warn!(table = self.name, version, %error, "checkpoint not written");
         }
     }
+}
+
+/// What a commit is made of, and what other engines are to think that it does.
+fn actions(
+    changes: &Changes,
+    metadata: &Metadata,
+) -> Result<(Vec<Action>, DeltaOperation), deltalake_core::DeltaTableError> {
+    let rewrite = !changes.remove.is_empty() && !changes.drops;
+    let removes = changes.remove.iter().map(|file| remove(file, changes));
+    let adds = changes.add.iter().map(|file| add(file, !rewrite, changes.now_ms));
+    let mut actions: Vec<Action> = removes.map(Action::Remove).chain(adds.map(Action::Add)).collect();
+    if !changes.properties.is_empty() {
+        let mut metadata = metadata.clone();
+        for (name, value) in &changes.properties {
+            metadata = metadata.add_config_key((*name).to_owned(), value.clone())?;
+        }
+        actions.push(Action::Metadata(metadata));
+        let properties = changes.properties.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        return Ok((actions, DeltaOperation::SetTableProperties { properties: properties.collect() }));
+    }
+    let operation = if changes.drops {
+        DeltaOperation::Delete { predicate: None }
+    } else if rewrite {
+        DeltaOperation::Optimize { predicate: None, target_size: 0 }
+    } else {
+        DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
+    };
+    Ok((actions, operation))
 }
 
 /// The library's view of a table, at its newest version.
@@ -447,11 +492,11 @@ fn add(file: &NewFile, data_change: bool, now_ms: i64) -> Add {
     }
 }
 
-fn remove(file: &TableFile, now_ms: i64) -> Remove {
+fn remove(file: &TableFile, changes: &Changes) -> Remove {
     Remove {
         path: file.path.clone(),
-        data_change: false,
-        deletion_timestamp: Some(now_ms),
+        data_change: changes.drops,
+        deletion_timestamp: Some(changes.now_ms),
         extended_file_metadata: Some(true),
         partition_values: Some(partition(file.month.as_ref())),
         size: Some(file.size.cast_signed()),

@@ -116,11 +116,11 @@ impl Writer {
         }
         let changes = Changes {
             add,
-            remove: Vec::new(),
             moves,
             marks: self.marks(&sources, &streams, now),
             now_ms: now.millis(),
             evidence: Some(json!({ "kind": kind.name(), "sources": sources })),
+            ..Changes::default()
         };
         let version = self.tables.trails.commit(&changes).await?;
         self.lake.refresh().await?;

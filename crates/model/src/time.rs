@@ -34,6 +34,20 @@ impl Timestamp {
         Self(self.0.saturating_add(millis).clamp(Self::MIN.0, Self::MAX.0))
     }
 
+    /// The first instant of the day, in UTC.
+    #[must_use]
+    pub fn day_start(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(86_400_000)).plus_millis(0)
+    }
+
+    /// This time so many calendar months ago, in UTC: at the same time of the same day, or of the last day of a month that
+    /// has no such day. Held at [`Timestamp::MIN`].
+    #[must_use]
+    pub fn months_ago(self, months: u32) -> Self {
+        let then = self.to_chrono().checked_sub_months(chrono::Months::new(months));
+        then.map_or(Self::MIN, |then| Self(then.timestamp_millis()).plus_millis(0))
+    }
+
     /// The calendar month in UTC, as `2026-01`.
     pub fn month(self) -> String {
         self.to_chrono().format("%Y-%m").to_string()
@@ -97,6 +111,18 @@ mod tests {
         assert_eq!(time.to_string(), "2026-05-31T23:30:00.123Z");
         assert_eq!(time.month(), "2026-05");
         assert_eq!("2026-06-01".parse::<Timestamp>().unwrap().to_string(), "2026-06-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn months_ago_keep_to_the_calendar() {
+        let ago = |text: &str, months| text.parse::<Timestamp>().unwrap().months_ago(months).to_string();
+        assert_eq!(ago("2026-05-31T10:00:00.5Z", 3), "2026-02-28T10:00:00.500Z");
+        assert_eq!(ago("2024-05-31T10:00:00Z", 3), "2024-02-29T10:00:00.000Z");
+        assert_eq!(ago("2026-01-15", 13), "2024-12-15T00:00:00.000Z");
+        assert_eq!(Timestamp::MIN.months_ago(1), Timestamp::MIN);
+        let time: Timestamp = "2026-05-31T23:59:59.999Z".parse().unwrap();
+        assert_eq!(time.day_start().to_string(), "2026-05-31T00:00:00.000Z");
+        assert_eq!(Timestamp::MIN.day_start(), Timestamp::MIN);
     }
 
     #[test]

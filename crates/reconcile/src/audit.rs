@@ -4,8 +4,8 @@
 //! are to be held against their topic, at 64 bytes each.
 
 use crate::fault::{Fault, FaultKind};
-use crate::proof::SourceProof;
-use gridtrail_lake::{Commit, CommitKind, Evidence, Fates, Skip, SourceEvidence};
+use crate::proof::{ExpiredMonth, SourceProof};
+use gridtrail_lake::{Commit, CommitKind, Evidence, Fate, Fates, Skip, SourceEvidence};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops;
@@ -29,6 +29,7 @@ pub struct Audit {
     pub(crate) sources: BTreeMap<String, SourceProof>,
     pub(crate) fates: Fates,
     pub(crate) commits: u64,
+    pub(crate) expired: Vec<ExpiredMonth>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) fault_count: u64,
     /// The kind and the seals of each commit, hashed, to hold copies against each other.
@@ -59,6 +60,9 @@ impl Audit {
                     let text: String = text.chars().take(200).collect();
                     let what = format!("it was changed since it was written: {text}");
                     self.fault(FaultKind::BrokenEvidence, "", Some(version), what);
+                }
+                Evidence::Whole(evidence) if evidence.expired.is_some() => {
+                    self.take_expired(version, evidence)
                 }
                 Evidence::Whole(evidence) if evidence.letters_of().is_some() => {
                     self.take_letters(version, evidence);
@@ -95,6 +99,12 @@ impl Audit {
         }
     }
 
+    /// Evidence of retention: it reads nothing, and says what went.
+    fn take_expired(&mut self, version: u64, e: &SourceEvidence) {
+        let Some(expired) = e.expired else { return };
+        self.expired.push(ExpiredMonth { version, month: e.name.clone(), at_ms: e.committed_at_ms, expired });
+    }
+
     /// Evidence that settles dead letters: there must have been such letters.
     fn take_letters(&mut self, version: u64, e: &SourceEvidence) {
         let Some(source) = e.letters_of() else { return };
@@ -104,6 +114,12 @@ impl Audit {
             settled.iter().filter(|position| self.fates.of(source, *position).is_none()).take(3).collect();
         if !stray.is_empty() {
             let what = format!("it settles dead letters that were never put aside, such as {stray:?}");
+            self.fault(FaultKind::Places, source, Some(version), what);
+        }
+        let open = |position: &i64| matches!(self.fates.of(source, *position), None | Some(Fate::Open));
+        let open: Vec<_> = e.expired_at.iter().filter(open).take(3).collect();
+        if !open.is_empty() {
+            let what = format!("retention took dead letters that nobody had settled, such as {open:?}");
             self.fault(FaultKind::Places, source, Some(version), what);
         }
         let found = e.replayed_at.len() + e.dismissed_at.len();

@@ -21,4 +21,4 @@ mod proof;
 pub use against::against_kafka;
 pub use audit::Audit;
 pub use fault::{Fault, FaultKind, ReconcileError};
-pub use proof::{Compared, Proof, SourceProof, reconcile};
+pub use proof::{Compared, ExpiredMonth, Proof, SourceProof, reconcile};

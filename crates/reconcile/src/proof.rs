@@ -2,7 +2,7 @@
 
 use crate::audit::{Audit, digest};
 use crate::fault::{Fault, FaultKind, ReconcileError};
-use gridtrail_lake::{Lake, SkipReason, SourceEvidence, Spans};
+use gridtrail_lake::{Expired, Lake, SkipReason, SourceEvidence, Spans};
 use std::collections::BTreeMap;
 
 /// What became of a source.
@@ -72,6 +72,19 @@ impl SourceProof {
     }
 }
 
+/// What retention took away from a month in one commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpiredMonth {
+    /// The version of the commit.
+    pub version: u64,
+    /// The month, as `2026-03`.
+    pub month: String,
+    /// When, by the clock of who did it, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// What went, and what stayed.
+    pub expired: Expired,
+}
+
 /// What a lake's evidence comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Proof {
@@ -83,6 +96,8 @@ pub struct Proof {
     pub sources: Vec<SourceProof>,
     /// Dead letters in their table whose records were read otherwise in the end: those of batches that came to nothing.
     pub letters_superseded: u64,
+    /// What retention took away, oldest first.
+    pub expired: Vec<ExpiredMonth>,
     /// Files that the logs of all tables name.
     pub files: u64,
     /// What does not add up, the first thousand.
@@ -122,6 +137,7 @@ pub(crate) async fn conclude(lake: &Lake, mut audit: Audit) -> Result<(Proof, Au
         commits: audit.commits,
         sources: audit.sources.values().cloned().collect(),
         letters_superseded,
+        expired: audit.expired.clone(),
         files,
         faults: audit.faults.clone(),
         fault_count: audit.fault_count,
@@ -166,6 +182,7 @@ async fn check_letters(audit: &mut Audit, lake: &Lake) -> Result<u64, ReconcileE
     let mut missing = Vec::new();
     for (source, put_aside, _) in audit.fates.sources() {
         let absent = there.get(source).map_or_else(|| put_aside.clone(), |there| put_aside.without(there));
+        let absent = absent.without(&audit.fates.expired(source));
         if !absent.is_empty() {
             missing.push((source.to_owned(), absent));
         }

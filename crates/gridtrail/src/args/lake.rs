@@ -2,12 +2,25 @@
 
 use super::value::LifeTime;
 use clap::{Args, Subcommand};
+use gridtrail_lake::Month;
+use gridtrail_model::{DeviceId, Mpxn, UserId};
 
 /// The subcommands of `gridtrail lake`.
 #[derive(Debug, Subcommand)]
 pub enum LakeCommand {
     /// Make fewer and larger runs, as `gridtrail compact` does.
     Compact(CompactArgs),
+    /// Say what a lake holds, and what is due.
+    Status(StatusArgs),
+    /// Say or set for how long records are kept, and let go what is older.
+    Retain(RetainArgs),
+    /// Keep rows however old they become, and see what is kept.
+    #[command(subcommand)]
+    Hold(HoldCommand),
+    /// Delete files and log entries that no version needs any more.
+    Vacuum(VacuumArgs),
+    /// Sort the rows of every month into another number of buckets.
+    Rebucket(RebucketArgs),
     /// Look at every file of a lake: whether it is as it was written, and what searches rely on.
     Verify(VerifyArgs),
 }
@@ -18,6 +31,166 @@ pub struct WhichLake {
     /// The lake: a folder, or a URL such as s3://bucket/path.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
     pub lake: String,
+}
+
+/// Arguments of `gridtrail lake status`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  gridtrail lake status --lake data/lake --format json")]
+pub struct StatusArgs {
+    /// Which lake.
+    #[command(flatten)]
+    pub of: WhichLake,
+}
+
+/// Arguments of `gridtrail lake retain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A month goes when all of it is further back than so many calendar months (UTC). A row stays in any case while its latest message
+is younger than three months, and while a legal hold names it. Processes that maintain a lake do this every hour.
+
+Examples:
+  gridtrail lake retain --lake data/lake
+  gridtrail lake retain --months 24 --lake data/lake
+  gridtrail lake retain --now --dry-run --lake data/lake")]
+pub struct RetainArgs {
+    /// Which lake.
+    #[command(flatten)]
+    pub of: WhichLake,
+    /// Keep records for so many calendar months from now on: 3 or more.
+    #[arg(long, value_name = "MONTHS")]
+    pub months: Option<u32>,
+    /// Let go now what is older.
+    #[arg(long)]
+    pub now: bool,
+    /// With --now, only say what would go.
+    #[arg(long, requires = "now")]
+    pub dry_run: bool,
+    /// What it may use.
+    #[command(flatten)]
+    pub compaction: CompactionArgs,
+}
+
+/// The subcommands of `gridtrail lake hold`.
+#[derive(Debug, Subcommand)]
+pub enum HoldCommand {
+    /// Place a hold.
+    Add(AddHoldArgs),
+    /// List the holds that are in force, or with --all every one that ever was.
+    List(ListHoldsArgs),
+    /// Release a hold: what it kept goes as everything does.
+    Release(ReleaseHoldArgs),
+}
+
+/// Arguments of `gridtrail lake hold add`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A hold keeps the rows that are of all that it names.
+
+Examples:
+  gridtrail lake hold add --device 88-73-84-57-00-2F-96-1E --who j.smith --reason \"case 1234\"
+  gridtrail lake hold add --mpxn 1217290354420 --from 2025-11 --to 2026-02 --who j.smith --reason \"case 1234\"")]
+pub struct AddHoldArgs {
+    /// Which lake.
+    #[command(flatten)]
+    pub of: WhichLake,
+    /// Rows of this Device.
+    #[arg(long, value_name = "EUI-64")]
+    pub device: Option<DeviceId>,
+    /// Rows of this meter point, and of every Device that was seen with it.
+    #[arg(long)]
+    pub mpxn: Option<Mpxn>,
+    /// Rows of this User.
+    #[arg(long, value_name = "EUI-64")]
+    pub user_id: Option<UserId>,
+    /// Rows of requests received in this month or later.
+    #[arg(long, value_name = "MONTH")]
+    pub from: Option<Month>,
+    /// Rows of requests received in this month or earlier.
+    #[arg(long, value_name = "MONTH")]
+    pub to: Option<Month>,
+    /// Who places it, and why.
+    #[command(flatten)]
+    pub because: BecauseArgs,
+}
+
+/// Who changes a hold, and why: both stay on record.
+#[derive(Debug, Args)]
+pub struct BecauseArgs {
+    /// Who is doing this.
+    #[arg(long, env = "GRIDTRAIL_WHO", value_name = "NAME", value_parser = said)]
+    pub who: String,
+    /// Why.
+    #[arg(long, value_name = "TEXT", value_parser = said)]
+    pub reason: String,
+}
+
+/// A text that says something.
+fn said(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    if text.is_empty() { Err("it stays on record, so it must say something") } else { Ok(text.to_owned()) }
+}
+
+/// Arguments of `gridtrail lake hold list`.
+#[derive(Debug, Args)]
+pub struct ListHoldsArgs {
+    /// Which lake.
+    #[command(flatten)]
+    pub of: WhichLake,
+    /// Also those that were released.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Arguments of `gridtrail lake hold release`.
+#[derive(Debug, Args)]
+pub struct ReleaseHoldArgs {
+    /// Which lake.
+    #[command(flatten)]
+    pub of: WhichLake,
+    /// The hold's id, as `list` shows it.
+    pub id: String,
+    /// Who releases it, and why.
+    #[command(flatten)]
+    pub because: BecauseArgs,
+}
+
+/// Arguments of `gridtrail lake vacuum`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Deletes files that were taken away longer ago than removed files are kept (49 hours unless the tables say otherwise), files that no
+version ever named and that are older than that, and log entries that are older than the log is kept (48 hours). Processes
+that maintain a lake do this every hour.
+
+Example:
+  gridtrail lake vacuum --dry-run --lake data/lake")]
+pub struct VacuumArgs {
+    /// Which lake.
+    #[command(flatten)]
+    pub of: WhichLake,
+    /// Only say what would go.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `gridtrail lake rebucket`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A bucket of a month is meant to hold about a million rows. Searches go on meanwhile; where it is killed, call it again.
+
+Example:
+  gridtrail lake rebucket --buckets 64 --lake s3://audit/lake")]
+pub struct RebucketArgs {
+    /// Which lake.
+    #[command(flatten)]
+    pub of: WhichLake,
+    /// How many buckets a month is to have. Doubling and halving need the least memory.
+    #[arg(long)]
+    pub buckets: u32,
+    /// What it may use.
+    #[command(flatten)]
+    pub compaction: CompactionArgs,
 }
 
 /// Arguments of `gridtrail lake verify`.

@@ -13,7 +13,10 @@ mod value;
 
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
 pub use freshness::{FreshnessArgs, LevelArgs, MetricsArgs};
-pub use lake::{CompactArgs, CompactionArgs, LakeCommand, VerifyArgs, WhichLake};
+pub use lake::{
+    AddHoldArgs, BecauseArgs, CompactArgs, CompactionArgs, HoldCommand, LakeCommand, ListHoldsArgs,
+    RebucketArgs, ReleaseHoldArgs, RetainArgs, StatusArgs, VacuumArgs, VerifyArgs, WhichLake,
+};
 pub use letters::{
     DismissLettersArgs, LetterCommand, LettersArgs, ListLettersArgs, ReplayLettersArgs, ShowLetterArgs,
     WhichLetters,

@@ -26,6 +26,7 @@ fn the_definitions_are_sound() {
     Tool::<ServeArgs>::command().debug_assert();
     Tool::<SearchArgs>::command().debug_assert();
     Tool::<VerifyArgs>::command().debug_assert();
+    Tool::<RetainArgs>::command().debug_assert();
     Tool::<FreshnessArgs>::command().debug_assert();
     Tool::<TokenArgs>::command().debug_assert();
     Tool::<BenchSearchArgs>::command().debug_assert();

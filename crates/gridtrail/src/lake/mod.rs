@@ -1,5 +1,9 @@
 //! `gridtrail lake`: looking after a lake.
 
+mod hold;
+mod retain;
+mod status;
+mod vacuum;
 mod verify;
 
 use crate::args::{Format, LakeCommand};
@@ -8,7 +12,12 @@ use crate::housekeeping;
 
 pub(crate) async fn run(command: &LakeCommand, format: Format) -> Result<(), Failure> {
     match command {
-        LakeCommand::Compact(args) => housekeeping::run(args, format).await,
+        LakeCommand::Compact(args) => Box::pin(housekeeping::run(args, format)).await,
+        LakeCommand::Status(args) => status::run(args, format).await,
+        LakeCommand::Retain(args) => retain::run(args, format).await,
+        LakeCommand::Hold(command) => hold::run(command, format).await,
+        LakeCommand::Vacuum(args) => vacuum::run(args, format).await,
+        LakeCommand::Rebucket(args) => housekeeping::rebucket(args, format).await,
         LakeCommand::Verify(args) => verify::run(args, format).await,
     }
 }

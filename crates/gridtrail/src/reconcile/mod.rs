@@ -8,7 +8,9 @@ use crate::follow::settings_file;
 use crate::ingest::open_existing;
 use crate::output::{self, printable, table_with};
 use gridtrail_kafka::KafkaSettings;
-use gridtrail_reconcile::{Compared, Fault, Proof, SourceProof, against_kafka, reconcile};
+use gridtrail_lake::Expired;
+use gridtrail_model::Timestamp;
+use gridtrail_reconcile::{Compared, ExpiredMonth, Fault, Proof, SourceProof, against_kafka, reconcile};
 use gridtrail_runtime::Clock;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -60,9 +62,24 @@ struct Answer {
     files: u64,
     /// Dead letters of batches that came to nothing, whose records were read otherwise in the end.
     letters_superseded: u64,
+    /// What retention took away, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    retention: Vec<ExpiredRow>,
     fault_count: u64,
     /// The first thousand.
     faults: Vec<FaultRow>,
+}
+
+/// What retention took away from a month in one commit.
+#[derive(Debug, Serialize)]
+struct ExpiredRow {
+    version: u64,
+    month: String,
+    at: String,
+    files: u64,
+    rows_dropped: u64,
+    rows_kept: u64,
+    rows_held: u64,
 }
 
 /// A source.
@@ -120,6 +137,7 @@ impl Answer {
             sources: proof.sources.into_iter().map(SourceRow::of).collect(),
             files: proof.files,
             letters_superseded: proof.letters_superseded,
+            retention: proof.expired.into_iter().map(ExpiredRow::of).collect(),
             fault_count: proof.fault_count,
             faults: proof.faults.into_iter().map(FaultRow::of).collect(),
         }
@@ -162,6 +180,14 @@ impl SourceRow {
         let each: Vec<_> =
             each.iter().filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
         each.join(", ")
+    }
+}
+
+impl ExpiredRow {
+    fn of(ExpiredMonth { version, month, at_ms, expired }: ExpiredMonth) -> Self {
+        let Expired { files, rows_dropped, rows_kept, rows_held } = expired;
+        let at = Timestamp::from_millis(at_ms).map(|at| at.to_string()).unwrap_or_default();
+        Self { version, month, at, files, rows_dropped, rows_kept, rows_held }
     }
 }
 
@@ -221,6 +247,12 @@ fn text_of(answer: &Answer) -> String {
         for event in &source.events {
             text.push_str(&format!("Note: {}: {}\n", printable(&source.name), printable(event)));
         }
+    }
+    for ExpiredRow { version, month, at, rows_dropped, rows_kept, .. } in &answer.retention {
+        text.push_str(&format!(
+            "Note: retention took {rows_dropped} rows of {} at {at}, version {version}; {rows_kept} stayed\n",
+            printable(month)
+        ));
     }
     for fault in &answer.faults {
         text.push_str(&format!("{}\n", printable(&fault_text(fault))));

@@ -147,6 +147,7 @@ pub(crate) enum Content {
     Pairs,
     Letters,
     Evidence,
+    Holds,
 }
 
 /// One file to look at.
@@ -323,14 +324,15 @@ async fn gap(table: &Table) -> Result<Option<u64>, LakeError> {
 
 impl Tables {
     /// Every table, with what its files hold.
-    fn with_content(&mut self) -> [(Content, &mut Table); 5] {
-        let Self { trails, parked, pairs, dead_letters, commits, .. } = self;
+    fn with_content(&mut self) -> [(Content, &mut Table); 6] {
+        let Self { trails, parked, pairs, dead_letters, commits, holds, .. } = self;
         [
             (Content::Fragments, trails),
             (Content::Fragments, parked),
             (Content::Pairs, pairs),
             (Content::Letters, dead_letters),
             (Content::Evidence, commits),
+            (Content::Holds, holds),
         ]
     }
 }

@@ -8,6 +8,7 @@ use crate::dead_letters;
 use crate::decode::{Rows, recorded_ms};
 use crate::error::LakeError;
 use crate::evidence_table;
+use crate::holds;
 use crate::log::TableFile;
 use crate::lookup;
 use crate::merge::Scan;
@@ -40,6 +41,11 @@ pub(super) async fn check(
         Content::Letters => {
             let bytes = cache.fetch(path, &(0..file.size)).await?;
             *rows = dead_letters::read(bytes, path.as_ref())?.len() as u64;
+            Ok(())
+        }
+        Content::Holds => {
+            let bytes = cache.fetch(path, &(0..file.size)).await?;
+            *rows = holds::read(bytes, path.as_ref())?.len() as u64;
             Ok(())
         }
         Content::Evidence => {

@@ -12,24 +12,24 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const HOUR: i64 = 3_600_000;
+pub(crate) const HOUR: i64 = 3_600_000;
 const DEVICES: u8 = 6;
 /// Six hours: whatever lies in level 0 is due to be flushed.
-const FLUSH: i64 = 6 * HOUR;
+pub(crate) const FLUSH: i64 = 6 * HOUR;
 /// A day and more: a month is quiet.
-const QUIET: i64 = 31 * HOUR;
+pub(crate) const QUIET: i64 = 31 * HOUR;
 
-async fn over(store: Arc<dyn ObjectStore>, clock: Clock) -> Result<Lake, LakeError> {
+pub(crate) async fn over(store: Arc<dyn ObjectStore>, clock: Clock) -> Result<Lake, LakeError> {
     let settings = LakeSettings { store: Some(store), ..LakeSettings::at("memory:///compacted") };
     Lake::open(settings, clock).await
 }
 
-async fn compact(lake: &Lake) -> Result<Compacted, LakeError> {
+pub(crate) async fn compact(lake: &Lake) -> Result<Compacted, LakeError> {
     lake.maintenance().await?.compact(&CompactionSettings::default()).await
 }
 
 /// A request, or one of its answers, by what identifies it.
-fn step(user_number: u8, device_number: u8, counter: u64, answered: bool) -> Event {
+pub(crate) fn step(user_number: u8, device_number: u8, counter: u64, answered: bool) -> Event {
     let id = request_id(user_number, device_number, counter);
     // Requests of two months.
     let received_at = at(i64::try_from(counter % 40).unwrap() * 24 * HOUR);
@@ -40,7 +40,7 @@ fn step(user_number: u8, device_number: u8, counter: u64, answered: bool) -> Eve
     }
 }
 
-async fn add(lake: &Lake, n: i64, events: impl IntoIterator<Item = Event>) {
+pub(crate) async fn add(lake: &Lake, n: i64, events: impl IntoIterator<Item = Event>) {
     let mut source = source("s", n, n + 1);
     source.finished = false;
     let batch = Batch { fragments: fold(events).into_fragments(), sources: vec![source], ..Batch::default() };
@@ -48,7 +48,7 @@ async fn add(lake: &Lake, n: i64, events: impl IntoIterator<Item = Event>) {
 }
 
 /// Every row of every User and Device.
-async fn rows(lake: &Lake) -> BTreeMap<TrailKey, Fragment> {
+pub(crate) async fn rows(lake: &Lake) -> BTreeMap<TrailKey, Fragment> {
     let mut rows = BTreeMap::new();
     for n in 0..DEVICES {
         for found in find(lake, &[1, 2], &query(n)).await {
@@ -89,7 +89,7 @@ proptest! {
 }
 
 /// Five batches, of which the first is of this number.
-async fn fill(lake: &Lake, clock: &Clock, first: i64) {
+pub(crate) async fn fill(lake: &Lake, clock: &Clock, first: i64) {
     for n in first..first + 5 {
         let events = (0u64..24).flat_map(|k| {
             let counter = k + u64::try_from(n).unwrap() * 6;
@@ -101,7 +101,7 @@ async fn fill(lake: &Lake, clock: &Clock, first: i64) {
 }
 
 /// What is left when nothing more is due.
-async fn settle(lake: &Lake, clock: &Clock) -> Compacted {
+pub(crate) async fn settle(lake: &Lake, clock: &Clock) -> Compacted {
     let mut all = Compacted::default();
     for pause in [0, FLUSH, QUIET, QUIET] {
         clock.advance(pause);
@@ -170,10 +170,20 @@ async fn compactions_at_once_double_and_lose_nothing() {
 }
 
 /// A copy of a store, behind one that fails.
-fn faulty(inner: &InMemory) -> (Arc<InMemory>, Arc<dyn ObjectStore>, Faults) {
+pub(crate) fn faulty(inner: &InMemory) -> (Arc<InMemory>, Arc<dyn ObjectStore>, Faults) {
     let inner = Arc::new(inner.fork());
     let (store, faults) = FaultStore::new(inner.clone());
     (inner, Arc::new(store), faults)
+}
+
+/// Of each way to fail every so-manieth operation, with another one first for each; at full size, all.
+pub(crate) fn some_of(faults: &[Fault], operations: u64, every: u64) -> impl Iterator<Item = (u64, Fault)> {
+    let every = if std::env::var_os("GRIDTRAIL_EVERY_FAULT").is_some() { 1 } else { every };
+    let of = move |(first, fault): (u64, Fault)| {
+        let here = (0..operations).filter(move |operation| operation % every == first % every);
+        here.map(move |operation| (operation, fault))
+    };
+    (0..).zip(faults.to_vec()).flat_map(of)
 }
 
 /// Every operation of a compaction fails in every way. What it leaves is the lake as it was or as it was to be; the next

@@ -1,0 +1,100 @@
+//! `gridtrail lake retain`: for how long records are kept, and letting go what is older.
+
+use crate::args::{Format, RetainArgs};
+use crate::exit::Failure;
+use crate::ingest::open_existing;
+use crate::output::{self, table_with};
+use crate::serve::asked_to_stop;
+use gridtrail_lake::{Expired, MonthRetained, Retained};
+use serde::Serialize;
+use std::io;
+
+pub(crate) async fn run(args: &RetainArgs, format: Format) -> Result<(), Failure> {
+    let lake = open_existing(&args.of.lake).await?;
+    if let Some(months) = args.months {
+        lake.set_retention_months(months).await?;
+    }
+    let months = lake.retention_months().await;
+    let retained = if args.now {
+        let asked = asked_to_stop()?;
+        let mut maintenance = lake.maintenance().await?;
+        let settings = args.compaction.settings();
+        tokio::select! {
+            () = asked => return Err(Failure::Process("it was asked to stop before all that is too old went")),
+            retained = maintenance.retain(&settings, args.dry_run) => Some(retained?),
+        }
+    } else {
+        None
+    };
+    let answer = Answer { months, dry_run: args.dry_run, retained: retained.map(RetainedRow::of) };
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Json => output::write_json(&mut out, &answer),
+        Format::Table => output::write(&mut out, text_of(&answer).as_bytes()),
+    }
+}
+
+/// The setting, and what went. The fields are an interface.
+#[derive(Debug, Serialize)]
+struct Answer {
+    /// Calendar months that records are kept for.
+    months: u32,
+    dry_run: bool,
+    /// What went or would go; left out where that was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retained: Option<RetainedRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct RetainedRow {
+    months: Vec<MonthRow>,
+    parked: u64,
+    dead_letters: u64,
+    overtaken: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct MonthRow {
+    month: String,
+    files: u64,
+    rows_dropped: u64,
+    rows_kept: u64,
+    /// Those of the rows kept that only a legal hold keeps.
+    rows_held: u64,
+}
+
+impl RetainedRow {
+    fn of(Retained { months, parked, dead_letters, overtaken }: Retained) -> Self {
+        let row = |MonthRetained { month, expired }: MonthRetained| {
+            let Expired { files, rows_dropped, rows_kept, rows_held } = expired;
+            MonthRow { month: month.to_string(), files, rows_dropped, rows_kept, rows_held }
+        };
+        Self { months: months.into_iter().map(row).collect(), parked, dead_letters, overtaken }
+    }
+}
+
+fn text_of(answer: &Answer) -> String {
+    let setting = format!("records are kept for {} months\n", answer.months);
+    let Some(retained) = &answer.retained else { return setting };
+    let went = if answer.dry_run { "would go" } else { "went" };
+    let mut text = String::new();
+    if !retained.months.is_empty() {
+        let mut table =
+            table_with(&["Month", "Files", &format!("Rows that {went}"), "Rows that stay", "Held"]);
+        for row in &retained.months {
+            let counts = [row.files, row.rows_dropped, row.rows_kept, row.rows_held];
+            let cells = std::iter::once(row.month.clone()).chain(counts.map(|count| count.to_string()));
+            table.add_row(cells);
+        }
+        text = format!("{table}\n");
+    }
+    let rows: u64 = retained.months.iter().map(|row| row.rows_dropped).sum();
+    text.push_str(&format!(
+        "{rows} rows {went}, {} parked fragments and {} dead letters\n",
+        retained.parked, retained.dead_letters
+    ));
+    if retained.overtaken > 0 {
+        text.push_str(&format!("{} commits were overtaken by others\n", retained.overtaken));
+    }
+    text + &setting
+}

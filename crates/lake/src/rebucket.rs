@@ -1,0 +1,82 @@
+//! Another number of buckets: chosen first, then every month is written anew, one commit a month.
+//!
+//! A run says how many buckets there were when it was written, so look-ups are right at every moment in between, and so is
+//! compaction, which makes new runs by the new number from the start.
+
+use crate::compaction::{Compacted, CompactionSettings};
+use crate::error::LakeError;
+use crate::lake::BUCKETS_CHOSEN;
+use crate::limits::BUCKETS_MAX;
+use crate::maintenance::Maintenance;
+use crate::rewrite::{self, MonthRewrite};
+use crate::table::{Changes, Move};
+use std::sync::Arc;
+
+impl Maintenance {
+    /// Sorts the rows of every month into so many buckets. Killed in between, it goes on where it is called again.
+    ///
+    /// Memory, threads and rate are those of the settings. Errors: `Settings` when there cannot be so many; `Unavailable`,
+    /// `Corrupt`: months that were written anew stay so.
+    pub async fn rebucket(
+        &mut self,
+        buckets: u32,
+        settings: &CompactionSettings,
+    ) -> Result<Compacted, LakeError> {
+        if !(1..=BUCKETS_MAX).contains(&buckets) {
+            return Err(LakeError::Buckets { buckets, most: BUCKETS_MAX });
+        }
+        self.tables.refresh().await?;
+        let now_ms = || self.lake.clock().now().millis();
+        let from = self.tables.trails.position(BUCKETS_CHOSEN);
+        if from != Some(buckets.into()) {
+            let moves = vec![Move { app_id: BUCKETS_CHOSEN.to_owned(), from, to: buckets.into() }];
+            let changes = Changes { moves, now_ms: now_ms(), ..Changes::default() };
+            self.tables.trails.commit(&changes).await?;
+        }
+        let mut done = Compacted::default();
+        loop {
+            self.tables.refresh().await?;
+            let Some(job) =
+                rewrite::with_other_buckets(self.tables.runs.months(), buckets).into_iter().next()
+            else {
+                break;
+            };
+            self.rebucket_month(job, settings, &mut done).await?;
+            self.lake.refresh().await?;
+        }
+        Ok(done)
+    }
+
+    async fn rebucket_month(
+        &mut self,
+        job: MonthRewrite,
+        settings: &CompactionSettings,
+        done: &mut Compacted,
+    ) -> Result<(), LakeError> {
+        let moves = rewrite::fences(&job.month, job.inputs.iter(), &self.tables.trails);
+        let inputs = job.inputs.clone();
+        let made = self.rewrite(job, settings).await?;
+        let changes = Changes {
+            add: made.files,
+            remove: inputs.iter().map(|run| Arc::clone(&run.file)).collect(),
+            moves,
+            now_ms: self.lake.clock().now().millis(),
+            ..Changes::default()
+        };
+        match self.tables.trails.commit(&changes).await {
+            // A compaction was faster: its runs are sorted the next time round.
+            Err(LakeError::PositionMoved { .. }) => done.overtaken += 1,
+            committed => {
+                committed?;
+                done.jobs += 1;
+                done.runs_in += changes.remove.len() as u64;
+                done.runs_out += changes.add.len() as u64;
+                done.rows_in += inputs.iter().map(|run| run.summary.rows).sum::<u64>();
+                done.rows_out += made.rows_kept;
+                done.bytes_in += changes.remove.iter().map(|file| file.size).sum::<u64>();
+                done.bytes_out += changes.add.iter().map(|file| file.written.size).sum::<u64>();
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,460 @@
+//! Retention: what is older than it must be kept goes, month by month.
+//!
+//! 1. A month is **due** when all of it is further back than the setting, in calendar months, UTC.
+//! 2. A due month without an event younger than the floor, and without a hold, goes **as a whole**, unread.
+//! 3. Any other due month is **written anew** with only the rows whose latest message is younger than the floor, or which a
+//!    legal hold keeps, all fragments of a row being seen together. Runs say until when nothing more can go from them.
+//!
+//! The floor is three calendar months before the day that begins now: SEC Section H8.16(b) and (c) give Users the record "during
+//! a period of no less than three months prior to any date on which that record is accessed", and a message belongs to that record
+//! however old its request is. So no setting lets a row go while its latest message is younger.
+//!
+//! A late event for a month that went becomes a row of its own, as any other that arrives: its run lies in the old month, and
+//! goes when it is three months old.
+
+use crate::compaction::CompactionSettings;
+use crate::dead_letters::Fate;
+use crate::decode::{Rows, recorded_ms};
+use crate::error::LakeError;
+use crate::evidence::{CommitKind, Expired, SourceEvidence};
+use crate::holds::{self, HOLDS, HoldScope};
+use crate::lake::{Lake, SWEPT};
+use crate::lookup;
+use crate::maintenance::{Maintenance, Wanted};
+use crate::month::Month;
+use crate::rewrite::{self, MonthRewrite, Rewritten};
+use crate::run::RetainedMark;
+use crate::schema::column;
+use crate::snapshot::RunFile;
+use crate::spans::Spans;
+use crate::status::Expiring;
+use crate::table::{Changes, Move, Table};
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use futures::{StreamExt, stream};
+use gridtrail_model::{DeviceId, Fragment, Timestamp};
+use serde_json::json;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+/// Months that every record is kept for, whatever the setting: SEC Section H8.16.
+pub const RETENTION_MONTHS_MIN: u32 = 3;
+/// Months that a new lake keeps records for: a year, and the month that it takes to close one.
+pub const RETENTION_MONTHS_DEFAULT: u32 = 13;
+/// The property that holds the setting.
+const MONTHS: &str = "gridtrail.retentionMonths";
+/// The position that counts drops.
+pub(crate) const DROPS: &str = "retention";
+/// Times that what is due is looked for again after others got in between.
+const ATTEMPTS: u32 = 5;
+
+/// What retention took away, or would.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Retained {
+    /// By month.
+    pub months: Vec<MonthRetained>,
+    /// Parked fragments that went.
+    pub parked: u64,
+    /// Dead letters that went, all of them settled.
+    pub dead_letters: u64,
+    /// Commits that others overtook; what they were about is looked at again the next time.
+    pub overtaken: u64,
+}
+
+/// What went from a month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonthRetained {
+    /// The month.
+    pub month: Month,
+    /// What went, and what stayed.
+    pub expired: Expired,
+}
+
+/// The rows of a month that stay.
+#[derive(Debug)]
+pub(crate) struct Keep {
+    floor_ms: i64,
+    /// The number of changes to holds.
+    changes: i64,
+    holds: Vec<ActiveHold>,
+}
+
+/// A hold that is in force, with the Devices of its meter point.
+#[derive(Debug, Clone)]
+struct ActiveHold {
+    scope: HoldScope,
+    devices: HashSet<DeviceId>,
+}
+
+/// Rows that stay, of some.
+pub(crate) struct KeptRows {
+    pub(crate) rows: RecordBatch,
+    pub(crate) held: u64,
+    pub(crate) mark: RetainedMark,
+}
+
+impl ActiveHold {
+    fn holds(&self, fragment: &Fragment) -> bool {
+        let HoldScope { device, mpxn, user, .. } = &self.scope;
+        device.is_none_or(|device| fragment.device.iter().any(|d| *d == device))
+            && user.is_none_or(|user| fragment.key.user == user)
+            && mpxn.is_none_or(|mpxn| {
+                fragment.mpxn.iter().any(|m| *m == mpxn)
+                    || fragment.device.iter().any(|device| self.devices.contains(device))
+            })
+    }
+}
+
+impl Keep {
+    fn holds(&self, fragment: &Fragment) -> bool {
+        self.holds.iter().any(|hold| hold.holds(fragment))
+    }
+
+    /// The rows of a batch that stay. Each is whole: merged from all of its fragments in the month.
+    pub(crate) fn select(&self, batch: &RecordBatch) -> Result<KeptRows, LakeError> {
+        let failed = || LakeError::Internal("rows that retention keeps could not be told");
+        let recorded = recorded_ms(batch).ok_or_else(failed)?;
+        let mut mark = RetainedMark { holds: self.changes, until_ms: i64::MAX };
+        let columns: Vec<usize> = (0..column::COUNT).collect();
+        let rows = Rows::new(batch, &columns, "a month that is written anew");
+        let (mut keep, mut held) = (Vec::with_capacity(recorded.len()), 0);
+        for (row, recorded) in recorded.into_iter().enumerate() {
+            // Few rows are as old as this and stay, so decoding them is no matter; where there is no hold, none is decoded.
+            let is_held = !self.holds.is_empty() && self.holds(&rows.fragment(row)?);
+            let young = recorded >= self.floor_ms;
+            held += u64::from(is_held && !young);
+            if young && !is_held {
+                mark.until_ms = mark.until_ms.min(recorded);
+            }
+            keep.push(young || is_held);
+        }
+        let rows = filter_record_batch(batch, &BooleanArray::from(keep)).map_err(|_| failed())?;
+        Ok(KeptRows { rows, held, mark })
+    }
+
+    /// Whether anything can go from a run.
+    fn may_shorten(&self, run: &RunFile) -> bool {
+        match run.summary.retained {
+            Some(mark) if mark.holds == self.changes => mark.until_ms < self.floor_ms,
+            _ => run.summary.min_recorded_ms.is_none_or(|recorded| recorded < self.floor_ms),
+        }
+    }
+}
+
+/// What is to be done with a month that is due.
+struct Due {
+    month: Month,
+    runs: Vec<Arc<RunFile>>,
+    /// Moves of all that guards the runs, from where it was when they were read.
+    moves: Vec<Move>,
+    /// `None`: it goes as a whole.
+    keep: Option<Arc<Keep>>,
+}
+
+impl Lake {
+    /// Months that records are kept for.
+    pub async fn retention_months(&self) -> u32 {
+        months_of(&self.tables().await.trails)
+    }
+
+    /// Sets how many months records are kept for. What that makes due goes with the next retention.
+    ///
+    /// Errors: `Settings` when it is less than [`RETENTION_MONTHS_MIN`].
+    pub async fn set_retention_months(&self, months: u32) -> Result<(), LakeError> {
+        if months < RETENTION_MONTHS_MIN {
+            return Err(LakeError::Retention { months });
+        }
+        let mut tables = self.tables().await;
+        let properties = vec![(MONTHS, months.to_string())];
+        let now_ms = self.clock().now().millis();
+        tables.trails.commit(&Changes { properties, now_ms, ..Changes::default() }).await?;
+        self.refresh().await
+    }
+}
+
+/// What the table's property says, and no less than must be kept.
+pub(crate) fn months_of(trails: &Table) -> u32 {
+    let set = trails.property(MONTHS).and_then(|text| text.parse().ok());
+    set.unwrap_or(RETENTION_MONTHS_DEFAULT).max(RETENTION_MONTHS_MIN)
+}
+
+/// The property of a new table.
+pub(crate) fn property() -> (&'static str, Option<String>) {
+    (MONTHS, Some(RETENTION_MONTHS_DEFAULT.to_string()))
+}
+
+/// No row goes whose latest message is as young as this.
+fn floor(now: Timestamp) -> Timestamp {
+    now.day_start().months_ago(RETENTION_MONTHS_MIN)
+}
+
+impl Maintenance {
+    /// Lets go what is older than it must be kept; with `dry` nothing, and only says what would go.
+    ///
+    /// Any number of processes may do so at once, and be killed at any moment: a month goes in one commit, or stays as it is.
+    /// Memory, threads and rate are those of the settings. Errors: `Unavailable`, `Corrupt`; what went before is gone.
+    pub async fn retain(&mut self, settings: &CompactionSettings, dry: bool) -> Result<Retained, LakeError> {
+        let mut done = Retained::default();
+        for _ in 0..ATTEMPTS {
+            let overtaken = done.overtaken;
+            let (changes, all_due) = self.due().await?;
+            for due in all_due {
+                self.retain_month(due, changes, settings, dry, &mut done).await?;
+            }
+            // Others were at work on the same months: look again at what is left.
+            if dry || done.overtaken == overtaken {
+                break;
+            }
+        }
+        self.retain_parked(dry, &mut done).await?;
+        self.retain_letters(dry, &mut done).await?;
+        if !dry {
+            self.lake.refresh().await?;
+        }
+        Ok(done)
+    }
+
+    /// The months from which something goes, oldest first, and where the position of holds was before they were read.
+    async fn due(&mut self) -> Result<(Option<i64>, Vec<Due>), LakeError> {
+        self.tables.refresh().await?;
+        let changes = self.tables.trails.position(HOLDS);
+        let holds = self.active_holds().await?;
+        let now = self.lake.clock().now();
+        let (floor, first_kept) = (floor(now), Month::of(now).minus(months_of(&self.tables.trails)));
+        let mut all_due = Vec::new();
+        for (name, runs) in self.tables.runs.months() {
+            let Ok(month) = name.parse::<Month>() else { continue };
+            if month >= first_kept {
+                continue;
+            }
+            let holds: Vec<_> = holds.iter().filter(|hold| hold.scope.covers(month)).cloned().collect();
+            let whole =
+                holds.is_empty() && runs.iter().all(|run| run.summary.max_recorded_ms < floor.millis());
+            let keep = Keep { floor_ms: floor.millis(), changes: changes.unwrap_or(0), holds };
+            if whole || runs.iter().any(|run| keep.may_shorten(run)) {
+                let runs: Vec<_> = runs.into_iter().cloned().collect();
+                let moves = rewrite::fences(name, runs.iter(), &self.tables.trails);
+                all_due.push(Due { month, runs, moves, keep: (!whole).then(|| Arc::new(keep)) });
+            }
+        }
+        Ok((changes, all_due))
+    }
+
+    /// The months from which something would go.
+    pub(crate) async fn expiring(&mut self) -> Result<Vec<Expiring>, LakeError> {
+        let (_, all_due) = self.due().await?;
+        let expiring = |due: Due| Expiring {
+            month: due.month,
+            rows: due.runs.iter().map(|run| run.summary.rows).sum(),
+            whole: due.keep.is_none(),
+        };
+        Ok(all_due.into_iter().map(expiring).collect())
+    }
+
+    async fn active_holds(&mut self) -> Result<Vec<ActiveHold>, LakeError> {
+        let holds = holds::read_all(&self.lake, &mut self.tables).await?;
+        let snapshot = self.tables.snapshot(self.lake.cache().clone());
+        let mut active = Vec::new();
+        for hold in holds.into_iter().filter(|hold| hold.released.is_none()) {
+            let devices = match hold.scope.mpxn {
+                Some(mpxn) => snapshot.devices_of(mpxn).await?.into_iter().collect(),
+                None => HashSet::new(),
+            };
+            active.push(ActiveHold { scope: hold.scope, devices });
+        }
+        Ok(active)
+    }
+
+    async fn retain_month(
+        &mut self,
+        due: Due,
+        changes: Option<i64>,
+        settings: &CompactionSettings,
+        dry: bool,
+        done: &mut Retained,
+    ) -> Result<(), LakeError> {
+        let Due { month, runs, moves, keep } = due;
+        let Rewritten { files, rows_kept, rows_dropped, rows_held } = match keep {
+            None => {
+                let rows_dropped = runs.iter().map(|run| run.summary.rows).sum();
+                Rewritten { rows_dropped, ..Rewritten::default() }
+            }
+            keep => {
+                let (month, inputs, buckets) = (month.to_string(), runs.clone(), self.tables.buckets());
+                self.rewrite(MonthRewrite { month, inputs, buckets, keep, dry }, settings).await?
+            }
+        };
+        let expired = Expired { files: runs.len() as u64, rows_dropped, rows_kept, rows_held };
+        if !dry {
+            let remove = runs.iter().map(|run| Arc::clone(&run.file)).collect();
+            let change = Changes { add: files, remove, moves, ..Changes::default() };
+            let evidence = SourceEvidence::of_retention(&month.to_string(), expired, self.now_ms());
+            if !self.commit_drop(change, changes, evidence).await? {
+                done.overtaken += 1;
+                return Ok(());
+            }
+        }
+        if rows_dropped > 0 {
+            done.months.push(MonthRetained { month, expired });
+        }
+        Ok(())
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.lake.clock().now().millis()
+    }
+
+    /// Commits to the main table what retention does. `false`: others got in between.
+    async fn commit_drop(
+        &mut self,
+        mut change: Changes,
+        holds: Option<i64>,
+        evidence: SourceEvidence,
+    ) -> Result<bool, LakeError> {
+        let drops = self.tables.trails.position(DROPS);
+        change.moves.push(Move { app_id: DROPS.to_owned(), from: drops, to: drops.unwrap_or(0) + 1 });
+        change.requires = vec![(HOLDS.to_owned(), holds)];
+        change.drops = true;
+        change.now_ms = self.now_ms();
+        change.evidence = Some(json!({ "kind": CommitKind::Retention.name(), "sources": [evidence] }));
+        match self.tables.trails.commit(&change).await {
+            Ok(_) => Ok(true),
+            Err(LakeError::PositionMoved { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a month anew, up to the commit, with as many threads as the settings have jobs.
+    pub(crate) async fn rewrite(
+        &self,
+        job: MonthRewrite,
+        settings: &CompactionSettings,
+    ) -> Result<Rewritten, LakeError> {
+        let wanted = Wanted::default();
+        let job = Arc::new(job);
+        let write = |part: u32| {
+            let (job, lake, table) = (Arc::clone(&job), self.lake.clone(), self.tables.trails.clone());
+            let (settings, given_up) = (*settings, wanted.watch());
+            let runtime = tokio::runtime::Handle::current();
+            let work = move || runtime.block_on(job.write(part, (&lake, &table), &settings, &given_up));
+            async move {
+                let written = tokio::task::spawn_blocking(work).await;
+                written.map_err(|_| LakeError::Internal("writing a month anew panicked"))?
+            }
+        };
+        let mut writing = stream::iter(0..job.parts()).map(write).buffer_unordered(settings.jobs.max(1));
+        let mut all = Rewritten::default();
+        while let Some(part) = writing.next().await {
+            let part = part?;
+            all.files.extend(part.files);
+            all.rows_kept += part.rows_kept;
+            all.rows_dropped += part.rows_dropped;
+            all.rows_held += part.rows_held;
+        }
+        Ok(all)
+    }
+
+    /// Lets go files of parked fragments, all of which are as old as a month that is due, and none of which is held.
+    async fn retain_parked(&mut self, dry: bool, done: &mut Retained) -> Result<(), LakeError> {
+        self.tables.refresh().await?;
+        let requires = vec![(HOLDS.to_owned(), self.tables.parked.position(HOLDS))];
+        let holds = self.active_holds().await?;
+        let now = self.lake.clock().now();
+        let (floor, first_kept) = (floor(now), Month::of(now).minus(months_of(&self.tables.trails)));
+        let old = |run: &&Arc<RunFile>| {
+            let month = Timestamp::from_millis(run.summary.max_received_ms).map(Month::of);
+            run.summary.max_recorded_ms < floor.millis() && month.is_some_and(|month| month < first_kept)
+        };
+        let (mut remove, mut rows) = (Vec::new(), 0);
+        for run in self.tables.waiting.iter().filter(old) {
+            if !holds.is_empty() {
+                let opened = self.lake.cache().open(&run.path, run.file.size).await?;
+                let fragments = lookup::all(self.lake.cache(), &opened).await?;
+                // Where a fragment without a request would lie is not known, so months do not count.
+                if fragments.iter().any(|fragment| holds.iter().any(|hold| hold.holds(fragment))) {
+                    continue;
+                }
+            }
+            remove.push(Arc::clone(&run.file));
+            rows += run.summary.rows;
+        }
+        if remove.is_empty() {
+            return Ok(());
+        }
+        if !dry {
+            let from = self.tables.parked.position(SWEPT);
+            let to = self.tables.trails.version().cast_signed();
+            let moves = vec![Move { app_id: SWEPT.to_owned(), from, to }];
+            let evidence = Some(json!({ "kind": CommitKind::Retention.name() }));
+            let now_ms = self.now_ms();
+            let drops = true;
+            let changes = Changes { remove, moves, requires, now_ms, evidence, drops, ..Changes::default() };
+            match self.tables.parked.commit(&changes).await {
+                Err(LakeError::PositionMoved { .. }) => {
+                    done.overtaken += 1;
+                    return Ok(());
+                }
+                committed => committed?,
+            };
+        }
+        done.parked += rows;
+        Ok(())
+    }
+
+    /// Lets go files of dead letters, all of which are settled and were put aside in a month that is due.
+    ///
+    /// The evidence says so first; a file that stays behind when that is all that is done goes the next time.
+    async fn retain_letters(&mut self, dry: bool, done: &mut Retained) -> Result<(), LakeError> {
+        let first_kept = Month::of(self.lake.clock().now()).minus(months_of(&self.tables.trails));
+        let written = |ms: i64| Timestamp::from_millis(ms).map(Month::of);
+        self.tables.dead_letters.refresh().await?;
+        let mut files = self.tables.dead_letters.files();
+        files.retain(|file| written(file.written_ms).is_some_and(|month| month < first_kept));
+        if files.is_empty() {
+            return Ok(());
+        }
+        let fates = self.lake.letter_fates().await?;
+        let (mut remove, mut gone, mut letters) = (Vec::new(), BTreeMap::<String, (String, Spans)>::new(), 0);
+        for file in files {
+            let path = self.tables.dead_letters.full_path(&file.path)?;
+            let held = crate::dead_letters::read(self.lake.fetch(&path).await?, path.as_ref())?;
+            if held.iter().any(|letter| fates.of(&letter.source, letter.position) == Some(Fate::Open)) {
+                continue;
+            }
+            letters += held.len() as u64;
+            for letter in held {
+                let named = fates.of(&letter.source, letter.position).is_some();
+                let of = gone.entry(letter.source).or_insert_with(|| (letter.source_name, Spans::default()));
+                if named {
+                    of.1.insert(letter.position);
+                }
+            }
+            remove.push(file);
+        }
+        if remove.is_empty() || dry {
+            done.dead_letters += letters;
+            return Ok(());
+        }
+        let now_ms = self.now_ms();
+        let evidence = |(source, (name, spans)): (String, (String, Spans))| {
+            let mut evidence = SourceEvidence::of_letters(&source, &name);
+            (evidence.expired_at, evidence.committed_at_ms) = (spans, now_ms);
+            evidence.seal = evidence.sealed_by();
+            evidence
+        };
+        let sources: Vec<SourceEvidence> = gone.into_iter().map(evidence).collect();
+        let evidence = Some(json!({ "kind": CommitKind::Retention.name(), "sources": sources }));
+        self.tables.trails.commit(&Changes { now_ms, evidence, ..Changes::default() }).await?;
+        let from = self.tables.dead_letters.position(DROPS);
+        let moves = vec![Move { app_id: DROPS.to_owned(), from, to: from.unwrap_or(0) + 1 }];
+        let changes = Changes { remove, moves, now_ms, drops: true, ..Changes::default() };
+        match self.tables.dead_letters.commit(&changes).await {
+            Err(LakeError::PositionMoved { .. }) => done.overtaken += 1,
+            committed => {
+                committed?;
+                done.dead_letters += letters;
+            }
+        }
+        Ok(())
+    }
+}
