@@ -41,6 +41,7 @@ fn request_of(args: &SearchArgs) -> SearchRequest {
         service_reference_variants: args.srv.iter().map(ToString::to_string).collect(),
         from,
         to,
+        as_of: args.as_of.map(|as_of| as_of.to_string()).unwrap_or_default(),
         page_size: args.page.page_size,
         page_token: args.page.page_token.clone().unwrap_or_default(),
     }

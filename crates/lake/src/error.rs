@@ -49,6 +49,12 @@ pub enum LakeError {
         /// The version asked for.
         version: String,
     },
+    /// A moment that was asked for lies before those that are kept.
+    #[error("the lake can be asked as of {earliest} at the earliest")]
+    TooEarly {
+        /// The earliest instant that can be asked for now.
+        earliest: gridtrail_model::Timestamp,
+    },
     /// Another writer committed these source positions first: drop the batch and read on from the table's position.
     #[error("the position of {source_id} moved from {expected} to {found} under this batch")]
     PositionMoved {
@@ -142,7 +148,7 @@ impl LakeError {
                 LakeErrorKind::Unavailable
             }
             Self::Corrupt { .. } => LakeErrorKind::Corrupt,
-            Self::VersionGone { .. } => LakeErrorKind::VersionGone,
+            Self::VersionGone { .. } | Self::TooEarly { .. } => LakeErrorKind::VersionGone,
             Self::PositionMoved { .. } => LakeErrorKind::PositionMoved,
             Self::Internal(_) => LakeErrorKind::Internal,
         }

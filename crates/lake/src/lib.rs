@@ -8,6 +8,7 @@
 //!
 //! Only this crate knows Delta and Parquet. Nothing in it assumes local files.
 
+mod as_of;
 mod bucket;
 mod cache;
 mod checksum;
@@ -48,6 +49,7 @@ mod verify;
 mod windows;
 mod writer;
 
+pub use as_of::{AsOf, BadAsOf};
 pub use cache::StoreUse;
 pub use compaction::{Compacted, CompactionSettings};
 pub use dead_letters::{DeadLetter, Fate, Fates, LetterReader};

@@ -141,6 +141,11 @@ impl Table {
         Ok(Self { name, location: location.clone(), log, delta: None })
     }
 
+    /// The table at another version.
+    pub(crate) async fn at(&self, version: u64) -> Result<Self, LakeError> {
+        Self::open(&self.location, self.name, Some(version)).await
+    }
+
     /// The version that this handle is at.
     pub(crate) fn version(&self) -> u64 {
         self.log.version()

@@ -3,7 +3,7 @@
 use crate::store::{Pinned, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
-use gridtrail_lake::{Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
+use gridtrail_lake::{AsOf, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
 use gridtrail_model::{DeviceId, Fragment, Merge as _, Mpxn, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -122,6 +122,14 @@ impl Store for FakeLake {
         match number {
             Some(number) if number >= state.kept_from => Ok(state.open(number)),
             _ => Err(StoreError::new(LakeErrorKind::VersionGone, "the version was dropped")),
+        }
+    }
+
+    async fn as_of(&self, as_of: AsOf) -> Result<Arc<dyn Pinned>, StoreError> {
+        match as_of {
+            AsOf::Version(number) => self.at(&version(usize::try_from(number).unwrap_or(usize::MAX))).await,
+            // Its versions have no times.
+            AsOf::Instant(_) => Ok(self.newest()),
         }
     }
 }

@@ -23,6 +23,7 @@ mod token;
 mod wire;
 
 pub use error::{SearchError, SearchErrorKind, UserText, Violation};
+pub use gridtrail_lake::{AsOf, BadAsOf};
 pub use limits::{
     DEVICES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE_TOKEN_BYTES_MAX, PAGE_TOKEN_LIFE_MS, VARIANTS_MAX,
 };

@@ -3,7 +3,7 @@
 use crate::error::{SearchError, Violation};
 use crate::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, VARIANTS_MAX};
 use aws_lc_rs::digest;
-use gridtrail_lake::View;
+use gridtrail_lake::{AsOf, View};
 use gridtrail_model::{DeviceId, Mpxn, ParseError, ServiceReferenceVariant, Timestamp, Uprn};
 
 /// What to search for.
@@ -28,6 +28,8 @@ pub struct Query {
     pub from: Option<Timestamp>,
     /// The latest receipt of a request, inclusive, UTC.
     pub to: Option<Timestamp>,
+    /// The moment whose record is searched; `None`: now.
+    pub as_of: Option<AsOf>,
     /// Most rows on the page, 1 to 1000; `None` means 50.
     pub page_size: Option<u32>,
     /// The token of the page before; `None` for the first page.
@@ -37,7 +39,15 @@ pub struct Query {
 impl Query {
     /// The first page of everything on record for this key.
     pub const fn of(key: SearchKey) -> Self {
-        Self { key, variants: Vec::new(), from: None, to: None, page_size: None, page_token: None }
+        Self {
+            key,
+            variants: Vec::new(),
+            from: None,
+            to: None,
+            as_of: None,
+            page_size: None,
+            page_token: None,
+        }
     }
 }
 
@@ -91,7 +101,7 @@ impl Checked {
         let mut variants = query.variants.clone();
         variants.sort_unstable();
         variants.dedup();
-        let fingerprint = fingerprint(view, key, &variants, query.from, query.to);
+        let fingerprint = fingerprint(view, key, &variants, query);
         let page_size = query.page_size.unwrap_or(PAGE_SIZE_DEFAULT);
         Ok(Self {
             view,
@@ -131,13 +141,7 @@ fn violations(view: View, query: &Query) -> Vec<Violation> {
     found
 }
 
-fn fingerprint(
-    view: View,
-    key: Target,
-    variants: &[ServiceReferenceVariant],
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-) -> [u8; 32] {
+fn fingerprint(view: View, key: Target, variants: &[ServiceReferenceVariant], query: &Query) -> [u8; 32] {
     // Each part has a fixed length or follows its count, so that no two queries share one text.
     let mut text = vec![match view {
         View::Audit => 1,
@@ -153,9 +157,21 @@ fn fingerprint(
             text.extend(device.to_bytes());
         }
     }
-    for bound in [from, to] {
+    for bound in [query.from, query.to] {
         text.push(u8::from(bound.is_some()));
         text.extend(bound.map_or(0, Timestamp::millis).to_be_bytes());
+    }
+    // Nothing is added for now, so that tokens of servers that knew nothing else hold.
+    match query.as_of {
+        None => {}
+        Some(AsOf::Version(version)) => {
+            text.push(1);
+            text.extend(version.to_be_bytes());
+        }
+        Some(AsOf::Instant(instant)) => {
+            text.push(2);
+            text.extend(instant.millis().to_be_bytes());
+        }
     }
     text.extend(variants.iter().flat_map(|variant| variant.to_code().to_be_bytes()));
     let mut fingerprint = [0; 32];
@@ -224,6 +240,8 @@ mod tests {
             print(View::MeterReads, &plain),
             print(View::Audit, &Query { from: time, ..plain.clone() }),
             print(View::Audit, &Query { to: time, ..plain.clone() }),
+            print(View::Audit, &Query { as_of: Some(AsOf::Version(7)), ..plain.clone() }),
+            print(View::Audit, &Query { as_of: time.map(AsOf::Instant), ..plain.clone() }),
             print(View::Audit, &Query { variants: vec![a], ..plain.clone() }),
             print(View::Audit, &Query { variants: vec![a, b], ..plain.clone() }),
             print(View::Audit, &Query::of(SearchKey::Device("90-B3-D5-1F-30-01-00-0B".parse().unwrap()))),
@@ -234,7 +252,7 @@ mod tests {
         assert_eq!(distinct.len(), different.len());
         assert_eq!(
             print(View::Audit, &Query { variants: vec![b, a, b], page_size: Some(7), ..plain }),
-            different[5]
+            different[7]
         );
     }
 }

@@ -4,7 +4,7 @@ use crate::error::SearchError;
 use crate::limits::{DEVICES_MAX, LOOKUPS_AT_ONCE};
 use crate::query::{Checked, Query, Target};
 use crate::reference::TrailRef;
-use crate::store::{Pinned, Store};
+use crate::store::{Pinned, Store, StoreError};
 use crate::token::{PageKey, PageToken, gone};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Component};
@@ -115,7 +115,11 @@ impl Search {
         let checked = Checked::of(view, query)?;
         let Some(text) = &query.page_token else {
             let expires_at = PageToken::expiry_from(now);
-            return self.page_of(self.store.newest(), who, &checked, None, expires_at).await;
+            let snapshot = match query.as_of {
+                None => self.store.newest(),
+                Some(as_of) => self.store.as_of(as_of).await.map_err(out_of_reach)?,
+            };
+            return self.page_of(snapshot, who, &checked, None, expires_at).await;
         };
         let token = self.page_key.open(text, who, &checked, now)?;
         let snapshot = self.store.at(&token.version).await.map_err(|error| match error.kind() {
@@ -258,6 +262,19 @@ fn row_of(device: DeviceId, found: &Found) -> Row {
         reference: TrailRef::new(device, position_of(found)),
         matched_device: device,
         trail: Trail::from(&found.fragment),
+    }
+}
+
+/// A moment that cannot be asked for any more, or not yet, is a matter of the request.
+fn out_of_reach(error: StoreError) -> SearchError {
+    match (error.kind(), error.earliest()) {
+        (LakeErrorKind::VersionGone, Some(earliest)) => {
+            SearchError::invalid("as_of", format!("{earliest} is the earliest that can be asked for"))
+        }
+        (LakeErrorKind::VersionGone, None) => {
+            SearchError::invalid("as_of", "there is no such version; leave it out for the newest")
+        }
+        _ => error.into(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use gridtrail_access::Access;
-use gridtrail_lake::{Found, KeyQuery, Lake, LakeError, LakeErrorKind, Snapshot, SnapshotVersion};
+use gridtrail_lake::{AsOf, Found, KeyQuery, Lake, LakeError, LakeErrorKind, Snapshot, SnapshotVersion};
 use gridtrail_model::{DeviceId, Mpxn, Timestamp};
 use std::sync::Arc;
 
@@ -11,13 +11,19 @@ use std::sync::Arc;
 #[error("answer from the store")]
 pub struct StoreError {
     kind: LakeErrorKind,
+    earliest: Option<Timestamp>,
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 impl StoreError {
     /// An error of this kind.
     pub fn new(kind: LakeErrorKind, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { kind, source: source.into() }
+        Self { kind, earliest: None, source: source.into() }
+    }
+
+    /// The earliest instant that can be asked for, where an earlier one was.
+    pub const fn earliest(&self) -> Option<Timestamp> {
+        self.earliest
     }
 
     /// What the caller can do about it.
@@ -28,7 +34,8 @@ impl StoreError {
 
 impl From<LakeError> for StoreError {
     fn from(error: LakeError) -> Self {
-        Self::new(error.kind(), error)
+        let earliest = if let LakeError::TooEarly { earliest } = &error { Some(*earliest) } else { None };
+        Self { earliest, ..Self::new(error.kind(), error) }
     }
 }
 
@@ -39,6 +46,8 @@ pub trait Store: Send + Sync + 'static {
     fn newest(&self) -> Arc<dyn Pinned>;
     /// The snapshot of a version. Errors: `VersionGone`, `Unavailable`.
     async fn at(&self, version: &SnapshotVersion) -> Result<Arc<dyn Pinned>, StoreError>;
+    /// The snapshot of a moment. Errors: `VersionGone` where it is not, or no longer, to be had; `Unavailable`.
+    async fn as_of(&self, as_of: AsOf) -> Result<Arc<dyn Pinned>, StoreError>;
 }
 
 /// The rows at one version. Every call is cancel-safe.
@@ -63,6 +72,11 @@ impl Store for Lake {
 
     async fn at(&self, version: &SnapshotVersion) -> Result<Arc<dyn Pinned>, StoreError> {
         let snapshot: Arc<Snapshot> = self.snapshot_at(version).await?;
+        Ok(snapshot)
+    }
+
+    async fn as_of(&self, as_of: AsOf) -> Result<Arc<dyn Pinned>, StoreError> {
+        let snapshot: Arc<Snapshot> = self.snapshot_as_of(as_of).await?;
         Ok(snapshot)
     }
 }

@@ -3,7 +3,9 @@
 use crate::status::CallError;
 use gridtrail_model::{ParseError, Timestamp};
 use gridtrail_proto::query::v1::{GetRequest, SearchRequest, search_request::Key};
-use gridtrail_search::{Query, SearchError, SearchKey, TrailRef, Violation, parse_from, parse_to};
+use gridtrail_search::{
+    AsOf, BadAsOf, Query, SearchError, SearchKey, TrailRef, Violation, parse_from, parse_to,
+};
 
 /// The query of a request. Errors: `Invalid` with every field that cannot be read.
 pub(crate) fn query_of(request: SearchRequest) -> Result<Query, CallError> {
@@ -16,10 +18,16 @@ pub(crate) fn query_of(request: SearchRequest) -> Result<Query, CallError> {
         .collect();
     let from = optional(&request.from).and_then(|text| violations.time("from", text, parse_from));
     let to = optional(&request.to).and_then(|text| violations.time("to", text, parse_to));
+    let as_of = optional(&request.as_of).and_then(|text| {
+        let rule = |error: BadAsOf| error.to_string();
+        text.parse::<AsOf>().map_err(|error| violations.add("as_of", rule(error))).ok()
+    });
     let page_size = (request.page_size != 0).then_some(request.page_size);
     let page_token = optional(&request.page_token).map(str::to_owned);
     match key {
-        Some(key) if violations.0.is_empty() => Ok(Query { key, variants, from, to, page_size, page_token }),
+        Some(key) if violations.0.is_empty() => {
+            Ok(Query { key, variants, from, to, as_of, page_size, page_token })
+        }
         _ => Err(SearchError::Invalid(violations.0).into()),
     }
 }

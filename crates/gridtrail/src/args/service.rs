@@ -4,6 +4,7 @@ use super::freshness::{LevelArgs, MetricsArgs};
 use super::lake::CompactionArgs;
 use super::value::{Bound, LifeTime};
 use clap::{Args, Subcommand};
+use gridtrail_lake::AsOf;
 use gridtrail_model::{DeviceId, Mpxn, ServiceReferenceVariant, Uprn, UserId};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -133,6 +134,9 @@ pub struct SearchArgs {
     /// Only requests received at or before this instant, or on or before this date, UTC.
     #[arg(long, value_name = "TIME")]
     pub to: Option<Bound>,
+    /// Search the record as it was at a version of the lake, or at an instant, within the last 48 hours.
+    #[arg(long, value_name = "VERSION|INSTANT")]
+    pub as_of: Option<AsOf>,
     /// How much of the answer to fetch.
     #[command(flatten)]
     pub page: PageArgs,

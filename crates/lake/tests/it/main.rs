@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod access_only;
+mod as_of;
 mod compaction;
 mod exactly_once;
 mod faults;
