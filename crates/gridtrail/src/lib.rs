@@ -39,7 +39,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
     logging::init(&cli.log, cli.log_format)?;
     match &cli.command {
         Command::Demo(args) => wait_for(demo::run(args)),
-        Command::Generate(args) => generate::run(args, cli.format),
+        Command::Generate(args) => wait_for(generate::run(args, cli.format)),
         Command::Publish(args) => publish::run(args, cli.format),
         Command::Ingest(args) => wait_for(ingest::run(args, cli.format)),
         Command::Serve(args) => wait_for(serve::run(args, cli.format)),

@@ -184,7 +184,7 @@ fn fold(
     Ok(())
 }
 
-async fn commit(
+pub(crate) async fn commit(
     mut writer: Writer,
     mut batches: mpsc::Receiver<Filling>,
 ) -> Result<(Outcome, u64), IngestError> {

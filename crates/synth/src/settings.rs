@@ -12,6 +12,10 @@ pub(crate) fn events_per_100_transactions(days: u32) -> u64 {
     567 - 23 / u64::from(days.max(1))
 }
 
+/// How many trails 100 transactions give, measured over 90 days: a critical command has several legs, and some alerts are
+/// of no request.
+const TRAILS_PER_100_TRANSACTIONS: u64 = 117;
+
 const DAY_MS: i64 = 86_400_000;
 
 /// The size of a region, and how its events are delivered. [`Settings::for_events`] gives a plausible size.
@@ -86,6 +90,12 @@ impl Settings {
             events_target: Some(events),
             ..Self::default()
         }
+    }
+
+    /// A region that gives about so many trails in so many days.
+    pub fn for_trails(trails: u64, days: u32) -> Self {
+        let transactions = trails.saturating_mul(100) / TRAILS_PER_100_TRANSACTIONS;
+        Self::for_events(transactions.saturating_mul(events_per_100_transactions(days)) / 100, days)
     }
 
     /// The most premises that a region may have: more than Great Britain has.

@@ -54,14 +54,21 @@ pub enum Encoding {
 Examples:
   gridtrail generate --out data/day --events 1000000
   gridtrail generate --out data/quarter --events 100000 --days 90 --truth data/truth.jsonl
-  gridtrail generate --out data/messages --events 1000 --encoding duis")]
+  gridtrail generate --out data/messages --events 1000 --encoding duis
+  gridtrail generate --lake data/lake --trails 10000000 --days 90")]
 pub struct GenerateArgs {
     /// The folder to write to: created when absent, refused when it holds anything.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "lake")]
+    pub out: Option<PathBuf>,
+    /// Instead of files, a lake that the events go straight into: a folder, or a URL such as s3://bucket/path.
+    #[arg(long, value_name = "URL|PATH", conflicts_with_all = ["out", "encoding"])]
+    pub lake: Option<String>,
     /// About how many events, before duplicates.
     #[arg(long, default_value_t = 1_000_000)]
     pub events: u64,
+    /// About how many trails, instead of how many events.
+    #[arg(long, conflicts_with = "events", value_parser = clap::value_parser!(u64).range(1..))]
+    pub trails: Option<u64>,
     /// The seed: the same seed and settings give the same bytes.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,

@@ -4,6 +4,7 @@
 //! events, so that a capture stays within what ingest reads as a whole.
 
 mod duis;
+mod into_lake;
 
 use crate::args::{Encoding, Format, GenerateArgs};
 use crate::exit::Failure;
@@ -23,14 +24,19 @@ const FILE_EVENTS: u64 = 1_000_000;
 /// Messages in one capture, which ingest reads as a whole: about 100 MB of the 256 that it allows.
 const CAPTURE_MESSAGES: u64 = 100_000;
 
-pub(crate) fn run(args: &GenerateArgs, format: Format) -> Result<(), Failure> {
+pub(crate) async fn run(args: &GenerateArgs, format: Format) -> Result<(), Failure> {
     if args.encoding == Encoding::Duis && args.truth.is_some() {
         let reason = "DUIS leaves out events, so no search finds the whole truth; take binpb or jsonl";
         return Err(Failure::Argument { argument: "--truth", reason: reason.to_owned() });
     }
     let world = world(args)?;
-    claim_folder(&args.out)?;
-    let written = write_events(&world, args.encoding, &args.out)?;
+    let report = if let Some(lake) = &args.lake {
+        Report::Lake(into_lake::fill(lake, &world, args).await?)
+    } else {
+        let out = args.out.as_ref().ok_or(Failure::Process("nowhere to write to"))?;
+        claim_folder(out)?;
+        Report::Files(write_events(&world, args.encoding, out)?)
+    };
     if let Some(path) = &args.truth {
         write_lines(path, world.truth().map(|trail| truth_line(&trail)))?;
     }
@@ -39,13 +45,33 @@ pub(crate) fn run(args: &GenerateArgs, format: Format) -> Result<(), Failure> {
     }
     let mut out = io::stdout().lock();
     match format {
-        Format::Table => output::write(&mut out, format!("{}\n", written.line()).as_bytes()),
-        Format::Json => output::write_json(&mut out, &written),
+        Format::Table => output::write(&mut out, format!("{}\n", report.line()).as_bytes()),
+        Format::Json => output::write_json(&mut out, &report),
+    }
+}
+
+/// What became of the events.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Report {
+    Files(Written),
+    Lake(into_lake::Filled),
+}
+
+impl Report {
+    fn line(&self) -> String {
+        match self {
+            Self::Files(written) => written.line(),
+            Self::Lake(filled) => filled.line(),
+        }
     }
 }
 
 fn world(args: &GenerateArgs) -> Result<World, Failure> {
-    let settings = Settings::for_events(args.events, args.days);
+    let settings = match args.trails {
+        Some(trails) => Settings::for_trails(trails, args.days),
+        None => Settings::for_events(args.events, args.days),
+    };
     let settings = if args.disorder { settings.with_disorder() } else { settings };
     World::seeded(args.seed, Settings { start: args.start, ..settings }).map_err(|error| {
         let argument = if error.setting == "days" { "--days" } else { "--events" };

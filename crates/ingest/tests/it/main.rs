@@ -4,7 +4,7 @@
 
 use gridtrail_access::{Access, DevKey, JobTypeRole, TokenClaims};
 use gridtrail_codec::{Receipt, capture, encode_frame, encode_json};
-use gridtrail_ingest::{FileSettings, IngestError, Progress, Summary, ingest_files};
+use gridtrail_ingest::{FileSettings, IngestError, Maker, Progress, Summary, ingest_files, ingest_made};
 use gridtrail_lake::{Evidence, KeyQuery, Lake, LakeSettings, View};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
@@ -211,4 +211,23 @@ async fn an_empty_folder_and_a_missing_one_are_told_apart() {
     assert!(matches!(empty, IngestError::Nothing(_)), "{empty}");
     let missing = ingest(&lake, &folder.path().join("no"), &FileSettings::default()).await.unwrap_err();
     assert!(matches!(missing, IngestError::File { .. }), "{missing}");
+}
+
+/// Events that are made here end up as the same events in a file do, and their evidence covers each of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn made_events_land_like_those_of_files() {
+    let lake = lake().await;
+    let maker = Maker { id: "7".to_owned(), name: "a test".to_owned() };
+    let (pieces, made) = tokio::sync::mpsc::channel(1);
+    let making = tokio::spawn(async move {
+        for part in [0..30, 30..31, 31..100] {
+            pieces.send(part.map(received).collect()).await.unwrap();
+        }
+    });
+    let summary = ingest_made(&lake, &maker, made).await.unwrap();
+    making.await.unwrap();
+    assert_eq!((summary.outcome.stored, summary.commits), (100, 1));
+    assert_eq!(counters(&lake).await, (0..100).collect::<Vec<_>>());
+    assert_eq!(lake.writer().await.unwrap().position(&maker.source()), Some(100));
+    assert_eq!(lake.snapshot().complete_up_to(), Some(at(99_000)), "the source was read to its end");
 }

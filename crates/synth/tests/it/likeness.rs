@@ -2,7 +2,7 @@
 
 use crate::region;
 use gridtrail_model::{Body, CommandVariant, Mode, Simplified, State, Subject, UserId, UserRole, catalogue};
-use gridtrail_synth::{ACCESS_CONTROL_BROKER, ExpectedTrail, NIGHT_SHARE_PER_MILLE, World};
+use gridtrail_synth::{ACCESS_CONTROL_BROKER, ExpectedTrail, NIGHT_SHARE_PER_MILLE, Settings, World};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 fn roles(world: &World) -> HashMap<UserId, UserRole> {
@@ -18,6 +18,15 @@ fn sizes_come_out_as_asked_and_transactions_have_five_to_ten_events() {
         assert!((0.98..1.02).contains(&of_target), "{of_target} of {events} events over {days} days");
         let each = found / world.transactions() as f64;
         assert!((5.0..10.0).contains(&each), "{each} events a transaction");
+    }
+}
+
+#[test]
+fn trails_come_out_as_asked() {
+    for days in [1, 90] {
+        let world = World::seeded(14, Settings::for_trails(50_000, days)).unwrap();
+        let of_target = world.truth().count() as f64 / 50_000.0;
+        assert!((0.95..1.05).contains(&of_target), "{of_target} of 50,000 trails over {days} days");
     }
 }
 

@@ -1,0 +1,93 @@
+//! A region straight into a lake, without event files: the same world, the same fold and writer, and memory that does not
+//! grow with its size.
+
+use crate::args::GenerateArgs;
+use crate::exit::Failure;
+use crate::housekeeping::keep_house;
+use crate::ingest::open_lake;
+use gridtrail_ingest::{Maker, ingest_made};
+use gridtrail_model::Event;
+use gridtrail_synth::World;
+use serde::Serialize;
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// Events handed on at once: few enough that those in the queue are no memory to speak of.
+const PIECE_EVENTS: usize = 8_192;
+/// Pieces in the queue.
+const PIECES: usize = 4;
+
+/// What a lake was filled with.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Filled {
+    /// Events that went into trails.
+    events: u64,
+    /// Commits made.
+    commits: u64,
+    /// Rows of the `trails` table: at least one a trail.
+    rows: u64,
+    /// Runs of the `trails` table.
+    runs: u64,
+    /// Bytes of those runs.
+    bytes: u64,
+    /// How long it took.
+    seconds: f64,
+    /// Events by that time.
+    events_per_second: f64,
+}
+
+impl Filled {
+    pub(super) fn line(&self) -> String {
+        let Self { events, commits, rows, runs, bytes, seconds, events_per_second } = self;
+        let bytes_per_row = *bytes as f64 / *rows as f64;
+        format!(
+            "{events} events in {seconds:.1} s ({events_per_second:.0} events/s); {commits} commits, {rows} rows of \
+             {bytes_per_row:.1} bytes in {runs} runs"
+        )
+    }
+}
+
+/// Fills a lake with a region's events, which it takes in once.
+pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> Result<Filled, Failure> {
+    let began = Instant::now();
+    let lake = open_lake(address).await?;
+    let settings = world.settings();
+    let size = settings.events_target.unwrap_or_default();
+    let maker = Maker {
+        id: format!("{}:{}:{}:{size}:{}", args.seed, settings.start, settings.days, args.disorder),
+        name: format!("a region of seed {}", args.seed),
+    };
+    if lake.writer().await?.position(&maker.source()).is_some() {
+        let reason = "the lake holds this region, or a part of it, already".to_owned();
+        return Err(Failure::Argument { argument: "--lake", reason });
+    }
+    let (pieces, made) = mpsc::channel(PIECES);
+    let world = world.clone();
+    let making = tokio::task::spawn_blocking(move || make(&world, &pieces));
+    let summary = ingest_made(&lake, &maker, made).await?;
+    making.await.map_err(|_| Failure::Process("making the events panicked"))?;
+    keep_house(&lake).await?;
+    lake.refresh().await?;
+    let (counts, seconds) = (lake.counts(), began.elapsed().as_secs_f64());
+    let events = summary.outcome.stored + summary.outcome.parked;
+    Ok(Filled {
+        events,
+        commits: summary.commits,
+        rows: counts.fragments,
+        runs: counts.runs,
+        bytes: counts.bytes,
+        seconds,
+        events_per_second: events as f64 / seconds,
+    })
+}
+
+/// Makes all events. Ends early when nobody takes them any more: then their taker failed, and tells why.
+fn make(world: &World, pieces: &mpsc::Sender<Vec<Event>>) {
+    let mut feed = world.events();
+    loop {
+        let piece: Vec<Event> = feed.by_ref().take(PIECE_EVENTS).collect();
+        if piece.is_empty() || pieces.blocking_send(piece).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Ingest of events that are made within this process: nothing to read or decode, all else as from files.
+//!
+//! For regions that would be too large as files. A position is the number of an event, and the evidence hashes their
+//! identifiers. The events come in pieces by a bounded queue, so memory does not grow with their number.
+
+use crate::batch::{Filling, Portion, Raw};
+use crate::chunk::{Decoded, to_position};
+use crate::error::IngestError;
+use crate::files::{Summary, commit};
+use crate::limits::BATCH_ROWS;
+use gridtrail_lake::Lake;
+use gridtrail_model::Event;
+use gridtrail_runtime::Clock;
+use tokio::sync::mpsc;
+
+/// Where made events come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Maker {
+    /// Tells it from all others: a lake takes in each maker once.
+    pub id: String,
+    /// A name that a person knows.
+    pub name: String,
+}
+
+impl Maker {
+    /// The source, as a lake's positions name it.
+    pub fn source(&self) -> String {
+        format!("made:{}", self.id)
+    }
+}
+
+/// Ingests all events that a queue gives, in pieces, until it is closed.
+///
+/// Not resumable: what a maker that was cut short left in the lake stays there. Errors: `Lake`.
+pub async fn ingest_made(
+    lake: &Lake,
+    maker: &Maker,
+    events: mpsc::Receiver<Vec<Event>>,
+) -> Result<Summary, IngestError> {
+    let writer = lake.writer().await?;
+    let (batches, filled) = mpsc::channel(1);
+    let (clock, folded) = (lake.clock().clone(), maker.clone());
+    let folding = tokio::task::spawn_blocking(move || fold(&folded, events, &batches, &clock));
+    let committing = tokio::spawn(commit(writer, filled));
+    let panicked = |_| IngestError::Internal("a stage of the ingest panicked");
+    // When committing fails, folding ends by itself, and the cause is the one to tell.
+    let (outcome, commits) = committing.await.map_err(panicked)??;
+    folding.await.map_err(panicked)??;
+    Ok(Summary { outcome, commits, ..Summary::default() })
+}
+
+fn fold(
+    maker: &Maker,
+    mut events: mpsc::Receiver<Vec<Event>>,
+    batches: &mpsc::Sender<Filling>,
+    clock: &Clock,
+) -> Result<(), IngestError> {
+    let source = maker.source();
+    let mut filling = Filling::default();
+    let mut from = 0;
+    let mut finished = false;
+    let mut ids = Vec::new();
+    while !finished {
+        let made = events.blocking_recv();
+        finished = made.is_none();
+        let made = made.unwrap_or_default();
+        ids.clear();
+        made.iter().for_each(|event| ids.extend_from_slice(event.id.as_str().as_bytes()));
+        let to = from + to_position(made.len() as u64);
+        let portion = Portion {
+            source: &source,
+            name: &maker.name,
+            first: from == 0,
+            from,
+            to,
+            hashed: &ids,
+            skipped: Vec::new(),
+            finished,
+            now: clock.now(),
+        };
+        let decoded = Decoded { events: (from..).zip(made).collect(), ..Decoded::default() };
+        filling.take(portion, decoded, |_| Raw::default())?;
+        from = to;
+        if finished || filling.rows() >= BATCH_ROWS {
+            let next = filling.successor();
+            // A closed queue means that committing failed, and its own error is the one to tell.
+            if batches.blocking_send(std::mem::replace(&mut filling, next)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
