@@ -1,13 +1,17 @@
 //! From a token to an `Access`.
 
-use crate::limits::{CLOCK_SKEW_S_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LIFE_S_MAX, USER_IDS_MAX};
+use crate::limits::{
+    CLOCK_SKEW_S_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LIFE_S_MAX, TOKENS_REMEMBERED, USER_IDS_MAX,
+};
 use crate::{AccessError, Component, JobTypeRole, TokenFault};
 use gridtrail_model::{Timestamp, UserId};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation};
+use moka::sync::Cache;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 /// What one admitted caller may do: a capability that every read of rows asks for.
 ///
@@ -59,10 +63,14 @@ impl Access {
 }
 
 /// Checks tokens against one public key, issuer and audience.
+///
+/// A signature takes longer to check than a search does. So tokens that were found good are remembered, by their whole text;
+/// the times are judged anew at every call, and a token that was refused is checked again each time.
 #[derive(Clone)]
 pub struct Gatekeeper {
     key: DecodingKey,
     validation: Validation,
+    good: Cache<Box<str>, Arc<Claims>>,
 }
 
 // A hand-written form, so that no key ever reaches a log.
@@ -104,7 +112,7 @@ impl Gatekeeper {
         // The library reads the machine's clock; `admit` judges both times itself, by the time it is given.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Ok(Self { key, validation })
+        Ok(Self { key, validation, good: Cache::new(TOKENS_REMEMBERED) })
     }
 
     /// Admits the bearer of a token at the time `now`.
@@ -114,12 +122,10 @@ impl Gatekeeper {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(AccessError::Token(TokenFault::TooLong));
         }
-        let TokenData { header, claims, .. } =
-            jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
-                .map_err(|error| AccessError::Token(fault_of(error.kind())))?;
-        if header.crit.is_some() {
-            return Err(AccessError::Token(TokenFault::CriticalHeader));
-        }
+        let claims = match self.good.get(token) {
+            Some(claims) => claims,
+            None => self.check(token)?,
+        };
         let expires_at = live_span(&claims, now)?;
         Ok(Access {
             subject: subject_of(&claims)?,
@@ -127,6 +133,21 @@ impl Gatekeeper {
             roles: claims.roles.iter().map(|role| role.parse()).collect::<Result<_, _>>()?,
             expires_at,
         })
+    }
+}
+
+impl Gatekeeper {
+    /// Checks all of a token but its times, and remembers it.
+    fn check(&self, token: &str) -> Result<Arc<Claims>, AccessError> {
+        let TokenData { header, claims, .. } =
+            jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
+                .map_err(|error| AccessError::Token(fault_of(error.kind())))?;
+        if header.crit.is_some() {
+            return Err(AccessError::Token(TokenFault::CriticalHeader));
+        }
+        let claims = Arc::new(claims);
+        self.good.insert(token.into(), Arc::clone(&claims));
+        Ok(claims)
     }
 }
 

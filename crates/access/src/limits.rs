@@ -15,3 +15,6 @@ pub const USER_IDS_MAX: usize = 64;
 
 /// Longest subject in bytes: it is repeated in logs and page tokens.
 pub const SUBJECT_BYTES_MAX: usize = 128;
+
+/// Tokens that are remembered as good: more than people are at work at once, and at a few kilobytes each some megabytes.
+pub(crate) const TOKENS_REMEMBERED: u64 = 1_000;

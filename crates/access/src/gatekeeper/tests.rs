@@ -293,3 +293,21 @@ proptest! {
         prop_assert!(gatekeeper().admit(&altered, now()).is_err());
     }
 }
+
+/// A token that was found good is not found good for ever, and stands for no other.
+#[test]
+fn a_remembered_token_still_ends_and_still_has_to_be_the_same() {
+    let (gatekeeper, token) = (gatekeeper(), signed(&good()));
+    for _ in 0..3 {
+        assert_eq!(gatekeeper.admit(&token, now()).unwrap().subject(), "ann@example.org");
+    }
+    let after = now().plus_millis(600_000);
+    assert!(matches!(gatekeeper.admit(&token, after), Err(AccessError::Expired { .. })));
+    let before = now().plus_millis(-3_600_000);
+    assert!(matches!(gatekeeper.admit(&token, before), Err(AccessError::NotYetValid { .. })));
+    let (head, signature) = token.rsplit_once('.').unwrap();
+    let forged = signed(&with("sub", json!("eve@example.org")));
+    let forged = format!("{}.{signature}", forged.rsplit_once('.').unwrap().0);
+    assert!(gatekeeper.admit(&forged, now()).is_err());
+    assert!(gatekeeper.admit(head, now()).is_err());
+}
