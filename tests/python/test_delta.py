@@ -4,6 +4,7 @@ import json
 
 from deltalake import DeltaTable
 
+from packed import key_of
 from stage import BAD_FILE
 
 
@@ -41,11 +42,7 @@ def test_the_evidence_adds_up_to_every_record(stage):
 def test_every_trail_of_the_truth_is_there_once(stage):
     """By its key alone: the fragments of one trail are several rows until they are compacted."""
     rows = table(stage, "trails").to_pylist()
-    keys = [
-        "user_id", "subject", "command_variant", "alert_code", "throttle_sequence", "id_counter", "id_user",
-        "device_id",
-    ]
-    found = {tuple(row[key] for key in keys) for row in rows}
+    found = {key_of(row) for row in rows}
     assert len(found) == len(stage.truth), f"{len(found)} keys for {len(stage.truth)} trails"
 
 

@@ -1,7 +1,12 @@
 //! An object store that fails on purpose.
 //!
 //! [`FaultStore`] wraps any store, counts its operations, and lets the chosen ones fail in the ways in which real stores do.
+//! [`RecordingStore`] wraps any store and tells how often a reader had to wait for it.
 //! For tests only: nothing but tests may depend on this crate.
+
+mod recording;
+
+pub use recording::{Recording, RecordingStore};
 
 use async_trait::async_trait;
 use bytes::Bytes;

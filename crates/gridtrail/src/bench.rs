@@ -1,4 +1,4 @@
-//! `gridtrail bench search`: a closed loop of searches by Device, and how long they took.
+//! `gridtrail bench search`: a closed loop of searches by Device or MPxN, how long they took, and what they cost the server.
 //!
 //! Each of the concurrent callers has a connection of its own and asks again as soon as it is answered, so what is
 //! measured is the server's time under just that much load, never a queue that the tool itself built up.
@@ -7,7 +7,8 @@ use crate::args::BenchSearchArgs;
 use crate::client::{Caller, View, period_of, token_of};
 use crate::exit::Failure;
 use crate::output;
-use gridtrail_model::DeviceId;
+use gridtrail_lake::Cost;
+use gridtrail_model::{DeviceId, Mpxn};
 use gridtrail_proto::query::v1::SearchRequest;
 use gridtrail_proto::query::v1::search_request::Key;
 use hdrhistogram::Histogram;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
-    let devices: Arc<[DeviceId]> = read_devices(&args.devices)?.into();
+    let keys: Arc<[Key]> = read_keys(&args.devices)?.into();
     let token = token_of(&args.credential)?;
     let (from, to) = period_of(args.from, args.to);
     let request = SearchRequest { from, to, page_size: args.page_size, ..SearchRequest::default() };
@@ -30,27 +31,58 @@ pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
     for _ in 0..args.concurrency {
         connected.push(Caller::connect(&args.server, &token).await?);
     }
-    let begin = Instant::now() + duration / 10;
-    for (number, caller) in (0..).zip(connected) {
-        let chance = Chance(args.seed.wrapping_add(number << 32));
-        let asking = Asking { caller, request: request.clone(), devices: Arc::clone(&devices), chance };
+    let began = Instant::now();
+    let begin = began + if args.each { Duration::ZERO } else { duration / 10 };
+    for (number, caller) in connected.into_iter().enumerate() {
+        let order = if args.each {
+            Order::Each { next: number, step: args.concurrency.into() }
+        } else {
+            Order::Chance(Chance(args.seed.wrapping_add((number as u64) << 32)))
+        };
+        let asking = Asking { caller, request: request.clone(), keys: Arc::clone(&keys), order };
         callers.spawn(asking.until(begin, begin + duration));
     }
     let mut tally = Tally::new()?;
     while let Some(done) = callers.join_next().await {
         tally.add(&done.map_err(|_| Failure::Process("a caller of the bench panicked"))??);
     }
-    output::write_json(&mut io::stdout().lock(), &tally.report(duration))
+    let took = if args.each { began.elapsed() } else { duration };
+    output::write_json(&mut io::stdout().lock(), &tally.report(took))
 }
 
-fn read_devices(path: &Path) -> Result<Vec<DeviceId>, Failure> {
+/// The keys of a file, one a line: Device IDs, or MPxNs.
+fn read_keys(path: &Path) -> Result<Vec<Key>, Failure> {
     let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
     let wrong = |reason| Failure::Argument { argument: "--devices", reason };
-    let devices = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::parse);
-    let devices: Vec<DeviceId> = devices
-        .collect::<Result<_, _>>()
-        .map_err(|error: gridtrail_model::ParseError| wrong(error.to_string()))?;
-    if devices.is_empty() { Err(wrong("the file names no Device".to_owned())) } else { Ok(devices) }
+    let key = |line: &str| match (line.parse::<DeviceId>(), line.parse::<Mpxn>()) {
+        (Ok(device), _) => Ok(Key::DeviceId(device.to_string())),
+        (_, Ok(mpxn)) => Ok(Key::Mpxn(mpxn.to_string())),
+        (Err(error), _) => Err(wrong(error.to_string())),
+    };
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let keys: Vec<Key> = lines.map(key).collect::<Result<_, _>>()?;
+    if keys.is_empty() { Err(wrong("the file names no Device".to_owned())) } else { Ok(keys) }
+}
+
+/// In which order a caller asks.
+enum Order {
+    /// By chance, for as long as it is let.
+    Chance(Chance),
+    /// Each key once, less those of the other callers.
+    Each { next: usize, step: usize },
+}
+
+impl Order {
+    fn next<'k>(&mut self, keys: &'k [Key]) -> Option<&'k Key> {
+        match self {
+            Self::Chance(chance) => Some(chance.pick(keys)),
+            Self::Each { next, step } => {
+                let key = keys.get(*next);
+                *next += *step;
+                key
+            }
+        }
+    }
 }
 
 /// Numbers from a seed (SplitMix64): order matters little here, being repeatable does.
@@ -65,9 +97,9 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
-    fn pick<T: Copy>(&mut self, all: &[T]) -> T {
+    fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         // The remainder is below the length, so it fits.
-        all[usize::try_from(self.next() % all.len() as u64).unwrap_or_default()]
+        &all[usize::try_from(self.next() % all.len() as u64).unwrap_or_default()]
     }
 }
 
@@ -75,24 +107,29 @@ impl Chance {
 struct Asking {
     caller: Caller,
     request: SearchRequest,
-    devices: Arc<[DeviceId]>,
-    chance: Chance,
+    keys: Arc<[Key]>,
+    order: Order,
 }
 
 impl Asking {
-    /// Asks until the end; counts what begins after `begin`.
+    /// Asks until the end, or until there is no more to ask for; counts what begins after `begin`.
     async fn until(mut self, begin: Instant, end: Instant) -> Result<Tally, Failure> {
         let mut tally = Tally::new()?;
         loop {
             let start = Instant::now();
-            if start >= end {
+            let is_timed = matches!(self.order, Order::Chance(_));
+            if is_timed && start >= end {
                 return Ok(tally);
             }
-            let device = self.chance.pick(&self.devices);
-            self.request.key = Some(Key::DeviceId(device.to_string()));
-            let answer = self.caller.search(View::Audit, &self.request).await;
+            let Some(key) = self.order.next(&self.keys) else { return Ok(tally) };
+            self.request.key = Some(key.clone());
+            let answer = self.caller.search_with_cost(View::Audit, &self.request).await;
             if start >= begin {
-                tally.count(start.elapsed(), answer.map(|page| page.rows.len() as u64));
+                let taken = start.elapsed();
+                if let Ok((_, Some(cost))) = &answer {
+                    tally.count_cost(cost);
+                }
+                tally.count(taken, answer.map(|(page, _)| page.rows.len() as u64));
             }
         }
     }
@@ -102,6 +139,9 @@ impl Asking {
 pub(crate) struct Tally {
     micros: Histogram<u64>,
     rows: u64,
+    costs: u64,
+    cost: Cost,
+    runs_worst: u64,
     errors: u64,
     first_error: Option<String>,
 }
@@ -111,7 +151,8 @@ impl Tally {
         // One microsecond to two minutes, to three digits.
         let micros = Histogram::new_with_bounds(1, 120_000_000, 3)
             .map_err(|_| Failure::Process("the histogram's bounds are wrong"))?;
-        Ok(Self { micros, rows: 0, errors: 0, first_error: None })
+        let cost = Cost::default();
+        Ok(Self { micros, rows: 0, costs: 0, cost, runs_worst: 0, errors: 0, first_error: None })
     }
 
     pub(crate) fn count(&mut self, taken: Duration, answer: Result<u64, Failure>) {
@@ -127,10 +168,19 @@ impl Tally {
         }
     }
 
+    pub(crate) fn count_cost(&mut self, cost: &Cost) {
+        self.costs += 1;
+        self.cost = [self.cost, *cost].into_iter().sum();
+        self.runs_worst = self.runs_worst.max(cost.runs);
+    }
+
     fn add(&mut self, other: &Self) {
         // Both have the same bounds, so this cannot fail.
         let _ = self.micros.add(&other.micros);
         self.rows += other.rows;
+        self.costs += other.costs;
+        self.cost = [self.cost, other.cost].into_iter().sum();
+        self.runs_worst = self.runs_worst.max(other.runs_worst);
         self.errors += other.errors;
         self.first_error = self.first_error.take().or_else(|| other.first_error.clone());
     }
@@ -140,8 +190,9 @@ impl Tally {
         self.micros.value_at_quantile(quantile) as f64 / 1_000.0
     }
 
-    fn report(self, duration: Duration) -> BenchReport {
+    pub(crate) fn report(self, duration: Duration) -> BenchReport {
         let requests = self.micros.len();
+        let each = |sum: u64| if self.costs == 0 { 0.0 } else { sum as f64 / self.costs as f64 };
         BenchReport {
             requests,
             errors: self.errors,
@@ -152,6 +203,11 @@ impl Tally {
             p95_ms: self.millis_at(0.95),
             p99_ms: self.millis_at(0.99),
             max_ms: self.micros.max() as f64 / 1_000.0,
+            runs_touched_mean: each(self.cost.runs),
+            runs_touched_worst: self.runs_worst,
+            pages_mean: each(self.cost.pages),
+            store_requests_mean: each(self.cost.requests),
+            store_bytes_mean: each(self.cost.bytes),
             first_error: self.first_error,
         }
     }
@@ -159,7 +215,7 @@ impl Tally {
 
 /// The result of a bench. The fields are an interface.
 #[derive(Debug, Serialize)]
-struct BenchReport {
+pub(crate) struct BenchReport {
     requests: u64,
     errors: u64,
     rows: u64,
@@ -169,6 +225,14 @@ struct BenchReport {
     p95_ms: f64,
     p99_ms: f64,
     max_ms: f64,
+    /// Runs of which a search read pages.
+    runs_touched_mean: f64,
+    runs_touched_worst: u64,
+    /// Data pages that it read, of all columns.
+    pages_mean: f64,
+    /// What it asked the object store for: nothing, where all was in memory.
+    store_requests_mean: f64,
+    store_bytes_mean: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_error: Option<String>,
 }
@@ -192,11 +256,33 @@ mod tests {
         assert_eq!(report.first_error.as_deref(), Some("no"));
     }
 
+    /// Each key is asked for once, however many callers share them, and the costs add up.
+    #[test]
+    fn keys_are_shared_out_among_callers() {
+        let keys: Vec<Key> = (0..7).map(|n| Key::Mpxn(n.to_string())).collect();
+        let mut asked = Vec::new();
+        for next in 0..3 {
+            let mut order = Order::Each { next, step: 3 };
+            asked.extend(std::iter::from_fn(|| order.next(&keys)));
+        }
+        assert_eq!(asked.len(), 7);
+        assert!(keys.iter().all(|key| asked.contains(&key)));
+        let mut tally = Tally::new().unwrap();
+        tally.count_cost(&Cost { runs: 2, pages: 16, requests: 0, bytes: 0 });
+        tally.count_cost(&Cost { runs: 5, pages: 40, requests: 3, bytes: 100 });
+        let report = tally.report(Duration::from_secs(1));
+        assert_eq!((report.runs_touched_mean, report.runs_touched_worst), (3.5, 5));
+        assert_eq!(
+            (report.pages_mean, report.store_requests_mean, report.store_bytes_mean),
+            (28.0, 1.5, 50.0)
+        );
+    }
+
     #[test]
     fn the_same_seed_asks_in_the_same_order() {
         let order = |seed| {
             let mut chance = Chance(seed);
-            (0..20).map(|_| chance.pick(&[1, 2, 3, 4, 5])).collect::<Vec<_>>()
+            (0..20).map(|_| *chance.pick(&[1, 2, 3, 4, 5])).collect::<Vec<_>>()
         };
         assert_eq!(order(7), order(7));
         assert_ne!(order(7), order(8));

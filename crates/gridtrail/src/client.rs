@@ -3,6 +3,7 @@
 use crate::args::{Bound, Credential, SearchKey};
 use crate::exit::Failure;
 use crate::output::{DisputeRow, HistoryRow, SearchAnswer, TrailRow};
+use gridtrail_lake::Cost;
 use gridtrail_model::Timestamp;
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
 use gridtrail_proto::query::v1::freshness_service_client::FreshnessServiceClient;
@@ -11,9 +12,10 @@ use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_proto::query::v1::{
     self as wire, DeviceResolution, GetFreshnessRequest, GetFreshnessResponse, SearchRequest, SearchResponse,
 };
+use gridtrail_server::COST_HEADER;
 use std::path::Path;
 use std::time::Duration;
-use tonic::metadata::{Ascii, MetadataValue};
+use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 
 const CONNECT_LIFE: Duration = Duration::from_secs(5);
@@ -59,13 +61,23 @@ impl Caller {
         view: View,
         request: &SearchRequest,
     ) -> Result<SearchResponse, Failure> {
+        Ok(self.search_with_cost(view, request).await?.0)
+    }
+
+    /// One page, and what it cost, where the server says so.
+    pub(crate) async fn search_with_cost(
+        &self,
+        view: View,
+        request: &SearchRequest,
+    ) -> Result<(SearchResponse, Option<Cost>), Failure> {
         let call = self.call_of(request.clone());
         let channel = self.channel.clone();
         let answer = match view {
             View::Audit => AuditTrailServiceClient::new(channel).search(call).await,
             View::MeterReads => MeterReadServiceClient::new(channel).search(call).await,
         };
-        taken(answer)
+        let cost = answer.as_ref().ok().and_then(|answer| cost_of(answer.metadata()));
+        taken(answer).map(|page| (page, cost))
     }
 
     /// How fresh the server is.
@@ -79,6 +91,13 @@ impl Caller {
         call.metadata_mut().insert("authorization", self.authorization.clone());
         call
     }
+}
+
+/// What an answer cost, by its header.
+fn cost_of(metadata: &MetadataMap) -> Option<Cost> {
+    let mut numbers = metadata.get(COST_HEADER)?.to_str().ok()?.split(' ').map(|number| number.parse().ok());
+    let mut next = || numbers.next().flatten();
+    Some(Cost { runs: next()?, pages: next()?, requests: next()?, bytes: next()? })
 }
 
 fn taken<T>(answer: Result<tonic::Response<T>, tonic::Status>) -> Result<T, Failure> {

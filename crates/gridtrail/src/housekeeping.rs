@@ -6,7 +6,7 @@ use crate::ingest::{open_existing, open_lake};
 use crate::output;
 use crate::serve::asked_to_stop;
 use gridtrail_lake::{
-    Compacted, CompactionSettings, Expired, Lake, LakeError, LakeErrorKind, MonthRetained, Swept,
+    Compacted, CompactionSettings, Expired, Lake, LakeCounts, LakeError, LakeErrorKind, MonthRetained, Swept,
 };
 use serde::Serialize;
 use std::io;
@@ -152,7 +152,7 @@ pub(crate) async fn rebucket(args: &RebucketArgs, format: Format) -> Result<(), 
 
 async fn print(lake: &Lake, done: &Compacted, took: Duration, format: Format) -> Result<(), Failure> {
     lake.refresh().await?;
-    let report = CompactReport::of(done, lake.counts().runs, took);
+    let report = CompactReport::of(done, &lake.counts(), took);
     let mut out = io::stdout().lock();
     match format {
         Format::Table => output::write(&mut out, format!("{}\n", report.line()).as_bytes()),
@@ -171,15 +171,17 @@ struct CompactReport {
     rows_written: u64,
     bytes_read: u64,
     bytes_written: u64,
-    /// Runs that the lake has now.
+    /// Runs that the lake has now, rows in them, and bytes of each row.
     runs: u64,
+    lake_rows: u64,
+    bytes_per_row: f64,
     seconds: f64,
     /// Rows read by that time.
     rows_per_second: f64,
 }
 
 impl CompactReport {
-    fn of(done: &Compacted, runs: u64, took: Duration) -> Self {
+    fn of(done: &Compacted, lake: &LakeCounts, took: Duration) -> Self {
         let seconds = took.as_secs_f64();
         Self {
             jobs: done.jobs,
@@ -188,7 +190,10 @@ impl CompactReport {
             rows_written: done.rows_out,
             bytes_read: done.bytes_in,
             bytes_written: done.bytes_out,
-            runs,
+            runs: lake.runs,
+            lake_rows: lake.fragments,
+            // To a tenth: more would be noise.
+            bytes_per_row: (lake.bytes as f64 / lake.fragments.max(1) as f64 * 10.0).round() / 10.0,
             seconds,
             rows_per_second: done.rows_in as f64 / seconds,
         }

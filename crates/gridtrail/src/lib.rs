@@ -5,6 +5,7 @@
 
 pub mod args;
 mod bench;
+mod bench_lookup;
 mod bench_topic;
 mod client;
 mod demo;
@@ -51,6 +52,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::DeadLetters(command) => wait_for(letters::run(command, cli.format)),
         Command::Token(args) => token::run(args, cli.format),
         Command::Bench(BenchCommand::Search(args)) => wait_for(bench::run(args)),
+        Command::Bench(BenchCommand::Lookup(args)) => wait_for(bench_lookup::run(args)),
         Command::Bench(BenchCommand::Topic(args)) => wait_for(bench_topic::run(args)),
         Command::Completions { shell } => completions(*shell),
     }

@@ -5,6 +5,7 @@
 
 use crate::exit::Failure;
 use gridtrail_freshness::{Delay, Report, SourceKey, SourceReport};
+use gridtrail_lake::{HitsAndMisses, StoreUse};
 use metrics::{Label, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use std::collections::BTreeSet;
@@ -27,6 +28,12 @@ const COMMITS: &str = "gridtrail_ingest_commits_total";
 const PARKED: &str = "gridtrail_ingest_parked_total";
 const LETTERS: &str = "gridtrail_ingest_dead_letters_total";
 const KAFKA_LAG: &str = "gridtrail_kafka_lag_records";
+const CACHE: &str = "gridtrail_lake_cache_requests_total";
+const STORE_REQUESTS: &str = "gridtrail_lake_store_requests_total";
+const STORE_BYTES: &str = "gridtrail_lake_store_bytes_total";
+const LOOKUPS: &str = "gridtrail_lake_lookups_total";
+const LOOKUP_RUNS: &str = "gridtrail_lake_lookup_runs_total";
+const LOOKUP_PAGES: &str = "gridtrail_lake_lookup_pages_total";
 const VERSION: &str = "gridtrail_snapshot_version";
 const VERSION_AGE: &str = "gridtrail_snapshot_age_seconds";
 
@@ -68,6 +75,19 @@ impl Metrics {
         for delay in delays {
             histogram!(DELAY, labels_of(&delay.source)).record(seconds(delay.worst_ms));
         }
+    }
+
+    /// What look-ups asked of the caches and of the object store since this process opened the lake.
+    pub(crate) fn store_use(&self, used: &StoreUse) {
+        for (cache, HitsAndMisses { hits, misses }) in [("footers", used.footers), ("pages", used.pages)] {
+            counter!(CACHE, "cache" => cache, "result" => "hit").absolute(hits);
+            counter!(CACHE, "cache" => cache, "result" => "miss").absolute(misses);
+        }
+        counter!(STORE_REQUESTS).absolute(used.gets);
+        counter!(STORE_BYTES).absolute(used.bytes);
+        counter!(LOOKUPS).absolute(used.lookups);
+        counter!(LOOKUP_RUNS).absolute(used.runs_touched);
+        counter!(LOOKUP_PAGES).absolute(used.pages_read);
     }
 
     /// What a report says.
@@ -166,6 +186,12 @@ fn describe() {
     describe_counter!(PARKED, "Records that waited for their request when they came, since the lake began.");
     describe_counter!(LETTERS, "Records that could not be read when they came, since the lake began.");
     describe_gauge!(KAFKA_LAG, "Offsets not read yet, as of the last commit.");
+    describe_counter!(CACHE, "What was looked for in a cache of the lake, and whether it was there.");
+    describe_counter!(STORE_REQUESTS, "Requests to the object store for parts of runs.");
+    describe_counter!(STORE_BYTES, "Bytes that they returned.");
+    describe_counter!(LOOKUPS, "Look-ups of a Device.");
+    describe_counter!(LOOKUP_RUNS, "Runs of which look-ups read pages.");
+    describe_counter!(LOOKUP_PAGES, "Data pages that look-ups read, of all columns.");
     describe_gauge!(VERSION, "The version of the main table that searches are answered at.");
     describe_gauge!(VERSION_AGE, "Since it was last made sure that there is no newer one.");
 }

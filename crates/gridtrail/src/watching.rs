@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 /// Keeps a lake's newest version in sight, for ever. Metrics, where there are any, are brought up to date each time.
 pub(crate) async fn keep_fresh(lake: Lake, watch: Arc<Watch>, every: Duration, metrics: Option<Metrics>) {
-    let mut watching = Watching { watch, metrics, told: Told::default() };
+    let mut watching = Watching { lake: lake.clone(), watch, metrics, told: Told::default() };
     // The first time all evidence is read, which must not hold up what searches see.
     let (ready, mut waits) = oneshot::channel::<()>();
     tokio::join!(
@@ -37,6 +37,7 @@ pub(crate) async fn keep_fresh(lake: Lake, watch: Arc<Watch>, every: Duration, m
 }
 
 struct Watching {
+    lake: Lake,
     watch: Arc<Watch>,
     metrics: Option<Metrics>,
     told: Told,
@@ -54,6 +55,7 @@ impl Watching {
             self.told.tell(&report);
             if let Some(metrics) = &mut self.metrics {
                 metrics.publish(&report);
+                metrics.store_use(&self.lake.store_use());
             }
         }
         if let Err(error) = refreshed {

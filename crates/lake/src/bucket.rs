@@ -1,17 +1,15 @@
 //! Buckets: the parts of a month into which compaction sorts rows, so that a look-up touches few of a month's runs.
 
+use crate::decode::Stored;
 use crate::error::LakeError;
+use crate::packed;
 use crate::schema::column;
 use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::Int64Type;
 use gridtrail_model::DeviceId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh64::xxh64;
-
-/// Bytes that a row without a Device is hashed by: both sides of its id, and the counter.
-const ID_BYTES: usize = 24;
 
 /// One bucket of so many. A run keeps how many there were when it was written, so that another number of buckets can be
 /// chosen without touching it.
@@ -63,25 +61,16 @@ pub(crate) fn split(
 
 /// The bucket of each row of a batch of fragments.
 pub(crate) fn of_rows(batch: &RecordBatch, of: u32) -> Result<Vec<u32>, LakeError> {
-    let wrong = || LakeError::Internal("a batch of fragments lacks its key columns");
-    let binary = |at: usize| batch.columns().get(at).and_then(|column| column.as_binary_opt::<i32>());
-    let device = binary(column::DEVICE).ok_or_else(wrong)?;
-    let user = binary(column::USER).ok_or_else(wrong)?;
-    let id_user = binary(column::ID_USER).ok_or_else(wrong)?;
-    let id_target = binary(column::ID_TARGET).ok_or_else(wrong)?;
-    let counter = batch.columns().get(column::ID_COUNTER);
-    let counter = counter.and_then(|column| column.as_primitive_opt::<Int64Type>()).ok_or_else(wrong)?;
+    let device = batch.columns().get(column::DEVICE).and_then(|column| column.as_binary_opt::<i32>());
+    let device = device.ok_or(LakeError::Internal("a batch of fragments lacks its key columns"))?;
     let bucket = |row: usize| {
         if device.is_valid(row) {
-            return Bucket::of_bytes(device.value(row), of).number;
+            return Ok(Bucket::of_bytes(device.value(row), of).number);
         }
-        let mut id = Vec::with_capacity(ID_BYTES);
-        id.extend_from_slice(if id_user.is_valid(row) { id_user.value(row) } else { user.value(row) });
-        id.extend_from_slice(id_target.value(row));
-        id.extend_from_slice(&counter.value(row).to_be_bytes());
-        Bucket::of_bytes(&id, of).number
+        let key = Stored::of(batch, row, "rows to be sorted into buckets")?.key()?;
+        Ok(Bucket::of_bytes(&packed::id_bytes(&key), of).number)
     };
-    Ok((0..batch.num_rows()).map(bucket).collect())
+    (0..batch.num_rows()).map(bucket).collect()
 }
 
 #[cfg(test)]

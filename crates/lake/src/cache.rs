@@ -1,23 +1,25 @@
-//! Bytes of runs, kept in memory within a bound.
+//! Parts of runs, kept in memory within a bound.
 //!
 //! Runs never change once written, so nothing is ever invalidated. What is kept: parsed footers with their page
-//! index and bloom filters, and blocks of the file around the pages that look-ups touched. One missing block is
-//! one range request; neighbouring blocks that are missing together are one request.
+//! index and bloom filters, the dictionaries of columns, and the pages that look-ups touched, decompressed. What is missing
+//! is fetched at once: neighbours in one request, and all requests at the same time.
 
 use crate::error::LakeError;
-use crate::limits::{BLOCK_BYTES, TAIL_BYTES};
+use crate::limits::{GAP_BYTES, TAIL_BYTES};
+use crate::pages::{self, Dictionary, Page};
+use crate::schema::FRAGMENTS;
 use crate::schema::column::FOREIGN_COUNTER;
-use bytes::{Bytes, BytesMut};
+use crate::snapshot::{Cost, RunFile};
+use bytes::Bytes;
 use deltalake_core::{ObjectStore, Path};
-use moka::future::Cache;
+use futures::future::try_join_all;
+use moka::sync::Cache;
 use object_store::ObjectStoreExt;
 use parquet::DecodeResult;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::bloom_filter::Sbbf;
-use parquet::file::metadata::{
-    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaDataPushDecoder, RowGroupMetaData,
-};
-use parquet::file::statistics::Statistics;
+use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaDataPushDecoder};
+use parquet::file::page_index::offset_index::PageLocation;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,69 +33,207 @@ pub(crate) struct OpenRun {
     pub(crate) keys: Vec<Option<Sbbf>>,
     /// Bloom filters of the counters of requests whose target is not their Device, one a row group.
     pub(crate) foreign: Vec<Option<Sbbf>>,
-    /// The columns that a fragment is read from, by row group: those with any value, by the chunk statistics.
-    /// Rare columns are empty in many groups, and each column read has a cost of its own, however few its values.
-    pub(crate) filled: Vec<Vec<usize>>,
-    size: u64,
+    /// Tells its pages from those of other runs.
+    number: u64,
 }
 
-/// How much the object store was asked for, since the lake was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl OpenRun {
+    /// Where the pages of a column of a row group lie.
+    pub(crate) fn pages(&self, group: usize, column: usize) -> Option<&[PageLocation]> {
+        let index = self.metadata.metadata().offset_index()?;
+        Some(index.get(group)?.get(column)?.page_locations())
+    }
+
+    /// Whether a column of a row group has a dictionary.
+    pub(crate) fn has_dictionary(&self, group: usize, column: usize) -> bool {
+        self.chunk(group, column).is_some_and(|chunk| chunk.dictionary_page_offset().is_some())
+    }
+
+    fn chunk(&self, group: usize, column: usize) -> Option<&ColumnChunkMetaData> {
+        self.metadata.metadata().row_groups().get(group)?.columns().get(column)
+    }
+
+    fn corrupt(&self, why: &str) -> LakeError {
+        LakeError::Corrupt { path: self.path.to_string(), why: why.to_owned() }
+    }
+}
+
+/// How much the caches were asked for, and how much the object store, since the lake was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreUse {
     /// Range requests.
     pub gets: u64,
     /// Bytes that they returned.
     pub bytes: u64,
+    /// Footers that were in memory, and that were not.
+    pub footers: HitsAndMisses,
+    /// Pages and dictionaries that were in memory, and that were not.
+    pub pages: HitsAndMisses,
+    /// Look-ups.
+    pub lookups: u64,
+    /// Runs that they touched.
+    pub runs_touched: u64,
+    /// Data pages that they read.
+    pub pages_read: u64,
+}
+
+/// How often something was in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HitsAndMisses {
+    /// It was.
+    pub hits: u64,
+    /// It had to be fetched.
+    pub misses: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    gets: AtomicU64,
+    bytes: AtomicU64,
+    footer_hits: AtomicU64,
+    footer_misses: AtomicU64,
+    page_hits: AtomicU64,
+    page_misses: AtomicU64,
+    lookups: AtomicU64,
+    runs_touched: AtomicU64,
+    pages_read: AtomicU64,
+}
+
+/// What is kept of a column chunk: one of its pages, or its dictionary.
+#[derive(Debug, Clone)]
+pub(crate) enum Part {
+    Page(Arc<Page>),
+    Dictionary(Arc<Dictionary>),
+}
+
+impl Part {
+    fn size(&self) -> usize {
+        match self {
+            Self::Page(page) => page.size(),
+            // A slice of bytes takes 32 bytes, and what it names a few.
+            Self::Dictionary(values) => values.iter().map(|value| value.len() + 32).sum(),
+        }
+    }
+}
+
+impl Part {
+    pub(crate) fn page(self) -> Option<Arc<Page>> {
+        if let Self::Page(page) = self { Some(page) } else { None }
+    }
+
+    pub(crate) fn dictionary(self) -> Option<Arc<Dictionary>> {
+        if let Self::Dictionary(dictionary) = self { Some(dictionary) } else { None }
+    }
+}
+
+/// Names a part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct PartName {
+    pub(crate) group: u32,
+    pub(crate) column: u32,
+    /// `None`: the dictionary.
+    pub(crate) page: Option<u32>,
 }
 
 /// The cache of one lake.
 #[derive(Debug, Clone)]
 pub(crate) struct RunCache {
     store: Arc<dyn ObjectStore>,
-    blocks: Cache<(Arc<Path>, u64), Bytes>,
+    parts: Cache<(u64, PartName), Part>,
     runs: Cache<Path, Arc<OpenRun>>,
-    gets: Arc<AtomicU64>,
-    bytes: Arc<AtomicU64>,
+    opened: Arc<AtomicU64>,
+    counters: Arc<Counters>,
+    /// What one look-up asked the store for.
+    own: Option<Arc<Requests>>,
+}
+
+/// What was asked of the store on one look-up's behalf.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    pub(crate) gets: AtomicU64,
+    pub(crate) bytes: AtomicU64,
 }
 
 impl RunCache {
-    /// A cache over a store, of about so many bytes: three quarters for blocks, a quarter for footers.
+    /// The same cache, which also counts what is asked of the store by way of it.
+    pub(crate) fn counting(&self) -> (Self, Arc<Requests>) {
+        let own = Arc::<Requests>::default();
+        (Self { own: Some(Arc::clone(&own)), ..self.clone() }, own)
+    }
+
+    /// A cache over a store, of about so many bytes: three quarters for pages, a quarter for footers.
     pub(crate) fn new(store: Arc<dyn ObjectStore>, bytes_max: u64) -> Self {
-        let weight = |_: &(Arc<Path>, u64), block: &Bytes| u32::try_from(block.len()).unwrap_or(u32::MAX);
+        let part = |_: &(u64, PartName), part: &Part| u32::try_from(part.size()).unwrap_or(u32::MAX);
         let footer = |_: &Path, run: &Arc<OpenRun>| {
             u32::try_from(run.metadata.metadata().memory_size()).unwrap_or(u32::MAX)
         };
         Self {
             store,
-            blocks: Cache::builder().max_capacity(bytes_max / 4 * 3).weigher(weight).build(),
+            parts: Cache::builder().max_capacity(bytes_max / 4 * 3).weigher(part).build(),
             runs: Cache::builder().max_capacity(bytes_max / 4).weigher(footer).build(),
-            gets: Arc::default(),
-            bytes: Arc::default(),
+            opened: Arc::default(),
+            counters: Arc::default(),
+            own: None,
         }
     }
 
     pub(crate) fn store_use(&self) -> StoreUse {
-        StoreUse { gets: self.gets.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
+        let all = &*self.counters;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        StoreUse {
+            gets: count(&all.gets),
+            bytes: count(&all.bytes),
+            footers: HitsAndMisses { hits: count(&all.footer_hits), misses: count(&all.footer_misses) },
+            pages: HitsAndMisses { hits: count(&all.page_hits), misses: count(&all.page_misses) },
+            lookups: count(&all.lookups),
+            runs_touched: count(&all.runs_touched),
+            pages_read: count(&all.pages_read),
+        }
+    }
+
+    /// Counts a look-up.
+    pub(crate) fn count_lookup(&self, cost: &Cost) {
+        self.counters.lookups.fetch_add(1, Ordering::Relaxed);
+        self.counters.runs_touched.fetch_add(cost.runs, Ordering::Relaxed);
+        self.counters.pages_read.fetch_add(cost.pages, Ordering::Relaxed);
+    }
+
+    /// The run at a path, if its footer is in memory.
+    pub(crate) fn opened(&self, path: &Path) -> Option<Arc<OpenRun>> {
+        let found = self.runs.get(path)?;
+        self.counters.footer_hits.fetch_add(1, Ordering::Relaxed);
+        Some(found)
     }
 
     /// The run at a path, its footer read once.
     pub(crate) async fn open(&self, path: &Path, size: u64) -> Result<Arc<OpenRun>, LakeError> {
-        if let Some(run) = self.runs.get(path).await {
+        self.open_at(path, size, TAIL_BYTES).await
+    }
+
+    /// A run that a log lists. Its log entry says how long its footer is, so one request gets all of it.
+    pub(crate) async fn open_file(&self, file: &RunFile) -> Result<Arc<OpenRun>, LakeError> {
+        self.open_at(&file.path, file.file.size, file.summary.footer_bytes.unwrap_or(TAIL_BYTES)).await
+    }
+
+    async fn open_at(&self, path: &Path, size: u64, tail: u64) -> Result<Arc<OpenRun>, LakeError> {
+        if let Some(run) = self.opened(path) {
             return Ok(run);
         }
-        let run = Arc::new(self.read_footer(path, size).await?);
-        self.runs.insert(path.clone(), Arc::clone(&run)).await;
+        self.counters.footer_misses.fetch_add(1, Ordering::Relaxed);
+        let run = Arc::new(self.read_footer(path, size, tail).await?);
+        self.runs.insert(path.clone(), Arc::clone(&run));
         Ok(run)
     }
 
-    async fn read_footer(&self, path: &Path, size: u64) -> Result<OpenRun, LakeError> {
+    async fn read_footer(&self, path: &Path, size: u64, tail: u64) -> Result<OpenRun, LakeError> {
         let corrupt = || LakeError::corrupt(path.as_ref());
-        let tail = size.saturating_sub(TAIL_BYTES)..size;
+        let tail = size.saturating_sub(tail)..size;
         let mut decoder = ParquetMetaDataPushDecoder::try_new(size)
             .map_err(corrupt())?
             .with_page_index_policy(PageIndexPolicy::Required);
-        let first = self.fetch(path, &tail).await?;
-        decoder.push_range(tail.clone(), first).map_err(corrupt())?;
+        let end = Tail { cache: self, path, bytes: self.fetch(path, &tail).await?, range: tail };
+        end.check_length(size)?;
+        decoder.push_range(end.range.clone(), end.bytes.clone()).map_err(corrupt())?;
         let metadata = loop {
             match decoder.try_decode().map_err(corrupt())? {
                 DecodeResult::Data(metadata) => break metadata,
@@ -110,107 +250,173 @@ impl RunCache {
         };
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
         let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(corrupt())?;
-        let keys = self.blooms(path, &metadata, 0).await?;
-        let foreign = self.blooms(path, &metadata, FOREIGN_COUNTER).await?;
-        let filled = metadata.metadata().row_groups().iter().map(filled_columns).collect();
-        Ok(OpenRun { path: Arc::new(path.clone()), metadata, keys, foreign, filled, size })
+        check_layout(path, &metadata)?;
+        let keys = end.blooms(&metadata, 0).await?;
+        let foreign = end.blooms(&metadata, FOREIGN_COUNTER).await?;
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        Ok(OpenRun { path: Arc::new(path.clone()), metadata, keys, foreign, number })
+    }
+
+    pub(crate) async fn fetch(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
+        self.counters.gets.fetch_add(1, Ordering::Relaxed);
+        let bytes = self.store.get_range(path, range.clone()).await;
+        let bytes = bytes.map_err(LakeError::store(format!("read {path}")))?;
+        if bytes.len() as u64 != range.end.saturating_sub(range.start) {
+            return Err(LakeError::Corrupt {
+                path: path.to_string(),
+                why: "it is shorter than its commit says".into(),
+            });
+        }
+        self.counters.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if let Some(own) = &self.own {
+            own.gets.fetch_add(1, Ordering::Relaxed);
+            own.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        }
+        Ok(bytes)
+    }
+
+    /// Parts of a run that are in memory; `None` as soon as one is not.
+    pub(crate) fn kept(&self, run: &OpenRun, names: &[PartName]) -> Option<Vec<Part>> {
+        let parts: Option<Vec<Part>> =
+            names.iter().map(|name| self.parts.get(&(run.number, *name))).collect();
+        let found = parts.as_ref().map_or(0, Vec::len) as u64;
+        self.counters.page_hits.fetch_add(found, Ordering::Relaxed);
+        parts
+    }
+
+    /// Parts of a run. Those that are not in memory are fetched all at once.
+    pub(crate) async fn parts(&self, run: &OpenRun, names: &[PartName]) -> Result<Vec<Part>, LakeError> {
+        let mut parts: Vec<Option<Part>> =
+            names.iter().map(|name| self.parts.get(&(run.number, *name))).collect();
+        let mut missing = Vec::new();
+        for (at, name) in names.iter().enumerate().filter(|(at, _)| parts[*at].is_none()) {
+            missing.push((at, range_of(run, *name).ok_or_else(|| run.corrupt("its page index is damaged"))?));
+        }
+        self.counters.page_misses.fetch_add(missing.len() as u64, Ordering::Relaxed);
+        self.counters.page_hits.fetch_add((names.len() - missing.len()) as u64, Ordering::Relaxed);
+        missing.sort_unstable_by_key(|(_, range)| range.start);
+        let spans = joined(missing.iter().map(|(_, range)| range.clone()));
+        let fetched = try_join_all(spans.iter().map(|span| self.fetch(&run.path, span))).await?;
+        for (at, range) in missing {
+            let from = spans.partition_point(|span| span.end < range.end);
+            let bytes = spans.get(from).zip(fetched.get(from));
+            let bytes = bytes.and_then(|(span, bytes)| within(span, bytes, &range));
+            let part = bytes.and_then(|bytes| read_part(run, names[at], &bytes));
+            let part = part.ok_or_else(|| run.corrupt("a page cannot be read"))?;
+            self.parts.insert((run.number, names[at]), part.clone());
+            parts[at] = Some(part);
+        }
+        Ok(parts.into_iter().flatten().collect())
+    }
+}
+
+/// Refuses a run of fragments whose columns are those of an earlier version.
+fn check_layout(path: &Path, metadata: &ArrowReaderMetadata) -> Result<(), LakeError> {
+    let fields = metadata.schema().fields();
+    let is_run = fields.first().is_some_and(|first| first.name() == FRAGMENTS.field(0).name());
+    if is_run && !fields.iter().map(|f| f.name()).eq(FRAGMENTS.fields().iter().map(|f| f.name())) {
+        let why = "its columns are those of another version of gridtrail; fill a new lake".to_owned();
+        return Err(LakeError::Corrupt { path: path.to_string(), why });
+    }
+    Ok(())
+}
+
+/// The end of a file, which holds its bloom filters, too.
+struct Tail<'a> {
+    cache: &'a RunCache,
+    path: &'a Path,
+    range: Range<u64>,
+    bytes: Bytes,
+}
+
+impl Tail<'_> {
+    /// The last eight bytes say how long the footer is. One longer than the file would have the library panic.
+    fn check_length(&self, size: u64) -> Result<(), LakeError> {
+        let length = self.bytes.last_chunk::<8>().and_then(|last| {
+            let (length, magic) = last.split_first_chunk::<4>()?;
+            (magic == b"PAR1").then_some(u64::from(u32::from_le_bytes(*length)))
+        });
+        match length {
+            Some(length) if length.saturating_add(8) <= size => Ok(()),
+            _ => Err(LakeError::Corrupt {
+                path: self.path.to_string(),
+                why: "it does not end as a Parquet file does".to_owned(),
+            }),
+        }
     }
 
     async fn blooms(
         &self,
-        path: &Path,
         metadata: &ArrowReaderMetadata,
         column: usize,
     ) -> Result<Vec<Option<Sbbf>>, LakeError> {
         let mut blooms = Vec::new();
         for group in metadata.metadata().row_groups() {
-            let chunk = group.columns().get(column);
-            let range = chunk.and_then(|chunk| {
+            let range = group.columns().get(column).and_then(|chunk| {
                 let start = u64::try_from(chunk.bloom_filter_offset()?).ok()?;
                 let length = u64::try_from(chunk.bloom_filter_length()?).ok()?;
                 Some(start..start.checked_add(length)?)
             });
             blooms.push(match range {
                 Some(range) => {
-                    let bytes = self.fetch(path, &range).await?;
-                    Some(Sbbf::from_bytes(&bytes).map_err(LakeError::corrupt(path.as_ref()))?)
+                    let bytes = match within(&self.range, &self.bytes, &range) {
+                        Some(bytes) => bytes,
+                        None => self.cache.fetch(self.path, &range).await?,
+                    };
+                    Some(Sbbf::from_bytes(&bytes).map_err(LakeError::corrupt(self.path.as_ref()))?)
                 }
                 None => None,
             });
         }
         Ok(blooms)
     }
-
-    pub(crate) async fn fetch(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
-        self.gets.fetch_add(1, Ordering::Relaxed);
-        let bytes = self.store.get_range(path, range.clone()).await;
-        let bytes = bytes.map_err(LakeError::store(format!("read {path}")))?;
-        if bytes.len() as u64 != range.end - range.start {
-            return Err(LakeError::Corrupt {
-                path: path.to_string(),
-                why: "it is shorter than its commit says".into(),
-            });
-        }
-        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        Ok(bytes)
-    }
-
-    /// The bytes of some ranges of a run, from kept blocks where possible.
-    pub(crate) async fn read(&self, run: &OpenRun, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, LakeError> {
-        let mut out = Vec::with_capacity(ranges.len());
-        for range in ranges {
-            let (first, last) = (range.start / BLOCK_BYTES, range.end.saturating_sub(1) / BLOCK_BYTES);
-            if first == last {
-                let block = self.block(run, first).await?;
-                out.push(slice(run, &block, first, range)?);
-                continue;
-            }
-            let mut joined = BytesMut::new();
-            for number in first..=last {
-                let block = self.block(run, number).await?;
-                let start = range.start.max(number * BLOCK_BYTES);
-                let end = range.end.min((number + 1) * BLOCK_BYTES);
-                joined.extend_from_slice(&slice(run, &block, number, &(start..end))?);
-            }
-            out.push(joined.freeze());
-        }
-        Ok(out)
-    }
-
-    async fn block(&self, run: &OpenRun, number: u64) -> Result<Bytes, LakeError> {
-        let key = (Arc::clone(&run.path), number);
-        if let Some(block) = self.blocks.get(&key).await {
-            return Ok(block);
-        }
-        let start = number * BLOCK_BYTES;
-        let block = self.fetch(&run.path, &(start..(start + BLOCK_BYTES).min(run.size))).await?;
-        self.blocks.insert(key, block.clone()).await;
-        Ok(block)
-    }
 }
 
-/// The columns of a group that hold a value and are part of a fragment, ascending.
-fn filled_columns(group: &RowGroupMetaData) -> Vec<usize> {
-    let rows = u64::try_from(group.num_rows()).ok();
-    let is_filled = |column: &ColumnChunkMetaData| {
-        let nulls = column.statistics().and_then(Statistics::null_count_opt);
-        nulls.is_none() || nulls != rows
+/// Where a part of a run lies in its file.
+fn range_of(run: &OpenRun, PartName { group, column, page }: PartName) -> Option<Range<u64>> {
+    let pages = run.pages(group as usize, column as usize)?;
+    let place = |page: &PageLocation| -> Option<Range<u64>> {
+        let start = u64::try_from(page.offset).ok()?;
+        Some(start..start.checked_add(u64::try_from(page.compressed_page_size).ok()?)?)
     };
-    let columns = group.columns().iter().enumerate();
-    let filled = columns.filter(|(number, column)| *number != FOREIGN_COUNTER && is_filled(column));
-    filled.map(|(number, _)| number).collect()
+    match page {
+        Some(page) => place(pages.get(page as usize)?),
+        None => {
+            let chunk = run.chunk(group as usize, column as usize)?;
+            let start = u64::try_from(chunk.dictionary_page_offset()?).ok()?;
+            let end = place(pages.first()?)?.start;
+            (start < end).then_some(start..end)
+        }
+    }
 }
 
-/// Part of a block, checked: a damaged footer can ask for bytes that no run has.
-fn slice(run: &OpenRun, block: &Bytes, number: u64, range: &Range<u64>) -> Result<Bytes, LakeError> {
-    let base = number * BLOCK_BYTES;
-    let start = usize::try_from(range.start.saturating_sub(base)).unwrap_or(usize::MAX);
-    let end = usize::try_from(range.end.saturating_sub(base)).unwrap_or(usize::MAX);
-    if start > end || end > block.len() {
-        return Err(LakeError::Corrupt {
-            path: run.path.to_string(),
-            why: "its footer names bytes beyond its end".to_owned(),
-        });
+/// Ranges that ascend, as few that cover them without reading much in vain.
+fn joined(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
+    let mut spans: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match spans.last_mut() {
+            Some(last) if range.start <= last.end.saturating_add(GAP_BYTES) => {
+                last.end = last.end.max(range.end);
+            }
+            _ => spans.push(range),
+        }
     }
-    Ok(block.slice(start..end))
+    spans
+}
+
+/// The bytes of a range, out of those of a span that covers it.
+fn within(span: &Range<u64>, bytes: &Bytes, range: &Range<u64>) -> Option<Bytes> {
+    let at = |place: u64| place.checked_sub(span.start).and_then(|at| usize::try_from(at).ok());
+    let (start, end) = (at(range.start)?, at(range.end)?);
+    (start <= end && end <= bytes.len()).then(|| bytes.slice(start..end))
+}
+
+fn read_part(run: &OpenRun, name: PartName, bytes: &Bytes) -> Option<Part> {
+    let compression = run.chunk(name.group as usize, name.column as usize)?.compression();
+    // A copy where a page is kept as it came: it would keep all that was fetched with it.
+    let bytes = Bytes::copy_from_slice(bytes);
+    match name.page {
+        Some(_) => Page::read(&bytes, compression).map(|page| Part::Page(Arc::new(page))),
+        None => pages::dictionary(&bytes, compression).map(|values| Part::Dictionary(Arc::new(values))),
+    }
 }

@@ -1,17 +1,19 @@
-//! The Status Change History in two columns.
+//! The Status Change History, in two parts.
 //!
-//! The **shape** (states, codes, instructions, causes) repeats from row to row, so it is dictionary-encoded; the
+//! The **shape** (states, codes, instructions, causes) repeats from row to row, so it goes into a dictionary; the
 //! **times** hardly repeat, so they are kept short: milliseconds since the entry before, the first since the
-//! placement time, as varints. Together they cost about a third of a nested list of timestamps.
+//! placement time, as [`crate::bits`] writes numbers. A time that is that of the entry before is a flag in the shape.
 //!
 //! Shape: for each entry one byte of state and one of flags, then what the flags name. All lengths are bytes or
 //! varints; reading is bounds-checked and never trusts a length.
 
+use crate::bits::{BitReader, BitWriter};
 use gridtrail_model::{HistoryEntry, Instruction, State, Timestamp};
 
 const HAS_CODE: u8 = 1;
 const HAS_INSTRUCTION: u8 = 2;
 const HAS_CAUSE: u8 = 4;
+const SAME_TIME: u8 = 8;
 
 fn put_varint(mut value: u64, out: &mut Vec<u8>) {
     loop {
@@ -37,47 +39,39 @@ fn take_varint(input: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn take<'a>(input: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (head, rest) = input.split_at_checked(length)?;
-    *input = rest;
-    Some(head)
-}
-
-fn take_text<'a>(input: &mut &'a [u8]) -> Option<&'a str> {
+/// A text of at most 255 bytes, behind its length.
+pub(crate) fn take_text<'a>(input: &mut &'a [u8]) -> Option<&'a str> {
     let (length, rest) = input.split_first()?;
+    let (text, rest) = rest.split_at_checked(usize::from(*length))?;
     *input = rest;
-    std::str::from_utf8(take(input, usize::from(*length))?).ok()
+    std::str::from_utf8(text).ok()
 }
 
-fn put_text(text: &str, out: &mut Vec<u8>) {
+/// Appends a text behind its length.
+pub(crate) fn put_text(text: &str, out: &mut Vec<u8>) {
     // Codes have at most 8 bytes and causes at most 120: the length fits one byte.
     out.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
     out.extend_from_slice(text.as_bytes());
 }
 
-const fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)).cast_unsigned()
-}
-
-const fn unzigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
-}
-
-/// Appends the shape and the times of a history to two buffers.
+/// Appends the shape of a history to a buffer, and writes its times.
 pub(crate) fn encode(
     history: &[HistoryEntry],
     placement: Timestamp,
     shape: &mut Vec<u8>,
-    times: &mut Vec<u8>,
+    times: &mut BitWriter<'_>,
 ) {
     let mut before = placement.millis();
-    for entry in history {
+    for (number, entry) in history.iter().enumerate() {
+        let since = entry.at.millis() - before;
+        before = entry.at.millis();
         shape.push(entry.state.number());
         let flag = |present: bool, flag: u8| if present { flag } else { 0 };
         shape.push(
             flag(entry.code.is_some(), HAS_CODE)
                 | flag(entry.instruction.is_some(), HAS_INSTRUCTION)
-                | flag(entry.cause.is_some(), HAS_CAUSE),
+                | flag(entry.cause.is_some(), HAS_CAUSE)
+                | flag(since == 0, SAME_TIME),
         );
         if let Some(code) = &entry.code {
             put_text(code.as_str(), shape);
@@ -89,29 +83,32 @@ pub(crate) fn encode(
         if let Some(cause) = &entry.cause {
             put_text(cause.as_str(), shape);
         }
-        put_varint(zigzag(entry.at.millis() - before), times);
-        before = entry.at.millis();
+        match (since, number) {
+            (0, _) => {}
+            // Entries ascend by time; only the first can lie before what its time is counted from.
+            (since, 0) => times.signed(since),
+            (since, _) => times.number(since.cast_unsigned()),
+        }
     }
-}
-
-/// How long after its placement time a history ends, in milliseconds: what [`decode`] would find, without the entries. `None`
-/// when the bytes are not what [`encode`] writes.
-pub(crate) fn span_ms(mut times: &[u8]) -> Option<i64> {
-    let mut span = 0i64;
-    while !times.is_empty() {
-        span = span.checked_add(unzigzag(take_varint(&mut times)?))?;
-    }
-    Some(span)
 }
 
 /// Reads a history back; `None` when the bytes are not what [`encode`] writes.
-pub(crate) fn decode(mut shape: &[u8], mut times: &[u8], placement: Timestamp) -> Option<Vec<HistoryEntry>> {
-    let mut history = Vec::new();
+pub(crate) fn decode(
+    mut shape: &[u8],
+    times: &mut BitReader<'_>,
+    placement: Timestamp,
+) -> Option<Vec<HistoryEntry>> {
+    let mut history: Vec<HistoryEntry> = Vec::with_capacity(shape.len() / 3);
     let mut before = placement.millis();
     while let Some((state, rest)) = shape.split_first() {
         let (flags, rest) = rest.split_first()?;
         shape = rest;
-        before = before.checked_add(unzigzag(take_varint(&mut times)?))?;
+        let since = match (flags & SAME_TIME != 0, history.is_empty()) {
+            (true, _) => 0,
+            (false, true) => times.signed()?,
+            (false, false) => i64::try_from(times.number()?).ok()?,
+        };
+        before = before.checked_add(since)?;
         let mut entry = HistoryEntry::new(State::from_number(*state)?, Timestamp::from_millis(before)?);
         if flags & HAS_CODE != 0 {
             entry.code = Some(take_text(&mut shape)?.parse().ok()?);
@@ -126,7 +123,7 @@ pub(crate) fn decode(mut shape: &[u8], mut times: &[u8], placement: Timestamp) -
         }
         history.push(entry);
     }
-    times.is_empty().then_some(history)
+    Some(history)
 }
 
 #[cfg(test)]
@@ -143,7 +140,7 @@ mod tests {
             prop::option::of("[a-z ]{1,120}"),
         )
             .prop_map(|(state, at, code, instruction, cause)| HistoryEntry {
-                at: Timestamp::from_millis(at).unwrap(),
+                at: Timestamp::from_millis(at / 1_000_000_000 * 1_000_000_000).unwrap(),
                 state,
                 code: code.map(|c| c.parse().unwrap()),
                 instruction: instruction.map(|(number, total)| Instruction { number, total }),
@@ -160,15 +157,17 @@ mod tests {
         fn every_history_reads_back(history in entries(), at in 0i64..4_000_000_000_000) {
             let placement = Timestamp::from_millis(at).unwrap();
             let (mut shape, mut times) = (Vec::new(), Vec::new());
-            encode(&history, placement, &mut shape, &mut times);
-            let last = history.last().map_or(placement, |entry| entry.at);
-            prop_assert_eq!(span_ms(&times), Some(last.millis() - placement.millis()));
-            prop_assert_eq!(decode(&shape, &times, placement), Some(history));
+            let mut writer = BitWriter::new(&mut times);
+            encode(&history, placement, &mut shape, &mut writer);
+            writer.finish();
+            let mut reader = BitReader::new(&times);
+            prop_assert_eq!(decode(&shape, &mut reader, placement), Some(history));
+            prop_assert!(reader.is_at_end());
         }
 
         #[test]
         fn no_bytes_panic(shape: Vec<u8>, times: Vec<u8>) {
-            let _ = decode(&shape, &times, Timestamp::MIN);
+            let _ = decode(&shape, &mut BitReader::new(&times), Timestamp::MIN);
         }
     }
 }

@@ -21,15 +21,24 @@ pub(crate) const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 /// Distinct Devices for which a row group's bloom filter is sized; the writer folds it down to what is used.
 pub(crate) const BLOOM_DEVICES: u64 = 65_536;
 
-/// Bytes of one block of a run that is fetched and kept: a row's pages lie in a few blocks, and one block is a
-/// cheap range request on any store.
-pub(crate) const BLOCK_BYTES: u64 = 128 * 1024;
+/// Parts of a run that lie no further apart than this are fetched with one request: a request costs more than the bytes
+/// between them.
+pub(crate) const GAP_BYTES: u64 = 16 * 1024;
 
-/// Tail of a run that is fetched with its first request: holds the footer and the page index of a run of a few
-/// hundred thousand rows, so most runs open with one request.
-pub(crate) const TAIL_BYTES: u64 = 256 * 1024;
+/// Tail of a file that is fetched with its first request where nothing says how long its footer is.
+pub(crate) const TAIL_BYTES: u64 = 64 * 1024;
 
-/// Rows that a look-up decodes at once.
+/// Runs that a look-up opens or reads at the same time.
+pub(crate) const RUNS_AT_ONCE: usize = 16;
+
+/// Runs that a look-up which has to wait reads at once, the newest ones: mostly those hold the page of results that was asked
+/// for.
+pub(crate) const READ_AHEAD_RUNS: usize = 2;
+
+/// Rows that housekeeping and ingest read at once.
+pub(crate) const READ_ROWS: usize = 8 * PAGE_ROWS;
+
+/// Rows that compaction decodes at once.
 pub(crate) const READ_BATCH_ROWS: usize = 8_192;
 
 /// Times that a commit is tried again when other commits keep getting in between.

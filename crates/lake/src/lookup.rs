@@ -2,23 +2,17 @@
 //!
 //! 1. Row groups by their bloom filter and the Device column's minimum and maximum.
 //! 2. Pages of the group by the page index of the Device column: the file is sorted, so they are neighbours.
-//! 3. Of those pages, only the filter columns are decoded; binary search gives the Device's rows.
-//! 4. Only the rows that a page of results needs are read in full.
+//! 3. Those pages, of all columns that a row is read from: from memory, or fetched all at once.
+//! 4. A search in the Device's pages gives its rows, of which only those are decoded that a page of results needs.
 //!
 //! Nothing else of the run is read: the cost does not depend on how large the run is.
 
 use crate::cache::{OpenRun, RunCache};
-use crate::decode::{RESOLVING_COLUMNS, Rows};
 use crate::error::LakeError;
-use crate::limits::READ_BATCH_ROWS;
+use crate::limits::READ_ROWS;
 use crate::schema::column;
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use crate::sheet::{KEY_COLUMNS, Plan, ROW_COLUMNS, Sheet};
 use gridtrail_model::{DeviceId, Fragment, Resolved, ServiceReferenceVariant, Timestamp, TrailKey, UserId};
-use parquet::DecodeResult;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::RowSelection;
-use parquet::arrow::push_decoder::ParquetPushDecoderBuilder;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -27,7 +21,6 @@ use std::sync::Arc;
 /// One row that a look-up may have to show: where it lies, and what decides whether it is shown.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
-    pub(crate) group: usize,
     pub(crate) row: usize,
     pub(crate) received: Timestamp,
     pub(crate) user: UserId,
@@ -35,49 +28,19 @@ pub(crate) struct Candidate {
     pub(crate) variant: Option<ServiceReferenceVariant>,
 }
 
-/// Every row of a Device in one run, oldest first.
-pub(crate) async fn candidates(
-    cache: &RunCache,
-    run: &Arc<OpenRun>,
-    device: DeviceId,
-) -> Result<Vec<Candidate>, LakeError> {
-    let key = device.to_bytes();
-    let mut found = Vec::new();
-    for group in 0..run.metadata.metadata().num_row_groups() {
-        let bloom = run.keys.get(group).and_then(Option::as_ref);
-        if bloom.is_some_and(|bloom| !bloom.check(key.as_slice())) {
-            continue;
-        }
-        let Some(rows) = page_rows(run, group, &key) else { continue };
-        let columns = [column::DEVICE, column::RECEIVED, column::USER, column::VARIANT];
-        let batches = read(cache, run, group, &columns, std::slice::from_ref(&rows)).await?;
-        let mut row = rows.start;
-        for batch in &batches {
-            filter_rows(run, batch, &key, group, row, &mut found)?;
-            row += batch.num_rows();
-        }
-    }
-    Ok(found)
-}
-
-/// Some columns of the pages that can hold a key of the run's first column.
-pub(crate) async fn key_pages(
-    cache: &RunCache,
-    run: &Arc<OpenRun>,
-    key: &[u8],
-    columns: &[usize],
-) -> Result<Vec<RecordBatch>, LakeError> {
-    let mut batches = Vec::new();
+/// The sheets that can hold a key, planned: none where no page can.
+fn plans(run: &OpenRun, key: &[u8], columns: &[usize]) -> Result<Vec<Plan>, LakeError> {
+    let mut plans = Vec::new();
     for group in 0..run.metadata.metadata().num_row_groups() {
         let bloom = run.keys.get(group).and_then(Option::as_ref);
         if bloom.is_some_and(|bloom| !bloom.check(key)) {
             continue;
         }
         if let Some(rows) = page_rows(run, group, key) {
-            batches.extend(read(cache, run, group, columns, std::slice::from_ref(&rows)).await?);
+            plans.push(plan(run, group, rows, columns)?);
         }
     }
-    Ok(batches)
+    Ok(plans)
 }
 
 /// Whether a look-up of a key in a run's first column comes to a row: by the bloom filter and the page index.
@@ -87,98 +50,134 @@ pub(crate) fn comes_to(run: &OpenRun, group: usize, row: usize, key: &[u8]) -> b
         && page_rows(run, group, key).is_some_and(|rows| rows.contains(&row))
 }
 
-/// The rows of a group whose pages can hold a Device, by the page index; `None` when no page can.
+fn plan(run: &OpenRun, group: usize, rows: Range<usize>, columns: &[usize]) -> Result<Plan, LakeError> {
+    Plan::new(run, group, rows, columns).ok_or_else(|| LakeError::Corrupt {
+        path: run.path.to_string(),
+        why: "its page index is damaged".to_owned(),
+    })
+}
+
+/// Whether a run can hold rows of a Device, by all that its footer says.
+pub(crate) fn may_hold(run: &OpenRun, device: DeviceId) -> bool {
+    let key = device.to_bytes();
+    (0..run.metadata.metadata().num_row_groups()).any(|group| {
+        let bloom = run.keys.get(group).and_then(Option::as_ref);
+        bloom.is_none_or(|bloom| bloom.check(key.as_slice())) && page_rows(run, group, &key).is_some()
+    })
+}
+
+/// The sheets of a run that can hold a Device, if all of them are in memory.
+pub(crate) fn kept(
+    cache: &RunCache,
+    run: &OpenRun,
+    device: DeviceId,
+) -> Result<Option<Vec<Sheet>>, LakeError> {
+    let mut sheets = Vec::new();
+    for plan in plans(run, &device.to_bytes(), ROW_COLUMNS)? {
+        let Some(parts) = cache.kept(run, plan.names()) else { return Ok(None) };
+        sheets.push(Sheet::new(run, plan, parts));
+    }
+    Ok(Some(sheets))
+}
+
+/// The sheets of a run that can hold a Device.
+pub(crate) async fn sheets(
+    cache: &RunCache,
+    run: &OpenRun,
+    device: DeviceId,
+) -> Result<Vec<Sheet>, LakeError> {
+    key_sheets(cache, run, &device.to_bytes(), ROW_COLUMNS).await
+}
+
+/// Some columns of the pages that can hold a key of the run's first column.
+pub(crate) async fn key_sheets(
+    cache: &RunCache,
+    run: &OpenRun,
+    key: &[u8],
+    columns: &[usize],
+) -> Result<Vec<Sheet>, LakeError> {
+    let mut sheets = Vec::new();
+    for plan in plans(run, key, columns)? {
+        sheets.push(Sheet::get(cache, run, plan).await?);
+    }
+    Ok(sheets)
+}
+
+/// The rows of a group whose pages can hold a key, by the page index; `None` when no page can.
 fn page_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>> {
     let metadata = run.metadata.metadata();
     let rows = usize::try_from(metadata.row_group(group).num_rows()).ok()?;
     let index = metadata.column_index().and_then(|groups| groups.get(group)?.get(column::DEVICE));
-    let pages = metadata.offset_index().and_then(|groups| groups.get(group)?.get(column::DEVICE));
-    let (Some(ColumnIndexMetaData::BYTE_ARRAY(index)), Some(pages)) = (index, pages) else {
+    let (Some(ColumnIndexMetaData::BYTE_ARRAY(index)), Some(pages)) =
+        (index, run.pages(group, column::DEVICE))
+    else {
         return Some(0..rows);
     };
-    let pages = pages.page_locations();
-    let holds = |page: usize| {
-        index.min_value(page).is_some_and(|min| min <= key)
-            && index.max_value(page).is_some_and(|max| key <= max)
-    };
-    let first = (0..pages.len()).find(|page| holds(*page))?;
-    let last = (first..pages.len()).take_while(|page| holds(*page)).last()?;
+    // Pages ascend. Those without any value come first, and have neither minimum nor maximum.
+    let numbers: Vec<usize> = (0..pages.len()).collect();
+    let first = numbers.partition_point(|page| index.max_value(*page).is_none_or(|max| max < key));
+    let end = numbers.partition_point(|page| index.min_value(*page).is_none_or(|min| min <= key));
     let start =
         |page: usize| pages.get(page).map_or(rows, |p| usize::try_from(p.first_row_index).unwrap_or(rows));
-    Some(start(first)..start(last + 1))
+    (first < end).then(|| start(first)..start(end))
 }
 
-fn filter_rows(
-    run: &OpenRun,
-    batch: &RecordBatch,
-    key: &[u8; 8],
-    group: usize,
-    first_row: usize,
-    found: &mut Vec<Candidate>,
-) -> Result<(), LakeError> {
-    let corrupt = |why: &str| LakeError::Corrupt { path: run.path.to_string(), why: why.to_owned() };
-    let devices =
-        batch.column(0).as_binary_opt::<i32>().ok_or_else(|| corrupt("device_id is of another type"))?;
-    let received = batch
-        .column(1)
-        .as_primitive_opt::<TimestampMicrosecondType>()
-        .ok_or_else(|| corrupt("received_at is of another type"))?;
-    let users =
-        batch.column(2).as_binary_opt::<i32>().ok_or_else(|| corrupt("user_id is of another type"))?;
-    let variants =
-        batch.column(3).as_string_opt::<i32>().ok_or_else(|| corrupt("variant is of another type"))?;
-    // Rows without a Device sort first; a null's value is empty, which is smaller than any key.
-    let start = partition(devices.len(), |row| devices.value(row) < key.as_slice());
-    for row in start..devices.len() {
-        if devices.value(row) != key.as_slice() {
-            break;
-        }
-        let time = Timestamp::from_millis(received.value(row).div_euclid(1_000));
-        let user: [u8; 8] = users.value(row).try_into().map_err(|_| corrupt("a User is not 8 bytes long"))?;
-        let variant = if variants.is_null(row) { None } else { variants.value(row).parse().ok() };
+/// The rows of a Device in a sheet, oldest first.
+pub(crate) fn candidates(sheet: &Sheet, device: DeviceId) -> Result<Vec<Candidate>, LakeError> {
+    let corrupt = |why: &str| LakeError::Corrupt { path: sheet.path().to_owned(), why: why.to_owned() };
+    let rows = sheet.rows_equal(column::DEVICE, &device.to_bytes())?;
+    let received = sheet.numbers(column::RECEIVED, &rows)?;
+    let users = sheet.texts(column::USER, &rows)?;
+    let variants = sheet.texts(column::VARIANT, &rows)?;
+    let mut found = Vec::with_capacity(rows.len());
+    for (((row, received), user), variant) in rows.zip(received).zip(users).zip(variants) {
+        let user = user.and_then(|user| <[u8; 8]>::try_from(user.as_ref()).ok());
+        let received = received.and_then(Timestamp::from_millis);
         found.push(Candidate {
-            group,
-            row: first_row + row,
-            received: time.ok_or_else(|| corrupt("a time is out of range"))?,
-            user: UserId::from_bytes(user),
-            variant,
+            row,
+            received: received.ok_or_else(|| corrupt("a time is out of range"))?,
+            user: UserId::from_bytes(user.ok_or_else(|| corrupt("a User is not 8 bytes long"))?),
+            variant: variant.and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok()),
         });
     }
-    Ok(())
+    Ok(found)
 }
 
-/// The first index for which `below` is false, `below` being true up to somewhere and false from there.
-fn partition(length: usize, below: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (0, length);
-    while low < high {
-        let middle = low.midpoint(high);
-        if below(middle) { low = middle + 1 } else { high = middle }
-    }
-    low
-}
-
-/// Rows of a run in full, given as (row group, row) ascending.
-pub(crate) async fn fragments(
-    cache: &RunCache,
-    run: &Arc<OpenRun>,
-    rows: &[(usize, usize)],
-) -> Result<Vec<Fragment>, LakeError> {
+/// Rows of a sheet in full, given ascending.
+pub(crate) fn fragments(sheet: &Sheet, rows: &[usize]) -> Result<Vec<Fragment>, LakeError> {
     let mut found = Vec::with_capacity(rows.len());
-    for part in rows.chunk_by(|a, b| a.0 == b.0) {
-        let Some((group, _)) = part.first() else { continue };
-        let columns = run.filled.get(*group).ok_or_else(|| LakeError::Corrupt {
-            path: run.path.to_string(),
-            why: format!("it has no row group {group}"),
-        })?;
-        let ranges = ranges_of(part.iter().map(|(_, row)| *row));
-        for batch in read(cache, run, *group, columns, &ranges).await? {
-            let rows = Rows::new(&batch, columns, run.path.as_ref().as_ref());
-            for row in 0..batch.num_rows() {
-                found.push(rows.fragment(row)?);
-            }
+    for range in ranges_of(rows.iter().copied()) {
+        for row in sheet.rows(&range)? {
+            found.push(row.stored(sheet.path())?.fragment()?);
         }
     }
     Ok(found)
+}
+
+/// Every row of a Device in a sheet, in full.
+pub(crate) fn all_of(sheet: &Sheet, device: DeviceId) -> Result<Vec<Fragment>, LakeError> {
+    let rows: Vec<usize> = sheet.rows_equal(column::DEVICE, &device.to_bytes())?.collect();
+    fragments(sheet, &rows)
+}
+
+/// Calls `take` with every row of some ranges of a group, a few at a time in memory.
+async fn each_row(
+    cache: &RunCache,
+    run: &OpenRun,
+    group: usize,
+    (ranges, columns): (Vec<Range<usize>>, &[usize]),
+    mut take: impl FnMut(&crate::decode::Stored<'_>) -> Result<(), LakeError>,
+) -> Result<(), LakeError> {
+    for range in ranges {
+        for from in range.clone().step_by(READ_ROWS) {
+            let part = from..range.end.min(from + READ_ROWS);
+            let sheet = Sheet::get(cache, run, plan(run, group, part.clone(), columns)?).await?;
+            for row in sheet.rows(&part)? {
+                take(&row.stored(sheet.path())?)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What [`crate::resolve`] is to know of the rows of some Devices, given ascending.
@@ -198,41 +197,33 @@ pub(crate) async fn resolved(
             .filter(|key| bloom.is_none_or(|bloom| bloom.check(key.as_slice())))
             .collect();
         let ranges = union(here.iter().filter_map(|key| page_rows(run, group, key)));
-        if ranges.is_empty() {
-            continue;
-        }
-        let columns = resolving_columns(run, group);
-        for batch in read(cache, run, group, &columns, &ranges).await? {
-            let rows = Rows::new(&batch, &columns, run.path.as_ref().as_ref());
-            // Both ascend, so one pass finds what is in both.
-            let mut wanted = here.iter().peekable();
-            for row in 0..batch.num_rows() {
-                let Some(device) = rows.device(row)? else { continue };
-                while wanted.next_if(|key| **key < device).is_some() {}
-                if wanted.peek() == Some(&&device) {
-                    found.extend(rows.resolved(row)?);
-                }
+        // Both ascend, so one pass finds what is in both.
+        let mut wanted = here.iter().peekable();
+        each_row(cache, run, group, (ranges, KEY_COLUMNS), |row| {
+            let Some(device) = row.device else { return Ok(()) };
+            while wanted.next_if(|key| key.as_slice() < device).is_some() {}
+            if wanted.peek().is_some_and(|key| key.as_slice() == device) {
+                found.extend(row.resolved()?);
             }
-        }
+            Ok(())
+        })
+        .await?;
     }
     Ok(found)
 }
 
-/// The columns of a group that [`Rows::resolved`] reads.
-fn resolving_columns(run: &OpenRun, group: usize) -> Vec<usize> {
-    let filled = run.filled.get(group).map(Vec::as_slice).unwrap_or_default();
-    filled.iter().copied().filter(|number| RESOLVING_COLUMNS.contains(number)).collect()
-}
-
 /// Every row of a run: for housekeeping.
 pub(crate) async fn all(cache: &RunCache, run: &Arc<OpenRun>) -> Result<Vec<Fragment>, LakeError> {
-    let groups = run.metadata.metadata().row_groups().iter().enumerate();
-    let rows: Vec<_> = groups
-        .flat_map(|(group, meta)| {
-            (0..usize::try_from(meta.num_rows()).unwrap_or(0)).map(move |row| (group, row))
+    let mut found = Vec::new();
+    for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
+        let rows = usize::try_from(meta.num_rows()).unwrap_or(0);
+        each_row(cache, run, group, (ranges_of(0..rows), ROW_COLUMNS), |row| {
+            found.push(row.fragment()?);
+            Ok(())
         })
-        .collect();
-    fragments(cache, run, &rows).await
+        .await?;
+    }
+    Ok(found)
 }
 
 /// What [`crate::resolve`] is to know of the rows of requests whose RequestID names another target than their Device, by
@@ -243,35 +234,22 @@ pub(crate) async fn resolved_by_foreign_counter(
     counters: &HashSet<i64>,
 ) -> Result<Vec<(TrailKey, Resolved)>, LakeError> {
     let mut found = Vec::new();
-    for group in 0..run.metadata.metadata().num_row_groups() {
+    for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
         let bloom = run.foreign.get(group).and_then(Option::as_ref);
         if !counters.iter().any(|counter| bloom.is_none_or(|bloom| bloom.check(counter))) {
             continue;
         }
-        let rows = usize::try_from(run.metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
-        let whole = 0..rows;
-        let batches =
-            read(cache, run, group, &[column::FOREIGN_COUNTER], std::slice::from_ref(&whole)).await?;
-        let mut at = Vec::new();
-        let mut first = 0;
-        for batch in &batches {
-            if let Some(column) = batch.column(0).as_primitive_opt::<Int64Type>() {
-                let hits = (0..batch.num_rows())
-                    .filter(|row| column.is_valid(*row) && counters.contains(&column.value(*row)));
-                at.extend(hits.map(|row| first + row));
-            }
-            first += batch.num_rows();
-        }
-        if at.is_empty() {
-            continue;
-        }
-        let columns = resolving_columns(run, group);
-        for batch in read(cache, run, group, &columns, &ranges_of(at.into_iter())).await? {
-            let rows = Rows::new(&batch, &columns, run.path.as_ref().as_ref());
-            for row in 0..batch.num_rows() {
-                found.extend(rows.resolved(row)?);
-            }
-        }
+        let rows = 0..usize::try_from(meta.num_rows()).unwrap_or(0);
+        let wanted = plan(run, group, rows.clone(), &[column::FOREIGN_COUNTER])?;
+        let sheet = Sheet::get(cache, run, wanted).await?;
+        let numbers = sheet.numbers(column::FOREIGN_COUNTER, &rows)?;
+        let hits = rows.zip(numbers).filter(|(_, number)| number.is_some_and(|n| counters.contains(&n)));
+        let ranges = ranges_of(hits.map(|(row, _)| row));
+        each_row(cache, run, group, (ranges, KEY_COLUMNS), |row| {
+            found.extend(row.resolved()?);
+            Ok(())
+        })
+        .await?;
     }
     Ok(found)
 }
@@ -300,63 +278,5 @@ fn union(ranges: impl Iterator<Item = Range<usize>>) -> Vec<Range<usize>> {
     joined
 }
 
-/// Some columns of some rows of one row group.
-async fn read(
-    cache: &RunCache,
-    run: &Arc<OpenRun>,
-    group: usize,
-    columns: &[usize],
-    rows: &[Range<usize>],
-) -> Result<Vec<RecordBatch>, LakeError> {
-    let corrupt = || LakeError::corrupt(run.path.as_ref().as_ref());
-    let total = usize::try_from(run.metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
-    let selection = RowSelection::from_consecutive_ranges(rows.iter().cloned(), total);
-    let projection = ProjectionMask::roots(run.metadata.parquet_schema(), columns.iter().copied());
-    let mut decoder = ParquetPushDecoderBuilder::new_with_metadata(run.metadata.clone())
-        .with_row_groups(vec![group])
-        .with_row_selection(selection)
-        .with_projection(projection)
-        .with_batch_size(READ_BATCH_ROWS)
-        .build()
-        .map_err(corrupt())?;
-    let mut batches = Vec::new();
-    loop {
-        match decoder.try_decode().map_err(corrupt())? {
-            DecodeResult::NeedsData(ranges) => {
-                let bytes = cache.read(run, &ranges).await?;
-                decoder.push_ranges(ranges, bytes).map_err(corrupt())?;
-            }
-            DecodeResult::Data(batch) => batches.push(batch),
-            DecodeResult::Finished => return Ok(batches),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::run::{self, SortedFragments};
-    use deltalake_core::{ObjectStore, Path};
-    use gridtrail_model::{RequestId, Subject, TrailKey};
-    use object_store::ObjectStoreExt as _;
-    use object_store::memory::InMemory;
-
-    /// A row group that a run does not have is damage that names the run, not rows that are quietly missing.
-    #[tokio::test]
-    async fn a_row_of_no_group_is_an_error() {
-        let user = UserId::from_bytes([1; 8]);
-        let request_id = RequestId { originator: user, target: DeviceId::from_bytes([2; 8]), counter: 1 };
-        let key = TrailKey { user, subject: Subject::Unjoined(request_id) };
-        let mut fragment = Fragment::new(key, Timestamp::MIN);
-        fragment.received.add(Timestamp::MIN);
-        let (bytes, _) = run::write(&SortedFragments::sort(&[fragment]).unwrap()).unwrap();
-        let (path, size) = (Path::from("one.parquet"), bytes.len() as u64);
-        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        store.put(&path, bytes.into()).await.unwrap();
-        let cache = RunCache::new(store, 1 << 20);
-        let run = cache.open(&path, size).await.unwrap();
-        assert_eq!(fragments(&cache, &run, &[(0, 0)]).await.unwrap().len(), 1);
-        let error = fragments(&cache, &run, &[(0, 0), (1, 0)]).await.unwrap_err();
-        assert_eq!(error.to_string(), "one.parquet is damaged: it has no row group 1");
-    }
-}
+mod tests;

@@ -20,8 +20,8 @@ use bytes::Bytes;
 use deltalake_core::Path;
 use gridtrail_model::{DeviceId, Fragment, Mpxn, Timestamp};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::basic::{Compression, Encoding};
+use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
@@ -153,7 +153,10 @@ pub(crate) fn write(pairs: &Pairs) -> Result<(Bytes, String), LakeError> {
 /// The Parquet settings of a file of pairs.
 pub(crate) fn properties() -> WriterProperties {
     WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_encoding(Encoding::PLAIN)
         .set_compression(Compression::LZ4_RAW)
+        .set_bloom_filter_position(BloomFilterPosition::End)
         .set_dictionary_enabled(false)
         .set_max_row_group_row_count(Some(crate::limits::ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(crate::limits::PAGE_ROWS)
@@ -183,7 +186,7 @@ impl Summary for PairSummary {
         Ok(())
     }
 
-    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError> {
+    fn file(self, path: String, written: Written, _: Option<u64>) -> Result<NewFile, LakeError> {
         let tag = serde_json::to_string(&self.range.unwrap_or_default())
             .map_err(|_| LakeError::Internal("a range could not be written"))?;
         Ok(NewFile { path, written, month: None, rows: self.rows, tag, received: None })
@@ -200,14 +203,15 @@ pub(crate) async fn devices_of(
     let mut devices = BTreeSet::new();
     for file in files.iter().filter(|f| f.min <= key && key <= f.max) {
         let run = cache.open(&file.path, file.size).await?;
-        for batch in lookup::key_pages(cache, &run, key.as_bytes(), &[0, 1]).await? {
-            let corrupt =
-                || LakeError::Corrupt { path: file.path.to_string(), why: "a pair cannot be read".into() };
-            let mpxns = batch.column(0).as_string_opt::<i32>().ok_or_else(corrupt)?;
-            let ids = batch.column(1).as_binary_opt::<i32>().ok_or_else(corrupt)?;
-            for row in (0..batch.num_rows()).filter(|row| mpxns.value(*row) == key) {
-                let id: [u8; 8] = ids.value(row).try_into().map_err(|_| corrupt())?;
-                devices.insert(DeviceId::from_bytes(id));
+        for sheet in lookup::key_sheets(cache, &run, key.as_bytes(), &[0, 1]).await? {
+            let rows = sheet.rows_equal(0, key.as_bytes())?;
+            for id in sheet.texts(1, &rows)? {
+                let id = id.and_then(|id| <[u8; 8]>::try_from(id.as_ref()).ok());
+                let corrupt = || LakeError::Corrupt {
+                    path: file.path.to_string(),
+                    why: "a pair cannot be read".into(),
+                };
+                devices.insert(DeviceId::from_bytes(id.ok_or_else(corrupt)?));
             }
         }
     }

@@ -14,7 +14,7 @@
 
 use crate::compaction::CompactionSettings;
 use crate::dead_letters::Fate;
-use crate::decode::{Rows, recorded_ms};
+use crate::decode::{Stored, recorded_ms};
 use crate::error::LakeError;
 use crate::evidence::{CommitKind, Expired, SourceEvidence};
 use crate::holds::{self, HOLDS, HoldScope};
@@ -113,14 +113,13 @@ impl Keep {
     /// The rows of a batch that stay. Each is whole: merged from all of its fragments in the month.
     pub(crate) fn select(&self, batch: &RecordBatch) -> Result<KeptRows, LakeError> {
         let failed = || LakeError::Internal("rows that retention keeps could not be told");
-        let recorded = recorded_ms(batch).ok_or_else(failed)?;
+        const NAME: &str = "a month that is written anew";
+        let recorded = recorded_ms(batch, NAME)?;
         let mut mark = RetainedMark { holds: self.changes, until_ms: i64::MAX };
-        let columns: Vec<usize> = (0..column::COUNT).collect();
-        let rows = Rows::new(batch, &columns, "a month that is written anew");
         let (mut keep, mut held) = (Vec::with_capacity(recorded.len()), 0);
         for (row, recorded) in recorded.into_iter().enumerate() {
             // Few rows are as old as this and stay, so decoding them is no matter; where there is no hold, none is decoded.
-            let is_held = !self.holds.is_empty() && self.holds(&rows.fragment(row)?);
+            let is_held = !self.holds.is_empty() && self.holds(&Stored::of(batch, row, NAME)?.fragment()?);
             let young = recorded >= self.floor_ms;
             held += u64::from(is_held && !young);
             if young && !is_held {

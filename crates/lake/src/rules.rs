@@ -1,13 +1,13 @@
 //! How the rows of each table are ordered and merged.
 
-use crate::decode::Rows;
+use crate::decode::Stored;
 use crate::encode;
 use crate::error::LakeError;
 use crate::merge::{Kept, MergeKey, MergeRule};
 use crate::pairs::{self, Pair};
 use crate::schema::column;
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::TimestampMillisecondType;
 use gridtrail_model::{Fragment, Merge};
 
 /// Fragments: by Device and placement time, those of one trail key merged.
@@ -41,7 +41,7 @@ impl MergeRule for FragmentRule {
     fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, LakeError> {
         let device = batch.columns().get(column::DEVICE).and_then(|column| column.as_binary_opt::<i32>());
         let received = batch.columns().get(column::RECEIVED);
-        let received = received.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        let received = received.and_then(|column| column.as_primitive_opt::<TimestampMillisecondType>());
         let device = device.ok_or_else(corrupt(path))?;
         let received = received.ok_or_else(corrupt(path))?;
         let key = |row| {
@@ -52,10 +52,9 @@ impl MergeRule for FragmentRule {
     }
 
     fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<Fragment>>, LakeError> {
-        let columns: Vec<usize> = (0..column::COUNT).collect();
         let mut fragments = Vec::with_capacity(rows.len());
         for (at, row) in rows.iter().enumerate() {
-            fragments.push((at, Rows::new(row, &columns, path).fragment(0)?));
+            fragments.push((at, Stored::of(row, 0, path)?.fragment()?));
         }
         fragments.sort_by_key(|(_, fragment)| fragment.key);
         let mut kept = Vec::new();

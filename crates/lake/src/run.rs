@@ -15,13 +15,14 @@ use crate::schema::{DICTIONARY_COLUMNS, FRAGMENTS, column};
 use crate::table::{NewFile, Table};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{SchemaRef, TimestampMillisecondType};
 use bytes::Bytes;
 use gridtrail_model::{DeviceId, Fragment, Timestamp};
 use object_store::buffered::BufWriter;
 use parquet::arrow::{ArrowWriter, AsyncArrowWriter};
 use parquet::basic::{Compression, Encoding};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -93,6 +94,9 @@ pub(crate) struct RunSummary {
     /// The bucket that all its rows are of; `None` in level 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bucket: Option<Bucket>,
+    /// Bytes at the end of the file that hold its footer, with all that belongs to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) footer_bytes: Option<u64>,
 }
 
 impl RunSummary {
@@ -118,18 +122,25 @@ impl RunSummary {
             min_recorded_ms: recorded().min().map(Timestamp::millis),
             retained: None,
             bucket: None,
+            footer_bytes: None,
         }
     }
 }
 
-/// Columns whose values are close to those before them, or to each other's: the only ones with an encoding of their own.
+/// How many bytes at the end of a file of a size hold its bloom filters, its page index and its footer, which is how they
+/// follow each other.
+fn footer_bytes(metadata: &ParquetMetaData, size: u64) -> Option<u64> {
+    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let starts = columns.flat_map(|column| [column.bloom_filter_offset(), column.column_index_offset()]);
+    let first = starts.flatten().min().and_then(|start| u64::try_from(start).ok())?;
+    size.checked_sub(first)
+}
+
+/// The only columns with an encoding of their own.
 const ENCODED_COLUMNS: &[(&str, Encoding)] = &[
     ("received_at", Encoding::DELTA_BINARY_PACKED),
-    ("id_counter", Encoding::DELTA_BINARY_PACKED),
-    ("gbcs_counter", Encoding::DELTA_BINARY_PACKED),
-    ("recorded_lag_ms", Encoding::DELTA_BINARY_PACKED),
-    ("mpxn", Encoding::DELTA_BYTE_ARRAY),
-    ("history_times", Encoding::DELTA_LENGTH_BYTE_ARRAY),
+    ("foreign_counter", Encoding::DELTA_BINARY_PACKED),
+    ("tail", Encoding::DELTA_LENGTH_BYTE_ARRAY),
 ];
 
 /// The Parquet settings of a run; why each is as it is stands in `docs/performance.md`.
@@ -143,6 +154,7 @@ pub(crate) fn properties() -> WriterProperties {
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_bloom_filter_enabled(false)
+        .set_bloom_filter_position(BloomFilterPosition::End)
         .set_created_by(concat!("gridtrail ", env!("CARGO_PKG_VERSION")).to_owned());
     for name in DICTIONARY_COLUMNS {
         builder = builder.set_column_dictionary_enabled(ColumnPath::from(*name), true);
@@ -165,22 +177,26 @@ pub(crate) fn properties() -> WriterProperties {
     for (name, encoding) in ENCODED_COLUMNS {
         builder = builder.set_column_encoding(ColumnPath::from(*name), *encoding);
     }
-    // Varints of time differences: nothing repeats, so LZ4 finds nothing, and a Zstandard context costs a look-up
-    // more than the eighth of this column that it saves is worth.
-    builder = builder.set_column_compression(ColumnPath::from("history_times"), Compression::UNCOMPRESSED);
+    // Nothing in them repeats: there is nothing to find for a compressor.
+    for name in ["received_at", "tail"] {
+        builder = builder.set_column_compression(ColumnPath::from(name), Compression::UNCOMPRESSED);
+    }
     builder.build()
 }
 
 /// Writes one run into memory. CPU-bound: about a microsecond a row.
 pub(crate) fn write(fragments: &SortedFragments<'_>) -> Result<(Bytes, RunSummary), LakeError> {
     let failed = |_| LakeError::Internal("a run could not be encoded");
+    let mut bytes = Vec::new();
     let mut writer =
-        ArrowWriter::try_new(Vec::new(), Arc::clone(&FRAGMENTS), Some(properties())).map_err(failed)?;
+        ArrowWriter::try_new(&mut bytes, Arc::clone(&FRAGMENTS), Some(properties())).map_err(failed)?;
     for part in fragments.0.chunks(ENCODE_ROWS) {
         writer.write(&encode::batch(part)?).map_err(failed)?;
     }
-    let bytes = writer.into_inner().map_err(failed)?;
-    Ok((bytes.into(), RunSummary::of(fragments)))
+    let metadata = writer.finish().map_err(failed)?;
+    drop(writer);
+    let footer_bytes = footer_bytes(&metadata, bytes.len() as u64);
+    Ok((bytes.into(), RunSummary { footer_bytes, ..RunSummary::of(fragments) }))
 }
 
 /// What a commit says of a file, gathered while the file is written.
@@ -189,7 +205,7 @@ pub(crate) trait Summary: Send {
     fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError>;
 
     /// The file, as a commit names it.
-    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError>;
+    fn file(self, path: String, written: Written, footer_bytes: Option<u64>) -> Result<NewFile, LakeError>;
 }
 
 /// Writes a run batch by batch, straight into the store: for runs that are larger than memory should be.
@@ -246,8 +262,11 @@ impl<S: Summary> RunWriter<S> {
     /// Ends the file, which a commit can name then.
     pub(crate) async fn finish(mut self) -> Result<NewFile, LakeError> {
         self.write_waiting(self.rows_waiting).await?;
-        self.writer.finish().await.map_err(|error| LakeError::write(&self.path, error))?;
-        self.summary.file(self.path, self.writer.into_inner().written())
+        let finished = self.writer.finish().await;
+        let metadata = finished.map_err(|error| LakeError::write(&self.path, error))?;
+        let written = self.writer.into_inner().written();
+        let footer_bytes = footer_bytes(&metadata, written.size);
+        self.summary.file(self.path, written, footer_bytes)
     }
 }
 
@@ -288,7 +307,7 @@ impl Summary for FragmentSummary {
         let wrong = || LakeError::Internal("a batch of fragments lacks its key columns");
         let devices = batch.columns().get(column::DEVICE).and_then(|column| column.as_binary_opt::<i32>());
         let received = batch.columns().get(column::RECEIVED);
-        let received = received.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        let received = received.and_then(|column| column.as_primitive_opt::<TimestampMillisecondType>());
         let (devices, received) = (devices.ok_or_else(wrong)?, received.ok_or_else(wrong)?);
         let device = |row: usize| {
             let id = <[u8; 8]>::try_from(devices.value(row)).ok()?;
@@ -303,20 +322,19 @@ impl Summary for FragmentSummary {
         if let Some(last) = devices.len().checked_sub(1).and_then(device) {
             summary.max_device = Some(last);
         }
-        for micros in received.values() {
-            let millis = micros.div_euclid(1_000);
-            summary.min_received_ms = summary.min_received_ms.min(millis);
-            summary.max_received_ms = summary.max_received_ms.max(millis);
+        for millis in received.values() {
+            summary.min_received_ms = summary.min_received_ms.min(*millis);
+            summary.max_received_ms = summary.max_received_ms.max(*millis);
         }
-        for millis in recorded_ms(batch).ok_or_else(wrong)? {
+        for millis in recorded_ms(batch, "a run that is written")? {
             summary.max_recorded_ms = summary.max_recorded_ms.max(millis);
             summary.min_recorded_ms = Some(summary.min_recorded_ms.map_or(millis, |min| min.min(millis)));
         }
         Ok(())
     }
 
-    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError> {
-        new_file(path, self.month, written, &self.summary)
+    fn file(self, path: String, written: Written, footer_bytes: Option<u64>) -> Result<NewFile, LakeError> {
+        new_file(path, self.month, written, &RunSummary { footer_bytes, ..self.summary })
     }
 }
 

@@ -5,14 +5,16 @@
 //! variants, and nothing else is ever returned.
 
 use crate::bucket::Bucket;
-use crate::cache::{OpenRun, RunCache};
+use crate::cache::RunCache;
 use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::log::TableFile;
 use crate::lookup::{self, Candidate};
 use crate::pairs::PairFile;
 use crate::run::RunSummary;
+use crate::sheet::Sheet;
 use crate::streams::Partition;
+use crate::touched::Touching;
 use deltalake_core::Path;
 use gridtrail_access::Access;
 use gridtrail_model::{DeviceId, Fragment, Merge, Mpxn, ServiceReferenceVariant, Timestamp, TrailKey};
@@ -20,6 +22,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A fixed vector of table versions: trails first, then parked, then pairs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -108,6 +111,30 @@ pub struct Found {
     pub fragment: Fragment,
 }
 
+/// What a look-up cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cost {
+    /// Runs of which pages were read: what the file list, minimum and maximum, and the bloom filters left.
+    pub runs: u64,
+    /// Data pages that were read, of all columns.
+    pub pages: u64,
+    /// Requests to the store.
+    pub requests: u64,
+    /// Bytes that they returned.
+    pub bytes: u64,
+}
+
+impl std::iter::Sum for Cost {
+    fn sum<I: Iterator<Item = Self>>(costs: I) -> Self {
+        costs.fold(Self::default(), |sum, cost| Self {
+            runs: sum.runs + cost.runs,
+            pages: sum.pages + cost.pages,
+            requests: sum.requests + cost.requests,
+            bytes: sum.bytes + cost.bytes,
+        })
+    }
+}
+
 /// A run as the log lists it.
 #[derive(Debug, Clone)]
 pub(crate) struct RunFile {
@@ -182,13 +209,13 @@ pub struct Waiting {
 /// A row's place in a run, or in memory for rows that were parked.
 struct Located {
     candidate: Candidate,
-    /// The run's number, or the number of the parked fragment.
+    /// The sheet's number, or the number of the parked fragment.
     source: Source,
 }
 
 #[derive(Clone, Copy)]
 enum Source {
-    Run(usize),
+    Sheet(usize),
     Parked(usize),
 }
 
@@ -240,36 +267,49 @@ impl Snapshot {
     /// Cost: one footer a run on first sight, then per run touched the pages that can hold the Device.
     /// Errors: `Unavailable` when the store does not answer, `Corrupt` when a run is damaged. Cancel-safe.
     pub async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<Vec<Found>, LakeError> {
-        let mut scan =
-            Scan { snapshot: self, who, query, runs: Vec::new(), parked: self.parked_of(query).await? };
-        let mut files: Vec<&Arc<RunFile>> =
-            self.trails.of_device(query.device, query.from, query.to).collect();
-        files.sort_by_key(|file| file.summary.max_received_ms);
+        Ok(self.lookup_with_cost(who, query).await?.0)
+    }
+
+    /// [`Snapshot::lookup`], and what it cost.
+    pub async fn lookup_with_cost(
+        &self,
+        who: &Access,
+        query: &KeyQuery,
+    ) -> Result<(Vec<Found>, Cost), LakeError> {
+        let (cache, requests) = self.cache.counting();
+        let files = self.trails.of_device(query.device, query.from, query.to).collect();
+        let mut touching = Touching::new(&cache, query.device, files);
+        let parked = self.parked_of(query).await?;
+        let mut scan = Scan { who, query, sheets: Vec::new(), parked, cost: Cost::default() };
         let mut located = scan.locate_parked()?;
         let mut found = Vec::new();
         while found.len() < query.limit {
             let wanted = query.limit - found.len();
             // Everything newer than the newest row of the runs that are left is known.
             let horizon = loop {
-                let Some(next) = files.last() else { break None };
-                let horizon = next.summary.max_received_ms;
+                let Some(horizon) = touching.horizon_ms() else { break None };
                 if times_after(&located, horizon) > wanted {
                     break Some(horizon);
                 }
-                located.extend(scan.locate(next).await?);
-                files.pop();
+                if let Some(sheets) = touching.next().await? {
+                    located.extend(scan.locate(sheets)?);
+                }
             };
             let known = |l: &Located| horizon.is_none_or(|horizon| l.candidate.received.millis() > horizon);
             let (mut ready, older): (Vec<_>, Vec<_>) = located.into_iter().partition(known);
             located = older;
             keep_asked(query, &mut ready);
             ready.sort_by_key(|l| std::cmp::Reverse(l.candidate.received));
-            found.extend(scan.newest(&ready, wanted).await?);
+            found.extend(scan.newest(&ready, wanted)?);
             if horizon.is_none() {
                 break;
             }
         }
-        Ok(found)
+        let (gets, bytes) = (&requests.gets, &requests.bytes);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let cost = Cost { requests: count(gets), bytes: count(bytes), ..scan.cost };
+        cache.count_lookup(&cost);
+        Ok((found, cost))
     }
 
     /// Parked fragments of the query's Device. Each is joined to its leg where that is on record by now, so that
@@ -277,10 +317,11 @@ impl Snapshot {
     async fn parked_of(&self, query: &KeyQuery) -> Result<Vec<Fragment>, LakeError> {
         let mut found = Vec::new();
         for file in self.parked.of_device(query.device, None, None) {
-            let run = self.cache.open(&file.path, file.file.size).await?;
-            let candidates = lookup::candidates(&self.cache, &run, query.device).await?;
-            let rows: Vec<_> = candidates.iter().map(|c| (c.group, c.row)).collect();
-            let fragments = lookup::fragments(&self.cache, &run, &rows).await?;
+            let run = self.cache.open_file(file).await?;
+            let mut fragments = Vec::new();
+            for sheet in lookup::sheets(&self.cache, &run, query.device).await? {
+                fragments.extend(lookup::all_of(&sheet, query.device)?);
+            }
             let on_record = self.resolve(fragments.iter().map(|fragment| fragment.key)).await?;
             for fragment in fragments {
                 match fragment.join(on_record.of(&fragment.key)) {
@@ -302,23 +343,28 @@ impl Snapshot {
 
 /// One look-up at work.
 struct Scan<'a> {
-    snapshot: &'a Snapshot,
     who: &'a Access,
     query: &'a KeyQuery,
-    /// Runs touched so far; a row's source is a number in this list.
-    runs: Vec<Arc<OpenRun>>,
+    /// Sheets read so far; a row's source is a number in this list.
+    sheets: Vec<Sheet>,
     parked: Vec<Fragment>,
+    cost: Cost,
 }
 
 impl Scan<'_> {
     /// The rows of the Device in one run that lie where the query looks.
-    async fn locate(&mut self, file: &RunFile) -> Result<Vec<Located>, LakeError> {
-        let cache = &self.snapshot.cache;
-        let run = cache.open(&file.path, file.file.size).await?;
-        let source = Source::Run(self.runs.len());
-        let candidates = lookup::candidates(cache, &run, self.query.device).await?;
-        self.runs.push(run);
-        Ok(self.lying_here(candidates.into_iter().map(|candidate| Located { candidate, source })))
+    fn locate(&mut self, sheets: Vec<Sheet>) -> Result<Vec<Located>, LakeError> {
+        self.cost.runs += u64::from(!sheets.is_empty());
+        let mut located = Vec::new();
+        for sheet in sheets {
+            self.cost.pages += sheet.pages() as u64;
+            let candidates = lookup::candidates(&sheet, self.query.device)?;
+            let source = Source::Sheet(self.sheets.len());
+            self.sheets.push(sheet);
+            let here = candidates.into_iter().map(|candidate| Located { candidate, source });
+            located.extend(self.lying_here(here));
+        }
+        Ok(located)
     }
 
     fn locate_parked(&self) -> Result<Vec<Located>, LakeError> {
@@ -339,12 +385,12 @@ impl Scan<'_> {
     ///
     /// All fragments of a row share one placement time, so rows are taken in whole groups of equal time: what is
     /// merged here is complete.
-    async fn newest(&self, located: &[Located], wanted: usize) -> Result<Vec<Found>, LakeError> {
+    fn newest(&self, located: &[Located], wanted: usize) -> Result<Vec<Found>, LakeError> {
         let mut found: Vec<Found> = Vec::new();
         let mut rest = located;
         while found.len() < wanted && !rest.is_empty() {
             let part = take_times(&mut rest, wanted - found.len() + 1);
-            let rows = self.merged(part).await?;
+            let rows = self.merged(part)?;
             let visible = rows.into_iter().rev().filter(|(position, fragment)| {
                 self.query.before.is_none_or(|before| *position < before)
                     && self.query.key.is_none_or(|key| position.key == key)
@@ -359,7 +405,7 @@ impl Scan<'_> {
     }
 
     /// The rows of some fragments, merged by trail key.
-    async fn merged(&self, part: &[Located]) -> Result<BTreeMap<RowPosition, Fragment>, LakeError> {
+    fn merged(&self, part: &[Located]) -> Result<BTreeMap<RowPosition, Fragment>, LakeError> {
         let mut rows: BTreeMap<RowPosition, Fragment> = BTreeMap::new();
         let mut merge = |placement: Timestamp, fragment: Fragment| {
             let position = RowPosition { placement, key: fragment.key };
@@ -368,14 +414,14 @@ impl Scan<'_> {
                 None => drop(rows.insert(position, fragment)),
             }
         };
-        for (number, run) in self.runs.iter().enumerate() {
-            let mut wanted: Vec<(usize, usize)> = part
+        for (number, sheet) in self.sheets.iter().enumerate() {
+            let mut wanted: Vec<usize> = part
                 .iter()
-                .filter(|l| matches!(l.source, Source::Run(run) if run == number))
-                .map(|l| (l.candidate.group, l.candidate.row))
+                .filter(|l| matches!(l.source, Source::Sheet(sheet) if sheet == number))
+                .map(|l| l.candidate.row)
                 .collect();
             wanted.sort_unstable();
-            for fragment in lookup::fragments(&self.snapshot.cache, run, &wanted).await? {
+            for fragment in lookup::fragments(sheet, &wanted)? {
                 merge(fragment.placement().unwrap_or(Timestamp::MIN), fragment);
             }
         }
@@ -448,7 +494,6 @@ fn shows(who: &Access, query: &KeyQuery, fragment: &Fragment) -> bool {
 
 fn parked_candidate(fragment: &Fragment) -> Result<Candidate, LakeError> {
     Ok(Candidate {
-        group: 0,
         row: 0,
         received: fragment.placement().ok_or(LakeError::Internal("a parked row has no time"))?,
         user: fragment.key.user,

@@ -3,7 +3,7 @@
 use crate::store::{Pinned, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
-use gridtrail_lake::{AsOf, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
+use gridtrail_lake::{AsOf, Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
 use gridtrail_model::{DeviceId, Fragment, Merge as _, Mpxn, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -155,7 +155,7 @@ impl Pinned for FakeSnapshot {
         self.complete_up_to
     }
 
-    async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<Vec<Found>, StoreError> {
+    async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<(Vec<Found>, Cost), StoreError> {
         self.fail_on_demand().await?;
         let mine = |fragment: &Fragment| match query.view {
             View::Audit => who.user_ids().contains(&fragment.key.user),
@@ -172,13 +172,11 @@ impl Pinned for FakeSnapshot {
         let rows = self.rows.iter().rev().filter(|((device, position), fragment)| {
             *device == query.device && mine(fragment) && asked(position, fragment)
         });
-        Ok(rows
-            .take(query.limit)
-            .map(|((_, position), fragment)| Found {
-                placement: position.placement,
-                fragment: fragment.clone(),
-            })
-            .collect())
+        let found = rows.take(query.limit).map(|((_, position), fragment)| Found {
+            placement: position.placement,
+            fragment: fragment.clone(),
+        });
+        Ok((found.collect(), Cost::default()))
     }
 
     async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, StoreError> {

@@ -8,7 +8,7 @@ use crate::store::{Pinned, Store, StoreError};
 use crate::token::{PageKey, PageToken, gone};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Component};
-use gridtrail_lake::{Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
+use gridtrail_lake::{Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
 use gridtrail_model::{DeviceId, Merge as _, Timestamp, Trail};
 use gridtrail_runtime::Clock;
 use std::fmt;
@@ -61,6 +61,8 @@ pub struct Page {
     pub version: SnapshotVersion,
     /// How the Devices were found.
     pub resolution: DeviceResolution,
+    /// What finding the rows cost.
+    pub cost: Cost,
 }
 
 /// One row, by its reference.
@@ -140,7 +142,7 @@ impl Search {
         expires_at: Timestamp,
     ) -> Result<Page, SearchError> {
         let (devices, resolution) = devices(&*snapshot, query).await?;
-        let mut rows = newest_rows(&*snapshot, who, query, before, &devices).await?;
+        let (mut rows, cost) = newest_rows(&*snapshot, who, query, before, &devices).await?;
         let is_last = rows.len() <= query.page_size;
         rows.truncate(query.page_size);
         let next_page_token = match rows.last() {
@@ -158,6 +160,7 @@ impl Search {
             complete_up_to: snapshot.complete_up_to(),
             version: snapshot.version().clone(),
             resolution,
+            cost,
         })
     }
 
@@ -170,7 +173,7 @@ impl Search {
         for place in [Some(position.placement), None] {
             let key = Some(position.key);
             let query = KeyQuery { from: place, to: place, key, ..KeyQuery::all(device, view, 1) };
-            if let Some(found) = snapshot.lookup(who, &query).await?.into_iter().next() {
+            if let Some(found) = snapshot.lookup(who, &query).await?.0.into_iter().next() {
                 return Ok(Answer {
                     row: row_of(device, &found),
                     complete_up_to: snapshot.complete_up_to(),
@@ -213,7 +216,7 @@ async fn newest_rows(
     query: &Checked,
     before: Option<RowPosition>,
     devices: &[DeviceId],
-) -> Result<Vec<Row>, SearchError> {
+) -> Result<(Vec<Row>, Cost), SearchError> {
     let lookup = |device: DeviceId| async move {
         let key_query = KeyQuery {
             variants: query.variants.clone(),
@@ -222,10 +225,11 @@ async fn newest_rows(
             before,
             ..KeyQuery::all(device, query.view, query.page_size + 1)
         };
-        let rows = snapshot.lookup(who, &key_query).await?;
-        Ok::<_, SearchError>(rows.into_iter().map(move |found| (device, found)).collect::<Vec<_>>())
+        let (rows, cost) = snapshot.lookup(who, &key_query).await?;
+        let rows = rows.into_iter().map(move |found| (device, found)).collect::<Vec<_>>();
+        Ok::<_, SearchError>((rows, cost))
     };
-    let mut found: Vec<(DeviceId, Found)> = match devices {
+    let (mut found, cost): (Vec<(DeviceId, Found)>, Cost) = match devices {
         // The common case, without the machinery of the general one.
         [device] => lookup(*device).await?,
         _ => {
@@ -233,12 +237,13 @@ async fn newest_rows(
                 .buffered(LOOKUPS_AT_ONCE)
                 .try_collect()
                 .await?;
-            all.into_iter().flatten().collect()
+            let (rows, costs): (Vec<_>, Vec<Cost>) = all.into_iter().unzip();
+            (rows.into_iter().flatten().collect(), costs.into_iter().sum())
         }
     };
     // Stable, so that of one row under two Devices the smaller Device comes first.
     found.sort_by_key(|(_, found)| std::cmp::Reverse(position_of(found)));
-    Ok(join_equal(found))
+    Ok((join_equal(found), cost))
 }
 
 /// One row a trail key: where events disagree on the Device, parts of one row lie under several and are joined.

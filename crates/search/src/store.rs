@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use gridtrail_access::Access;
-use gridtrail_lake::{AsOf, Found, KeyQuery, Lake, LakeError, LakeErrorKind, Snapshot, SnapshotVersion};
+use gridtrail_lake::{AsOf, Cost, Found, KeyQuery, Lake, LakeError, LakeErrorKind, Snapshot, SnapshotVersion};
 use gridtrail_model::{DeviceId, Mpxn, Timestamp};
 use std::sync::Arc;
 
@@ -58,8 +58,8 @@ pub trait Pinned: Send + Sync {
     /// Everything recorded before this time is in the snapshot.
     fn complete_up_to(&self) -> Option<Timestamp>;
     /// The rows that the query asks for and the caller may see: newest first, one a trail key, at most
-    /// `query.limit`.
-    async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<Vec<Found>, StoreError>;
+    /// `query.limit`; and what that cost.
+    async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<(Vec<Found>, Cost), StoreError>;
     /// The Devices seen with a meter point, ascending.
     async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, StoreError>;
 }
@@ -91,8 +91,8 @@ impl Pinned for Snapshot {
         self.complete_up_to()
     }
 
-    async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<Vec<Found>, StoreError> {
-        Ok(self.lookup(who, query).await?)
+    async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<(Vec<Found>, Cost), StoreError> {
+        Ok(self.lookup_with_cost(who, query).await?)
     }
 
     async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, StoreError> {

@@ -25,3 +25,4 @@ pub use limits::{
     RESPONSE_BYTES_MAX,
 };
 pub use serve::{FRESHNESS_HEALTH, Parts, ServeError, serve};
+pub use service::COST_HEADER;

@@ -3,6 +3,7 @@
 use gridtrail_model::{HistoryEntry, SsiRegion, Timestamp, Trail};
 use gridtrail_proto::query::v1;
 use gridtrail_search::{Answer, DeviceResolution, Page, Row};
+use std::fmt::{Display, Write as _};
 
 pub(crate) fn search_response(page: Page) -> v1::SearchResponse {
     let resolution = match page.resolution {
@@ -28,9 +29,9 @@ pub(crate) fn get_response(answer: Answer) -> v1::GetResponse {
 
 fn trail_row(Row { reference, matched_device, trail }: Row) -> v1::TrailRow {
     v1::TrailRow {
-        reference: reference.to_string(),
-        matched_device_id: matched_device.to_string(),
-        dcc_service_user_organisation_id: trail.user_id.to_string(),
+        reference: shown(reference),
+        matched_device_id: shown(matched_device),
+        dcc_service_user_organisation_id: shown(trail.user_id),
         device_id: text(trail.device_id),
         gbcs_transaction_sequence_number: trail.gbcs_transaction_sequence_number,
         mpxn: text(trail.mpxn),
@@ -38,7 +39,7 @@ fn trail_row(Row { reference, matched_device, trail }: Row) -> v1::TrailRow {
         service_response_sent_at: trail.sent_at.map(wire_time),
         service_reference: text(trail.service_reference()),
         service_reference_variant: text(trail.variant),
-        simplified_transaction_status: trail.simplified.to_string(),
+        simplified_transaction_status: shown(trail.simplified),
         details: Some(details(trail)),
     }
 }
@@ -47,14 +48,14 @@ fn details(trail: Trail) -> v1::TrailDetails {
     v1::TrailDetails {
         request_id: text(trail.request_id),
         response_id: text(trail.response_id),
-        csp_region: trail.csp_region.map_or(SsiRegion::Unknown, |region| region.to_ssi()).to_string(),
+        csp_region: shown(trail.csp_region.map_or(SsiRegion::Unknown, |region| region.to_ssi())),
         csp_region_raw: text(trail.csp_region),
-        mode_of_operation: trail.mode.to_string(),
+        mode_of_operation: shown(trail.mode),
         preceding_request_id: text(trail.preceding_request_id),
         service_reference_variant_name: text(trail.variant.and_then(|v| v.entry()).map(|entry| entry.name)),
         command_variant: trail.command_variant.map(|variant| variant.number().into()),
         response_code: text(trail.response_code),
-        current_status: trail.current_status.to_string(),
+        current_status: shown(trail.current_status),
         anomaly_detection_flag: trail.anomaly_detection_flag,
         status_change_history: trail.history.into_iter().map(status_change).collect(),
         alert_code: text(trail.alert_code),
@@ -73,7 +74,7 @@ fn details(trail: Trail) -> v1::TrailDetails {
 fn status_change(entry: HistoryEntry) -> v1::StatusChange {
     v1::StatusChange {
         at: Some(wire_time(entry.at)),
-        state: entry.state.to_string(),
+        state: shown(entry.state),
         response_code: text(entry.code),
         cause: text(entry.cause),
         instruction_number: entry.instruction.map(|instruction| instruction.number.into()),
@@ -81,8 +82,18 @@ fn status_change(entry: HistoryEntry) -> v1::StatusChange {
     }
 }
 
-fn text<T: ToString>(value: Option<T>) -> String {
-    value.map_or_else(String::new, |value| value.to_string())
+fn text<T: Display>(value: Option<T>) -> String {
+    value.map_or_else(String::new, shown)
+}
+
+/// A value as text, with room for an identifier from the start: an answer has thousands, and growing one takes longer than
+/// writing it.
+fn shown<T: Display>(value: T) -> String {
+    const ROOM: usize = 64;
+    let mut text = String::with_capacity(ROOM);
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{value}");
+    text
 }
 
 pub(crate) fn wire_time(time: Timestamp) -> pbjson_types::Timestamp {

@@ -10,6 +10,7 @@ use crate::status::{CallError, status_of};
 use futures::FutureExt as _;
 use gridtrail_access::{Access, Gatekeeper};
 use gridtrail_freshness::{DAYS_KEPT, Freshness};
+use gridtrail_lake::Cost;
 use gridtrail_proto::query::v1::audit_trail_service_server::{AuditTrailService, AuditTrailServiceServer};
 use gridtrail_proto::query::v1::freshness_service_server::{FreshnessService, FreshnessServiceServer};
 use gridtrail_proto::query::v1::meter_read_service_server::{MeterReadService, MeterReadServiceServer};
@@ -24,6 +25,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, async_trait};
+
+/// The header of an answer that says what it cost.
+pub const COST_HEADER: &str = "gridtrail-cost";
 
 /// What every call needs. One for all services, so that they share the permits.
 #[derive(Debug, Clone)]
@@ -94,6 +98,17 @@ fn bearer_token(metadata: &MetadataMap) -> Result<&str, CallError> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(CallError::NoToken) }
 }
 
+/// What a search cost goes beside the answer, for benches and for whoever wonders: a count of runs, pages, requests to the
+/// store and bytes of those.
+fn with_cost(answer: Response<(SearchResponse, Cost)>) -> Response<SearchResponse> {
+    let (mut metadata, (message, cost), extensions) = answer.into_parts();
+    let Cost { runs, pages, requests, bytes } = cost;
+    if let Ok(value) = format!("{runs} {pages} {requests} {bytes}").parse() {
+        metadata.insert(COST_HEADER, value);
+    }
+    Response::from_parts(metadata, message, extensions)
+}
+
 #[derive(Debug)]
 pub(crate) struct AuditTrails(Desk);
 
@@ -103,9 +118,10 @@ impl AuditTrailService for AuditTrails {
         let (metadata, _, message) = request.into_parts();
         let work = async |who: Access| {
             let page = self.0.search.audit_trails(&who, &query_of(message)?).await?;
-            Ok(search_response(page))
+            let cost = page.cost;
+            Ok((search_response(page), cost))
         };
-        self.0.answer("AuditTrailService.Search", &metadata, work).await
+        self.0.answer("AuditTrailService.Search", &metadata, work).await.map(with_cost)
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
@@ -127,9 +143,10 @@ impl MeterReadService for MeterReads {
         let (metadata, _, message) = request.into_parts();
         let work = async |who: Access| {
             let page = self.0.search.meter_reads(&who, &query_of(message)?).await?;
-            Ok(search_response(page))
+            let cost = page.cost;
+            Ok((search_response(page), cost))
         };
-        self.0.answer("MeterReadService.Search", &metadata, work).await
+        self.0.answer("MeterReadService.Search", &metadata, work).await.map(with_cost)
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {

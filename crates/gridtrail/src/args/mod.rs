@@ -23,8 +23,8 @@ pub use letters::{
 };
 pub use reconcile::ReconcileArgs;
 pub use service::{
-    BenchCommand, BenchSearchArgs, BenchTopicArgs, Credential, PageArgs, SearchArgs, SearchCommand,
-    SearchKey, ServeArgs, TokenArgs,
+    BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, Credential, PageArgs, SearchArgs,
+    SearchCommand, SearchKey, ServeArgs, TokenArgs,
 };
 pub use value::{Bound, LifeTime};
 

@@ -182,11 +182,45 @@ pub enum BenchCommand {
 Example:
   gridtrail bench search --token-file me.jwt --devices devices.txt --concurrency 16 --duration 60s --format json")]
     Search(BenchSearchArgs),
+    /// Look Devices up in a lake, in this process and without a server.
+    #[command(after_help = "\
+Example:
+  gridtrail bench lookup --lake data/lake --devices devices.txt --user-id 90-B3-D5-1F-30-02-00-00 --cold --delay-ms 30")]
+    Lookup(BenchLookupArgs),
     /// Read a topic into a new lake, beside a consumer that only counts.
     #[command(after_help = "\
 Example:
   gridtrail bench topic --kafka 127.0.0.1:9092 --topic gridtrail.service-events.v1 --lake data/bench")]
     Topic(BenchTopicArgs),
+}
+
+/// Arguments of `gridtrail bench lookup`.
+#[derive(Debug, Args)]
+pub struct BenchLookupArgs {
+    /// The lake: a folder.
+    #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "PATH", default_value = "data/lake")]
+    pub lake: String,
+    /// The Devices to look up, one a line, each once, in order.
+    #[arg(long, value_name = "FILE")]
+    pub devices: PathBuf,
+    /// A User ID whose rows are looked up; may be repeated.
+    #[arg(long, value_name = "EUI-64", required = true, value_delimiter = ',')]
+    pub user_id: Vec<UserId>,
+    /// Only requests received at or after this date or instant, UTC.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<Bound>,
+    /// Only requests received at or before this instant, or on or before this date, UTC.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<Bound>,
+    /// The most rows of each.
+    #[arg(long, value_name = "ROWS", default_value_t = 51)]
+    pub rows: usize,
+    /// Begin each look-up with nothing of the lake's runs in memory. The system may still have their files.
+    #[arg(long)]
+    pub cold: bool,
+    /// How much later each request to the store is answered, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub delay_ms: u64,
 }
 
 /// Arguments of `gridtrail bench topic`.
@@ -215,12 +249,15 @@ pub struct BenchSearchArgs {
     /// The server.
     #[arg(long, env = "GRIDTRAIL_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8471")]
     pub server: String,
-    /// The Devices to ask for, one a line.
+    /// The Devices to ask for, one a line; or MPxNs.
     #[arg(long, value_name = "FILE")]
     pub devices: PathBuf,
     /// How many searches are under way at once.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
+    /// Ask for each line of the file once, in order, instead of by chance for some time.
+    #[arg(long, conflicts_with_all = ["duration", "seed"])]
+    pub each: bool,
     /// How long to measure, after one tenth of that time to warm up.
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub duration: LifeTime,

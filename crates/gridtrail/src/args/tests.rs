@@ -30,6 +30,7 @@ fn the_definitions_are_sound() {
     Tool::<FreshnessArgs>::command().debug_assert();
     Tool::<TokenArgs>::command().debug_assert();
     Tool::<BenchSearchArgs>::command().debug_assert();
+    Tool::<BenchLookupArgs>::command().debug_assert();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::sample::Sample;
 use crate::bucket;
 use crate::cache::{OpenRun, RunCache};
 use crate::dead_letters;
-use crate::decode::{Rows, recorded_ms};
+use crate::decode::Stored;
 use crate::error::LakeError;
 use crate::evidence_table;
 use crate::holds;
@@ -74,8 +74,6 @@ struct Reading<'a> {
     last: Option<Place>,
     /// The row group, and how many of its rows were read.
     at: (usize, usize),
-    /// All columns, in order.
-    columns: Vec<usize>,
 }
 
 async fn fragments(
@@ -86,9 +84,8 @@ async fn fragments(
 ) -> Result<(), LakeError> {
     let run = cache.open(&file.path, file.file.size).await?;
     let summary = FragmentSummary::new(file.file.month.clone(), file.summary.bucket);
-    let columns = (0..column::COUNT).collect();
     let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
-    let mut reading = Reading { file, run, summary, last: None, at: (0, 0), columns };
+    let mut reading = Reading { file, run, summary, last: None, at: (0, 0) };
     while let Some(batch) = scan.next().await? {
         if reading.at.0 != scan.group() {
             reading.at = (scan.group(), 0);
@@ -105,12 +102,9 @@ impl Reading<'_> {
     }
 
     fn take(&mut self, batch: &RecordBatch, sample: &mut Sample) -> Result<(), LakeError> {
-        let columns = std::mem::take(&mut self.columns);
-        let rows = Rows::new(batch, &columns, self.file.path.as_ref());
-        let recorded = recorded_ms(batch).ok_or_else(|| self.corrupt("a history cannot be read"))?;
         let buckets = self.file.summary.bucket.map(|bucket| bucket::of_rows(batch, bucket.of)).transpose()?;
-        for (row, recorded) in recorded.into_iter().enumerate() {
-            let fragment = rows.fragment(row)?;
+        for row in 0..batch.num_rows() {
+            let fragment = Stored::of(batch, row, self.file.path.as_ref())?.fragment()?;
             let placement = fragment.placement().ok_or_else(|| self.corrupt("a row has no place"))?;
             let place = (fragment.device.value().copied(), placement, fragment.key);
             if self.last.is_some_and(|last| last >= place) {
@@ -120,9 +114,6 @@ impl Reading<'_> {
                 } else {
                     "its rows are not in order"
                 }));
-            }
-            if fragment.recorded_at_max.millis() != recorded {
-                return Err(self.corrupt("a row's time of recording is read in two ways"));
             }
             if self.file.file.month.as_ref().is_some_and(|month| *month != placement.month()) {
                 return Err(self.corrupt(format!("a row of {} lies in another month", placement.month())));
@@ -136,7 +127,6 @@ impl Reading<'_> {
             }
             self.last = Some(place);
         }
-        self.columns = columns;
         self.check_found(batch)?;
         self.summary.add(batch)?;
         self.at.1 += batch.num_rows();

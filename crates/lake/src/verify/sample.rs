@@ -4,7 +4,7 @@
 //! whichever order they are read.
 
 use super::{Damage, DamageKind, Verification, Verified};
-use crate::decode::Rows;
+use crate::decode::Stored;
 use crate::encode;
 use crate::error::LakeError;
 use crate::index::RunIndex;
@@ -86,10 +86,10 @@ async fn rows_of(
     let mut rows: BTreeMap<TrailKey, Vec<Fragment>> = BTreeMap::new();
     for file in files {
         let run = of.cache.open(&file.path, file.file.size).await?;
-        let candidates = lookup::candidates(&of.cache, &run, device).await?;
-        let places: Vec<_> = candidates.iter().map(|c| (c.group, c.row)).collect();
-        for fragment in lookup::fragments(&of.cache, &run, &places).await? {
-            rows.entry(fragment.key).or_default().push(fragment);
+        for sheet in lookup::sheets(&of.cache, &run, device).await? {
+            for fragment in lookup::all_of(&sheet, device)? {
+                rows.entry(fragment.key).or_default().push(fragment);
+            }
         }
     }
     Ok(rows)
@@ -134,9 +134,8 @@ fn disagreement(fragments: &[Fragment]) -> Result<Option<&'static str>, LakeErro
     if merged(&mut fragments.iter().chain([&row])).as_ref() != Some(&row) {
         return Ok(Some("it changes when it is merged with its own fragments"));
     }
-    let columns: Vec<usize> = (0..column::COUNT).collect();
     let batch = encode::batch(&[&row])?;
-    if Rows::new(&batch, &columns, "").fragment(0)? != row {
+    if Stored::of(&batch, 0, "a row of a sample")?.fragment()? != row {
         return Ok(Some("it changes when it is written and read"));
     }
     Ok(None)

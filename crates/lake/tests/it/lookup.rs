@@ -1,10 +1,15 @@
 //! Look-up by Device: nothing lost, nothing doubled, in order.
 
 use crate::world::*;
-use gridtrail_lake::RowPosition;
+use gridtrail_faults::RecordingStore;
+use gridtrail_lake::{CompactionSettings, KeyQuery, Lake, LakeSettings, RowPosition};
 use gridtrail_model::*;
+use gridtrail_runtime::Clock;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -180,4 +185,43 @@ async fn an_absent_device_costs_no_page() {
     assert!(find(&lake, &[1], &query(5)).await.is_empty());
     assert_eq!(find(&lake, &[1], &query(1)).await.len(), 1);
     assert_eq!(lake.store_use().gets, before, "a warm look-up asks the store for nothing");
+}
+
+/// The budget of a look-up with nothing in memory: three rounds of requests and two megabytes, over months of compacted runs
+/// with newer ones beside them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cold_look_up_keeps_to_its_budget() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let clock = Clock::manual(at(200 * DAY_MS));
+    let over = |store| LakeSettings { store: Some(store), ..LakeSettings::at("memory:///budget") };
+    let lake = Lake::open(over(Arc::clone(&store)), clock.clone()).await.unwrap();
+    let mut writer = lake.writer().await.unwrap();
+    // Every Device has a request an hour and a half, for ninety days.
+    let hour_of = |n: u64| at(i64::try_from(n).unwrap() * DAY_MS / 16);
+    let day = |day: u64| {
+        let requests = (0..50).flat_map(move |d| (day * 16..day * 16 + 16).map(move |n| (d, n)));
+        requests.map(move |(d, n)| received(request_id(1, d, n), hour_of(n)))
+    };
+    for days in [0..40, 40..80] {
+        commit(&mut writer, &days.start.to_string(), days.flat_map(day)).await;
+    }
+    let full = CompactionSettings { full: true, ..CompactionSettings::default() };
+    lake.maintenance().await.unwrap().compact(&full).await.unwrap();
+    for days in 80..90 {
+        commit(&mut writer, &days.to_string(), day(days)).await;
+    }
+    for limit in [51, 10_000] {
+        let (recorder, recording) = RecordingStore::new(Arc::clone(&store));
+        let cold = Lake::open(over(Arc::new(recorder)), clock.clone()).await.unwrap();
+        recording.reset();
+        let query = KeyQuery { limit, ..query(7) };
+        let (found, cost) = cold.snapshot().lookup_with_cost(&access(&[1]), &query).await.unwrap();
+        assert_eq!(found.len(), limit.min(90 * 16));
+        let (rounds, bytes) = (recording.rounds(), recording.bytes());
+        assert!(rounds <= 3 && bytes <= 2_000_000, "{rounds} rounds, {bytes} bytes, {cost:?}");
+        assert_eq!((recording.requests(), bytes), (cost.requests, cost.bytes), "the look-up knows its cost");
+        let again = cold.snapshot().lookup_with_cost(&access(&[1]), &query).await.unwrap();
+        assert_eq!((again.0, again.1.requests, again.1.runs), (found, 0, cost.runs));
+    }
 }

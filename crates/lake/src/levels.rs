@@ -1,0 +1,162 @@
+//! Two encodings of whole numbers in Parquet pages: runs of equal or bit-packed values, and differences.
+
+/// Runs of values of so many bits each, at most 32: levels, and places in a dictionary.
+#[derive(Debug)]
+pub(crate) struct Runs<'a> {
+    rest: &'a [u8],
+    width: usize,
+    run: Run<'a>,
+}
+
+#[derive(Debug)]
+enum Run<'a> {
+    Equal { value: u64, left: usize },
+    Packed { bytes: &'a [u8], at: usize, left: usize },
+}
+
+impl<'a> Runs<'a> {
+    pub(crate) fn new(bytes: &'a [u8], width: usize) -> Self {
+        Self { rest: bytes, width, run: Run::Equal { value: 0, left: 0 } }
+    }
+
+    fn left(&self) -> usize {
+        match &self.run {
+            Run::Equal { left, .. } | Run::Packed { left, .. } => *left,
+        }
+    }
+
+    /// Goes on to the next run that holds a value.
+    fn load(&mut self) -> Option<()> {
+        while self.left() == 0 {
+            let header = varint(&mut self.rest)?;
+            let count = usize::try_from(header >> 1).ok()?;
+            let (size, packed) = if header & 1 == 1 {
+                (count.checked_mul(self.width)?, true)
+            } else {
+                (self.width.div_ceil(8), false)
+            };
+            // The last run of packed values may be cut short.
+            let (bytes, rest) = self.rest.split_at_checked(size.min(self.rest.len()))?;
+            self.rest = rest;
+            self.run = if packed {
+                Run::Packed { bytes, at: 0, left: count.checked_mul(8)? }
+            } else {
+                Run::Equal { value: word(bytes, 0, self.width)?, left: count }
+            };
+        }
+        Some(())
+    }
+
+    pub(crate) fn next_value(&mut self) -> Option<u64> {
+        self.load()?;
+        match &mut self.run {
+            Run::Equal { value, left } => {
+                *left -= 1;
+                Some(*value)
+            }
+            Run::Packed { bytes, at, left } => {
+                let value = word(bytes, *at * self.width, self.width)?;
+                (*at, *left) = (*at + 1, *left - 1);
+                Some(value)
+            }
+        }
+    }
+
+    pub(crate) fn skip(&mut self, mut count: usize) -> Option<()> {
+        while count > 0 {
+            self.load()?;
+            let part = count.min(self.left());
+            match &mut self.run {
+                Run::Equal { left, .. } => *left -= part,
+                Run::Packed { at, left, .. } => (*at, *left) = (*at + part, *left - part),
+            }
+            count -= part;
+        }
+        Some(())
+    }
+}
+
+/// So many bits from a place on, at most 64; bits behind the end of the bytes are missing.
+fn word(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
+    if width == 0 {
+        return Some(0);
+    }
+    if at.checked_add(width)?.div_ceil(8) > bytes.len() {
+        return None;
+    }
+    let (first, shift) = (at / 8, at % 8);
+    // Nearly always: what lies in eight bytes that are all there.
+    if let (0..=56, Some(eight)) = (width, bytes.get(first..).and_then(<[u8]>::first_chunk)) {
+        return Some(u64::from_le_bytes(*eight) >> shift & (u64::MAX >> (64 - width)));
+    }
+    let mut window = [0; 16];
+    let there = &bytes[first..bytes.len().min(first + 9)];
+    window[..there.len()].copy_from_slice(there);
+    let value = u128::from_le_bytes(window) >> shift;
+    let mask = u64::MAX >> (64 - width);
+    // The mask leaves at most 64 bits.
+    Some(u64::try_from(value & u128::from(mask)).unwrap_or(0))
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, after) = rest.split_first()?;
+        *rest = after;
+        value |= u64::from(byte & 0x7F).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+const fn zigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
+}
+
+/// The first `count` numbers of a block of differences (DELTA_BINARY_PACKED), or as many as there are, and, where all were
+/// read, where the block ends. `None`: damaged.
+pub(crate) fn deltas(bytes: &[u8], count: usize) -> Option<(Vec<i64>, usize)> {
+    let mut rest = bytes;
+    let block = usize::try_from(varint(&mut rest)?).ok()?;
+    let parts = usize::try_from(varint(&mut rest)?).ok()?;
+    let total = usize::try_from(varint(&mut rest)?).ok()?;
+    let first = zigzag(varint(&mut rest)?);
+    if parts == 0 || parts > 512 || block == 0 || block > 1 << 20 || block % parts != 0 {
+        return None;
+    }
+    let each = block / parts;
+    let wanted = count.min(total);
+    // Each number beyond the first takes no bit at the least, so the claim is bounded by what is asked for.
+    let mut numbers = Vec::with_capacity(wanted.min(1 << 20));
+    let mut value = first;
+    if wanted > 0 {
+        numbers.push(value);
+    }
+    let mut seen = 1;
+    while seen < total && (numbers.len() < wanted || wanted == total) {
+        let least = zigzag(varint(&mut rest)?);
+        let (widths, after) = rest.split_at_checked(parts)?;
+        rest = after;
+        for width in widths.iter().map(|width| usize::from(*width)) {
+            if seen >= total {
+                break;
+            }
+            if width > 64 {
+                return None;
+            }
+            let size = each.checked_mul(width)?.div_ceil(8);
+            let (packed, after) = rest.split_at_checked(size)?;
+            rest = after;
+            let here = each.min(total - seen);
+            for place in 0..here.min(wanted.saturating_sub(numbers.len())) {
+                value =
+                    value.wrapping_add(least).wrapping_add(word(packed, place * width, width)?.cast_signed());
+                numbers.push(value);
+            }
+            seen += here;
+        }
+    }
+    Some((numbers, bytes.len() - rest.len()))
+}

@@ -1,0 +1,140 @@
+//! What is written is read, by pages and by Arrow alike, and nothing that is damaged panics.
+
+use super::*;
+use crate::decode::Stored;
+use crate::run::{self, SortedFragments};
+use crate::sheet::Row;
+use bytes::Bytes;
+use deltalake_core::{ObjectStore, Path};
+use gridtrail_model::{
+    CommandVariant, HistoryEntry, Leg, RequestId, ResponseId, State, Subject, Timestamp, TrailKey,
+};
+use object_store::ObjectStoreExt as _;
+use object_store::memory::InMemory;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(1_770_000_000_000 + millis).unwrap()
+}
+
+fn eui(number: u64) -> [u8; 8] {
+    (0x00DB_0000_0000_0000 + number).to_be_bytes()
+}
+
+/// Rows of every kind, a few hundred a Device; some have no Device, and many lack what others have.
+fn rows(count: u64) -> Vec<Fragment> {
+    (0..count)
+        .map(|n| {
+            let mixed = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let (device, user) = (eui(mixed % 40), UserId::from_bytes(eui(1_000 + mixed % 7)));
+            let target = if mixed % 11 == 0 { eui(5_000) } else { device };
+            let counter = if mixed % 5 == 0 { mixed } else { 1_770_000_000_000 + n };
+            let request_id = RequestId { originator: user, target: DeviceId::from_bytes(target), counter };
+            let response_id = ResponseId::mirror_of(&request_id);
+            let subject = match mixed % 13 {
+                0 => Subject::ScheduledRun(response_id),
+                1 => Subject::Alert {
+                    response_id,
+                    code: "8F36".parse().unwrap(),
+                    throttle_sequence: (mixed % 2 == 0).then_some(u32::MAX),
+                },
+                2 => Subject::Unjoined(request_id),
+                _ => Subject::Leg(Leg { request_id, command_variant: CommandVariant::new(1).unwrap() }),
+            };
+            let mut row = Fragment::new(TrailKey { user, subject }, at(n.cast_signed() + 70_000));
+            row.received.add(at((mixed % 1_000_000).cast_signed()));
+            row.device.add_some((n % 50 != 0).then(|| DeviceId::from_bytes(device)));
+            row.variant.add_some((n % 4 != 0).then(|| "4.8.1".parse().unwrap()));
+            row.mpxn.add_some(
+                (n % 3 != 0).then(|| format!("{:013}", 1_200_000_000_000 + mixed % 40).parse().unwrap()),
+            );
+            row.originator_counter.add_some((n % 6 != 0).then_some(if n % 2 == 0 { counter } else { mixed }));
+            row.preceding.add_some((n % 9 == 0).then_some(RequestId { counter: mixed, ..request_id }));
+            row.execution_at.add_some((n % 8 == 0).then(|| at(-5)));
+            row.schedule_id.add_some((n % 7 == 0).then_some(mixed));
+            row.response_ids.add_some((n % 2 == 0).then_some(response_id));
+            row.response_ids.add_some((n % 10 == 0).then_some(ResponseId { counter: 7, ..response_id }));
+            for step in 0..n % 6 {
+                let mut entry = HistoryEntry::new(State::SentToDevice, at((step * step * 700).cast_signed()));
+                entry.cause = (step == 3).then(|| "no response".parse().unwrap());
+                row.record(entry);
+            }
+            if n % 31 == 0 {
+                row.mpxn.add("9990000000000".parse().unwrap());
+            }
+            row
+        })
+        .collect()
+}
+
+async fn stored(bytes: Bytes) -> (RunCache, Arc<OpenRun>) {
+    let (path, size) = (Path::from("one.parquet"), bytes.len() as u64);
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    store.put(&path, bytes.into()).await.unwrap();
+    let cache = RunCache::new(store, 1 << 24);
+    let run = cache.open(&path, size).await.unwrap();
+    (cache, run)
+}
+
+#[tokio::test]
+async fn every_row_reads_back_by_pages_and_by_arrow() {
+    let rows = rows(5_000);
+    let sorted = SortedFragments::sort(&rows).unwrap();
+    let expected: Vec<Fragment> = sorted.as_slice().iter().map(|row| (*row).clone()).collect();
+    let (bytes, summary) = run::write(&sorted).unwrap();
+    let mut by_arrow = Vec::new();
+    for batch in ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).unwrap().build().unwrap() {
+        let batch = batch.unwrap();
+        by_arrow
+            .extend((0..batch.num_rows()).map(|n| Stored::of(&batch, n, "one").unwrap().fragment().unwrap()));
+    }
+    assert!(by_arrow == expected, "Arrow reads something else");
+    let footer = usize::try_from(summary.footer_bytes.unwrap()).unwrap();
+    assert!(footer < bytes.len() / 4, "a footer of {footer} bytes in a file of {}", bytes.len());
+    let (cache, run) = stored(bytes).await;
+    assert!(all(&cache, &run).await.unwrap() == expected, "pages give something else");
+    for number in 0..41 {
+        let device = DeviceId::from_bytes(eui(number));
+        let of_device = |row: &&Fragment| row.device.value() == Some(&device);
+        let expected: Vec<Fragment> = expected.iter().filter(of_device).cloned().collect();
+        let sheets = sheets(&cache, &run, device).await.unwrap();
+        let found: Vec<Fragment> = sheets.iter().flat_map(|sheet| all_of(sheet, device).unwrap()).collect();
+        assert!(found == expected, "Device {number}");
+        let candidates: Vec<_> = sheets.iter().flat_map(|sheet| candidates(sheet, device).unwrap()).collect();
+        assert_eq!(candidates.len(), expected.len());
+        let again = kept(&cache, &run, device).unwrap().unwrap();
+        assert_eq!(again.len(), sheets.len(), "all is in memory now");
+    }
+}
+
+/// Whatever byte of a run is changed: rows or an error that names the run, and never a panic.
+#[tokio::test]
+async fn a_changed_byte_never_panics() {
+    let rows = rows(300);
+    let (bytes, _) = run::write(&SortedFragments::sort(&rows).unwrap()).unwrap();
+    let device = DeviceId::from_bytes(eui(3));
+    for at in (0..bytes.len()).step_by(7) {
+        let mut changed = bytes.to_vec();
+        changed[at] ^= 0x55;
+        let (path, size) = (Path::from("one.parquet"), changed.len() as u64);
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        store.put(&path, Bytes::from(changed).into()).await.unwrap();
+        let cache = RunCache::new(store, 1 << 24);
+        let read = async {
+            let run = cache.open(&path, size).await?;
+            for sheet in sheets(&cache, &run, device).await? {
+                all_of(&sheet, device)?;
+            }
+            all(&cache, &run).await
+        };
+        if let Err(error) = read.await {
+            assert!(error.to_string().contains("one.parquet"), "{error}");
+        }
+    }
+}
+
+/// A row without what every row has is damage, and no default.
+#[test]
+fn an_empty_row_is_an_error() {
+    assert!(Row::default().stored("one.parquet").is_err());
+}
