@@ -49,9 +49,14 @@ mod spans;
 mod status;
 mod streams;
 mod table;
-mod month;
-mod packed;
-mod pages;
+mod touched;
+mod vacuum;
+mod verify;
+mod windows;
+mod writer;
+
+pub use as_of::{AsOf, BadAsOf};
+pub use cache::{HitsAndMisses, StoreUse};
 pub use compaction::{Compacted, CompactionSettings};
 pub use dead_letters::{DeadLetter, Fate, Fates, LetterReader};
 pub use error::{LakeError, LakeErrorKind};

@@ -24,7 +24,6 @@ use crate::maintenance::{Maintenance, Wanted};
 use crate::month::Month;
 use crate::rewrite::{self, MonthRewrite, Rewritten};
 use crate::run::RetainedMark;
-use crate::schema::column;
 use crate::snapshot::RunFile;
 use crate::spans::Spans;
 use crate::status::Expiring;

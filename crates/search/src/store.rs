@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use gridtrail_access::Access;
-use gridtrail_lake::{AsOf, Cost, Found, KeyQuery, Lake, LakeError, LakeErrorKind, Snapshot, SnapshotVersion};
+use gridtrail_lake::{
+    AsOf, Cost, Found, KeyQuery, Lake, LakeError, LakeErrorKind, Snapshot, SnapshotVersion,
+};
 use gridtrail_model::{DeviceId, Mpxn, Timestamp};
 use std::sync::Arc;
 

@@ -10,7 +10,6 @@ use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::lake::Tables;
 use crate::lookup;
-use crate::schema::column;
 use crate::snapshot::RunFile;
 use gridtrail_model::{DeviceId, Fragment, Merge, Timestamp, TrailKey};
 use std::collections::{BTreeMap, BTreeSet};
