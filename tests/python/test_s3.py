@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import urllib.request
 
 import boto3
 import deltalake
@@ -35,6 +36,9 @@ def object_store():
     store.start()
     try:
         host, port = store.get_host_and_port()
+        # Stores of one process share what they hold.
+        request = urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")
+        urllib.request.urlopen(request).close()
         client(f"http://{host}:{port}").create_bucket(Bucket="lake")
         yield host, port
     finally:
