@@ -2,10 +2,13 @@
 //!
 //! [`FaultStore`] wraps any store, counts its operations, and lets the chosen ones fail in the ways in which real stores do.
 //! [`RecordingStore`] wraps any store and tells how often a reader had to wait for it.
+//! [`DatedStore`] wraps any store, and dates its files by a clock that a test sets.
 //! For tests only: nothing but tests may depend on this crate.
 
+mod dated;
 mod recording;
 
+pub use dated::DatedStore;
 pub use recording::{Recording, RecordingStore};
 
 use async_trait::async_trait;

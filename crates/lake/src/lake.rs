@@ -277,8 +277,11 @@ impl Lake {
     /// The lake's housekeeping.
     pub async fn maintenance(&self) -> Result<Maintenance, LakeError> {
         let mut tables = self.inner.tables.lock().await.clone();
+        // Who only keeps house never refreshes the lake's own tables, and may have been away for days.
+        for table in tables.all() {
+            table.catch_up().await?;
+        }
         tables.refresh().await?;
-        tables.commits.refresh().await?;
         Ok(Maintenance::new(self.clone(), tables))
     }
 

@@ -156,6 +156,11 @@ impl Table {
         self.log.refresh().await
     }
 
+    /// Takes in newer commits, also where they have to be read from a checkpoint, since they were cleaned up.
+    pub(crate) async fn catch_up(&mut self) -> Result<(), LakeError> {
+        self.log.catch_up().await
+    }
+
     /// The live files, in no order.
     pub(crate) fn files(&self) -> Vec<Arc<TableFile>> {
         self.log.files().cloned().collect()
@@ -177,12 +182,18 @@ impl Table {
         Ok(files)
     }
 
-    /// Files that were taken away, by their path from the root of the store, and when, milliseconds since the epoch: as far
-    /// back as the newest checkpoint lists them, which is at least for as long as they are kept.
-    pub(crate) async fn removed_files(&self) -> Result<HashMap<String, i64>, LakeError> {
+    /// Every file that is named, by its path from the root of the store, with `None`; and every one that was taken away, with
+    /// when, milliseconds since the epoch: as far back as the newest checkpoint lists them, which is at least for as long as
+    /// they are kept.
+    ///
+    /// The log is read anew. A handle that slept while its next entries were cleaned up takes what it knows for the newest
+    /// version, and would take every file since for one that nobody names.
+    pub(crate) async fn fates(&self) -> Result<HashMap<String, Option<i64>>, LakeError> {
         let log = Log::open_with_removed(&self.location, self.full_path("_delta_log")?).await?;
-        let removed = log.removed().into_iter();
-        removed.map(|(path, at)| Ok((self.full_path(&path)?.to_string(), at))).collect()
+        let removed = log.removed().into_iter().map(|(path, at)| (path, Some(at)));
+        let named = log.files().map(|file| (file.path.clone(), None));
+        // What is named is, whatever became of it before.
+        removed.chain(named).map(|(path, fate)| Ok((self.full_path(&path)?.to_string(), fate))).collect()
     }
 
     /// The name of the table.

@@ -15,7 +15,6 @@ use crate::windows::Windows;
 use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_model::Timestamp;
 use object_store::{ObjectMeta, ObjectStoreExt};
-use std::collections::HashSet;
 use std::time::Duration;
 
 /// Deletions at the same time.
@@ -102,16 +101,14 @@ async fn unneeded(table: &Table, windows: &Windows, now: Timestamp) -> Result<Ve
     let horizon_ms = horizon_ms(now, windows.files);
     let stored = table.stored_files().await?;
     // Read after the listing: what was listed and is committed by now is named.
-    let mut table = table.clone();
-    table.refresh().await?;
-    let removed = table.removed_files().await?;
-    let mut named = HashSet::new();
-    for file in table.files() {
-        named.insert(table.full_path(&file.path)?.to_string());
-    }
+    let fates = table.fates().await?;
     let goes = |(path, file): &(String, ObjectMeta)| {
-        let since = removed.get(path).copied().unwrap_or(i64::MIN).max(file.last_modified.timestamp_millis());
-        !named.contains(path) && since < horizon_ms
+        let written = file.last_modified.timestamp_millis();
+        match fates.get(path) {
+            Some(None) => false,
+            Some(Some(taken_away)) => written.max(*taken_away) < horizon_ms,
+            None => written < horizon_ms,
+        }
     };
     Ok(stored.into_iter().filter(goes).map(|(_, file)| file).collect())
 }

@@ -238,6 +238,6 @@ async fn faults_at_random_change_nothing_for_two_writers() {
 }
 
 /// A setting of the test run from the environment, or its everyday value.
-fn setting(name: &str, everyday: u64) -> u64 {
+pub(crate) fn setting(name: &str, everyday: u64) -> u64 {
     std::env::var_os(name).map_or(everyday, |value| value.to_str().and_then(|v| v.parse().ok()).unwrap())
 }

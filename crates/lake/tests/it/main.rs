@@ -12,6 +12,7 @@ mod lookup;
 mod parked;
 mod rebucket;
 mod retention;
+mod soak;
 mod vacuum;
 mod verify;
 mod watermarks;
