@@ -62,6 +62,7 @@ pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result
     for task in maintaining.into_iter().chain(watching) {
         end(task).await;
     }
+    lake.settle().await;
     let followed = followed?;
     if keeps_house {
         keep_house(&lake).await?;

@@ -124,8 +124,9 @@ pub(crate) async fn run(args: &CompactArgs, format: Format) -> Result<(), Failur
         tracing::info!(lake = args.lake, "compacting");
         tokio::select! {
             () = asked => {}
-            () = maintain(lake, Housekeeping { every, compaction: settings }) => {}
+            () = maintain(lake.clone(), Housekeeping { every, compaction: settings }) => {}
         }
+        lake.settle().await;
         return Ok(());
     }
     let began = Instant::now();

@@ -110,12 +110,13 @@ pub(crate) async fn host(
     let maintaining =
         housekeeping.map(|how| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));
     let freshness = Arc::new(Watch::new(lake.clone(), levels));
-    let watching = keep_fresh(lake, Arc::clone(&freshness), REFRESH_EVERY, metrics);
+    let watching = keep_fresh(lake.clone(), Arc::clone(&freshness), REFRESH_EVERY, metrics);
     let refreshing = AbortOnDropHandle::new(tokio::spawn(watching));
     let served = serve(Parts { listener, search, freshness, gatekeeper, clock }, stop).await;
     for task in maintaining.into_iter().chain([refreshing]) {
         end(task).await;
     }
+    lake.settle().await;
     Ok(served?)
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct OpenRun {
     pub(crate) foreign: Vec<Option<Sbbf>>,
     /// Tells its pages from those of other runs.
     number: u64,
+    /// Bytes that it takes in memory, about.
+    size: usize,
 }
 
 impl OpenRun {
@@ -114,9 +116,7 @@ impl Part {
             Self::Dictionary(values) => values.iter().map(|value| value.len() + 32).sum(),
         }
     }
-}
 
-impl Part {
     pub(crate) fn page(self) -> Option<Arc<Page>> {
         if let Self::Page(page) = self { Some(page) } else { None }
     }
@@ -164,9 +164,7 @@ impl RunCache {
     /// A cache over a store, of about so many bytes: three quarters for pages, a quarter for footers.
     pub(crate) fn new(store: Arc<dyn ObjectStore>, bytes_max: u64) -> Self {
         let part = |_: &(u64, PartName), part: &Part| u32::try_from(part.size()).unwrap_or(u32::MAX);
-        let footer = |_: &Path, run: &Arc<OpenRun>| {
-            u32::try_from(run.metadata.metadata().memory_size()).unwrap_or(u32::MAX)
-        };
+        let footer = |_: &Path, run: &Arc<OpenRun>| u32::try_from(run.size).unwrap_or(u32::MAX);
         Self {
             store,
             parts: Cache::builder().max_capacity(bytes_max / 4 * 3).weigher(part).build(),
@@ -254,7 +252,9 @@ impl RunCache {
         let keys = end.blooms(&metadata, 0).await?;
         let foreign = end.blooms(&metadata, FOREIGN_COUNTER).await?;
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        Ok(OpenRun { path: Arc::new(path.clone()), metadata, keys, foreign, number })
+        let blooms: usize = [0, FOREIGN_COUNTER].iter().map(|column| bloom_bytes(&metadata, *column)).sum();
+        let size = metadata.metadata().memory_size() + blooms;
+        Ok(OpenRun { path: Arc::new(path.clone()), metadata, keys, foreign, number, size })
     }
 
     pub(crate) async fn fetch(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
@@ -319,6 +319,12 @@ fn check_layout(path: &Path, metadata: &ArrowReaderMetadata) -> Result<(), LakeE
         return Err(LakeError::Corrupt { path: path.to_string(), why });
     }
     Ok(())
+}
+
+/// Bytes of all bloom filters of a column.
+fn bloom_bytes(metadata: &ArrowReaderMetadata, column: usize) -> usize {
+    let chunks = metadata.metadata().row_groups().iter().filter_map(|group| group.columns().get(column));
+    chunks.filter_map(|chunk| usize::try_from(chunk.bloom_filter_length()?).ok()).sum()
 }
 
 /// The end of a file, which holds its bloom filters, too.

@@ -13,7 +13,12 @@ use std::str::FromStr;
 
 /// When the youngest event of each row of a batch that has all columns was recorded, milliseconds since the epoch.
 pub(crate) fn recorded_ms(batch: &RecordBatch, path: &str) -> Result<Vec<i64>, LakeError> {
-    let recorded = |row| Ok(Stored::of(batch, row, path)?.fragment()?.recorded_at_max.millis());
+    let recorded = |row| {
+        let row = Stored::of(batch, row, path)?;
+        let placement = row.placement()?;
+        let recorded = row.unpacked(placement, row.device_bytes()?)?.recorded_at_max(placement);
+        recorded.map(Timestamp::millis).ok_or_else(|| row.corrupt("a row cannot be read"))
+    };
     (0..batch.num_rows()).map(recorded).collect()
 }
 

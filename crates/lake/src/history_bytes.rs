@@ -92,6 +92,42 @@ pub(crate) fn encode(
     }
 }
 
+/// An entry, with its texts where they stand.
+struct StoredEntry<'a> {
+    at_ms: i64,
+    state: u8,
+    code: Option<&'a str>,
+    instruction: Option<Instruction>,
+    cause: Option<&'a str>,
+}
+
+/// The entry that the bytes go on with. `before_ms` is the time of the entry before it, or the placement time.
+fn take_entry<'a>(
+    shape: &mut &'a [u8],
+    times: &mut BitReader<'_>,
+    before_ms: i64,
+    is_first: bool,
+) -> Option<StoredEntry<'a>> {
+    let ([state, flags], rest) = shape.split_first_chunk()?;
+    *shape = rest;
+    let since = match (flags & SAME_TIME != 0, is_first) {
+        (true, _) => 0,
+        (false, true) => times.signed()?,
+        (false, false) => i64::try_from(times.number()?).ok()?,
+    };
+    let at_ms = before_ms.checked_add(since)?;
+    let code = if flags & HAS_CODE != 0 { Some(take_text(shape)?) } else { None };
+    let instruction = if flags & HAS_INSTRUCTION != 0 {
+        let number = u16::try_from(take_varint(shape)?).ok()?;
+        let total = u16::try_from(take_varint(shape)?).ok()?;
+        Some(Instruction { number, total })
+    } else {
+        None
+    };
+    let cause = if flags & HAS_CAUSE != 0 { Some(take_text(shape)?) } else { None };
+    Some(StoredEntry { at_ms, state: *state, code, instruction, cause })
+}
+
 /// Reads a history back; `None` when the bytes are not what [`encode`] writes.
 pub(crate) fn decode(
     mut shape: &[u8],
@@ -99,31 +135,30 @@ pub(crate) fn decode(
     placement: Timestamp,
 ) -> Option<Vec<HistoryEntry>> {
     let mut history: Vec<HistoryEntry> = Vec::with_capacity(shape.len() / 3);
-    let mut before = placement.millis();
-    while let Some((state, rest)) = shape.split_first() {
-        let (flags, rest) = rest.split_first()?;
-        shape = rest;
-        let since = match (flags & SAME_TIME != 0, history.is_empty()) {
-            (true, _) => 0,
-            (false, true) => times.signed()?,
-            (false, false) => i64::try_from(times.number()?).ok()?,
-        };
-        before = before.checked_add(since)?;
-        let mut entry = HistoryEntry::new(State::from_number(*state)?, Timestamp::from_millis(before)?);
-        if flags & HAS_CODE != 0 {
-            entry.code = Some(take_text(&mut shape)?.parse().ok()?);
-        }
-        if flags & HAS_INSTRUCTION != 0 {
-            let number = u16::try_from(take_varint(&mut shape)?).ok()?;
-            let total = u16::try_from(take_varint(&mut shape)?).ok()?;
-            entry.instruction = Some(Instruction { number, total });
-        }
-        if flags & HAS_CAUSE != 0 {
-            entry.cause = Some(take_text(&mut shape)?.parse().ok()?);
-        }
-        history.push(entry);
+    let mut before_ms = placement.millis();
+    while !shape.is_empty() {
+        let written = take_entry(&mut shape, times, before_ms, history.is_empty())?;
+        before_ms = written.at_ms;
+        history.push(HistoryEntry {
+            at: Timestamp::from_millis(written.at_ms)?,
+            state: State::from_number(written.state)?,
+            code: written.code.map(str::parse).transpose().ok()?,
+            instruction: written.instruction,
+            cause: written.cause.map(str::parse).transpose().ok()?,
+        });
     }
     Some(history)
+}
+
+/// When the last entry of a history stands, or the placement time where there is none: as [`decode`] would say, without the
+/// entries.
+pub(crate) fn end(mut shape: &[u8], times: &mut BitReader<'_>, placement: Timestamp) -> Option<Timestamp> {
+    let (mut before_ms, mut is_first) = (placement.millis(), true);
+    while !shape.is_empty() {
+        before_ms = take_entry(&mut shape, times, before_ms, is_first)?.at_ms;
+        is_first = false;
+    }
+    Timestamp::from_millis(before_ms)
 }
 
 #[cfg(test)]
@@ -161,8 +196,10 @@ mod tests {
             encode(&history, placement, &mut shape, &mut writer);
             writer.finish();
             let mut reader = BitReader::new(&times);
+            let last = history.last().map_or(placement, |entry| entry.at);
             prop_assert_eq!(decode(&shape, &mut reader, placement), Some(history));
             prop_assert!(reader.is_at_end());
+            prop_assert_eq!(end(&shape, &mut BitReader::new(&times), placement), Some(last));
         }
 
         #[test]

@@ -269,20 +269,27 @@ impl Lake {
 
     /// A writer of its own.
     pub async fn writer(&self) -> Result<Writer, LakeError> {
-        let mut tables = self.inner.tables.lock().await.clone();
-        tables.refresh().await?;
-        Ok(Writer::new(self.clone(), tables))
+        self.refresh().await?;
+        Ok(Writer::new(self.clone(), self.tables().await))
     }
 
     /// The lake's housekeeping.
     pub async fn maintenance(&self) -> Result<Maintenance, LakeError> {
-        let mut tables = self.inner.tables.lock().await.clone();
-        // Who only keeps house never refreshes the lake's own tables, and may have been away for days.
-        for table in tables.all() {
-            table.catch_up().await?;
-        }
-        tables.refresh().await?;
-        Ok(Maintenance::new(self.clone(), tables))
+        // All tables, also those that no snapshot is made of, and the lake's own, not copies of them: who only keeps house would
+        // read their logs from the start again each time, and one day find that it is no longer there.
+        self.refresh().await?;
+        let mut tables = self.inner.tables.lock().await;
+        tables.commits.refresh().await?;
+        tables.holds.refresh().await?;
+        Ok(Maintenance::new(self.clone(), tables.clone()))
+    }
+
+    /// Waits for commits that were begun, also by what was dropped since: before a process ends.
+    pub async fn settle(&self) {
+        let commits = &self.inner.location.commits;
+        commits.close();
+        commits.wait().await;
+        commits.reopen();
     }
 
     /// Refuses a lake of which a table keeps something for a shorter time than what relies on it.

@@ -7,6 +7,7 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 /// The root of a lake: its URL, and a store whose paths start at the root of the file system or bucket.
@@ -14,6 +15,8 @@ use url::Url;
 pub(crate) struct Location {
     pub(crate) url: Url,
     pub(crate) store: Arc<DynObjectStore>,
+    /// Commits that were begun.
+    pub(crate) commits: TaskTracker,
 }
 
 impl Location {
@@ -40,7 +43,7 @@ impl Location {
                 )));
             }
         };
-        Ok(Self { url, store })
+        Ok(Self { url, store, commits: TaskTracker::new() })
     }
 
     /// The URL of one table.

@@ -310,16 +310,6 @@ impl Log {
         Ok(())
     }
 
-    /// As [`Log::refresh`], and always asks whether what came next is cleaned up already.
-    pub(crate) async fn catch_up(&mut self) -> Result<(), LakeError> {
-        let before = self.version;
-        self.advance(None).await?;
-        if self.version == before && self.is_behind_checkpoint().await? {
-            self.start(None).await?;
-        }
-        Ok(())
-    }
-
     async fn is_behind_checkpoint(&self) -> Result<bool, LakeError> {
         Ok(self.newest_checkpoint().await?.is_some_and(|version| version > self.version))
     }

@@ -308,6 +308,12 @@ impl<'a> Unpacked<'a> {
         self.tail.is_at_end().then_some(fragment)
     }
 
+    /// When the youngest event of the fragment was recorded: as [`Unpacked::fragment`] would say, without its history.
+    pub(crate) fn recorded_at_max(mut self, placement: Timestamp) -> Option<Timestamp> {
+        let lag = self.unpack_fields(&mut Fragment::new(self.key, placement), placement)?;
+        Some(history_bytes::end(self.history, &mut self.tail, placement)?.plus_millis(lag))
+    }
+
     /// Adds the fields that the tail has before the history. Gives the lag.
     fn unpack_fields(&mut self, fragment: &mut Fragment, placement: Timestamp) -> Option<i64> {
         let Self { id, flags, has, tail, .. } = self;

@@ -17,6 +17,8 @@ use crate::run::{self, FragmentSummary, RunWriter};
 use crate::schema::FRAGMENTS;
 use crate::snapshot::RunFile;
 use crate::table::{Move, NewFile, Table};
+use arrow::array::RecordBatch;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,7 +117,7 @@ impl Writers<'_> {
     async fn write(
         &mut self,
         number: u32,
-        rows: &arrow::array::RecordBatch,
+        rows: &RecordBatch,
         done: &mut Rewritten,
     ) -> Result<(), LakeError> {
         let before = rows.num_rows() as u64;
@@ -134,10 +136,8 @@ impl Writers<'_> {
         }
         let bucket = Bucket { number, of: self.of.buckets };
         let writer = match self.writers.entry(number) {
-            std::collections::btree_map::Entry::Occupied(writer) => writer.into_mut(),
-            std::collections::btree_map::Entry::Vacant(free) => {
-                free.insert(start(self.of, self.table, bucket)?)
-            }
+            Entry::Occupied(writer) => writer.into_mut(),
+            Entry::Vacant(free) => free.insert(start(self.of, self.table, bucket)?),
         };
         if let Some(mark) = mark {
             writer.summary_mut().mark(mark);

@@ -52,7 +52,7 @@ pub(crate) struct NewFile {
 }
 
 /// What one commit does.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Changes {
     pub(crate) add: Vec<NewFile>,
     pub(crate) remove: Vec<Arc<TableFile>>,
@@ -156,11 +156,6 @@ impl Table {
         self.log.refresh().await
     }
 
-    /// Takes in newer commits, also where they have to be read from a checkpoint, since they were cleaned up.
-    pub(crate) async fn catch_up(&mut self) -> Result<(), LakeError> {
-        self.log.catch_up().await
-    }
-
     /// The live files, in no order.
     pub(crate) fn files(&self) -> Vec<Arc<TableFile>> {
         self.log.files().cloned().collect()
@@ -252,7 +247,23 @@ impl Table {
     }
 
     /// Commits, and brings this handle to the new version. Returns that version.
+    ///
+    /// Once begun it goes on to its end, also when this is dropped: the library takes it for a crash of the runtime when
+    /// what its threads wait for is dropped. See [`crate::Lake::settle`].
     pub(crate) async fn commit(&mut self, changes: &Changes) -> Result<u64, LakeError> {
+        let (mut own, changes) = (self.clone(), changes.clone());
+        let commits = self.location.commits.clone();
+        let committing = commits.spawn(async move {
+            let done = own.commit_to_the_end(&changes).await;
+            (own, done)
+        });
+        let panicked = |_| LakeError::Internal("a commit panicked");
+        let (own, done) = committing.await.map_err(panicked)?;
+        *self = own;
+        done
+    }
+
+    async fn commit_to_the_end(&mut self, changes: &Changes) -> Result<u64, LakeError> {
         let commit_id = uuid::Uuid::new_v4().to_string();
         let base = self.version();
         let mut last_error = None;

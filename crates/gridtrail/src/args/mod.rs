@@ -112,7 +112,7 @@ pub enum Command {
     DeadLetters(LetterCommand),
     /// Mint a token for local development.
     Token(TokenArgs),
-    /// Measure a server.
+    /// Measure searches, look-ups and the reading of topics.
     #[command(subcommand)]
     Bench(BenchCommand),
     /// Write a shell's completions to standard output.

@@ -77,6 +77,7 @@ async fn a_log_is_cleaned_up_and_who_fell_behind_recovers() {
     let (store, clock) = (Arc::new(InMemory::new()), clock());
     let lake = over(store.clone(), clock.clone()).await.unwrap();
     let behind = over(store.clone(), clock.clone()).await.unwrap();
+    let asleep = over(store.clone(), clock.clone()).await.unwrap();
     let mut stale = behind.writer().await.unwrap();
     commit(&mut stale, "first", [step(1, 0, 0, false)]).await;
     let early = behind.snapshot().version().clone();
@@ -107,6 +108,10 @@ async fn a_log_is_cleaned_up_and_who_fell_behind_recovers() {
     let fresh = over(store.clone(), clock.clone()).await.unwrap();
     assert_eq!(fresh.snapshot_at(&early).await.unwrap_err().kind(), LakeErrorKind::VersionGone);
     assert_eq!(rows(&fresh).await, wanted);
+    // One that slept all the while takes what it knows for the newest version, and all files since are old by now.
+    clock.advance(50 * HOUR);
+    vacuum(&asleep, false).await.unwrap();
+    assert_eq!(rows(&over(store.clone(), clock.clone()).await.unwrap()).await, wanted);
     // It finds nothing behind its last entry, and is back before long.
     for _ in 0..100 {
         behind.refresh().await.unwrap();
