@@ -192,7 +192,14 @@ impl Tally {
 
     pub(crate) fn report(self, duration: Duration) -> BenchReport {
         let requests = self.micros.len();
-        let each = |sum: u64| if self.costs == 0 { 0.0 } else { sum as f64 / self.costs as f64 };
+        let each = |sum: u64| sum as f64 / self.costs as f64;
+        let cost = (self.costs > 0).then(|| CostReport {
+            runs_touched_mean: each(self.cost.runs),
+            runs_touched_worst: self.runs_worst,
+            pages_mean: each(self.cost.pages),
+            store_requests_mean: each(self.cost.requests),
+            store_bytes_mean: each(self.cost.bytes),
+        });
         BenchReport {
             requests,
             errors: self.errors,
@@ -203,11 +210,7 @@ impl Tally {
             p95_ms: self.millis_at(0.95),
             p99_ms: self.millis_at(0.99),
             max_ms: self.micros.max() as f64 / 1_000.0,
-            runs_touched_mean: each(self.cost.runs),
-            runs_touched_worst: self.runs_worst,
-            pages_mean: each(self.cost.pages),
-            store_requests_mean: each(self.cost.requests),
-            store_bytes_mean: each(self.cost.bytes),
+            cost,
             first_error: self.first_error,
         }
     }
@@ -225,7 +228,17 @@ pub(crate) struct BenchReport {
     p95_ms: f64,
     p99_ms: f64,
     max_ms: f64,
-    /// Runs of which a search read pages.
+    /// What an answer cost, where the server tells that.
+    #[serde(flatten)]
+    cost: Option<CostReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_error: Option<String>,
+}
+
+/// What a search cost the server. The fields are an interface.
+#[derive(Debug, Serialize)]
+pub(crate) struct CostReport {
+    /// Runs of which it read pages.
     runs_touched_mean: f64,
     runs_touched_worst: u64,
     /// Data pages that it read, of all columns.
@@ -233,8 +246,6 @@ pub(crate) struct BenchReport {
     /// What it asked the object store for: nothing, where all was in memory.
     store_requests_mean: f64,
     store_bytes_mean: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_error: Option<String>,
 }
 
 #[cfg(test)]
@@ -270,11 +281,12 @@ mod tests {
         let mut tally = Tally::new().unwrap();
         tally.count_cost(&Cost { runs: 2, pages: 16, requests: 0, bytes: 0 });
         tally.count_cost(&Cost { runs: 5, pages: 40, requests: 3, bytes: 100 });
-        let report = tally.report(Duration::from_secs(1));
-        assert_eq!((report.runs_touched_mean, report.runs_touched_worst), (3.5, 5));
-        assert_eq!(
-            (report.pages_mean, report.store_requests_mean, report.store_bytes_mean),
-            (28.0, 1.5, 50.0)
+        let cost = tally.report(Duration::from_secs(1)).cost.unwrap();
+        assert_eq!((cost.runs_touched_mean, cost.runs_touched_worst), (3.5, 5));
+        assert_eq!((cost.pages_mean, cost.store_requests_mean, cost.store_bytes_mean), (28.0, 1.5, 50.0));
+        assert!(
+            Tally::new().unwrap().report(Duration::from_secs(1)).cost.is_none(),
+            "a cost that nobody told"
         );
     }
 

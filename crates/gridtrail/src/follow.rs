@@ -6,7 +6,7 @@ use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, keep_house, maintain};
 use crate::metrics::Metrics;
 use crate::output;
-use crate::serve::{asked_to_stop, end};
+use crate::serve::{asked_to_stop, end, settle};
 use crate::watching::keep_fresh;
 use gridtrail_freshness::Watch;
 use gridtrail_ingest::{Followed, Observer, Outcome, TopicSettings, follow_topics};
@@ -62,7 +62,7 @@ pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result
     for task in maintaining.into_iter().chain(watching) {
         end(task).await;
     }
-    lake.settle().await;
+    settle(&lake).await;
     let followed = followed?;
     if keeps_house {
         keep_house(&lake).await?;

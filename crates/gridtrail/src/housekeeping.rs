@@ -4,7 +4,7 @@ use crate::args::{CompactArgs, CompactionArgs, Format, RebucketArgs};
 use crate::exit::Failure;
 use crate::ingest::{open_existing, open_lake};
 use crate::output;
-use crate::serve::asked_to_stop;
+use crate::serve::{asked_to_stop, settle};
 use gridtrail_lake::{
     Compacted, CompactionSettings, Expired, Lake, LakeCounts, LakeError, LakeErrorKind, MonthRetained, Swept,
 };
@@ -126,7 +126,7 @@ pub(crate) async fn run(args: &CompactArgs, format: Format) -> Result<(), Failur
             () = asked => {}
             () = maintain(lake.clone(), Housekeeping { every, compaction: settings }) => {}
         }
-        lake.settle().await;
+        settle(&lake).await;
         return Ok(());
     }
     let began = Instant::now();

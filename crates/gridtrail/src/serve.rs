@@ -28,6 +28,10 @@ use tokio_util::task::AbortOnDropHandle;
 /// How often new versions of the lake are looked for: it adds at most so much to the age of an answer.
 const REFRESH_EVERY: Duration = Duration::from_millis(500);
 
+/// How long the end of a process waits for the commits and the runs that it had begun. Nothing is lost without the
+/// wait (an unfinished run is an orphan, an unfinished commit is looked up again); it only ends in good order.
+const SETTLE_LIFE: Duration = Duration::from_secs(10);
+
 pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure> {
     let pem = std::fs::read_to_string(&args.public_key).map_err(Failure::file("read", &args.public_key))?;
     let gatekeeper = Gatekeeper::new(&pem, &args.issuer, &args.audience)
@@ -51,7 +55,9 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     };
     output::write(&mut io::stdout().lock(), line.as_bytes())?;
     tracing::info!(%server, lake = args.lake, "serving");
-    host(Hosted { lake, gatekeeper, page_key, housekeeping, levels, metrics }, listener, stop).await?;
+    let tells_cost = args.tell_cost;
+    let hosted = Hosted { lake, gatekeeper, page_key, housekeeping, levels, metrics, tells_cost };
+    host(hosted, listener, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -95,6 +101,8 @@ pub(crate) struct Hosted {
     pub(crate) levels: Levels,
     /// What to show of it.
     pub(crate) metrics: Option<Metrics>,
+    /// Whether answers say what they cost.
+    pub(crate) tells_cost: bool,
 }
 
 /// Serves a lake, always at its newest version, until `stop` completes and open calls are done.
@@ -103,7 +111,7 @@ pub(crate) async fn host(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Failure> {
-    let Hosted { lake, gatekeeper, page_key, housekeeping, levels, metrics } = hosted;
+    let Hosted { lake, gatekeeper, page_key, housekeeping, levels, metrics, tells_cost } = hosted;
     let clock = Clock::system();
     let search = Search::new(lake.clone(), clock.clone(), page_key);
     // Tasks of their own: reading a long log must not hold up calls. They end with this function.
@@ -112,11 +120,11 @@ pub(crate) async fn host(
     let freshness = Arc::new(Watch::new(lake.clone(), levels));
     let watching = keep_fresh(lake.clone(), Arc::clone(&freshness), REFRESH_EVERY, metrics);
     let refreshing = AbortOnDropHandle::new(tokio::spawn(watching));
-    let served = serve(Parts { listener, search, freshness, gatekeeper, clock }, stop).await;
+    let served = serve(Parts { listener, search, freshness, gatekeeper, clock, tells_cost }, stop).await;
     for task in maintaining.into_iter().chain([refreshing]) {
         end(task).await;
     }
-    lake.settle().await;
+    settle(&lake).await;
     Ok(served?)
 }
 
@@ -126,6 +134,13 @@ pub(crate) async fn end(task: AbortOnDropHandle<()>) {
     task.abort();
     // Cut short, as it was asked to be, or panicked, which the panic hook has told.
     let _ = task.await;
+}
+
+/// Waits for what was begun in a lake and goes on, but not for a store that answers no more: a kill does no harm either.
+pub(crate) async fn settle(lake: &Lake) {
+    if tokio::time::timeout(SETTLE_LIFE, lake.settle()).await.is_err() {
+        tracing::warn!("the lake's store takes too long to end what was begun; it is left there");
+    }
 }
 
 /// Completes at SIGINT or SIGTERM.

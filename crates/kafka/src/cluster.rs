@@ -8,6 +8,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError as Client;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaErrorCode;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -147,11 +148,18 @@ impl ClientContext for Logged {
     }
 
     fn error(&self, error: Client, reason: &str) {
-        tracing::warn!(%error, reason, "kafka");
+        log_error(&error, reason);
     }
 }
 
 impl ConsumerContext for Logged {}
+
+/// Logs what the client tells of as an error. The end of a partition is none, though it comes as one.
+pub(crate) fn log_error(error: &Client, reason: &str) {
+    if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+        tracing::warn!(%error, reason, "kafka");
+    }
+}
 
 pub(crate) fn log(level: RDKafkaLogLevel, fac: &str, line: &str) {
     match level {

@@ -619,10 +619,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: Client, reason: &str) {
-        // The end of a partition is no error, though it comes as one.
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::warn!(%error, reason, "kafka");
-        }
+        cluster::log_error(&error, reason);
     }
 
     fn stats(&self, statistics: Statistics) {

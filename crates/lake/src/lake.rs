@@ -23,6 +23,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio_util::task::TaskTracker;
 
 /// The main table: a batch counts when it is committed to this one.
 const MAIN: &str = "trails";
@@ -284,12 +285,19 @@ impl Lake {
         Ok(Maintenance::new(self.clone(), tables.clone()))
     }
 
-    /// Waits for commits that were begun, also by what was dropped since: before a process ends.
+    /// Waits for work that was begun, also by what was dropped since, and goes on: commits to their end, compactions until they
+    /// see that they are not wanted any more. For the end of a process: a runtime that goes down under them is taken for a
+    /// crash.
     pub async fn settle(&self) {
-        let commits = &self.inner.location.commits;
-        commits.close();
-        commits.wait().await;
-        commits.reopen();
+        let begun = self.begun();
+        begun.close();
+        begun.wait().await;
+        begun.reopen();
+    }
+
+    /// The work that [`Lake::settle`] waits for.
+    pub(crate) fn begun(&self) -> &TaskTracker {
+        &self.inner.location.begun
     }
 
     /// Refuses a lake of which a table keeps something for a shorter time than what relies on it.

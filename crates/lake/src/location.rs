@@ -15,8 +15,8 @@ use url::Url;
 pub(crate) struct Location {
     pub(crate) url: Url,
     pub(crate) store: Arc<DynObjectStore>,
-    /// Commits that were begun.
-    pub(crate) commits: TaskTracker,
+    /// Work that goes on for a while when whoever wanted it is gone: commits to their end, compactions to their next batch.
+    pub(crate) begun: TaskTracker,
 }
 
 impl Location {
@@ -43,7 +43,7 @@ impl Location {
                 )));
             }
         };
-        Ok(Self { url, store, commits: TaskTracker::new() })
+        Ok(Self { url, store, begun: TaskTracker::new() })
     }
 
     /// The URL of one table.

@@ -168,7 +168,7 @@ impl Maintenance {
         let runs = self.tables.runs.iter().chain(self.tables.waiting.iter());
         let oldest = runs.map(|run| run.summary.min_received_ms).min().and_then(Timestamp::from_millis);
         let work = move || runtime.block_on(compaction::gather_pairs(&lake, &table, now, oldest));
-        let made = tokio::task::spawn_blocking(work).await;
+        let made = self.lake.begun().spawn_blocking(work).await;
         let made = made.map_err(|_| LakeError::Internal("gathering pairs panicked"))??;
         match made {
             None => Ok(()),
@@ -236,12 +236,12 @@ async fn make(
     settings: CompactionSettings,
     given_up: Arc<AtomicBool>,
 ) -> Result<(Job, Made), LakeError> {
-    let runtime = tokio::runtime::Handle::current();
+    let (runtime, begun) = (tokio::runtime::Handle::current(), lake.begun().clone());
     let work = move || {
         let made = runtime.block_on(compaction::carry_out(&lake, &table, &job, &settings, &given_up))?;
         Ok((job, made))
     };
-    tokio::task::spawn_blocking(work).await.map_err(|_| LakeError::Internal("a compaction panicked"))?
+    begun.spawn_blocking(work).await.map_err(|_| LakeError::Internal("a compaction panicked"))?
 }
 
 /// Whether a result of a scheduled run is to lie where it was shown while it waited: at its own time.

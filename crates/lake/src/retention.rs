@@ -333,10 +333,10 @@ impl Maintenance {
         let write = |part: u32| {
             let (job, lake, table) = (Arc::clone(&job), self.lake.clone(), self.tables.trails.clone());
             let (settings, given_up) = (*settings, wanted.watch());
-            let runtime = tokio::runtime::Handle::current();
+            let (runtime, begun) = (tokio::runtime::Handle::current(), self.lake.begun().clone());
             let work = move || runtime.block_on(job.write(part, (&lake, &table), &settings, &given_up));
             async move {
-                let written = tokio::task::spawn_blocking(work).await;
+                let written = begun.spawn_blocking(work).await;
                 written.map_err(|_| LakeError::Internal("writing a month anew panicked"))?
             }
         };

@@ -252,8 +252,8 @@ impl Table {
     /// what its threads wait for is dropped. See [`crate::Lake::settle`].
     pub(crate) async fn commit(&mut self, changes: &Changes) -> Result<u64, LakeError> {
         let (mut own, changes) = (self.clone(), changes.clone());
-        let commits = self.location.commits.clone();
-        let committing = commits.spawn(async move {
+        let begun = self.location.begun.clone();
+        let committing = begun.spawn(async move {
             let done = own.commit_to_the_end(&changes).await;
             (own, done)
         });

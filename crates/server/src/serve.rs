@@ -43,6 +43,9 @@ pub struct Parts {
     pub gatekeeper: Gatekeeper,
     /// Tells when tokens end.
     pub clock: Clock,
+    /// Whether answers say what they cost, in the header `gridtrail-cost`. For measuring only: whoever may search at all can
+    /// tell by it whether a Device has rows, be they of others.
+    pub tells_cost: bool,
 }
 
 /// Why a server stopped before it was asked to, or never started.
@@ -61,8 +64,8 @@ pub enum ServeError {
 ///
 /// Not cancel-safe: dropped, it leaves open connections to the runtime.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-    let Parts { listener, search, freshness, gatekeeper, clock } = parts;
-    let desk = Desk::new(search, gatekeeper, clock);
+    let Parts { listener, search, freshness, gatekeeper, clock, tells_cost } = parts;
+    let desk = Desk::new(search, gatekeeper, clock, tells_cost);
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::Serving).await;
     let server = Server::builder()

@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, async_trait};
 
-/// The header of an answer that says what it cost.
+/// The header of an answer that says what it cost, where the server tells that.
 pub const COST_HEADER: &str = "gridtrail-cost";
 
 /// What every call needs. One for all services, so that they share the permits.
@@ -37,12 +37,25 @@ pub(crate) struct Desk {
     clock: Clock,
     permits: Arc<Semaphore>,
     request_life: Duration,
+    tells_cost: bool,
 }
 
 impl Desk {
-    pub(crate) fn new(search: Search, gatekeeper: Gatekeeper, clock: Clock) -> Self {
+    pub(crate) fn new(search: Search, gatekeeper: Gatekeeper, clock: Clock, tells_cost: bool) -> Self {
         let permits = Arc::new(Semaphore::new(REQUESTS_MAX));
-        Self { search, gatekeeper, clock, permits, request_life: REQUEST_LIFE }
+        Self { search, gatekeeper, clock, permits, request_life: REQUEST_LIFE, tells_cost }
+    }
+
+    /// The answer of a search, with what it cost where that is to be told: runs, pages, requests to the store and bytes of
+    /// those.
+    fn told(&self, answer: Response<(SearchResponse, Cost)>) -> Response<SearchResponse> {
+        let (mut metadata, (message, cost), extensions) = answer.into_parts();
+        let Cost { runs, pages, requests, bytes } = cost;
+        let header = self.tells_cost.then(|| format!("{runs} {pages} {requests} {bytes}").parse().ok());
+        if let Some(value) = header.flatten() {
+            metadata.insert(COST_HEADER, value);
+        }
+        Response::from_parts(metadata, message, extensions)
     }
 
     pub(crate) fn audit_trails(&self) -> AuditTrailServiceServer<AuditTrails> {
@@ -98,17 +111,6 @@ fn bearer_token(metadata: &MetadataMap) -> Result<&str, CallError> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(CallError::NoToken) }
 }
 
-/// What a search cost goes beside the answer, for benches and for whoever wonders: a count of runs, pages, requests to the
-/// store and bytes of those.
-fn with_cost(answer: Response<(SearchResponse, Cost)>) -> Response<SearchResponse> {
-    let (mut metadata, (message, cost), extensions) = answer.into_parts();
-    let Cost { runs, pages, requests, bytes } = cost;
-    if let Ok(value) = format!("{runs} {pages} {requests} {bytes}").parse() {
-        metadata.insert(COST_HEADER, value);
-    }
-    Response::from_parts(metadata, message, extensions)
-}
-
 #[derive(Debug)]
 pub(crate) struct AuditTrails(Desk);
 
@@ -121,7 +123,7 @@ impl AuditTrailService for AuditTrails {
             let cost = page.cost;
             Ok((search_response(page), cost))
         };
-        self.0.answer("AuditTrailService.Search", &metadata, work).await.map(with_cost)
+        self.0.answer("AuditTrailService.Search", &metadata, work).await.map(|answer| self.0.told(answer))
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
@@ -146,7 +148,7 @@ impl MeterReadService for MeterReads {
             let cost = page.cost;
             Ok((search_response(page), cost))
         };
-        self.0.answer("MeterReadService.Search", &metadata, work).await.map(with_cost)
+        self.0.answer("MeterReadService.Search", &metadata, work).await.map(|answer| self.0.told(answer))
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {

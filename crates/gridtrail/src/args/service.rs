@@ -48,6 +48,10 @@ pub struct ServeArgs {
     /// What compaction may use.
     #[command(flatten)]
     pub compaction: CompactionArgs,
+    /// Say in each answer what it cost, for `gridtrail bench search`. Not for production: whoever may search at all can tell by
+    /// it whether a Device has rows, be they of others.
+    #[arg(long)]
+    pub tell_cost: bool,
     /// Where the levels of freshness begin.
     #[command(flatten)]
     pub levels: LevelArgs,

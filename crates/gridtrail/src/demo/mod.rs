@@ -152,6 +152,7 @@ async fn show(
         housekeeping: None,
         levels: Levels::default(),
         metrics: None,
+        tells_cost: false,
     };
     // A sender that is gone means the end as well.
     let serving = tokio::spawn(serve::host(hosted, listener, async {

@@ -23,7 +23,7 @@ fn desk() -> (Desk, MetadataMap) {
     };
     let clock = Clock::manual(now());
     let search = Search::new(FakeLake::default(), clock.clone(), PageKey::random().unwrap());
-    let desk = Desk::new(search, key.gatekeeper().unwrap(), clock);
+    let desk = Desk::new(search, key.gatekeeper().unwrap(), clock, false);
     (desk, headers(&[&format!("Bearer {}", key.mint(&claims).unwrap())]))
 }
 

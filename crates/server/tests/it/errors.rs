@@ -4,6 +4,7 @@ use crate::fixture::{ANN, BOB, METER, World, of_meter, with_header};
 use gridtrail_lake::LakeErrorKind;
 use gridtrail_proto::query::v1::{GetRequest, SearchRequest, search_request::Key};
 use gridtrail_search::fake::Fault;
+use gridtrail_server::COST_HEADER;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -110,6 +111,13 @@ async fn anothers_row_and_no_row_get_the_same_bytes() {
     let mut errors = Vec::new();
     for reference in [own, absent] {
         errors.push(client.get(world.by(ANN, GetRequest { reference })).await.unwrap_err());
+    }
+    // A search of another's Device, and of none: an answer that told its cost would tell them apart.
+    for device in [METER, "00-00-00-00-00-00-00-01"] {
+        let key = Some(Key::DeviceId(device.into()));
+        let request = SearchRequest { key, ..SearchRequest::default() };
+        let answer = client.search(world.by(ANN, request)).await.unwrap();
+        assert!(!answer.metadata().contains_key(COST_HEADER), "{:?}", answer.metadata());
     }
     assert_face(&errors[0], Code::NotFound, "ROW_NOT_FOUND", "404");
     assert_eq!(errors[0].message(), errors[1].message());

@@ -90,6 +90,7 @@ impl World {
             freshness: Arc::new(freshness.clone()),
             gatekeeper: key.gatekeeper().unwrap(),
             clock: clock.clone(),
+            tells_cost: false,
         };
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(serve(parts, async {
