@@ -20,7 +20,7 @@ RUN apt-get update && \
 # By number, so that a cluster which refuses to run root can tell. Volumes take their owner from these folders.
 RUN groupadd --gid 10001 gridtrail && \
     useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin gridtrail && \
-    install -d -o gridtrail -g gridtrail -m 0700 /keys && \
+    install -d -o gridtrail -g gridtrail -m 0700 /keys /tls && \
     install -d -o gridtrail -g gridtrail /public-keys /data
 COPY --from=build /out/gridtrail /usr/local/bin/gridtrail
 COPY LICENSE /usr/share/doc/gridtrail/LICENSE

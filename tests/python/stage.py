@@ -70,7 +70,7 @@ class Stage:
         """The URL of a server over a lake, up as long as the context."""
         server = subprocess.Popen(
             [self.binary, "serve", "--lake", lake, "--public-key", self.path("key.pub.pem"),
-             "--listen", "127.0.0.1:0", *arguments],
+             "--listen", "127.0.0.1:0", "--plain-text", *arguments],
             stdout=subprocess.PIPE, text=True, env=os.environ | (environment or {}),
         )
         try:

@@ -86,7 +86,7 @@ def test_a_page_key_that_is_none_is_refused(stage):
     pathlib.Path(stage.path("short.key")).write_text("0123", encoding="utf-8")
     done = subprocess.run(
         [stage.binary, "serve", "--lake", stage.lake, "--public-key", stage.path("key.pub.pem"),
-         "--page-key", stage.path("short.key")],
+         "--plain-text", "--page-key", stage.path("short.key")],
         capture_output=True, text=True, check=False,
     )
     assert done.returncode == 2 and "32 bytes in base64" in done.stderr, done.stderr

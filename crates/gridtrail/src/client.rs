@@ -1,6 +1,6 @@
 //! The gRPC client: calls with a token, and answers as rows to print.
 
-use crate::args::{Bound, Credential, SearchKey};
+use crate::args::{Bound, Credential, SearchKey, ServerArgs};
 use crate::exit::Failure;
 use crate::output::{DisputeRow, HistoryRow, SearchAnswer, TrailRow};
 use gridtrail_lake::Cost;
@@ -13,10 +13,11 @@ use gridtrail_proto::query::v1::{
     self as wire, DeviceResolution, GetFreshnessRequest, GetFreshnessResponse, SearchRequest, SearchResponse,
 };
 use gridtrail_server::COST_HEADER;
+use std::error::Error as _;
 use std::path::Path;
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 const CONNECT_LIFE: Duration = Duration::from_secs(5);
 const CALL_LIFE: Duration = Duration::from_secs(60);
@@ -30,6 +31,27 @@ pub(crate) enum View {
     MeterReads,
 }
 
+/// Whom a client trusts, and what it shows; `None`: the URL asks for no encryption.
+fn tls_of(args: &ServerArgs) -> Result<Option<ClientTlsConfig>, Failure> {
+    let read = |path: &Path| std::fs::read(path).map_err(Failure::file("read", path));
+    let Some(anchors) = args.server_anchors.as_deref() else {
+        if !args.server.starts_with("https:") {
+            return Ok(None);
+        }
+        let reason = "an https URL needs the trust anchors of the server's certificate".to_owned();
+        return Err(Failure::Argument { argument: "--server-anchors", reason });
+    };
+    if !args.server.starts_with("https:") {
+        let reason = format!("{} is not encrypted; the URL should begin with https", args.server);
+        return Err(Failure::Argument { argument: "--server", reason });
+    }
+    let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(anchors)?));
+    if let (Some(certificate), Some(key)) = (&args.client_certificate, &args.client_key) {
+        config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
+    }
+    Ok(Some(config))
+}
+
 /// One connection, and the token that goes with every call.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
@@ -38,8 +60,9 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Connects to a server. The connection is not encrypted: beyond this machine, a proxy has to do that.
-    pub(crate) async fn connect(server: &str, token: &str) -> Result<Self, Failure> {
+    /// Connects to a server, in the way that its URL says: `https` with the trust anchors that are named.
+    pub(crate) async fn connect(args: &ServerArgs, token: &str) -> Result<Self, Failure> {
+        let server = &args.server;
         let wrong = |argument, reason: &str| Failure::Argument { argument, reason: reason.to_owned() };
         let authorization = MetadataValue::try_from(format!("Bearer {token}"))
             .map_err(|_| wrong("--token", "a token has no line ends and no letters beyond ASCII"))?;
@@ -48,10 +71,15 @@ impl Caller {
             .connect_timeout(CONNECT_LIFE)
             .timeout(CALL_LIFE)
             .tcp_nodelay(true);
-        let channel = endpoint
-            .connect()
-            .await
-            .map_err(|source| Failure::Connect { server: server.to_owned(), source })?;
+        let endpoint = match tls_of(args)? {
+            Some(tls) => endpoint.tls_config(tls).map_err(|error| Failure::Argument {
+                argument: "--server-anchors",
+                reason: error.to_string(),
+            })?,
+            None => endpoint,
+        };
+        let channel =
+            endpoint.connect().await.map_err(|source| Failure::Connect { server: server.clone(), source })?;
         Ok(Self { channel, authorization })
     }
 
@@ -101,9 +129,13 @@ fn cost_of(metadata: &MetadataMap) -> Option<Cost> {
 }
 
 fn taken<T>(answer: Result<tonic::Response<T>, tonic::Status>) -> Result<T, Failure> {
-    answer
-        .map(tonic::Response::into_inner)
-        .map_err(|status| Failure::Call { code: status.code(), message: status.message().to_owned() })
+    answer.map(tonic::Response::into_inner).map_err(|status| {
+        // What no server said: the connection was refused after all, or broke. A client certificate is judged only then.
+        if status.source().is_some_and(|source| source.is::<tonic::transport::Error>()) {
+            return Failure::Connection(Box::new(status));
+        }
+        Failure::Call { code: status.code(), message: status.message().to_owned() }
+    })
 }
 
 /// The token of a credential.

@@ -7,6 +7,7 @@ use gridtrail_lake::{LakeError, LakeErrorKind};
 use gridtrail_reconcile::ReconcileError;
 use gridtrail_search::SearchError;
 use gridtrail_server::ServeError;
+use gridtrail_tls::TlsError;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
@@ -93,6 +94,9 @@ pub enum Failure {
         #[source]
         source: io::Error,
     },
+    /// Certificates cannot be used.
+    #[error("encrypt connections")]
+    Tls(#[from] TlsError),
     /// The server stopped.
     #[error("serve")]
     Serve(#[from] ServeError),
@@ -105,6 +109,9 @@ pub enum Failure {
         #[source]
         source: tonic::transport::Error,
     },
+    /// The connection was refused after all, or broke.
+    #[error("keep the connection to the server")]
+    Connection(#[source] Box<tonic::Status>),
     /// The server refused, or could not answer.
     #[error("{message}")]
     Call {
@@ -157,7 +164,7 @@ impl Failure {
     /// The exit code that stands for this failure.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Argument { .. } => Exit::Usage,
+            Self::Argument { .. } | Self::Tls(_) => Exit::Usage,
             Self::Lake(LakeError::NoHold { .. }) => Exit::NotFound,
             Self::Lake(error)
             | Self::Ingest(IngestError::Lake(error))
@@ -176,7 +183,7 @@ impl Failure {
                 KafkaError::Internal(_) => Exit::Failed,
             },
             Self::Ingest(IngestError::Nothing(_) | IngestError::File { .. }) => Exit::Usage,
-            Self::Connect { .. } => Exit::Unavailable,
+            Self::Connect { .. } | Self::Connection(_) => Exit::Unavailable,
             Self::Stale { .. } => Exit::Stale,
             Self::Unproven { .. } => Exit::Unproven,
             Self::Reconcile(ReconcileError::OtherCluster { .. }) => Exit::Usage,

@@ -9,6 +9,7 @@ mod bench_lookup;
 mod bench_topic;
 mod client;
 mod demo;
+mod dev_certificate;
 mod exit;
 mod follow;
 mod freshness;
@@ -51,6 +52,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Reconcile(args) => wait_for(reconcile::run(args, cli.format)),
         Command::DeadLetters(command) => wait_for(letters::run(command, cli.format)),
         Command::Token(args) => token::run(args, cli.format),
+        Command::DevCertificate(args) => dev_certificate::run(args),
         Command::Bench(BenchCommand::Search(args)) => wait_for(bench::run(args)),
         Command::Bench(BenchCommand::Lookup(args)) => wait_for(bench_lookup::run(args)),
         Command::Bench(BenchCommand::Topic(args)) => wait_for(bench_topic::run(args)),

@@ -1,6 +1,6 @@
 //! `gridtrail serve`: the query service over one lake, until it is asked to stop.
 
-use crate::args::{Format, ServeArgs};
+use crate::args::{Format, ServeArgs, ServerTlsArgs};
 use crate::exit::Failure;
 use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, maintain};
@@ -16,6 +16,7 @@ use gridtrail_lake::Lake;
 use gridtrail_runtime::Clock;
 use gridtrail_search::{PageKey, Search};
 use gridtrail_server::{Parts, serve};
+use gridtrail_tls::{ClientCheck, Tls, TlsFiles};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -36,6 +37,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let pem = std::fs::read_to_string(&args.public_key).map_err(Failure::file("read", &args.public_key))?;
     let gatekeeper = Gatekeeper::new(&pem, &args.issuer, &args.audience)
         .map_err(|error| Failure::Argument { argument: "--public-key", reason: error.to_string() })?;
+    let tls = tls_of(&args.tls, args.listen)?;
     let page_key = page_key(args.page_key.as_deref())?;
     let levels = levels_of(&args.levels)?;
     let housekeeping = (!args.no_maintenance).then(|| Housekeeping {
@@ -48,7 +50,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let metrics = args.metrics.metrics.map(Metrics::show).transpose()?;
     // Before the address is told: who reads it may ask for the end at once.
     let stop = asked_to_stop()?;
-    let server = url_of(&listener)?;
+    let server = url_of(&listener, tls.is_some())?;
     let line = match format {
         Format::Table => format!("{server}\n"),
         Format::Json => format!("{}\n", serde_json::json!({ "server": server })),
@@ -56,7 +58,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     output::write(&mut io::stdout().lock(), line.as_bytes())?;
     tracing::info!(%server, lake = args.lake, "serving");
     let tells_cost = args.tell_cost;
-    let hosted = Hosted { lake, gatekeeper, page_key, housekeeping, levels, metrics, tells_cost };
+    let hosted = Hosted { lake, tls, gatekeeper, page_key, housekeeping, levels, metrics, tells_cost };
     host(hosted, listener, stop).await?;
     tracing::info!("stopped");
     Ok(())
@@ -67,11 +69,28 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> 
 }
 
 /// The URL by which clients reach a listener.
-pub(crate) fn url_of(listener: &TcpListener) -> Result<String, Failure> {
+pub(crate) fn url_of(listener: &TcpListener, is_encrypted: bool) -> Result<String, Failure> {
     let address = listener
         .local_addr()
         .map_err(|_| Failure::Process("the system does not tell the server's address"))?;
-    Ok(format!("http://{address}"))
+    Ok(format!("{}://{address}", if is_encrypted { "https" } else { "http" }))
+}
+
+/// How a server's connections are encrypted.
+fn tls_of(args: &ServerTlsArgs, listen: SocketAddr) -> Result<Option<Arc<Tls>>, Failure> {
+    let (Some(certificate), Some(key)) = (args.tls_certificate.clone(), args.tls_key.clone()) else {
+        // Tokens and rows would be read by whoever is on the way.
+        if listen.ip().is_loopback() {
+            return Ok(None);
+        }
+        let reason = format!("{listen} is no loopback address: name a certificate with --tls-certificate");
+        return Err(Failure::Argument { argument: "--plain-text", reason });
+    };
+    let clients = args
+        .client_anchors
+        .clone()
+        .map(|anchors| ClientCheck { anchors, revoked: args.client_revoked.clone() });
+    Ok(Some(Arc::new(Tls::open(TlsFiles { certificate, key, clients })?)))
 }
 
 /// The key that servers share, or one of this process alone.
@@ -93,6 +112,8 @@ fn page_key(path: Option<&Path>) -> Result<PageKey, Failure> {
 /// What a server answers from, and how.
 pub(crate) struct Hosted {
     pub(crate) lake: Lake,
+    /// How connections are encrypted; `None`: not at all.
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) gatekeeper: Gatekeeper,
     pub(crate) page_key: PageKey,
     /// How the lake is kept in order; `None` leaves that to other processes.
@@ -111,7 +132,7 @@ pub(crate) async fn host(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Failure> {
-    let Hosted { lake, gatekeeper, page_key, housekeeping, levels, metrics, tells_cost } = hosted;
+    let Hosted { lake, tls, gatekeeper, page_key, housekeeping, levels, metrics, tells_cost } = hosted;
     let clock = Clock::system();
     let search = Search::new(lake.clone(), clock.clone(), page_key);
     // Tasks of their own: reading a long log must not hold up calls. They end with this function.
@@ -120,7 +141,7 @@ pub(crate) async fn host(
     let freshness = Arc::new(Watch::new(lake.clone(), levels));
     let watching = keep_fresh(lake.clone(), Arc::clone(&freshness), REFRESH_EVERY, metrics);
     let refreshing = AbortOnDropHandle::new(tokio::spawn(watching));
-    let served = serve(Parts { listener, search, freshness, gatekeeper, clock, tells_cost }, stop).await;
+    let served = serve(Parts { listener, tls, search, freshness, gatekeeper, clock, tells_cost }, stop).await;
     for task in maintaining.into_iter().chain([refreshing]) {
         end(task).await;
     }

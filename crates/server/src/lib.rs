@@ -7,8 +7,8 @@
 //!
 //! **Invariant:** no message names another User's data or what lies beneath an error, and no log line a token.
 //!
-//! Left out on purpose: TLS, which a later issue brings, and CORS, which stays closed: a browser on another origin
-//! is let in by the proxy that serves its pages.
+//! Left out on purpose: CORS, which stays closed: a browser on another origin is let in by the proxy that serves its
+//! pages.
 
 mod freshness;
 mod limits;

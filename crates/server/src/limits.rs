@@ -30,6 +30,9 @@ pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// end (Health.Watch) are cut then.
 pub const DRAIN_LIFE: Duration = Duration::from_secs(25);
 
+/// How often the files of certificates are looked at, so that one that ends at midnight can be replaced at five to.
+pub(crate) const CERTIFICATES_EVERY: Duration = Duration::from_secs(10);
+
 /// How often an idle connection is asked whether it still lives, so that half-open ones do not pile up.
 pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 

@@ -1,11 +1,12 @@
 //! The server: what is served, on which terms, and how it ends.
 
-use crate::limits::REQUEST_BYTES_MAX;
 use crate::limits::{
-    CONNECTION_STREAMS_MAX, DRAIN_LIFE, FRESHNESS_HEALTH_EVERY, HEADER_BYTES_MAX, KEEPALIVE_INTERVAL,
+    CERTIFICATES_EVERY, CONNECTION_STREAMS_MAX, DRAIN_LIFE, FRESHNESS_HEALTH_EVERY, HEADER_BYTES_MAX,
+    KEEPALIVE_INTERVAL, REQUEST_BYTES_MAX,
 };
 use crate::service::{AuditTrails, Desk, FreshnessDesk, MeterReads};
 use crate::switch::{GrpcService, Switch};
+use futures::Stream;
 use gridtrail_access::Gatekeeper;
 use gridtrail_freshness::{Freshness, Level};
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
@@ -13,14 +14,17 @@ use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer
 use gridtrail_proto::query::v1::meter_read_service_server::MeterReadServiceServer;
 use gridtrail_runtime::Clock;
 use gridtrail_search::Search;
+use gridtrail_tls::Tls;
 use std::convert::Infallible;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::server::NamedService;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Connected, TcpIncoming};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -35,6 +39,8 @@ pub const FRESHNESS_HEALTH: &str = "gridtrail.freshness";
 pub struct Parts {
     /// Where calls come in: bound by the caller, who knows and tells its address.
     pub listener: TcpListener,
+    /// How connections are encrypted; `None`: not at all, which is for the loopback interface only.
+    pub tls: Option<Arc<Tls>>,
     /// Answers the calls.
     pub search: Search,
     /// Says how fresh the answers are.
@@ -64,10 +70,39 @@ pub enum ServeError {
 ///
 /// Not cancel-safe: dropped, it leaves open connections to the runtime.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-    let Parts { listener, search, freshness, gatekeeper, clock, tells_cost } = parts;
+    let Parts { listener, tls, search, freshness, gatekeeper, clock, tells_cost } = parts;
     let desk = Desk::new(search, gatekeeper, clock, tells_cost);
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::Serving).await;
+    let switch = switch(&desk, Arc::clone(&freshness), &reporter)?;
+    let freshness = freshness.as_ref();
+    match tls {
+        None => {
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            serve_connections(switch, incoming, &reporter, freshness, shutdown).await
+        }
+        Some(tls) => {
+            let incoming = tls.accept(listener);
+            tokio::select! {
+                served = serve_connections(switch, incoming, &reporter, freshness, shutdown) => served,
+                never = tls.keep_current(CERTIFICATES_EVERY) => match never {},
+            }
+        }
+    }
+}
+
+async fn serve_connections<C, R, A>(
+    switch: Switch<R, A>,
+    incoming: impl Stream<Item = io::Result<C>>,
+    reporter: &HealthReporter,
+    freshness: &dyn Freshness,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError>
+where
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    R: GrpcService + Clone + Send + 'static,
+    A: GrpcService + Clone + Send + 'static,
+{
     let server = Server::builder()
         // For gRPC-Web: browsers speak it over HTTP/1.1 too.
         .accept_http1(true)
@@ -75,8 +110,6 @@ pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> R
         .max_concurrent_streams(CONNECTION_STREAMS_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .layer(GrpcWebLayer::new());
-    let switch = switch(&desk, Arc::clone(&freshness), &reporter)?;
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let (stop, stopped) = oneshot::channel::<()>();
     let mut serving = pin!(server.serve_with_incoming_shutdown(switch, incoming, async {
         // The sender is dropped or sends: either way it is time to stop.
@@ -85,10 +118,10 @@ pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> R
     tokio::select! {
         ended = &mut serving => return ended.map_err(ServeError::Transport),
         () = shutdown => {}
-        never = keep_freshness_health(&reporter, freshness.as_ref()) => match never {},
+        never = keep_freshness_health(reporter, freshness) => match never {},
     }
     reporter.set_service_status(FRESHNESS_HEALTH, ServingStatus::NotServing).await;
-    set_health(&reporter, ServingStatus::NotServing).await;
+    set_health(reporter, ServingStatus::NotServing).await;
     drop(stop);
     match tokio::time::timeout(DRAIN_LIFE, serving).await {
         Ok(ended) => ended.map_err(ServeError::Transport),

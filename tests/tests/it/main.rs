@@ -4,6 +4,7 @@
 
 mod compaction;
 mod crash;
+mod encryption;
 mod end_to_end;
 mod freshness;
 mod incidents;

@@ -18,7 +18,14 @@ pub(crate) fn gridtrail() -> Command {
     assert!(path.exists(), "{} is not built; run cargo test with --workspace", path.display());
     let mut command = Command::new(path);
     // The caller's own settings are no part of the test.
-    for name in ["GRIDTRAIL_LAKE", "GRIDTRAIL_TOKEN", "GRIDTRAIL_SERVER", "GRIDTRAIL_LOG"] {
+    let settings = [
+        "GRIDTRAIL_LAKE",
+        "GRIDTRAIL_TOKEN",
+        "GRIDTRAIL_SERVER",
+        "GRIDTRAIL_SERVER_ANCHORS",
+        "GRIDTRAIL_LOG",
+    ];
+    for name in settings {
         command.env_remove(name);
     }
     command.stdin(Stdio::null());
@@ -52,6 +59,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one on a free port, and waits until it serves.
     pub(crate) fn start(lake: &str, public_key: &str, more: &[&str]) -> Self {
+        Self::start_encrypted(lake, public_key, &[&["--plain-text"], more].concat())
+    }
+
+    /// The same, with how it encrypts among the arguments.
+    pub(crate) fn start_encrypted(lake: &str, public_key: &str, more: &[&str]) -> Self {
         let args = ["serve", "--lake", lake, "--public-key", public_key, "--listen", "127.0.0.1:0"];
         let mut command = gridtrail();
         command.args(args).args(more).stdout(Stdio::piped()).stderr(Stdio::piped());

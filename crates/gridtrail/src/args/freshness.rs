@@ -1,5 +1,6 @@
 //! Arguments of `gridtrail freshness`, and those by which other commands judge and show freshness.
 
+use super::tls::ServerArgs;
 use super::value::LifeTime;
 use clap::Args;
 use gridtrail_freshness::{Levels, LevelsError};
@@ -53,8 +54,8 @@ Examples:
   gridtrail freshness --lake s3://audit/lake --check")]
 pub struct FreshnessArgs {
     /// The server.
-    #[arg(long, env = "GRIDTRAIL_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8471")]
-    pub server: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
     /// The token. Better given by the environment: arguments are seen in the list of processes.
     #[arg(long, env = "GRIDTRAIL_TOKEN", hide_env_values = true, conflicts_with = "token_file")]
     #[arg(required_unless_present_any = ["token_file", "lake"])]

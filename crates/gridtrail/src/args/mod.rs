@@ -9,6 +9,7 @@ mod lake;
 mod letters;
 mod reconcile;
 mod service;
+mod tls;
 mod value;
 
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
@@ -26,6 +27,7 @@ pub use service::{
     BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, Credential, PageArgs, SearchArgs,
     SearchCommand, SearchKey, ServeArgs, TokenArgs,
 };
+pub use tls::{DevCertificateArgs, ServerArgs, ServerTlsArgs};
 pub use value::{Bound, LifeTime};
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -112,6 +114,8 @@ pub enum Command {
     DeadLetters(LetterCommand),
     /// Mint a token for local development.
     Token(TokenArgs),
+    /// Make a certificate for local development.
+    DevCertificate(DevCertificateArgs),
     /// Measure searches, look-ups and the reading of topics.
     #[command(subcommand)]
     Bench(BenchCommand),

@@ -2,6 +2,7 @@
 
 use super::freshness::{LevelArgs, MetricsArgs};
 use super::lake::CompactionArgs;
+use super::tls::{ServerArgs, ServerTlsArgs};
 use super::value::{Bound, LifeTime};
 use clap::{Args, Subcommand};
 use gridtrail_lake::AsOf;
@@ -17,7 +18,8 @@ const AUDIENCE: &str = "gridtrail";
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  gridtrail serve --lake data/lake --public-key dev-key.pub.pem")]
+  gridtrail serve --lake data/lake --public-key dev-key.pub.pem --plain-text
+  gridtrail serve --lake data/lake --public-key dev-key.pub.pem --listen 0.0.0.0:8471 --tls-certificate tls.pem --tls-key tls.key")]
 pub struct ServeArgs {
     /// The lake: a folder, or a URL such as s3://bucket/path.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
@@ -25,6 +27,9 @@ pub struct ServeArgs {
     /// The address to listen on. Port 0 takes a free one. The address is the one line on standard output.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8471")]
     pub listen: SocketAddr,
+    /// How connections are encrypted.
+    #[command(flatten)]
+    pub tls: ServerTlsArgs,
     /// The public key, in PEM, whose tokens are accepted. There is no service without one.
     #[arg(long, value_name = "FILE")]
     pub public_key: PathBuf,
@@ -127,8 +132,8 @@ pub struct SearchArgs {
     #[command(flatten)]
     pub credential: Credential,
     /// The server.
-    #[arg(long, env = "GRIDTRAIL_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8471")]
-    pub server: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
     /// Only these Service Reference Variants, separated by commas; left out: all.
     #[arg(long, value_name = "SRV", value_delimiter = ',')]
     pub srv: Vec<ServiceReferenceVariant>,
@@ -251,8 +256,8 @@ pub struct BenchSearchArgs {
     #[command(flatten)]
     pub credential: Credential,
     /// The server.
-    #[arg(long, env = "GRIDTRAIL_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8471")]
-    pub server: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
     /// The Devices to ask for, one a line; or MPxNs.
     #[arg(long, value_name = "FILE")]
     pub devices: PathBuf,

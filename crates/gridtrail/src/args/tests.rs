@@ -97,8 +97,22 @@ fn a_page_token_and_all_pages_exclude_each_other() {
 #[test]
 fn the_server_wants_a_key_and_listens_on_this_machine_only() {
     assert_eq!(read::<ServeArgs>("").unwrap_err(), ErrorKind::MissingRequiredArgument);
-    let args: ServeArgs = read("--public-key k.pem").unwrap();
+    let args: ServeArgs = read("--public-key k.pem --plain-text").unwrap();
     assert!(args.listen.ip().is_loopback());
+}
+
+#[test]
+fn how_a_server_encrypts_is_never_left_open() {
+    let serve = |line: &str| read::<ServeArgs>(&format!("--public-key k.pem {line}")).map(drop);
+    for missing in ["", "--tls-certificate c", "--tls-key k", "--plain-text --client-anchors a"] {
+        assert_eq!(serve(missing), Err(ErrorKind::MissingRequiredArgument), "{missing}");
+    }
+    assert_eq!(serve("--plain-text --tls-certificate c --tls-key k"), Err(ErrorKind::ArgumentConflict));
+    assert_eq!(
+        serve("--tls-certificate c --tls-key k --client-revoked r"),
+        Err(ErrorKind::MissingRequiredArgument)
+    );
+    assert_eq!(serve("--tls-certificate c --tls-key k --client-anchors a --client-revoked r"), Ok(()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod cast;
 mod samples;
 
-use crate::args::{DemoArgs, Encoding, Format};
+use crate::args::{DemoArgs, Encoding, Format, ServerArgs};
 use crate::bench::Tally;
 use crate::client::{Caller, View};
 use crate::exit::Failure;
@@ -142,11 +142,12 @@ async fn show(
 ) -> Result<(), Failure> {
     let key = DevKey::generate()?;
     let listener = serve::listen(args.listen).await?;
-    let server = serve::url_of(&listener)?;
+    let server = serve::url_of(&listener, false)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let gatekeeper = key.gatekeeper()?;
     let hosted = Hosted {
         lake,
+        tls: None,
         gatekeeper,
         page_key: PageKey::random()?,
         housekeeping: None,
@@ -206,7 +207,7 @@ async fn ask(
     device: DeviceId,
     rows: usize,
 ) -> Result<SearchAnswer, Failure> {
-    let caller = Caller::connect(server, &who.token).await?;
+    let caller = Caller::connect(&ServerArgs::plain(server), &who.token).await?;
     let request = SearchRequest { page_size: u32::try_from(rows).unwrap_or(50), ..by_device(device) };
     search::fetch(&caller, view, request, false).await
 }
@@ -255,7 +256,7 @@ async fn timings(server: &str, who: &Person, world: &World) -> Result<(), Failur
     let meters: Vec<DeviceId> = generate::meters(world).filter_map(|text| text.parse().ok()).collect();
     let step = (meters.len() / REPEATS).max(1);
     let chosen: Vec<DeviceId> = meters.iter().step_by(step).take(REPEATS).copied().collect();
-    let caller = Caller::connect(server, &who.token).await?;
+    let caller = Caller::connect(&ServerArgs::plain(server), &who.token).await?;
     say("\n5. Timings of one caller, by gRPC:")?;
     for (view, name) in [(View::Audit, "audit trail"), (View::MeterReads, "meter reads")] {
         let mut tally = Tally::new()?;

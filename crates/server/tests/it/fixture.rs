@@ -86,6 +86,7 @@ impl World {
         let address = listener.local_addr().unwrap();
         let parts = Parts {
             listener,
+            tls: None,
             search: Search::new(lake.clone(), clock.clone(), PageKey::random().unwrap()),
             freshness: Arc::new(freshness.clone()),
             gatekeeper: key.gatekeeper().unwrap(),

@@ -1,0 +1,124 @@
+//! Encrypted connections from the command line: who may connect, and what is said to whoever may not.
+
+use crate::support::{Server, run, succeed, text};
+use std::path::Path;
+
+struct Stage {
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let stage = Self { folder: tempfile::tempdir().unwrap() };
+        succeed(&[
+            "generate",
+            "--out",
+            &stage.at("events"),
+            "--events",
+            "1000",
+            "--meters",
+            &stage.at("meters"),
+        ]);
+        succeed(&["ingest", &stage.at("events"), "--lake", &stage.at("lake")]);
+        let user = ["--user-id", "90-B3-D5-1F-30-02-00-00", "--role", "1"];
+        let key = ["token", "--key", &stage.at("key.pem"), "--public-key-out", &stage.at("key.pub.pem")];
+        std::fs::write(stage.at("token"), succeed(&[&key[..], &user].concat())).unwrap();
+        for name in ["server", "client", "stranger"] {
+            let (certificate, key) = (stage.at(&format!("{name}.pem")), stage.at(&format!("{name}.key")));
+            succeed(&["dev-certificate", "--certificate", &certificate, "--key", &key]);
+        }
+        stage
+    }
+
+    fn at(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn serve(&self, more: &[&str]) -> Server {
+        let own = ["--tls-certificate", &self.at("server.pem"), "--tls-key", &self.at("server.key")];
+        Server::start_encrypted(&self.at("lake"), &self.at("key.pub.pem"), &[&own[..], more].concat())
+    }
+
+    /// A search of the first meter: its exit code, and what it says of errors.
+    fn search(&self, server: &str, more: &[&str]) -> (Option<i32>, String) {
+        let meters = std::fs::read_to_string(self.at("meters")).unwrap();
+        let device = meters.lines().next().unwrap();
+        let token = self.at("token");
+        let fixed = [
+            "search",
+            "meter-reads",
+            "--server",
+            server,
+            "--token-file",
+            &token,
+            "--device",
+            device,
+            "--all",
+        ];
+        let output = run(&[&fixed[..], more].concat());
+        (output.status.code(), text(&output.stderr))
+    }
+}
+
+#[test]
+fn a_server_with_a_certificate_is_asked_by_whoever_trusts_it() {
+    let stage = Stage::set();
+    let server = stage.serve(&[]);
+    assert!(server.url.starts_with("https://127.0.0.1:"), "{}", server.url);
+    assert_eq!(
+        stage.search(&server.url, &["--server-anchors", &stage.at("server.pem")]),
+        (Some(0), String::new())
+    );
+    let (code, error) = stage.search(&server.url, &["--server-anchors", &stage.at("stranger.pem")]);
+    assert_eq!(code, Some(6), "{error}");
+    let (code, error) = stage.search(&server.url, &[]);
+    assert!(code == Some(2) && error.contains("trust anchors"), "{error}");
+    let plain = server.url.replace("https", "http");
+    assert_eq!(stage.search(&plain, &[]).0, Some(6), "nothing is said in plain text");
+    server.stop();
+}
+
+#[test]
+fn a_server_that_wants_certificates_lets_nobody_else_in() {
+    let stage = Stage::set();
+    let server = stage.serve(&["--client-anchors", &stage.at("client.pem")]);
+    let trusting = ["--server-anchors", &stage.at("server.pem")];
+    let showing = |name: &str| {
+        let (certificate, key) = (stage.at(&format!("{name}.pem")), stage.at(&format!("{name}.key")));
+        let shown = ["--client-certificate", &certificate, "--client-key", &key];
+        stage.search(&server.url, &[&trusting[..], &shown].concat()).0
+    };
+    assert_eq!(showing("client"), Some(0));
+    assert_eq!(showing("stranger"), Some(6));
+    assert_eq!(stage.search(&server.url, &trusting).0, Some(6));
+    server.stop();
+}
+
+#[test]
+fn plain_text_is_for_this_machine_and_wrong_files_are_named() {
+    let stage = Stage::set();
+    let fixed = ["serve", "--lake", &stage.at("lake"), "--public-key", &stage.at("key.pub.pem"), "--listen"];
+    let refused = |more: &[&str], words: &str| {
+        let output = run(&[&fixed[..], more].concat());
+        let error = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && error.contains(words), "{error}");
+    };
+    refused(&["0.0.0.0:0", "--plain-text"], "no loopback address");
+    let (certificate, other) = (stage.at("server.pem"), stage.at("client.key"));
+    refused(&["127.0.0.1:0", "--tls-certificate", &certificate, "--tls-key", &other], "server.pem");
+    let gone = stage.at("gone.key");
+    refused(&["127.0.0.1:0", "--tls-certificate", &certificate, "--tls-key", &gone], "gone.key");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_key_of_a_certificate_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    // One that everybody could read is not merely written over.
+    std::fs::write(at("key"), "open").unwrap();
+    succeed(&["dev-certificate", "--certificate", &path(&at("certificate")), "--key", &path(&at("key"))]);
+    assert_eq!(at("key").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
