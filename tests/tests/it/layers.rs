@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runtime", &["model"]),
     ("codec", &["model", "proto"]),
     ("access", &["model", "runtime"]),
+    ("saml", &["model"]),
     ("faults", &[]),
     ("kafka", &["runtime"]),
     ("lake", &["model", "runtime", "access"]),
@@ -34,6 +35,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("rdkafka", &["gridtrail-kafka"]),
     ("tonic", &["gridtrail-server", "gridtrail-proto", "gridtrail"]),
     ("clap", &["gridtrail"]),
+    ("bergshamra", &["gridtrail-saml"]),
 ];
 
 /// What the model may not use, not even in its tests: it knows no I/O and no async.
