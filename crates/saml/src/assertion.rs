@@ -69,14 +69,7 @@ impl Assertion {
         expected: &Expected<'_>,
     ) -> Result<Self, Refusal> {
         let parts = ["Issuer", "Subject", "Conditions", "AuthnStatement", "AttributeStatement"];
-        let unexpected = element
-            .without_text()?
-            .children
-            .iter()
-            .find(|child| child.space != names::ASSERTION || !parts.contains(&child.name.as_str()));
-        if let Some(child) = unexpected {
-            return Err(Refusal::Unexpected { element: Excerpt::of(&child.name), parent: WHAT });
-        }
+        nothing_but(&parts, element, WHAT)?;
         if element.attribute("Version") != Some("2.0") {
             return Err(Refusal::Version(WHAT));
         }
@@ -84,9 +77,11 @@ impl Assertion {
         not_future(time_of(element, "IssueInstant")?, "IssueInstant", expected)?;
         let conditions = conditions_of(only(element, "Conditions")?, expected)?;
         let subject = only(element, "Subject")?;
+        nothing_but(&["NameID", "SubjectConfirmation"], subject, "the subject")?;
         let confirmation = confirmation_of(subject, expected)?;
         let authentication = authentication_of(only(element, "AuthnStatement")?, expected)?;
         let attributes = only(element, "AttributeStatement")?;
+        nothing_but(&["Attribute"], attributes, "the attributes")?;
         let roles = values_of(attributes, names::ROLE_NAME, ROLES_MAX)?;
         let assertion = Self {
             id,
@@ -110,6 +105,15 @@ impl Assertion {
             return Err(Refusal::Expired { what: "the session", at: ends_at });
         }
         Ok(assertion)
+    }
+}
+
+/// Demands that an element has no children but those, in the namespace of assertions, and no text.
+fn nothing_but(parts: &[&str], element: &Element, parent: &'static str) -> Result<(), Refusal> {
+    let known = |child: &&Element| child.space == names::ASSERTION && parts.contains(&child.name.as_str());
+    match element.without_text()?.children.iter().find(|child| !known(child)) {
+        Some(child) => Err(Refusal::Unexpected { element: Excerpt::of(&child.name), parent }),
+        None => Ok(()),
     }
 }
 
@@ -163,6 +167,7 @@ fn conditions_of(conditions: &Element, expected: &Expected<'_>) -> Result<Timest
         return Err(Refusal::Malformed("AudienceRestriction"));
     }
     for restriction in restrictions {
+        nothing_but(&["Audience"], restriction, "an audience restriction")?;
         let mut includes = false;
         for audience in restriction.children_named(names::ASSERTION, "Audience") {
             includes |= audience.text()? == expected.service_provider.entity_id();
@@ -260,6 +265,7 @@ fn values_of(statement: &Element, name: &'static str, values_max: usize) -> Resu
     if named.next().is_some() {
         return Err(Refusal::Malformed(name));
     }
+    nothing_but(&["AttributeValue"], attribute, "an attribute")?;
     let mut values = Vec::new();
     for element in attribute.children_named(names::ASSERTION, "AttributeValue") {
         let listed = element.text()?.split(',').map(str::trim).filter(|value| !value.is_empty());

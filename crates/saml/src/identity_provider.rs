@@ -8,6 +8,7 @@ use crate::xml::{self, Comments, Element, XmlFault, is_space};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_model::Timestamp;
+use std::fmt;
 use url::Url;
 
 /// An Identity Provider that was read from its metadata. Clause 1.4.2.
@@ -20,8 +21,8 @@ pub struct IdentityProvider {
     organisation: Option<Organisation>,
 }
 
-/// Somebody to talk to about an Identity Provider. Personal data: not for logs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Somebody to talk to about an Identity Provider. Personal data: its debug form leaves everything but the kind out.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Contact {
     /// `technical`, `support`, `administrative`, `billing` or `other`.
     pub kind: String,
@@ -31,6 +32,12 @@ pub struct Contact {
     pub email: Vec<String>,
     /// Telephone numbers.
     pub telephone: Vec<String>,
+}
+
+impl fmt::Debug for Contact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contact").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 /// Who runs an Identity Provider.

@@ -190,7 +190,7 @@ fn a_prefix_that_is_declared_anew() {
     let answer = Answer::with(|answer| {
         answer.name_id = answer.name_id.replace("<saml:NameID ", &format!("<saml:NameID {other} "));
     });
-    refused!(answer.response(&WORLD.rsa), Refusal::Malformed("NameID"));
+    refused!(answer.response(&WORLD.rsa), Refusal::Unexpected { parent: "the subject", .. });
 }
 
 #[test]

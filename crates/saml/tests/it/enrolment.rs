@@ -77,6 +77,8 @@ fn metadata_say_who_it_is_where_it_is_and_whom_to_call() {
     assert_eq!(contact.name.as_deref(), Some("Ada Byron"));
     assert_eq!(contact.email, ["idp@supplier.example"]);
     assert_eq!(contact.telephone, ["+44 20 7946 0000"]);
+    let shown = format!("{provider:?}");
+    assert!(!["Ada", "idp@", "7946"].iter().any(|part| shown.contains(part)), "{shown}");
     let organisation = provider.organisation().unwrap();
     assert_eq!(organisation.name, "Supplier & Co");
     assert_eq!(organisation.url.as_deref(), Some("https://supplier.example"));

@@ -279,6 +279,21 @@ fn parts_that_have_no_business_there() {
         crate::honest().replace("<samlp:Status>", "<samlp:Extensions></samlp:Extensions><samlp:Status>");
     refused!(xml, Refusal::Unexpected { parent: "the response", .. });
     refused!(saying(|answer| answer.more = "text".into()), Refusal::Xml(XmlFault::Mixed));
+    let other = "<saml:Other></saml:Other>";
+    let in_subject = saying(|answer| answer.name_id += &other.replace("Other", "BaseID"));
+    refused!(in_subject, Refusal::Unexpected { parent: "the subject", .. });
+    let in_attributes = saying(|answer| answer.attributes += other);
+    refused!(in_attributes, Refusal::Unexpected { parent: "the attributes", .. });
+    let in_attribute = saying(|answer| {
+        answer.attributes =
+            answer.attributes.replacen("</saml:Attribute>", &format!("{other}</saml:Attribute>"), 1);
+    });
+    refused!(in_attribute, Refusal::Unexpected { parent: "an attribute", .. });
+    let in_restriction = saying(|answer| {
+        answer.restrictions =
+            answer.restrictions.replace("<saml:Audience>", &format!("{other}<saml:Audience>"))
+    });
+    refused!(in_restriction, Refusal::Unexpected { parent: "an audience restriction", .. });
 }
 
 #[test]

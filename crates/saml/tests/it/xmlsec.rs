@@ -187,6 +187,26 @@ fn what_xmlsec1_signs_verifies_with_ours_and_means_the_same() {
 }
 
 #[test]
+fn the_signed_info_may_be_canonicalised_with_inclusive_prefixes() {
+    if !installed() {
+        return;
+    }
+    let list = format!(r#"<ec:InclusiveNamespaces xmlns:ec="{EXCLUSIVE}" PrefixList="xs unused"/>"#);
+    let bare = format!(r#"<ds:CanonicalizationMethod Algorithm="{EXCLUSIVE}"/>"#);
+    let listing =
+        format!(r#"<ds:CanonicalizationMethod Algorithm="{EXCLUSIVE}">{list}</ds:CanonicalizationMethod>"#);
+    let signature =
+        signature("http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", "").replace(&bare, &listing);
+    for template in untidy(&signature) {
+        let xml = xmlsec_signs(&template, &WORLD.rsa);
+        assert!(login(&xml, &WORLD.rsa).is_ok());
+        let changed = xml.replace("urn:example:unused", "urn:example:changed");
+        assert!(!xmlsec_verifies(&changed, &WORLD.rsa));
+        assert_eq!(login(&changed, &WORLD.rsa), Err(Refusal::Signature));
+    }
+}
+
+#[test]
 fn a_namespace_that_is_used_inclusively_is_signed() {
     if !installed() {
         return;
