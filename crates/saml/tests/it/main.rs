@@ -10,6 +10,7 @@ mod honest;
 mod key_infrastructure;
 mod mutation;
 mod naive;
+mod pysaml2;
 mod requests;
 mod signing;
 mod times;
