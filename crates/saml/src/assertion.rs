@@ -83,6 +83,9 @@ impl Assertion {
         let attributes = only(element, "AttributeStatement")?;
         nothing_but(&["Attribute"], attributes, "the attributes")?;
         let roles = values_of(attributes, names::ROLE_NAME, ROLES_MAX)?;
+        if roles.is_empty() {
+            return Err(Refusal::Malformed("the attribute Role name"));
+        }
         let assertion = Self {
             id,
             issuer: identity_provider.entity_id().to_owned(),
@@ -91,11 +94,7 @@ impl Assertion {
             session_not_on_or_after: authentication.session_not_on_or_after,
             not_on_or_after: conditions.min(confirmation.not_on_or_after).plus_millis(expected.skew.millis()),
             in_response_to: confirmation.in_response_to,
-            roles: if roles.is_empty() {
-                return Err(Refusal::Malformed("the attribute Role name"));
-            } else {
-                roles
-            },
+            roles,
             org_ids: values_of(attributes, names::ORG_ID, ORG_IDS_MAX)?,
             authn_context: authentication.context,
         };
