@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runtime", &["model"]),
     ("codec", &["model", "proto"]),
     ("access", &["model", "runtime"]),
+    ("saml", &["model"]),
     ("faults", &[]),
     ("kafka", &["runtime"]),
     ("lake", &["model", "runtime", "access"]),
@@ -22,7 +23,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("reconcile", &["model", "runtime", "kafka", "lake"]),
     ("ingest", &["model", "runtime", "codec", "kafka", "lake"]),
     ("search", &["model", "runtime", "access", "lake"]),
-    ("server", &["model", "proto", "runtime", "access", "lake", "freshness", "search"]),
+    ("server", &["model", "proto", "runtime", "access", "lake", "freshness", "search", "tls"]),
+    ("tls", &[]),
     ("synth", &["model", "codec"]),
 ];
 
@@ -34,6 +36,8 @@ const WALLS: &[(&str, &[&str])] = &[
     ("rdkafka", &["gridtrail-kafka"]),
     ("tonic", &["gridtrail-server", "gridtrail-proto", "gridtrail"]),
     ("clap", &["gridtrail"]),
+    ("bergshamra", &["gridtrail-saml"]),
+    ("rustls", &["gridtrail-saml", "gridtrail-tls"]),
 ];
 
 /// What the model may not use, not even in its tests: it knows no I/O and no async.
