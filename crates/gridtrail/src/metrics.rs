@@ -5,7 +5,7 @@
 
 use crate::exit::Failure;
 use gridtrail_freshness::{Delay, Report, SourceKey, SourceReport};
-use gridtrail_lake::{HitsAndMisses, StoreUse};
+use gridtrail_lake::{HitsAndMisses, MonthStatus, StoreUse};
 use metrics::{Label, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use std::collections::BTreeSet;
@@ -34,6 +34,8 @@ const STORE_BYTES: &str = "gridtrail_lake_store_bytes_total";
 const LOOKUPS: &str = "gridtrail_lake_lookups_total";
 const LOOKUP_RUNS: &str = "gridtrail_lake_lookup_runs_total";
 const LOOKUP_PAGES: &str = "gridtrail_lake_lookup_pages_total";
+const LEVEL_0_RUNS: &str = "gridtrail_lake_level_0_runs";
+const BUCKET_RUNS: &str = "gridtrail_lake_bucket_runs";
 const VERSION: &str = "gridtrail_snapshot_version";
 const VERSION_AGE: &str = "gridtrail_snapshot_age_seconds";
 
@@ -88,6 +90,13 @@ impl Metrics {
         counter!(LOOKUPS).absolute(used.lookups);
         counter!(LOOKUP_RUNS).absolute(used.runs_touched);
         counter!(LOOKUP_PAGES).absolute(used.pages_read);
+    }
+
+    /// How far compaction is behind: the most runs that any month, or any bucket of one, has.
+    pub(crate) fn runs(&self, months: &[MonthStatus]) {
+        let most = |of: fn(&MonthStatus) -> u64| months.iter().map(of).max().unwrap_or_default() as f64;
+        gauge!(LEVEL_0_RUNS).set(most(|month| month.level_0));
+        gauge!(BUCKET_RUNS).set(most(|month| month.bucket_max));
     }
 
     /// What a report says.
@@ -192,6 +201,8 @@ fn describe() {
     describe_counter!(LOOKUPS, "Look-ups of a Device.");
     describe_counter!(LOOKUP_RUNS, "Runs of which look-ups read pages.");
     describe_counter!(LOOKUP_PAGES, "Data pages that look-ups read, of all columns.");
+    describe_gauge!(LEVEL_0_RUNS, "The most runs of level 0 that a month has: compaction keeps to 32.");
+    describe_gauge!(BUCKET_RUNS, "The most runs that a bucket of a month has: compaction keeps to 3.");
     describe_gauge!(VERSION, "The version of the main table that searches are answered at.");
     describe_gauge!(VERSION_AGE, "Since it was last made sure that there is no newer one.");
 }

@@ -56,6 +56,7 @@ impl Watching {
             if let Some(metrics) = &mut self.metrics {
                 metrics.publish(&report);
                 metrics.store_use(&self.lake.store_use());
+                metrics.runs(&self.lake.months());
             }
         }
         if let Err(error) = refreshed {

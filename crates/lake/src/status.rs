@@ -3,6 +3,7 @@
 use crate::compaction;
 use crate::error::LakeError;
 use crate::holds;
+use crate::lake::Lake;
 use crate::maintenance::Maintenance;
 use crate::month::Month;
 use crate::retention;
@@ -116,6 +117,14 @@ impl Maintenance {
             holds: holds.iter().filter(|hold| hold.released.is_none()).count() as u64,
             windows: Windows::of(trails)?,
         })
+    }
+}
+
+impl Lake {
+    /// Each month of the main table at the newest snapshot, oldest first. Cost: a look at each run's entry in memory.
+    pub fn months(&self) -> Vec<MonthStatus> {
+        let snapshot = self.snapshot();
+        snapshot.trails.months().map(|(name, runs)| MonthStatus::of(name, &runs)).collect()
     }
 }
 

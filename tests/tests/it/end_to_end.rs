@@ -2,10 +2,12 @@
 
 use crate::support::{Server, run, succeed, text};
 use gridtrail_model::{DeviceId, UserId};
+use gridtrail_runtime::Clock;
 use gridtrail_synth::{ExpectedTrail, Settings, World};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 const EVENTS: u64 = 30_000;
 
@@ -118,6 +120,60 @@ fn two_users_find_their_own_rows_and_everybodys_meter_reads() {
     assert_eq!(sorted(rows.iter().map(face_of_row)), expected(&of_both));
     let log = stage.server.stop();
     assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+}
+
+#[test]
+fn a_search_as_of_a_version_or_an_instant_sees_what_was_there_then() {
+    let stage = Stage::set();
+    let (device, user, _) = shared_device(&stage.world);
+    let (token, device) = (stage.token(user), device.to_string());
+    let by_device = ["--device", device.as_str(), "--all"];
+    let answer = |as_of: &[&str]| {
+        let output = stage.search("audit", &token, &[&by_device, as_of].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (answer["rows"].as_array().unwrap().clone(), answer["snapshot_version"].as_str().unwrap().to_owned())
+    };
+    let (before, version) = answer(&[]);
+    let instant = Clock::system().now().to_string();
+    // Another week of the same meters, which the server sees by itself.
+    let at = |name: &str| stage.path.join(name).to_str().unwrap().to_owned();
+    let events = EVENTS.to_string();
+    succeed(&[
+        "generate",
+        "--out",
+        &at("more"),
+        "--events",
+        &events,
+        "--start",
+        "2026-03-08",
+        "--encoding",
+        "jsonl",
+    ]);
+    succeed(&["ingest", &at("more"), "--lake", &at("lake")]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let now = loop {
+        let (rows, newer) = answer(&[]);
+        if newer != version && rows.len() > before.len() {
+            break rows;
+        }
+        assert!(Instant::now() < deadline, "the server does not see what was committed");
+        std::thread::yield_now();
+    };
+    for as_of in [&version, &instant] {
+        assert_eq!(answer(&["--as-of", as_of]).0, before, "as of {as_of}");
+    }
+    let unlike = |row: &&Value| before.iter().all(|earlier| face_of_row(earlier) != face_of_row(row));
+    assert_eq!(
+        now.iter().filter(unlike).count(),
+        now.len() - before.len(),
+        "what was there then is there now"
+    );
+    for (as_of, says) in [("2026-01-01T00:00:00Z", "earliest"), ("1999.0.0", "version")] {
+        let output = stage.search("audit", &token, &[&by_device[..], &["--as-of", as_of]].concat());
+        let complaint = text(&output.stderr);
+        assert!(!output.status.success() && complaint.contains(says), "{as_of}: {complaint}");
+    }
 }
 
 #[test]
