@@ -7,10 +7,11 @@ use crate::housekeeping::{Housekeeping, maintain};
 use crate::ingest::open_lake;
 use crate::metrics::Metrics;
 use crate::output;
+use crate::rights::follow_rights;
 use crate::watching::keep_fresh;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gridtrail_access::Gatekeeper;
+use gridtrail_access::{AccessError, Admission, Gatekeeper, RoleMatrix};
 use gridtrail_freshness::{Levels, Watch};
 use gridtrail_lake::Lake;
 use gridtrail_runtime::Clock;
@@ -30,7 +31,8 @@ const REFRESH_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure> {
     let pem = std::fs::read_to_string(&args.public_key).map_err(Failure::file("read", &args.public_key))?;
-    let gatekeeper = Gatekeeper::new(&pem, &args.issuer, &args.audience)
+    let roles = role_matrix(args.job_type_roles.as_deref())?;
+    let gatekeeper = Gatekeeper::new(&pem, &args.issuer, &args.audience, roles)
         .map_err(|error| Failure::Argument { argument: "--public-key", reason: error.to_string() })?;
     let page_key = page_key(args.page_key.as_deref())?;
     let levels = levels_of(&args.levels)?;
@@ -66,6 +68,18 @@ pub(crate) fn url_of(listener: &TcpListener) -> Result<String, Failure> {
         .local_addr()
         .map_err(|_| Failure::Process("the system does not tell the server's address"))?;
     Ok(format!("http://{address}"))
+}
+
+/// The matrix of Job Type Roles, with the names that a file gives some of them.
+pub(crate) fn role_matrix(path: Option<&Path>) -> Result<Arc<RoleMatrix>, Failure> {
+    let built_in = RoleMatrix::built_in().map_err(AccessError::from)?;
+    let Some(path) = path else { return Ok(Arc::new(built_in)) };
+    let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    let renamed = built_in.renamed(&text).map_err(|error| Failure::Argument {
+        argument: "--job-type-roles",
+        reason: format!("{}: {error}", path.display()),
+    })?;
+    Ok(Arc::new(renamed))
 }
 
 /// The key that servers share, or one of this process alone.
@@ -106,14 +120,17 @@ pub(crate) async fn host(
     let Hosted { lake, gatekeeper, page_key, housekeeping, levels, metrics } = hosted;
     let clock = Clock::system();
     let search = Search::new(lake.clone(), clock.clone(), page_key);
+    let sharing = lake.sharing().await?;
+    let admission = Admission::new(gatekeeper, sharing.current());
+    let following = AbortOnDropHandle::new(tokio::spawn(follow_rights(sharing, admission.clone())));
     // Tasks of their own: reading a long log must not hold up calls. They end with this function.
     let maintaining =
         housekeeping.map(|how| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));
     let freshness = Arc::new(Watch::new(lake.clone(), levels));
     let watching = keep_fresh(lake.clone(), Arc::clone(&freshness), REFRESH_EVERY, metrics);
     let refreshing = AbortOnDropHandle::new(tokio::spawn(watching));
-    let served = serve(Parts { listener, search, freshness, gatekeeper, clock }, stop).await;
-    for task in maintaining.into_iter().chain([refreshing]) {
+    let served = serve(Parts { listener, search, freshness, admission, clock }, stop).await;
+    for task in maintaining.into_iter().chain([refreshing, following]) {
         end(task).await;
     }
     lake.settle().await;

@@ -6,7 +6,7 @@ use crate::limits::{
 };
 use crate::service::{AuditTrails, Desk, FreshnessDesk, MeterReads};
 use crate::switch::{GrpcService, Switch};
-use gridtrail_access::Gatekeeper;
+use gridtrail_access::Admission;
 use gridtrail_freshness::{Freshness, Level};
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
@@ -39,8 +39,8 @@ pub struct Parts {
     pub search: Search,
     /// Says how fresh the answers are.
     pub freshness: Arc<dyn Freshness>,
-    /// Admits the callers.
-    pub gatekeeper: Gatekeeper,
+    /// Admits the callers, by who shares with whom at each call.
+    pub admission: Admission,
     /// Tells when tokens end.
     pub clock: Clock,
 }
@@ -61,8 +61,8 @@ pub enum ServeError {
 ///
 /// Not cancel-safe: dropped, it leaves open connections to the runtime.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-    let Parts { listener, search, freshness, gatekeeper, clock } = parts;
-    let desk = Desk::new(search, gatekeeper, clock);
+    let Parts { listener, search, freshness, admission, clock } = parts;
+    let desk = Desk::new(search, admission, clock);
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::Serving).await;
     let server = Server::builder()

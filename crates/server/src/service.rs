@@ -8,7 +8,7 @@ use crate::request::{query_of, reference_of};
 use crate::row::{get_response, search_response};
 use crate::status::{CallError, status_of};
 use futures::FutureExt as _;
-use gridtrail_access::{Access, Gatekeeper};
+use gridtrail_access::{Access, Admission};
 use gridtrail_freshness::{DAYS_KEPT, Freshness};
 use gridtrail_lake::Cost;
 use gridtrail_proto::query::v1::audit_trail_service_server::{AuditTrailService, AuditTrailServiceServer};
@@ -33,16 +33,16 @@ pub const COST_HEADER: &str = "gridtrail-cost";
 #[derive(Debug, Clone)]
 pub(crate) struct Desk {
     search: Search,
-    gatekeeper: Gatekeeper,
+    admission: Admission,
     clock: Clock,
     permits: Arc<Semaphore>,
     request_life: Duration,
 }
 
 impl Desk {
-    pub(crate) fn new(search: Search, gatekeeper: Gatekeeper, clock: Clock) -> Self {
+    pub(crate) fn new(search: Search, admission: Admission, clock: Clock) -> Self {
         let permits = Arc::new(Semaphore::new(REQUESTS_MAX));
-        Self { search, gatekeeper, clock, permits, request_life: REQUEST_LIFE }
+        Self { search, admission, clock, permits, request_life: REQUEST_LIFE }
     }
 
     pub(crate) fn audit_trails(&self) -> AuditTrailServiceServer<AuditTrails> {
@@ -72,7 +72,7 @@ impl Desk {
     ) -> Result<Response<T>, Status> {
         let admitted = async {
             let _permit = self.permits.try_acquire().map_err(|_| CallError::Busy)?;
-            let access = self.gatekeeper.admit(bearer_token(metadata)?, self.clock.now())?;
+            let access = self.admission.admit(bearer_token(metadata)?, self.clock.now())?;
             work(access).await
         };
         // A panic leaves nothing half done here: the search holds no lock and writes nothing.

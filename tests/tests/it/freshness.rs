@@ -91,7 +91,19 @@ impl Stage {
     /// A key, and the token of a role that may search nothing or everything.
     fn token(&self, role: &str) -> String {
         let (key, public) = (self.path("key.pem"), self.path("key.pub.pem"));
-        let args = ["token", "--key", &key, "--user-id", USER, "--role", role, "--public-key-out", &public];
+        let args = [
+            "token",
+            "--key",
+            &key,
+            "--party",
+            "x",
+            "--user-id",
+            USER,
+            "--role",
+            role,
+            "--public-key-out",
+            &public,
+        ];
         succeed(&args).trim().to_owned()
     }
 
