@@ -50,7 +50,8 @@ pub fn everybody(world: &World) -> Access {
 pub fn caller(first: UserId, count: u16) -> (Admission, String, Timestamp) {
     let now = Timestamp::from_millis(1_790_000_000_000).expect("a time of this century");
     let party: Party = "region".parse().expect("the name of a Party");
-    let others = (1..count).map(|n| UserId::from_bytes([1, 2, 3, 4, 5, 6, n.to_be_bytes()[0], n.to_be_bytes()[1]]));
+    let others =
+        (1..count).map(|n| UserId::from_bytes([1, 2, 3, 4, 5, 6, n.to_be_bytes()[0], n.to_be_bytes()[1]]));
     let sharing = Sharing::of_one(&party, &others.chain([first]).collect());
     let key = DevKey::generate().expect("a key can be made");
     let claims = TokenClaims {

@@ -26,8 +26,8 @@ mod xml;
 pub use error::DecodeError;
 pub use receipt::Receipt;
 pub use wire::{
-    Frame, decode_access, encode_access_json, encode_access_protobuf, encode_frame, encode_json,
-    encode_protobuf, next_frame,
+    Frame, decode_access, encode_access_frame, encode_access_json, encode_access_protobuf, encode_frame,
+    encode_json, encode_protobuf, next_frame,
 };
 
 use gridtrail_model::Event;

@@ -38,7 +38,10 @@ impl Stage {
         succeed(&["generate", "--out", &at("events"), "--events", &EVENTS.to_string()]);
         succeed(&["ingest", &at("events"), "--lake", &at("lake")]);
         let args = ["--key", &at("key.pem"), "--public-key-out", &at("key.pub.pem"), "--ttl", "1m"];
-        succeed(&[&["token", "--party", "x", "--org-id", "granted-only", "--role", "role-01"][..], &args].concat());
+        succeed(
+            &[&["token", "--party", "x", "--org-id", "granted-only", "--role", "role-01"][..], &args]
+                .concat(),
+        );
         let server = Server::start(&at("lake"), &at("key.pub.pem"), &["--no-maintenance"]);
         let world = World::seeded(7, Settings::for_events(EVENTS, 1)).unwrap();
         Self { _folder: folder, path, world, server }
@@ -140,7 +143,11 @@ fn a_rescission_that_is_ingested_reaches_a_running_server() {
     }
     let mut told = std::io::stderr();
     let took = ingested.elapsed().as_millis();
-    std::io::Write::write_all(&mut told, format!("a rescission held {took} ms after its ingest\n").as_bytes()).unwrap();
+    std::io::Write::write_all(
+        &mut told,
+        format!("a rescission held {took} ms after its ingest\n").as_bytes(),
+    )
+    .unwrap();
 
     let explained = explain(&lake, one.0, &row, &[]);
     assert_eq!((&explained["seen"], &explained["party"]), (&Value::from(false), &Value::from("supplier-1")));

@@ -1,5 +1,8 @@
 use super::*;
-use crate::{AccessErrorKind, AccessEvent, DevKey, JobTypeRole, Notice, NoticeKind, OrgId, TokenClaims};
+use crate::{
+    AccessErrorKind, AccessEvent, Assignment, DevKey, JobTypeRole, Notice, NoticeKind, OrgId, TokenClaims,
+};
+use gridtrail_model::UserRole;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -20,14 +23,9 @@ fn party(name: &str) -> Party {
 /// Avon has 1 and 2, Brent 11 and 12; the pair of 1 and 11 is granted at 100 and rescinded at 200.
 fn sharing() -> Sharing {
     let mut sharing = Sharing::of_one(&party("Avon"), &users(&[1, 2]));
-    for (name, ids) in [("Brent", users(&[11, 12]))] {
-        let assigned = Sharing::of_one(&party(name), &ids);
-        assert_eq!(assigned.owned_by(&party(name), at(0)), ids);
-        for user_id in ids {
-            let role = gridtrail_model::UserRole::GS;
-            let to = Some(crate::Assignment { party: party(name), role, descriptor: None });
-            sharing.take(AccessEvent::Assigned { user_id, to, from: Timestamp::MIN });
-        }
+    for user_id in users(&[11, 12]) {
+        let to = Some(Assignment { party: party("Brent"), role: UserRole::GS, descriptor: None });
+        sharing.take(AccessEvent::Assigned { user_id, to, from: Timestamp::MIN });
     }
     let told = [
         (NoticeKind::Grant, "Avon", 1, "Brent", 11, 100),

@@ -115,6 +115,15 @@ pub fn encode_access_protobuf(record: &AccessRecord, out: &mut Vec<u8>) {
     wire.encode_raw(out);
 }
 
+/// Appends the event as one record of an `.access.binpb` file: its length as a varint, then as [`encode_access_protobuf`].
+pub fn encode_access_frame(record: &AccessRecord, out: &mut Vec<u8>) {
+    let wire = to_wire(record);
+    let length = wire.encoded_len();
+    out.reserve(length + prost::length_delimiter_len(length));
+    prost::encoding::encode_varint(length as u64, out);
+    wire.encode_raw(out);
+}
+
 /// The event as one line of proto3 JSON, without the line break. It reads back equal.
 pub fn encode_access_json(record: &AccessRecord) -> String {
     // As with service events: the contract has no map, and no time is out of range.

@@ -7,7 +7,7 @@ pub(crate) mod from_wire;
 mod plain;
 mod to_wire;
 
-pub use access::{decode_access, encode_access_json, encode_access_protobuf};
+pub use access::{decode_access, encode_access_frame, encode_access_json, encode_access_protobuf};
 pub use frame::{Frame, next_frame};
 
 use crate::{DecodeError, limits};

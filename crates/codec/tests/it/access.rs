@@ -34,11 +34,17 @@ fn event() -> impl Strategy<Value = AccessEvent> {
         descriptor: descriptor.map(|text| text.parse().unwrap()),
     });
     let assigned = (any::<[u8; 8]>(), prop::option::of(to), time());
-    let assigned = assigned.prop_map(|(user_id, to, from)| {
-        AccessEvent::Assigned { user_id: UserId::from_bytes(user_id), to, from }
+    let assigned = assigned.prop_map(|(user_id, to, from)| AccessEvent::Assigned {
+        user_id: UserId::from_bytes(user_id),
+        to,
+        from,
     });
-    let sro = (text(60), text(9), text(9), text(9))
-        .prop_map(|(name, telephone, email, signature)| Sro { name, telephone, email, signature });
+    let sro = (text(60), text(9), text(9), text(9)).prop_map(|(name, telephone, email, signature)| Sro {
+        name,
+        telephone,
+        email,
+        signature,
+    });
     let kind = prop_oneof![Just(NoticeKind::Grant), Just(NoticeKind::Rescind)];
     let notified = (text(64), kind, (party(), party()), (ids(), ids()), time(), prop::option::of(sro));
     let notified = notified.prop_map(|(id, kind, (by, with), (own, other), at, sro)| AccessEvent::Notified {
@@ -56,8 +62,11 @@ fn event() -> impl Strategy<Value = AccessEvent> {
 }
 
 fn record() -> impl Strategy<Value = AccessRecord> {
-    ("[!-~]{1,64}", time(), event())
-        .prop_map(|(id, recorded_at, event)| AccessRecord { id: id.parse().unwrap(), recorded_at, event })
+    ("[!-~]{1,64}", time(), event()).prop_map(|(id, recorded_at, event)| AccessRecord {
+        id: id.parse().unwrap(),
+        recorded_at,
+        event,
+    })
 }
 
 fn protobuf(record: &AccessRecord) -> Vec<u8> {
@@ -126,11 +135,8 @@ fn what_is_left_out_is_what_the_contract_says() {
     let AccessEvent::Notified { notice, .. } = record.event else { panic!("a notification") };
     assert_eq!((notice.at, notice.sro), (record.recorded_at, None));
     let withdrawn = read(&with("assigned", json!({ "userId": USER }))).unwrap();
-    let expected = AccessEvent::Assigned {
-        user_id: USER.parse().unwrap(),
-        to: None,
-        from: withdrawn.recorded_at,
-    };
+    let expected =
+        AccessEvent::Assigned { user_id: USER.parse().unwrap(), to: None, from: withdrawn.recorded_at };
     assert_eq!(withdrawn.event, expected);
 }
 
@@ -157,7 +163,7 @@ fn what_is_refused_names_the_field() {
         (assigned(json!({ "userId": "", "party": "Avon", "role": role })), "assigned.user_id"),
         (assigned(json!({ "userId": USER, "party": "Avon" })), "assigned.role"),
         (assigned(json!({ "userId": USER, "role": role })), "assigned.party"),
-        (assigned(json!({ "userId": USER, "party": "A", "role": 99 })), "assigned.role"),
+        (assigned(json!({ "userId": USER, "party": "A", "role": "USER_ROLE_UNSPECIFIED" })), "assigned.role"),
         (
             assigned(json!({ "userId": USER, "party": "A", "role": role, "descriptor": "x".repeat(31) })),
             "assigned.descriptor",

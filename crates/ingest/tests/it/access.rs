@@ -2,7 +2,7 @@
 
 use crate::{at, ingest, lake};
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Party, Sro};
-use gridtrail_codec::{encode_access_json, encode_access_protobuf};
+use gridtrail_codec::{encode_access_frame, encode_access_json};
 use gridtrail_ingest::{FileSettings, Mended, dismiss_letters, replay_letters};
 use gridtrail_lake::{Batch, CompactionSettings, Evidence, SourceEvidence};
 use gridtrail_model::{UserId, UserRole};
@@ -63,18 +63,7 @@ fn lines(records: &[AccessRecord]) -> String {
 
 fn frames(records: &[AccessRecord]) -> Vec<u8> {
     let mut frames = Vec::new();
-    for record in records {
-        let mut bytes = Vec::new();
-        encode_access_protobuf(record, &mut bytes);
-        // Shorter than 128 bytes or not, as a varint has it.
-        let mut length = bytes.len();
-        while length >= 0x80 {
-            frames.push((length & 0x7F) as u8 | 0x80);
-            length >>= 7;
-        }
-        frames.push(length as u8);
-        frames.extend(bytes);
-    }
+    records.iter().for_each(|record| encode_access_frame(record, &mut frames));
     frames
 }
 
@@ -114,7 +103,8 @@ async fn what_is_no_event_of_access_is_put_aside_and_can_be_read_again() {
     let lake = lake().await;
     let good = granted();
     let bad = lines(&good[5..]).replace("e5", "not an id");
-    fs::write(folder.path().join("a.access.jsonl"), lines(&good[..5]) + &bad + "{\"sro\": \"Jo Soap\"}\n").unwrap();
+    fs::write(folder.path().join("a.access.jsonl"), lines(&good[..5]) + &bad + "{\"sro\": \"Jo Soap\"}\n")
+        .unwrap();
     let summary = ingest(&lake, folder.path(), &FileSettings::default()).await.unwrap();
     assert_eq!((summary.outcome.stored, summary.outcome.dead_lettered), (5, 2));
     assert!(!shares(&lake).await, "one of the two notifications is not confirmed");
@@ -186,6 +176,7 @@ async fn repeats_change_nothing_and_files_stay_few() {
     assert_eq!(lake.sharing().await.unwrap().current(), before);
     let verified = lake.verify(&gridtrail_lake::VerifySettings::default()).await.unwrap();
     assert!(verified.is_clean(), "{verified:?}");
-    let rows: u64 = verified.tables.iter().filter(|table| table.name == "access_events").map(|t| t.rows).sum();
+    let rows: u64 =
+        verified.tables.iter().filter(|table| table.name == "access_events").map(|t| t.rows).sum();
     assert!(rows < 12, "identical facts are one: {rows}");
 }

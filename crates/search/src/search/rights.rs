@@ -4,11 +4,10 @@ use super::*;
 use crate::fake::FakeLake;
 use crate::query::SearchKey;
 use gridtrail_access::{
-    AccessEvent, Admission, Assignment, DevKey, JobTypeRole, Notice, NoticeKind, OrgId, Party, Sharing, TokenClaims,
+    AccessEvent, Admission, Assignment, DevKey, JobTypeRole, Notice, NoticeKind, OrgId, Party, Sharing,
+    TokenClaims,
 };
-use gridtrail_model::{
-    CommandVariant, Fragment, Leg, RequestId, Subject, TrailKey, UserId, UserRole,
-};
+use gridtrail_model::{CommandVariant, Fragment, Leg, RequestId, Subject, TrailKey, UserId, UserRole};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -49,7 +48,8 @@ fn device() -> DeviceId {
 /// Rows of all Users, mixed in time.
 fn rows() -> Vec<Fragment> {
     let row = |user_number: u8, counter: u8| {
-        let request_id = RequestId { originator: user(user_number), target: device(), counter: counter.into() };
+        let request_id =
+            RequestId { originator: user(user_number), target: device(), counter: counter.into() };
         let subject = Subject::Leg(Leg { request_id, command_variant: CommandVariant::new(1).unwrap() });
         let mut fragment = Fragment::new(TrailKey { user: user(user_number), subject }, at(0));
         fragment.device.add(device());
@@ -89,7 +89,8 @@ impl Told {
         let mut facts = vec![(self.sent, AccessEvent::Notified { id: id(), notice })];
         facts.extend(self.confirmed.map(|s| (s, AccessEvent::Confirmed { id: id(), at: at(s) })));
         let why = || "no".parse().unwrap();
-        facts.extend(self.rejected.map(|s| (s, AccessEvent::Rejected { id: id(), at: at(s), reason: why() })));
+        facts
+            .extend(self.rejected.map(|s| (s, AccessEvent::Rejected { id: id(), at: at(s), reason: why() })));
         facts
     }
 
@@ -142,7 +143,8 @@ impl Person {
     /// The Users whose rows they see.
     fn sees(&self, story: &[Told], now: i64) -> BTreeSet<u8> {
         let mine = |n: &u8| owner(*n) == self.party;
-        let own: Vec<u8> = (0..USERS).filter(mine).filter(|n| self.granted_only || self.ids.contains(n)).collect();
+        let own: Vec<u8> =
+            (0..USERS).filter(mine).filter(|n| self.granted_only || self.ids.contains(n)).collect();
         let sees = |n: &u8| {
             own.contains(n) || (self.ids.contains(n) && own.iter().any(|own| in_force(story, *n, *own, now)))
         };
@@ -153,17 +155,17 @@ impl Person {
 fn told() -> impl Strategy<Value = Told> {
     let ids = || prop::collection::btree_set(0..USERS, 1..5);
     let times = (0..END, prop::option::weighted(0.9, 0i64..15), prop::option::weighted(0.1, 0i64..30));
-    (prop::bool::weighted(0.3), 0..PARTIES, 0..PARTIES, ids(), ids(), times, prop::bool::weighted(0.1)).prop_map(
-        |(rescinds, by, with, own, other, (sent, confirmed, rejected), stray)| {
+    (prop::bool::weighted(0.3), 0..PARTIES, 0..PARTIES, ids(), ids(), times, prop::bool::weighted(0.1))
+        .prop_map(|(rescinds, by, with, own, other, (sent, confirmed, rejected), stray)| {
             // Most name what is theirs; some do not, and count for nothing.
             let of = |ids: BTreeSet<u8>, party: u8| -> BTreeSet<u8> {
                 ids.into_iter().map(|n| if stray { n } else { n / PARTIES * PARTIES + party }).collect()
             };
             let (own, other) = (of(own, by), of(other, with));
-            let (confirmed, rejected) = (confirmed.map(|after| sent + after), rejected.map(|after| sent + after));
+            let (confirmed, rejected) =
+                (confirmed.map(|after| sent + after), rejected.map(|after| sent + after));
             Told { rescinds, by, with, own, other, sent, confirmed, rejected }
-        },
-    )
+        })
 }
 
 /// Notifications of which many answer one another.
@@ -210,7 +212,8 @@ impl World {
         let lake = FakeLake::default();
         lake.commit(rows(), Some(at(0)));
         let clock = Clock::manual(at(0));
-        let mut facts: Vec<_> = story.iter().enumerate().flat_map(|(number, told)| told.facts(number)).collect();
+        let mut facts: Vec<_> =
+            story.iter().enumerate().flat_map(|(number, told)| told.facts(number)).collect();
         // The first is the next: those of a second in any order.
         facts.sort_by_key(|(second, _)| std::cmp::Reverse(*second));
         Self {
@@ -242,7 +245,8 @@ impl World {
 /// The rows of some Users behind a place, newest first.
 fn expected(of: &BTreeSet<u8>, before: Option<RowPosition>) -> Vec<RowPosition> {
     let of = users(of);
-    let place = |fragment: Fragment| RowPosition { placement: fragment.placement().unwrap(), key: fragment.key };
+    let place =
+        |fragment: Fragment| RowPosition { placement: fragment.placement().unwrap(), key: fragment.key };
     let mut places: Vec<RowPosition> = rows().into_iter().map(place).collect();
     places.retain(|place| of.contains(&place.key.user) && before.is_none_or(|before| *place < before));
     places.sort_unstable_by(|a, b| b.cmp(a));
@@ -327,7 +331,8 @@ proptest! {
 fn a_page_of_many_user_ids_ends_with_any_change_of_them() {
     let mut world = World::new(Vec::new());
     let of_party = |count: u16| {
-        let many = (0..count).map(|n| UserId::from_bytes([1, 2, 3, 4, 5, 6, n.to_be_bytes()[0], n.to_be_bytes()[1]]));
+        let many = (0..count)
+            .map(|n| UserId::from_bytes([1, 2, 3, 4, 5, 6, n.to_be_bytes()[0], n.to_be_bytes()[1]]));
         let rows = (0..USERS).map(user);
         Arc::new(Sharing::of_one(&party(1), &many.chain(rows).collect()))
     };
