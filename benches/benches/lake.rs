@@ -10,7 +10,7 @@
 )]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use gridtrail_benches::{events, everybody, frames, ingest, world};
+use gridtrail_benches::{caller, events, everybody, frames, ingest, world};
 use gridtrail_lake::{Batch, KeyQuery, Lake, LakeSettings, SortedFragments, View};
 use gridtrail_model::{DeviceId, Fold, Fragment, Subject, TrailKey};
 use gridtrail_runtime::Clock;
@@ -139,5 +139,33 @@ fn resolving(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, writing, ingesting, looking_up, resolving);
+/// What a call costs whose caller sees one User ID, a hundred or five thousand: admitted by its token, and looked up. Only the first
+/// has rows, so that all find the same.
+fn filtering(c: &mut Criterion) {
+    let runtime = runtime();
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = world(300_000, 7);
+    std::fs::write(folder.path().join("events.binpb"), frames(&world.events().collect::<Vec<_>>()))
+        .expect("written");
+    let lake = runtime.block_on(ingest(folder.path(), "memory:///b"));
+    let devices: Vec<DeviceId> = world.households().map(|h| h.electricity.device_id).take(500).collect();
+    let first = world.users().first().expect("a region has Users").id;
+    let mut group = c.benchmark_group("rights");
+    for count in [1, 100, 5_000] {
+        let (admission, token, now) = caller(first, count);
+        assert_eq!(admission.admit(&token, now).expect("admitted").user_ids().len(), usize::from(count));
+        let mut next = devices.iter().cycle();
+        group.bench_function(format!("{count}_user_ids"), |b| {
+            b.iter(|| {
+                let device = *next.next().expect("the cycle never ends");
+                let who = admission.admit(&token, now).expect("admitted");
+                let query = KeyQuery::all(device, View::Audit, 50);
+                runtime.block_on(lake.snapshot().lookup(&who, &query)).expect("found")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, writing, ingesting, looking_up, resolving, filtering);
 criterion_main!(benches);

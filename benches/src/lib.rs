@@ -2,13 +2,14 @@
 
 #![allow(clippy::expect_used, reason = "a bench that cannot go on stops")]
 
-use gridtrail_access::{Access, DevKey, JobTypeRole, TokenClaims};
+use gridtrail_access::{Access, Admission, DevKey, JobTypeRole, OrgId, Party, Sharing, TokenClaims};
 use gridtrail_codec::encode_frame;
 use gridtrail_ingest::{FileSettings, Progress, ingest_files};
 use gridtrail_lake::{Lake, LakeSettings};
-use gridtrail_model::{Event, Timestamp};
+use gridtrail_model::{Event, Timestamp, UserId};
 use gridtrail_runtime::Clock;
 use gridtrail_synth::{Settings, World};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,14 +35,36 @@ pub fn everybody(world: &World) -> Access {
     let from = Timestamp::from_millis(1_790_000_000_000).expect("a time of this century");
     let claims = TokenClaims {
         subject: "bench".to_owned(),
+        party: "region".parse().expect("the name of a Party"),
+        org_id: OrgId::All,
         user_ids: world.users().iter().map(|user| user.id).take(64).collect(),
         roles: JobTypeRole::new(1).into_iter().collect(),
         valid_from: from,
         expires_at: from.plus_millis(3_600_000),
     };
     let key = DevKey::generate().expect("a key can be made");
+    key.access(&claims).expect("the claims are sound")
+}
+
+/// A caller whose Party has so many User IDs, of which this is one: who admits them, their token, and a time at which it holds.
+pub fn caller(first: UserId, count: u16) -> (Admission, String, Timestamp) {
+    let now = Timestamp::from_millis(1_790_000_000_000).expect("a time of this century");
+    let party: Party = "region".parse().expect("the name of a Party");
+    let others =
+        (1..count).map(|n| UserId::from_bytes([1, 2, 3, 4, 5, 6, n.to_be_bytes()[0], n.to_be_bytes()[1]]));
+    let sharing = Sharing::of_one(&party, &others.chain([first]).collect());
+    let key = DevKey::generate().expect("a key can be made");
+    let claims = TokenClaims {
+        subject: "bench".to_owned(),
+        party,
+        org_id: OrgId::GrantedOnly,
+        user_ids: BTreeSet::new(),
+        roles: JobTypeRole::new(1).into_iter().collect(),
+        valid_from: now,
+        expires_at: now.plus_millis(3_600_000),
+    };
     let token = key.mint(&claims).expect("the claims are sound");
-    key.gatekeeper().and_then(|g| g.admit(&token, from.plus_millis(1_000))).expect("the token is sound")
+    (Admission::new(key.gatekeeper().expect("the key is sound"), Arc::new(sharing)), token, now)
 }
 
 struct Silent;

@@ -261,7 +261,7 @@ class Gridtrail:
     @contextlib.contextmanager
     def serving(self, work):
         key = ("--key", work / "key.pem", "--public-key-out", work / "key.pub.pem")
-        self.token = self.run("token", *key, "--role", 1, "--user-id", self.users, "--ttl", "12h").strip()
+        self.token = self.run("token", *key, "--party", "region", "--role", "role-01", "--user-id", self.users, "--ttl", "12h").strip()
         command = [self.binary, "serve", "--lake", self.lake, "--public-key", work / "key.pub.pem", "--no-maintenance", "--plain-text"]
         command += ["--listen", "127.0.0.1:0", "--log", "warn,gridtrail=warn,gridtrail::watching=error"]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

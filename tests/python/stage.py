@@ -47,7 +47,7 @@ class Stage:
 
     def __enter__(self):
         self.run(
-            "generate", "--out", self.path("events"), "--events", 20_000, "--days", 40, "--disorder",
+            "generate", "--out", self.path("events"), "--events", 20_000, "--days", 40, "--disorder", "--one-party", "region",
             "--truth", self.path("truth.jsonl"),
         )
         bad = f"this is no event\n{json.dumps(WAITING)}\n{{}}\n{json.dumps(WAITING_TOO)}\n"
@@ -81,7 +81,7 @@ class Stage:
 
     def token(self, *users_and_more):
         return self.run(
-            "token", "--key", self.path("key.pem"), "--role", 1, "--user-id", *users_and_more
+            "token", "--key", self.path("key.pem"), "--party", "region", "--role", "role-01", "--user-id", *users_and_more
         ).strip()
 
     def busiest_device(self):

@@ -1,6 +1,6 @@
 //! Why a caller is not let in.
 
-use crate::Component;
+use crate::{Component, MatrixError};
 use gridtrail_model::Timestamp;
 
 /// Why a caller is not let in. No message repeats any part of a token.
@@ -27,9 +27,15 @@ pub enum AccessError {
         /// The component.
         component: Component,
     },
+    /// It is not known who shares with whom.
+    #[error("it cannot be told who shares with whom")]
+    Suspended,
     /// A key is not an Ed25519 key in PEM.
     #[error("read key: {0}")]
     Key(&'static str),
+    /// The matrix of Job Type Roles is not one.
+    #[error("read the matrix of Job Type Roles")]
+    Roles(#[from] MatrixError),
     /// A token cannot be minted from these claims.
     #[error("mint token: {0}")]
     Mint(&'static str),
@@ -77,6 +83,8 @@ pub enum AccessErrorKind {
     NoIdentity,
     /// Ask for a role that may use the component.
     Denied,
+    /// Try again: the service does not know enough just now.
+    Unavailable,
     /// A fault in the set-up of this process: a key or claims of its own.
     SetUp,
 }
@@ -87,7 +95,8 @@ impl AccessError {
         match self {
             Self::Token(_) | Self::Expired { .. } | Self::NotYetValid { .. } => AccessErrorKind::NoIdentity,
             Self::Denied { .. } => AccessErrorKind::Denied,
-            Self::Key(_) | Self::Mint(_) => AccessErrorKind::SetUp,
+            Self::Suspended => AccessErrorKind::Unavailable,
+            Self::Key(_) | Self::Roles(_) | Self::Mint(_) => AccessErrorKind::SetUp,
         }
     }
 }

@@ -1,65 +1,27 @@
-//! From a token to an `Access`.
+//! From a token to the session that it stands for.
 
 use crate::limits::{
     CLOCK_SKEW_S_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LIFE_S_MAX, TOKENS_REMEMBERED, USER_IDS_MAX,
 };
-use crate::{AccessError, Component, JobTypeRole, TokenFault};
+use crate::session::Session;
+use crate::{AccessError, Components, Party, RoleMatrix, TokenFault};
 use gridtrail_model::{Timestamp, UserId};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation};
 use moka::sync::Cache;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// What one admitted caller may do: a capability that every read of rows asks for.
-///
-/// Only [`Gatekeeper::admit`] makes one. It may be narrowed ([`Access::narrowed_to`]), never widened.
-#[derive(Debug, Clone)]
-pub struct Access {
-    subject: String,
-    user_ids: BTreeSet<UserId>,
-    roles: BTreeSet<JobTypeRole>,
-    expires_at: Timestamp,
-}
-
-impl Access {
-    /// The person or system that called, as the issuer names them: 1 to 128 printable characters.
-    pub fn subject(&self) -> &str {
-        &self.subject
-    }
-
-    /// The User IDs whose rows the caller may see. Empty only after narrowing.
-    pub const fn user_ids(&self) -> &BTreeSet<UserId> {
-        &self.user_ids
-    }
-
-    /// The first instant, UTC, at which this access is over.
-    pub const fn expires_at(&self) -> Timestamp {
-        self.expires_at
-    }
-
-    /// Whether one of the caller's roles may use the component.
-    pub fn permits(&self, component: Component) -> bool {
-        self.roles.iter().any(|role| component.is_open_to(*role))
-    }
-
-    /// Demands that the access still holds at `now` and covers the component.
-    ///
-    /// Errors: `Expired`, `Denied`.
-    pub fn require(&self, component: Component, now: Timestamp) -> Result<(), AccessError> {
-        if now >= self.expires_at {
-            return Err(AccessError::Expired { expired_at: self.expires_at });
-        }
-        if self.permits(component) { Ok(()) } else { Err(AccessError::Denied { component }) }
-    }
-
-    /// The same access for those of its User IDs that are in `user_ids` too.
-    #[must_use]
-    pub fn narrowed_to(&self, user_ids: &BTreeSet<UserId>) -> Self {
-        Self { user_ids: self.user_ids.intersection(user_ids).copied().collect(), ..self.clone() }
-    }
+/// How the User IDs of a session are to be read (Smart Energy Code Appendix AH, clause 1.4.4, attribute OrgID).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrgId {
+    /// They are all that the person may use: own ones of the Party, and ones that others granted to it.
+    All,
+    /// They are those that others granted, as the clause literally says. All that are the Party's own come with them.
+    GrantedOnly,
 }
 
 /// Checks tokens against one public key, issuer and audience.
@@ -70,7 +32,8 @@ impl Access {
 pub struct Gatekeeper {
     key: DecodingKey,
     validation: Validation,
-    good: Cache<Box<str>, Arc<Claims>>,
+    roles: Arc<RoleMatrix>,
+    good: Cache<Box<str>, Arc<Session>>,
 }
 
 // A hand-written form, so that no key ever reaches a log.
@@ -89,16 +52,23 @@ struct Claims {
     sub: String,
     exp: u64,
     nbf: u64,
+    party: String,
+    org_id: OrgId,
     user_ids: Vec<String>,
     roles: Vec<String>,
 }
 
 impl Gatekeeper {
     /// A gatekeeper for tokens signed by the private half of `public_pem`, an Ed25519 key as
-    /// `SubjectPublicKeyInfo` in PEM, naming this issuer (`iss`) and audience (`aud`).
+    /// `SubjectPublicKeyInfo` in PEM, naming this issuer (`iss`) and audience (`aud`), and roles of this matrix.
     ///
     /// Errors: `Key`.
-    pub fn new(public_pem: &str, issuer: &str, audience: &str) -> Result<Self, AccessError> {
+    pub fn new(
+        public_pem: &str,
+        issuer: &str,
+        audience: &str,
+        roles: Arc<RoleMatrix>,
+    ) -> Result<Self, AccessError> {
         if !public_pem.contains("BEGIN PUBLIC KEY") {
             return Err(AccessError::Key("the gatekeeper needs a public key in PEM"));
         }
@@ -112,47 +82,52 @@ impl Gatekeeper {
         // The library reads the machine's clock; `admit` judges both times itself, by the time it is given.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Ok(Self { key, validation, good: Cache::new(TOKENS_REMEMBERED) })
+        Ok(Self { key, validation, roles, good: Cache::new(TOKENS_REMEMBERED) })
     }
 
-    /// Admits the bearer of a token at the time `now`.
+    /// The session of a token that is valid at the time `now`.
     ///
     /// Errors: `Token`, `Expired`, `NotYetValid`.
-    pub fn admit(&self, token: &str, now: Timestamp) -> Result<Access, AccessError> {
+    pub(crate) fn session(&self, token: &str, now: Timestamp) -> Result<Arc<Session>, AccessError> {
+        const SKEW_MS: i64 = CLOCK_SKEW_S_MAX.cast_signed() * 1000;
         if token.len() > TOKEN_BYTES_MAX {
             return Err(AccessError::Token(TokenFault::TooLong));
         }
-        let claims = match self.good.get(token) {
-            Some(claims) => claims,
+        let session = match self.good.get(token) {
+            Some(session) => session,
             None => self.check(token)?,
         };
-        let expires_at = live_span(&claims, now)?;
-        Ok(Access {
-            subject: subject_of(&claims)?,
-            user_ids: user_ids_of(&claims)?,
-            roles: claims.roles.iter().map(|role| role.parse()).collect::<Result<_, _>>()?,
-            expires_at,
-        })
+        let Session { valid_from, expires_at, .. } = *session;
+        if now >= expires_at {
+            return Err(AccessError::Expired { expired_at: expires_at });
+        }
+        if now.plus_millis(SKEW_MS) < valid_from {
+            return Err(AccessError::NotYetValid { valid_from });
+        }
+        Ok(session)
     }
-}
 
-impl Gatekeeper {
-    /// Checks all of a token but its times, and remembers it.
-    fn check(&self, token: &str) -> Result<Arc<Claims>, AccessError> {
+    /// Checks all of a token but its times against the clock, and remembers it.
+    fn check(&self, token: &str) -> Result<Arc<Session>, AccessError> {
         let TokenData { header, claims, .. } =
             jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
                 .map_err(|error| AccessError::Token(fault_of(error.kind())))?;
         if header.crit.is_some() {
             return Err(AccessError::Token(TokenFault::CriticalHeader));
         }
-        let claims = Arc::new(claims);
-        self.good.insert(token.into(), Arc::clone(&claims));
-        Ok(claims)
+        let session = Arc::new(Session::new(
+            (subject_of(&claims)?, party_of(&claims)?),
+            (claims.org_id, user_ids_of(&claims)?),
+            (claims.roles.clone(), components_of(&claims, &self.roles)?),
+            span_of(&claims)?,
+        ));
+        self.good.insert(token.into(), Arc::clone(&session));
+        Ok(session)
     }
 }
 
-/// Judges `nbf` and `exp`; gives the time that the token ends.
-fn live_span(claims: &Claims, now: Timestamp) -> Result<Timestamp, AccessError> {
+/// `nbf` and `exp`, in themselves.
+fn span_of(claims: &Claims) -> Result<(Timestamp, Timestamp), AccessError> {
     let time = |seconds: u64, claim| {
         i64::try_from(seconds)
             .ok()
@@ -168,14 +143,11 @@ fn live_span(claims: &Claims, now: Timestamp) -> Result<Timestamp, AccessError> 
     if claims.exp - claims.nbf > TOKEN_LIFE_S_MAX {
         return Err(AccessError::Token(TokenFault::Lifetime));
     }
-    if now >= expires_at {
-        return Err(AccessError::Expired { expired_at: expires_at });
-    }
-    const SKEW_MS: i64 = CLOCK_SKEW_S_MAX.cast_signed() * 1000;
-    if now.plus_millis(SKEW_MS) < valid_from {
-        return Err(AccessError::NotYetValid { valid_from });
-    }
-    Ok(expires_at)
+    Ok((valid_from, expires_at))
+}
+
+fn party_of(claims: &Claims) -> Result<Party, AccessError> {
+    claims.party.parse().map_err(|_| AccessError::Token(TokenFault::Claim("party")))
 }
 
 fn subject_of(claims: &Claims) -> Result<String, AccessError> {
@@ -193,10 +165,26 @@ pub(crate) fn is_subject(text: &str) -> bool {
 
 fn user_ids_of(claims: &Claims) -> Result<BTreeSet<UserId>, AccessError> {
     let wrong = AccessError::Token(TokenFault::Claim("user_ids"));
-    if !(1..=USER_IDS_MAX).contains(&claims.user_ids.len()) {
+    if !may_name(claims.org_id, claims.user_ids.len()) {
         return Err(wrong);
     }
     claims.user_ids.iter().map(|id| id.parse()).collect::<Result<_, _>>().map_err(|_| wrong)
+}
+
+/// Whether a token may name so many User IDs. With `granted-only` it may name none: the Party's own are there without.
+pub(crate) const fn may_name(org_id: OrgId, user_ids: usize) -> bool {
+    let least = match org_id {
+        OrgId::All => 1,
+        OrgId::GrantedOnly => 0,
+    };
+    least <= user_ids && user_ids <= USER_IDS_MAX
+}
+
+/// What the roles of a token together may use.
+fn components_of(claims: &Claims, matrix: &RoleMatrix) -> Result<Components, AccessError> {
+    let open = claims.roles.iter().map(|name| matrix.role(name).map(|role| matrix.open_to(role)));
+    let open = open.collect::<Option<Vec<_>>>().ok_or(AccessError::Token(TokenFault::Claim("roles")))?;
+    Ok(open.into_iter().fold(Components::default(), Components::union))
 }
 
 /// What the library found wrong, in our words: its own may quote the token.

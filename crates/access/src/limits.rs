@@ -10,7 +10,8 @@ pub const TOKEN_LIFE_S_MAX: u64 = 24 * 60 * 60;
 /// How far ahead the issuer's clock may be, in seconds: applied to `nbf` only. An `exp` is never stretched.
 pub const CLOCK_SKEW_S_MAX: u64 = 30;
 
-/// Most User IDs in one token. A Party has one for each User Role it acts in, and few subsidiaries.
+/// Most User IDs in one token. A Party has one for each User Role it acts in, and few subsidiaries. What a session sees may be
+/// more: with `granted-only` all of its Party's come without being named, and thousands would not fit into a header.
 pub const USER_IDS_MAX: usize = 64;
 
 /// Longest subject in bytes: it is repeated in logs and page tokens.

@@ -1,59 +1,64 @@
 //! Parties, and what an event of access says of them.
 
-use gridtrail_model::{Timestamp, UserId};
+use gridtrail_model::{EventId, ParseError, Timestamp, UserId, UserRole};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 
-/// A User of the Self-Service Interface: a Party of the Smart Energy Code that has User IDs. 1 to 64 printable characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Party(Box<str>);
+/// A text of 1 to so many characters, none of which is a control character.
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $most:literal, $rule:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
 
-impl Party {
-    /// The Party of this name; `None` where it is no name.
-    pub fn named(name: &str) -> Option<Self> {
-        is_name(name).then(|| Self(name.into()))
-    }
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
 
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+        impl FromStr for $name {
+            type Err = ParseError;
+            fn from_str(text: &str) -> Result<Self, ParseError> {
+                if (1..=$most).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
+                    return Ok(Self(text.into()));
+                }
+                Err(ParseError { what: $what, rule: $rule, found: text.chars().take(64).collect() })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
 }
 
-impl fmt::Display for Party {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
+text! {
+    /// A User of the Self-Service Interface: a Party of the Smart Energy Code that has User IDs.
+    Party, "Party", 64, "1 to 64 characters, none of which is a control character"
 }
 
-/// What tells a notification from all others, as its sender or the DCC names it. 1 to 64 printable characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NoticeId(Box<str>);
-
-impl NoticeId {
-    /// The id of this text; `None` where it is none.
-    pub fn new(text: &str) -> Option<Self> {
-        is_name(text).then(|| Self(text.into()))
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+text! {
+    /// What tells a notification from all others, as its sender or the DCC names it.
+    NoticeId, "notification", 64, "1 to 64 characters, none of which is a control character"
 }
 
-impl fmt::Display for NoticeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
+text! {
+    /// What a Party calls one of its User IDs: its Service User Descriptor.
+    Descriptor, "Service User Descriptor", 30, "1 to 30 characters, none of which is a control character"
 }
 
-fn is_name(text: &str) -> bool {
-    (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+text! {
+    /// Why the DCC rejected a notification, in its own words.
+    Reason, "reason", 200, "1 to 200 characters, none of which is a control character"
 }
 
 /// The DCCKI Senior Responsible Officer who authorised a notification: personal data, which no log and no search shows.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sro {
     /// Name.
     pub name: String,
@@ -63,6 +68,17 @@ pub struct Sro {
     pub email: String,
     /// Where the signature is kept.
     pub signature: String,
+}
+
+impl Sro {
+    /// Most bytes of each of its texts.
+    pub const TEXT_BYTES_MAX: usize = 256;
+
+    /// Whether each text has a length that is kept, and there is a name.
+    pub fn is_within_limits(&self) -> bool {
+        let texts = [&self.name, &self.telephone, &self.email, &self.signature];
+        !self.name.is_empty() && texts.iter().all(|text| text.len() <= Self::TEXT_BYTES_MAX)
+    }
 }
 
 // A hand-written form, so that no person ever reaches a log.
@@ -82,7 +98,7 @@ pub enum NoticeKind {
 }
 
 /// A Party's notification to the DCC.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Notice {
     /// What it asks for.
     pub kind: NoticeKind,
@@ -100,15 +116,26 @@ pub struct Notice {
     pub sro: Option<Sro>,
 }
 
+/// Whose a User ID is, and in which role it acts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Assignment {
+    /// The Party.
+    pub party: Party,
+    /// The role.
+    pub role: UserRole,
+    /// What the Party calls it.
+    pub descriptor: Option<Descriptor>,
+}
+
 /// One immutable fact about who may see what.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AccessEvent {
     /// A User ID is assigned to a Party from a time on (clause H1.6), or to none.
     Assigned {
         /// The User ID.
         user_id: UserId,
-        /// The Party; `None`: it is withdrawn.
-        party: Option<Party>,
+        /// Whose it is; `None`: it is withdrawn.
+        to: Option<Assignment>,
         /// From when on.
         from: Timestamp,
     },
@@ -132,5 +159,18 @@ pub enum AccessEvent {
         id: NoticeId,
         /// When.
         at: Timestamp,
+        /// Why.
+        reason: Reason,
     },
+}
+
+/// A fact as a source tells it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccessRecord {
+    /// The source's identifier of it, for tracing only.
+    pub id: EventId,
+    /// When the DCC received or generated it.
+    pub recorded_at: Timestamp,
+    /// The fact.
+    pub event: AccessEvent,
 }

@@ -15,23 +15,29 @@
 //!
 //! Source: Smart Energy Code Appendix AH, clauses 1.5.3 and 1.5.4.
 
-use crate::party::{AccessEvent, Notice, NoticeId, NoticeKind, Party};
-use gridtrail_model::{Timestamp, UserId};
+use crate::OrgId;
+use crate::party::{AccessEvent, Assignment, Notice, NoticeId, NoticeKind, Party, Reason};
+use gridtrail_model::{Timestamp, UserId, UserRole};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// What was told of one notification.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Told {
     readings: BTreeSet<Notice>,
     confirmed: BTreeSet<Timestamp>,
-    rejected: bool,
+    rejected: BTreeSet<(Timestamp, Reason)>,
 }
 
 /// All that is known of who shares with whom.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sharing {
     /// Of each User ID: from when on it is whose. Of two that say so of one time, neither counts.
-    assigned: BTreeMap<UserId, BTreeMap<Timestamp, BTreeSet<Option<Party>>>>,
+    assigned: BTreeMap<UserId, BTreeMap<Timestamp, BTreeSet<Option<Assignment>>>>,
+    /// The User IDs that were ever a Party's.
+    of_party: BTreeMap<Party, BTreeSet<UserId>>,
+    /// Every time at which a fact takes hold.
+    times: BTreeSet<Timestamp>,
     notices: BTreeMap<NoticeId, Told>,
     /// The notifications that name a User ID.
     naming: BTreeMap<UserId, BTreeSet<NoticeId>>,
@@ -81,40 +87,96 @@ pub struct Explanation {
     pub parties: [Option<Party>; 2],
     /// Whether the pair is in force, or both belong to one Party.
     pub seen: bool,
-    /// The notifications that name both, with what each did.
-    pub notices: Vec<(NoticeId, NoticeKind, Result<Timestamp, Option<Refusal>>)>,
+    /// The notifications that name both.
+    pub notices: Vec<ToldNotice>,
     /// When the pair was last rescinded.
     pub rescinded_at: Option<Timestamp>,
+}
+
+/// A notification, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldNotice {
+    /// Its id.
+    pub id: NoticeId,
+    /// What it asks for.
+    pub kind: NoticeKind,
+    /// The Party that sent it.
+    pub by: Party,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// What became of it.
+    pub fate: NoticeFate,
+}
+
+/// What became of a notification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoticeFate {
+    /// It was neither confirmed nor rejected.
+    Waits,
+    /// It counts since a time.
+    Counts(Timestamp),
+    /// It was confirmed and counts for nothing.
+    Refused(Refusal),
+    /// The DCC rejected it.
+    Rejected(Timestamp, Reason),
 }
 
 impl Sharing {
     /// Takes in a fact. A repeat changes nothing.
     pub fn take(&mut self, event: AccessEvent) {
         match event {
-            AccessEvent::Assigned { user_id, party, from } => {
-                self.assigned.entry(user_id).or_default().entry(from).or_default().insert(party);
+            AccessEvent::Assigned { user_id, to, from } => {
+                self.times.insert(from);
+                if let Some(to) = &to {
+                    self.of_party.entry(to.party.clone()).or_default().insert(user_id);
+                }
+                self.assigned.entry(user_id).or_default().entry(from).or_default().insert(to);
             }
             AccessEvent::Notified { id, notice } => {
+                // Who authorised it decides nothing here, and so is not kept in memory.
+                let notice = Notice { sro: None, ..notice };
                 for user_id in notice.own.iter().chain(&notice.other) {
                     self.naming.entry(*user_id).or_default().insert(id.clone());
                 }
                 self.notices.entry(id).or_default().readings.insert(notice);
             }
             AccessEvent::Confirmed { id, at } => {
+                self.times.insert(at);
                 self.notices.entry(id).or_default().confirmed.insert(at);
             }
-            AccessEvent::Rejected { id, .. } => self.notices.entry(id).or_default().rejected = true,
+            AccessEvent::Rejected { id, at, reason } => {
+                self.notices.entry(id).or_default().rejected.insert((at, reason));
+            }
         }
+    }
+
+    /// A state in which these User IDs have been one Party's at all times, and nothing is shared.
+    pub fn of_one(party: &Party, user_ids: &BTreeSet<UserId>) -> Self {
+        let mut sharing = Self::default();
+        for user_id in user_ids {
+            let to = Some(Assignment { party: party.clone(), role: UserRole::OU, descriptor: None });
+            sharing.take(AccessEvent::Assigned { user_id: *user_id, to, from: Timestamp::MIN });
+        }
+        sharing
+    }
+
+    /// The first time after another at which a fact takes hold: until then, every answer is the same.
+    pub fn next_change(&self, after: Timestamp) -> Option<Timestamp> {
+        self.times.range((Bound::Excluded(after), Bound::Unbounded)).next().copied()
     }
 
     /// The Party that a User ID is assigned to at a time.
     pub fn owner(&self, user_id: UserId, at: Timestamp) -> Option<&Party> {
-        let (_, parties) = self.assigned.get(&user_id)?.range(..=at).next_back()?;
-        let mut parties = parties.iter();
-        match (parties.next(), parties.next()) {
-            (Some(party), None) => party.as_ref(),
-            _ => None,
-        }
+        let (_, told) = self.assigned.get(&user_id)?.range(..=at).next_back()?;
+        let mut parties = told.iter().map(|to| to.as_ref().map(|to| &to.party));
+        let party = parties.next()??;
+        parties.all(|other| other == Some(party)).then_some(party)
+    }
+
+    /// The User IDs that are assigned to a Party at a time.
+    pub fn owned_by(&self, party: &Party, at: Timestamp) -> BTreeSet<UserId> {
+        let ever = self.of_party.get(party).into_iter().flatten().copied();
+        ever.filter(|user_id| self.owner(*user_id, at) == Some(party)).collect()
     }
 
     /// Whether the Parties of two User IDs see each other's rows at a time, by grants.
@@ -137,16 +199,25 @@ impl Sharing {
         granted(first, one, second, other) && granted(second, other, first, one)
     }
 
-    /// The User IDs whose rows a session of a Party sees at a time, of those that the session may use: its Party's own, and
-    /// each that has a pair in force with one of those.
-    pub fn effective(&self, party: &Party, session: &BTreeSet<UserId>, at: Timestamp) -> BTreeSet<UserId> {
-        let (own, rest): (BTreeSet<UserId>, BTreeSet<UserId>) =
-            session.iter().partition(|user_id| self.owner(**user_id, at) == Some(party));
-        let granted = rest.into_iter().filter(|granted| {
-            let partners = self.partners(*granted);
-            partners.intersection(&own).any(|own| self.is_pair_in_force(*granted, *own, at))
+    /// The User IDs whose rows a session of a Party sees at a time: own ones of the Party that the session may use, and each of
+    /// the session's that has a pair in force with one of those.
+    pub fn effective(
+        &self,
+        party: &Party,
+        session: &BTreeSet<UserId>,
+        org_id: OrgId,
+        at: Timestamp,
+    ) -> BTreeSet<UserId> {
+        let is_own = |user_id: &&UserId| self.owner(**user_id, at) == Some(party);
+        let own: BTreeSet<UserId> = match org_id {
+            OrgId::All => session.iter().filter(is_own).copied().collect(),
+            OrgId::GrantedOnly => self.owned_by(party, at),
+        };
+        let granted = session.difference(&own).filter(|granted| {
+            let partners = self.partners(**granted);
+            partners.intersection(&own).any(|own| self.is_pair_in_force(**granted, *own, at))
         });
-        let granted: Vec<UserId> = granted.collect();
+        let granted: Vec<UserId> = granted.copied().collect();
         own.into_iter().chain(granted).collect()
     }
 
@@ -168,12 +239,9 @@ impl Sharing {
     pub fn explain(&self, viewer: UserId, row: UserId, at: Timestamp) -> Explanation {
         let parties = [viewer, row].map(|user_id| self.owner(user_id, at).cloned());
         let notices = self.of_pair(viewer, row).filter_map(|(id, told)| {
-            let kind = told.kind()?;
-            let did = match kind {
-                NoticeKind::Grant => self.grant(told).map(|grant| grant.map(|(since, _)| since)),
-                NoticeKind::Rescind => self.rescissions(told).next().map(|done| done.map(|(since, _)| since)),
-            };
-            Some((id.clone(), kind, did.map_or(Err(None), |did| did.map_err(Some))))
+            let (kind, notice) = (told.kind()?, told.readings.first()?);
+            let (by, sent_at) = (notice.by.clone(), notice.at);
+            Some(ToldNotice { id: id.clone(), kind, by, sent_at, fate: self.fate(told, kind) })
         });
         Explanation {
             seen: (parties[0].is_some() && parties[0] == parties[1])
@@ -181,6 +249,19 @@ impl Sharing {
             notices: notices.collect(),
             rescinded_at: self.rescinded_at(viewer, row, at),
             parties,
+        }
+    }
+
+    fn fate(&self, told: &Told, kind: NoticeKind) -> NoticeFate {
+        let done = match kind {
+            NoticeKind::Grant => self.grant(told),
+            NoticeKind::Rescind => self.rescissions(told).next(),
+        };
+        match (done, told.rejected.first()) {
+            (Some(Ok((since, _))), _) => NoticeFate::Counts(since),
+            (Some(Err(why)), _) => NoticeFate::Refused(why),
+            (None, Some((at, reason))) => NoticeFate::Rejected(*at, reason.clone()),
+            (None, None) => NoticeFate::Waits,
         }
     }
 
@@ -224,7 +305,7 @@ impl Sharing {
         if told.kind()? != NoticeKind::Grant {
             return None;
         }
-        if told.rejected {
+        if !told.rejected.is_empty() {
             return Some(Err(Refusal::Rejected));
         }
         if told.readings.len() > 1 {

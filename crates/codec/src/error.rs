@@ -19,6 +19,12 @@ pub enum DecodeError {
     /// The bytes are not a protobuf `ServiceEvent`.
     #[error("not a protobuf ServiceEvent: {0}")]
     Protobuf(#[from] prost::DecodeError),
+    /// The bytes are not a protobuf `AccessEvent`.
+    #[error("not a protobuf AccessEvent: {0}")]
+    ProtobufAccess(#[source] prost::DecodeError),
+    /// DUIS messages say nothing of access.
+    #[error("an event of access is protobuf or JSON")]
+    NoAccessInDuis,
     /// The bytes are not the JSON that was expected.
     #[error("not {what} in JSON: {reason}")]
     Json {
@@ -85,6 +91,15 @@ impl DecodeError {
         let place = format!(" (line {}, column {})", error.line(), error.column());
         let reason = if text.chars().count() > 200 { short(&text, 200) + &place } else { text };
         Self::Json { what, reason }
+    }
+
+    /// As [`DecodeError::json`], without the library's words, which repeat values.
+    pub(crate) fn json_unquoted(what: &'static str, error: &serde_json::Error) -> Self {
+        let why = match error.classify() {
+            serde_json::error::Category::Data => "a field is not one of the contract, or of another type",
+            _ => "it is no whole JSON object",
+        };
+        Self::Json { what, reason: format!("{why} (line {}, column {})", error.line(), error.column()) }
     }
 
     /// The same error, found in a part that starts `offset` bytes into a greater whole.

@@ -24,3 +24,7 @@ pub const SIDECAR_BYTES_MAX: usize = 4 << 10;
 
 /// `DSPScheduleID` goes up to 10^12 (DUIS `sr:scheduleID`).
 pub const SCHEDULE_ID_MAX: u64 = 1_000_000_000_000;
+
+/// The most User IDs of one Party in a notification. The Code knows a few hundred User IDs in all; a list of this length is
+/// 120 kB, well within a record.
+pub const NOTICE_USER_IDS_MAX: usize = 5_000;

@@ -5,7 +5,7 @@ use crate::args::BenchLookupArgs;
 use crate::bench::Tally;
 use crate::exit::Failure;
 use crate::output;
-use gridtrail_access::{Access, DevKey, JobTypeRole, TokenClaims};
+use gridtrail_access::{Access, DevKey, JobTypeRole, OrgId, TokenClaims};
 use gridtrail_lake::{KeyQuery, Lake, LakeSettings, View};
 use gridtrail_model::DeviceId;
 use gridtrail_runtime::Clock;
@@ -68,16 +68,21 @@ async fn open(args: &BenchLookupArgs) -> Result<Lake, Failure> {
     Ok(Lake::open(settings, Clock::system()).await?)
 }
 
+/// The Party that owns what the bench looks up.
+const BENCH_PARTY: &str = "bench";
+
 /// The access of a caller with the Users that the arguments name, by a token that nobody else can use.
 fn access(args: &BenchLookupArgs) -> Result<Access, Failure> {
     let now = Clock::system().now();
     let key = DevKey::generate()?;
     let claims = TokenClaims {
         subject: "bench".to_owned(),
+        party: BENCH_PARTY.parse().map_err(|_| Failure::Process("the bench has no Party"))?,
+        org_id: OrgId::All,
         user_ids: args.user_id.iter().copied().collect(),
         roles: JobTypeRole::new(1).into_iter().collect(),
         valid_from: now,
         expires_at: now.plus_millis(ACCESS_MS),
     };
-    Ok(key.gatekeeper()?.admit(&key.mint(&claims)?, now)?)
+    Ok(key.access(&claims)?)
 }

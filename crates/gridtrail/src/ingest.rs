@@ -39,6 +39,11 @@ pub(crate) async fn open_lake(address: &str) -> Result<Lake, Failure> {
     open_with(LakeSettings::at(address)).await
 }
 
+/// Opens a lake to search in, with so much of its runs kept in memory.
+pub(crate) async fn open_to_serve(address: &str, cache_mib: u64) -> Result<Lake, Failure> {
+    open_with(LakeSettings { cache_bytes: cache_mib << 20, ..LakeSettings::at(address) }).await
+}
+
 /// Opens a lake that must be there: a wrong address must not leave a lake behind.
 pub(crate) async fn open_existing(address: &str) -> Result<Lake, Failure> {
     open_with(LakeSettings { create: false, ..LakeSettings::at(address) }).await

@@ -3,6 +3,7 @@
 //! Nothing below this crate reads an argument or an environment variable, or knows of a terminal. Logs go to
 //! standard error, results to standard output, so that a pipe carries nothing but the result.
 
+mod access;
 pub mod args;
 mod bench;
 mod bench_lookup;
@@ -23,6 +24,7 @@ mod metrics;
 pub mod output;
 mod publish;
 mod reconcile;
+mod rights;
 mod search;
 mod serve;
 mod token;
@@ -51,6 +53,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Lake(command) => wait_for(lake::run(command, cli.format)),
         Command::Reconcile(args) => wait_for(reconcile::run(args, cli.format)),
         Command::DeadLetters(command) => wait_for(letters::run(command, cli.format)),
+        Command::Access(command) => wait_for(access::run(command, cli.format)),
         Command::Token(args) => token::run(args, cli.format),
         Command::DevCertificate(args) => dev_certificate::run(args),
         Command::Bench(BenchCommand::Search(args)) => wait_for(bench::run(args)),

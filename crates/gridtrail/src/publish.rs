@@ -5,6 +5,7 @@ use crate::exit::Failure;
 use crate::follow::settings_file;
 use crate::output;
 use gridtrail_codec::{Encoding, Frame, decode, encode_json, encode_protobuf, next_frame};
+use gridtrail_ingest::Kind;
 use gridtrail_kafka::{KafkaSettings, Publisher};
 use gridtrail_model::Event;
 use gridtrail_runtime::Clock;
@@ -102,29 +103,37 @@ impl Sender<'_> {
     fn send_file(&mut self, path: &Path) -> Result<(), Failure> {
         let failed = || Failure::file("read", path);
         let file = File::open(path).map_err(failed())?;
+        let kind = Kind::of_file(path);
         if form(path) == Some(Encoding::Json) {
             for line in BufReader::new(file).split(b'\n') {
-                self.send(Encoding::Json, &line.map_err(failed())?)?;
+                self.send(kind, Encoding::Json, &line.map_err(failed())?)?;
             }
             return Ok(());
         }
         let mut rest = Frames { file, buffer: Vec::new(), at: 0 };
         while let Some(record) = rest.next().map_err(failed())? {
-            self.send(Encoding::Protobuf, &record)?;
+            self.send(kind, Encoding::Protobuf, &record)?;
         }
         Ok(())
     }
 
     /// Sends one record. One that cannot be read is sent as it is: what becomes of those is part of what is tried out.
-    fn send(&mut self, encoding: Encoding, record: &[u8]) -> Result<(), Failure> {
+    fn send(&mut self, kind: Kind, encoding: Encoding, record: &[u8]) -> Result<(), Failure> {
         self.keep_to_the_rate();
         let content_type = match encoding {
             Encoding::Json => "application/json",
             _ => "application/x-protobuf",
         };
-        let send = |key: Option<&[u8]>, value: &[u8]| {
-            self.publisher.send(&self.args.topic, key, Some(content_type), value)
+        let topic = match kind {
+            Kind::Service => &self.args.topic,
+            Kind::Access => &self.args.access_topic,
         };
+        let send =
+            |key: Option<&[u8]>, value: &[u8]| self.publisher.send(topic, key, Some(content_type), value);
+        if kind == Kind::Access {
+            self.sent += 1;
+            return Ok(send(None, record)?);
+        }
         match decode(encoding, record, None) {
             Err(_) => send(None, record)?,
             Ok(event) => {

@@ -4,13 +4,14 @@ use crate::args::{Format, ServeArgs, ServerTlsArgs};
 use crate::exit::Failure;
 use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, maintain};
-use crate::ingest::open_lake;
+use crate::ingest::open_to_serve;
 use crate::metrics::Metrics;
 use crate::output;
+use crate::rights::follow_rights;
 use crate::watching::keep_fresh;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gridtrail_access::Gatekeeper;
+use gridtrail_access::{AccessError, Admission, Gatekeeper, RoleMatrix};
 use gridtrail_freshness::{Levels, Watch};
 use gridtrail_lake::Lake;
 use gridtrail_runtime::Clock;
@@ -35,7 +36,8 @@ const SETTLE_LIFE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure> {
     let pem = std::fs::read_to_string(&args.public_key).map_err(Failure::file("read", &args.public_key))?;
-    let gatekeeper = Gatekeeper::new(&pem, &args.issuer, &args.audience)
+    let roles = role_matrix(args.job_type_roles.as_deref())?;
+    let gatekeeper = Gatekeeper::new(&pem, &args.issuer, &args.audience, roles)
         .map_err(|error| Failure::Argument { argument: "--public-key", reason: error.to_string() })?;
     let tls = tls_of(&args.tls, args.listen)?;
     let page_key = page_key(args.page_key.as_deref())?;
@@ -44,7 +46,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         every: Duration::from_secs(args.maintain_every.seconds().into()),
         compaction: args.compaction.settings(),
     });
-    let lake = open_lake(&args.lake).await?;
+    let lake = open_to_serve(&args.lake, args.cache_memory).await?;
     lake.check_windows().await?;
     let listener = listen(args.listen).await?;
     let metrics = args.metrics.metrics.map(Metrics::show).transpose()?;
@@ -93,6 +95,18 @@ fn tls_of(args: &ServerTlsArgs, listen: SocketAddr) -> Result<Option<Arc<Tls>>, 
     Ok(Some(Arc::new(Tls::open(TlsFiles { certificate, key, clients })?)))
 }
 
+/// The matrix of Job Type Roles, with the names that a file gives some of them.
+pub(crate) fn role_matrix(path: Option<&Path>) -> Result<Arc<RoleMatrix>, Failure> {
+    let built_in = RoleMatrix::built_in().map_err(AccessError::from)?;
+    let Some(path) = path else { return Ok(Arc::new(built_in)) };
+    let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    let renamed = built_in.renamed(&text).map_err(|error| Failure::Argument {
+        argument: "--job-type-roles",
+        reason: format!("{}: {error}", path.display()),
+    })?;
+    Ok(Arc::new(renamed))
+}
+
 /// The key that servers share, or one of this process alone.
 fn page_key(path: Option<&Path>) -> Result<PageKey, Failure> {
     let Some(path) = path else { return Ok(PageKey::random()?) };
@@ -135,14 +149,17 @@ pub(crate) async fn host(
     let Hosted { lake, tls, gatekeeper, page_key, housekeeping, levels, metrics, tells_cost } = hosted;
     let clock = Clock::system();
     let search = Search::new(lake.clone(), clock.clone(), page_key);
+    let sharing = lake.sharing().await?;
+    let admission = Admission::new(gatekeeper, sharing.current());
+    let following = AbortOnDropHandle::new(tokio::spawn(follow_rights(sharing, admission.clone())));
     // Tasks of their own: reading a long log must not hold up calls. They end with this function.
     let maintaining =
         housekeeping.map(|how| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));
     let freshness = Arc::new(Watch::new(lake.clone(), levels));
     let watching = keep_fresh(lake.clone(), Arc::clone(&freshness), REFRESH_EVERY, metrics);
     let refreshing = AbortOnDropHandle::new(tokio::spawn(watching));
-    let served = serve(Parts { listener, tls, search, freshness, gatekeeper, clock, tells_cost }, stop).await;
-    for task in maintaining.into_iter().chain([refreshing]) {
+    let served = serve(Parts { listener, tls, search, freshness, admission, clock, tells_cost }, stop).await;
+    for task in maintaining.into_iter().chain([refreshing, following]) {
         end(task).await;
     }
     settle(&lake).await;

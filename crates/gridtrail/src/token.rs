@@ -3,7 +3,8 @@
 use crate::args::{Format, TokenArgs};
 use crate::exit::Failure;
 use crate::output;
-use gridtrail_access::{AccessError, DevKey, JobTypeRole, TokenClaims};
+use crate::serve::role_matrix;
+use gridtrail_access::{AccessError, DevKey, JobTypeRole, RoleMatrix, TokenClaims};
 use gridtrail_runtime::Clock;
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -11,15 +12,19 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 pub(crate) fn run(args: &TokenArgs, format: Format) -> Result<(), Failure> {
-    let key = load_or_create(&args.key)?;
+    let roles = role_matrix(args.job_type_roles.as_deref())?;
+    let named = args.role.iter().map(|name| role_of(&roles, name)).collect::<Result<_, _>>()?;
+    let key = load_or_create(&args.key)?.with_roles(roles);
     if let Some(path) = &args.public_key_out {
         std::fs::write(path, key.to_public_pem()).map_err(Failure::file("write", path))?;
     }
     let now = Clock::system().now();
     let claims = TokenClaims {
         subject: args.subject.clone(),
+        party: args.party.clone(),
+        org_id: args.org_id,
         user_ids: args.user_id.iter().copied().collect(),
-        roles: args.role.iter().filter_map(|column| JobTypeRole::new(*column)).collect(),
+        roles: named,
         valid_from: now,
         expires_at: now.plus_millis(i64::from(args.ttl.seconds()) * 1_000),
     };
@@ -35,6 +40,16 @@ pub(crate) fn run(args: &TokenArgs, format: Format) -> Result<(), Failure> {
             output::write_json(&mut out, &json!({ "token": token, "expires_at": expires_at }))
         }
     }
+}
+
+/// The role of a name or column.
+fn role_of(roles: &RoleMatrix, text: &str) -> Result<JobTypeRole, Failure> {
+    let by_column = || text.parse().ok().and_then(JobTypeRole::new);
+    roles.role(text).or_else(by_column).ok_or_else(|| {
+        let names: Vec<&str> = JobTypeRole::all().map(|role| roles.name(role)).collect();
+        let reason = format!("there is no Job Type Role {text:?}; there are {}", names.join(", "));
+        Failure::Argument { argument: "--role", reason }
+    })
 }
 
 /// Reads the key, or makes one that only its owner can read.

@@ -4,6 +4,7 @@ use crate::chunk::{Decoded, Unread};
 use crate::error::IngestError;
 use crate::plan::hex;
 use bytes::Bytes;
+use gridtrail_access::AccessRecord;
 use gridtrail_lake::{Batch, CommitKind, DeadLetter, Skip, SourceEvidence, Stream, Writer};
 use gridtrail_model::{
     CommandVariant, Event, Fold, Folded, Fragment, Leg, Rejection, Resolved, Subject, Timestamp, TrailKey,
@@ -14,7 +15,7 @@ use std::collections::HashSet;
 /// What became of the records of one batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Outcome {
-    /// Records that went into trails.
+    /// Records that went into trails, or among the events of access.
     pub stored: u64,
     /// Records that wait for their request.
     pub parked: u64,
@@ -55,11 +56,21 @@ pub(crate) struct Raw {
     pub(crate) headers: Vec<(String, Bytes)>,
 }
 
+/// What a record told.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// Of a Service Request, response or alert.
+    Event(Event),
+    /// Of who may see what.
+    Access(AccessRecord),
+}
+
 /// A batch being filled, by one source after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Filling {
     kind: CommitKind,
     fold: Fold,
+    access: Vec<AccessRecord>,
     letters: Vec<DeadLetter>,
     sources: Vec<SourceEvidence>,
     hashes: Vec<Sha256>,
@@ -72,7 +83,7 @@ pub(crate) struct Filling {
 
 impl Filling {
     pub(crate) fn rows(&self) -> usize {
-        self.fold.len()
+        self.fold.len() + self.access.len()
     }
 
     /// An empty batch that is likely to become as large as this one.
@@ -111,6 +122,9 @@ impl Filling {
                 letters.push(Unread { position, reason: rejection.to_string(), raw });
             }
         }
+        for (_, record) in decoded.access {
+            self.add_access(at, record, portion.now);
+        }
         let evidence = &mut self.sources[at];
         evidence.to = portion.to;
         evidence.finished = portion.finished;
@@ -136,23 +150,36 @@ impl Filling {
 
     /// Folds an event of a source, and counts it.
     fn add(&mut self, at: usize, position: i64, event: Event, now: Timestamp) -> Result<(), Rejection> {
-        let (recorded, now) = (event.recorded_at.millis(), now.millis());
+        let recorded = event.recorded_at;
         let says_when = event.correlation.request_received_at.is_some();
         let Folded { key, duplicate } = self.fold.add(event)?;
         if !says_when {
             self.unplaced.push((at, position, key));
         }
         let evidence = &mut self.sources[at];
-        evidence.stored += 1;
         if duplicate {
             evidence.duplicates += 1;
             evidence.duplicates_at.insert(position);
         }
+        self.count(at, recorded, now);
+        Ok(())
+    }
+
+    /// Takes in an event of access, and counts it.
+    fn add_access(&mut self, at: usize, record: AccessRecord, now: Timestamp) {
+        self.count(at, record.recorded_at, now);
+        self.access.push(record);
+    }
+
+    /// Counts a record that is stored.
+    fn count(&mut self, at: usize, recorded_at: Timestamp, now: Timestamp) {
+        let (recorded, now) = (recorded_at.millis(), now.millis());
+        let evidence = &mut self.sources[at];
+        evidence.stored += 1;
         evidence.recorded_min_ms = min(evidence.recorded_min_ms, Some(recorded));
         evidence.recorded_max_ms = evidence.recorded_max_ms.max(Some(recorded));
         evidence.future += u64::from(recorded > now);
         self.recorded[at] += i128::from(recorded.min(now));
-        Ok(())
     }
 
     /// A batch of dead letters that are read again.
@@ -165,13 +192,20 @@ impl Filling {
         &mut self,
         letter: &DeadLetter,
         value: &[u8],
-        event: Event,
+        told: Told,
         now: Timestamp,
     ) -> Result<(), Rejection> {
         let about = SourceEvidence::of_letters(&letter.source, &letter.source_name);
         let found = self.sources.iter().position(|source| source.source == about.source);
         let at = found.unwrap_or_else(|| self.start(about));
-        if let Err(rejection) = self.add(at, letter.position, event, now) {
+        let added = match told {
+            Told::Event(event) => self.add(at, letter.position, event, now),
+            Told::Access(record) => {
+                self.add_access(at, record, now);
+                Ok(())
+            }
+        };
+        if let Err(rejection) = added {
             if found.is_none() {
                 (_, _, _) = (self.sources.pop(), self.hashes.pop(), self.recorded.pop());
             }
@@ -239,6 +273,7 @@ impl Filling {
         let batch = Batch {
             fragments: self.fold.into_fragments(),
             parked,
+            access: self.access,
             dead_letters: self.letters,
             sources: self.sources,
             streams,

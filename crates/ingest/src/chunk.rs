@@ -1,9 +1,11 @@
 //! Pieces of a file: cut at record borders, decoded on their own.
 
+use crate::kind::Kind;
 use crate::limits::{CHUNK_BYTES, LETTER_BYTES, UNFRAMED_BYTES};
 use crate::plan::{Form, Source};
 use bytes::Bytes;
-use gridtrail_codec::{Encoding, Frame, capture, decode, limits, next_frame};
+use gridtrail_access::AccessRecord;
+use gridtrail_codec::{Encoding, Frame, capture, decode, decode_access, limits, next_frame};
 use gridtrail_model::Event;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -24,6 +26,7 @@ pub(crate) struct Chunk {
 #[derive(Debug, Default)]
 pub(crate) struct Decoded {
     pub(crate) events: Vec<(i64, Event)>,
+    pub(crate) access: Vec<(i64, AccessRecord)>,
     pub(crate) letters: Vec<Unread>,
 }
 
@@ -140,11 +143,11 @@ pub(crate) fn to_position(bytes: u64) -> i64 {
 }
 
 /// Decodes a piece. CPU-bound.
-pub(crate) fn decode_chunk(chunk: &Chunk, form: &Form, from: u64) -> Decoded {
+pub(crate) fn decode_chunk(chunk: &Chunk, (kind, form): (Kind, &Form), from: u64) -> Decoded {
     let mut decoded = Decoded::default();
     match form {
-        Form::Frames => decode_frames(chunk, &mut decoded),
-        Form::Lines => decode_lines(chunk, &mut decoded),
+        Form::Frames => decode_frames(chunk, kind, &mut decoded),
+        Form::Lines => decode_lines(chunk, kind, &mut decoded),
         Form::Capture => decode_capture(chunk, from, &mut decoded),
         Form::Single(receipt) => {
             let event = decode(Encoding::DuisXml, &chunk.bytes, receipt.as_ref());
@@ -155,6 +158,28 @@ pub(crate) fn decode_chunk(chunk: &Chunk, form: &Form, from: u64) -> Decoded {
 }
 
 impl Decoded {
+    /// How many records could be read.
+    pub(crate) fn read(&self) -> u64 {
+        (self.events.len() + self.access.len()) as u64
+    }
+
+    /// Takes in the record that some bytes are.
+    pub(crate) fn record(
+        &mut self,
+        position: i64,
+        (kind, encoding): (Kind, Encoding),
+        bytes: &[u8],
+        raw: impl Fn() -> Bytes,
+    ) {
+        match kind {
+            Kind::Service => self.take(position, decode(encoding, bytes, None), raw),
+            Kind::Access => match decode_access(encoding, bytes) {
+                Ok(record) => self.access.push((position, record)),
+                Err(error) => self.unread(position, error.to_string(), raw()),
+            },
+        }
+    }
+
     pub(crate) fn take<E: std::fmt::Display>(
         &mut self,
         position: i64,
@@ -173,7 +198,7 @@ impl Decoded {
     }
 }
 
-fn decode_frames(chunk: &Chunk, decoded: &mut Decoded) {
+fn decode_frames(chunk: &Chunk, kind: Kind, decoded: &mut Decoded) {
     let mut at = 0;
     while at < chunk.bytes.len() {
         let position = to_position(chunk.start + at as u64);
@@ -181,7 +206,7 @@ fn decode_frames(chunk: &Chunk, decoded: &mut Decoded) {
         let (consumed, why) = match next_frame(&rest) {
             Frame::Complete { record, consumed } => {
                 let raw = || chunk.bytes.slice_ref(record);
-                decoded.take(position, decode(Encoding::Protobuf, record, None), raw);
+                decoded.record(position, (kind, Encoding::Protobuf), record, raw);
                 at += consumed;
                 continue;
             }
@@ -206,7 +231,7 @@ fn decode_frames(chunk: &Chunk, decoded: &mut Decoded) {
     }
 }
 
-fn decode_lines(chunk: &Chunk, decoded: &mut Decoded) {
+fn decode_lines(chunk: &Chunk, kind: Kind, decoded: &mut Decoded) {
     let mut at = 0;
     for line in chunk.bytes.split_inclusive(|byte| *byte == b'\n') {
         let position = to_position(chunk.start + at as u64);
@@ -224,7 +249,7 @@ fn decode_lines(chunk: &Chunk, decoded: &mut Decoded) {
             );
             decoded.unread(position, why, raw().slice(..LETTER_BYTES));
         } else {
-            decoded.take(position, decode(Encoding::Json, record, None), raw);
+            decoded.record(position, (kind, Encoding::Json), record, raw);
         }
     }
 }

@@ -63,7 +63,7 @@ struct Piece {
     decoding: JoinHandle<(Chunk, Decoded)>,
 }
 
-/// Ingests every `.xml`, `.jsonl` and `.binpb` file under a path.
+/// Ingests every `.xml`, `.jsonl` and `.binpb` file under a path, those of access among them.
 ///
 /// Idempotent and resumable. Errors: `File` when something cannot be read at all, `Lake` when a batch cannot be
 /// written; what was committed before stays.
@@ -134,7 +134,7 @@ async fn read(sources: Vec<Source>, pieces: mpsc::Sender<Piece>) -> Result<(), I
             let Ok(place) = pieces.reserve().await else { return Ok(()) };
             let of = Arc::clone(&source);
             let decoding = tokio::task::spawn_blocking(move || {
-                let decoded = decode_chunk(&chunk, &of.form, of.from);
+                let decoded = decode_chunk(&chunk, (of.kind, &of.form), of.from);
                 (chunk, decoded)
             });
             place.send(Piece { source: Arc::clone(&source), decoding });
@@ -156,7 +156,7 @@ fn fold(
     while let Some(Piece { source, decoding }) = pieces.blocking_recv() {
         let (chunk, decoded) =
             runtime.block_on(decoding).map_err(|_| IngestError::Internal("decoding a file panicked"))?;
-        progress.advance(chunk.bytes.len() as u64, decoded.events.len() as u64);
+        progress.advance(chunk.bytes.len() as u64, decoded.read());
         let portion = Portion {
             source: &source.id,
             name: &source.path.display().to_string(),

@@ -3,11 +3,12 @@
 //! A replay goes the way of every record: decoded, folded, placed or parked, committed with evidence. It moves no
 //! position of its source, and a letter that is replayed twice changes nothing the second time, as no event does.
 
-use crate::batch::{Filling, Outcome};
+use crate::batch::{Filling, Outcome, Told};
 use crate::error::IngestError;
+use crate::kind::Kind;
 use crate::limits::BATCH_ROWS;
 use crate::record::{CONTENT_TYPE, event_bytes};
-use gridtrail_codec::{Encoding, Receipt, capture, decode};
+use gridtrail_codec::{Encoding, Receipt, capture, decode, decode_access};
 use gridtrail_lake::{Batch, CommitKind, DeadLetter, Lake, SourceEvidence, Writer};
 use gridtrail_model::{Event, Timestamp};
 
@@ -55,8 +56,8 @@ pub async fn replay_letters(
     for letter in letters {
         let value = mended.value.as_ref().unwrap_or(&letter.raw);
         let now = lake.clock().now();
-        let read = event_of(letter, value, mended.recorded_at)
-            .and_then(|event| filling.replay(letter, value, event, now).map_err(|e| e.to_string()));
+        let read = told_by(letter, value, mended.recorded_at)
+            .and_then(|told| filling.replay(letter, value, told, now).map_err(|e| e.to_string()));
         if let Err(reason) = read {
             let (source, position) = (letter.source.clone(), letter.position);
             replayed.unreadable.push(Unreadable { source, position, reason });
@@ -108,13 +109,31 @@ pub async fn dismiss_letters(lake: &Lake, letters: &[DeadLetter], reason: &str) 
     Ok(())
 }
 
+/// What a letter tells.
+fn told_by(letter: &DeadLetter, value: &[u8], recorded_at: Option<Timestamp>) -> Result<Told, String> {
+    if Kind::of_letter(letter) == Kind::Service {
+        return event_of(letter, value, recorded_at).map(Told::Event);
+    }
+    let (encoding, bytes) = if letter.source.starts_with("kafka:") {
+        event_bytes(content_type(letter), value)?
+    } else if letter.source_name.to_ascii_lowercase().ends_with(".jsonl") {
+        (Encoding::Json, value)
+    } else {
+        (Encoding::Protobuf, value)
+    };
+    decode_access(encoding, bytes).map(Told::Access).map_err(|error| error.to_string())
+}
+
+fn content_type(letter: &DeadLetter) -> Option<&str> {
+    let header = letter.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE));
+    header.and_then(|(_, value)| std::str::from_utf8(value).ok())
+}
+
 /// The event that a letter holds.
 fn event_of(letter: &DeadLetter, value: &[u8], recorded_at: Option<Timestamp>) -> Result<Event, String> {
     let receipt = recorded_at.map(|recorded_at| Receipt { recorded_at, event_id: None });
     if letter.source.starts_with("kafka:") {
-        let content_type = letter.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE));
-        let content_type = content_type.and_then(|(_, value)| std::str::from_utf8(value).ok());
-        let (encoding, bytes) = event_bytes(content_type, value)?;
+        let (encoding, bytes) = event_bytes(content_type(letter), value)?;
         return decode(encoding, bytes, None).map_err(|error| error.to_string());
     }
     let lines = letter.source_name.to_ascii_lowercase().ends_with(".jsonl");

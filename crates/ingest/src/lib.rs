@@ -2,6 +2,8 @@
 //!
 //! [`ingest_files`] takes in what lies under a path; [`follow_topics`] follows Kafka until it is told to stop.
 //!
+//! Sources hold events of Service Requests, or events of access; their names tell which ([`Kind`]).
+//!
 //! Positions live in the lake's commits and nowhere else; a record that cannot be read becomes a dead letter with its
 //! reason and position, and never stops what is around it. An event that cannot say when its request was received
 //! gets that time from rows on record; one whose request is unknown is parked.
@@ -12,6 +14,7 @@ mod batch;
 mod chunk;
 mod error;
 mod files;
+mod kind;
 mod letters;
 mod limits;
 mod made;
@@ -23,6 +26,7 @@ mod topics;
 pub use batch::Outcome;
 pub use error::IngestError;
 pub use files::{FileSettings, Progress, Summary, ingest_files};
+pub use kind::Kind;
 pub use letters::{Mended, Replayed, Unreadable, dismiss_letters, replay_letters};
-pub use made::{Maker, ingest_made};
+pub use made::{Maker, ingest_made, ingest_made_access};
 pub use topics::{Followed, Observer, TopicSettings, follow_topics};

@@ -8,6 +8,7 @@ use crate::chunk::{Decoded, to_position};
 use crate::error::IngestError;
 use crate::files::{Summary, commit};
 use crate::limits::BATCH_ROWS;
+use gridtrail_access::AccessRecord;
 use gridtrail_lake::Lake;
 use gridtrail_model::Event;
 use gridtrail_runtime::Clock;
@@ -47,6 +48,36 @@ pub async fn ingest_made(
     let (outcome, commits) = committing.await.map_err(panicked)??;
     folding.await.map_err(panicked)??;
     Ok(Summary { outcome, commits, ..Summary::default() })
+}
+
+/// Ingests events of access that were made, all in one batch; once, however often it is asked for. Errors: `Lake`.
+pub async fn ingest_made_access(
+    lake: &Lake,
+    maker: &Maker,
+    records: Vec<AccessRecord>,
+) -> Result<Summary, IngestError> {
+    let mut writer = lake.writer().await?;
+    let source = format!("{}:access", maker.source());
+    if writer.position(&source).is_some() {
+        return Ok(Summary::default());
+    }
+    let mut filling = Filling::default();
+    let hashed: Vec<u8> = records.iter().flat_map(|record| record.id.as_str().bytes()).collect();
+    let portion = Portion {
+        source: &source,
+        name: &maker.name,
+        first: true,
+        from: 0,
+        to: to_position(records.len() as u64),
+        hashed: &hashed,
+        skipped: Vec::new(),
+        finished: true,
+        now: lake.clock().now(),
+    };
+    let decoded = Decoded { access: (0..).zip(records).collect(), ..Decoded::default() };
+    filling.take(portion, decoded, |_| Raw::default())?;
+    let outcome = filling.commit(Vec::new(), &mut writer).await?;
+    Ok(Summary { outcome, commits: 1, ..Summary::default() })
 }
 
 fn fold(

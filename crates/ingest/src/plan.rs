@@ -1,10 +1,11 @@
 //! Which files are read, from where.
 //!
 //! A file is known by its content: a source is `file:<SHA-256>`, so a file that was moved or copied is not read
-//! twice, and one that changed is a new source. What the content alone does not say, the receipt time of a plain
-//! DUIS file, is part of the hash: when the time is mended, the file is read again.
+//! twice, and one that changed is a new source. What the content alone does not say is part of the hash: the receipt time of
+//! a plain DUIS file, and that a file holds events of access. When that is mended, the file is read again.
 
 use crate::error::IngestError;
+use crate::kind::Kind;
 use crate::limits::XML_FILE_BYTES;
 use gridtrail_codec::{Receipt, capture};
 use gridtrail_lake::Writer;
@@ -34,6 +35,7 @@ pub(crate) enum Form {
 pub(crate) struct Source {
     pub(crate) path: PathBuf,
     pub(crate) id: String,
+    pub(crate) kind: Kind,
     pub(crate) form: Form,
     pub(crate) from: u64,
     pub(crate) size: u64,
@@ -129,11 +131,16 @@ fn identify(path: PathBuf, recorded_at: Option<Timestamp>) -> Result<Source, Ing
             Form::Single(receipt)
         }
     };
+    let kind = Kind::of_file(&path);
+    if kind == Kind::Access {
+        // Read under another name, the same bytes are another thing.
+        hash.update("events of access");
+    }
     if matches!(form, Form::Capture | Form::Single(_)) && size > XML_FILE_BYTES {
         let source = std::io::Error::other("it is larger than 256 MiB; split it into several captures");
         return Err(IngestError::File { path, source });
     }
-    Ok(Source { id: format!("file:{}", hex(&hash.finalize())), path, form, from: 0, size })
+    Ok(Source { id: format!("file:{}", hex(&hash.finalize())), path, kind, form, from: 0, size })
 }
 
 /// The receipt of a plain DUIS file: its sidecar's, or the time given for all files that have none.

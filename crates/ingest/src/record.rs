@@ -5,7 +5,8 @@
 //! its prefix is passed over.
 
 use crate::chunk::Decoded;
-use gridtrail_codec::{Encoding, decode};
+use crate::kind::Kind;
+use gridtrail_codec::Encoding;
 use gridtrail_kafka::Piece;
 
 /// The header that names the encoding.
@@ -18,6 +19,7 @@ const REGISTRY_PREFIX: usize = 5;
 /// Decodes every record of a piece. CPU-bound.
 pub(crate) fn decode_piece(piece: &Piece) -> Decoded {
     let mut decoded = Decoded { events: Vec::with_capacity(piece.records.len()), ..Decoded::default() };
+    let kind = Kind::of_topic(&piece.source.topic);
     for record in &piece.records {
         let Some(value) = piece.value(record) else {
             decoded.unread(record.offset, "the record has no value".to_owned(), Default::default());
@@ -25,7 +27,7 @@ pub(crate) fn decode_piece(piece: &Piece) -> Decoded {
         };
         match event_bytes(record.header(CONTENT_TYPE), &value) {
             Ok((encoding, bytes)) => {
-                decoded.take(record.offset, decode(encoding, bytes, None), || value.clone());
+                decoded.record(record.offset, (kind, encoding), bytes, || value.clone());
             }
             Err(reason) => decoded.unread(record.offset, reason, value),
         }

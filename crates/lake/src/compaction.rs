@@ -13,6 +13,7 @@
 //! rewrite takes away. So every job moves a position of its own, `<month>/L0` or `<month>/<bucket>`, from where it was when
 //! the job was planned; of two, one finds it moved, and drops what it made. Ingest takes nothing away and moves none of them.
 
+use crate::access_events::{self, ACCESS_EVENTS, AccessSummary};
 use crate::bucket::{self, Bucket};
 use crate::cache::OpenRun;
 use crate::error::LakeError;
@@ -20,7 +21,7 @@ use crate::lake::Lake;
 use crate::limits::{FLUSH_AGE_MS, FLUSH_ROWS, FOLD_RUNS, GATHER_RUNS, IDLE_MONTH_MS, WRITER_BYTES};
 use crate::merge::Merge;
 use crate::pairs::{self, PAIRS, PairSummary};
-use crate::rules::{FragmentRule, PairRule};
+use crate::rules::{AccessRule, FragmentRule, PairRule};
 use crate::run::{self, FragmentSummary, RunWriter};
 use crate::schema::FRAGMENTS;
 use crate::snapshot::RunFile;
@@ -34,8 +35,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// The position that guards the files of pairs.
-const PAIRS_FENCE: &str = "L0";
+/// The position that guards the files of pairs, and those of events of access.
+const GATHER_FENCE: &str = "L0";
 
 /// How much compaction may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -356,12 +357,40 @@ pub(crate) async fn gather_pairs(
     }
     // A file without rows is left where it is: nothing names it.
     let made = writer.finish().await?;
-    let from = table.position(PAIRS_FENCE);
+    let from = table.position(GATHER_FENCE);
     Ok(Some(Changes {
         add: if kept > 0 { vec![made] } else { Vec::new() },
         drops: forgotten > 0,
         remove: files,
-        moves: vec![Move { app_id: PAIRS_FENCE.to_owned(), from, to: from.unwrap_or(0) + 1 }],
+        moves: vec![Move { app_id: GATHER_FENCE.to_owned(), from, to: from.unwrap_or(0) + 1 }],
+        now_ms: now.millis(),
+        ..Changes::default()
+    }))
+}
+
+/// Gathers files of events of access that are of one size into one, where there are some. `None`: there are few.
+pub(crate) async fn gather_access(
+    lake: &Lake,
+    table: &Table,
+    now: Timestamp,
+) -> Result<Option<Changes>, LakeError> {
+    let Some(files) = alike(&table.files(), |file| file.size) else { return Ok(None) };
+    let mut runs = Vec::with_capacity(files.len());
+    for file in &files {
+        runs.push(lake.cache().open(&table.full_path(&file.path)?, file.size).await?);
+    }
+    let mut merge = Merge::new(AccessRule, lake.cache(), runs).await?;
+    let path = format!("{}.parquet", uuid::Uuid::now_v7());
+    let layout = (&*ACCESS_EVENTS, access_events::properties()?);
+    let mut writer = RunWriter::new(table, path, layout, AccessSummary::default())?;
+    while let Some(batch) = merge.next().await? {
+        writer.write(&batch).await?;
+    }
+    let from = table.position(GATHER_FENCE);
+    Ok(Some(Changes {
+        add: vec![writer.finish().await?],
+        remove: files,
+        moves: vec![Move { app_id: GATHER_FENCE.to_owned(), from, to: from.unwrap_or(0) + 1 }],
         now_ms: now.millis(),
         ..Changes::default()
     }))

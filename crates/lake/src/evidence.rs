@@ -26,7 +26,7 @@ pub struct SourceEvidence {
     pub to: i64,
     /// Records read.
     pub records: u64,
-    /// Records that went into trails.
+    /// Records that went into trails, or among the events of access.
     pub stored: u64,
     /// Records that wait for their request.
     pub parked: u64,

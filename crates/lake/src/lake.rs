@@ -1,5 +1,6 @@
 //! The lake: its tables, and the newest snapshot of them.
 
+use crate::access_events::ACCESS_EVENTS;
 use crate::cache::{RunCache, StoreUse};
 use crate::dead_letters::DEAD_LETTERS;
 use crate::error::LakeError;
@@ -78,6 +79,7 @@ pub(crate) struct Tables {
     pub(crate) dead_letters: Table,
     pub(crate) commits: Table,
     pub(crate) holds: Table,
+    pub(crate) access: Table,
 }
 
 impl Tables {
@@ -92,6 +94,7 @@ impl Tables {
             dead_letters: Table::open_or_create(location, "dead_letters", &DEAD_LETTERS, false).await?,
             commits: Table::open_or_create(location, "commits", &COMMITS, false).await?,
             holds: Table::open_or_create(location, "holds", &HOLD_CHANGES, false).await?,
+            access: Table::open_or_create(location, "access_events", &ACCESS_EVENTS, false).await?,
         };
         tables.index()?;
         Ok(tables)
@@ -125,9 +128,9 @@ impl Tables {
         Ok(())
     }
 
-    pub(crate) fn all(&mut self) -> [&mut Table; 6] {
-        let Self { trails, parked, pairs, dead_letters, commits, holds, .. } = self;
-        [trails, parked, pairs, dead_letters, commits, holds]
+    pub(crate) fn all(&mut self) -> [&mut Table; 7] {
+        let Self { trails, parked, pairs, dead_letters, commits, holds, access, .. } = self;
+        [trails, parked, pairs, dead_letters, commits, holds, access]
     }
 
     /// Into how many buckets a month's runs are sorted.
@@ -282,6 +285,7 @@ impl Lake {
         let mut tables = self.inner.tables.lock().await;
         tables.commits.refresh().await?;
         tables.holds.refresh().await?;
+        tables.access.refresh().await?;
         Ok(Maintenance::new(self.clone(), tables.clone()))
     }
 

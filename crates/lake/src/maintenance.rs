@@ -158,6 +158,7 @@ impl Maintenance {
             }
         }
         self.gather_pairs().await?;
+        self.gather_access().await?;
         Ok(done)
     }
 
@@ -177,6 +178,22 @@ impl Maintenance {
                 Err(LakeError::PositionMoved { .. }) => Ok(()),
                 done => done.map(drop),
             },
+        }
+    }
+
+    /// Keeps the files of events of access few.
+    async fn gather_access(&mut self) -> Result<(), LakeError> {
+        self.tables.access.refresh().await?;
+        let (lake, runtime) = (self.lake.clone(), tokio::runtime::Handle::current());
+        let (table, now) = (self.tables.access.clone(), self.lake.clock().now());
+        let work = move || runtime.block_on(compaction::gather_access(&lake, &table, now));
+        let made = tokio::task::spawn_blocking(work).await;
+        let made = made.map_err(|_| LakeError::Internal("gathering events of access panicked"))??;
+        let Some(changes) = made else { return Ok(()) };
+        match self.tables.access.commit(&changes).await {
+            // Another process was faster.
+            Err(LakeError::PositionMoved { .. }) => Ok(()),
+            done => done.map(drop),
         }
     }
 

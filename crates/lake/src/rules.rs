@@ -1,5 +1,6 @@
 //! How the rows of each table are ordered and merged.
 
+use crate::access_events;
 use crate::decode::Stored;
 use crate::encode;
 use crate::error::LakeError;
@@ -7,7 +8,8 @@ use crate::merge::{Kept, MergeKey, MergeRule};
 use crate::pairs::{self, Pair};
 use crate::schema::column;
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::TimestampMillisecondType;
+use arrow::datatypes::{TimestampMicrosecondType, TimestampMillisecondType};
+use gridtrail_access::AccessRecord;
 use gridtrail_model::{Fragment, Merge};
 
 /// Fragments: by Device and placement time, those of one trail key merged.
@@ -17,6 +19,10 @@ pub(crate) struct FragmentRule;
 /// Pairs of meter point and Device: each once, with the first and last time seen.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PairRule;
+
+/// Events of access: by the time at which the DCC had them, identical ones once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AccessRule;
 
 /// Bytes as a number in the same order. At most 16 of them count; no key of ours is longer.
 fn ordered(bytes: &[u8]) -> u128 {
@@ -102,6 +108,29 @@ impl MergeRule for PairRule {
 
     fn encode(&self, rows: &[Pair]) -> Result<RecordBatch, LakeError> {
         pairs::batch(rows)
+    }
+}
+
+impl MergeRule for AccessRule {
+    type Row = AccessRecord;
+
+    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, LakeError> {
+        let times = batch.columns().first().and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
+        let times = times.ok_or_else(corrupt(path))?;
+        Ok(times.values().iter().map(|time| MergeKey(None, unsigned(*time))).collect())
+    }
+
+    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<AccessRecord>>, LakeError> {
+        let read = |(at, row): (usize, &RecordBatch)| Some((access_events::record(row, 0)?, at));
+        let read = rows.iter().enumerate().map(read);
+        let mut records = read.collect::<Option<Vec<_>>>().ok_or_else(corrupt(path))?;
+        records.sort_unstable();
+        records.dedup_by(|(a, _), (b, _)| a == b);
+        Ok(records.into_iter().map(|(_, at)| Kept::Same(at)).collect())
+    }
+
+    fn encode(&self, rows: &[AccessRecord]) -> Result<RecordBatch, LakeError> {
+        access_events::batch(rows)
     }
 }
 

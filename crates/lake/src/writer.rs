@@ -2,11 +2,12 @@
 //!
 //! Order of a batch, and why a kill between any two steps does no harm:
 //! 1. runs are uploaded: files that no log names are invisible;
-//! 2. side tables (dead letters, parked, pairs) are committed, each with the source position it holds, so that a
-//!    repeat of the batch finds what is there and adds nothing twice;
+//! 2. side tables (events of access, dead letters, parked, pairs) are committed, so that a repeat of the batch finds what is
+//!    there, or adds what changes nothing;
 //! 3. the main table is committed with the rows, the source positions and the evidence. Only this makes the batch
 //!    count.
 
+use crate::access_events;
 use crate::dead_letters::{self, DeadLetter};
 use crate::error::LakeError;
 use crate::evidence::{CommitKind, SourceEvidence};
@@ -17,6 +18,7 @@ use crate::run::{self, RunSummary, SortedFragments};
 use crate::streams::{self, Stream, complete_mark};
 use crate::table::{Changes, Move, NewFile, Table};
 use bytes::Bytes;
+use gridtrail_access::AccessRecord;
 use gridtrail_model::{Fragment, Timestamp, TrailKey};
 use serde_json::json;
 
@@ -27,6 +29,8 @@ pub struct Batch {
     pub fragments: Vec<Fragment>,
     /// Fragments whose request is not on record.
     pub parked: Vec<Fragment>,
+    /// Events of access.
+    pub access: Vec<AccessRecord>,
     /// Records that could not be read.
     pub dead_letters: Vec<DeadLetter>,
     /// What was read of each source.
@@ -96,7 +100,7 @@ impl Writer {
     /// [`Writer::position`]. Any other error: nothing counts; commit again or start over.
     pub async fn commit(&mut self, batch: Batch) -> Result<u64, LakeError> {
         let now = self.lake.clock().now();
-        let Batch { fragments, parked, dead_letters, mut sources, streams, kind } = batch;
+        let Batch { fragments, parked, access, dead_letters, mut sources, streams, kind } = batch;
         let pairs = pairs::collect(fragments.iter().chain(&parked));
         let encoded = self.encode(fragments).await?;
         let mut add = Vec::new();
@@ -105,6 +109,8 @@ impl Writer {
             add.push(upload_run(&self.tables.trails, path, Some(run.month), run.bytes, &run.summary).await?);
         }
         let moves = moves(&sources);
+        // First of all: a rescission waits for nothing.
+        self.commit_access(access, now).await?;
         self.commit_dead_letters(&dead_letters, &sources).await?;
         self.commit_parked(parked, &sources, now).await?;
         self.commit_pairs(&pairs, now).await?;
@@ -148,6 +154,20 @@ impl Writer {
             Ok(runs)
         };
         tokio::task::spawn_blocking(work).await.map_err(|_| LakeError::Internal("encoding a run panicked"))?
+    }
+
+    /// Events may be there twice after a repeat: each is a fact, however often it is told.
+    async fn commit_access(&mut self, access: Vec<AccessRecord>, now: Timestamp) -> Result<(), LakeError> {
+        if access.is_empty() {
+            return Ok(());
+        }
+        let access = access_events::sorted(access);
+        let path = format!("{}.parquet", uuid::Uuid::now_v7());
+        let written = self.tables.access.upload(&path, access_events::write(&access)?).await?;
+        let (rows, tag) = (access.len() as u64, "{}".to_owned());
+        let file = NewFile { path, written, month: None, rows, tag, received: None };
+        let changes = Changes { add: vec![file], now_ms: now.millis(), ..Changes::default() };
+        self.tables.access.commit(&changes).await.map(drop)
     }
 
     async fn commit_dead_letters(

@@ -96,6 +96,7 @@ impl SearchError {
             Self::Access(error) => match error.kind() {
                 AccessErrorKind::NoIdentity => SearchErrorKind::NoIdentity,
                 AccessErrorKind::Denied => SearchErrorKind::Denied,
+                AccessErrorKind::Unavailable => SearchErrorKind::Unavailable,
                 AccessErrorKind::SetUp => SearchErrorKind::Internal,
             },
             Self::NotFound => SearchErrorKind::NotFound,
@@ -118,13 +119,16 @@ impl SearchError {
     pub fn user_text(&self) -> UserText {
         UserText(match self {
             Self::Invalid(violations) => describe(violations),
-            Self::Access(AccessError::Denied { component }) => format!(
-                "none of your Job Type Roles may use {component}; ask your organisation's administrator for \
-                 one that may"
-            ),
+            // The component and nothing else: what lies behind it is not told apart.
+            Self::Access(AccessError::Denied { component }) => {
+                format!("none of your Job Type Roles may use {component}")
+            }
             Self::Access(error) => match error.kind() {
                 // These name times and claims of the caller's own token, never its text.
                 AccessErrorKind::NoIdentity => format!("log in again: {error}"),
+                AccessErrorKind::Unavailable => {
+                    "it cannot be told just now who may see what; try again".into()
+                }
                 AccessErrorKind::Denied | AccessErrorKind::SetUp => "the service failed".into(),
             },
             Self::NotFound => "there is no row of this reference among those that you may see".into(),

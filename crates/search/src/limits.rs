@@ -10,6 +10,9 @@ pub const PAGE_SIZE_MAX: u32 = 1000;
 /// How long a page token holds, in milliseconds: one hour, less than any snapshot is kept.
 pub const PAGE_TOKEN_LIFE_MS: i64 = 60 * 60 * 1000;
 
+/// User IDs that a page token names. Of more it holds the digest.
+pub(crate) const TOKEN_USER_IDS_MAX: usize = 64;
+
 /// Longest page token in bytes. The largest that we give names 64 User IDs and stays below 1.5 KiB.
 pub const PAGE_TOKEN_BYTES_MAX: usize = 4096;
 

@@ -5,7 +5,7 @@ use crate::wire::{Reader, put_position};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gridtrail_lake::RowPosition;
-use gridtrail_model::DeviceId;
+use gridtrail_model::{DeviceId, UserId};
 use std::fmt;
 use std::str::FromStr;
 
@@ -26,6 +26,11 @@ pub struct TrailRef {
 impl TrailRef {
     pub(crate) const fn new(device: DeviceId, position: RowPosition) -> Self {
         Self { device, position }
+    }
+
+    /// The User whose row it is.
+    pub const fn user(&self) -> UserId {
+        self.position.key.user
     }
 }
 

@@ -5,7 +5,7 @@ use crate::limits::{DEVICES_MAX, LOOKUPS_AT_ONCE};
 use crate::query::{Checked, Query, Target};
 use crate::reference::TrailRef;
 use crate::store::{Pinned, Store, StoreError};
-use crate::token::{PageKey, PageToken, gone};
+use crate::token::{PageKey, PageToken, Shown, gone};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Component};
 use gridtrail_lake::{Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
@@ -129,7 +129,7 @@ impl Search {
             _ => error.into(),
         })?;
         // Rights on a page are those of the first page and of now, both.
-        let narrowed = who.narrowed_to(&token.user_ids);
+        let narrowed = token.shown.narrow(who)?;
         self.page_of(snapshot, &narrowed, &checked, Some(token.last), token.expires_at).await
     }
 
@@ -148,8 +148,8 @@ impl Search {
         let next_page_token = match rows.last() {
             Some(row) if !is_last => {
                 let version = snapshot.version().clone();
-                let (last, user_ids) = (row.reference.position, who.user_ids().clone());
-                let token = PageToken { version, last, user_ids, expires_at };
+                let (last, shown) = (row.reference.position, Shown::of(query.view, who));
+                let token = PageToken { version, last, shown, expires_at };
                 Some(self.page_key.seal(&token, who, query)?)
             }
             _ => None,
@@ -283,5 +283,7 @@ fn out_of_reach(error: StoreError) -> SearchError {
     }
 }
 
+#[cfg(test)]
+mod rights;
 #[cfg(test)]
 mod tests;

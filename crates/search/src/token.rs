@@ -3,9 +3,12 @@
 //! A token is base64url of `form (1 byte) ‖ nonce (12) ‖ AES-256-GCM(contents) ‖ tag (16)`; the form is
 //! authenticated too. It tells its bearer nothing, cannot be altered, and holds only for the caller, the query and
 //! the hour that it was given for. Rights never come from it: it can only narrow those of the caller.
+//!
+//! It names the User IDs whose rows the first page could show, or, of more than a few, their digest: then rights that have changed
+//! since end it, and it costs the same however many they are.
 
 use crate::error::SearchError;
-use crate::limits::{PAGE_TOKEN_BYTES_MAX, PAGE_TOKEN_LIFE_MS};
+use crate::limits::{PAGE_TOKEN_BYTES_MAX, PAGE_TOKEN_LIFE_MS, TOKEN_USER_IDS_MAX};
 use crate::query::Checked;
 use crate::wire::{Reader, put_position, put_text};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
@@ -13,14 +16,18 @@ use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gridtrail_access::Access;
-use gridtrail_lake::{RowPosition, SnapshotVersion};
+use gridtrail_lake::{RowPosition, SnapshotVersion, View};
 use gridtrail_model::{Timestamp, UserId};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 /// The version of the form of a token.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
+
+const EVERYBODY: u8 = 0;
+const THESE: u8 = 1;
+const DIGEST: u8 = 2;
 
 const FIELD: &str = "page_token";
 
@@ -66,9 +73,8 @@ impl PageKey {
         let mut contents = token.expires_at.millis().to_be_bytes().to_vec();
         contents.extend(query.fingerprint);
         put_text(&mut contents, who.subject());
-        // At most 64 of them.
-        contents.extend(u16::try_from(token.user_ids.len()).unwrap_or(u16::MAX).to_be_bytes());
-        contents.extend(token.user_ids.iter().flat_map(|user| user.to_bytes()));
+        put_text(&mut contents, who.party().as_str());
+        token.shown.put(&mut contents);
         put_text(&mut contents, &token.version.to_string());
         put_position(&mut contents, &token.last);
         let nonce = self
@@ -92,7 +98,7 @@ impl PageKey {
         // One message for a token that was altered and for one of another caller: neither learns more.
         let foreign = || SearchError::invalid(FIELD, "not a page token that this service gave you");
         let (token, opened_for) = self.unseal(text).ok_or_else(foreign)?;
-        if opened_for.subject != who.subject() {
+        if opened_for.subject != who.subject() || opened_for.party != who.party().as_str() {
             return Err(foreign());
         }
         if now >= token.expires_at {
@@ -134,7 +140,7 @@ pub(crate) struct PageToken {
     pub(crate) version: SnapshotVersion,
     pub(crate) last: RowPosition,
     /// Whose rows the first page could show; a later page shows none beyond these.
-    pub(crate) user_ids: BTreeSet<UserId>,
+    pub(crate) shown: Shown,
     pub(crate) expires_at: Timestamp,
 }
 
@@ -145,9 +151,71 @@ impl PageToken {
     }
 }
 
+/// Whose rows a page could show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// Those of all Users, whoever asks.
+    Everybody,
+    /// Those of these few User IDs.
+    These(BTreeSet<UserId>),
+    /// Those of many User IDs, of which this is the digest.
+    Digest([u8; 32]),
+}
+
+impl Shown {
+    /// Whose rows a caller sees in a view.
+    pub(crate) fn of(view: View, who: &Access) -> Self {
+        match view {
+            View::MeterReads => Self::Everybody,
+            View::Audit if who.user_ids().len() <= TOKEN_USER_IDS_MAX => Self::These(who.user_ids().to_set()),
+            View::Audit => Self::Digest(*who.user_ids().digest()),
+        }
+    }
+
+    /// What a caller may see of it now. Errors: `Invalid`, where that cannot be told apart from what was won since.
+    pub(crate) fn narrow(&self, who: &Access) -> Result<Access, SearchError> {
+        let changed = "your rights have changed since it was given; search again from the first page";
+        match self {
+            Self::Everybody => Ok(who.clone()),
+            Self::These(user_ids) => Ok(who.narrowed_to(user_ids)),
+            Self::Digest(digest) if digest == who.user_ids().digest() => Ok(who.clone()),
+            Self::Digest(_) => Err(SearchError::invalid(FIELD, changed)),
+        }
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Everybody => out.push(EVERYBODY),
+            Self::These(user_ids) => {
+                out.push(THESE);
+                // A few of them.
+                out.extend(u16::try_from(user_ids.len()).unwrap_or(u16::MAX).to_be_bytes());
+                out.extend(user_ids.iter().flat_map(|user| user.to_bytes()));
+            }
+            Self::Digest(digest) => {
+                out.push(DIGEST);
+                out.extend(digest);
+            }
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        match reader.byte()? {
+            EVERYBODY => Some(Self::Everybody),
+            THESE => {
+                let users = reader.count()?;
+                (0..users).map(|_| reader.user()).collect::<Option<_>>().map(Self::These)
+            }
+            DIGEST => reader.take().map(Self::Digest),
+            _ => None,
+        }
+    }
+}
+
 struct OpenedFor {
     fingerprint: [u8; 32],
     subject: String,
+    party: String,
 }
 
 fn read(contents: &[u8]) -> Option<(PageToken, OpenedFor)> {
@@ -155,11 +223,10 @@ fn read(contents: &[u8]) -> Option<(PageToken, OpenedFor)> {
     let expires_at = reader.time()?;
     let fingerprint = reader.take()?;
     let subject = reader.text()?.to_owned();
-    let users = reader.count()?;
-    let user_ids = (0..users).map(|_| reader.user()).collect::<Option<_>>()?;
+    let party = reader.text()?.to_owned();
+    let shown = Shown::read(&mut reader)?;
     let version = reader.text()?.parse().ok()?;
     let last = reader.position()?;
-    reader
-        .is_done()
-        .then_some((PageToken { version, last, user_ids, expires_at }, OpenedFor { fingerprint, subject }))
+    let opened_for = OpenedFor { fingerprint, subject, party };
+    reader.is_done().then_some((PageToken { version, last, shown, expires_at }, opened_for))
 }

@@ -1,5 +1,6 @@
 //! From plain rows and pages to response messages.
 
+use gridtrail_access::Access;
 use gridtrail_model::{HistoryEntry, SsiRegion, Timestamp, Trail};
 use gridtrail_proto::query::v1;
 use gridtrail_search::{Answer, DeviceResolution, Page, Row};
@@ -24,6 +25,16 @@ pub(crate) fn get_response(answer: Answer) -> v1::GetResponse {
         row: Some(trail_row(answer.row)),
         complete_up_to: answer.complete_up_to.map(wire_time),
         snapshot_version: answer.version.to_string(),
+    }
+}
+
+pub(crate) fn profile_response(who: &Access) -> v1::ProfileResponse {
+    v1::ProfileResponse {
+        party: who.party().to_string(),
+        user_ids: who.user_ids().to_set().into_iter().map(shown).collect(),
+        job_type_roles: who.roles().to_vec(),
+        functional_components: who.components().iter().map(shown).collect(),
+        expires_at: Some(wire_time(who.expires_at())),
     }
 }
 

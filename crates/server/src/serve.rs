@@ -4,14 +4,15 @@ use crate::limits::{
     CERTIFICATES_EVERY, CONNECTION_STREAMS_MAX, DRAIN_LIFE, FRESHNESS_HEALTH_EVERY, HEADER_BYTES_MAX,
     KEEPALIVE_INTERVAL, REQUEST_BYTES_MAX,
 };
-use crate::service::{AuditTrails, Desk, FreshnessDesk, MeterReads};
+use crate::service::{AuditTrails, Desk, FreshnessDesk, MeterReads, Sessions};
 use crate::switch::{GrpcService, Switch};
 use futures::Stream;
-use gridtrail_access::Gatekeeper;
+use gridtrail_access::Admission;
 use gridtrail_freshness::{Freshness, Level};
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
 use gridtrail_proto::query::v1::meter_read_service_server::MeterReadServiceServer;
+use gridtrail_proto::query::v1::session_service_server::SessionServiceServer;
 use gridtrail_runtime::Clock;
 use gridtrail_search::Search;
 use gridtrail_tls::Tls;
@@ -45,8 +46,8 @@ pub struct Parts {
     pub search: Search,
     /// Says how fresh the answers are.
     pub freshness: Arc<dyn Freshness>,
-    /// Admits the callers.
-    pub gatekeeper: Gatekeeper,
+    /// Admits the callers, by who shares with whom at each call.
+    pub admission: Admission,
     /// Tells when tokens end.
     pub clock: Clock,
     /// Whether answers say what they cost, in the header `gridtrail-cost`. For measuring only: whoever may search at all can
@@ -70,8 +71,8 @@ pub enum ServeError {
 ///
 /// Not cancel-safe: dropped, it leaves open connections to the runtime.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-    let Parts { listener, tls, search, freshness, gatekeeper, clock, tells_cost } = parts;
-    let desk = Desk::new(search, gatekeeper, clock, tells_cost);
+    let Parts { listener, tls, search, freshness, admission, clock, tells_cost } = parts;
+    let desk = Desk::new(search, admission, clock, tells_cost);
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::Serving).await;
     let switch = switch(&desk, Arc::clone(&freshness), &reporter)?;
@@ -153,6 +154,7 @@ fn switch(
         audit_trails: desk.audit_trails(),
         meter_reads: desk.meter_reads(),
         freshness: desk.freshness(freshness),
+        sessions: desk.sessions(),
         health: HealthServer::new(health).max_decoding_message_size(REQUEST_BYTES_MAX),
         reflection: v1.max_decoding_message_size(REQUEST_BYTES_MAX),
         reflection_alpha: v1alpha.max_decoding_message_size(REQUEST_BYTES_MAX),
@@ -180,6 +182,7 @@ async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
         <AuditTrailServiceServer<AuditTrails> as NamedService>::NAME,
         <MeterReadServiceServer<MeterReads> as NamedService>::NAME,
         <FreshnessServiceServer<FreshnessDesk> as NamedService>::NAME,
+        <SessionServiceServer<Sessions> as NamedService>::NAME,
     ] {
         reporter.set_service_status(name, status).await;
     }

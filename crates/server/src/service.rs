@@ -5,17 +5,19 @@ use crate::limits::{
     FRESHNESS_DAYS_DEFAULT, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX, RESPONSE_BYTES_MAX,
 };
 use crate::request::{query_of, reference_of};
-use crate::row::{get_response, search_response};
+use crate::row::{get_response, profile_response, search_response};
 use crate::status::{CallError, status_of};
 use futures::FutureExt as _;
-use gridtrail_access::{Access, Gatekeeper};
+use gridtrail_access::{Access, Admission, Component};
 use gridtrail_freshness::{DAYS_KEPT, Freshness};
 use gridtrail_lake::Cost;
 use gridtrail_proto::query::v1::audit_trail_service_server::{AuditTrailService, AuditTrailServiceServer};
 use gridtrail_proto::query::v1::freshness_service_server::{FreshnessService, FreshnessServiceServer};
 use gridtrail_proto::query::v1::meter_read_service_server::{MeterReadService, MeterReadServiceServer};
+use gridtrail_proto::query::v1::session_service_server::{SessionService, SessionServiceServer};
 use gridtrail_proto::query::v1::{
-    GetFreshnessRequest, GetFreshnessResponse, GetRequest, GetResponse, SearchRequest, SearchResponse,
+    GetFreshnessRequest, GetFreshnessResponse, GetRequest, GetResponse, ProfileRequest, ProfileResponse,
+    SearchRequest, SearchResponse,
 };
 use gridtrail_runtime::Clock;
 use gridtrail_search::{Search, SearchError, Violation};
@@ -33,7 +35,7 @@ pub const COST_HEADER: &str = "gridtrail-cost";
 #[derive(Debug, Clone)]
 pub(crate) struct Desk {
     search: Search,
-    gatekeeper: Gatekeeper,
+    admission: Admission,
     clock: Clock,
     permits: Arc<Semaphore>,
     request_life: Duration,
@@ -41,9 +43,9 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(search: Search, gatekeeper: Gatekeeper, clock: Clock, tells_cost: bool) -> Self {
+    pub(crate) fn new(search: Search, admission: Admission, clock: Clock, tells_cost: bool) -> Self {
         let permits = Arc::new(Semaphore::new(REQUESTS_MAX));
-        Self { search, gatekeeper, clock, permits, request_life: REQUEST_LIFE, tells_cost }
+        Self { search, admission, clock, permits, request_life: REQUEST_LIFE, tells_cost }
     }
 
     /// The answer of a search, with what it cost where that is to be told: runs, pages, requests to the store and bytes of
@@ -76,6 +78,12 @@ impl Desk {
             .max_encoding_message_size(RESPONSE_BYTES_MAX)
     }
 
+    pub(crate) fn sessions(&self) -> SessionServiceServer<Sessions> {
+        SessionServiceServer::new(Sessions(self.clone()))
+            .max_decoding_message_size(REQUEST_BYTES_MAX)
+            .max_encoding_message_size(RESPONSE_BYTES_MAX)
+    }
+
     /// Answers one call. `work` only reads, so that it may be dropped at any point.
     async fn answer<T>(
         &self,
@@ -85,7 +93,7 @@ impl Desk {
     ) -> Result<Response<T>, Status> {
         let admitted = async {
             let _permit = self.permits.try_acquire().map_err(|_| CallError::Busy)?;
-            let access = self.gatekeeper.admit(bearer_token(metadata)?, self.clock.now())?;
+            let access = self.admission.admit(bearer_token(metadata)?, self.clock.now())?;
             work(access).await
         };
         // A panic leaves nothing half done here: the search holds no lock and writes nothing.
@@ -158,6 +166,20 @@ impl MeterReadService for MeterReads {
             Ok(get_response(answer))
         };
         self.0.answer("MeterReadService.Get", &metadata, work).await
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Sessions(Desk);
+
+#[async_trait]
+impl SessionService for Sessions {
+    async fn profile(&self, request: Request<ProfileRequest>) -> Result<Response<ProfileResponse>, Status> {
+        let work = async |who: Access| {
+            who.require(Component::Profile, self.0.clock.now())?;
+            Ok(profile_response(&who))
+        };
+        self.0.answer("SessionService.Profile", request.metadata(), work).await
     }
 }
 

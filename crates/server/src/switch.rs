@@ -1,11 +1,12 @@
-//! Sends each call to its service, by the first part of its path. With six services this is a `match`; the router
+//! Sends each call to its service, by the first part of its path. With seven services this is a `match`; the router
 //! that the transport offers would bring a web framework with it.
 
-use crate::service::{AuditTrails, FreshnessDesk, MeterReads};
+use crate::service::{AuditTrails, FreshnessDesk, MeterReads, Sessions};
 use crate::status::no_such_service;
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
 use gridtrail_proto::query::v1::meter_read_service_server::MeterReadServiceServer;
+use gridtrail_proto::query::v1::session_service_server::SessionServiceServer;
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 use tonic::body::Body;
@@ -21,6 +22,7 @@ pub(crate) struct Switch<R, A> {
     pub(crate) audit_trails: AuditTrailServiceServer<AuditTrails>,
     pub(crate) meter_reads: MeterReadServiceServer<MeterReads>,
     pub(crate) freshness: FreshnessServiceServer<FreshnessDesk>,
+    pub(crate) sessions: SessionServiceServer<Sessions>,
     pub(crate) health: HealthServer<HealthService>,
     pub(crate) reflection: R,
     pub(crate) reflection_alpha: A,
@@ -66,6 +68,8 @@ impl<R: GrpcService, A: GrpcService> Service<Request<Body>> for Switch<R, A> {
             self.meter_reads.call(request)
         } else if name == name_of(&self.freshness) {
             self.freshness.call(request)
+        } else if name == name_of(&self.sessions) {
+            self.sessions.call(request)
         } else if name == name_of(&self.health) {
             self.health.call(request)
         } else if name == name_of(&self.reflection) {

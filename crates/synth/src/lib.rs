@@ -19,6 +19,7 @@
 mod chance;
 mod feed;
 mod household;
+mod parties;
 mod plot;
 mod profile;
 mod scenario;

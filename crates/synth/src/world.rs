@@ -3,6 +3,7 @@
 use crate::chance::{Chance, Lane};
 use crate::feed::Feed;
 use crate::household::{Household, prepayment_near};
+use crate::parties;
 use crate::plot::Plot;
 use crate::profile::Profile;
 use crate::scenario::Scenario;
@@ -10,6 +11,8 @@ use crate::script::Script;
 use crate::settings::{Settings, SettingsError};
 use crate::truth::ExpectedTrail;
 use crate::users::{User, Users};
+use gridtrail_access::{AccessRecord, Party};
+use gridtrail_model::UserId;
 use std::ops::Range;
 
 /// A synthetic region: the same seed and settings give the same households, events and truth, everywhere.
@@ -38,6 +41,17 @@ impl World {
     /// All Users. They are the same whatever the seed.
     pub fn users(&self) -> &[User] {
         self.users.all()
+    }
+
+    /// The Party of a User, unless all are of one; `None` where there is no such User.
+    pub fn party_of(&self, user: UserId) -> Option<Party> {
+        let at = self.users().iter().position(|other| other.id == user)?;
+        parties::of_users(self.users()).into_iter().nth(at)
+    }
+
+    /// Whose the User IDs are and who lets whom see their records, in order; with `one`, all are that Party's.
+    pub fn access_events(&self, one: Option<&Party>) -> Vec<AccessRecord> {
+        parties::events(self.users(), &self.settings, one)
     }
 
     /// The household of this number; numbers run from 0 to the number of premises.

@@ -20,7 +20,7 @@ impl Stage {
             &stage.at("meters"),
         ]);
         succeed(&["ingest", &stage.at("events"), "--lake", &stage.at("lake")]);
-        let user = ["--user-id", "90-B3-D5-1F-30-02-00-00", "--role", "1"];
+        let user = ["--party", "supplier-1", "--user-id", "90-B3-D5-1F-30-02-00-00", "--role", "role-01"];
         let key = ["token", "--key", &stage.at("key.pem"), "--public-key-out", &stage.at("key.pub.pem")];
         std::fs::write(stage.at("token"), succeed(&[&key[..], &user].concat())).unwrap();
         for name in ["server", "client", "stranger"] {

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const EVENTS: u64 = 30_000;
+/// The Party of all Users.
+const PARTY: &str = "region";
 
 /// A region that is served, and the tokens of two of its Users.
 struct Stage {
@@ -25,7 +27,17 @@ impl Stage {
         let path = folder.path().to_owned();
         let at = |name: &str| path.join(name).to_str().unwrap().to_owned();
         let events = EVENTS.to_string();
-        succeed(&["generate", "--out", &at("events"), "--events", &events, "--encoding", "jsonl"]);
+        succeed(&[
+            "generate",
+            "--out",
+            &at("events"),
+            "--events",
+            &events,
+            "--encoding",
+            "jsonl",
+            "--one-party",
+            PARTY,
+        ]);
         succeed(&["ingest", &at("events"), "--lake", &at("lake")]);
         // Mints nothing that is used: it makes the key and shows its public half.
         token(&path, "90-B3-D5-1F-30-02-00-00", &["--role", "1", "--public-key-out", &at("key.pub.pem")]);
@@ -55,7 +67,7 @@ impl Stage {
 
 fn token(folder: &Path, user: &str, more: &[&str]) -> String {
     let key = folder.join("key.pem").to_str().unwrap().to_owned();
-    let args = [&["token", "--key", &key, "--user-id", user][..], more].concat();
+    let args = [&["token", "--key", &key, "--party", PARTY, "--user-id", user][..], more].concat();
     succeed(&args).trim().to_owned()
 }
 

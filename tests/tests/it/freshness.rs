@@ -2,12 +2,13 @@
 //! command prints and exits with, what the metrics show.
 
 use crate::support::{Server, run, succeed, text};
+use gridtrail_access::{AccessEvent, AccessRecord, Assignment};
 use gridtrail_lake::{
     Batch, DeadLetter, Lake, LakeSettings, Skip, SkipReason, SourceEvidence, Stream, Writer,
 };
 use gridtrail_model::{
     Body, CommandVariant, Correlation, DeviceId, Event, Fold, RequestId, RequestReceived, ResponseContent,
-    ResponseId, ResponseSent, Timestamp, UserId,
+    ResponseId, ResponseSent, Timestamp, UserId, UserRole,
 };
 use gridtrail_runtime::Clock;
 use serde_json::Value;
@@ -18,6 +19,8 @@ use std::time::Duration;
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 const USER: &str = "90-B3-D5-1F-30-01-00-00";
+/// The Party that it is assigned to.
+const PARTY: &str = "supplier-1";
 const TOPIC: &str = "gridtrail.service-events.v1";
 /// How long between two looks, and how many: for a machine that is very busy.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -91,7 +94,19 @@ impl Stage {
     /// A key, and the token of a role that may search nothing or everything.
     fn token(&self, role: &str) -> String {
         let (key, public) = (self.path("key.pem"), self.path("key.pub.pem"));
-        let args = ["token", "--key", &key, "--user-id", USER, "--role", role, "--public-key-out", &public];
+        let args = [
+            "token",
+            "--key",
+            &key,
+            "--party",
+            PARTY,
+            "--user-id",
+            USER,
+            "--role",
+            role,
+            "--public-key-out",
+            &public,
+        ];
         succeed(&args).trim().to_owned()
     }
 
@@ -328,9 +343,12 @@ async fn an_answer_without_its_request_is_shown_counted_and_joined() {
     (source.stored, source.parked) = (0, 1);
     source.parked_at.insert(0);
     let (other, streams) = (stage.evidence(1, 0, 1), vec![stream()]);
-    let batch =
-        Batch { parked: fold.take_unplaced(), sources: vec![source, other], streams, ..Batch::default() };
-    stage.commit(batch).await;
+    // Whose the row is, or nobody sees it.
+    let to = Assignment { party: PARTY.parse().unwrap(), role: UserRole::IS, descriptor: None };
+    let assigned = AccessEvent::Assigned { user_id: user, to: Some(to), from: asked_at };
+    let access = vec![AccessRecord { id: "a".parse().unwrap(), recorded_at: asked_at, event: assigned }];
+    let (parked, sources) = (fold.take_unplaced(), vec![source, other]);
+    stage.commit(Batch { parked, access, sources, streams, ..Batch::default() }).await;
 
     let token = stage.token("1");
     let server = stage.serve(&[]);

@@ -13,19 +13,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("proto", &[]),
     ("runtime", &["model"]),
-    ("codec", &["model", "proto"]),
     ("access", &["model", "runtime"]),
     ("saml", &["model"]),
+    ("codec", &["model", "proto", "access"]),
     ("faults", &[]),
     ("kafka", &["runtime"]),
     ("lake", &["model", "runtime", "access"]),
     ("freshness", &["model", "runtime", "lake"]),
     ("reconcile", &["model", "runtime", "kafka", "lake"]),
-    ("ingest", &["model", "runtime", "codec", "kafka", "lake"]),
+    ("ingest", &["model", "runtime", "access", "codec", "kafka", "lake"]),
     ("search", &["model", "runtime", "access", "lake"]),
     ("server", &["model", "proto", "runtime", "access", "lake", "freshness", "search", "tls"]),
     ("tls", &[]),
-    ("synth", &["model", "codec"]),
+    ("synth", &["model", "access", "codec"]),
 ];
 
 /// Families of foreign crates, and the only crates that may depend on one directly.

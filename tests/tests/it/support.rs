@@ -1,6 +1,6 @@
 //! The real command, and the truth to hold its lake against.
 
-use gridtrail_access::{Access, DevKey, JobTypeRole, TokenClaims};
+use gridtrail_access::{Access, DevKey, JobTypeRole, OrgId, TokenClaims};
 use gridtrail_lake::{KeyQuery, Lake, LakeSettings, View};
 use gridtrail_model::{DeviceId, Trail, TrailKey};
 use gridtrail_runtime::Clock;
@@ -166,10 +166,12 @@ fn everybody(world: &World) -> Access {
     let now = Clock::system().now();
     let claims = TokenClaims {
         subject: "test".to_owned(),
+        party: "region".parse().unwrap(),
+        org_id: OrgId::All,
         user_ids: world.users().iter().map(|user| user.id).collect(),
         roles: JobTypeRole::new(1).into_iter().collect(),
         valid_from: now,
         expires_at: now.plus_millis(3_600_000),
     };
-    key.gatekeeper().unwrap().admit(&key.mint(&claims).unwrap(), now).unwrap()
+    key.access(&claims).unwrap()
 }

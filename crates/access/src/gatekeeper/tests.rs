@@ -1,5 +1,5 @@
 use super::*;
-use crate::{AccessErrorKind, DevKey, TokenClaims};
+use crate::{AccessErrorKind, Admission, Component, DevKey, JobTypeRole, Sharing, TokenClaims, UserIds};
 use jsonwebtoken::{EncodingKey, Header};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -17,8 +17,14 @@ fn now() -> Timestamp {
     now
 }
 
-fn gatekeeper() -> Gatekeeper {
-    KEY.gatekeeper().unwrap()
+/// Admits by tokens, where Ann's User ID is her Party's.
+fn gatekeeper() -> Admission {
+    admission(&KEY)
+}
+
+fn admission(key: &DevKey) -> Admission {
+    let sharing = Sharing::of_one(&"Avon".parse().unwrap(), &BTreeSet::from([USER.parse().unwrap()]));
+    Admission::new(key.gatekeeper().unwrap(), Arc::new(sharing))
 }
 
 /// Claims that are accepted, for a test to spoil.
@@ -26,7 +32,7 @@ fn good() -> Value {
     json!({
         "iss": DevKey::ISSUER, "aud": DevKey::AUDIENCE, "sub": "ann@example.org",
         "nbf": NOW_S - 60, "exp": NOW_S + 600,
-        "user_ids": [USER], "roles": ["job-type-role-1"],
+        "party": "Avon", "org_id": "all", "user_ids": [USER], "roles": ["role-01"],
     })
 }
 
@@ -64,6 +70,8 @@ fn base64url(bytes: &[u8]) -> String {
 fn a_minted_token_is_admitted_with_just_its_claims() {
     let claims = TokenClaims {
         subject: "ann@example.org".into(),
+        party: "Avon".parse().unwrap(),
+        org_id: OrgId::All,
         user_ids: BTreeSet::from([USER.parse().unwrap()]),
         roles: BTreeSet::from([JobTypeRole::new(11).unwrap()]),
         valid_from: now(),
@@ -71,7 +79,8 @@ fn a_minted_token_is_admitted_with_just_its_claims() {
     };
     let access = gatekeeper().admit(&KEY.mint(&claims).unwrap(), now()).unwrap();
     assert_eq!(access.subject(), claims.subject);
-    assert_eq!(access.user_ids(), &claims.user_ids);
+    assert_eq!(access.user_ids(), &UserIds::of(&claims.user_ids));
+    assert_eq!(access.party(), &claims.party);
     assert_eq!(access.expires_at(), claims.expires_at);
     assert!(!access.permits(Component::ServiceAudit), "the eleventh role may not search");
     let denied = access.require(Component::MeterReads, now()).unwrap_err();
@@ -82,11 +91,14 @@ fn a_minted_token_is_admitted_with_just_its_claims() {
 fn a_key_reads_back_and_another_key_is_a_stranger() {
     let same = DevKey::from_pem(&KEY.to_pem()).unwrap();
     assert_eq!(same.to_public_pem(), KEY.to_public_pem());
-    assert!(same.gatekeeper().unwrap().admit(&signed(&good()), now()).is_ok());
-    let stranger = DevKey::generate().unwrap().gatekeeper().unwrap();
+    assert!(admission(&same).admit(&signed(&good()), now()).is_ok());
+    let stranger = admission(&DevKey::generate().unwrap());
     let refused = stranger.admit(&signed(&good()), now()).unwrap_err();
     assert!(matches!(refused, AccessError::Token(TokenFault::Signature)), "{refused:?}");
-    assert!(Gatekeeper::new(&KEY.to_pem(), "a", "b").is_err(), "a private key is no public key");
+    assert!(
+        Gatekeeper::new(&KEY.to_pem(), "a", "b", Arc::new(RoleMatrix::built_in().unwrap())).is_err(),
+        "a private key is no public key"
+    );
     assert!(DevKey::from_pem(&KEY.to_public_pem()).is_err(), "a public key is no private key");
 }
 
@@ -122,7 +134,7 @@ fn a_signature_by_hmac_with_the_public_key_is_refused() {
 
 #[test]
 fn every_required_claim_is_required() {
-    for claim in ["exp", "nbf", "iss", "aud", "sub", "user_ids", "roles"] {
+    for claim in ["exp", "nbf", "iss", "aud", "sub", "party", "org_id", "user_ids", "roles"] {
         let mut claims = good();
         claims.as_object_mut().unwrap().remove(claim);
         fault(&signed(&claims));
@@ -192,11 +204,26 @@ fn user_ids_roles_and_subject_are_judged() {
         fault(&signed(&with("user_ids", ids)));
     }
     assert!(gatekeeper().admit(&signed(&with("user_ids", json!(many[..64]))), now()).is_ok());
-    for roles in [json!(["admin"]), json!(["job-type-role-12"]), json!("job-type-role-1"), json!([1])] {
+    for roles in [
+        json!(["admin"]),
+        json!(["role-12"]),
+        json!("role-01"),
+        json!(["role-01", "job-type-role-1"]),
+        json!([1]),
+    ] {
         fault(&signed(&with("roles", roles)));
     }
     let without = gatekeeper().admit(&signed(&with("roles", json!([]))), now()).unwrap();
     assert!(!without.permits(Component::ServiceAudit) && !without.permits(Component::MeterReads));
+    for party in [json!(""), json!("a\nb"), json!("x".repeat(65)), json!(7), json!(["Avon"])] {
+        fault(&signed(&with("party", party)));
+    }
+    for org_id in [json!(""), json!("ALL"), json!("granted"), json!(true), json!(["all"])] {
+        fault(&signed(&with("org_id", org_id)));
+    }
+    let mut own = with("org_id", json!("granted-only"));
+    own["user_ids"] = json!([]);
+    assert_eq!(gatekeeper().admit(&signed(&own), now()).unwrap().user_ids().len(), 1, "the Party's own");
     for subject in [json!(""), json!("a\nb"), json!("x".repeat(129)), json!(7)] {
         fault(&signed(&with("sub", subject)));
     }
@@ -250,7 +277,7 @@ fn access_can_be_narrowed_and_not_widened() {
     let access = gatekeeper().admit(&signed(&good()), now()).unwrap();
     let other: UserId = "88-73-84-57-00-2F-96-1E".parse().unwrap();
     let own: UserId = USER.parse().unwrap();
-    assert_eq!(access.narrowed_to(&BTreeSet::from([own, other])).user_ids(), &BTreeSet::from([own]));
+    assert_eq!(access.narrowed_to(&BTreeSet::from([own, other])).user_ids().to_set(), BTreeSet::from([own]));
     assert!(access.narrowed_to(&BTreeSet::from([other])).user_ids().is_empty());
 }
 
@@ -258,6 +285,8 @@ fn access_can_be_narrowed_and_not_widened() {
 fn nothing_is_minted_that_would_not_be_admitted() {
     let claims = TokenClaims {
         subject: "ann".into(),
+        party: "Avon".parse().unwrap(),
+        org_id: OrgId::All,
         user_ids: BTreeSet::from([USER.parse().unwrap()]),
         roles: BTreeSet::new(),
         valid_from: now(),

@@ -13,7 +13,7 @@ fn users(all: &[u8]) -> BTreeSet<UserId> {
 }
 
 fn party(n: u8) -> Party {
-    Party::named(["Avon", "Brent", "Clyde"][usize::from(n % 3)]).unwrap()
+    ["Avon", "Brent", "Clyde"][usize::from(n % 3)].parse().unwrap()
 }
 
 /// Which Party the User ID is the first owner's.
@@ -21,12 +21,20 @@ fn first_owner(n: u8) -> u8 {
     n % 3
 }
 
+fn to(n: u8) -> Option<Assignment> {
+    Some(Assignment { party: party(n), role: UserRole::IS, descriptor: None })
+}
+
+fn why() -> Reason {
+    "the officer is not known".parse().unwrap()
+}
+
 fn at(second: i64) -> Timestamp {
     Timestamp::from_millis(1_770_000_000_000 + second * 1_000).unwrap()
 }
 
 fn id(n: usize) -> NoticeId {
-    NoticeId::new(&format!("n{n}")).unwrap()
+    format!("n{n}").parse().unwrap()
 }
 
 fn notice(kind: NoticeKind, by: u8, own: &[u8], with: u8, other: &[u8], second: i64) -> Notice {
@@ -44,8 +52,7 @@ fn notice(kind: NoticeKind, by: u8, own: &[u8], with: u8, other: &[u8], second: 
 fn world(facts: impl IntoIterator<Item = AccessEvent>) -> Sharing {
     let mut sharing = Sharing::default();
     for n in 0..USERS {
-        let party = Some(party(first_owner(n)));
-        sharing.take(AccessEvent::Assigned { user_id: user(n), party, from: at(-1_000) });
+        sharing.take(AccessEvent::Assigned { user_id: user(n), to: to(first_owner(n)), from: at(-1_000) });
     }
     facts.into_iter().for_each(|fact| sharing.take(fact));
     sharing
@@ -80,12 +87,12 @@ fn a_grant_is_in_force_once_both_are_confirmed_and_for_what_both_name() {
 #[test]
 fn a_session_sees_its_own_and_what_is_paired_with_what_it_holds() {
     let sharing = world(mutual());
-    let seen = |session: &[u8]| sharing.effective(&party(0), &users(session), at(30));
+    let seen = |session: &[u8]| sharing.effective(&party(0), &users(session), OrgId::All, at(30));
     assert_eq!(seen(&[0, 1]), users(&[0, 1]));
     // 1 is shared with 0 and 3; who holds neither sees nothing of it.
     assert_eq!(seen(&[1]), users(&[]));
     assert_eq!(seen(&[3, 1, 2, 4]), users(&[3, 1]));
-    assert_eq!(sharing.effective(&party(2), &users(&[0, 1, 2]), at(30)), users(&[2]));
+    assert_eq!(sharing.effective(&party(2), &users(&[0, 1, 2]), OrgId::All, at(30)), users(&[2]));
 }
 
 #[test]
@@ -97,8 +104,8 @@ fn a_rescission_ends_its_pairs_in_both_directions_and_no_others() {
     assert!(!sharing.is_pair_in_force(user(1), user(0), at(41)));
     assert!(sharing.is_pair_in_force(user(3), user(1), at(41)));
     // Who holds only one of two paired User IDs loses exactly what the rescinded pair gave.
-    assert_eq!(sharing.effective(&party(0), &users(&[0, 1]), at(41)), users(&[0]));
-    assert_eq!(sharing.effective(&party(0), &users(&[0, 3, 1]), at(41)), users(&[0, 3, 1]));
+    assert_eq!(sharing.effective(&party(0), &users(&[0, 1]), OrgId::All, at(41)), users(&[0]));
+    assert_eq!(sharing.effective(&party(0), &users(&[0, 3, 1]), OrgId::All, at(41)), users(&[0, 3, 1]));
 }
 
 #[test]
@@ -114,10 +121,11 @@ fn what_was_rescinded_needs_two_new_notifications() {
 #[test]
 fn what_is_not_confirmed_or_is_rejected_changes_nothing() {
     let sent = AccessEvent::Notified { id: id(3), notice: notice(NoticeKind::Rescind, 1, &[1], 0, &[0], 40) };
-    let rejected = AccessEvent::Rejected { id: id(3), at: at(41) };
+    let rejected = AccessEvent::Rejected { id: id(3), at: at(41), reason: why() };
     let sharing = world(mutual().into_iter().chain([sent, rejected]));
     assert!(sharing.is_pair_in_force(user(0), user(1), at(60)));
-    let both = world(mutual().into_iter().chain([AccessEvent::Rejected { id: id(2), at: at(50) }]));
+    let both =
+        world(mutual().into_iter().chain([AccessEvent::Rejected { id: id(2), at: at(50), reason: why() }]));
     assert!(!both.is_pair_in_force(user(0), user(1), at(60)), "confirmed and rejected shows less");
     assert_eq!(both.refused(), [Refused { id: id(2), why: Refusal::Rejected }]);
 }
@@ -133,20 +141,27 @@ fn a_notification_of_a_user_id_that_is_not_the_partys_is_refused_with_the_reason
     assert_eq!(sharing.refused(), [Refused { id: id(1), why: why.clone() }]);
     let explained = sharing.explain(user(0), user(1), at(30));
     assert!(!explained.seen);
+    let told = |n, by, second, fate| ToldNotice {
+        id: id(n),
+        kind: NoticeKind::Grant,
+        by: party(by),
+        sent_at: at(second),
+        fate,
+    };
     assert_eq!(
         explained.notices,
-        [(id(1), NoticeKind::Grant, Err(Some(why))), (id(2), NoticeKind::Grant, Ok(at(21)))]
+        [told(1, 0, 10, NoticeFate::Refused(why)), told(2, 1, 20, NoticeFate::Counts(at(21)))]
     );
 }
 
 #[test]
 fn a_user_id_that_changes_hands_takes_no_grant_with_it() {
-    let sold = AccessEvent::Assigned { user_id: user(1), party: Some(party(2)), from: at(50) };
+    let sold = AccessEvent::Assigned { user_id: user(1), to: to(2), from: at(50) };
     let sharing = world(mutual().into_iter().chain([sold]));
     assert!(sharing.is_pair_in_force(user(0), user(1), at(49)));
     assert!(!sharing.is_pair_in_force(user(0), user(1), at(50)));
-    assert_eq!(sharing.effective(&party(1), &users(&[1]), at(50)), users(&[]));
-    assert_eq!(sharing.effective(&party(2), &users(&[1]), at(50)), users(&[1]));
+    assert_eq!(sharing.effective(&party(1), &users(&[1]), OrgId::All, at(50)), users(&[]));
+    assert_eq!(sharing.effective(&party(2), &users(&[1]), OrgId::All, at(50)), users(&[1]));
 }
 
 #[test]
@@ -155,6 +170,32 @@ fn a_grant_of_two_readings_is_none() {
     let sharing = world(mutual().into_iter().chain([again]));
     assert!(!sharing.is_pair_in_force(user(0), user(1), at(30)));
     assert_eq!(sharing.refused(), [Refused { id: id(2), why: Refusal::Readings { readings: 2 } }]);
+}
+
+#[test]
+fn a_user_id_that_is_assigned_to_two_at_once_is_nobodys() {
+    let both = AccessEvent::Assigned { user_id: user(1), to: to(2), from: at(-1_000) };
+    let sharing = world(mutual().into_iter().chain([both]));
+    assert_eq!(sharing.owner(user(1), at(30)), None);
+    assert!(!sharing.is_pair_in_force(user(0), user(1), at(30)));
+    // Two roles of one Party are no quarrel about whose it is.
+    let role = Some(Assignment { role: UserRole::GS, ..to(0).unwrap() });
+    let sharing = world([AccessEvent::Assigned { user_id: user(0), to: role, from: at(-1_000) }]);
+    assert_eq!(sharing.owner(user(0), at(30)), Some(&party(0)));
+    let gone = AccessEvent::Assigned { user_id: user(3), to: None, from: at(10) };
+    let sharing = world([gone]);
+    assert_eq!(sharing.owned_by(&party(0), at(9)), users(&[0, 3]));
+    assert_eq!(sharing.owned_by(&party(0), at(10)), users(&[0]));
+}
+
+#[test]
+fn a_notification_of_which_nothing_came_says_why() {
+    let sent = AccessEvent::Notified { id: id(1), notice: notice(NoticeKind::Grant, 0, &[0], 1, &[1], 5) };
+    let fate =
+        |facts: Vec<AccessEvent>| world(facts).explain(user(0), user(1), at(30)).notices[0].fate.clone();
+    assert_eq!(fate(vec![sent.clone()]), NoticeFate::Waits);
+    let rejected = AccessEvent::Rejected { id: id(1), at: at(6), reason: why() };
+    assert_eq!(fate(vec![sent, rejected]), NoticeFate::Rejected(at(6), why()));
 }
 
 #[test]
@@ -167,6 +208,8 @@ fn no_person_reaches_a_log() {
     };
     let notice = Notice { sro: Some(sro), ..notice(NoticeKind::Grant, 0, &[0], 1, &[1], 1) };
     let shown = format!("{notice:?}");
+    let folded = world([AccessEvent::Notified { id: id(1), notice }]);
+    let shown = shown + &format!("{folded:?}");
     assert!(!["Jo Soap", "01234", "jo@", "s1"].iter().any(|part| shown.contains(part)), "{shown}");
 }
 
@@ -202,7 +245,11 @@ fn facts(story: &[Sentence]) -> Vec<AccessEvent> {
         let notice = notice(kind, *by, own, *with, other, *sent);
         facts.push(AccessEvent::Notified { id: id(n), notice });
         facts.extend(confirmed.map(|after| AccessEvent::Confirmed { id: id(n), at: at(sent + after) }));
-        facts.extend(rejected.then_some(AccessEvent::Rejected { id: id(n), at: at(sent + 1) }));
+        facts.extend(rejected.then_some(AccessEvent::Rejected {
+            id: id(n),
+            at: at(sent + 1),
+            reason: why(),
+        }));
     }
     facts
 }
@@ -259,10 +306,30 @@ proptest! {
         session in prop::collection::btree_set(0..USERS, 0..6),
         until in 0i64..70,
     ) {
-        let seen = world(facts(&story)).effective(&party(of), &session.iter().map(|n| user(*n)).collect(), at(until));
-        let own: Vec<u8> = session.iter().copied().filter(|n| first_owner(*n) == of).collect();
-        let sees = |n: u8| own.contains(&n) || own.iter().any(|own| lived(&story, n, *own, until));
-        prop_assert_eq!(seen, session.iter().filter(|n| sees(**n)).map(|n| user(*n)).collect());
+        let ids: BTreeSet<UserId> = session.iter().map(|n| user(*n)).collect();
+        let sharing = world(facts(&story));
+        let mine = |n: &u8| first_owner(*n) == of;
+        for (org_id, own) in [
+            (OrgId::All, session.iter().copied().filter(mine).collect::<Vec<u8>>()),
+            (OrgId::GrantedOnly, (0..USERS).filter(mine).collect()),
+        ] {
+            let seen = sharing.effective(&party(of), &ids, org_id, at(until));
+            let granted = session.iter().filter(|n| own.iter().any(|own| lived(&story, **n, *own, until)));
+            prop_assert_eq!(seen, own.iter().chain(granted).map(|n| user(*n)).collect());
+        }
+    }
+
+    #[test]
+    fn between_two_changes_every_answer_is_the_same(story in story(), until in 0i64..70) {
+        let sharing = world(facts(&story));
+        let seen = |at| {
+            let of = |n| sharing.effective(&party(n), &users(&[0, 1, 2, 3, 4, 5]), OrgId::All, at);
+            [of(0), of(1), of(2)]
+        };
+        let change = sharing.next_change(at(until));
+        prop_assert!(change.is_none_or(|change| change > at(until)));
+        let last = change.map_or(at(1_000), |change| change.plus_millis(-1));
+        prop_assert_eq!(seen(at(until)), seen(last));
     }
 
     #[test]

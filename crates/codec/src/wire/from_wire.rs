@@ -37,12 +37,15 @@ pub(super) fn body(from: &WireBody, recorded_at: Timestamp) -> Result<Body, Deco
     })
 }
 
-fn mandatory<T>(value: Option<T>, field: &'static str) -> Result<T, DecodeError> {
+pub(super) fn mandatory<T>(value: Option<T>, field: &'static str) -> Result<T, DecodeError> {
     value.ok_or(DecodeError::Missing { field, rule: "every event has one" })
 }
 
 /// An empty text is an absent one.
-fn optional<T: FromStr<Err = ParseError>>(text: &str, field: &'static str) -> Result<Option<T>, DecodeError> {
+pub(super) fn optional<T: FromStr<Err = ParseError>>(
+    text: &str,
+    field: &'static str,
+) -> Result<Option<T>, DecodeError> {
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).in_field(field) }
 }
 
@@ -63,7 +66,7 @@ pub(super) fn time(
 }
 
 /// The value of an enum number; 0 is an absent one.
-fn enumeration<T>(
+pub(super) fn enumeration<T>(
     number: i32,
     from_number: fn(u8) -> Option<T>,
     field: &'static str,

@@ -1,11 +1,13 @@
 //! The event contract: `gridtrail.events.v1.ServiceEvent` as protobuf, as frames of a `.binpb` file, and as
 //! proto3 JSON.
 
+mod access;
 mod frame;
 pub(crate) mod from_wire;
 mod plain;
 mod to_wire;
 
+pub use access::{decode_access, encode_access_frame, encode_access_json, encode_access_protobuf};
 pub use frame::{Frame, next_frame};
 
 use crate::{DecodeError, limits};

@@ -24,7 +24,7 @@ pub(super) fn event(event: &Event) -> wire::ServiceEvent {
     }
 }
 
-fn time(at: Timestamp) -> pbjson_types::Timestamp {
+pub(super) fn time(at: Timestamp) -> pbjson_types::Timestamp {
     let millis = at.millis();
     // A remainder of 1,000 times a million stays below 10^9.
     let nanos = i32::try_from(millis.rem_euclid(1000)).unwrap_or_default() * 1_000_000;

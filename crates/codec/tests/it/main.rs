@@ -5,6 +5,7 @@
     reason = "tests fail by panicking, and the fuzz test tells how much it did"
 )]
 
+mod access;
 mod fuzz;
 mod random;
 mod round_trip;

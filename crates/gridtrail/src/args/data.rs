@@ -4,6 +4,7 @@ use super::freshness::{LevelArgs, MetricsArgs};
 use super::lake::CompactionArgs;
 use super::value::LifeTime;
 use clap::{Args, ValueEnum};
+use gridtrail_access::Party;
 use gridtrail_model::Timestamp;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -81,6 +82,10 @@ pub struct GenerateArgs {
     /// How many days.
     #[arg(long, default_value_t = 1)]
     pub days: u32,
+    /// Give every User ID to one Party of this name, for benches that look at every row. Left out: to many Parties, some of
+    /// which share.
+    #[arg(long, value_name = "NAME")]
+    pub one_party: Option<Party>,
     /// Deliver some events twice, late or out of order.
     #[arg(long)]
     pub disorder: bool,
@@ -94,6 +99,8 @@ pub struct GenerateArgs {
 
 /// The topic of the events, as the DCC's own systems would write it.
 const TOPIC: &str = "gridtrail.service-events.v1";
+/// That of the events of access.
+const ACCESS_TOPIC: &str = "gridtrail.access-events.v1";
 
 /// Where Kafka is, and how it is read.
 #[derive(Debug, Args)]
@@ -102,8 +109,8 @@ pub struct TopicArgs {
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["dir", "recorded_at"])]
     #[arg(help_heading = "Kafka")]
     pub kafka: Option<String>,
-    /// A topic of events; may be repeated.
-    #[arg(long = "topic", value_name = "TOPIC", default_value = TOPIC, help_heading = "Kafka")]
+    /// A topic of events, or, with `access-events` in its name, of events of access; may be repeated.
+    #[arg(long = "topic", value_name = "TOPIC", default_values = [TOPIC, ACCESS_TOPIC], help_heading = "Kafka")]
     pub topics: Vec<String>,
     /// The consumer group, in which several ingesters share the partitions.
     #[arg(long, default_value = "gridtrail", help_heading = "Kafka")]
@@ -161,7 +168,8 @@ impl TopicArgs {
 /// Arguments of `gridtrail publish`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The key of a record is the Device ID of its event.
+The key of a record is the Device ID of its event. Events of access (.access.binpb, .access.jsonl) have no key, and go to
+--access-topic.
 
 Examples:
   gridtrail publish data/day --kafka 127.0.0.1:9092
@@ -175,6 +183,9 @@ pub struct PublishArgs {
     /// The topic.
     #[arg(long, value_name = "TOPIC", default_value = TOPIC)]
     pub topic: String,
+    /// The topic of the events of access.
+    #[arg(long, value_name = "TOPIC", default_value = ACCESS_TOPIC)]
+    pub access_topic: String,
     /// A file of further client settings, one `name=value` a line; the names are librdkafka's.
     #[arg(long, value_name = "FILE")]
     pub kafka_config: Option<PathBuf>,
@@ -189,8 +200,8 @@ pub struct PublishArgs {
 /// Arguments of `gridtrail ingest`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Files are told by their names: .xml (one DUIS message), .jsonl, .binpb. Running it again takes in only what is
-new: it may be killed at any time.
+Files are told by their names: .xml (one DUIS message), .jsonl, .binpb; .access.jsonl and .access.binpb hold events of access:
+who shares with whom. Running it again takes in only what is new: it may be killed at any time.
 
 With --kafka it follows topics instead, until it is told to stop by SIGINT or SIGTERM, or with --once until what the
 topics held at its start is in the lake. Positions are kept in the lake, never in the consumer group.

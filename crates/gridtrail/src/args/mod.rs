@@ -3,6 +3,7 @@
 //! Defaults that name files are relative to the working folder. An environment variable stands in for an argument
 //! only where a value outlives one command, or must not be seen in a list of processes.
 
+mod access;
 mod data;
 mod freshness;
 mod lake;
@@ -12,6 +13,7 @@ mod service;
 mod tls;
 mod value;
 
+pub use access::{AccessCommand, ExplainArgs, RowOwner};
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
 pub use freshness::{FreshnessArgs, LevelArgs, MetricsArgs};
 pub use lake::{
@@ -112,6 +114,9 @@ pub enum Command {
     /// Look at records that could not be read, and settle them. For operators: they are raw, and belong to any User.
     #[command(subcommand)]
     DeadLetters(LetterCommand),
+    /// Say who could see what, and why. For operators.
+    #[command(subcommand)]
+    Access(AccessCommand),
     /// Mint a token for local development.
     Token(TokenArgs),
     /// Make a certificate for local development.

@@ -5,6 +5,7 @@ use super::lake::CompactionArgs;
 use super::tls::{ServerArgs, ServerTlsArgs};
 use super::value::{Bound, LifeTime};
 use clap::{Args, Subcommand};
+use gridtrail_access::{OrgId, Party};
 use gridtrail_lake::AsOf;
 use gridtrail_model::{DeviceId, Mpxn, ServiceReferenceVariant, Uprn, UserId};
 use std::net::SocketAddr;
@@ -39,6 +40,9 @@ pub struct ServeArgs {
     /// The audience that a token must name.
     #[arg(long, default_value = AUDIENCE)]
     pub audience: String,
+    /// A TOML file whose table `[names]` calls Job Type Roles as the Identity Provider does: `role-01 = "its-name"`.
+    #[arg(long, env = "GRIDTRAIL_JOB_TYPE_ROLES", value_name = "FILE")]
+    pub job_type_roles: Option<PathBuf>,
     /// A file of 32 bytes in base64, the secret that seals page tokens: `openssl rand -base64 32` makes one. Servers that
     /// answer for one another share it; without it, the tokens of a server end with the server.
     #[arg(long, env = "GRIDTRAIL_PAGE_KEY", value_name = "FILE")]
@@ -50,6 +54,9 @@ pub struct ServeArgs {
     /// when it opens the lake.
     #[arg(long, conflicts_with = "maintain_every")]
     pub no_maintenance: bool,
+    /// Memory for what searches read of runs, in MiB, about. Where it holds what is asked for, a search waits for no store.
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(16..=1_048_576))]
+    pub cache_memory: u64,
     /// What compaction may use.
     #[command(flatten)]
     pub compaction: CompactionArgs,
@@ -160,7 +167,7 @@ pub struct SearchArgs {
 For local development: in production tokens come from the Identity Provider.
 
 Example:
-  gridtrail token --user-id 90-B3-D5-1F-30-01-00-00 --role 1 --public-key-out dev-key.pub.pem > me.jwt")]
+  gridtrail token --party supplier-1 --user-id 90-B3-D5-1F-30-02-00-00 --role role-01 --public-key-out dev-key.pub.pem > me.jwt")]
 pub struct TokenArgs {
     /// The private key, in PEM: created on first use, readable by its owner only.
     #[arg(long, value_name = "FILE", default_value = "dev-key.pem")]
@@ -171,13 +178,23 @@ pub struct TokenArgs {
     /// Who bears the token.
     #[arg(long, default_value = "developer")]
     pub subject: String,
-    /// A User ID whose rows the bearer may see; may be repeated.
-    #[arg(long, value_name = "EUI-64", required = true, value_delimiter = ',')]
+    /// The Party that the bearer works for.
+    #[arg(long, value_name = "NAME")]
+    pub party: Party,
+    /// A User ID that the bearer may use; may be repeated.
+    #[arg(long, value_name = "EUI-64", value_delimiter = ',')]
     pub user_id: Vec<UserId>,
-    /// A Job Type Role, by its column in the role matrix, 1 to 11; may be repeated.
-    #[arg(long, value_name = "COLUMN", required = true, value_delimiter = ',')]
-    #[arg(value_parser = clap::value_parser!(u8).range(1..=11))]
-    pub role: Vec<u8>,
+    /// How the User IDs are to be read: `all` that the bearer may use, or those `granted-only` by other Users, beside all
+    /// of the Party's own.
+    #[arg(long, value_name = "all|granted-only", default_value = "all", value_parser = super::access::org_id)]
+    pub org_id: OrgId,
+    /// A Job Type Role: its name, such as role-01 or administration-user, or its column in the role matrix, 1 to 11; may be
+    /// repeated.
+    #[arg(long, value_name = "ROLE", required = true, value_delimiter = ',')]
+    pub role: Vec<String>,
+    /// The file by which the server calls Job Type Roles otherwise.
+    #[arg(long, env = "GRIDTRAIL_JOB_TYPE_ROLES", value_name = "FILE")]
+    pub job_type_roles: Option<PathBuf>,
     /// How long the token is valid, up to 24h.
     #[arg(long, value_name = "TIME", default_value = "8h")]
     pub ttl: LifeTime,

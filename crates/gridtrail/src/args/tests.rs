@@ -78,12 +78,20 @@ fn a_day_ends_with_its_last_millisecond_and_an_instant_with_itself() {
 
 #[test]
 fn a_token_names_users_and_roles_and_ends_within_a_day() {
-    let one = "--user-id 90-B3-D5-1F-30-01-00-00 --role 1,2";
+    let one = "--party Avon --user-id 90-B3-D5-1F-30-01-00-00 --role role-01,2";
     let args: TokenArgs = read(one).unwrap();
-    assert_eq!((args.role, args.ttl.seconds()), (vec![1, 2], 8 * 3_600));
+    assert_eq!((args.role, args.ttl.seconds()), (vec!["role-01".to_owned(), "2".to_owned()], 8 * 3_600));
+    assert_eq!((args.party.as_str(), args.org_id), ("Avon", gridtrail_access::OrgId::All));
     assert_eq!(read::<TokenArgs>("--role 1").unwrap_err(), ErrorKind::MissingRequiredArgument);
-    for wrong in ["--role 12", "--role 0", "--ttl 25h", "--ttl 0s", "--ttl 8", "--ttl h", "--ttl 4294967295h"]
-    {
+    for wrong in [
+        "--org-id granted",
+        "--user-id 90",
+        "--ttl 25h",
+        "--ttl 0s",
+        "--ttl 8",
+        "--ttl h",
+        "--ttl 4294967295h",
+    ] {
         assert_eq!(read::<TokenArgs>(&format!("{one} {wrong}")).unwrap_err(), ErrorKind::ValueValidation);
     }
 }

@@ -7,17 +7,19 @@ use crate::args::{DemoArgs, Encoding, Format, ServerArgs};
 use crate::bench::Tally;
 use crate::client::{Caller, View};
 use crate::exit::Failure;
-use crate::generate::{self, write_events};
+use crate::generate::{self, parties, write_region};
 use crate::ingest::{ingest, open_lake};
 use crate::output::{self, SearchAnswer};
 use crate::search;
 use crate::serve::{self, Hosted};
 use cast::Cast;
-use gridtrail_access::{AccessError, DevKey, JobTypeRole, TokenClaims};
+use gridtrail_access::{
+    AccessEvent, AccessRecord, Assignment, DevKey, JobTypeRole, OrgId, Party, TokenClaims,
+};
 use gridtrail_freshness::Levels;
 use gridtrail_ingest::FileSettings;
 use gridtrail_lake::Lake;
-use gridtrail_model::{DeviceId, UserId};
+use gridtrail_model::{DeviceId, Timestamp, UserId, UserRole};
 use gridtrail_proto::query::v1::SearchRequest;
 use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_runtime::Clock;
@@ -36,6 +38,7 @@ const REPEATS: usize = 200;
 const TOKEN_LIFE_MS: i64 = 8 * 3_600_000;
 /// The User of most of the DCC's sample messages, and the meter that they are about.
 const SAMPLE_USER: &str = "90-B3-D5-1F-30-01-00-00";
+const SAMPLE_PARTY: &str = "sample-party";
 const SAMPLE_DEVICE: &str = "00-DB-12-34-56-78-90-A0";
 
 pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
@@ -86,6 +89,7 @@ fn say(text: &str) -> Result<(), Failure> {
 fn write_messages(folder: &Path, samples: &Path, world: &World) -> Result<bool, Failure> {
     std::fs::create_dir_all(folder).map_err(Failure::file("create", folder))?;
     let day = world.settings().start;
+    parties::write(&folder.join(parties::FILE), sample_party(day).as_slice())?;
     let taken =
         samples::capture_samples(samples, &folder.join("samples.xml"), day.plus_millis(9 * 3_600_000))?;
     match taken {
@@ -106,9 +110,16 @@ fn write_messages(folder: &Path, samples: &Path, world: &World) -> Result<bool, 
     Ok(taken.is_some())
 }
 
+/// Whose the User ID of the sample messages is.
+fn sample_party(from: Timestamp) -> Option<AccessRecord> {
+    let to = Assignment { party: SAMPLE_PARTY.parse().ok()?, role: UserRole::IS, descriptor: None };
+    let event = AccessEvent::Assigned { user_id: SAMPLE_USER.parse().ok()?, to: Some(to), from };
+    Some(AccessRecord { id: "sample-party".parse().ok()?, recorded_at: from, event })
+}
+
 fn write_day(folder: &Path, world: &World) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(Failure::file("create", folder))?;
-    let written = write_events(world, Encoding::Binpb, folder)?;
+    let written = write_region(world, Encoding::Binpb, None, folder)?;
     say(&format!(
         "2. A generated day: {} premises, {} Users, {} events in {:.1} s ({:.0} events/s).",
         world.settings().premises,
@@ -160,8 +171,9 @@ async fn show(
         let _ = stopped.await;
     }));
     say(&format!("4. Serving on {server}."))?;
-    let first = Person::new(&key, "user-a", cast.first)?;
-    let second = Person::new(&key, "user-b", cast.second)?;
+    let of = |user| world.party_of(user).ok_or(Failure::Process("a User of the region has no Party"));
+    let first = Person::new(&key, "user-a", of(cast.first)?, cast.first)?;
+    let second = Person::new(&key, "user-b", of(cast.second)?, cast.second)?;
     searches(&server, (&first, &second), cast).await?;
     if has_samples {
         sample_search(&server, &key).await?;
@@ -183,10 +195,12 @@ struct Person {
 }
 
 impl Person {
-    fn new(key: &DevKey, name: &'static str, user: UserId) -> Result<Self, AccessError> {
+    fn new(key: &DevKey, name: &'static str, party: Party, user: UserId) -> Result<Self, Failure> {
         let now = Clock::system().now();
         let token = key.mint(&TokenClaims {
             subject: name.to_owned(),
+            party,
+            org_id: OrgId::All,
             user_ids: [user].into(),
             roles: JobTypeRole::new(1).into_iter().collect(),
             valid_from: now,
@@ -246,7 +260,8 @@ async fn searches(server: &str, (first, second): (&Person, &Person), cast: Cast)
 /// What the DCC's own messages became.
 async fn sample_search(server: &str, key: &DevKey) -> Result<(), Failure> {
     let (Ok(user), Ok(device)) = (SAMPLE_USER.parse(), SAMPLE_DEVICE.parse()) else { return Ok(()) };
-    let person = Person::new(key, "sample-user", user)?;
+    let Ok(party) = SAMPLE_PARTY.parse() else { return Ok(()) };
+    let person = Person::new(key, "sample-user", party, user)?;
     let answer = ask(server, &person, View::Audit, device, 5).await?;
     print(&format!("From the real messages, the newest 5 rows of {device} for User {user}:"), &answer)
 }

@@ -5,7 +5,7 @@ use crate::args::GenerateArgs;
 use crate::exit::Failure;
 use crate::housekeeping::keep_house;
 use crate::ingest::open_lake;
-use gridtrail_ingest::{Maker, ingest_made};
+use gridtrail_ingest::{Maker, ingest_made, ingest_made_access};
 use gridtrail_model::Event;
 use gridtrail_synth::World;
 use serde::Serialize;
@@ -61,6 +61,7 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
         let reason = "the lake holds this region, or a part of it, already".to_owned();
         return Err(Failure::Argument { argument: "--lake", reason });
     }
+    ingest_made_access(&lake, &maker, world.access_events(args.one_party.as_ref())).await?;
     let (pieces, made) = mpsc::channel(PIECES);
     let world = world.clone();
     let making = tokio::task::spawn_blocking(move || make(&world, &pieces));

@@ -5,10 +5,12 @@
 
 mod duis;
 mod into_lake;
+pub(crate) mod parties;
 
 use crate::args::{Encoding, Format, GenerateArgs};
 use crate::exit::Failure;
 use crate::output;
+use gridtrail_access::Party;
 use gridtrail_codec::{Receipt, capture, encode_frame, encode_json};
 use gridtrail_model::Event;
 use gridtrail_synth::{ExpectedTrail, Settings, World};
@@ -35,7 +37,7 @@ pub(crate) async fn run(args: &GenerateArgs, format: Format) -> Result<(), Failu
     } else {
         let out = args.out.as_ref().ok_or(Failure::Process("nowhere to write to"))?;
         claim_folder(out)?;
-        Report::Files(write_events(&world, args.encoding, out)?)
+        Report::Files(write_region(&world, args.encoding, args.one_party.as_ref(), out)?)
     };
     if let Some(path) = &args.truth {
         write_lines(path, world.truth().map(|trail| truth_line(&trail)))?;
@@ -95,6 +97,8 @@ fn claim_folder(path: &Path) -> Result<(), Failure> {
 pub(crate) struct Written {
     /// Events written.
     pub(crate) events: u64,
+    /// Events of access written.
+    pub(crate) access_events: u64,
     /// Events that have no form in the encoding.
     pub(crate) left_out: u64,
     /// Files written.
@@ -107,9 +111,12 @@ pub(crate) struct Written {
 
 impl Written {
     fn line(&self) -> String {
-        let Self { events, files, seconds, events_per_second, left_out } = self;
+        let Self { events, access_events, files, seconds, events_per_second, left_out } = self;
         let mut line =
             format!("{events} events in {files} files, in {seconds:.1} s ({events_per_second:.0} events/s)");
+        if *access_events > 0 {
+            line.push_str(&format!("; {access_events} events of access"));
+        }
         if *left_out > 0 {
             line.push_str(&format!("; {left_out} have no form in DUIS and were left out"));
         }
@@ -117,8 +124,19 @@ impl Written {
     }
 }
 
+/// Writes every event of a region into a folder, and who shares with whom in it.
+pub(crate) fn write_region(
+    world: &World,
+    encoding: Encoding,
+    one_party: Option<&Party>,
+    folder: &Path,
+) -> Result<Written, Failure> {
+    let access_events = parties::write(&folder.join(parties::FILE), &world.access_events(one_party))?;
+    Ok(Written { access_events, ..write_events(world, encoding, folder)? })
+}
+
 /// Writes every event of a region into a folder.
-pub(crate) fn write_events(world: &World, encoding: Encoding, folder: &Path) -> Result<Written, Failure> {
+fn write_events(world: &World, encoding: Encoding, folder: &Path) -> Result<Written, Failure> {
     let start = Instant::now();
     let mut files = Files { folder, encoding, number: 0, open: None };
     let mut written = Written::default();

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use gridtrail_access::{Access, DevKey, JobTypeRole, TokenClaims};
+mod access;
+
+use gridtrail_access::{Access, DevKey, JobTypeRole, OrgId, TokenClaims};
 use gridtrail_codec::{Receipt, capture, encode_frame, encode_json};
 use gridtrail_ingest::{FileSettings, IngestError, Maker, Progress, Summary, ingest_files, ingest_made};
 use gridtrail_lake::{Evidence, KeyQuery, Lake, LakeSettings, View};
@@ -59,12 +61,14 @@ async fn counters(lake: &Lake) -> Vec<u64> {
     let key = DevKey::generate().unwrap();
     let claims = TokenClaims {
         subject: "tester".to_owned(),
+        party: "region".parse().unwrap(),
+        org_id: OrgId::All,
         user_ids: [user()].into(),
         roles: JobTypeRole::new(1).into_iter().collect(),
         valid_from: at(0),
         expires_at: at(3_600_000),
     };
-    let who: Access = key.gatekeeper().unwrap().admit(&key.mint(&claims).unwrap(), at(1_000)).unwrap();
+    let who: Access = key.access(&claims).unwrap();
     let query = KeyQuery::all(device(), View::Audit, 100_000);
     let found = lake.snapshot().lookup(&who, &query).await.unwrap();
     found.iter().rev().filter_map(|f| Some(f.fragment.key.request_id()?.counter)).collect()

@@ -148,6 +148,7 @@ pub(crate) enum Content {
     Letters,
     Evidence,
     Holds,
+    Access,
 }
 
 /// One file to look at.
@@ -324,8 +325,8 @@ async fn gap(table: &Table) -> Result<Option<u64>, LakeError> {
 
 impl Tables {
     /// Every table, with what its files hold.
-    fn with_content(&mut self) -> [(Content, &mut Table); 6] {
-        let Self { trails, parked, pairs, dead_letters, commits, holds, .. } = self;
+    fn with_content(&mut self) -> [(Content, &mut Table); 7] {
+        let Self { trails, parked, pairs, dead_letters, commits, holds, access, .. } = self;
         [
             (Content::Fragments, trails),
             (Content::Fragments, parked),
@@ -333,6 +334,7 @@ impl Tables {
             (Content::Letters, dead_letters),
             (Content::Evidence, commits),
             (Content::Holds, holds),
+            (Content::Access, access),
         ]
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Content;
 use super::sample::Sample;
+use crate::access_events;
 use crate::bucket;
 use crate::cache::{OpenRun, RunCache};
 use crate::dead_letters;
@@ -47,6 +48,13 @@ pub(super) async fn check(
             let bytes = cache.fetch(path, &(0..file.size)).await?;
             *rows = holds::read(bytes, path.as_ref())?.len() as u64;
             Ok(())
+        }
+        Content::Access => {
+            let bytes = cache.fetch(path, &(0..file.size)).await?;
+            let events = access_events::read(bytes, path.as_ref())?;
+            *rows = events.len() as u64;
+            let in_order = events.is_sorted_by(|a, b| (a.recorded_at, a) < (b.recorded_at, b));
+            in_order.then_some(()).ok_or_else(|| corrupt(path, "its events of access are not in order"))
         }
         Content::Evidence => {
             let bytes = cache.fetch(path, &(0..file.size)).await?;

@@ -65,7 +65,7 @@ async fn open_over(store: Arc<dyn ObjectStore>) -> Result<Lake, LakeError> {
 async fn write_all(store: &Arc<dyn ObjectStore>) {
     let mut errors = Vec::new();
     for _ in 0..TRIES {
-        match write_rest(store).await {
+        match Box::pin(write_rest(store)).await {
             Ok(()) => return,
             Err(error) => errors.push(error.to_string()),
         }
@@ -191,7 +191,7 @@ async fn tables() -> InMemory {
 async fn every_operation_may_fail_in_every_way() {
     let tables = tables().await;
     let (inner, store, faults) = faulty(&tables);
-    write_all(&store).await;
+    Box::pin(write_all(&store)).await;
     let operations = faults.operations();
     check(&inner, "without a fault").await;
     assert!(operations > 50, "{operations}");
@@ -202,7 +202,7 @@ async fn every_operation_may_fail_in_every_way() {
             let (inner, store, faults) = faulty(&tables);
             tokio::spawn(async move {
                 faults.at(operation, fault);
-                write_all(&store).await;
+                Box::pin(write_all(&store)).await;
                 // Not every operation can fail in every way.
                 let Some(what) = faults.last() else { return 0 };
                 check(&inner, &what).await;
@@ -228,8 +228,8 @@ async fn faults_at_random_change_nothing_for_two_writers() {
         let (inner, store, faults) = faulty(&tables);
         faults.random(round, 0.02, &Fault::ALL);
         let other = Arc::clone(&store);
-        let second = tokio::spawn(async move { write_all(&other).await });
-        write_all(&store).await;
+        let second = tokio::spawn(async move { Box::pin(write_all(&other)).await });
+        Box::pin(write_all(&store)).await;
         second.await.unwrap();
         failed += faults.failed();
         check(&inner, &format!("seed {round}")).await;

@@ -2,6 +2,7 @@
 
 use crate::world::*;
 use futures::{StreamExt, stream};
+use gridtrail_access::{AccessEvent, AccessRecord, Assignment};
 use gridtrail_lake::{Batch, DamageKind, HoldScope, Lake, LakeSettings, Verified, VerifySettings};
 use gridtrail_runtime::Clock;
 use object_store::memory::InMemory;
@@ -22,7 +23,18 @@ async fn verify(lake: &Lake, rows: bool) -> Verified {
     lake.verify(&settings).await.unwrap()
 }
 
-/// Commits with rows in two months, parked answers and dead letters; some of it compacted.
+/// That a User ID is a Party's since a time.
+fn assigned(n: i64) -> AccessRecord {
+    let to = Assignment {
+        party: "region".parse().unwrap(),
+        role: gridtrail_model::UserRole::IS,
+        descriptor: None,
+    };
+    let event = AccessEvent::Assigned { user_id: user(1), to: Some(to), from: at(n) };
+    AccessRecord { id: format!("a{n}").parse().unwrap(), recorded_at: at(n), event }
+}
+
+/// Commits with rows in two months, parked answers, events of access and dead letters; some of it compacted.
 async fn fill(lake: &Lake, clock: &Clock, commits: i64) {
     for n in 0..commits {
         let number = u64::try_from(n).unwrap();
@@ -38,6 +50,7 @@ async fn fill(lake: &Lake, clock: &Clock, commits: i64) {
         let batch = Batch {
             fragments: fold(events).into_fragments(),
             parked: waiting.take_unplaced(),
+            access: vec![assigned(n)],
             dead_letters: vec![letter("file:s", n, &[1, 2, 3])],
             sources: vec![source("s", n, n + 1)],
             ..Batch::default()

@@ -1,6 +1,6 @@
 //! Events by hand, and a lake to put them into.
 
-use gridtrail_access::{Access, DevKey, JobTypeRole, TokenClaims};
+use gridtrail_access::{Access, DevKey, JobTypeRole, OrgId, TokenClaims};
 use gridtrail_lake::{Batch, DeadLetter, Found, KeyQuery, Lake, LakeSettings, SourceEvidence, View, Writer};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
@@ -129,12 +129,14 @@ pub(crate) fn access(users: &[u8]) -> Access {
     let key = DevKey::generate().unwrap();
     let claims = TokenClaims {
         subject: "tester".to_owned(),
+        party: "region".parse().unwrap(),
+        org_id: OrgId::All,
         user_ids: users.iter().map(|n| user(*n)).collect(),
         roles: JobTypeRole::new(1).into_iter().collect(),
         valid_from: at(0),
         expires_at: at(3_600_000),
     };
-    key.gatekeeper().unwrap().admit(&key.mint(&claims).unwrap(), at(1_000)).unwrap()
+    key.access(&claims).unwrap()
 }
 
 pub(crate) fn query(d: u8) -> KeyQuery {

@@ -114,7 +114,7 @@ impl FutureDating {
 }
 
 /// A User Role that may be eligible to send a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UserRole {
     /// Import Supplier.
     IS,
@@ -130,6 +130,38 @@ pub enum UserRole {
     GT,
     /// Other User.
     OU,
+}
+
+impl UserRole {
+    /// Every role.
+    pub const ALL: &[Self] = &[Self::IS, Self::ES, Self::GS, Self::RSA, Self::ED, Self::GT, Self::OU];
+
+    /// The code by which the catalogue names the role, such as `IS`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::IS => "IS",
+            Self::ES => "ES",
+            Self::GS => "GS",
+            Self::RSA => "RSA",
+            Self::ED => "ED",
+            Self::GT => "GT",
+            Self::OU => "OU",
+        }
+    }
+}
+
+impl fmt::Display for UserRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.code())
+    }
+}
+
+impl FromStr for UserRole {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let role = Self::ALL.iter().copied().find(|role| role.code() == text);
+        role.ok_or_else(|| ParseError::new("User Role", "one of IS, ES, GS, RSA, ED, GT and OU", text))
+    }
 }
 
 /// What the catalogue says of one Service Reference Variant.

@@ -3,7 +3,7 @@ use crate::SearchErrorKind;
 use crate::fake::{FakeLake, Fault};
 use crate::limits::PAGE_TOKEN_LIFE_MS;
 use crate::query::SearchKey;
-use gridtrail_access::{DevKey, JobTypeRole, TokenClaims};
+use gridtrail_access::{DevKey, JobTypeRole, OrgId, TokenClaims};
 use gridtrail_model::{
     CommandVariant, Fragment, Leg, Mpxn, RequestId, ServiceReferenceVariant, Subject, TrailKey, UserId,
 };
@@ -35,12 +35,14 @@ fn users(numbers: &[u8]) -> BTreeSet<UserId> {
 fn access_with(subject: &str, user_ids: &[u8], role: u8, now: Timestamp) -> Access {
     let claims = TokenClaims {
         subject: subject.into(),
+        party: "Avon".parse().unwrap(),
+        org_id: OrgId::All,
         user_ids: users(user_ids),
         roles: BTreeSet::from([JobTypeRole::new(role).unwrap()]),
         valid_from: now,
         expires_at: now.plus_millis(12 * 3_600_000),
     };
-    KEY.gatekeeper().unwrap().admit(&KEY.mint(&claims).unwrap(), now).unwrap()
+    KEY.access(&claims).unwrap()
 }
 
 fn access(subject: &str, user_ids: &[u8]) -> Access {
@@ -453,7 +455,7 @@ proptest! {
         let view = if meter_reads { View::MeterReads } else { View::Audit };
         let bench = bench(&before);
         let who = access("ann", &[1, 2]);
-        let expected = expected(&before, view, who.user_ids(), &query);
+        let expected = expected(&before, view, &who.user_ids().to_set(), &query);
         let (mut seen, mut token, mut pages) = (Vec::new(), None, 0);
         loop {
             let page_size = sizes[pages % sizes.len()];

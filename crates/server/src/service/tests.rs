@@ -1,5 +1,5 @@
 use super::*;
-use gridtrail_access::{DevKey, JobTypeRole, TokenClaims};
+use gridtrail_access::{DevKey, JobTypeRole, OrgId, Sharing, TokenClaims};
 use gridtrail_model::Timestamp;
 use gridtrail_search::PageKey;
 use gridtrail_search::fake::FakeLake;
@@ -16,6 +16,8 @@ fn desk() -> (Desk, MetadataMap) {
     let key = DevKey::generate().unwrap();
     let claims = TokenClaims {
         subject: "ann".into(),
+        party: "Avon".parse().unwrap(),
+        org_id: OrgId::All,
         user_ids: BTreeSet::from(["90-B3-D5-1F-30-01-00-00".parse().unwrap()]),
         roles: JobTypeRole::all().collect(),
         valid_from: now(),
@@ -23,7 +25,9 @@ fn desk() -> (Desk, MetadataMap) {
     };
     let clock = Clock::manual(now());
     let search = Search::new(FakeLake::default(), clock.clone(), PageKey::random().unwrap());
-    let desk = Desk::new(search, key.gatekeeper().unwrap(), clock, false);
+    let sharing = Sharing::of_one(&claims.party, &claims.user_ids);
+    let admission = Admission::new(key.gatekeeper().unwrap(), Arc::new(sharing));
+    let desk = Desk::new(search, admission, clock, false);
     (desk, headers(&[&format!("Bearer {}", key.mint(&claims).unwrap())]))
 }
 

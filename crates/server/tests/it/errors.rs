@@ -90,10 +90,10 @@ async fn the_eleventh_role_is_denied_before_anything_else_is_looked_at() {
     let mut audit = world.audit_trails().await;
     let status = audit.search(with_header(of_meter(), &bearer)).await.unwrap_err();
     assert_face(&status, Code::PermissionDenied, "ROLE_MISSING", "403");
-    assert!(status.message().contains("Service Audit Trails"));
+    assert_eq!(status.message(), "none of your Job Type Roles may use Service audit trails");
     let mut reads = world.meter_reads().await;
     let status = reads.search(with_header(of_meter(), &bearer)).await.unwrap_err();
-    assert!(status.message().contains("Meter Read Transactions"));
+    assert_eq!(status.message(), "none of your Job Type Roles may use Meter read transactions");
 }
 
 #[tokio::test]

@@ -1,15 +1,18 @@
 //! A served world of three rows, and its callers.
 
-use gridtrail_access::{DevKey, JobTypeRole, TokenClaims};
+use gridtrail_access::{
+    AccessEvent, Admission, Assignment, DevKey, JobTypeRole, OrgId, Party, Sharing, TokenClaims,
+};
 use gridtrail_freshness::{Freshness, Inputs, Ledger, Levels, Report};
 use gridtrail_lake::{Partition, Stream, Waiting};
 use gridtrail_model::{
     Body, Correlation, CspRegion, DeviceId, Event, Fold, Fragment, Mode, RequestReceived, ResponseContent,
-    ResponseSent, State, StatusChanged, Timestamp, UserId,
+    ResponseSent, State, StatusChanged, Timestamp, UserId, UserRole,
 };
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
 use gridtrail_proto::query::v1::freshness_service_client::FreshnessServiceClient;
 use gridtrail_proto::query::v1::meter_read_service_client::MeterReadServiceClient;
+use gridtrail_proto::query::v1::session_service_client::SessionServiceClient;
 use gridtrail_proto::query::v1::{SearchRequest, search_request::Key};
 use gridtrail_runtime::Clock;
 use gridtrail_search::fake::FakeLake;
@@ -64,10 +67,26 @@ impl Freshness for FakeFreshness {
     }
 }
 
+/// Each User ID is that of a Party of its own.
+pub(crate) fn party_of(user: &str) -> Party {
+    format!("Party {user}").parse().unwrap()
+}
+
+/// Who shares with whom at first: nobody with anybody.
+fn sharing() -> Sharing {
+    let mut sharing = Sharing::default();
+    for user in [ANN, BOB] {
+        let to = Some(Assignment { party: party_of(user), role: UserRole::IS, descriptor: None });
+        sharing.take(AccessEvent::Assigned { user_id: user.parse().unwrap(), to, from: Timestamp::MIN });
+    }
+    sharing
+}
+
 /// A server on a free port.
 pub(crate) struct World {
     pub(crate) lake: FakeLake,
     pub(crate) freshness: FakeFreshness,
+    pub(crate) admission: Admission,
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,
     key: DevKey,
@@ -82,6 +101,7 @@ impl World {
         let clock = Clock::manual(now());
         let freshness = FakeFreshness(Arc::new(Mutex::new(Some(now()))));
         let key = DevKey::generate().unwrap();
+        let admission = Admission::new(key.gatekeeper().unwrap(), Arc::new(sharing()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let parts = Parts {
@@ -89,7 +109,7 @@ impl World {
             tls: None,
             search: Search::new(lake.clone(), clock.clone(), PageKey::random().unwrap()),
             freshness: Arc::new(freshness.clone()),
-            gatekeeper: key.gatekeeper().unwrap(),
+            admission: admission.clone(),
             clock: clock.clone(),
             tells_cost: false,
         };
@@ -97,7 +117,7 @@ impl World {
         let served = tokio::spawn(serve(parts, async {
             let _ = stopped.await;
         }));
-        Self { lake, freshness, clock, address, key, stop, served }
+        Self { lake, freshness, admission, clock, address, key, stop, served }
     }
 
     pub(crate) async fn channel(&self) -> Channel {
@@ -112,14 +132,25 @@ impl World {
         FreshnessServiceClient::new(self.channel().await)
     }
 
+    pub(crate) async fn sessions(&self) -> SessionServiceClient<Channel> {
+        SessionServiceClient::new(self.channel().await)
+    }
+
     pub(crate) async fn meter_reads(&self) -> MeterReadServiceClient<Channel> {
         MeterReadServiceClient::new(self.channel().await)
     }
 
     pub(crate) fn token(&self, user: &str, role: u8) -> String {
+        self.token_of(user, &[user], role)
+    }
+
+    /// A token of somebody who works for a User's Party, with these User IDs.
+    pub(crate) fn token_of(&self, user: &str, user_ids: &[&str], role: u8) -> String {
         let claims = TokenClaims {
             subject: format!("someone at {user}"),
-            user_ids: BTreeSet::from([user.parse().unwrap()]),
+            party: party_of(user),
+            org_id: OrgId::All,
+            user_ids: user_ids.iter().map(|id| id.parse().unwrap()).collect(),
             roles: BTreeSet::from([JobTypeRole::new(role).unwrap()]),
             valid_from: now(),
             expires_at: now().plus_millis(12 * 3_600_000),

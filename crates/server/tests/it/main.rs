@@ -5,4 +5,5 @@ mod errors;
 mod fixture;
 mod freshness;
 mod life;
+mod rights;
 mod rows;

@@ -3,7 +3,10 @@
 use super::broker::{Ingester, Known, topic};
 use crate::crash::{region, region_of_legs};
 use crate::support::{succeed, verdict};
+use gridtrail_access::OrgId;
+use gridtrail_codec::{encode_access_json, encode_access_protobuf};
 use gridtrail_lake::SkipReason;
+use gridtrail_synth::{Settings, World};
 use std::path::Path;
 
 /// Joins what waits for its request, as maintenance does: an ingest of no files, which ends with it.
@@ -37,6 +40,46 @@ async fn records_that_are_gone_are_a_loud_recorded_gap() {
     let found: Vec<_> = skips.iter().map(|skip| (skip.from, skip.to, skip.why)).collect();
     assert_eq!(found, [(0, 100, SkipReason::BeforeFirstRead), (half, half + 500, SkipReason::Lost)]);
     assert_eq!(known.covers_every_offset_once().await as i64, topic.records() - 600);
+}
+
+/// Who shares with whom comes from a topic as events do: exactly once, in either encoding, bad records put aside.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_access_come_from_a_topic_that_is_named_for_them() {
+    let Some(topic) = topic("shares.access-events", 2) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake");
+    let world = World::seeded(23, Settings::for_events(1_000, 1)).unwrap();
+    let records = world.access_events(None);
+    let publisher = topic.publisher();
+    for (number, record) in records.iter().enumerate() {
+        let mut bytes = encode_access_json(record).into_bytes();
+        if number % 2 == 1 {
+            bytes.clear();
+            encode_access_protobuf(record, &mut bytes);
+        }
+        publisher.send(&topic.name, None, None, &bytes).unwrap();
+    }
+    publisher.send(&topic.name, None, None, b"{\"assigned\": \"Jo Soap\"}").unwrap();
+    publisher.finish().unwrap();
+    let report = topic.ingest_once(&lake, "one");
+    assert_eq!(
+        (report["stored"].as_u64(), report["dead_lettered"].as_u64()),
+        (Some(records.len() as u64), Some(1))
+    );
+    let known = Known::of(&lake).await;
+    assert_eq!(known.covers_every_offset_once().await as i64, topic.records());
+    let sharing = known.0.sharing().await.unwrap().current();
+    let mut expected = gridtrail_access::Sharing::default();
+    records.into_iter().for_each(|record| expected.take(record.event));
+    assert_eq!(*sharing, expected);
+    let party = world.party_of(world.users()[0].id).unwrap();
+    let all = world.users().iter().map(|user| user.id).collect();
+    let now = world.settings().start;
+    assert!(sharing.effective(&party, &all, OrgId::All, now).len() > sharing.owned_by(&party, now).len());
+    let letters = known.0.dead_letters().await.unwrap().rest().await.unwrap();
+    assert!(!letters[0].reason.contains("Soap"), "{}", letters[0].reason);
+    let again = topic.ingest_once(&lake, "one");
+    assert_eq!(again["records"], 0, "{again:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

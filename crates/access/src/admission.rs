@@ -1,0 +1,131 @@
+//! From a token, and who shares with whom, to an `Access`.
+
+use crate::session::Session;
+use crate::{AccessError, Component, Components, Gatekeeper, Party, Sharing, UserIds};
+use gridtrail_model::{Timestamp, UserId};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// What one admitted caller may do: a capability that every read of rows asks for.
+///
+/// Only [`Admission::admit`] makes one. It may be narrowed ([`Access::narrowed_to`]), never widened. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Access {
+    session: Arc<Session>,
+    user_ids: UserIds,
+}
+
+impl Access {
+    /// The person or system that called, as the issuer names them: 1 to 128 printable characters.
+    pub fn subject(&self) -> &str {
+        &self.session.subject
+    }
+
+    /// The Party that the caller works for.
+    pub fn party(&self) -> &Party {
+        &self.session.party
+    }
+
+    /// The User IDs whose rows the caller may see.
+    pub const fn user_ids(&self) -> &UserIds {
+        &self.user_ids
+    }
+
+    /// The first instant, UTC, at which this access is over.
+    pub fn expires_at(&self) -> Timestamp {
+        self.session.expires_at
+    }
+
+    /// The caller's Job Type Roles, as their token names them.
+    pub fn roles(&self) -> &[String] {
+        &self.session.roles
+    }
+
+    /// What the caller's roles together may use.
+    pub fn components(&self) -> Components {
+        self.session.components
+    }
+
+    /// Whether one of the caller's roles may use the component.
+    pub fn permits(&self, component: Component) -> bool {
+        self.components().contains(component)
+    }
+
+    /// Demands that the access still holds at `now` and covers the component.
+    ///
+    /// Errors: `Expired`, `Denied`.
+    pub fn require(&self, component: Component, now: Timestamp) -> Result<(), AccessError> {
+        let expired_at = self.expires_at();
+        if now >= expired_at {
+            return Err(AccessError::Expired { expired_at });
+        }
+        if self.permits(component) { Ok(()) } else { Err(AccessError::Denied { component }) }
+    }
+
+    /// The same access for those of its User IDs that are in `user_ids` too.
+    #[must_use]
+    pub fn narrowed_to(&self, user_ids: &BTreeSet<UserId>) -> Self {
+        Self { session: Arc::clone(&self.session), user_ids: self.user_ids.and(user_ids) }
+    }
+}
+
+/// Admits callers by their tokens and by who shares with whom now. Clones share both: what one is told holds for all.
+///
+/// The User IDs that a session sees are worked out once a session and state of sharing, so a call costs the same whether it
+/// sees one or thousands.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    gatekeeper: Gatekeeper,
+    rights: Arc<RwLock<Rights>>,
+}
+
+#[derive(Debug, Clone)]
+struct Rights {
+    /// Tells this state from all others of the process.
+    state: u64,
+    /// `None`: it is not known who shares with whom.
+    sharing: Option<Arc<Sharing>>,
+}
+
+impl Rights {
+    fn new(sharing: Option<Arc<Sharing>>) -> Self {
+        static STATES: AtomicU64 = AtomicU64::new(0);
+        Self { state: STATES.fetch_add(1, Ordering::Relaxed), sharing }
+    }
+}
+
+impl Admission {
+    /// Admits whom the gatekeeper lets in, by this state of sharing.
+    pub fn new(gatekeeper: Gatekeeper, sharing: Arc<Sharing>) -> Self {
+        Self { gatekeeper, rights: Arc::new(RwLock::new(Rights::new(Some(sharing)))) }
+    }
+
+    /// From now on another state of sharing counts, also for callers that were admitted before, at their next call.
+    pub fn replace(&self, sharing: Arc<Sharing>) {
+        self.set(Rights::new(Some(sharing)));
+    }
+
+    /// From now on nobody is admitted, until there is a state of sharing again: what was known has become too old to go by.
+    pub fn suspend(&self) {
+        self.set(Rights::new(None));
+    }
+
+    fn set(&self, rights: Rights) {
+        *self.rights.write().unwrap_or_else(PoisonError::into_inner) = rights;
+    }
+
+    /// Admits the bearer of a token at the time `now`.
+    ///
+    /// Errors: `Token`, `Expired`, `NotYetValid`; `Suspended`.
+    pub fn admit(&self, token: &str, now: Timestamp) -> Result<Access, AccessError> {
+        let session = self.gatekeeper.session(token, now)?;
+        let Rights { state, sharing } = self.rights.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let sharing = sharing.ok_or(AccessError::Suspended)?;
+        let user_ids = session.effective(state, &sharing, now);
+        Ok(Access { session, user_ids })
+    }
+}
+
+#[cfg(test)]
+mod tests;

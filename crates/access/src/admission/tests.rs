@@ -1,0 +1,129 @@
+use super::*;
+use crate::{
+    AccessErrorKind, AccessEvent, Assignment, DevKey, JobTypeRole, Notice, NoticeKind, OrgId, TokenClaims,
+};
+use gridtrail_model::UserRole;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+static KEY: LazyLock<DevKey> = LazyLock::new(|| DevKey::generate().unwrap());
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_millis(1_770_000_000_000 + second * 1_000).unwrap()
+}
+
+fn users(all: &[u8]) -> BTreeSet<UserId> {
+    all.iter().map(|n| UserId::from_bytes([0x90, 0xB3, 0, 0, 0, 0, 0, *n])).collect()
+}
+
+fn party(name: &str) -> Party {
+    name.parse().unwrap()
+}
+
+/// Avon has 1 and 2, Brent 11 and 12; the pair of 1 and 11 is granted at 100 and rescinded at 200.
+fn sharing() -> Sharing {
+    let mut sharing = Sharing::of_one(&party("Avon"), &users(&[1, 2]));
+    for user_id in users(&[11, 12]) {
+        let to = Some(Assignment { party: party("Brent"), role: UserRole::GS, descriptor: None });
+        sharing.take(AccessEvent::Assigned { user_id, to, from: Timestamp::MIN });
+    }
+    let told = [
+        (NoticeKind::Grant, "Avon", 1, "Brent", 11, 100),
+        (NoticeKind::Grant, "Brent", 11, "Avon", 1, 100),
+        (NoticeKind::Rescind, "Brent", 11, "Avon", 1, 200),
+    ];
+    for (number, (kind, by, own, with, other, second)) in told.into_iter().enumerate() {
+        let id: crate::NoticeId = format!("n{number}").parse().unwrap();
+        let notice = Notice {
+            kind,
+            by: party(by),
+            with: party(with),
+            own: users(&[own]),
+            other: users(&[other]),
+            at: at(second - 1),
+            sro: None,
+        };
+        sharing.take(AccessEvent::Notified { id: id.clone(), notice });
+        sharing.take(AccessEvent::Confirmed { id, at: at(second) });
+    }
+    sharing
+}
+
+fn token(by: &str, org_id: OrgId, user_ids: &[u8]) -> String {
+    let claims = TokenClaims {
+        subject: "ann".into(),
+        party: party(by),
+        org_id,
+        user_ids: users(user_ids),
+        roles: JobTypeRole::new(1).into_iter().collect(),
+        valid_from: at(0),
+        expires_at: at(3_600),
+    };
+    KEY.mint(&claims).unwrap()
+}
+
+fn admission() -> Admission {
+    Admission::new(KEY.gatekeeper().unwrap(), Arc::new(sharing()))
+}
+
+fn seen(admission: &Admission, token: &str, second: i64) -> BTreeSet<UserId> {
+    admission.admit(token, at(second)).unwrap().user_ids().to_set()
+}
+
+#[test]
+fn a_session_of_all_sees_what_it_names_and_no_more() {
+    let admission = admission();
+    let all = |by: &str, ids: &[u8]| token(by, OrgId::All, ids);
+    assert_eq!(seen(&admission, &all("Avon", &[1, 11]), 150), users(&[1, 11]));
+    assert_eq!(seen(&admission, &all("Avon", &[2, 11]), 150), users(&[2]), "11 is granted to 1");
+    assert_eq!(seen(&admission, &all("Avon", &[1]), 150), users(&[1]));
+    assert_eq!(seen(&admission, &all("Avon", &[11, 12]), 150), users(&[]));
+    assert_eq!(
+        seen(&admission, &all("Clyde", &[1, 2, 11]), 150),
+        users(&[]),
+        "a Party that nothing is assigned to"
+    );
+}
+
+#[test]
+fn a_session_of_granted_ones_sees_all_of_its_party_beside_them() {
+    let admission = admission();
+    let granted = |by: &str, ids: &[u8]| token(by, OrgId::GrantedOnly, ids);
+    assert_eq!(seen(&admission, &granted("Avon", &[]), 150), users(&[1, 2]));
+    assert_eq!(seen(&admission, &granted("Avon", &[11, 12]), 150), users(&[1, 2, 11]));
+    assert_eq!(seen(&admission, &granted("Clyde", &[1, 11]), 150), users(&[]));
+}
+
+/// What was worked out for a token holds until a fact takes hold, and not a moment longer.
+#[test]
+fn rights_begin_and_end_on_the_millisecond_for_a_token_that_was_seen_before() {
+    let (admission, token) = (admission(), token("Avon", OrgId::All, &[1, 11]));
+    for _ in 0..2 {
+        for (second, expected) in
+            [(99, &[1][..]), (100, &[1, 11]), (199, &[1, 11]), (200, &[1]), (3_599, &[1])]
+        {
+            assert_eq!(seen(&admission, &token, second), users(expected), "{second}");
+        }
+    }
+    let last = at(200).plus_millis(-1);
+    assert_eq!(admission.admit(&token, last).unwrap().user_ids().len(), 2);
+}
+
+#[test]
+fn another_state_of_sharing_holds_at_the_next_call_of_every_clone() {
+    let (admission, token) = (admission(), token("Avon", OrgId::All, &[1, 11]));
+    let clone = admission.clone();
+    assert_eq!(seen(&clone, &token, 150), users(&[1, 11]));
+    admission.replace(Arc::new(Sharing::of_one(&party("Avon"), &users(&[1]))));
+    assert_eq!(seen(&clone, &token, 150), users(&[1]));
+    admission.replace(Arc::default());
+    assert_eq!(seen(&clone, &token, 150), users(&[]), "without events of access nobody sees anything");
+    admission.suspend();
+    let error = clone.admit(&token, at(150)).unwrap_err();
+    assert_eq!(error.kind(), AccessErrorKind::Unavailable);
+    // Whoever shares the gatekeeper, and so what it remembers, still goes by a state of their own.
+    let other = Admission::new(clone.gatekeeper.clone(), Arc::new(sharing()));
+    assert_eq!(seen(&other, &token, 150), users(&[1, 11]));
+    admission.replace(Arc::new(sharing()));
+    assert_eq!(seen(&clone, &token, 150), users(&[1, 11]));
+}

@@ -1,0 +1,99 @@
+//! A set of User IDs that is cheap to hand on, and as quick to ask when it is large.
+
+use aws_lc_rs::digest;
+use gridtrail_model::UserId;
+use std::collections::{BTreeSet, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// A set of User IDs. Clones share it; asking whether it holds one costs the same whatever its size.
+#[derive(Clone)]
+pub struct UserIds(Arc<Inner>);
+
+struct Inner {
+    ids: HashSet<UserId>,
+    digest: [u8; 32],
+}
+
+impl UserIds {
+    /// The set of these.
+    pub fn of(ids: &BTreeSet<UserId>) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        ids.iter().for_each(|id| context.update(&id.to_bytes()));
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        Self(Arc::new(Inner { ids: ids.iter().copied().collect(), digest }))
+    }
+
+    /// Whether a User ID is one of them.
+    pub fn contains(&self, id: &UserId) -> bool {
+        self.0.ids.contains(id)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.ids.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.ids.is_empty()
+    }
+
+    /// SHA-256 over them in order: of two sets that differ, the digests do.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.0.digest
+    }
+
+    /// All of them, in order.
+    pub fn to_set(&self) -> BTreeSet<UserId> {
+        self.0.ids.iter().copied().collect()
+    }
+
+    /// Those that are in another set too.
+    #[must_use]
+    pub fn and(&self, others: &BTreeSet<UserId>) -> Self {
+        if self.len() <= others.len() && self.0.ids.iter().all(|id| others.contains(id)) {
+            return self.clone();
+        }
+        Self::of(&others.iter().copied().filter(|id| self.contains(id)).collect())
+    }
+}
+
+impl PartialEq for UserIds {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.digest == other.0.digest
+    }
+}
+
+impl Eq for UserIds {}
+
+impl fmt::Debug for UserIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.to_set()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn set() -> impl Strategy<Value = BTreeSet<UserId>> {
+        let id = (0u8..9).prop_map(|n| UserId::from_bytes([n; 8]));
+        prop::collection::btree_set(id, 0..9)
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_is_what_it_was_made_of(ids in set(), others in set()) {
+            let made = UserIds::of(&ids);
+            prop_assert_eq!(made.to_set(), ids.clone());
+            prop_assert_eq!((made.len(), made.is_empty()), (ids.len(), ids.is_empty()));
+            prop_assert!(others.iter().all(|id| made.contains(id) == ids.contains(id)));
+            prop_assert_eq!(made == UserIds::of(&others), ids == others);
+            let both: BTreeSet<UserId> = ids.intersection(&others).copied().collect();
+            prop_assert_eq!(made.and(&others), UserIds::of(&both));
+        }
+    }
+}

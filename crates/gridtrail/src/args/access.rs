@@ -1,0 +1,64 @@
+//! Arguments of `gridtrail access`.
+
+use clap::{Args, Subcommand};
+use gridtrail_access::OrgId;
+use gridtrail_model::{Timestamp, UserId};
+use gridtrail_search::TrailRef;
+use std::str::FromStr;
+
+/// The subcommands of `gridtrail access`.
+#[derive(Debug, Subcommand)]
+pub enum AccessCommand {
+    /// Say whether one User could see the records of another at a time, and by which notifications.
+    Explain(ExplainArgs),
+}
+
+/// Whose rows: by a User ID, or by one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowOwner(pub UserId);
+
+impl FromStr for RowOwner {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(user_id) = text.parse() {
+            return Ok(Self(user_id));
+        }
+        let row = text
+            .parse::<TrailRef>()
+            .map_err(|_| "neither a User ID nor the reference of a row".to_owned())?;
+        Ok(Self(row.user()))
+    }
+}
+
+/// Arguments of `gridtrail access explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+By the events of access that the lake holds now, whenever they arrived. A session sees no more than this: of its Party's own
+User IDs, only those that it may use. Meter-read transactions are shown to every User.
+
+Examples:
+  gridtrail access explain --user 90-B3-D5-1F-30-02-00-00 --row 90-B3-D5-1F-30-02-00-02
+  gridtrail access explain --user 90-B3-D5-1F-30-02-00-00 --row REFERENCE --at 2026-03-01T09:30:00Z --format json")]
+pub struct ExplainArgs {
+    /// The lake: a folder, or a URL such as s3://bucket/path.
+    #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
+    pub lake: String,
+    /// The User ID of who looks.
+    #[arg(long, value_name = "EUI-64")]
+    pub user: UserId,
+    /// Whose rows: a User ID, or the reference of a row.
+    #[arg(long, value_name = "EUI-64|REFERENCE")]
+    pub row: RowOwner,
+    /// When, UTC; left out: now.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<Timestamp>,
+}
+
+/// How a token's User IDs are to be read.
+pub(super) fn org_id(text: &str) -> Result<OrgId, String> {
+    match text {
+        "all" => Ok(OrgId::All),
+        "granted-only" => Ok(OrgId::GrantedOnly),
+        _ => Err("one of all and granted-only".to_owned()),
+    }
+}

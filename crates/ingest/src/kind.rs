@@ -1,0 +1,67 @@
+//! What the records of a source are. As with files of events, names tell.
+
+use gridtrail_lake::DeadLetter;
+use std::path::Path;
+
+/// The part of a topic's name, between dots, that says that it holds events of access.
+const ACCESS_TOPIC: &str = "access-events";
+/// The last part but one of a file's name that says the same.
+const ACCESS_FILE: &str = "access";
+
+/// What the records of a source are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Events of Service Requests, responses and alerts.
+    Service,
+    /// Events of access: assignments, grants, rescissions.
+    Access,
+}
+
+impl Kind {
+    /// Of a file: `….access.jsonl` and `….access.binpb` hold events of access.
+    pub fn of_file(path: &Path) -> Self {
+        let form =
+            path.extension().is_some_and(|e| ["jsonl", "binpb"].iter().any(|f| e.eq_ignore_ascii_case(f)));
+        let kind = path.file_stem().map(Path::new).and_then(Path::extension);
+        match kind {
+            Some(kind) if form && kind.eq_ignore_ascii_case(ACCESS_FILE) => Self::Access,
+            _ => Self::Service,
+        }
+    }
+
+    /// Of a topic: `gridtrail.access-events.v1` and others with such a part hold events of access.
+    pub fn of_topic(name: &str) -> Self {
+        if name.split('.').any(|part| part == ACCESS_TOPIC) { Self::Access } else { Self::Service }
+    }
+
+    /// Of the source of a dead letter.
+    pub(crate) fn of_letter(letter: &DeadLetter) -> Self {
+        match letter.source_name.rsplit_once('/') {
+            Some((topic, _)) if letter.source.starts_with("kafka:") => Self::of_topic(topic),
+            _ => Self::of_file(Path::new(&letter.source_name)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_what_a_source_holds() {
+        for name in ["parties.access.jsonl", "a/b.access.binpb", "A.ACCESS.JSONL"] {
+            assert_eq!(Kind::of_file(Path::new(name)), Kind::Access, "{name}");
+        }
+        for name in
+            ["access.jsonl", "a.access.xml", "access/a.jsonl", "a.access", "a.access.jsonl.gz", "accessjsonl"]
+        {
+            assert_eq!(Kind::of_file(Path::new(name)), Kind::Service, "{name}");
+        }
+        for name in ["gridtrail.access-events.v1", "access-events", "test-7.access-events"] {
+            assert_eq!(Kind::of_topic(name), Kind::Access, "{name}");
+        }
+        for name in ["gridtrail.service-events.v1", "gridtrail.access-events-v1", "access"] {
+            assert_eq!(Kind::of_topic(name), Kind::Service, "{name}");
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Events of access: whose each User ID is, and which Parties let each other see their records.
+//!
+//! A side table of the run machinery. One row is one fact, in columns that every engine reads; rows are ordered by the time at
+//! which the DCC had them, identical ones merge into one, and all are kept for ever: who could see a row on a day is a question
+//! for as long as the row is. A batch writes its facts here before the main table counts them, so a repeat of a batch writes
+//! them again, which changes nothing, and a rescission never waits for the rows that arrived with it.
+//!
+//! [`SharingReader`] follows the table and folds it. **The officers who authorised notifications are personal data**: their
+//! columns are written, merged and never read into what [`SharingReader`] gives.
+
+use crate::checksum::Written;
+use crate::error::LakeError;
+use crate::lake::Lake;
+use crate::run::Summary;
+use crate::table::{NewFile, Table};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use bytes::Bytes;
+use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Sharing, Sro};
+use gridtrail_model::{Timestamp, UserId};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, LazyLock};
+
+const ASSIGNED: &str = "assigned";
+const GRANT: &str = "grant";
+const RESCIND: &str = "rescind";
+const CONFIRMED: &str = "confirmed";
+const REJECTED: &str = "rejected";
+
+/// The columns of the table: the sort key first.
+pub(crate) static ACCESS_EVENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    Arc::new(Schema::new(vec![
+        Field::new("recorded_at", time(), false),
+        Field::new("event_id", DataType::Utf8, false),
+        // assigned, grant, rescind, confirmed or rejected.
+        Field::new("kind", DataType::Utf8, false),
+        Field::new("at", time(), false),
+        Field::new("user_id", DataType::Binary, true),
+        Field::new("party", DataType::Utf8, true),
+        Field::new("role", DataType::Utf8, true),
+        Field::new("descriptor", DataType::Utf8, true),
+        Field::new("notification_id", DataType::Utf8, true),
+        Field::new("other_party", DataType::Utf8, true),
+        // Eight bytes a User ID, in order.
+        Field::new("user_ids", DataType::Binary, true),
+        Field::new("other_user_ids", DataType::Binary, true),
+        Field::new("reason", DataType::Utf8, true),
+        Field::new("officer_name", DataType::Utf8, true),
+        Field::new("officer_telephone", DataType::Utf8, true),
+        Field::new("officer_email", DataType::Utf8, true),
+        Field::new("officer_signature", DataType::Utf8, true),
+    ]))
+});
+
+/// One row of the table, as its columns have it.
+#[derive(Default)]
+struct Row {
+    kind: &'static str,
+    user_id: Option<UserId>,
+    assignment: Option<Assignment>,
+    notification_id: Option<String>,
+    notice: Option<Notice>,
+    reason: Option<String>,
+}
+
+impl Row {
+    fn of(event: &AccessEvent) -> (Self, Timestamp) {
+        match event.clone() {
+            AccessEvent::Assigned { user_id, to, from } => {
+                (Self { kind: ASSIGNED, user_id: Some(user_id), assignment: to, ..Self::default() }, from)
+            }
+            AccessEvent::Notified { id, notice } => {
+                let kind = match notice.kind {
+                    NoticeKind::Grant => GRANT,
+                    NoticeKind::Rescind => RESCIND,
+                };
+                let at = notice.at;
+                let notification_id = Some(id.to_string());
+                (Self { kind, notification_id, notice: Some(notice), ..Self::default() }, at)
+            }
+            AccessEvent::Confirmed { id, at } => {
+                (Self { kind: CONFIRMED, notification_id: Some(id.to_string()), ..Self::default() }, at)
+            }
+            AccessEvent::Rejected { id, at, reason } => {
+                let (notification_id, reason) = (Some(id.to_string()), Some(reason.to_string()));
+                (Self { kind: REJECTED, notification_id, reason, ..Self::default() }, at)
+            }
+        }
+    }
+}
+
+/// Columns of events, in their order.
+pub(crate) fn batch(records: &[AccessRecord]) -> Result<RecordBatch, LakeError> {
+    let rows: Vec<(Row, Timestamp)> = records.iter().map(|record| Row::of(&record.event)).collect();
+    let texts = |of: &dyn Fn(&Row) -> Option<String>| -> ArrayRef {
+        let mut column = StringBuilder::new();
+        rows.iter().for_each(|(row, _)| column.append_option(of(row)));
+        Arc::new(column.finish())
+    };
+    let bytes = |of: &dyn Fn(&Row) -> Option<Vec<u8>>| -> ArrayRef {
+        let mut column = BinaryBuilder::new();
+        rows.iter().for_each(|(row, _)| column.append_option(of(row)));
+        Arc::new(column.finish())
+    };
+    let times = |of: &mut dyn Iterator<Item = Timestamp>| -> ArrayRef {
+        let mut column = TimestampMicrosecondBuilder::new();
+        of.for_each(|at| column.append_value(at.millis() * 1_000));
+        Arc::new(column.finish().with_timezone("UTC"))
+    };
+    let mut ids = StringBuilder::new();
+    records.iter().for_each(|record| ids.append_value(record.id.as_str()));
+    let packed = |ids: &BTreeSet<UserId>| ids.iter().flat_map(|id| id.to_bytes()).collect();
+    let officer =
+        |of: fn(&Sro) -> &String| texts(&move |row| Some(of(row.notice.as_ref()?.sro.as_ref()?).clone()));
+    let columns: Vec<ArrayRef> = vec![
+        times(&mut records.iter().map(|record| record.recorded_at)),
+        Arc::new(ids.finish()),
+        texts(&|row| Some(row.kind.to_owned())),
+        times(&mut rows.iter().map(|(_, at)| *at)),
+        bytes(&|row| Some(row.user_id?.to_bytes().to_vec())),
+        texts(&|row| {
+            let assigned = row.assignment.as_ref().map(|to| &to.party);
+            Some(assigned.or(row.notice.as_ref().map(|notice| &notice.by))?.to_string())
+        }),
+        texts(&|row| Some(row.assignment.as_ref()?.role.to_string())),
+        texts(&|row| Some(row.assignment.as_ref()?.descriptor.as_ref()?.to_string())),
+        texts(&|row| row.notification_id.clone()),
+        texts(&|row| Some(row.notice.as_ref()?.with.to_string())),
+        bytes(&|row| Some(packed(&row.notice.as_ref()?.own))),
+        bytes(&|row| Some(packed(&row.notice.as_ref()?.other))),
+        texts(&|row| row.reason.clone()),
+        officer(|sro| &sro.name),
+        officer(|sro| &sro.telephone),
+        officer(|sro| &sro.email),
+        officer(|sro| &sro.signature),
+    ];
+    RecordBatch::try_new(Arc::clone(&ACCESS_EVENTS), columns)
+        .map_err(|_| LakeError::Internal("columns of events of access do not fit their schema"))
+}
+
+/// The event in one row of a batch; `None` where it cannot be read.
+pub(crate) fn record(batch: &RecordBatch, row: usize) -> Option<AccessRecord> {
+    // The inner `None`: the column is empty there.
+    let text = |name: &str| {
+        let texts = batch.column_by_name(name)?.as_string_opt::<i32>()?;
+        Some(texts.is_valid(row).then(|| texts.value(row)))
+    };
+    let bytes = |name: &str| {
+        let values = batch.column_by_name(name)?.as_binary_opt::<i32>()?;
+        values.is_valid(row).then(|| values.value(row))
+    };
+    let time = |name: &str| {
+        let times = batch.column_by_name(name)?.as_primitive_opt::<TimestampMicrosecondType>()?;
+        Timestamp::from_millis(times.value(row).div_euclid(1_000))
+    };
+    let ids = |name: &str| {
+        let packed = bytes(name)?.as_chunks::<8>();
+        packed.1.is_empty().then(|| packed.0.iter().map(|id| UserId::from_bytes(*id)).collect())
+    };
+    let notification = || text("notification_id")??.parse().ok();
+    let at = time("at")?;
+    let notice = |kind| {
+        let officer = |name| text(name)?.map(str::to_owned);
+        let sro = || {
+            let (name, telephone) = (officer("officer_name")?, officer("officer_telephone")?);
+            Some(Sro {
+                name,
+                telephone,
+                email: officer("officer_email")?,
+                signature: officer("officer_signature")?,
+            })
+        };
+        let notice = Notice {
+            kind,
+            by: text("party")??.parse().ok()?,
+            with: text("other_party")??.parse().ok()?,
+            own: ids("user_ids")?,
+            other: ids("other_user_ids")?,
+            at,
+            sro: sro(),
+        };
+        Some(AccessEvent::Notified { id: notification()?, notice })
+    };
+    let assignment = |party: &str| {
+        let descriptor = text("descriptor")?.map(str::parse).transpose().ok()?;
+        Some(Assignment { party: party.parse().ok()?, role: text("role")??.parse().ok()?, descriptor })
+    };
+    let event = match text("kind")?? {
+        ASSIGNED => {
+            let user_id = UserId::from_bytes(bytes("user_id")?.try_into().ok()?);
+            let to = match text("party")? {
+                None => None,
+                Some(party) => Some(assignment(party)?),
+            };
+            AccessEvent::Assigned { user_id, to, from: at }
+        }
+        GRANT => notice(NoticeKind::Grant)?,
+        RESCIND => notice(NoticeKind::Rescind)?,
+        CONFIRMED => AccessEvent::Confirmed { id: notification()?, at },
+        REJECTED => AccessEvent::Rejected { id: notification()?, at, reason: text("reason")??.parse().ok()? },
+        _ => return None,
+    };
+    Some(AccessRecord { id: text("event_id")??.parse().ok()?, recorded_at: time("recorded_at")?, event })
+}
+
+/// The events in a file, in its order.
+pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<AccessRecord>, LakeError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
+    let mut records = Vec::new();
+    for batch in reader.map_err(LakeError::corrupt(path))? {
+        let batch =
+            batch.map_err(|error| LakeError::Corrupt { path: path.to_owned(), why: error.to_string() })?;
+        for row in 0..batch.num_rows() {
+            // Nothing of the row is told: it may hold a person's data.
+            let why = || format!("event of access {} cannot be read", records.len());
+            let read = record(&batch, row);
+            records.push(read.ok_or_else(|| LakeError::Corrupt { path: path.to_owned(), why: why() })?);
+        }
+    }
+    Ok(records)
+}
+
+/// A file of events.
+pub(crate) fn write(records: &[AccessRecord]) -> Result<Bytes, LakeError> {
+    let failed = |_| LakeError::Internal("a file of events of access could not be encoded");
+    let mut writer =
+        ArrowWriter::try_new(Vec::new(), Arc::clone(&ACCESS_EVENTS), Some(properties()?)).map_err(failed)?;
+    writer.write(&batch(records)?).map_err(failed)?;
+    Ok(writer.into_inner().map_err(failed)?.into())
+}
+
+/// The order of the table, each event once.
+pub(crate) fn sorted(mut records: Vec<AccessRecord>) -> Vec<AccessRecord> {
+    records.sort_unstable_by(|a, b| (a.recorded_at, a).cmp(&(b.recorded_at, b)));
+    records.dedup();
+    records
+}
+
+/// The Parquet settings of a file of events.
+pub(crate) fn properties() -> Result<WriterProperties, LakeError> {
+    let level = ZstdLevel::try_new(3).map_err(|_| LakeError::Internal("zstd has no level 3"))?;
+    Ok(WriterProperties::builder().set_compression(Compression::ZSTD(level)).build())
+}
+
+/// Counts the rows of a file that is written batch by batch.
+#[derive(Debug, Default)]
+pub(crate) struct AccessSummary {
+    rows: u64,
+}
+
+impl Summary for AccessSummary {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        self.rows += batch.num_rows() as u64;
+        Ok(())
+    }
+
+    fn file(self, path: String, written: Written, _: Option<u64>) -> Result<NewFile, LakeError> {
+        Ok(NewFile { path, written, month: None, rows: self.rows, tag: "{}".to_owned(), received: None })
+    }
+}
+
+impl Lake {
+    /// Who shares with whom, by all events of access that are there now. Errors: `Unavailable`, `Corrupt`.
+    pub async fn sharing(&self) -> Result<SharingReader, LakeError> {
+        let table = self.tables().await.access;
+        let sharing = Arc::default();
+        let mut reader =
+            SharingReader { lake: self.clone(), table, folded: HashSet::new(), sharing, changed: true };
+        reader.refresh().await?;
+        Ok(reader)
+    }
+}
+
+/// Follows the events of access, and folds them.
+#[derive(Debug)]
+pub struct SharingReader {
+    lake: Lake,
+    table: Table,
+    /// The files that are folded, of those that are named.
+    folded: HashSet<String>,
+    sharing: Arc<Sharing>,
+    /// Whether there is something that no refresh has told of.
+    changed: bool,
+}
+
+impl SharingReader {
+    /// Who shares with whom, as of the last refresh.
+    pub fn current(&self) -> Arc<Sharing> {
+        Arc::clone(&self.sharing)
+    }
+
+    /// Takes in what was committed since, by any process; whether there was something. Costs one request when there was not.
+    ///
+    /// Errors: `Unavailable`, `Corrupt`; what was taken in by then stays, and the next refresh goes on from there.
+    pub async fn refresh(&mut self) -> Result<bool, LakeError> {
+        self.table.refresh().await?;
+        for file in self.table.files() {
+            if self.folded.contains(&file.path) {
+                continue;
+            }
+            let path = self.table.full_path(&file.path)?;
+            let records = read(self.lake.fetch(&path).await?, path.as_ref())?;
+            let sharing = Arc::make_mut(&mut self.sharing);
+            records.into_iter().for_each(|record| sharing.take(record.event));
+            self.folded.insert(file.path.clone());
+            self.changed = true;
+        }
+        self.folded.retain(|path| self.table.names(path));
+        Ok(std::mem::take(&mut self.changed))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! Who sees whose rows, with real processes: grants of a generated region, and a rescission that reaches a running server.
+
+use crate::support::{Server, run, succeed, text};
+use gridtrail_access::{AccessEvent, AccessRecord, Notice, NoticeKind, Party};
+use gridtrail_codec::encode_access_json;
+use gridtrail_model::{DeviceId, Timestamp, UserId};
+use gridtrail_runtime::Clock;
+use gridtrail_synth::{Settings, World};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const EVENTS: u64 = 30_000;
+/// How often, and how many times at most, a server is looked at until it shows what was ingested.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOKS: u32 = 400;
+
+struct Stage {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+    world: World,
+    server: Server,
+}
+
+/// Two Users that see each other's rows, and a Device with rows of both.
+struct Pair {
+    device: DeviceId,
+    one: (UserId, Party),
+    other: (UserId, Party),
+}
+
+impl Stage {
+    fn set() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        let at = |name: &str| path.join(name).to_str().unwrap().to_owned();
+        succeed(&["generate", "--out", &at("events"), "--events", &EVENTS.to_string()]);
+        succeed(&["ingest", &at("events"), "--lake", &at("lake")]);
+        let args = ["--key", &at("key.pem"), "--public-key-out", &at("key.pub.pem"), "--ttl", "1m"];
+        succeed(
+            &[&["token", "--party", "x", "--org-id", "granted-only", "--role", "role-01"][..], &args]
+                .concat(),
+        );
+        let server = Server::start(&at("lake"), &at("key.pub.pem"), &["--no-maintenance"]);
+        let world = World::seeded(7, Settings::for_events(EVENTS, 1)).unwrap();
+        Self { _folder: folder, path, world, server }
+    }
+
+    fn at(&self, name: &str) -> String {
+        self.path.join(name).to_str().unwrap().to_owned()
+    }
+
+    fn token(&self, party: &Party, user_ids: &[UserId], more: &[&str]) -> String {
+        let ids: Vec<String> = user_ids.iter().map(ToString::to_string).collect();
+        let (key, ids) = (self.at("key.pem"), ids.join(","));
+        let args = ["token", "--key", &key, "--party", party.as_str(), "--user-id", &ids];
+        succeed(&[&args[..], more].concat()).trim().to_owned()
+    }
+
+    /// The Users whose rows a search of a Device shows.
+    fn seen(&self, token: &str, device: DeviceId) -> BTreeSet<String> {
+        let device = device.to_string();
+        let search = ["search", "audit", "--server", &self.server.url, "--token", token, "--format", "json"];
+        let output = run(&[&search[..], &["--device", &device, "--all"]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let rows = answer["rows"].as_array().unwrap();
+        rows.iter().map(|row| row["user_id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The first two Parties grant each other access: see `gridtrail_synth`.
+    fn pair(&self) -> Pair {
+        let party = |user| self.world.party_of(user).unwrap();
+        let mut users: BTreeMap<DeviceId, BTreeSet<UserId>> = BTreeMap::new();
+        for trail in self.world.truth() {
+            if let Some(device) = trail.device_id {
+                users.entry(device).or_default().insert(trail.key.user);
+            }
+        }
+        let of = |users: &BTreeSet<UserId>, name: &str| {
+            users.iter().copied().find(|user| party(*user).as_str() == name).map(|user| (user, party(user)))
+        };
+        let found = users.iter().find_map(|(device, users)| {
+            let (one, other) = (of(users, "supplier-1")?, of(users, "network-1")?);
+            Some(Pair { device: *device, one, other })
+        });
+        found.expect("a region of this size has such a Device")
+    }
+}
+
+fn explain(lake: &str, user: UserId, row: &str, more: &[&str]) -> Value {
+    let user = user.to_string();
+    let args = ["access", "explain", "--lake", lake, "--user", &user, "--row", row, "--format", "json"];
+    serde_json::from_str(&succeed(&[&args[..], more].concat())).unwrap()
+}
+
+/// A confirmed rescission of one Party for one User ID of each, as a file.
+fn rescind(path: &Path, (user, by): &(UserId, Party), (other, with): &(UserId, Party), now: Timestamp) {
+    let notice = Notice {
+        kind: NoticeKind::Rescind,
+        by: by.clone(),
+        with: with.clone(),
+        own: [*user].into(),
+        other: [*other].into(),
+        at: now.plus_millis(-1_000),
+        sro: None,
+    };
+    let id = || "rescission".parse().unwrap();
+    let events = [AccessEvent::Notified { id: id(), notice }, AccessEvent::Confirmed { id: id(), at: now }];
+    let lines = events.into_iter().zip(["r1", "r2"]).map(|(event, name)| {
+        encode_access_json(&AccessRecord { id: name.parse().unwrap(), recorded_at: now, event }) + "\n"
+    });
+    std::fs::write(path, lines.collect::<String>()).unwrap();
+}
+
+#[test]
+fn a_rescission_that_is_ingested_reaches_a_running_server() {
+    let stage = Stage::set();
+    let Pair { device, one, other } = stage.pair();
+    let role = ["--role", "role-01"];
+    let texts = |users: &[UserId]| users.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    let both = stage.token(&one.1, &[one.0, other.0], &role);
+    assert_eq!(stage.seen(&both, device), texts(&[one.0, other.0]));
+    // Of its Party's own it sees all there are, since some of the granted ones do no more than come with them.
+    let granted = stage.token(&one.1, &[other.0], &["--role", "1", "--org-id", "granted-only"]);
+    assert!(stage.seen(&granted, device).is_superset(&texts(&[one.0, other.0])));
+    let stranger = "other-4".parse().unwrap();
+    assert_eq!(stage.seen(&stage.token(&stranger, &[one.0, other.0], &role), device), texts(&[]));
+    let (lake, row) = (stage.at("lake"), other.0.to_string());
+    let then = stage.world.settings().start.to_string();
+    assert_eq!(explain(&lake, one.0, &row, &[])["seen"], true);
+
+    let now = Clock::system().now();
+    rescind(&stage.path.join("rescission.access.jsonl"), &other, &one, now);
+    succeed(&["ingest", &stage.at("rescission.access.jsonl"), "--lake", &lake]);
+    let ingested = Instant::now();
+    let mut looks = 0;
+    while stage.seen(&both, device) != texts(&[one.0]) {
+        assert!(looks < LOOKS, "the rescission did not come");
+        looks += 1;
+        std::thread::sleep(LOOK_EVERY);
+    }
+    let mut told = std::io::stderr();
+    let took = ingested.elapsed().as_millis();
+    std::io::Write::write_all(
+        &mut told,
+        format!("a rescission held {took} ms after its ingest\n").as_bytes(),
+    )
+    .unwrap();
+
+    let explained = explain(&lake, one.0, &row, &[]);
+    assert_eq!((&explained["seen"], &explained["party"]), (&Value::from(false), &Value::from("supplier-1")));
+    assert_eq!(explained["rescinded_at"], now.to_string());
+    assert_eq!(explained["notifications"].as_array().unwrap().len(), 3, "{explained:#}");
+    assert_eq!(explain(&lake, one.0, &row, &["--at", &then])["seen"], true, "who could see it on that day");
+    let shown = succeed(&["access", "explain", "--lake", &lake, "--user", &one.0.to_string(), "--row", &row]);
+    assert!(shown.contains("does not see") && shown.contains("rescission"), "{shown}");
+    let log = stage.server.stop();
+    assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+    // The officers of a generated region are called so: no output and no log line shows one.
+    assert!(![&log, &shown, &explained.to_string()].iter().any(|text| text.contains("Sam Example")));
+    assert!(log.contains(&row) && !log.contains(&both), "an ignored User ID is told, and no token: {log}");
+}
+
+#[test]
+fn what_cannot_be_explained_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("none").to_str().unwrap().to_owned();
+    let user = "90-B3-D5-1F-30-02-00-00";
+    let explain = |row: &str| run(&["access", "explain", "--lake", &lake, "--user", user, "--row", row]);
+    let odd = explain("no row");
+    assert_eq!(odd.status.code(), Some(2));
+    assert!(text(&odd.stderr).contains("neither a User ID nor the reference of a row"));
+    assert!(!explain(user).status.success(), "there is no lake");
+    assert!(!Path::new(&lake).exists(), "and none is made");
+}
