@@ -6,7 +6,7 @@
 //! them again, which changes nothing, and a rescission never waits for the rows that arrived with it.
 //!
 //! [`SharingReader`] follows the table and folds it. **The officers who authorised notifications are personal data**: their
-//! columns are written, merged and never read into what [`SharingReader`] gives.
+//! columns are written and merged, and the fold keeps nothing of them.
 
 use crate::checksum::Written;
 use crate::error::LakeError;
@@ -25,6 +25,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::collections::{BTreeSet, HashSet};
+use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 const ASSIGNED: &str = "assigned";
@@ -145,69 +146,88 @@ pub(crate) fn batch(records: &[AccessRecord]) -> Result<RecordBatch, LakeError> 
         .map_err(|_| LakeError::Internal("columns of events of access do not fit their schema"))
 }
 
-/// The event in one row of a batch; `None` where it cannot be read.
-pub(crate) fn record(batch: &RecordBatch, row: usize) -> Option<AccessRecord> {
-    // The inner `None`: the column is empty there.
-    let text = |name: &str| {
-        let texts = batch.column_by_name(name)?.as_string_opt::<i32>()?;
-        Some(texts.is_valid(row).then(|| texts.value(row)))
-    };
-    let bytes = |name: &str| {
-        let values = batch.column_by_name(name)?.as_binary_opt::<i32>()?;
-        values.is_valid(row).then(|| values.value(row))
-    };
-    let time = |name: &str| {
-        let times = batch.column_by_name(name)?.as_primitive_opt::<TimestampMicrosecondType>()?;
-        Timestamp::from_millis(times.value(row).div_euclid(1_000))
-    };
-    let ids = |name: &str| {
-        let packed = bytes(name)?.as_chunks::<8>();
-        packed.1.is_empty().then(|| packed.0.iter().map(|id| UserId::from_bytes(*id)).collect())
-    };
-    let notification = || text("notification_id")??.parse().ok();
-    let at = time("at")?;
-    let notice = |kind| {
-        let officer = |name| text(name)?.map(str::to_owned);
-        let sro = || {
-            let (name, telephone) = (officer("officer_name")?, officer("officer_telephone")?);
-            Some(Sro {
-                name,
-                telephone,
-                email: officer("officer_email")?,
-                signature: officer("officer_signature")?,
-            })
+/// One row of a batch, to be read. What cannot be read is `None`.
+struct Cells<'a> {
+    batch: &'a RecordBatch,
+    row: usize,
+}
+
+impl<'a> Cells<'a> {
+    /// The inner `None`: the column is empty there.
+    fn text(&self, name: &str) -> Option<Option<&'a str>> {
+        let texts = self.batch.column_by_name(name)?.as_string_opt::<i32>()?;
+        Some(texts.is_valid(self.row).then(|| texts.value(self.row)))
+    }
+
+    fn parsed<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.text(name)??.parse().ok()
+    }
+
+    fn bytes(&self, name: &str) -> Option<&'a [u8]> {
+        let values = self.batch.column_by_name(name)?.as_binary_opt::<i32>()?;
+        values.is_valid(self.row).then(|| values.value(self.row))
+    }
+
+    fn time(&self, name: &str) -> Option<Timestamp> {
+        let times = self.batch.column_by_name(name)?.as_primitive_opt::<TimestampMicrosecondType>()?;
+        Timestamp::from_millis(times.value(self.row).div_euclid(1_000))
+    }
+
+    fn ids(&self, name: &str) -> Option<BTreeSet<UserId>> {
+        let (ids, rest) = self.bytes(name)?.as_chunks::<8>();
+        rest.is_empty().then(|| ids.iter().map(|id| UserId::from_bytes(*id)).collect())
+    }
+
+    fn assigned(&self) -> Option<AccessEvent> {
+        let to = match self.text("party")? {
+            None => None,
+            Some(_) => Some(Assignment {
+                party: self.parsed("party")?,
+                role: self.parsed("role")?,
+                descriptor: self.text("descriptor")?.map(str::parse).transpose().ok()?,
+            }),
         };
+        let user_id = UserId::from_bytes(self.bytes("user_id")?.try_into().ok()?);
+        Some(AccessEvent::Assigned { user_id, to, from: self.time("at")? })
+    }
+
+    fn notified(&self, kind: NoticeKind) -> Option<AccessEvent> {
         let notice = Notice {
             kind,
-            by: text("party")??.parse().ok()?,
-            with: text("other_party")??.parse().ok()?,
-            own: ids("user_ids")?,
-            other: ids("other_user_ids")?,
-            at,
-            sro: sro(),
+            by: self.parsed("party")?,
+            with: self.parsed("other_party")?,
+            own: self.ids("user_ids")?,
+            other: self.ids("other_user_ids")?,
+            at: self.time("at")?,
+            sro: self.officer(),
         };
-        Some(AccessEvent::Notified { id: notification()?, notice })
-    };
-    let assignment = |party: &str| {
-        let descriptor = text("descriptor")?.map(str::parse).transpose().ok()?;
-        Some(Assignment { party: party.parse().ok()?, role: text("role")??.parse().ok()?, descriptor })
-    };
-    let event = match text("kind")?? {
-        ASSIGNED => {
-            let user_id = UserId::from_bytes(bytes("user_id")?.try_into().ok()?);
-            let to = match text("party")? {
-                None => None,
-                Some(party) => Some(assignment(party)?),
-            };
-            AccessEvent::Assigned { user_id, to, from: at }
-        }
-        GRANT => notice(NoticeKind::Grant)?,
-        RESCIND => notice(NoticeKind::Rescind)?,
-        CONFIRMED => AccessEvent::Confirmed { id: notification()?, at },
-        REJECTED => AccessEvent::Rejected { id: notification()?, at, reason: text("reason")??.parse().ok()? },
+        Some(AccessEvent::Notified { id: self.parsed("notification_id")?, notice })
+    }
+
+    fn officer(&self) -> Option<Sro> {
+        let text = |name| self.text(name)?.map(str::to_owned);
+        Some(Sro {
+            name: text("officer_name")?,
+            telephone: text("officer_telephone")?,
+            email: text("officer_email")?,
+            signature: text("officer_signature")?,
+        })
+    }
+}
+
+/// The event in one row of a batch; `None` where it cannot be read.
+pub(crate) fn record(batch: &RecordBatch, row: usize) -> Option<AccessRecord> {
+    let cells = Cells { batch, row };
+    let (id, at) = (|| cells.parsed("notification_id"), cells.time("at")?);
+    let event = match cells.text("kind")?? {
+        ASSIGNED => cells.assigned()?,
+        GRANT => cells.notified(NoticeKind::Grant)?,
+        RESCIND => cells.notified(NoticeKind::Rescind)?,
+        CONFIRMED => AccessEvent::Confirmed { id: id()?, at },
+        REJECTED => AccessEvent::Rejected { id: id()?, at, reason: cells.parsed("reason")? },
         _ => return None,
     };
-    Some(AccessRecord { id: text("event_id")??.parse().ok()?, recorded_at: time("recorded_at")?, event })
+    Some(AccessRecord { id: cells.parsed("event_id")?, recorded_at: cells.time("recorded_at")?, event })
 }
 
 /// The events in a file, in its order.
