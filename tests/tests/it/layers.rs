@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("codec", &["model", "proto"]),
     ("access", &["model", "runtime"]),
     ("saml", &["model"]),
+    ("session", &["model", "runtime", "saml"]),
     ("faults", &[]),
     ("kafka", &["runtime"]),
     ("lake", &["model", "runtime", "access"]),
