@@ -176,6 +176,7 @@ pub(crate) fn take_page(answer: &mut SearchAnswer, page: SearchResponse) {
     let by_pairs = page.device_resolution() == DeviceResolution::BySeenPairs;
     answer.rows.extend(page.rows.into_iter().map(row_of));
     answer.complete_up_to = time(page.complete_up_to);
+    answer.snapshot_version = some(page.snapshot_version);
     answer.next_page_token = some(page.next_page_token);
     if by_pairs && answer.notes.is_empty() {
         answer.notes.push(

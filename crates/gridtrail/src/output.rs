@@ -19,6 +19,9 @@ pub struct SearchAnswer {
     /// Everything the DCC recorded up to this time is in the answer. Absent: not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete_up_to: Option<String>,
+    /// The version of the lake that was searched, for `--as-of`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_version: Option<String>,
     /// Where the next page begins. Absent: this is the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_page_token: Option<String>,

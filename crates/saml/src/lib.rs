@@ -19,6 +19,8 @@
 
 mod assertion;
 mod certificate;
+#[cfg(feature = "fake")]
+pub mod fake;
 mod identity_provider;
 mod limits;
 mod message_id;

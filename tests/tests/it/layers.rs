@@ -16,6 +16,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("access", &["model", "runtime"]),
     ("saml", &["model"]),
     ("codec", &["model", "proto", "access"]),
+    ("session", &["model", "runtime", "saml"]),
+    ("tls", &[]),
     ("faults", &[]),
     ("kafka", &["runtime"]),
     ("lake", &["model", "runtime", "access"]),
@@ -24,7 +26,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ingest", &["model", "runtime", "access", "codec", "kafka", "lake"]),
     ("search", &["model", "runtime", "access", "lake"]),
     ("server", &["model", "proto", "runtime", "access", "lake", "freshness", "search", "tls"]),
-    ("tls", &[]),
     ("synth", &["model", "access", "codec"]),
 ];
 

@@ -151,7 +151,7 @@ fn levels_that_do_not_ascend_are_refused() {
 
 #[test]
 fn metrics_are_shown_only_when_asked_for() {
-    assert_eq!(read::<ServeArgs>("--public-key k.pem").unwrap().metrics.metrics, None);
-    let args: ServeArgs = read("--public-key k.pem --metrics 127.0.0.1:9471").unwrap();
+    assert_eq!(read::<ServeArgs>("--public-key k.pem --plain-text").unwrap().metrics.metrics, None);
+    let args: ServeArgs = read("--public-key k.pem --plain-text --metrics 127.0.0.1:9471").unwrap();
     assert!(args.metrics.metrics.is_some_and(|address| address.ip().is_loopback()));
 }

@@ -33,6 +33,7 @@ fn answer() -> SearchAnswer {
     SearchAnswer {
         rows: vec![TrailRow::from(&trail())],
         complete_up_to: Some("2026-03-01T01:00:00.000Z".into()),
+        snapshot_version: None,
         next_page_token: Some("abc".into()),
         notes: vec!["by the pairs seen in events".into()],
     }

@@ -4,50 +4,12 @@ use crate::key_infrastructure::Signer;
 use crate::{ISSUER, WORLD, at, now};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use gridtrail_saml::fake::{self, SSO_URL, key};
 use gridtrail_saml::{IdentityProvider, METADATA_BYTES_MAX, MetadataFault, XmlFault};
-
-const SSO_URL: &str = "https://idp.supplier.example/sso";
 
 /// Metadata as an Identity Provider exports them.
 pub(crate) fn metadata(signers: &[&Signer]) -> String {
-    let keys: String =
-        signers.iter().map(|signer| key(r#" use="signing""#, signer.certificate.der())).collect();
-    format!(
-        r#"<?xml version="1.0" encoding="UTF-8"?>
-<!-- Exported for the DCC. -->
-<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" entityID="{ISSUER}">
-  <md:IDPSSODescriptor WantAuthnRequestsSigned="false" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
-    {keys}
-    <md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</md:NameIDFormat>
-    <md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.supplier.example/redirect"/>
-    <md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="{SSO_URL}"/>
-  </md:IDPSSODescriptor>
-  <md:Organization>
-    <md:OrganizationName xml:lang="en">Supplier &amp; Co</md:OrganizationName>
-    <md:OrganizationDisplayName xml:lang="en">Supplier</md:OrganizationDisplayName>
-    <md:OrganizationURL xml:lang="en">https://supplier.example</md:OrganizationURL>
-  </md:Organization>
-  <md:ContactPerson contactType="technical">
-    <md:GivenName>Ada</md:GivenName><md:SurName>Byron</md:SurName>
-    <md:EmailAddress>mailto:idp@supplier.example</md:EmailAddress>
-    <md:TelephoneNumber>+44 20 7946 0000</md:TelephoneNumber>
-  </md:ContactPerson>
-</md:EntityDescriptor>
-"#
-    )
-}
-
-fn key(usage: &str, der: &[u8]) -> String {
-    let lines: Vec<String> = STANDARD
-        .encode(der)
-        .as_bytes()
-        .chunks(64)
-        .map(|line| String::from_utf8(line.to_vec()).unwrap())
-        .collect();
-    format!(
-        "<md:KeyDescriptor{usage}><ds:KeyInfo><ds:X509Data><ds:X509Certificate>\n{}\n</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>",
-        lines.join("\n")
-    )
+    fake::metadata(ISSUER, signers)
 }
 
 fn good() -> String {

@@ -1,13 +1,11 @@
 //! An Identity Provider of the tests signs responses, attackers change them, and only the honest ones are believed.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-mod answer;
 mod certificates;
 mod confusion;
 mod enrolment;
 mod facts;
 mod honest;
-mod key_infrastructure;
 mod mutation;
 mod naive;
 mod pysaml2;
@@ -21,17 +19,12 @@ use answer::Answer;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_model::Timestamp;
+use gridtrail_saml::fake::{ACS_URL, CONTEXT, ENTITY_ID, ISSUER, REQUEST, answer, key_infrastructure};
 use gridtrail_saml::{
     Assertion, ClockSkew, Expected, IdentityProvider, MessageId, Refusal, ServiceProvider, TrustAnchors,
 };
 use key_infrastructure::{Key, KeyInfrastructure, Signer};
 use std::sync::LazyLock;
-
-const ENTITY_ID: &str = "https://ssi.example/saml/metadata";
-const ACS_URL: &str = "https://ssi.example/saml/acs";
-const ISSUER: &str = "https://idp.supplier.example/saml";
-const CONTEXT: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:SmartcardPKI";
-const REQUEST: &str = "_request-1";
 
 /// What all tests share: keys are costly to make.
 struct World {

@@ -1,33 +1,41 @@
 //! A key infrastructure like the DCC's: a root, an issuing authority below it, signers, and lists of what was revoked.
 
+use crate::{SigningCertificate, TrustAnchors};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
-use gridtrail_saml::{SigningCertificate, TrustAnchors};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa,
     KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256,
     RevokedCertParams, SerialNumber, date_time_ymd,
 };
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The kind of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Key {
+pub enum Key {
+    /// RSA of 2,048 bits.
     Rsa,
+    /// On the curve P-256.
     P256,
+    /// On the curve P-384.
     P384,
 }
 
 /// A key with its certificate.
-pub(crate) struct Signer {
+pub struct Signer {
     key: KeyPair,
-    pub(crate) kind: Key,
-    pub(crate) certificate: SigningCertificate,
-    pub(crate) serial: u64,
+    /// What kind of key.
+    pub kind: Key,
+    /// Its certificate.
+    pub certificate: SigningCertificate,
+    /// The serial number of the certificate.
+    pub serial: u64,
 }
 
 impl Signer {
     /// The signature as XML Signature writes it: for ECDSA both numbers side by side.
-    pub(crate) fn sign(&self, bytes: &[u8]) -> Vec<u8> {
+    pub fn sign(&self, bytes: &[u8]) -> Vec<u8> {
         let (pkcs8, random) = (self.key.serialized_der(), SystemRandom::new());
         match self.kind {
             Key::Rsa => {
@@ -44,28 +52,32 @@ impl Signer {
         }
     }
 
-    pub(crate) fn private_pem(&self) -> String {
+    /// The private key.
+    pub fn private_pem(&self) -> String {
         self.key.serialize_pem()
     }
 
-    pub(crate) fn public_key(&self) -> &[u8] {
+    /// The public key, bare.
+    pub fn public_key(&self) -> &[u8] {
         self.key.public_key_raw()
     }
 
     /// The public key as somebody who knows only the certificate would write it down.
-    pub(crate) fn public_pem(&self) -> String {
+    pub fn public_pem(&self) -> String {
         self.key.public_key_pem()
     }
 }
 
-pub(crate) struct KeyInfrastructure {
+/// A root, an issuing authority, and the serial number of the next certificate.
+pub struct KeyInfrastructure {
     root: CertifiedIssuer<'static, KeyPair>,
     issuing: CertifiedIssuer<'static, KeyPair>,
     next_serial: AtomicU64,
 }
 
 impl KeyInfrastructure {
-    pub(crate) fn new() -> Self {
+    /// New keys for both authorities.
+    pub fn new() -> Self {
         let root_key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
         let root = CertifiedIssuer::self_signed(authority("Root"), root_key).unwrap();
         let issuing_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
@@ -74,7 +86,7 @@ impl KeyInfrastructure {
     }
 
     /// A new key with a certificate of 2026 and 2027 that may sign; `change` makes it another one.
-    pub(crate) fn issue(&self, kind: Key, change: impl FnOnce(&mut CertificateParams)) -> Signer {
+    pub fn issue(&self, kind: Key, change: impl FnOnce(&mut CertificateParams)) -> Signer {
         let algorithm = match kind {
             Key::Rsa => &PKCS_RSA_SHA256,
             Key::P256 => &PKCS_ECDSA_P256_SHA256,
@@ -92,7 +104,7 @@ impl KeyInfrastructure {
     }
 
     /// A new key that vouches for itself.
-    pub(crate) fn issue_self_signed(&self) -> Signer {
+    pub fn issue_self_signed(&self) -> Signer {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let certificate = named("Identity Provider").self_signed(&key).unwrap();
         let certificate = SigningCertificate::from_der(certificate.der()).unwrap();
@@ -100,37 +112,40 @@ impl KeyInfrastructure {
     }
 
     /// Anchors that have revoked nothing.
-    pub(crate) fn anchors(&self) -> TrustAnchors {
+    pub fn anchors(&self) -> TrustAnchors {
         self.anchors_revoking(&[])
     }
 
-    pub(crate) fn anchors_revoking(&self, serials: &[u64]) -> TrustAnchors {
+    /// Anchors that have revoked these serial numbers.
+    pub fn anchors_revoking(&self, serials: &[u64]) -> TrustAnchors {
         let lists = self.root_list(&[]) + &self.list(serials, 2027);
         TrustAnchors::new(self.root_pem().as_bytes(), self.issuing_pem().as_bytes(), lists.as_bytes())
             .unwrap()
     }
 
-    pub(crate) fn root_pem(&self) -> String {
+    /// The certificate of the root.
+    pub fn root_pem(&self) -> String {
         self.root.pem()
     }
 
-    pub(crate) fn issuing_pem(&self) -> String {
+    /// The certificate of the issuing authority.
+    pub fn issuing_pem(&self) -> String {
         self.issuing.pem()
     }
 
     /// The issuing authority's list, due to be replaced at the start of a year.
-    pub(crate) fn list(&self, serials: &[u64], until_year: i32) -> String {
+    pub fn list(&self, serials: &[u64], until_year: i32) -> String {
         let list = revocation_list(serials, until_year).signed_by(&self.issuing).unwrap();
         list.pem().unwrap()
     }
 
     /// The root's list; what it revokes are authorities.
-    pub(crate) fn root_list(&self, serials: &[u64]) -> String {
+    pub fn root_list(&self, serials: &[u64]) -> String {
         revocation_list(serials, 2027).signed_by(&self.root).unwrap().pem().unwrap()
     }
 
     /// The serial of every authority here.
-    pub(crate) const AUTHORITY_SERIAL: u64 = 7;
+    pub const AUTHORITY_SERIAL: u64 = 7;
 }
 
 fn revocation_list(serials: &[u64], until_year: i32) -> CertificateRevocationListParams {
@@ -164,4 +179,25 @@ fn authority(name: &str) -> CertificateParams {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.serial_number = Some(KeyInfrastructure::AUTHORITY_SERIAL.into());
     params
+}
+
+impl Default for KeyInfrastructure {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for KeyInfrastructure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyInfrastructure").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer")
+            .field("kind", &self.kind)
+            .field("serial", &self.serial)
+            .finish_non_exhaustive()
+    }
 }

@@ -3,48 +3,53 @@
 //! Everything is written in exclusive canonical form by hand, so the bytes that are signed here owe nothing to the library
 //! that verifies them.
 
-use crate::key_infrastructure::{Key, Signer};
-use crate::{ACS_URL, CONTEXT, ENTITY_ID, ISSUER, REQUEST};
+use super::key_infrastructure::{Key, Signer};
+use super::{ACS_URL, CONTEXT, ENTITY_ID, ISSUER, REQUEST};
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-pub(crate) const DS: &str = r#" xmlns:ds="http://www.w3.org/2000/09/xmldsig#""#;
-pub(crate) const SAML: &str = r#" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion""#;
-pub(crate) const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
-pub(crate) const TRANSFORMS: &str = concat!(
+/// The namespace of signatures, declared.
+pub const DS: &str = r#" xmlns:ds="http://www.w3.org/2000/09/xmldsig#""#;
+/// The namespace of assertions, declared.
+pub const SAML: &str = r#" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion""#;
+/// Exclusive canonicalisation.
+pub const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
+/// The two transforms that are accepted.
+pub const TRANSFORMS: &str = concat!(
     r#"<ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"></ds:Transform>"#,
     r#"<ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></ds:Transform>"#,
 );
 
 /// What stands in a response. Every text is put in as it is.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) id: String,
-    pub(crate) issuer: String,
+#[expect(missing_docs, reason = "the fields are named after what they are put into")]
+pub struct Answer {
+    pub id: String,
+    pub issuer: String,
     /// Attributes of the `Response`, but its identifier.
-    pub(crate) envelope: String,
-    pub(crate) response_issuer: String,
-    pub(crate) status: String,
-    pub(crate) name_id: String,
-    pub(crate) confirmation: String,
-    pub(crate) conditions: String,
-    pub(crate) restrictions: String,
-    pub(crate) issue_instant: String,
-    pub(crate) authn: String,
-    pub(crate) context: String,
-    pub(crate) attributes: String,
+    pub envelope: String,
+    pub response_issuer: String,
+    pub status: String,
+    pub name_id: String,
+    pub confirmation: String,
+    pub conditions: String,
+    pub restrictions: String,
+    pub issue_instant: String,
+    pub authn: String,
+    pub context: String,
+    pub attributes: String,
     /// Further children of the assertion.
-    pub(crate) more: String,
-    pub(crate) canonicalisation: String,
+    pub more: String,
+    pub canonicalisation: String,
     /// The algorithm of the signature; that of the key if empty.
-    pub(crate) method: String,
+    pub method: String,
     /// What the reference points to; the assertion if absent.
-    pub(crate) uri: Option<String>,
-    pub(crate) transforms: String,
-    pub(crate) digest_method: String,
+    pub uri: Option<String>,
+    pub transforms: String,
+    pub digest_method: String,
     /// What follows the `SignatureValue`.
-    pub(crate) key_info: String,
+    pub key_info: String,
 }
 
 impl Default for Answer {
@@ -80,7 +85,8 @@ impl Default for Answer {
     }
 }
 
-pub(crate) fn confirmation(attributes: &str) -> String {
+/// A confirmation of the subject by bearer, with these attributes of its data.
+pub fn confirmation(attributes: &str) -> String {
     format!(
         concat!(
             r#"<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer">"#,
@@ -90,13 +96,15 @@ pub(crate) fn confirmation(attributes: &str) -> String {
     )
 }
 
-pub(crate) fn audience(audiences: &[&str]) -> String {
+/// A restriction to these audiences.
+pub fn audience(audiences: &[&str]) -> String {
     let audiences: String =
         audiences.iter().map(|audience| format!("<saml:Audience>{audience}</saml:Audience>")).collect();
     format!("<saml:AudienceRestriction>{audiences}</saml:AudienceRestriction>")
 }
 
-pub(crate) fn attribute(name: &str, values: &[&str]) -> String {
+/// An attribute with these values.
+pub fn attribute(name: &str, values: &[&str]) -> String {
     let values: String =
         values.iter().map(|value| format!("<saml:AttributeValue>{value}</saml:AttributeValue>")).collect();
     format!(r#"<saml:Attribute Name="{name}">{values}</saml:Attribute>"#)
@@ -104,14 +112,27 @@ pub(crate) fn attribute(name: &str, values: &[&str]) -> String {
 
 impl Answer {
     /// An honest answer changed in one way.
-    pub(crate) fn with(change: impl FnOnce(&mut Self)) -> Self {
+    pub fn with(change: impl FnOnce(&mut Self)) -> Self {
         let mut answer = Self::default();
         change(&mut answer);
         answer
     }
 
+    /// An honest answer to that request; `None`: to none at all.
+    pub fn to(request: Option<&str>) -> Self {
+        let asked = format!(r#"InResponseTo="{REQUEST}""#);
+        let answered = request.map(|id| format!(r#"InResponseTo="{id}""#)).unwrap_or_default();
+        Self::with(|answer| {
+            answer.envelope = answer.envelope.replace(&asked, &answered);
+            answer.confirmation = answer
+                .confirmation
+                .replace(&format!("{asked} "), &format!("{answered} "))
+                .replace("Data  ", "Data ");
+        })
+    }
+
     /// What an attacker would like to be believed.
-    pub(crate) fn evil() -> Self {
+    pub fn evil() -> Self {
         Self::with(|answer| {
             answer.id = "_evil".into();
             answer.name_id = answer.name_id.replace("person-17", "admin");
@@ -153,22 +174,17 @@ impl Answer {
     }
 
     /// The assertion without a signature, in canonical form.
-    pub(crate) fn unsigned(&self) -> String {
+    pub fn unsigned(&self) -> String {
         self.head() + &self.tail()
     }
 
     /// The signature of this assertion.
-    pub(crate) fn signature(&self, signer: &Signer) -> String {
+    pub fn signature(&self, signer: &Signer) -> String {
         self.signature_over(self.unsigned().as_bytes(), |bytes| signer.sign(bytes), signer.kind)
     }
 
     /// A signature whose digest is that of `bytes` and whose value `sign` makes.
-    pub(crate) fn signature_over(
-        &self,
-        bytes: &[u8],
-        sign: impl FnOnce(&[u8]) -> Vec<u8>,
-        kind: Key,
-    ) -> String {
+    pub fn signature_over(&self, bytes: &[u8], sign: impl FnOnce(&[u8]) -> Vec<u8>, kind: Key) -> String {
         let method = match (self.method.as_str(), kind) {
             ("", Key::Rsa) => "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
             ("", _) => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
@@ -200,17 +216,17 @@ impl Answer {
     }
 
     /// The assertion with a signature in its place.
-    pub(crate) fn carrying(&self, signature: &str) -> String {
+    pub fn carrying(&self, signature: &str) -> String {
         format!("{}{signature}{}", self.head(), self.tail())
     }
 
     /// The assertion, signed.
-    pub(crate) fn signed(&self, signer: &Signer) -> String {
+    pub fn signed(&self, signer: &Signer) -> String {
         self.carrying(&self.signature(signer))
     }
 
     /// A response that holds anything.
-    pub(crate) fn around(&self, content: &str) -> String {
+    pub fn around(&self, content: &str) -> String {
         format!(
             concat!(
                 r#"<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_response-1"{}>"#,
@@ -221,7 +237,7 @@ impl Answer {
     }
 
     /// A response that holds the signed assertion.
-    pub(crate) fn response(&self, signer: &Signer) -> String {
+    pub fn response(&self, signer: &Signer) -> String {
         self.around(&self.signed(signer))
     }
 }

@@ -1,0 +1,38 @@
+//! Logins and sessions: which Identity Providers are enrolled, which requests are outstanding, and who is logged in.
+//!
+//! - [`Register`] holds the Identity Providers, and for the DCC's own the accounts that say whose Party a person is of.
+//! - [`Logins`] sends a browser to an Identity Provider and takes what it brings back.
+//! - [`Sessions`] says whether a session still holds, and ends it.
+//! - [`Sweep`] deletes what has expired.
+//! - [`serve`] answers browsers: the service provider's end of SAML over HTTP.
+//!
+//! All state is small [`Objects`] beside the lake's tables, so any number of servers answer alike. **Invariant:** an object is
+//! created once and never changed; whoever creates it first has won, so no two servers can both believe that they did.
+//!
+//! **Invariant:** nothing is let in that was not written down first. A write that fails, or whose answer is lost, ends the
+//! login; it never lets an assertion through twice.
+//!
+//! **Invariant:** what a browser shows is stored nowhere, and who somebody is stands in no log: only digests of both do.
+//!
+//! Left out on purpose: tokens, row rights and gRPC. A [`Session`] says what the Identity Provider's enrolment and assertion say;
+//! what that allows is for others.
+
+mod digest;
+mod handle;
+mod limits;
+mod login;
+mod objects;
+mod register;
+mod sessions;
+mod sweep;
+mod web;
+mod wire;
+
+pub use handle::{Handle, NotAHandle, SessionId};
+pub use limits::{FORM_BYTES_MAX, REQUEST_LIFE_MS, SEEN_AFTER_MS_MAX};
+pub use login::{LoggedIn, LoginError, LoginSettings, Logins, Reason, Started};
+pub use objects::{Objects, StoreError};
+pub use register::{Account, Anchors, OrgIds, Provider, ProviderSettings, Register, RegisterError};
+pub use sessions::{Ended, IdleLimit, Session, SessionError, Sessions};
+pub use sweep::{Sweep, Swept};
+pub use web::{Endpoint, EndpointFault, serve};
