@@ -19,7 +19,7 @@ pub struct SearchAnswer {
     /// Everything the DCC recorded up to this time is in the answer. Absent: not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete_up_to: Option<String>,
-    /// The version of the lake that was searched, for `--as-of`.
+    /// The version of each table that was searched. The first, of the main table, is what `--as-of` takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_version: Option<String>,
     /// Where the next page begins. Absent: this is the last.

@@ -161,6 +161,8 @@ fn a_search_as_of_a_version_or_an_instant_sees_what_was_there_then() {
         "2026-03-08",
         "--encoding",
         "jsonl",
+        "--one-party",
+        PARTY,
     ]);
     succeed(&["ingest", &at("more"), "--lake", &at("lake")]);
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -172,7 +174,8 @@ fn a_search_as_of_a_version_or_an_instant_sees_what_was_there_then() {
         assert!(Instant::now() < deadline, "the server does not see what was committed");
         std::thread::yield_now();
     };
-    for as_of in [&version, &instant] {
+    let main_table = version.split('.').next().unwrap();
+    for as_of in [main_table, &instant] {
         assert_eq!(answer(&["--as-of", as_of]).0, before, "as of {as_of}");
     }
     let unlike = |row: &&Value| before.iter().all(|earlier| face_of_row(earlier) != face_of_row(row));
@@ -181,7 +184,7 @@ fn a_search_as_of_a_version_or_an_instant_sees_what_was_there_then() {
         now.len() - before.len(),
         "what was there then is there now"
     );
-    for (as_of, says) in [("2026-01-01T00:00:00Z", "earliest"), ("1999.0.0", "version")] {
+    for (as_of, says) in [("2026-01-01T00:00:00Z", "earliest"), ("1999", "version")] {
         let output = stage.search("audit", &token, &[&by_device[..], &["--as-of", as_of]].concat());
         let complaint = text(&output.stderr);
         assert!(!output.status.success() && complaint.contains(says), "{as_of}: {complaint}");
