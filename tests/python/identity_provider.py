@@ -162,7 +162,7 @@ def main():
     command.add_argument("--context", default=SMARTCARD)
     args = parser.parse_args()
     if args.run is login:
-        args.role = args.role or ["job-type-role-3"]
+        args.role = args.role or ["role-03"]
         args.org_id = args.org_id or ["90-B3-D5-1F-30-01-00-00"]
     args.run(args)
 
