@@ -6,6 +6,7 @@
 //! UTF-8. Comments and processing instructions are passed over.
 
 use crate::{DecodeError, limits};
+use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
@@ -130,14 +131,8 @@ impl<'i> XmlReader<'i> {
         if let Some(character) = reference.resolve_char_ref().map_err(|error| self.wrong(error))? {
             return Ok(character);
         }
-        match &**reference {
-            "lt" => Ok('<'),
-            "gt" => Ok('>'),
-            "amp" => Ok('&'),
-            "apos" => Ok('\''),
-            "quot" => Ok('"'),
-            _ => Err(self.forbidden("an entity that XML does not predefine")),
-        }
+        let predefined = resolve_xml_entity(reference).and_then(|text| text.chars().next());
+        predefined.ok_or_else(|| self.forbidden("an entity that XML does not predefine"))
     }
 
     fn declared(&self, declaration: &BytesDecl<'_>) -> Result<(), DecodeError> {

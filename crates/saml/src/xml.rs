@@ -8,6 +8,7 @@
 
 use crate::limits::{XML_ATTRIBUTES_MAX, XML_DEPTH_MAX, XML_ELEMENTS_MAX};
 use crate::names;
+use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::attributes::Attribute as RawAttribute;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::{Namespace, PrefixDeclaration, ResolveResult};
@@ -299,14 +300,8 @@ fn character(reference: &BytesRef<'_>) -> Result<char, XmlFault> {
         Ok(None) => {}
         Ok(Some(_)) | Err(_) => return Err(XmlFault::NotWellFormed),
     }
-    match &**reference {
-        "lt" => Ok('<'),
-        "gt" => Ok('>'),
-        "amp" => Ok('&'),
-        "apos" => Ok('\''),
-        "quot" => Ok('"'),
-        _ => Err(XmlFault::Forbidden("an entity that XML does not predefine")),
-    }
+    let predefined = resolve_xml_entity(reference).and_then(|text| text.chars().next());
+    predefined.ok_or(XmlFault::Forbidden("an entity that XML does not predefine"))
 }
 
 fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), XmlFault> {

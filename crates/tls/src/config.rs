@@ -73,17 +73,21 @@ impl Tls {
     }
 
     /// Looks for changed files every so often, without end. What is wrong with them is told once, in the log.
-    pub async fn keep_current(&self, every: Duration) -> Infallible {
+    pub async fn keep_current(self: &Arc<Self>, every: Duration) -> Infallible {
         let mut told = None;
         loop {
             tokio::time::sleep(every).await;
-            match self.reload() {
-                Ok(false) => told = None,
-                Ok(true) => {
+            let tls = Arc::clone(self);
+            // The files may lie on a disk that hangs, which must hold up no connection.
+            match tokio::task::spawn_blocking(move || tls.reload()).await {
+                // The panic hook has told of it.
+                Err(_panicked) => {}
+                Ok(Ok(false)) => told = None,
+                Ok(Ok(true)) => {
                     told = None;
                     tracing::info!("new certificates are in use");
                 }
-                Err(error) => {
+                Ok(Err(error)) => {
                     let text = error.to_string();
                     if told.as_ref() != Some(&text) {
                         tracing::warn!(error = text, "the changed certificates are not used");

@@ -1,26 +1,29 @@
 //! Arguments of encrypted connections, of servers and of clients.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use std::path::PathBuf;
+
+/// The heading of a server's arguments in its help.
+const HEADING: &str = "Encryption";
 
 /// How a server's connections are encrypted: one of the two ways must be named.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Encryption")]
+#[command(group = ArgGroup::new("encryption").args(["tls_certificate", "plain_text"]).required(true))]
 pub struct ServerTlsArgs {
     /// The server's certificate, in PEM, and those between it and its anchor. It may be replaced while the server runs.
-    #[arg(long, value_name = "FILE", requires = "tls_key", required_unless_present = "plain_text")]
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = HEADING)]
     pub tls_certificate: Option<PathBuf>,
     /// The private key of the certificate, in PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    #[arg(long, value_name = "FILE", requires = "tls_certificate", help_heading = HEADING)]
     pub tls_key: Option<PathBuf>,
     /// Trust anchors, in PEM: only clients with a certificate that chains to one of them may connect.
-    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    #[arg(long, value_name = "FILE", requires = "tls_certificate", help_heading = HEADING)]
     pub client_anchors: Option<PathBuf>,
     /// Lists of revoked client certificates (CRL), in PEM.
-    #[arg(long, value_name = "FILE", requires = "client_anchors")]
+    #[arg(long, value_name = "FILE", requires = "client_anchors", help_heading = HEADING)]
     pub client_revoked: Option<PathBuf>,
     /// Do not encrypt. Only for a loopback address.
-    #[arg(long, conflicts_with = "tls_certificate")]
+    #[arg(long, help_heading = HEADING)]
     pub plain_text: bool,
 }
 

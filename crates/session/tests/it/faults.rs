@@ -1,7 +1,8 @@
 //! Stores that fail: nothing is let in that was not written down, and nothing twice.
 
 use crate::world::{Server, answer_to, clock, posted};
-use gridtrail_faults::{Fault, FaultStore};
+use gridtrail_faults::{Fault, FaultStore, Faults};
+use gridtrail_runtime::Clock;
 use gridtrail_session::{LoginError, Reason, SessionError};
 use object_store::memory::InMemory;
 use std::sync::Arc;
@@ -9,16 +10,30 @@ use std::sync::Arc;
 /// More operations than a login needs.
 const OPERATIONS_MAX: u64 = 20;
 
+/// Two servers over one store, which fails for one of them.
+struct Pair {
+    failing: Server,
+    sound: Server,
+    faults: Faults,
+    clock: Clock,
+}
+
+impl Pair {
+    async fn new() -> Self {
+        let (inner, clock) = (Arc::new(InMemory::new()), clock());
+        let (store, faults) = FaultStore::new(inner.clone());
+        let (failing, sound) = (Server::over(Arc::new(store), &clock), Server::over(inner, &clock));
+        sound.enrol().await;
+        Self { failing, sound, faults, clock }
+    }
+}
+
 #[tokio::test]
 async fn a_login_whose_store_fails_anywhere_lets_an_assertion_in_once_at_most() {
     for fault in Fault::ALL {
         let mut failed_somewhere = false;
         for operation in 0..OPERATIONS_MAX {
-            let inner = Arc::new(InMemory::new());
-            let (store, faults) = FaultStore::new(inner.clone());
-            let clock = clock();
-            let (failing, sound) = (Server::over(Arc::new(store), &clock), Server::over(inner, &clock));
-            sound.enrol().await;
+            let Pair { failing, sound, faults, .. } = Pair::new().await;
             let started = sound.start().await;
             let response = posted(&answer_to(started.request.as_str()));
             faults.at(operation, fault);
@@ -55,11 +70,7 @@ async fn a_login_whose_store_fails_anywhere_lets_an_assertion_in_once_at_most() 
 
 #[tokio::test]
 async fn a_write_whose_answer_was_lost_is_known_again_and_never_taken_for_anothers() {
-    let inner = Arc::new(InMemory::new());
-    let (store, faults) = FaultStore::new(inner.clone());
-    let clock = clock();
-    let (failing, sound) = (Server::over(Arc::new(store), &clock), Server::over(inner, &clock));
-    sound.enrol().await;
+    let Pair { failing, sound, faults, .. } = Pair::new().await;
     for fault in [Fault::AnswerLost, Fault::Repeated] {
         let started = sound.start().await;
         let response = posted(&answer_to(started.request.as_str()));
@@ -74,11 +85,7 @@ async fn a_write_whose_answer_was_lost_is_known_again_and_never_taken_for_anothe
 
 #[tokio::test]
 async fn a_session_that_cannot_be_looked_for_does_not_hold() {
-    let inner = Arc::new(InMemory::new());
-    let (store, faults) = FaultStore::new(inner.clone());
-    let clock = clock();
-    let (failing, sound) = (Server::over(Arc::new(store), &clock), Server::over(inner, &clock));
-    sound.enrol().await;
+    let Pair { failing, sound, faults, clock } = Pair::new().await;
     let session = sound.log_in().await.session;
     assert!(failing.sessions.check(&session.id).await.is_ok());
     clock.advance(1000);
@@ -91,11 +98,7 @@ async fn a_session_that_cannot_be_looked_for_does_not_hold() {
 
 #[tokio::test]
 async fn activity_that_could_not_be_written_down_is_written_at_the_next_use() {
-    let inner = Arc::new(InMemory::new());
-    let (store, faults) = FaultStore::new(inner.clone());
-    let clock = clock();
-    let (failing, sound) = (Server::over(Arc::new(store), &clock), Server::over(inner, &clock));
-    sound.enrol().await;
+    let Pair { failing, sound, faults, clock } = Pair::new().await;
     let session = sound.log_in().await.session;
     clock.advance(14 * 60_000);
     faults.random(7, 1.0, &[Fault::DiskFull]);
