@@ -85,11 +85,19 @@ impl fmt::Display for Fault {
             Self::Missing(_, first, last) => {
                 write!(f, "rows {first} to {last} of chain {chain} are missing")
             }
-            Self::Twice(..) => write!(f, "row {seq} of chain {chain} is there more than once, or out of order"),
-            Self::Misplaced(..) => write!(f, "row {seq} of chain {chain} is of a kind that cannot stand there"),
-            Self::Count(..) => write!(f, "the end of chain {chain}, row {seq}, counts other rows than there are"),
+            Self::Twice(..) => {
+                write!(f, "row {seq} of chain {chain} is there more than once, or out of order")
+            }
+            Self::Misplaced(..) => {
+                write!(f, "row {seq} of chain {chain} is of a kind that cannot stand there")
+            }
+            Self::Count(..) => {
+                write!(f, "the end of chain {chain}, row {seq}, counts other rows than there are")
+            }
             Self::Unreadable(..) => write!(f, "what row {seq} of chain {chain} says cannot be read"),
-            Self::Another(..) => write!(f, "row {seq} of chain {chain} is not the one that a later chain saw"),
+            Self::Another(..) => {
+                write!(f, "row {seq} of chain {chain} is not the one that a later chain saw")
+            }
             Self::Uncounted(..) => write!(f, "the table never counted row {seq} of chain {chain}"),
             Self::TooSoon(..) => {
                 write!(f, "row {seq} of chain {chain} says that rows were let go that were not old enough")
@@ -250,7 +258,8 @@ impl Audit {
         if row.kind == Kind::End && read(row) != Some(Ended { rows: seq }) {
             self.faults.insert(Fault::Count(chain, seq));
         }
-        if self.witnesses.seen.get(&chain).and_then(|seen| seen.get(&seq)).is_some_and(|h| h.hash != row.hash) {
+        if self.witnesses.seen.get(&chain).and_then(|seen| seen.get(&seq)).is_some_and(|h| h.hash != row.hash)
+        {
             self.faults.insert(Fault::Another(chain, seq));
         }
         let ended = row.kind == Kind::End || self.chains.get(&chain).is_some_and(|state| state.ended);

@@ -155,7 +155,8 @@ fn structural(now: Timestamp, says: &impl Serialize) -> Entry {
 /// When a chain began.
 pub(crate) fn began(chain: Uuid) -> Option<Timestamp> {
     let (seconds, nanos) = chain.get_timestamp()?.to_unix();
-    let millis = i64::try_from(seconds).ok()?.checked_mul(1_000)?.checked_add(i64::from(nanos / 1_000_000))?;
+    let millis =
+        i64::try_from(seconds).ok()?.checked_mul(1_000)?.checked_add(i64::from(nanos / 1_000_000))?;
     Timestamp::from_millis(millis)
 }
 

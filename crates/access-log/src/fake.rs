@@ -61,7 +61,8 @@ impl MemoryLog {
 #[async_trait]
 impl LogStore for MemoryLog {
     async fn heads(&mut self) -> Result<Vec<Head>, StoreFailed> {
-        let heads: BTreeMap<_, Head> = self.kept().rows.iter().map(|row| (row.chain, Head::of(row))).collect();
+        let heads: BTreeMap<_, Head> =
+            self.kept().rows.iter().map(|row| (row.chain, Head::of(row))).collect();
         Ok(heads.into_values().collect())
     }
 

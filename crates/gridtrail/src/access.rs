@@ -1,5 +1,6 @@
-//! `gridtrail access`: who could see what, and why.
+//! `gridtrail access`: who could see what, and why; and who asked for what (`access_log`).
 
+use crate::access_log;
 use crate::args::{AccessCommand, ExplainArgs, Format};
 use crate::exit::Failure;
 use crate::ingest::open_existing;
@@ -12,6 +13,7 @@ use std::io;
 pub(crate) async fn run(command: &AccessCommand, format: Format) -> Result<(), Failure> {
     match command {
         AccessCommand::Explain(args) => explain(args, format).await,
+        AccessCommand::Log(args) => access_log::run(args, format).await,
     }
 }
 

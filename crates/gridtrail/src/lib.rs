@@ -4,6 +4,7 @@
 //! standard error, results to standard output, so that a pipe carries nothing but the result.
 
 mod access;
+mod access_log;
 pub mod args;
 mod bench;
 mod bench_lookup;

@@ -189,7 +189,7 @@ impl Month<'_> {
 
 /// The runs to be gathered: where [`GATHER_RUNS`] or more are of one size class, those of the largest such class and all
 /// that are smaller. Classes go by powers of that number, so what is made of a class is of a higher one.
-fn alike<T: Clone>(runs: &[T], rows: impl Fn(&T) -> u64) -> Option<Vec<T>> {
+pub(crate) fn alike<T: Clone>(runs: &[T], rows: impl Fn(&T) -> u64) -> Option<Vec<T>> {
     let class = |run: &T| rows(run).max(1).ilog(GATHER_RUNS as u64);
     let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
     for run in runs {

@@ -1,6 +1,7 @@
 //! The lake: its tables, and the newest snapshot of them.
 
 use crate::access_events::ACCESS_EVENTS;
+use crate::access_log::{self, ACCESS_LOG};
 use crate::cache::{RunCache, StoreUse};
 use crate::dead_letters::DEAD_LETTERS;
 use crate::error::LakeError;
@@ -80,6 +81,7 @@ pub(crate) struct Tables {
     pub(crate) commits: Table,
     pub(crate) holds: Table,
     pub(crate) access: Table,
+    pub(crate) access_log: Table,
 }
 
 impl Tables {
@@ -95,6 +97,7 @@ impl Tables {
             commits: Table::open_or_create(location, "commits", &COMMITS, false).await?,
             holds: Table::open_or_create(location, "holds", &HOLD_CHANGES, false).await?,
             access: Table::open_or_create(location, "access_events", &ACCESS_EVENTS, false).await?,
+            access_log: Table::open_or_create(location, access_log::NAME, &ACCESS_LOG, true).await?,
         };
         tables.index()?;
         Ok(tables)
@@ -128,9 +131,9 @@ impl Tables {
         Ok(())
     }
 
-    pub(crate) fn all(&mut self) -> [&mut Table; 7] {
-        let Self { trails, parked, pairs, dead_letters, commits, holds, access, .. } = self;
-        [trails, parked, pairs, dead_letters, commits, holds, access]
+    pub(crate) fn all(&mut self) -> [&mut Table; 8] {
+        let Self { trails, parked, pairs, dead_letters, commits, holds, access, access_log, .. } = self;
+        [trails, parked, pairs, dead_letters, commits, holds, access, access_log]
     }
 
     /// Into how many buckets a month's runs are sorted.
@@ -286,6 +289,7 @@ impl Lake {
         tables.commits.refresh().await?;
         tables.holds.refresh().await?;
         tables.access.refresh().await?;
+        tables.access_log.refresh().await?;
         Ok(Maintenance::new(self.clone(), tables.clone()))
     }
 

@@ -1,8 +1,8 @@
 //! The lake: an LSM of Parquet runs, committed by Delta Lake.
 //!
 //! [`Lake::open`] is the one door: [`Writer`] commits batches of fragments with the source positions they came
-//! from, [`Snapshot`] answers look-ups by key for an `Access`, [`SharingReader`] follows who shares with whom, [`Maintenance`]
-//! keeps house.
+//! from, [`Snapshot`] answers look-ups by key for an `Access`, [`SharingReader`] follows who shares with whom, [`Appender`]
+//! keeps the record of calls, [`Maintenance`] keeps house.
 //!
 //! Invariants: **I2** a run is sorted by `(device, placement time, trail key)`; **I3** a source position and the rows
 //! it produced are committed together or not at all; **I4** a row leaves only through an `Access`.
@@ -10,6 +10,7 @@
 //! Only this crate knows Delta and Parquet. Nothing in it assumes local files.
 
 mod access_events;
+mod access_log;
 mod as_of;
 mod bits;
 mod bucket;
@@ -58,6 +59,7 @@ mod windows;
 mod writer;
 
 pub use access_events::SharingReader;
+pub use access_log::{Appender, LogReader};
 pub use as_of::{AsOf, BadAsOf};
 pub use cache::{HitsAndMisses, StoreUse};
 pub use compaction::{Compacted, CompactionSettings};

@@ -1,5 +1,6 @@
 //! Housekeeping: joining parked fragments to their rows, and copying evidence out of the log.
 
+use crate::access_log;
 use crate::compaction::{self, Compacted, CompactionSettings, Job, Made};
 use crate::error::LakeError;
 use crate::evidence::CommitKind;
@@ -159,6 +160,7 @@ impl Maintenance {
         }
         self.gather_pairs().await?;
         self.gather_access().await?;
+        self.gather_access_log().await?;
         Ok(done)
     }
 
@@ -191,6 +193,22 @@ impl Maintenance {
         let made = made.map_err(|_| LakeError::Internal("gathering events of access panicked"))??;
         let Some(changes) = made else { return Ok(()) };
         match self.tables.access.commit(&changes).await {
+            // Another process was faster.
+            Err(LakeError::PositionMoved { .. }) => Ok(()),
+            done => done.map(drop),
+        }
+    }
+
+    /// Keeps the files of the access log few.
+    async fn gather_access_log(&mut self) -> Result<(), LakeError> {
+        self.tables.access_log.refresh().await?;
+        let (lake, runtime) = (self.lake.clone(), tokio::runtime::Handle::current());
+        let (table, now) = (self.tables.access_log.clone(), self.lake.clock().now());
+        let work = move || runtime.block_on(access_log::gather(&lake, &table, now));
+        let made = self.lake.begun().spawn_blocking(work).await;
+        let made = made.map_err(|_| LakeError::Internal("gathering the access log panicked"))??;
+        let Some(changes) = made else { return Ok(()) };
+        match self.tables.access_log.commit(&changes).await {
             // Another process was faster.
             Err(LakeError::PositionMoved { .. }) => Ok(()),
             done => done.map(drop),

@@ -20,6 +20,12 @@ impl Month {
         Self(year * 12 + month.cast_signed() - 1)
     }
 
+    /// Its first instant, UTC.
+    pub fn first_instant(self) -> Timestamp {
+        // A month as text, with a day, is a date.
+        format!("{self}-01").parse().unwrap_or(Timestamp::MIN)
+    }
+
     /// The month so many months before.
     #[must_use]
     pub fn minus(self, months: u32) -> Self {

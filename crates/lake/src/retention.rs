@@ -12,6 +12,7 @@
 //! A late event for a month that went becomes a row of its own, as any other that arrives: its run lies in the old month, and
 //! goes when it is three months old.
 
+use crate::access_log;
 use crate::compaction::CompactionSettings;
 use crate::dead_letters::Fate;
 use crate::decode::{Stored, recorded_ms};
@@ -56,6 +57,8 @@ pub struct Retained {
     pub parked: u64,
     /// Dead letters that went, all of them settled.
     pub dead_letters: u64,
+    /// Rows of the access log that went.
+    pub access_log: u64,
     /// Commits that others overtook; what they were about is looked at again the next time.
     pub overtaken: u64,
 }
@@ -155,24 +158,40 @@ impl Lake {
         months_of(&self.tables().await.trails)
     }
 
+    /// Months that rows of the access log are kept for.
+    pub async fn access_log_months(&self) -> u32 {
+        months_of(&self.tables().await.access_log)
+    }
+
     /// Sets how many months records are kept for. What that makes due goes with the next retention.
     ///
     /// Errors: `Settings` when it is less than [`RETENTION_MONTHS_MIN`].
     pub async fn set_retention_months(&self, months: u32) -> Result<(), LakeError> {
+        let mut tables = self.tables().await;
+        self.set_months(&mut tables.trails, months).await?;
+        self.refresh().await
+    }
+
+    /// Sets how many months rows of the access log are kept for, in the same way.
+    pub async fn set_access_log_months(&self, months: u32) -> Result<(), LakeError> {
+        let mut tables = self.tables().await;
+        self.set_months(&mut tables.access_log, months).await?;
+        self.maintenance().await.map(drop)
+    }
+
+    async fn set_months(&self, table: &mut Table, months: u32) -> Result<(), LakeError> {
         if months < RETENTION_MONTHS_MIN {
             return Err(LakeError::Retention { months });
         }
-        let mut tables = self.tables().await;
         let properties = vec![(MONTHS, months.to_string())];
         let now_ms = self.clock().now().millis();
-        tables.trails.commit(&Changes { properties, now_ms, ..Changes::default() }).await?;
-        self.refresh().await
+        table.commit(&Changes { properties, now_ms, ..Changes::default() }).await.map(drop)
     }
 }
 
 /// What the table's property says, and no less than must be kept.
-pub(crate) fn months_of(trails: &Table) -> u32 {
-    let set = trails.property(MONTHS).and_then(|text| text.parse().ok());
+pub(crate) fn months_of(table: &Table) -> u32 {
+    let set = table.property(MONTHS).and_then(|text| text.parse().ok());
     set.unwrap_or(RETENTION_MONTHS_DEFAULT).max(RETENTION_MONTHS_MIN)
 }
 
@@ -206,6 +225,7 @@ impl Maintenance {
         }
         self.retain_parked(dry, &mut done).await?;
         self.retain_letters(dry, &mut done).await?;
+        self.retain_access_log(dry, &mut done).await?;
         if !dry {
             self.lake.refresh().await?;
         }
@@ -396,6 +416,31 @@ impl Maintenance {
             };
         }
         done.parked += rows;
+        Ok(())
+    }
+
+    /// Lets go the months of the access log that are due. No hold counts: it keeps records of Service Requests.
+    async fn retain_access_log(&mut self, dry: bool, done: &mut Retained) -> Result<(), LakeError> {
+        self.tables.access_log.refresh().await?;
+        let table = &mut self.tables.access_log;
+        let now = self.lake.clock().now();
+        let first_kept = Month::of(now).minus(months_of(table));
+        if dry {
+            done.access_log += access_log::rows_before(table, first_kept);
+            return Ok(());
+        }
+        let (lake, runtime, read) = (self.lake.clone(), tokio::runtime::Handle::current(), table.clone());
+        let work = move || runtime.block_on(access_log::drop_months(&lake, &read, first_kept, now));
+        let made = self.lake.begun().spawn_blocking(work).await;
+        let made = made.map_err(|_| LakeError::Internal("reading the access log panicked"))??;
+        let Some((changes, rows)) = made else { return Ok(()) };
+        match table.commit(&changes).await {
+            Err(LakeError::PositionMoved { .. }) => done.overtaken += 1,
+            committed => {
+                committed?;
+                done.access_log += rows;
+            }
+        }
         Ok(())
     }
 

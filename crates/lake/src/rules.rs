@@ -1,6 +1,7 @@
 //! How the rows of each table are ordered and merged.
 
 use crate::access_events;
+use crate::access_log;
 use crate::decode::Stored;
 use crate::encode;
 use crate::error::LakeError;
@@ -11,6 +12,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{TimestampMicrosecondType, TimestampMillisecondType};
 use gridtrail_access::AccessRecord;
 use gridtrail_model::{Fragment, Merge};
+use std::convert::Infallible;
 
 /// Fragments: by Device and placement time, those of one trail key merged.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +25,10 @@ pub(crate) struct PairRule;
 /// Events of access: by the time at which the DCC had them, identical ones once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AccessRule;
+
+/// Rows of the access log: by time, and of a chain by place. All are kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogRule;
 
 /// Bytes as a number in the same order. At most 16 of them count; no key of ours is longer.
 fn ordered(bytes: &[u8]) -> u128 {
@@ -131,6 +137,37 @@ impl MergeRule for AccessRule {
 
     fn encode(&self, rows: &[AccessRecord]) -> Result<RecordBatch, LakeError> {
         access_events::batch(rows)
+    }
+}
+
+impl MergeRule for LogRule {
+    /// No row is made of others.
+    type Row = Infallible;
+
+    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, LakeError> {
+        let columns = access_log::Columns::of(batch).ok_or_else(corrupt(path))?;
+        let key = |row| {
+            let head = columns.head(row)?;
+            let (place, seq) = access_log::place(head.at.millis(), head.chain, head.seq);
+            Some(MergeKey(Some(place), seq))
+        };
+        (0..batch.num_rows()).map(key).collect::<Option<_>>().ok_or_else(corrupt(path))
+    }
+
+    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<Infallible>>, LakeError> {
+        let chain =
+            |(at, row): (usize, &RecordBatch)| Some((access_log::Columns::of(row)?.head(0)?.chain, at));
+        let chains = rows.iter().enumerate().map(chain).collect::<Option<Vec<_>>>();
+        let mut chains = chains.ok_or_else(corrupt(path))?;
+        chains.sort_unstable();
+        Ok(chains.into_iter().map(|(_, at)| Kept::Same(at)).collect())
+    }
+
+    fn encode(&self, rows: &[Infallible]) -> Result<RecordBatch, LakeError> {
+        match rows.first() {
+            None => access_log::batch(&[]),
+            Some(never) => match *never {},
+        }
     }
 }
 

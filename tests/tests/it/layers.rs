@@ -26,10 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("reconcile", &["model", "runtime", "kafka", "lake"]),
     ("ingest", &["model", "runtime", "access", "codec", "kafka", "lake"]),
     ("search", &["model", "runtime", "access", "lake"]),
-    (
-        "server",
-        &["model", "proto", "runtime", "access", "access-log", "lake", "freshness", "search", "tls"],
-    ),
+    ("server", &["model", "proto", "runtime", "access", "access-log", "lake", "freshness", "search", "tls"]),
     ("synth", &["model", "access", "codec"]),
 ];
 

@@ -221,8 +221,7 @@ fn rows_behind_an_end_and_ends_that_do_not_add_up_are_found() {
 
 /// What retention does: rows before a time go, and a chain of its own says so.
 fn trimmed(rows: &[Row], before: Timestamp, now: Timestamp) -> Vec<Row> {
-    let (went, mut left): (Vec<Row>, Vec<Row>) =
-        rows.iter().cloned().partition(|row| row.entry.at < before);
+    let (went, mut left): (Vec<Row>, Vec<Row>) = rows.iter().cloned().partition(|row| row.entry.at < before);
     let mut last: BTreeMap<Uuid, &Row> = BTreeMap::new();
     last.extend(went.iter().map(|row| (row.chain, row)));
     let chains = last.into_values().filter(|row| row.kind != Kind::End).map(Head::of).collect();

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use gridtrail_access::OrgId;
 use gridtrail_model::{Timestamp, UserId};
-use gridtrail_search::TrailRef;
+use gridtrail_search::{TrailRef, parse_from, parse_to};
 use std::str::FromStr;
 
 /// The subcommands of `gridtrail access`.
@@ -11,6 +11,38 @@ use std::str::FromStr;
 pub enum AccessCommand {
     /// Say whether one User could see the records of another at a time, and by which notifications.
     Explain(ExplainArgs),
+    /// Show who asked for what, whence, and how many rows they were shown.
+    Log(LogArgs),
+}
+
+/// Arguments of `gridtrail access log`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Rows are in order of time, and of what lies in the lake: the last second of a running server may be missing. Whether they are as they
+were written, `gridtrail lake verify` says.
+
+Examples:
+  gridtrail access log --from 2026-03-01 --to 2026-03-01 --party supplier-1
+  gridtrail access log --key 1217290354420 --format json")]
+pub struct LogArgs {
+    /// The lake: a folder, or a URL such as s3://bucket/path.
+    #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
+    pub lake: String,
+    /// The first time, UTC; a date means its first instant.
+    #[arg(long, value_name = "TIME", value_parser = parse_from)]
+    pub from: Option<Timestamp>,
+    /// The last time, UTC; a date means its last instant.
+    #[arg(long, value_name = "TIME", value_parser = parse_to)]
+    pub to: Option<Timestamp>,
+    /// Only calls for this Party.
+    #[arg(long)]
+    pub party: Option<String>,
+    /// Only calls of this person or system.
+    #[arg(long)]
+    pub subject: Option<String>,
+    /// Only calls with this key: an MPxN, a Device ID, or the reference of a row.
+    #[arg(long)]
+    pub key: Option<String>,
 }
 
 /// Whose rows: by a User ID, or by one of them.

@@ -61,6 +61,9 @@ pub struct RetainArgs {
     /// Keep records for so many calendar months from now on: 3 or more.
     #[arg(long, value_name = "MONTHS")]
     pub months: Option<u32>,
+    /// Keep the access log for so many calendar months from now on: 3 or more.
+    #[arg(long, value_name = "MONTHS")]
+    pub access_log_months: Option<u32>,
     /// Let go now what is older.
     #[arg(long)]
     pub now: bool,

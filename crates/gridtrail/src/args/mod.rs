@@ -13,7 +13,7 @@ mod service;
 mod tls;
 mod value;
 
-pub use access::{AccessCommand, ExplainArgs, RowOwner};
+pub use access::{AccessCommand, ExplainArgs, LogArgs, RowOwner};
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
 pub use freshness::{FreshnessArgs, LevelArgs, MetricsArgs};
 pub use lake::{
@@ -114,7 +114,7 @@ pub enum Command {
     /// Look at records that could not be read, and settle them. For operators: they are raw, and belong to any User.
     #[command(subcommand)]
     DeadLetters(LetterCommand),
-    /// Say who could see what, and why. For operators.
+    /// Say who could see what, and why; and who asked for what. For operators.
     #[command(subcommand)]
     Access(AccessCommand),
     /// Mint a token for local development.

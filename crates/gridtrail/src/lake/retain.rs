@@ -14,7 +14,10 @@ pub(crate) async fn run(args: &RetainArgs, format: Format) -> Result<(), Failure
     if let Some(months) = args.months {
         lake.set_retention_months(months).await?;
     }
-    let months = lake.retention_months().await;
+    if let Some(months) = args.access_log_months {
+        lake.set_access_log_months(months).await?;
+    }
+    let (months, access_log_months) = (lake.retention_months().await, lake.access_log_months().await);
     let retained = if args.now {
         let asked = asked_to_stop()?;
         let mut maintenance = lake.maintenance().await?;
@@ -26,7 +29,8 @@ pub(crate) async fn run(args: &RetainArgs, format: Format) -> Result<(), Failure
     } else {
         None
     };
-    let answer = Answer { months, dry_run: args.dry_run, retained: retained.map(RetainedRow::of) };
+    let answer =
+        Answer { months, access_log_months, dry_run: args.dry_run, retained: retained.map(RetainedRow::of) };
     let mut out = io::stdout().lock();
     match format {
         Format::Json => output::write_json(&mut out, &answer),
@@ -39,6 +43,8 @@ pub(crate) async fn run(args: &RetainArgs, format: Format) -> Result<(), Failure
 struct Answer {
     /// Calendar months that records are kept for.
     months: u32,
+    /// Those that the access log is kept for.
+    access_log_months: u32,
     dry_run: bool,
     /// What went or would go; left out where that was not asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,6 +56,7 @@ struct RetainedRow {
     months: Vec<MonthRow>,
     parked: u64,
     dead_letters: u64,
+    access_log: u64,
     overtaken: u64,
 }
 
@@ -64,17 +71,20 @@ struct MonthRow {
 }
 
 impl RetainedRow {
-    fn of(Retained { months, parked, dead_letters, overtaken }: Retained) -> Self {
+    fn of(Retained { months, parked, dead_letters, access_log, overtaken }: Retained) -> Self {
         let row = |MonthRetained { month, expired }: MonthRetained| {
             let Expired { files, rows_dropped, rows_kept, rows_held } = expired;
             MonthRow { month: month.to_string(), files, rows_dropped, rows_kept, rows_held }
         };
-        Self { months: months.into_iter().map(row).collect(), parked, dead_letters, overtaken }
+        Self { months: months.into_iter().map(row).collect(), parked, dead_letters, access_log, overtaken }
     }
 }
 
 fn text_of(answer: &Answer) -> String {
-    let setting = format!("records are kept for {} months\n", answer.months);
+    let setting = format!(
+        "records are kept for {} months, and the access log for {}\n",
+        answer.months, answer.access_log_months
+    );
     let Some(retained) = &answer.retained else { return setting };
     let went = if answer.dry_run { "would go" } else { "went" };
     let mut text = String::new();
@@ -90,8 +100,8 @@ fn text_of(answer: &Answer) -> String {
     }
     let rows: u64 = retained.months.iter().map(|row| row.rows_dropped).sum();
     text.push_str(&format!(
-        "{rows} rows {went}, {} parked fragments and {} dead letters\n",
-        retained.parked, retained.dead_letters
+        "{rows} rows {went}, {} parked fragments, {} dead letters and {} rows of the access log\n",
+        retained.parked, retained.dead_letters, retained.access_log
     ));
     if retained.overtaken > 0 {
         text.push_str(&format!("{} commits were overtaken by others\n", retained.overtaken));

@@ -4,6 +4,7 @@ use crate::args::{Format, VerifyArgs};
 use crate::exit::Failure;
 use crate::ingest::open_existing;
 use crate::output::{self, printable, table_with};
+use gridtrail_access_log::{ChainEnd, Findings};
 use gridtrail_lake::{Damage, TableVerified, Verified, VerifySettings};
 use gridtrail_runtime::Clock;
 use serde::Serialize;
@@ -38,6 +39,9 @@ struct Answer {
     rows_merged: u64,
     /// Rows of those that lie at several times.
     rows_at_several_times: u64,
+    /// The chains of the access log; left out where they were not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_log: Option<LogRow>,
     damage_count: u64,
     /// The first thousand.
     damages: Vec<DamageRow>,
@@ -57,6 +61,56 @@ struct TableRow {
     rows: u64,
     /// Files that a vacuum would take.
     orphans: u64,
+}
+
+/// The chains of the access log.
+#[derive(Debug, Serialize)]
+struct LogRow {
+    chains: u64,
+    rows: u64,
+    /// Chains of processes that run, or were killed.
+    open: Vec<OpenRow>,
+    /// Rows before this time were let go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trimmed_before: Option<String>,
+}
+
+/// A chain without an end.
+#[derive(Debug, Serialize)]
+struct OpenRow {
+    chain: String,
+    last_seq: u64,
+    last_at: String,
+}
+
+impl LogRow {
+    fn of(found: Findings) -> Self {
+        let open = |ChainEnd { chain, seq, at }: ChainEnd| OpenRow {
+            chain: chain.to_string(),
+            last_seq: seq,
+            last_at: at.to_string(),
+        };
+        Self {
+            chains: found.chains,
+            rows: found.rows,
+            open: found.open.into_iter().map(open).collect(),
+            trimmed_before: found.trimmed_before.map(|at| at.to_string()),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("access log: {} rows in {} chains", self.rows, self.chains);
+        if let Some(before) = &self.trimmed_before {
+            text.push_str(&format!("; those before {before} were let go"));
+        }
+        text.push('\n');
+        for OpenRow { chain, last_seq, last_at } in &self.open {
+            text.push_str(&format!(
+                "  open: chain {chain}, of a process that runs or was killed; its last row is {last_seq}, of {last_at}\n"
+            ));
+        }
+        text
+    }
 }
 
 /// Something that is damaged.
@@ -79,6 +133,7 @@ impl Answer {
             devices_sampled: found.devices,
             rows_merged: found.rows_merged,
             rows_at_several_times: found.rows_at_several_times,
+            access_log: found.access_log.map(LogRow::of),
             damage_count: found.damage_count,
             damages: found.damages.into_iter().map(DamageRow::of).collect(),
         }
@@ -131,6 +186,9 @@ fn text_of(answer: &Answer) -> String {
             "of {} Devices, {} rows were merged in several orders; {} lie at several times\n",
             answer.devices_sampled, answer.rows_merged, answer.rows_at_several_times
         ));
+    }
+    if let Some(log) = answer.access_log.as_ref().filter(|log| log.chains > 0) {
+        text.push_str(&log.text());
     }
     for DamageRow { kind, path, what } in &answer.damages {
         text.push_str(&format!("{kind} {}: {}\n", printable(path), printable(what)));

@@ -6,13 +6,16 @@
 //!    found by its look-up, and no other than the log's summary says.
 //! 4. **A sample** (`sample`): the fragments of some Devices, from all runs, come to the same whatever the order in which
 //!    they are merged, and to the same again when they are written and read.
+//! 5. **The access log** (`chains`): every chain is whole, and its hashes are those of its rows.
 //!
 //! It changes nothing, and the lake may be written to meanwhile: it holds fast to the versions that it finds at first.
 //! Memory: a row group a file, and two files at a time. Cost: with rows, every byte is read twice.
 
+mod chains;
 mod rows;
 mod sample;
 
+use crate::access_log;
 use crate::cache::RunCache;
 use crate::checksum::Checksum;
 use crate::error::LakeError;
@@ -22,6 +25,7 @@ use crate::table::Table;
 use crate::windows::Windows;
 use deltalake_core::Path;
 use futures::{StreamExt, TryStreamExt, stream};
+use gridtrail_access_log::{Fault, Findings, Witnesses};
 use object_store::ObjectStoreExt;
 use sample::Sample;
 use std::sync::Arc;
@@ -63,6 +67,8 @@ pub enum DamageKind {
     Rows,
     /// Fragments of one row do not merge to the same in every order.
     Merge,
+    /// A chain of the access log is not as it was written.
+    Chain,
 }
 
 impl DamageKind {
@@ -75,6 +81,7 @@ impl DamageKind {
             Self::Checksum => "checksum",
             Self::Rows => "rows",
             Self::Merge => "merge",
+            Self::Chain => "chain",
         }
     }
 }
@@ -84,10 +91,18 @@ impl DamageKind {
 pub struct Damage {
     /// In which way.
     pub kind: DamageKind,
-    /// The file, by its path from the root of the store; of a log, its folder; of a merge, the Device.
+    /// The file, by its path from the root of the store; of a log, its folder; of a merge, the Device; of the
+    /// access log, the chain and the row, as `CHAIN/7`.
     pub path: String,
     /// What was found, in a sentence.
     pub what: String,
+}
+
+impl From<&Fault> for Damage {
+    fn from(fault: &Fault) -> Self {
+        let path = format!("{}/{}", fault.chain(), fault.seq());
+        Self { kind: DamageKind::Chain, path, what: fault.to_string() }
+    }
 }
 
 /// What was found in one table.
@@ -120,6 +135,9 @@ pub struct Verified {
     pub rows_merged: u64,
     /// Rows of those Devices whose events disagree on when the request was received: they lie at several times.
     pub rows_at_several_times: u64,
+    /// What the chains of the access log are; `None` where they were not looked at, since it was not asked for, or since a file of them
+    /// is damaged.
+    pub access_log: Option<Findings>,
     /// What is damaged, the first thousand.
     pub damages: Vec<Damage>,
     /// How much is.
@@ -149,6 +167,7 @@ pub(crate) enum Content {
     Evidence,
     Holds,
     Access,
+    AccessLog,
 }
 
 /// One file to look at.
@@ -165,6 +184,7 @@ struct Looked {
     bytes: u64,
     rows: u64,
     sample: Sample,
+    witnesses: Witnesses,
     damage: Option<Damage>,
 }
 
@@ -198,11 +218,15 @@ impl Verification {
                 items.push(Item { table: number, content, path: table.full_path(&file.path)?, file });
             }
         }
-        let mut sample = Sample::new(self.settings.sample);
+        let (mut sample, mut witnesses) = (Sample::new(self.settings.sample), Witnesses::default());
+        let mut log_is_whole = found.is_clean();
         let jobs = self.settings.jobs.max(1);
         let mut looking = stream::iter(items).map(|item| self.clone().look(item)).buffer_unordered(jobs);
         while let Some(looked) = looking.next().await {
-            let Looked { table, bytes, rows, sample: devices, damage } = looked?;
+            let Looked { table, bytes, rows, sample: devices, witnesses: seen, damage } = looked?;
+            witnesses.merge(seen);
+            let is_log = found.tables.get(table).is_some_and(|table| table.name == access_log::NAME);
+            log_is_whole &= damage.is_none() || !is_log;
             if let Some(table) = found.tables.get_mut(table) {
                 table.bytes += bytes;
                 table.rows += rows;
@@ -211,6 +235,11 @@ impl Verification {
             damage.into_iter().for_each(|damage| found.damaged(damage));
         }
         drop(looking);
+        if self.settings.rows && log_is_whole {
+            let audited = chains::check(self.clone(), tables.access_log.clone(), witnesses).await?;
+            audited.faults.iter().for_each(|fault| found.damaged(fault.into()));
+            found.access_log = Some(audited);
+        }
         if self.settings.rows && found.is_clean() {
             sample::check(&self, &mut tables, sample, &mut found).await?;
         }
@@ -260,7 +289,8 @@ impl Verification {
 
     async fn look_here(self, item: Item) -> Result<Looked, LakeError> {
         let sample = Sample::new(self.settings.sample);
-        let mut looked = Looked { table: item.table, bytes: 0, rows: 0, sample, damage: None };
+        let witnesses = Witnesses::default();
+        let mut looked = Looked { table: item.table, bytes: 0, rows: 0, sample, witnesses, damage: None };
         let done = self.look_closer(&item, &mut looked).await;
         let damage = |kind, what| Some(Damage { kind, path: item.path.to_string(), what });
         match done {
@@ -288,8 +318,13 @@ impl Verification {
             let what = "its bytes are not those that were written: their XXH64 is another one".to_owned();
             looked.damage = damaged(DamageKind::Checksum, what);
         } else if self.settings.rows {
-            let (rows, sample) = (&mut looked.rows, &mut looked.sample);
-            rows::check(&self.cache, item.content, (&item.file, &item.path), rows, sample).await?;
+            let file = (&item.file, &item.path);
+            if item.content == Content::AccessLog {
+                looked.rows = rows::access_log(&self.cache, file, &mut looked.witnesses).await?;
+            } else {
+                let (rows, sample) = (&mut looked.rows, &mut looked.sample);
+                rows::check(&self.cache, item.content, file, rows, sample).await?;
+            }
         }
         Ok(())
     }
@@ -325,8 +360,8 @@ async fn gap(table: &Table) -> Result<Option<u64>, LakeError> {
 
 impl Tables {
     /// Every table, with what its files hold.
-    fn with_content(&mut self) -> [(Content, &mut Table); 7] {
-        let Self { trails, parked, pairs, dead_letters, commits, holds, access, .. } = self;
+    fn with_content(&mut self) -> [(Content, &mut Table); 8] {
+        let Self { trails, parked, pairs, dead_letters, commits, holds, access, access_log, .. } = self;
         [
             (Content::Fragments, trails),
             (Content::Fragments, parked),
@@ -335,6 +370,7 @@ impl Tables {
             (Content::Evidence, commits),
             (Content::Holds, holds),
             (Content::Access, access),
+            (Content::AccessLog, access_log),
         ]
     }
 }

@@ -3,6 +3,7 @@
 use super::Content;
 use super::sample::Sample;
 use crate::access_events;
+use crate::access_log;
 use crate::bucket;
 use crate::cache::{OpenRun, RunCache};
 use crate::dead_letters;
@@ -13,6 +14,7 @@ use crate::holds;
 use crate::log::TableFile;
 use crate::lookup;
 use crate::merge::Scan;
+use crate::month::Month;
 use crate::pairs::{self, PairFile};
 use crate::run::{FragmentSummary, RunSummary, Summary as _};
 use crate::schema::column;
@@ -20,6 +22,7 @@ use crate::snapshot::RunFile;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use deltalake_core::Path;
+use gridtrail_access_log::Witnesses;
 use gridtrail_model::{DeviceId, Timestamp, TrailKey};
 use std::sync::Arc;
 
@@ -56,6 +59,8 @@ pub(super) async fn check(
             let in_order = events.is_sorted_by(|a, b| (a.recorded_at, a) < (b.recorded_at, b));
             in_order.then_some(()).ok_or_else(|| corrupt(path, "its events of access are not in order"))
         }
+        // They bear witness, so they are looked at by [`access_log`].
+        Content::AccessLog => Ok(()),
         Content::Evidence => {
             let bytes = cache.fetch(path, &(0..file.size)).await?;
             let commits =
@@ -63,6 +68,38 @@ pub(super) async fn check(
             *rows = commits.iter().map(|commit| commit.sources.len().max(1) as u64).sum();
             Ok(())
         }
+    }
+}
+
+/// Reads the rows of a file of the access log, counts them, and gathers what they say of others.
+pub(super) async fn access_log(
+    cache: &RunCache,
+    (file, path): (&Arc<TableFile>, &Path),
+    witnesses: &mut Witnesses,
+) -> Result<u64, LakeError> {
+    let month = access_log::month_of(file);
+    let mut scan = Scan::new(cache.clone(), cache.open(path, file.size).await?);
+    let (mut count, mut last) = (0, None);
+    while let Some(batch) = scan.next().await? {
+        for row in access_log::rows(&batch, path.as_ref())? {
+            let place = access_log::place(row.entry.at.millis(), row.chain, row.seq);
+            if last.is_some_and(|last| place < last) {
+                return Err(corrupt(path, "its rows of the access log are not in order"));
+            }
+            if month != Some(Month::of(row.entry.at)) {
+                return Err(corrupt(path, "a row of the access log lies in another month than its own"));
+            }
+            witnesses.take(&row);
+            (count, last) = (count + 1, Some(place));
+        }
+    }
+    match access_log::LogSummary::of(file) {
+        Some(summary) if summary.rows != count => {
+            let said = summary.rows;
+            Err(corrupt(path, format!("it has {count} rows, and its log says {said}")))
+        }
+        // Files of others say nothing: what they did to the chains is told by those.
+        _ => Ok(count),
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod access_log;
 mod access_only;
 mod as_of;
 mod compaction;

@@ -1,5 +1,6 @@
 //! One byte that changes anywhere in any file is found, and named; what is whole is never called damaged.
 
+use crate::access_log::calls;
 use crate::world::*;
 use futures::{StreamExt, stream};
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment};
@@ -34,7 +35,7 @@ fn assigned(n: i64) -> AccessRecord {
     AccessRecord { id: format!("a{n}").parse().unwrap(), recorded_at: at(n), event }
 }
 
-/// Commits with rows in two months, parked answers, events of access and dead letters; some of it compacted.
+/// Commits with rows in two months, parked answers, events of access, records of calls and dead letters; some of it compacted.
 async fn fill(lake: &Lake, clock: &Clock, commits: i64) {
     for n in 0..commits {
         let number = u64::try_from(n).unwrap();
@@ -56,6 +57,7 @@ async fn fill(lake: &Lake, clock: &Clock, commits: i64) {
             ..Batch::default()
         };
         lake.writer().await.unwrap().commit(batch).await.unwrap();
+        calls(lake, clock, 1, n % 2 == 0).await;
         if n % 4 == 1 {
             clock.advance(7 * HOUR);
             let mut maintenance = lake.maintenance().await.unwrap();

@@ -1,0 +1,119 @@
+//! Keeping the log in order: few files, and no month that is too old.
+
+use super::read::merged;
+use super::{ACCESS_LOG, LogSummary, counted, heads_of, month_of, path_in, properties, rows, upload};
+use crate::compaction::alike;
+use crate::error::LakeError;
+use crate::lake::Lake;
+use crate::log::TableFile;
+use crate::merge::Scan;
+use crate::month::Month;
+use crate::retention::DROPS;
+use crate::run::RunWriter;
+use crate::table::{Changes, Move, Table};
+use gridtrail_access_log::{Chain, Head, Kind, Started, Trimmed};
+use gridtrail_model::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The position that guards the files of a month.
+fn fence(month: Month) -> String {
+    format!("{month}/L0")
+}
+
+fn moved(table: &Table, app_id: String) -> Move {
+    let from = table.position(&app_id);
+    Move { app_id, from, to: from.unwrap_or(0) + 1 }
+}
+
+/// Gathers files of a month that are of one size into one, where there are some. `None`: there are few.
+pub(crate) async fn gather(lake: &Lake, table: &Table, now: Timestamp) -> Result<Option<Changes>, LakeError> {
+    let mut months: BTreeMap<Month, Vec<Arc<TableFile>>> = BTreeMap::new();
+    for file in table.files() {
+        months.entry(month_of(&file).unwrap_or(Month::of(Timestamp::MIN))).or_default().push(file);
+    }
+    let size = |file: &Arc<TableFile>| LogSummary::of(file).map_or(file.size, |summary| summary.rows);
+    let due = months.into_iter().find_map(|(month, files)| Some((month, alike(&files, size)?)));
+    let Some((month, files)) = due else { return Ok(None) };
+    let mut merge = merged(lake.cache(), table, &files).await?;
+    let summary = LogSummary::of_month(month.to_string());
+    let mut writer = RunWriter::new(table, path_in(month), (&ACCESS_LOG, properties()?), summary)?;
+    while let Some(batch) = merge.next().await? {
+        writer.write(&batch).await?;
+    }
+    Ok(Some(Changes {
+        add: vec![writer.finish().await?],
+        remove: files,
+        moves: vec![moved(table, fence(month))],
+        now_ms: now.millis(),
+        ..Changes::default()
+    }))
+}
+
+/// How many rows lie in months before one.
+pub(crate) fn rows_before(table: &Table, first_kept: Month) -> u64 {
+    let files =
+        table.files().into_iter().filter(|file| month_of(file).is_some_and(|month| month < first_kept));
+    files.filter_map(|file| LogSummary::of(&file)).map(|summary| summary.rows).sum()
+}
+
+/// What takes away all months before one, and says so in a chain of its own. `None`: there are none. With it, the number of rows.
+pub(crate) async fn drop_months(
+    lake: &Lake,
+    table: &Table,
+    first_kept: Month,
+    now: Timestamp,
+) -> Result<Option<(Changes, u64)>, LakeError> {
+    let old = |file: &Arc<TableFile>| month_of(file).is_some_and(|month| month < first_kept);
+    let (remove, kept): (Vec<_>, Vec<_>) = table.files().into_iter().partition(old);
+    if remove.is_empty() {
+        return Ok(None);
+    }
+    let (gone, chains) = last_rows(lake, table, &remove).await?;
+    let trimmed = Trimmed { before: first_kept.first_instant().to_string(), rows: gone, chains };
+    let started = Started {
+        by: "retention".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        heads: heads_of(kept.iter()),
+    };
+    let (mut chain, first) = Chain::start(now, &started);
+    let rows = vec![first, chain.trim(now, &trimmed), chain.end(now)];
+    let last = rows.last().map_or(0, |row| row.seq.cast_signed());
+    let chain_moves = Move { app_id: counted(rows[0].chain), from: None, to: last };
+    let fences: BTreeSet<String> = remove.iter().filter_map(|file| month_of(file)).map(fence).collect();
+    let fences = fences.into_iter().chain([DROPS.to_owned()]).map(|app_id| moved(table, app_id));
+    let changes = Changes {
+        moves: fences.chain([chain_moves]).collect(),
+        add: vec![upload(table, Month::of(now), rows).await?],
+        remove,
+        drops: true,
+        now_ms: now.millis(),
+        ..Changes::default()
+    };
+    Ok(Some((changes, gone)))
+}
+
+/// How many rows files hold, and the last of each chain whose end is not among them.
+async fn last_rows(
+    lake: &Lake,
+    table: &Table,
+    files: &[Arc<TableFile>],
+) -> Result<(u64, Vec<Head>), LakeError> {
+    let (mut count, mut last) = (0, BTreeMap::<Uuid, (Head, bool)>::new());
+    for file in files {
+        let path = table.full_path(&file.path)?;
+        let mut scan = Scan::new(lake.cache().clone(), lake.cache().open(&path, file.size).await?);
+        while let Some(batch) = scan.next().await? {
+            for row in rows(&batch, path.as_ref())? {
+                count += 1;
+                let head = (Head::of(&row), row.kind == Kind::End);
+                let known = last.entry(row.chain).or_insert(head);
+                if known.0.seq < row.seq {
+                    *known = head;
+                }
+            }
+        }
+    }
+    Ok((count, last.into_values().filter(|(_, ended)| !ended).map(|(head, _)| head).collect()))
+}

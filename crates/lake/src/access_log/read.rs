@@ -1,0 +1,93 @@
+//! Reading the log for operators: no service that a User reaches does.
+
+use super::{LogSummary, rows};
+use crate::cache::RunCache;
+use crate::error::LakeError;
+use crate::lake::Lake;
+use crate::log::TableFile;
+use crate::merge::Merge;
+use crate::rules::LogRule;
+use crate::table::Table;
+use gridtrail_access_log::Row;
+use gridtrail_model::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Reads the access log in order of time. Memory: a batch of each file of a month.
+pub struct LogReader {
+    lake: Lake,
+    table: Table,
+    span: (Option<Timestamp>, Option<Timestamp>),
+    /// The next is the last.
+    months: Vec<Vec<Arc<TableFile>>>,
+    merge: Option<Merge<LogRule>>,
+}
+
+impl std::fmt::Debug for LogReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogReader").field("span", &self.span).finish_non_exhaustive()
+    }
+}
+
+impl Lake {
+    /// The rows of the access log that lie between two times, both included. Errors: `Unavailable`.
+    pub async fn read_access_log(
+        &self,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+    ) -> Result<LogReader, LakeError> {
+        let mut table = self.tables().await.access_log;
+        table.refresh().await?;
+        let mut months: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for file in table.files() {
+            let outside = LogSummary::of(&file).is_some_and(|summary| {
+                from.is_some_and(|from| summary.max_at_ms < from.millis())
+                    || to.is_some_and(|to| summary.min_at_ms > to.millis())
+            });
+            if !outside {
+                months.entry(file.month.clone()).or_default().push(file);
+            }
+        }
+        let months = months.into_values().rev().collect();
+        Ok(LogReader { lake: self.clone(), table, span: (from, to), months, merge: None })
+    }
+}
+
+impl LogReader {
+    /// The next rows; `None` after the last. Errors: `Unavailable`, `Corrupt`.
+    pub async fn next(&mut self) -> Result<Option<Vec<Row>>, LakeError> {
+        loop {
+            let merge = match &mut self.merge {
+                Some(merge) => merge,
+                None => {
+                    let Some(files) = self.months.pop() else { return Ok(None) };
+                    let merge = merged(self.lake.cache(), &self.table, &files).await?;
+                    self.merge.insert(merge)
+                }
+            };
+            let Some(batch) = merge.next().await? else {
+                self.merge = None;
+                continue;
+            };
+            let (from, to) = self.span;
+            let mut rows = rows(&batch, super::NAME)?;
+            rows.retain(|row| {
+                from.is_none_or(|from| row.entry.at >= from) && to.is_none_or(|to| row.entry.at <= to)
+            });
+            return Ok(Some(rows));
+        }
+    }
+}
+
+/// The rows of files, in order.
+pub(crate) async fn merged(
+    cache: &RunCache,
+    table: &Table,
+    files: &[Arc<TableFile>],
+) -> Result<Merge<LogRule>, LakeError> {
+    let mut runs = Vec::with_capacity(files.len());
+    for file in files {
+        runs.push(cache.open(&table.full_path(&file.path)?, file.size).await?);
+    }
+    Merge::new(LogRule, cache, runs).await
+}

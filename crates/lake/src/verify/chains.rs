@@ -1,0 +1,41 @@
+//! The chains of the access log: every row against its hash and the one before it, and against what other chains saw.
+//!
+//! What rows say of others was gathered while each file was read. Here all rows are read once more, in order of time, month by month.
+
+use super::Verification;
+use crate::access_log;
+use crate::error::LakeError;
+use crate::table::Table;
+use gridtrail_access_log::{Audit, Findings, Witnesses};
+use std::collections::BTreeMap;
+
+/// Audits a table, at the version that was looked at. Errors: `Unavailable`; `Corrupt` where a file changed meanwhile.
+pub(super) async fn check(
+    verification: Verification,
+    table: Table,
+    witnesses: Witnesses,
+) -> Result<Findings, LakeError> {
+    let runtime = tokio::runtime::Handle::current();
+    let work = move || runtime.block_on(audit(&verification, &table, witnesses));
+    let audited = tokio::task::spawn_blocking(work).await;
+    audited.map_err(|_| LakeError::Internal("auditing the access log panicked"))?
+}
+
+async fn audit(
+    verification: &Verification,
+    table: &Table,
+    witnesses: Witnesses,
+) -> Result<Findings, LakeError> {
+    let mut audit = Audit::new(witnesses, access_log::all_counted(table));
+    let mut months: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for file in table.files() {
+        months.entry(file.month.clone()).or_default().push(file);
+    }
+    for files in months.into_values() {
+        let mut merge = access_log::merged(&verification.cache, table, &files).await?;
+        while let Some(batch) = merge.next().await? {
+            access_log::rows(&batch, access_log::NAME)?.iter().for_each(|row| audit.take(row));
+        }
+    }
+    Ok(audit.end())
+}
