@@ -6,6 +6,7 @@ import sys
 import tempfile
 import traceback
 
+import test_access_log
 import test_clients
 import test_delta
 import test_s3
@@ -13,7 +14,7 @@ from stage import Stage
 
 
 def tests():
-    for module in (test_delta, test_clients, test_s3):
+    for module in (test_delta, test_access_log, test_clients, test_s3):
         for name, function in vars(module).items():
             if name.startswith("test_"):
                 yield f"{module.__name__}.{name}", function

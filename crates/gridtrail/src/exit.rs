@@ -1,6 +1,7 @@
 //! Exit codes: what a script may conclude from the end of a command.
 
 use gridtrail_access::AccessError;
+use gridtrail_access_log::LogError;
 use gridtrail_ingest::IngestError;
 use gridtrail_kafka::KafkaError;
 use gridtrail_lake::{LakeError, LakeErrorKind};
@@ -97,6 +98,9 @@ pub enum Failure {
     /// Certificates cannot be used.
     #[error("encrypt connections")]
     Tls(#[from] TlsError),
+    /// Calls cannot be recorded.
+    #[error("record calls")]
+    AccessLog(#[from] LogError),
     /// The server stopped.
     #[error("serve")]
     Serve(#[from] ServeError),
@@ -183,7 +187,7 @@ impl Failure {
                 KafkaError::Internal(_) => Exit::Failed,
             },
             Self::Ingest(IngestError::Nothing(_) | IngestError::File { .. }) => Exit::Usage,
-            Self::Connect { .. } | Self::Connection(_) => Exit::Unavailable,
+            Self::AccessLog(_) | Self::Connect { .. } | Self::Connection(_) => Exit::Unavailable,
             Self::Stale { .. } => Exit::Stale,
             Self::Unproven { .. } => Exit::Unproven,
             Self::Reconcile(ReconcileError::OtherCluster { .. }) => Exit::Usage,

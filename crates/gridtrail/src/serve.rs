@@ -12,6 +12,7 @@ use crate::watching::keep_fresh;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_access::{AccessError, Admission, Gatekeeper, RoleMatrix};
+use gridtrail_access_log::AccessLog;
 use gridtrail_freshness::{Levels, Watch};
 use gridtrail_lake::Lake;
 use gridtrail_runtime::Clock;
@@ -158,9 +159,16 @@ pub(crate) async fn host(
     let freshness = Arc::new(Watch::new(lake.clone(), levels));
     let watching = keep_fresh(lake.clone(), Arc::clone(&freshness), REFRESH_EVERY, metrics);
     let refreshing = AbortOnDropHandle::new(tokio::spawn(watching));
-    let served = serve(Parts { listener, tls, search, freshness, admission, clock, tells_cost }, stop).await;
+    let by = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    let (log, recording) = AccessLog::open(lake.access_log().await, clock.clone(), &by).await?;
+    let parts = Parts { listener, tls, search, freshness, admission, log, clock, tells_cost };
+    let served = serve(parts, stop).await;
     for task in maintaining.into_iter().chain([refreshing, following]) {
         end(task).await;
+    }
+    // No call is under way any more: what is left of the record, and its end.
+    if let Err(error) = recording.close().await {
+        tracing::warn!(%error, "the record of calls could not be ended: its chain stays open");
     }
     settle(&lake).await;
     Ok(served?)

@@ -65,6 +65,21 @@ pub fn parse_to(text: &str) -> Result<Timestamp, ParseError> {
     Ok(if text.len() == 10 { time.plus_millis(LAST_OF_DAY_MS) } else { time })
 }
 
+/// What a search looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Executed {
+    /// The key.
+    pub key: SearchKey,
+    /// The variants, each once, ascending; none means all.
+    pub variants: Vec<ServiceReferenceVariant>,
+    /// The earliest receipt of a request, inclusive, UTC.
+    pub from: Option<Timestamp>,
+    /// The latest.
+    pub to: Option<Timestamp>,
+    /// Most rows on the page.
+    pub page_size: usize,
+}
+
 /// A query that keeps every rule, and what identifies it.
 #[derive(Debug)]
 pub(crate) struct Checked {
@@ -113,6 +128,16 @@ impl Checked {
             page_size: usize::try_from(page_size).unwrap_or(usize::MAX),
             fingerprint,
         })
+    }
+
+    /// What it has a search look up.
+    pub(crate) fn executed(&self) -> Executed {
+        let key = match self.key {
+            Target::Mpxn(mpxn) => SearchKey::Mpxn(mpxn),
+            Target::Device(device) => SearchKey::Device(device),
+        };
+        let Self { variants, from, to, page_size, .. } = self;
+        Executed { key, variants: variants.clone(), from: *from, to: *to, page_size: *page_size }
     }
 }
 

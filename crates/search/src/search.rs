@@ -2,7 +2,7 @@
 
 use crate::error::SearchError;
 use crate::limits::{DEVICES_MAX, LOOKUPS_AT_ONCE};
-use crate::query::{Checked, Query, Target};
+use crate::query::{Checked, Executed, Query, Target};
 use crate::reference::TrailRef;
 use crate::store::{Pinned, Store, StoreError};
 use crate::token::{PageKey, PageToken, Shown, gone};
@@ -61,6 +61,8 @@ pub struct Page {
     pub version: SnapshotVersion,
     /// How the Devices were found.
     pub resolution: DeviceResolution,
+    /// What was looked up: what is recorded of the search.
+    pub executed: Executed,
     /// What finding the rows cost.
     pub cost: Cost,
 }
@@ -160,6 +162,7 @@ impl Search {
             complete_up_to: snapshot.complete_up_to(),
             version: snapshot.version().clone(),
             resolution,
+            executed: query.executed(),
             cost,
         })
     }

@@ -3,7 +3,7 @@
 //! [`serve`] is the one door. Wire types end here: a request becomes a plain query (`request`), plain
 //! rows become messages (`row`), and every error becomes a status in one place (`status`), which tells the
 //! caller what to do and the log what went wrong. A call is admitted by its bearer token; health and reflection
-//! alone go without one.
+//! alone go without one. Each call leaves a row in the access log (`record`).
 //!
 //! **Invariant:** no message names another User's data or what lies beneath an error, and no log line a token.
 //!
@@ -12,6 +12,7 @@
 
 mod freshness;
 mod limits;
+mod record;
 mod request;
 mod row;
 mod serve;

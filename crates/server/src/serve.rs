@@ -8,6 +8,7 @@ use crate::service::{AuditTrails, Desk, FreshnessDesk, MeterReads, Sessions};
 use crate::switch::{GrpcService, Switch};
 use futures::Stream;
 use gridtrail_access::Admission;
+use gridtrail_access_log::AccessLog;
 use gridtrail_freshness::{Freshness, Level};
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub freshness: Arc<dyn Freshness>,
     /// Admits the callers, by who shares with whom at each call.
     pub admission: Admission,
+    /// Where every call is noted.
+    pub log: AccessLog,
     /// Tells when tokens end.
     pub clock: Clock,
     /// Whether answers say what they cost, in the header `gridtrail-cost`. For measuring only: whoever may search at all can
@@ -71,8 +74,8 @@ pub enum ServeError {
 ///
 /// Not cancel-safe: dropped, it leaves open connections to the runtime.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-    let Parts { listener, tls, search, freshness, admission, clock, tells_cost } = parts;
-    let desk = Desk::new(search, admission, clock, tells_cost);
+    let Parts { listener, tls, search, freshness, admission, log, clock, tells_cost } = parts;
+    let desk = Desk::new(search, admission, log, clock, tells_cost);
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::Serving).await;
     let switch = switch(&desk, Arc::clone(&freshness), &reporter)?;

@@ -4,11 +4,13 @@ use crate::freshness::freshness_response;
 use crate::limits::{
     FRESHNESS_DAYS_DEFAULT, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX, RESPONSE_BYTES_MAX,
 };
+use crate::record::{Caller, Record, asked, asked_row, shown, shown_row};
 use crate::request::{query_of, reference_of};
 use crate::row::{get_response, profile_response, search_response};
 use crate::status::{CallError, status_of};
 use futures::FutureExt as _;
 use gridtrail_access::{Access, Admission, Component};
+use gridtrail_access_log::{AccessLog, Entry};
 use gridtrail_freshness::{DAYS_KEPT, Freshness};
 use gridtrail_lake::Cost;
 use gridtrail_proto::query::v1::audit_trail_service_server::{AuditTrailService, AuditTrailServiceServer};
@@ -36,6 +38,7 @@ pub const COST_HEADER: &str = "gridtrail-cost";
 pub(crate) struct Desk {
     search: Search,
     admission: Admission,
+    log: AccessLog,
     clock: Clock,
     permits: Arc<Semaphore>,
     request_life: Duration,
@@ -43,9 +46,15 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(search: Search, admission: Admission, clock: Clock, tells_cost: bool) -> Self {
+    pub(crate) fn new(
+        search: Search,
+        admission: Admission,
+        log: AccessLog,
+        clock: Clock,
+        tells_cost: bool,
+    ) -> Self {
         let permits = Arc::new(Semaphore::new(REQUESTS_MAX));
-        Self { search, admission, clock, permits, request_life: REQUEST_LIFE, tells_cost }
+        Self { search, admission, log, clock, permits, request_life: REQUEST_LIFE, tells_cost }
     }
 
     /// The answer of a search, with what it cost where that is to be told: runs, pages, requests to the store and bytes of
@@ -84,17 +93,20 @@ impl Desk {
             .max_encoding_message_size(RESPONSE_BYTES_MAX)
     }
 
-    /// Answers one call. `work` only reads, so that it may be dropped at any point.
+    /// Answers one call, and has it noted. `work` only reads, so that it may be dropped at any point; it fills in what it looks up and
+    /// shows.
     async fn answer<T>(
         &self,
         call: &'static str,
-        metadata: &MetadataMap,
-        work: impl AsyncFnOnce(Access) -> Result<T, CallError>,
+        caller: &Caller,
+        work: impl AsyncFnOnce(Access, &mut Entry) -> Result<T, CallError>,
     ) -> Result<Response<T>, Status> {
+        let mut record = Record::begin(&self.log, &self.clock, call, caller.peer);
         let admitted = async {
             let _permit = self.permits.try_acquire().map_err(|_| CallError::Busy)?;
-            let access = self.admission.admit(bearer_token(metadata)?, self.clock.now())?;
-            work(access).await
+            record.reserve()?;
+            let access = self.admission.admit(bearer_token(&caller.metadata)?, self.clock.now())?;
+            work(access.clone(), record.admit(&access)).await
         };
         // A panic leaves nothing half done here: the search holds no lock and writes nothing.
         let limited = AssertUnwindSafe(tokio::time::timeout(self.request_life, admitted)).catch_unwind();
@@ -104,6 +116,7 @@ impl Desk {
             // What a panic says may quote data, so it is left to the panic hook.
             Err(_panic) => Err(CallError::Panicked),
         };
+        record.end(&outcome);
         outcome.map(Response::new).map_err(|error| status_of(call, &error))
     }
 }
@@ -125,22 +138,28 @@ pub(crate) struct AuditTrails(Desk);
 #[async_trait]
 impl AuditTrailService for AuditTrails {
     async fn search(&self, request: Request<SearchRequest>) -> Result<Response<SearchResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let work = async |who: Access| {
-            let page = self.0.search.audit_trails(&who, &query_of(message)?).await?;
+        let (caller, message) = Caller::of(request);
+        let work = async |who: Access, entry: &mut Entry| {
+            let query = query_of(message)?;
+            asked(entry, &query);
+            let page = self.0.search.audit_trails(&who, &query).await?;
+            shown(entry, &who, &page);
             let cost = page.cost;
             Ok((search_response(page), cost))
         };
-        self.0.answer("AuditTrailService.Search", &metadata, work).await.map(|answer| self.0.told(answer))
+        self.0.answer("AuditTrailService.Search", &caller, work).await.map(|answer| self.0.told(answer))
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let work = async |who: Access| {
-            let answer = self.0.search.audit_trail(&who, &reference_of(&message)?).await?;
+        let (caller, message) = Caller::of(request);
+        let work = async |who: Access, entry: &mut Entry| {
+            let reference = reference_of(&message)?;
+            asked_row(entry, &reference);
+            let answer = self.0.search.audit_trail(&who, &reference).await?;
+            shown_row(entry, &who, &answer);
             Ok(get_response(answer))
         };
-        self.0.answer("AuditTrailService.Get", &metadata, work).await
+        self.0.answer("AuditTrailService.Get", &caller, work).await
     }
 }
 
@@ -150,22 +169,28 @@ pub(crate) struct MeterReads(Desk);
 #[async_trait]
 impl MeterReadService for MeterReads {
     async fn search(&self, request: Request<SearchRequest>) -> Result<Response<SearchResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let work = async |who: Access| {
-            let page = self.0.search.meter_reads(&who, &query_of(message)?).await?;
+        let (caller, message) = Caller::of(request);
+        let work = async |who: Access, entry: &mut Entry| {
+            let query = query_of(message)?;
+            asked(entry, &query);
+            let page = self.0.search.meter_reads(&who, &query).await?;
+            shown(entry, &who, &page);
             let cost = page.cost;
             Ok((search_response(page), cost))
         };
-        self.0.answer("MeterReadService.Search", &metadata, work).await.map(|answer| self.0.told(answer))
+        self.0.answer("MeterReadService.Search", &caller, work).await.map(|answer| self.0.told(answer))
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let work = async |who: Access| {
-            let answer = self.0.search.meter_read(&who, &reference_of(&message)?).await?;
+        let (caller, message) = Caller::of(request);
+        let work = async |who: Access, entry: &mut Entry| {
+            let reference = reference_of(&message)?;
+            asked_row(entry, &reference);
+            let answer = self.0.search.meter_read(&who, &reference).await?;
+            shown_row(entry, &who, &answer);
             Ok(get_response(answer))
         };
-        self.0.answer("MeterReadService.Get", &metadata, work).await
+        self.0.answer("MeterReadService.Get", &caller, work).await
     }
 }
 
@@ -175,11 +200,12 @@ pub(crate) struct Sessions(Desk);
 #[async_trait]
 impl SessionService for Sessions {
     async fn profile(&self, request: Request<ProfileRequest>) -> Result<Response<ProfileResponse>, Status> {
-        let work = async |who: Access| {
+        let (caller, _) = Caller::of(request);
+        let work = async |who: Access, _: &mut Entry| {
             who.require(Component::Profile, self.0.clock.now())?;
             Ok(profile_response(&who))
         };
-        self.0.answer("SessionService.Profile", request.metadata(), work).await
+        self.0.answer("SessionService.Profile", &caller, work).await
     }
 }
 
@@ -195,9 +221,9 @@ impl FreshnessService for FreshnessDesk {
         &self,
         request: Request<GetFreshnessRequest>,
     ) -> Result<Response<GetFreshnessResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
+        let (caller, message) = Caller::of(request);
         // Whoever has a valid token may know: there is no row in it, and so no component to demand.
-        let work = async |_: Access| {
+        let work = async |_: Access, _: &mut Entry| {
             let days = match message.days {
                 0 => FRESHNESS_DAYS_DEFAULT.into(),
                 days => i64::from(days),
@@ -208,7 +234,7 @@ impl FreshnessService for FreshnessDesk {
             }
             self.freshness.report(days).map(freshness_response).ok_or(CallError::NotReady)
         };
-        self.desk.answer("FreshnessService.Get", &metadata, work).await
+        self.desk.answer("FreshnessService.Get", &caller, work).await
     }
 }
 

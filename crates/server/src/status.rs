@@ -6,6 +6,7 @@
 
 use crate::limits::RETRY_AFTER;
 use gridtrail_access::AccessError;
+use gridtrail_access_log::LogError;
 use gridtrail_search::{SearchError, SearchErrorKind, Violation};
 use std::collections::HashMap;
 use std::error::Error;
@@ -36,6 +37,19 @@ pub(crate) enum CallError {
     /// The handler panicked.
     #[error("the handler panicked")]
     Panicked,
+    /// The call cannot be noted in the access log.
+    #[error("note the call")]
+    NoRecord(#[from] LogError),
+}
+
+impl CallError {
+    /// What is wrong with the caller's identity, if that is why. It repeats no part of a token.
+    pub(crate) fn of_identity(&self) -> Option<&AccessError> {
+        match self {
+            Self::Search(SearchError::Access(error)) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 impl From<AccessError> for CallError {
@@ -59,6 +73,7 @@ const PRECONDITION: Face =
     Face { code: Code::FailedPrecondition, reason: "INVENTORY_NOT_LOADED", http_code: "400" };
 const EXHAUSTED: Face = Face { code: Code::ResourceExhausted, reason: "SEARCH_TOO_WIDE", http_code: "429" };
 const UNAVAILABLE: Face = Face { code: Code::Unavailable, reason: "STORE_UNAVAILABLE", http_code: "503" };
+const NO_RECORD: Face = Face { code: Code::Unavailable, reason: "ACCESS_LOG_UNAVAILABLE", http_code: "503" };
 const BUSY: Face = Face { code: Code::Unavailable, reason: "BUSY", http_code: "503" };
 const TOO_SLOW: Face = Face { code: Code::DeadlineExceeded, reason: "TOO_SLOW", http_code: "504" };
 const CORRUPT: Face = Face { code: Code::DataLoss, reason: "DATA_DAMAGED", http_code: "500" };
@@ -85,6 +100,20 @@ pub(crate) fn no_such_service() -> Status {
     face_value(&NO_SUCH_SERVICE, "there is no such service; reflection lists those that are".into(), None)
 }
 
+/// The code and the reason that a caller is told.
+pub(crate) fn told(error: &CallError) -> (Code, &'static str) {
+    let face = match error {
+        CallError::NoToken => NO_IDENTITY,
+        CallError::Search(error) => face_of(error.kind()),
+        CallError::Busy => BUSY,
+        CallError::NotReady => UNAVAILABLE,
+        CallError::TooSlow => TOO_SLOW,
+        CallError::Panicked => INTERNAL,
+        CallError::NoRecord(_) => NO_RECORD,
+    };
+    (face.code, face.reason)
+}
+
 /// The status of an error of the call named; logs it where a human should know.
 pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
     match error {
@@ -100,6 +129,10 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
         CallError::TooSlow => {
             tracing::warn!(call, "no answer in time");
             face_value(&TOO_SLOW, "no answer in time; try again, or narrow the search".into(), None)
+        }
+        CallError::NoRecord(_) => {
+            tracing::warn!(call, cause = chain(error), "a call cannot be noted in the access log");
+            retry_status(&NO_RECORD, "calls cannot be recorded just now; try again".into())
         }
         CallError::Panicked => reported_status(call, &INTERNAL, "the service failed", error),
     }

@@ -76,6 +76,8 @@ fn a_server_with_a_certificate_is_asked_by_whoever_trusts_it() {
     let plain = server.url.replace("https", "http");
     assert_eq!(stage.search(&plain, &[]).0, Some(6), "nothing is said in plain text");
     server.stop();
+    let log = succeed(&["access", "log", "--lake", &stage.at("lake"), "--format", "json"]);
+    assert!(log.contains("\"peer\":\"127.0.0.1:"), "who is encrypted has an address all the same: {log}");
 }
 
 #[test]

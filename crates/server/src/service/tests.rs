@@ -1,5 +1,7 @@
 use super::*;
 use gridtrail_access::{DevKey, JobTypeRole, OrgId, Sharing, TokenClaims};
+use gridtrail_access_log::Committing;
+use gridtrail_access_log::fake::MemoryLog;
 use gridtrail_model::Timestamp;
 use gridtrail_search::PageKey;
 use gridtrail_search::fake::FakeLake;
@@ -11,8 +13,15 @@ fn now() -> Timestamp {
     "2026-03-01T09:30:00Z".parse().unwrap()
 }
 
-/// A desk, and the headers of a caller whom it admits.
-fn desk() -> (Desk, MetadataMap) {
+/// A desk, the caller whom it admits, and its access log.
+struct Stage {
+    desk: Desk,
+    caller: Caller,
+    store: MemoryLog,
+    committing: Committing,
+}
+
+async fn stage() -> Stage {
     let key = DevKey::generate().unwrap();
     let claims = TokenClaims {
         subject: "ann".into(),
@@ -27,8 +36,35 @@ fn desk() -> (Desk, MetadataMap) {
     let search = Search::new(FakeLake::default(), clock.clone(), PageKey::random().unwrap());
     let sharing = Sharing::of_one(&claims.party, &claims.user_ids);
     let admission = Admission::new(key.gatekeeper().unwrap(), Arc::new(sharing));
-    let desk = Desk::new(search, admission, clock, false);
-    (desk, headers(&[&format!("Bearer {}", key.mint(&claims).unwrap())]))
+    let store = MemoryLog::default();
+    let (log, committing) = AccessLog::open(store.clone(), clock.clone(), "test").await.unwrap();
+    let desk =
+        Desk { permits: Arc::new(Semaphore::new(1)), ..Desk::new(search, admission, log, clock, false) };
+    let metadata = headers(&[&format!("Bearer {}", key.mint(&claims).unwrap())]);
+    Stage {
+        desk,
+        caller: Caller { metadata, peer: Some("192.0.2.7:443".parse().unwrap()) },
+        store,
+        committing,
+    }
+}
+
+impl Stage {
+    /// What is on record of all calls: outcome and reason, whether somebody is named, and how many there were.
+    async fn recorded(self) -> Vec<(String, String, bool, u64)> {
+        self.committing.close().await.unwrap();
+        let rows = self.store.rows().into_iter().filter(|row| row.kind == gridtrail_access_log::Kind::Call);
+        rows.map(|row| {
+            let entry = row.entry;
+            let reason = entry.reason.unwrap_or_default().into_owned();
+            (entry.outcome.into_owned(), reason, entry.subject.as_deref() == Some("ann"), entry.times)
+        })
+        .collect()
+    }
+}
+
+fn row(outcome: &str, reason: &str, named: bool) -> (String, String, bool, u64) {
+    (outcome.to_owned(), reason.to_owned(), named, 1)
 }
 
 fn headers(values: &[&str]) -> MetadataMap {
@@ -45,38 +81,75 @@ fn reason(status: &Status) -> String {
 
 #[tokio::test]
 async fn a_call_above_the_limit_is_told_to_come_back() {
-    let (desk, metadata) = desk();
-    let desk = Desk { permits: Arc::new(Semaphore::new(1)), ..desk };
-    let within = async |_| {
-        let status = desk.answer("second", &metadata, async |_| Ok(())).await.unwrap_err();
+    let stage = stage().await;
+    let (desk, caller) = (&stage.desk, &stage.caller);
+    let within = async |_, _: &mut Entry| {
+        let status = desk.answer("second", caller, async |_, _| Ok(())).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "BUSY"));
         assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
         Ok(())
     };
-    desk.answer("first", &metadata, within).await.unwrap();
-    assert!(desk.answer("third", &metadata, async |_| Ok(())).await.is_ok(), "the permit came back");
+    desk.answer("first", caller, within).await.unwrap();
+    assert!(desk.answer("third", caller, async |_, _| Ok(())).await.is_ok(), "the permit came back");
+    let rows = [row("UNAVAILABLE", "BUSY", false), row("OK", "", true), row("OK", "", true)];
+    assert_eq!(stage.recorded().await, rows);
 }
 
 #[tokio::test]
 async fn a_call_that_takes_too_long_is_ended_and_gives_its_permit_back() {
-    let (desk, metadata) = desk();
-    let desk = Desk { permits: Arc::new(Semaphore::new(1)), request_life: Duration::ZERO, ..desk };
+    let mut stage = stage().await;
+    stage.desk.request_life = Duration::ZERO;
     for _ in 0..2 {
-        let hang = async |_| std::future::pending().await;
-        let status = desk.answer::<()>("slow", &metadata, hang).await.unwrap_err();
+        let hang = async |_, _: &mut Entry| std::future::pending().await;
+        let status = stage.desk.answer::<()>("slow", &stage.caller, hang).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "TOO_SLOW"));
     }
+    assert_eq!(stage.recorded().await, vec![row("DEADLINE_EXCEEDED", "TOO_SLOW", true); 2]);
 }
 
 #[tokio::test]
 async fn a_panic_answers_internal_and_gives_its_permit_back() {
-    let (desk, metadata) = desk();
-    let desk = Desk { permits: Arc::new(Semaphore::new(1)), ..desk };
+    let stage = stage().await;
     for _ in 0..2 {
-        let status = desk.answer::<()>("bad", &metadata, async |_| panic!("secret")).await.unwrap_err();
+        let bad = async |_, _: &mut Entry| panic!("secret");
+        let status = stage.desk.answer::<()>("bad", &stage.caller, bad).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::Internal, "INTERNAL"));
         assert!(!status.message().contains("secret"));
     }
+    assert_eq!(stage.recorded().await, vec![row("INTERNAL", "INTERNAL", true); 2]);
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_is_on_record() {
+    let stage = stage().await;
+    let hang = async |_, _: &mut Entry| std::future::pending().await;
+    // Looked at once, and dropped.
+    let gone = stage.desk.answer::<()>("slow", &stage.caller, hang).now_or_never();
+    assert!(gone.is_none());
+    assert_eq!(stage.recorded().await, [row("CANCELLED", "", true)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_cannot_be_recorded_is_not_answered() {
+    let stage = stage().await;
+    stage.store.refuse(true);
+    let served = async || stage.desk.answer("call", &stage.caller, async |_, _| Ok(())).await;
+    served().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let worked = std::cell::Cell::new(false);
+    let work = async |_, _: &mut Entry| {
+        worked.set(true);
+        Ok(())
+    };
+    let status = stage.desk.answer("call", &stage.caller, work).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "ACCESS_LOG_UNAVAILABLE"));
+    assert!(!worked.get(), "nothing was looked up");
+    stage.store.refuse(false);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    served().await.unwrap();
+    let rows =
+        [row("OK", "", true), row("UNAVAILABLE", "ACCESS_LOG_UNAVAILABLE", false), row("OK", "", true)];
+    assert_eq!(stage.recorded().await, rows);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use gridtrail_access::{
     AccessEvent, Admission, Assignment, DevKey, JobTypeRole, OrgId, Party, Sharing, TokenClaims,
 };
+use gridtrail_access_log::fake::MemoryLog;
+use gridtrail_access_log::{AccessLog, Committing, Entry, Kind};
 use gridtrail_freshness::{Freshness, Inputs, Ledger, Levels, Report};
 use gridtrail_lake::{Partition, Stream, Waiting};
 use gridtrail_model::{
@@ -89,6 +91,8 @@ pub(crate) struct World {
     pub(crate) admission: Admission,
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,
+    pub(crate) record: MemoryLog,
+    committing: Committing,
     key: DevKey,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<(), ServeError>>,
@@ -104,12 +108,15 @@ impl World {
         let admission = Admission::new(key.gatekeeper().unwrap(), Arc::new(sharing()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let record = MemoryLog::default();
+        let (log, committing) = AccessLog::open(record.clone(), clock.clone(), "test").await.unwrap();
         let parts = Parts {
             listener,
             tls: None,
             search: Search::new(lake.clone(), clock.clone(), PageKey::random().unwrap()),
             freshness: Arc::new(freshness.clone()),
             admission: admission.clone(),
+            log,
             clock: clock.clone(),
             tells_cost: false,
         };
@@ -117,7 +124,7 @@ impl World {
         let served = tokio::spawn(serve(parts, async {
             let _ = stopped.await;
         }));
-        Self { lake, freshness, admission, clock, address, key, stop, served }
+        Self { lake, freshness, admission, clock, address, record, committing, key, stop, served }
     }
 
     pub(crate) async fn channel(&self) -> Channel {
@@ -161,6 +168,15 @@ impl World {
     /// A request of a User with a role that may search.
     pub(crate) fn by<T>(&self, user: &str, message: T) -> Request<T> {
         with_header(message, &format!("Bearer {}", self.token(user, 1)))
+    }
+
+    /// Stops, and gives what is on record of all calls.
+    pub(crate) async fn recorded(self) -> Vec<Entry> {
+        self.stop.send(()).unwrap();
+        self.served.await.unwrap().unwrap();
+        self.committing.close().await.unwrap();
+        let rows = self.record.rows().into_iter();
+        rows.filter(|row| row.kind == Kind::Call).map(|row| row.entry).collect()
     }
 
     pub(crate) async fn stop(self) -> Result<(), ServeError> {

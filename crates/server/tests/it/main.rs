@@ -5,5 +5,6 @@ mod errors;
 mod fixture;
 mod freshness;
 mod life;
+mod recorded;
 mod rights;
 mod rows;
