@@ -18,7 +18,7 @@ use std::hint::black_box;
 use tokio::runtime::Runtime;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
@@ -153,14 +153,16 @@ fn filtering(c: &mut Criterion) {
     let mut group = c.benchmark_group("rights");
     for count in [1, 100, 5_000] {
         let (admission, token, now) = caller(first, count);
-        assert_eq!(admission.admit(&token, now).expect("admitted").user_ids().len(), usize::from(count));
+        let admit = || async { admission.admit(&token, now).await.expect("admitted") };
+        assert_eq!(runtime.block_on(admit()).user_ids().len(), usize::from(count));
         let mut next = devices.iter().cycle();
         group.bench_function(format!("{count}_user_ids"), |b| {
             b.iter(|| {
                 let device = *next.next().expect("the cycle never ends");
-                let who = admission.admit(&token, now).expect("admitted");
                 let query = KeyQuery::all(device, View::Audit, 50);
-                runtime.block_on(lake.snapshot().lookup(&who, &query)).expect("found")
+                runtime
+                    .block_on(async { lake.snapshot().lookup(&admit().await, &query).await })
+                    .expect("found")
             });
         });
     }

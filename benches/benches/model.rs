@@ -16,7 +16,7 @@ use gridtrail_model::{Event, Fold, Fragment, Merge};
 use std::hint::black_box;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn fold(events: &[Event]) -> Vec<Fragment> {
     let mut fold = Fold::default();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a bench that cannot go on stops")]
 
-use gridtrail_access::{Access, Admission, DevKey, JobTypeRole, OrgId, Party, Sharing, TokenClaims};
+use gridtrail_access::{Access, Admission, Bearer, DevKey, JobTypeRole, OrgId, Party, Sharing};
 use gridtrail_codec::encode_frame;
 use gridtrail_ingest::{FileSettings, Progress, ingest_files};
 use gridtrail_lake::{Lake, LakeSettings};
@@ -33,7 +33,7 @@ pub fn frames(events: &[Event]) -> Vec<u8> {
 /// Every User of a region, in one caller.
 pub fn everybody(world: &World) -> Access {
     let from = Timestamp::from_millis(1_790_000_000_000).expect("a time of this century");
-    let claims = TokenClaims {
+    let claims = Bearer {
         subject: "bench".to_owned(),
         party: "region".parse().expect("the name of a Party"),
         org_id: OrgId::All,
@@ -54,7 +54,7 @@ pub fn caller(first: UserId, count: u16) -> (Admission, String, Timestamp) {
         (1..count).map(|n| UserId::from_bytes([1, 2, 3, 4, 5, 6, n.to_be_bytes()[0], n.to_be_bytes()[1]]));
     let sharing = Sharing::of_one(&party, &others.chain([first]).collect());
     let key = DevKey::generate().expect("a key can be made");
-    let claims = TokenClaims {
+    let claims = Bearer {
         subject: "bench".to_owned(),
         party,
         org_id: OrgId::GrantedOnly,

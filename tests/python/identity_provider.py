@@ -7,7 +7,7 @@
         opens BASE_URL/saml/login, answers the request in the page's form, posts the answer to where the service
         provider's metadata say, and prints what came of it: {"status", "location", "cookies"}
 
-Nothing is sent to the address in the form: this program is that address. Needs pysaml2 (tests/python/saml-requirements.txt)
+Nothing is sent to the address in the form: this program is that address. Needs pysaml2 (tests/python/requirements.txt)
 and xmlsec1.
 """
 

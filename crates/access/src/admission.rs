@@ -1,7 +1,9 @@
 //! From a token, and who shares with whom, to an `Access`.
 
 use crate::session::Session;
-use crate::{AccessError, Component, Components, Gatekeeper, Party, Sharing, UserIds};
+use crate::{
+    AccessError, Component, Components, Gatekeeper, Party, SessionGate, Sharing, TokenFault, UserIds,
+};
 use gridtrail_model::{Timestamp, UserId};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,14 +19,20 @@ pub struct Access {
 }
 
 impl Access {
+    /// What a session may do at a time. `state` tells this state of sharing from all others.
+    pub(crate) fn by(session: Arc<Session>, state: u64, sharing: &Sharing, now: Timestamp) -> Self {
+        let user_ids = session.effective(state, sharing, now);
+        Self { session, user_ids }
+    }
+
     /// The person or system that called, as the issuer names them: 1 to 128 printable characters.
     pub fn subject(&self) -> &str {
-        &self.session.subject
+        &self.session.bearer.subject
     }
 
     /// The Party that the caller works for.
     pub fn party(&self) -> &Party {
-        &self.session.party
+        &self.session.bearer.party
     }
 
     /// The User IDs whose rows the caller may see.
@@ -34,12 +42,17 @@ impl Access {
 
     /// The first instant, UTC, at which this access is over.
     pub fn expires_at(&self) -> Timestamp {
-        self.session.expires_at
+        self.session.bearer.expires_at
     }
 
-    /// The caller's Job Type Roles, as their token names them.
+    /// What tells the session of somebody who logged in from all others; `None` for a token that stands for itself.
+    pub fn session_id(&self) -> Option<&str> {
+        self.session.id.as_deref()
+    }
+
+    /// The caller's Job Type Roles, as they are called here.
     pub fn roles(&self) -> &[String] {
-        &self.session.roles
+        &self.session.role_names
     }
 
     /// What the caller's roles together may use.
@@ -70,13 +83,28 @@ impl Access {
     }
 }
 
+/// Whose tokens are accepted: those of an issuer that is trusted, of sessions, or both.
+#[derive(Debug, Clone)]
+pub struct Doors {
+    /// For tokens that stand for themselves.
+    pub gatekeeper: Option<Gatekeeper>,
+    /// For tokens of people who logged in.
+    pub sessions: Option<SessionGate>,
+}
+
+impl From<Gatekeeper> for Doors {
+    fn from(gatekeeper: Gatekeeper) -> Self {
+        Self { gatekeeper: Some(gatekeeper), sessions: None }
+    }
+}
+
 /// Admits callers by their tokens and by who shares with whom now. Clones share both: what one is told holds for all.
 ///
 /// The User IDs that a session sees are worked out once a session and state of sharing, so a call costs the same whether it
 /// sees one or thousands.
 #[derive(Debug, Clone)]
 pub struct Admission {
-    gatekeeper: Gatekeeper,
+    doors: Doors,
     rights: Arc<RwLock<Rights>>,
 }
 
@@ -96,9 +124,9 @@ impl Rights {
 }
 
 impl Admission {
-    /// Admits whom the gatekeeper lets in, by this state of sharing.
-    pub fn new(gatekeeper: Gatekeeper, sharing: Arc<Sharing>) -> Self {
-        Self { gatekeeper, rights: Arc::new(RwLock::new(Rights::new(Some(sharing)))) }
+    /// Admits whom these doors let in, by this state of sharing.
+    pub fn new(doors: impl Into<Doors>, sharing: Arc<Sharing>) -> Self {
+        Self { doors: doors.into(), rights: Arc::new(RwLock::new(Rights::new(Some(sharing)))) }
     }
 
     /// From now on another state of sharing counts, also for callers that were admitted before, at their next call.
@@ -117,13 +145,16 @@ impl Admission {
 
     /// Admits the bearer of a token at the time `now`.
     ///
-    /// Errors: `Token`, `Expired`, `NotYetValid`; `Suspended`.
-    pub fn admit(&self, token: &str, now: Timestamp) -> Result<Access, AccessError> {
-        let session = self.gatekeeper.session(token, now)?;
+    /// Errors: `Token`, `Expired`, `NotYetValid`; `SessionOver`, `SessionUnknown`; `Suspended`.
+    pub async fn admit(&self, token: &str, now: Timestamp) -> Result<Access, AccessError> {
+        let session = match &self.doors {
+            Doors { sessions: Some(gate), .. } if gate.is_for(token) => gate.session(token, now).await?,
+            Doors { gatekeeper: Some(gatekeeper), .. } => gatekeeper.session(token, now)?,
+            Doors { gatekeeper: None, .. } => return Err(AccessError::Token(TokenFault::NotOfASession)),
+        };
         let Rights { state, sharing } = self.rights.read().unwrap_or_else(PoisonError::into_inner).clone();
         let sharing = sharing.ok_or(AccessError::Suspended)?;
-        let user_ids = session.effective(state, &sharing, now);
-        Ok(Access { session, user_ids })
+        Ok(Access::by(session, state, &sharing, now))
     }
 }
 

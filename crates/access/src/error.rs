@@ -27,6 +27,12 @@ pub enum AccessError {
         /// The component.
         component: Component,
     },
+    /// The session that a token stands for has ended, or there was none.
+    #[error("the session of the token does not hold")]
+    SessionOver,
+    /// Whether a session holds is not known.
+    #[error("it cannot be told whether the session holds")]
+    SessionUnknown,
     /// It is not known who shares with whom.
     #[error("it cannot be told who shares with whom")]
     Suspended,
@@ -59,6 +65,9 @@ pub enum TokenFault {
     /// The signature does not fit.
     #[error("its signature does not fit")]
     Signature,
+    /// It stands for itself, where only tokens of sessions are accepted.
+    #[error("it is not that of a session")]
+    NotOfASession,
     /// From another issuer.
     #[error("its issuer is not the one expected")]
     Issuer,
@@ -93,9 +102,11 @@ impl AccessError {
     /// What the caller can do about it.
     pub const fn kind(&self) -> AccessErrorKind {
         match self {
-            Self::Token(_) | Self::Expired { .. } | Self::NotYetValid { .. } => AccessErrorKind::NoIdentity,
+            Self::Token(_) | Self::Expired { .. } | Self::NotYetValid { .. } | Self::SessionOver => {
+                AccessErrorKind::NoIdentity
+            }
             Self::Denied { .. } => AccessErrorKind::Denied,
-            Self::Suspended => AccessErrorKind::Unavailable,
+            Self::Suspended | Self::SessionUnknown => AccessErrorKind::Unavailable,
             Self::Key(_) | Self::Roles(_) | Self::Mint(_) => AccessErrorKind::SetUp,
         }
     }

@@ -1,13 +1,14 @@
 //! From a token to the session that it stands for.
 
+use crate::key::{checking, validation};
 use crate::limits::{
     CLOCK_SKEW_S_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LIFE_S_MAX, TOKENS_REMEMBERED, USER_IDS_MAX,
 };
 use crate::session::Session;
-use crate::{AccessError, Components, Party, RoleMatrix, TokenFault};
+use crate::{AccessError, Bearer, JobTypeRole, Party, RoleMatrix, TokenFault};
 use gridtrail_model::{Timestamp, UserId};
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation};
+use jsonwebtoken::{DecodingKey, TokenData, Validation};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -15,10 +16,11 @@ use std::fmt;
 use std::sync::Arc;
 
 /// How the User IDs of a session are to be read (Smart Energy Code Appendix AH, clause 1.4.4, attribute OrgID).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OrgId {
     /// They are all that the person may use: own ones of the Party, and ones that others granted to it.
+    #[default]
     All,
     /// They are those that others granted, as the clause literally says. All that are the Party's own come with them.
     GrantedOnly,
@@ -69,19 +71,8 @@ impl Gatekeeper {
         audience: &str,
         roles: Arc<RoleMatrix>,
     ) -> Result<Self, AccessError> {
-        if !public_pem.contains("BEGIN PUBLIC KEY") {
-            return Err(AccessError::Key("the gatekeeper needs a public key in PEM"));
-        }
-        let key = DecodingKey::from_ed_pem(public_pem.as_bytes())
-            .map_err(|_| AccessError::Key("the public key is not an Ed25519 key in PEM"))?;
-        // EdDSA and nothing else: the header of a token never chooses how it is checked.
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_issuer(&[issuer]);
-        validation.set_audience(&[audience]);
-        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-        // The library reads the machine's clock; `admit` judges both times itself, by the time it is given.
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
+        let key = checking(public_pem)?;
+        let validation = validation(issuer, audience);
         Ok(Self { key, validation, roles, good: Cache::new(TOKENS_REMEMBERED) })
     }
 
@@ -89,7 +80,6 @@ impl Gatekeeper {
     ///
     /// Errors: `Token`, `Expired`, `NotYetValid`.
     pub(crate) fn session(&self, token: &str, now: Timestamp) -> Result<Arc<Session>, AccessError> {
-        const SKEW_MS: i64 = CLOCK_SKEW_S_MAX.cast_signed() * 1000;
         if token.len() > TOKEN_BYTES_MAX {
             return Err(AccessError::Token(TokenFault::TooLong));
         }
@@ -97,13 +87,7 @@ impl Gatekeeper {
             Some(session) => session,
             None => self.check(token)?,
         };
-        let Session { valid_from, expires_at, .. } = *session;
-        if now >= expires_at {
-            return Err(AccessError::Expired { expired_at: expires_at });
-        }
-        if now.plus_millis(SKEW_MS) < valid_from {
-            return Err(AccessError::NotYetValid { valid_from });
-        }
+        check_times(&session.bearer, now)?;
         Ok(session)
     }
 
@@ -115,19 +99,37 @@ impl Gatekeeper {
         if header.crit.is_some() {
             return Err(AccessError::Token(TokenFault::CriticalHeader));
         }
-        let session = Arc::new(Session::new(
-            (subject_of(&claims)?, party_of(&claims)?),
-            (claims.org_id, user_ids_of(&claims)?),
-            (claims.roles.clone(), components_of(&claims, &self.roles)?),
-            span_of(&claims)?,
-        ));
+        let (valid_from, expires_at) = span_of(claims.nbf, claims.exp)?;
+        let bearer = Bearer {
+            subject: subject_of(&claims.sub)?,
+            party: party_of(&claims)?,
+            org_id: claims.org_id,
+            user_ids: user_ids_of(&claims)?,
+            roles: roles_of(&claims, &self.roles)?,
+            valid_from,
+            expires_at,
+        };
+        let session = Arc::new(Session::new(None, Arc::new(bearer), &self.roles));
         self.good.insert(token.into(), Arc::clone(&session));
         Ok(session)
     }
 }
 
+/// Judges both times against the clock.
+pub(crate) fn check_times(bearer: &Bearer, now: Timestamp) -> Result<(), AccessError> {
+    const SKEW_MS: i64 = CLOCK_SKEW_S_MAX.cast_signed() * 1000;
+    let Bearer { valid_from, expires_at, .. } = *bearer;
+    if now >= expires_at {
+        return Err(AccessError::Expired { expired_at: expires_at });
+    }
+    if now.plus_millis(SKEW_MS) < valid_from {
+        return Err(AccessError::NotYetValid { valid_from });
+    }
+    Ok(())
+}
+
 /// `nbf` and `exp`, in themselves.
-fn span_of(claims: &Claims) -> Result<(Timestamp, Timestamp), AccessError> {
+pub(crate) fn span_of(nbf: u64, exp: u64) -> Result<(Timestamp, Timestamp), AccessError> {
     let time = |seconds: u64, claim| {
         i64::try_from(seconds)
             .ok()
@@ -135,12 +137,12 @@ fn span_of(claims: &Claims) -> Result<(Timestamp, Timestamp), AccessError> {
             .and_then(Timestamp::from_millis)
             .ok_or(AccessError::Token(TokenFault::Claim(claim)))
     };
-    let valid_from = time(claims.nbf, "nbf")?;
-    let expires_at = time(claims.exp, "exp")?;
-    if claims.exp <= claims.nbf {
+    let valid_from = time(nbf, "nbf")?;
+    let expires_at = time(exp, "exp")?;
+    if exp <= nbf {
         return Err(AccessError::Token(TokenFault::Claim("exp")));
     }
-    if claims.exp - claims.nbf > TOKEN_LIFE_S_MAX {
+    if exp - nbf > TOKEN_LIFE_S_MAX {
         return Err(AccessError::Token(TokenFault::Lifetime));
     }
     Ok((valid_from, expires_at))
@@ -150,12 +152,8 @@ fn party_of(claims: &Claims) -> Result<Party, AccessError> {
     claims.party.parse().map_err(|_| AccessError::Token(TokenFault::Claim("party")))
 }
 
-fn subject_of(claims: &Claims) -> Result<String, AccessError> {
-    if is_subject(&claims.sub) {
-        Ok(claims.sub.clone())
-    } else {
-        Err(AccessError::Token(TokenFault::Claim("sub")))
-    }
+pub(crate) fn subject_of(sub: &str) -> Result<String, AccessError> {
+    if is_subject(sub) { Ok(sub.to_owned()) } else { Err(AccessError::Token(TokenFault::Claim("sub"))) }
 }
 
 /// Whether a text may be a subject.
@@ -180,15 +178,13 @@ pub(crate) const fn may_name(org_id: OrgId, user_ids: usize) -> bool {
     least <= user_ids && user_ids <= USER_IDS_MAX
 }
 
-/// What the roles of a token together may use.
-fn components_of(claims: &Claims, matrix: &RoleMatrix) -> Result<Components, AccessError> {
-    let open = claims.roles.iter().map(|name| matrix.role(name).map(|role| matrix.open_to(role)));
-    let open = open.collect::<Option<Vec<_>>>().ok_or(AccessError::Token(TokenFault::Claim("roles")))?;
-    Ok(open.into_iter().fold(Components::default(), Components::union))
+fn roles_of(claims: &Claims, matrix: &RoleMatrix) -> Result<BTreeSet<JobTypeRole>, AccessError> {
+    let roles = claims.roles.iter().map(|name| matrix.role(name));
+    roles.collect::<Option<_>>().ok_or(AccessError::Token(TokenFault::Claim("roles")))
 }
 
 /// What the library found wrong, in our words: its own may quote the token.
-fn fault_of(kind: &ErrorKind) -> TokenFault {
+pub(crate) fn fault_of(kind: &ErrorKind) -> TokenFault {
     match kind {
         ErrorKind::InvalidAlgorithm
         | ErrorKind::InvalidAlgorithmName

@@ -3,33 +3,40 @@
 //! An [`Access`] is a capability: every read of rows takes one, and only [`Admission::admit`] makes one, from a
 //! signed token and from who shares with whom at that moment. It can be narrowed and never widened.
 //!
-//! - [`Gatekeeper`] checks a JSON Web Token: one algorithm (EdDSA), one issuer, one audience, every claim typed.
+//! - [`Gatekeeper`] checks a JSON Web Token that stands for itself: one algorithm (EdDSA), one issuer, one audience, every claim
+//!   typed.
+//! - [`SessionGate`] checks the token of somebody who logged in, and asks [`OpenSessions`] whether the session holds.
 //! - [`RoleMatrix`]: which [`JobTypeRole`] may use which [`Component`] (Smart Energy Code Appendix AH, clause 1.9).
 //! - [`Sharing`] folds who has granted whom what, and rescinded it (clauses 1.5.3 and 1.5.4), with its history.
-//! - [`Admission`] holds a gatekeeper and the current [`Sharing`]; [`OrgId`] says how a session's User IDs are read.
+//! - [`Admission`] holds these [`Doors`] and the current [`Sharing`]; [`OrgId`] says how a session's User IDs are read.
 //! - [`DevKey`] is a local development key that mints tokens; files are its caller's business.
 //!
 //! **Invariant:** a User ID that is neither the Party's own nor granted by a pair in force is in no `Access`. Without events of
 //! access there is none, so nobody sees a row of the audit trail.
 //!
-//! Left out on purpose: sessions and SAML. This crate reads no clock, file or lake.
+//! Left out on purpose: logins and SAML. This crate reads no clock, file or lake.
 
 mod admission;
+mod bearer;
 mod dev_key;
 mod error;
 mod gatekeeper;
+mod key;
 mod limits;
+mod open_sessions;
 mod party;
 mod role;
 mod session;
 mod sharing;
 mod user_ids;
 
-pub use admission::{Access, Admission};
-pub use dev_key::{DevKey, TokenClaims};
+pub use admission::{Access, Admission, Doors};
+pub use bearer::Bearer;
+pub use dev_key::DevKey;
 pub use error::{AccessError, AccessErrorKind, TokenFault};
 pub use gatekeeper::{Gatekeeper, OrgId};
 pub use limits::{CLOCK_SKEW_S_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LIFE_S_MAX, USER_IDS_MAX};
+pub use open_sessions::{NoTelling, OpenSessions, SessionGate, SessionKey};
 pub use party::{
     AccessEvent, AccessRecord, Assignment, Descriptor, Notice, NoticeId, NoticeKind, Party, Reason, Sro,
 };

@@ -19,3 +19,6 @@ pub const SUBJECT_BYTES_MAX: usize = 128;
 
 /// Tokens that are remembered as good: more than people are at work at once, and at a few kilobytes each some megabytes.
 pub(crate) const TOKENS_REMEMBERED: u64 = 1_000;
+
+/// Longest id of a session in bytes: a digest in hexadecimal has 64.
+pub(crate) const SESSION_ID_BYTES_MAX: usize = 128;

@@ -1,6 +1,8 @@
 //! Parties, and what an event of access says of them.
 
 use gridtrail_model::{EventId, ParseError, Timestamp, UserId, UserRole};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
@@ -26,6 +28,18 @@ macro_rules! text {
                     return Ok(Self(text.into()));
                 }
                 Err(ParseError { what: $what, rule: $rule, found: text.chars().take(64).collect() })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                String::deserialize(from)?.parse().map_err(D::Error::custom)
             }
         }
 

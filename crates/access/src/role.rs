@@ -3,7 +3,7 @@
 //! The matrix is data: `schemas/job_type_roles.toml`, after Smart Energy Code Appendix AH, clause 1.9. What the roles are
 //! called may be changed by configuration; what they may use may not, since that is the Code's to say.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -14,8 +14,23 @@ const BUILT_IN: &str = include_str!("../../../schemas/job_type_roles.toml");
 const ROLE_NAME_BYTES_MAX: usize = 64;
 
 /// One of the eleven Job Type Roles of Smart Energy Code Appendix AH, clause 1.9, by its column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
 pub struct JobTypeRole(u8);
+
+impl TryFrom<u8> for JobTypeRole {
+    type Error = &'static str;
+
+    fn try_from(column: u8) -> Result<Self, &'static str> {
+        Self::new(column).ok_or("the columns of the role matrix are 1 to 11")
+    }
+}
+
+impl From<JobTypeRole> for u8 {
+    fn from(role: JobTypeRole) -> Self {
+        role.column()
+    }
+}
 
 impl JobTypeRole {
     /// How many there are.

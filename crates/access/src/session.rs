@@ -1,24 +1,21 @@
-//! What a checked token says of its bearer, and whose rows that comes to.
+//! Who was let in, and whose rows that comes to.
 
 use crate::sharing::Sharing;
-use crate::{Components, OrgId, Party, UserIds};
+use crate::{Bearer, Components, RoleMatrix, UserIds};
 use gridtrail_model::{Timestamp, UserId};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-/// The claims of a token, each judged but for its times.
+/// Whom a token or a session lets in, judged but for its times.
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) subject: String,
-    pub(crate) party: Party,
-    pub(crate) org_id: OrgId,
-    pub(crate) user_ids: BTreeSet<UserId>,
-    /// By the names that the token gives them.
-    pub(crate) roles: Vec<String>,
+    /// What tells the session from all others; a token that stands for itself has none.
+    pub(crate) id: Option<Box<str>>,
+    pub(crate) bearer: Arc<Bearer>,
+    /// What the roles are called here.
+    pub(crate) role_names: Vec<String>,
     pub(crate) components: Components,
-    pub(crate) valid_from: Timestamp,
-    pub(crate) expires_at: Timestamp,
     /// What was worked out last.
     effective: RwLock<Option<Effective>>,
     /// Whether it was told that some of its User IDs are ignored.
@@ -35,24 +32,12 @@ struct Effective {
 }
 
 impl Session {
-    pub(crate) fn new(
-        (subject, party): (String, Party),
-        (org_id, user_ids): (OrgId, BTreeSet<UserId>),
-        (roles, components): (Vec<String>, Components),
-        (valid_from, expires_at): (Timestamp, Timestamp),
-    ) -> Self {
-        Self {
-            subject,
-            party,
-            org_id,
-            user_ids,
-            roles,
-            components,
-            valid_from,
-            expires_at,
-            effective: RwLock::new(None),
-            told: AtomicBool::new(false),
-        }
+    pub(crate) fn new(id: Option<Box<str>>, bearer: Arc<Bearer>, matrix: &RoleMatrix) -> Self {
+        let role_names = bearer.roles.iter().map(|role| matrix.name(*role).to_owned()).collect();
+        let open = bearer.roles.iter().map(|role| matrix.open_to(*role));
+        let components = open.fold(Components::default(), Components::union);
+        let (effective, told) = (RwLock::new(None), AtomicBool::new(false));
+        Self { id, bearer, role_names, components, effective, told }
     }
 
     /// The User IDs whose rows the session sees at a time. `state` tells one state of sharing from all others, so that what
@@ -63,7 +48,7 @@ impl Session {
             return known.user_ids.clone();
         }
         drop(known);
-        let found = sharing.effective(&self.party, &self.user_ids, self.org_id, now);
+        let found = sharing.effective(&self.bearer.party, &self.bearer.user_ids, self.bearer.org_id, now);
         self.tell_ignored(&found);
         let user_ids = UserIds::of(&found);
         let until = sharing.next_change(now);
@@ -74,9 +59,10 @@ impl Session {
 
     /// Once a session: who set up its Identity Provider should know.
     fn tell_ignored(&self, seen: &BTreeSet<UserId>) {
-        let ignored: Vec<String> = self.user_ids.difference(seen).map(ToString::to_string).collect();
+        let ignored: Vec<String> = self.bearer.user_ids.difference(seen).map(ToString::to_string).collect();
         if !ignored.is_empty() && !self.told.swap(true, Ordering::Relaxed) {
-            let (subject, party, user_ids) = (&self.subject, self.party.as_str(), ignored.join(","));
+            let (subject, party) = (&self.bearer.subject, self.bearer.party.as_str());
+            let user_ids = ignored.join(",");
             tracing::info!(
                 subject,
                 party,

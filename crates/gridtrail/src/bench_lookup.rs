@@ -5,7 +5,7 @@ use crate::args::BenchLookupArgs;
 use crate::bench::Tally;
 use crate::exit::Failure;
 use crate::output;
-use gridtrail_access::{Access, DevKey, JobTypeRole, OrgId, TokenClaims};
+use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_lake::{KeyQuery, Lake, LakeSettings, View};
 use gridtrail_model::DeviceId;
 use gridtrail_runtime::Clock;
@@ -75,7 +75,7 @@ const BENCH_PARTY: &str = "bench";
 fn access(args: &BenchLookupArgs) -> Result<Access, Failure> {
     let now = Clock::system().now();
     let key = DevKey::generate()?;
-    let claims = TokenClaims {
+    let claims = Bearer {
         subject: "bench".to_owned(),
         party: BENCH_PARTY.parse().map_err(|_| Failure::Process("the bench has no Party"))?,
         org_id: OrgId::All,

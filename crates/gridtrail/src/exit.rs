@@ -8,6 +8,7 @@ use gridtrail_lake::{LakeError, LakeErrorKind};
 use gridtrail_reconcile::ReconcileError;
 use gridtrail_search::SearchError;
 use gridtrail_server::ServeError;
+use gridtrail_session::{RegisterError, StoreError};
 use gridtrail_tls::TlsError;
 use std::error::Error;
 use std::io;
@@ -98,6 +99,9 @@ pub enum Failure {
     /// Certificates cannot be used.
     #[error("encrypt connections")]
     Tls(#[from] TlsError),
+    /// The register of Identity Providers, or the sessions, could not be used or changed.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
     /// Calls cannot be recorded.
     #[error("record calls")]
     AccessLog(#[from] LogError),
@@ -187,6 +191,17 @@ impl Failure {
                 KafkaError::Internal(_) => Exit::Failed,
             },
             Self::Ingest(IngestError::Nothing(_) | IngestError::File { .. }) => Exit::Usage,
+            Self::Register(error) => match error {
+                RegisterError::Metadata(_) | RegisterError::OtherEntity => Exit::Usage,
+                RegisterError::NotEnrolled | RegisterError::NoAccount => Exit::NotFound,
+                RegisterError::Enrolled | RegisterError::HasAccount | RegisterError::NoAccounts => {
+                    Exit::Precondition
+                }
+                RegisterError::ChangedMeanwhile | RegisterError::Store(StoreError::Unavailable { .. }) => {
+                    Exit::Unavailable
+                }
+                RegisterError::Store(_) => Exit::Failed,
+            },
             Self::AccessLog(_) | Self::Connect { .. } | Self::Connection(_) => Exit::Unavailable,
             Self::Stale { .. } => Exit::Stale,
             Self::Unproven { .. } => Exit::Unproven,

@@ -17,9 +17,11 @@ mod follow;
 mod freshness;
 mod generate;
 mod housekeeping;
+mod identity;
 mod ingest;
 mod lake;
 mod letters;
+mod log_in;
 mod logging;
 mod metrics;
 pub mod output;
@@ -55,6 +57,9 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Reconcile(args) => wait_for(reconcile::run(args, cli.format)),
         Command::DeadLetters(command) => wait_for(letters::run(command, cli.format)),
         Command::Access(command) => wait_for(access::run(command, cli.format)),
+        Command::Sp(command) => identity::service_provider_command(command),
+        Command::Idp(command) => wait_for(identity::run(command, cli.format)),
+        Command::Session(command) => wait_for(identity::session_command(command)),
         Command::Token(args) => token::run(args, cli.format),
         Command::DevCertificate(args) => dev_certificate::run(args),
         Command::Bench(BenchCommand::Search(args)) => wait_for(bench::run(args)),

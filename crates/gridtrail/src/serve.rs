@@ -5,19 +5,20 @@ use crate::exit::Failure;
 use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, maintain};
 use crate::ingest::open_to_serve;
+use crate::log_in::LoginPlan;
 use crate::metrics::Metrics;
 use crate::output;
 use crate::rights::follow_rights;
 use crate::watching::keep_fresh;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gridtrail_access::{AccessError, Admission, Gatekeeper, RoleMatrix};
+use gridtrail_access::{AccessError, Admission, Doors, Gatekeeper, RoleMatrix};
 use gridtrail_access_log::AccessLog;
 use gridtrail_freshness::{Levels, Watch};
 use gridtrail_lake::Lake;
 use gridtrail_runtime::Clock;
 use gridtrail_search::{PageKey, Search};
-use gridtrail_server::{Parts, serve};
+use gridtrail_server::{Limits, Parts, serve};
 use gridtrail_tls::{ClientCheck, Tls, TlsFiles};
 use std::io;
 use std::net::SocketAddr;
@@ -36,10 +37,8 @@ const REFRESH_EVERY: Duration = Duration::from_millis(500);
 const SETTLE_LIFE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure> {
-    let pem = std::fs::read_to_string(&args.public_key).map_err(Failure::file("read", &args.public_key))?;
     let roles = role_matrix(args.job_type_roles.as_deref())?;
-    let gatekeeper = Gatekeeper::new(&pem, &args.issuer, &args.audience, roles)
-        .map_err(|error| Failure::Argument { argument: "--public-key", reason: error.to_string() })?;
+    let gatekeeper = args.public_key.as_deref().map(|path| gatekeeper(args, path, &roles)).transpose()?;
     let tls = tls_of(&args.tls, args.listen)?;
     let page_key = page_key(args.page_key.as_deref())?;
     let levels = levels_of(&args.levels)?;
@@ -47,6 +46,9 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         every: Duration::from_secs(args.maintain_every.seconds().into()),
         compaction: args.compaction.settings(),
     });
+    let pages_tls =
+        args.login.saml_listen.map(|address| pages_tls(&args.tls, address)).transpose()?.flatten();
+    let login = LoginPlan::read(args.login.clone(), roles, pages_tls).await?;
     let lake = open_to_serve(&args.lake, args.cache_memory).await?;
     lake.check_windows().await?;
     let listener = listen(args.listen).await?;
@@ -54,17 +56,30 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     // Before the address is told: who reads it may ask for the end at once.
     let stop = asked_to_stop()?;
     let server = url_of(&listener, tls.is_some())?;
+    let pages = login.as_ref().and_then(LoginPlan::listener);
+    let pages = pages.map(|listener| url_of(listener, tls.is_some())).transpose()?;
     let line = match format {
-        Format::Table => format!("{server}\n"),
-        Format::Json => format!("{}\n", serde_json::json!({ "server": server })),
+        Format::Table => {
+            [Some(&server), pages.as_ref()].into_iter().flatten().map(|url| format!("{url}\n")).collect()
+        }
+        Format::Json => format!("{}\n", serde_json::json!({ "server": server, "logins": pages })),
     };
     output::write(&mut io::stdout().lock(), line.as_bytes())?;
     tracing::info!(%server, lake = args.lake, "serving");
     let tells_cost = args.tell_cost;
-    let hosted = Hosted { lake, tls, gatekeeper, page_key, housekeeping, levels, metrics, tells_cost };
+    let limits = args.callers.limits();
+    let hosted =
+        Hosted { lake, tls, gatekeeper, login, page_key, housekeeping, levels, metrics, limits, tells_cost };
     host(hosted, listener, stop).await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Checks tokens of the issuer whose key lies at a path.
+fn gatekeeper(args: &ServeArgs, path: &Path, roles: &Arc<RoleMatrix>) -> Result<Gatekeeper, Failure> {
+    let pem = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    Gatekeeper::new(&pem, &args.issuer, &args.audience, Arc::clone(roles))
+        .map_err(|error| Failure::Argument { argument: "--public-key", reason: error.to_string() })
 }
 
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -94,6 +109,12 @@ fn tls_of(args: &ServerTlsArgs, listen: SocketAddr) -> Result<Option<Arc<Tls>>, 
         .clone()
         .map(|anchors| ClientCheck { anchors, revoked: args.client_revoked.clone() });
     Ok(Some(Arc::new(Tls::open(TlsFiles { certificate, key, clients })?)))
+}
+
+/// How the pages of logins are encrypted: as the service is, but browsers show no certificate.
+fn pages_tls(args: &ServerTlsArgs, listen: SocketAddr) -> Result<Option<Arc<Tls>>, Failure> {
+    let without = ServerTlsArgs { client_anchors: None, client_revoked: None, ..args.clone() };
+    tls_of(&without, listen)
 }
 
 /// The matrix of Job Type Roles, with the names that a file gives some of them.
@@ -129,7 +150,10 @@ pub(crate) struct Hosted {
     pub(crate) lake: Lake,
     /// How connections are encrypted; `None`: not at all.
     pub(crate) tls: Option<Arc<Tls>>,
-    pub(crate) gatekeeper: Gatekeeper,
+    /// Checks tokens that stand for themselves; `None`: none are accepted.
+    pub(crate) gatekeeper: Option<Gatekeeper>,
+    /// Logs people in; `None`: nobody logs in.
+    pub(crate) login: Option<LoginPlan>,
     pub(crate) page_key: PageKey,
     /// How the lake is kept in order; `None` leaves that to other processes.
     pub(crate) housekeeping: Option<Housekeeping>,
@@ -137,6 +161,8 @@ pub(crate) struct Hosted {
     pub(crate) levels: Levels,
     /// What to show of it.
     pub(crate) metrics: Option<Metrics>,
+    /// What each caller may ask for.
+    pub(crate) limits: Limits,
     /// Whether answers say what they cost.
     pub(crate) tells_cost: bool,
 }
@@ -147,11 +173,16 @@ pub(crate) async fn host(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Failure> {
-    let Hosted { lake, tls, gatekeeper, page_key, housekeeping, levels, metrics, tells_cost } = hosted;
+    let Hosted { lake, tls, gatekeeper, login, page_key, housekeeping, levels, metrics, limits, tells_cost } =
+        hosted;
     let clock = Clock::system();
     let search = Search::new(lake.clone(), clock.clone(), page_key);
     let sharing = lake.sharing().await?;
-    let admission = Admission::new(gatekeeper, sharing.current());
+    let by = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    let (log, recording) = AccessLog::open(lake.access_log().await, clock.clone(), &by).await?;
+    let login = login.map(|plan| plan.over(&lake, &log)).transpose()?;
+    let doors = Doors { gatekeeper, sessions: login.as_ref().map(|login| login.gate.clone()) };
+    let admission = Admission::new(doors, sharing.current());
     let following = AbortOnDropHandle::new(tokio::spawn(follow_rights(sharing, admission.clone())));
     // Tasks of their own: reading a long log must not hold up calls. They end with this function.
     let maintaining =
@@ -159,10 +190,15 @@ pub(crate) async fn host(
     let freshness = Arc::new(Watch::new(lake.clone(), levels));
     let watching = keep_fresh(lake.clone(), Arc::clone(&freshness), REFRESH_EVERY, metrics);
     let refreshing = AbortOnDropHandle::new(tokio::spawn(watching));
-    let by = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
-    let (log, recording) = AccessLog::open(lake.access_log().await, clock.clone(), &by).await?;
-    let parts = Parts { listener, tls, search, freshness, admission, log, clock, tells_cost };
+    let (login, login_tasks) = match login {
+        Some(host) => (Some(host.parts.clone()), Some(host.start())),
+        None => (None, None),
+    };
+    let parts = Parts { listener, tls, search, freshness, admission, login, log, clock, limits, tells_cost };
     let served = serve(parts, stop).await;
+    if let Some(tasks) = login_tasks {
+        tasks.end().await;
+    }
     for task in maintaining.into_iter().chain([refreshing, following]) {
         end(task).await;
     }

@@ -4,7 +4,7 @@ use crate::args::{Format, TokenArgs};
 use crate::exit::Failure;
 use crate::output;
 use crate::serve::role_matrix;
-use gridtrail_access::{AccessError, DevKey, JobTypeRole, RoleMatrix, TokenClaims};
+use gridtrail_access::{AccessError, Bearer, DevKey, JobTypeRole, RoleMatrix};
 use gridtrail_runtime::Clock;
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &TokenArgs, format: Format) -> Result<(), Failure> {
         std::fs::write(path, key.to_public_pem()).map_err(Failure::file("write", path))?;
     }
     let now = Clock::system().now();
-    let claims = TokenClaims {
+    let claims = Bearer {
         subject: args.subject.clone(),
         party: args.party.clone(),
         org_id: args.org_id,

@@ -21,6 +21,7 @@ use crate::windows::Windows;
 use crate::writer::Writer;
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -368,6 +369,18 @@ impl Lake {
     /// The clock that the lake goes by.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    /// A store, and a folder in it beside the tables: for small objects of others, such as sessions, which nothing of the lake reads
+    /// or deletes.
+    ///
+    /// Errors: `Location`.
+    pub fn beside(&self, name: &str) -> Result<(Arc<dyn ObjectStore>, Path), LakeError> {
+        let Location { url, store, .. } = &self.inner.location;
+        let why = |error: object_store::path::Error| error.to_string();
+        let refuse = |why| LakeError::Location { address: url.to_string(), why };
+        let root = Path::from_url_path(url.path()).map_err(|error| refuse(why(error)))?;
+        Ok((Arc::clone(store), root.join(name)))
     }
 
     pub(crate) fn location(&self) -> &Location {

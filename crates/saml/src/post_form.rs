@@ -12,6 +12,10 @@ use quick_xml::escape::escape;
 /// Its one script submits the form; where scripts are off, a button does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostForm {
+    /// Where it is posted.
+    pub action: String,
+    /// The value of `SAMLRequest`, base64.
+    pub request: String,
     /// The page, HTML in UTF-8.
     pub html: String,
     /// The value of `Content-Security-Policy`: nothing but this one script may run. Where the form may be sent is left open,
@@ -28,6 +32,7 @@ impl PostForm {
         if relay_state.is_some_and(|state| state.len() > RELAY_STATE_BYTES_MAX) {
             return None;
         }
+        let (action, request) = (to.sso_url().to_owned(), STANDARD.encode(request));
         let relay_state = relay_state
             .map(|state| format!(r#"<input type="hidden" name="RelayState" value="{}">"#, escape(state)))
             .unwrap_or_default();
@@ -39,8 +44,8 @@ impl PostForm {
                 r#"{relay_state}<p>You are being taken to your Identity Provider.</p>"#,
                 r#"<button type="submit">Continue</button></form><script>{script}</script></body></html>"#,
             ),
-            action = escape(to.sso_url()),
-            request = STANDARD.encode(request),
+            action = escape(&*action),
+            request = request,
             relay_state = relay_state,
             script = SCRIPT,
         );
@@ -48,6 +53,6 @@ impl PostForm {
         let content_security_policy = format!(
             "default-src 'none'; script-src 'sha256-{script}'; base-uri 'none'; frame-ancestors 'none'"
         );
-        Some(Self { html, content_security_policy })
+        Some(Self { action, request, html, content_security_policy })
     }
 }

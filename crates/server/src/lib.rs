@@ -2,7 +2,7 @@
 //!
 //! [`serve`] is the one door. Wire types end here: a request becomes a plain query (`request`), plain
 //! rows become messages (`row`), and every error becomes a status in one place (`status`), which tells the
-//! caller what to do and the log what went wrong. A call is admitted by its bearer token; health and reflection
+//! caller what to do and the log what went wrong. A call is admitted by its bearer token; logins, health and reflection
 //! alone go without one. Each call leaves a row in the access log (`record`).
 //!
 //! **Invariant:** no message names another User's data or what lies beneath an error, and no log line a token.
@@ -10,8 +10,10 @@
 //! Left out on purpose: CORS, which stays closed: a browser on another origin is let in by the proxy that serves its
 //! pages.
 
+mod callers;
 mod freshness;
 mod limits;
+mod log_in;
 mod record;
 mod request;
 mod row;
@@ -19,11 +21,15 @@ mod serve;
 mod service;
 mod status;
 mod switch;
+mod witness;
 
+pub use callers::{CallerLimits, Limits};
 pub use freshness::freshness_response;
 pub use limits::{
     CONNECTION_STREAMS_MAX, DRAIN_LIFE, HEADER_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX,
     RESPONSE_BYTES_MAX,
 };
+pub use log_in::LoginParts;
 pub use serve::{FRESHNESS_HEALTH, Parts, ServeError, serve};
 pub use service::COST_HEADER;
+pub use witness::LoginRecords;

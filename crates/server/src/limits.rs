@@ -16,12 +16,24 @@ pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
 /// run on, and 256 of the largest pages stay below 1 GiB. Those above are told to come back.
 pub const REQUESTS_MAX: usize = 256;
 
+/// Most logins that are worked on at once: beyond those whose responses are being verified, a few that wait for it.
+pub(crate) const LOGINS_MAX: usize = 32;
+
+/// Largest request of the session service in bytes: a response of an Identity Provider, 512 KiB as base64, and room for the rest.
+pub(crate) const LOGIN_BYTES_MAX: usize = 768 * 1024;
+
 /// Most calls open at once on one connection, so that one client cannot take all of [`REQUESTS_MAX`] many times
 /// over.
 pub const CONNECTION_STREAMS_MAX: u32 = 128;
 
 /// Longest time for one call. Searches take milliseconds; one that takes this long has hung on the store.
 pub const REQUEST_LIFE: Duration = Duration::from_secs(20);
+
+/// Callers whose limits are remembered: more than are at work at once.
+pub(crate) const CALLERS_KEPT: u64 = 20_000;
+
+/// How long a caller who asks for nothing is remembered: long enough that all that a minute allows is theirs again.
+pub(crate) const CALLER_IDLE: Duration = Duration::from_secs(120);
 
 /// When a caller should try again after the service was unavailable or busy.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);

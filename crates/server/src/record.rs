@@ -6,6 +6,7 @@ use gridtrail_access_log::{AccessLog, Entry, LogError, Slot};
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
 use gridtrail_search::{Answer, Page, Query, Row, SearchKey, TrailRef};
+use gridtrail_session::Session;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -71,8 +72,16 @@ impl Record {
         let entry = &mut self.entry;
         entry.subject = Some(who.subject().to_owned());
         entry.party = Some(who.party().to_string());
+        entry.session = who.session_id().map(str::to_owned);
         entry.roles = Some(who.roles().join(","));
         entry
+    }
+
+    /// The caller showed the handle of a session that holds.
+    pub(crate) fn resumed(&mut self, session: &Session) {
+        self.entry.subject = Some(session.bearer.subject.clone());
+        self.entry.party = Some(session.bearer.party.to_string());
+        self.entry.session = Some(session.id.to_string());
     }
 
     /// The call has come to its end.

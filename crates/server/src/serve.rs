@@ -1,10 +1,12 @@
 //! The server: what is served, on which terms, and how it ends.
 
+use crate::callers::Limits;
 use crate::limits::{
     CERTIFICATES_EVERY, CONNECTION_STREAMS_MAX, DRAIN_LIFE, FRESHNESS_HEALTH_EVERY, HEADER_BYTES_MAX,
     KEEPALIVE_INTERVAL, REQUEST_BYTES_MAX,
 };
-use crate::service::{AuditTrails, Desk, FreshnessDesk, MeterReads, Sessions};
+use crate::log_in::{LoginParts, Sessions};
+use crate::service::{AuditTrails, Desk, FreshnessDesk, MeterReads};
 use crate::switch::{GrpcService, Switch};
 use futures::Stream;
 use gridtrail_access::Admission;
@@ -49,10 +51,14 @@ pub struct Parts {
     pub freshness: Arc<dyn Freshness>,
     /// Admits the callers, by who shares with whom at each call.
     pub admission: Admission,
+    /// Logs people in; `None`: callers bring a token of an issuer that is trusted.
+    pub login: Option<LoginParts>,
     /// Where every call is noted.
     pub log: AccessLog,
     /// Tells when tokens end.
     pub clock: Clock,
+    /// What each caller may ask for.
+    pub limits: Limits,
     /// Whether answers say what they cost, in the header `gridtrail-cost`. For measuring only: whoever may search at all can
     /// tell by it whether a Device has rows, be they of others.
     pub tells_cost: bool,
@@ -74,11 +80,12 @@ pub enum ServeError {
 ///
 /// Not cancel-safe: dropped, it leaves open connections to the runtime.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-    let Parts { listener, tls, search, freshness, admission, log, clock, tells_cost } = parts;
-    let desk = Desk::new(search, admission, log, clock, tells_cost);
+    let Parts { listener, tls, search, freshness, admission, login, log, clock, limits, tells_cost } = parts;
+    let desk = Desk::new(search, admission, log, clock, limits, tells_cost);
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::Serving).await;
-    let switch = switch(&desk, Arc::clone(&freshness), &reporter)?;
+    let sessions = Sessions::server(desk.clone(), login);
+    let switch = switch(&desk, Arc::clone(&freshness), sessions, &reporter)?;
     let freshness = freshness.as_ref();
     match tls {
         None => {
@@ -139,6 +146,7 @@ where
 fn switch(
     desk: &Desk,
     freshness: Arc<dyn Freshness>,
+    sessions: SessionServiceServer<Sessions>,
     reporter: &HealthReporter,
 ) -> Result<
     Switch<impl GrpcService + Clone + Send + 'static, impl GrpcService + Clone + Send + 'static>,
@@ -157,7 +165,7 @@ fn switch(
         audit_trails: desk.audit_trails(),
         meter_reads: desk.meter_reads(),
         freshness: desk.freshness(freshness),
-        sessions: desk.sessions(),
+        sessions,
         health: HealthServer::new(health).max_decoding_message_size(REQUEST_BYTES_MAX),
         reflection: v1.max_decoding_message_size(REQUEST_BYTES_MAX),
         reflection_alpha: v1alpha.max_decoding_message_size(REQUEST_BYTES_MAX),

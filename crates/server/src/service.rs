@@ -1,28 +1,28 @@
 //! The services, and what every call goes through: a permit, a token, a time limit, and a net for panics.
 
+use crate::callers::{Callers, Limits};
 use crate::freshness::freshness_response;
 use crate::limits::{
     FRESHNESS_DAYS_DEFAULT, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX, RESPONSE_BYTES_MAX,
 };
 use crate::record::{Caller, Record, asked, asked_row, shown, shown_row};
 use crate::request::{query_of, reference_of};
-use crate::row::{get_response, profile_response, search_response};
+use crate::row::{get_response, search_response};
 use crate::status::{CallError, status_of};
 use futures::FutureExt as _;
-use gridtrail_access::{Access, Admission, Component};
+use gridtrail_access::{Access, Admission};
 use gridtrail_access_log::{AccessLog, Entry};
 use gridtrail_freshness::{DAYS_KEPT, Freshness};
 use gridtrail_lake::Cost;
+use gridtrail_model::Timestamp;
 use gridtrail_proto::query::v1::audit_trail_service_server::{AuditTrailService, AuditTrailServiceServer};
 use gridtrail_proto::query::v1::freshness_service_server::{FreshnessService, FreshnessServiceServer};
 use gridtrail_proto::query::v1::meter_read_service_server::{MeterReadService, MeterReadServiceServer};
-use gridtrail_proto::query::v1::session_service_server::{SessionService, SessionServiceServer};
 use gridtrail_proto::query::v1::{
-    GetFreshnessRequest, GetFreshnessResponse, GetRequest, GetResponse, ProfileRequest, ProfileResponse,
-    SearchRequest, SearchResponse,
+    GetFreshnessRequest, GetFreshnessResponse, GetRequest, GetResponse, SearchRequest, SearchResponse,
 };
 use gridtrail_runtime::Clock;
-use gridtrail_search::{Search, SearchError, Violation};
+use gridtrail_search::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Query, Search, SearchError, Violation};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +41,7 @@ pub(crate) struct Desk {
     log: AccessLog,
     clock: Clock,
     permits: Arc<Semaphore>,
+    callers: Callers,
     request_life: Duration,
     tells_cost: bool,
 }
@@ -51,10 +52,11 @@ impl Desk {
         admission: Admission,
         log: AccessLog,
         clock: Clock,
+        limits: Limits,
         tells_cost: bool,
     ) -> Self {
-        let permits = Arc::new(Semaphore::new(REQUESTS_MAX));
-        Self { search, admission, log, clock, permits, request_life: REQUEST_LIFE, tells_cost }
+        let (permits, callers) = (Arc::new(Semaphore::new(REQUESTS_MAX)), Callers::new(limits));
+        Self { search, admission, log, clock, permits, callers, request_life: REQUEST_LIFE, tells_cost }
     }
 
     /// The answer of a search, with what it cost where that is to be told: runs, pages, requests to the store and bytes of
@@ -87,38 +89,64 @@ impl Desk {
             .max_encoding_message_size(RESPONSE_BYTES_MAX)
     }
 
-    pub(crate) fn sessions(&self) -> SessionServiceServer<Sessions> {
-        SessionServiceServer::new(Sessions(self.clone()))
-            .max_decoding_message_size(REQUEST_BYTES_MAX)
-            .max_encoding_message_size(RESPONSE_BYTES_MAX)
+    /// The time by which calls are judged.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
-    /// Answers one call, and has it noted. `work` only reads, so that it may be dropped at any point; it fills in what it looks up and
-    /// shows.
-    async fn answer<T>(
+    /// Answers one call of somebody who is admitted, and has it noted. `work` may be dropped at any point; it fills in what it looks
+    /// up and shows.
+    pub(crate) async fn answer<T>(
         &self,
         call: &'static str,
         caller: &Caller,
         work: impl AsyncFnOnce(Access, &mut Entry) -> Result<T, CallError>,
     ) -> Result<Response<T>, Status> {
-        let mut record = Record::begin(&self.log, &self.clock, call, caller.peer);
+        let mut record = self.record(call, caller);
         let admitted = async {
             let _permit = self.permits.try_acquire().map_err(|_| CallError::Busy)?;
             record.reserve()?;
-            let access = self.admission.admit(bearer_token(&caller.metadata)?, self.clock.now())?;
-            work(access.clone(), record.admit(&access)).await
+            let access = self.admission.admit(bearer_token(&caller.metadata)?, self.clock.now()).await?;
+            let entry = record.admit(&access);
+            let _place = self.callers.of(&access).enter()?;
+            work(access, entry).await
         };
-        // A panic leaves nothing half done here: the search holds no lock and writes nothing.
-        let limited = AssertUnwindSafe(tokio::time::timeout(self.request_life, admitted)).catch_unwind();
-        let outcome = match limited.await {
+        let outcome = self.limited(admitted).await;
+        record.end(&outcome);
+        reply(call, outcome)
+    }
+
+    /// The record of a call that begins.
+    pub(crate) fn record(&self, call: &'static str, caller: &Caller) -> Record {
+        Record::begin(&self.log, &self.clock, call, caller.peer)
+    }
+
+    /// Counts the rows of a page with those that the caller may have.
+    fn take_rows(&self, who: &Access, query: &Query) -> Result<(), CallError> {
+        // What is above the largest page is refused as that.
+        self.callers.of(who).take_rows(query.page_size.unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX))
+    }
+
+    /// What comes of some work, within a time limit and a net for panics.
+    pub(crate) async fn limited<T>(
+        &self,
+        work: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        // A panic leaves nothing half done here: neither a search nor a login holds a lock, and what a login writes is
+        // written at once or not at all.
+        let limited = AssertUnwindSafe(tokio::time::timeout(self.request_life, work)).catch_unwind();
+        match limited.await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_elapsed)) => Err(CallError::TooSlow),
             // What a panic says may quote data, so it is left to the panic hook.
             Err(_panic) => Err(CallError::Panicked),
-        };
-        record.end(&outcome);
-        outcome.map(Response::new).map_err(|error| status_of(call, &error))
+        }
     }
+}
+
+/// The answer to a call.
+pub(crate) fn reply<T>(call: &'static str, outcome: Result<T, CallError>) -> Result<Response<T>, Status> {
+    outcome.map(Response::new).map_err(|error| status_of(call, &error))
 }
 
 /// The token of the one `authorization: Bearer` header.
@@ -142,6 +170,7 @@ impl AuditTrailService for AuditTrails {
         let work = async |who: Access, entry: &mut Entry| {
             let query = query_of(message)?;
             asked(entry, &query);
+            self.0.take_rows(&who, &query)?;
             let page = self.0.search.audit_trails(&who, &query).await?;
             shown(entry, &who, &page);
             let cost = page.cost;
@@ -173,6 +202,7 @@ impl MeterReadService for MeterReads {
         let work = async |who: Access, entry: &mut Entry| {
             let query = query_of(message)?;
             asked(entry, &query);
+            self.0.take_rows(&who, &query)?;
             let page = self.0.search.meter_reads(&who, &query).await?;
             shown(entry, &who, &page);
             let cost = page.cost;
@@ -191,21 +221,6 @@ impl MeterReadService for MeterReads {
             Ok(get_response(answer))
         };
         self.0.answer("MeterReadService.Get", &caller, work).await
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct Sessions(Desk);
-
-#[async_trait]
-impl SessionService for Sessions {
-    async fn profile(&self, request: Request<ProfileRequest>) -> Result<Response<ProfileResponse>, Status> {
-        let (caller, _) = Caller::of(request);
-        let work = async |who: Access, _: &mut Entry| {
-            who.require(Component::Profile, self.0.clock.now())?;
-            Ok(profile_response(&who))
-        };
-        self.0.answer("SessionService.Profile", &caller, work).await
     }
 }
 

@@ -8,8 +8,10 @@ use crate::limits::RETRY_AFTER;
 use gridtrail_access::AccessError;
 use gridtrail_access_log::LogError;
 use gridtrail_search::{SearchError, SearchErrorKind, Violation};
+use gridtrail_session::{LoginError, OUTWARD_SENTENCE, SessionError, StoreError};
 use std::collections::HashMap;
 use std::error::Error;
+use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use uuid::Uuid;
@@ -25,6 +27,35 @@ pub(crate) enum CallError {
     /// The search refused or failed.
     #[error(transparent)]
     Search(#[from] SearchError),
+    /// A login was refused. The log has been told why.
+    #[error("log in")]
+    LoginRefused,
+    /// No Identity Provider of that name.
+    #[error("find the Identity Provider")]
+    NoSuchProvider,
+    /// This server logs nobody in.
+    #[error("log somebody in")]
+    NoLogins,
+    /// No session, or none any longer.
+    #[error("find the session")]
+    NoSession,
+    /// The store of the sessions.
+    #[error(transparent)]
+    SessionStore(#[from] StoreError),
+    /// The caller asked for more than they may.
+    #[error("keep to the caller's limit of {what}")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// After how long there is more.
+        wait: Duration,
+    },
+    /// A page has more rows than the caller may have in a minute.
+    #[error("keep to the caller's limit of rows")]
+    PageAboveLimit {
+        /// Those of a minute.
+        most: u32,
+    },
     /// Too many calls at once.
     #[error("take one more call")]
     Busy,
@@ -37,6 +68,9 @@ pub(crate) enum CallError {
     /// The handler panicked.
     #[error("the handler panicked")]
     Panicked,
+    /// The login could not be written down.
+    #[error("write the login down")]
+    NotWritten,
     /// The call cannot be noted in the access log.
     #[error("note the call")]
     NoRecord(#[from] LogError),
@@ -58,6 +92,27 @@ impl From<AccessError> for CallError {
     }
 }
 
+impl From<LoginError> for CallError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Refused(_) | LoginError::RelayState => Self::LoginRefused,
+            LoginError::UnknownProvider => Self::NoSuchProvider,
+            LoginError::Busy => Self::Busy,
+            LoginError::NotWritten => Self::NotWritten,
+            LoginError::Store(error) => Self::SessionStore(error),
+        }
+    }
+}
+
+impl From<SessionError> for CallError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Ended(_) => Self::NoSession,
+            SessionError::Store(error) => Self::SessionStore(error),
+        }
+    }
+}
+
 /// What a status says besides its text.
 struct Face {
     code: Code,
@@ -67,11 +122,16 @@ struct Face {
 
 const INVALID: Face = Face { code: Code::InvalidArgument, reason: "INVALID_REQUEST", http_code: "400" };
 const NO_IDENTITY: Face = Face { code: Code::Unauthenticated, reason: "NO_IDENTITY", http_code: "401" };
+const LOGIN_REFUSED: Face = Face { code: Code::Unauthenticated, reason: "LOGIN_REFUSED", http_code: "401" };
+const NO_PROVIDER: Face =
+    Face { code: Code::NotFound, reason: "IDENTITY_PROVIDER_NOT_FOUND", http_code: "404" };
+const NO_LOGINS: Face = Face { code: Code::FailedPrecondition, reason: "NO_LOGINS", http_code: "400" };
 const DENIED: Face = Face { code: Code::PermissionDenied, reason: "ROLE_MISSING", http_code: "403" };
 const NOT_FOUND: Face = Face { code: Code::NotFound, reason: "ROW_NOT_FOUND", http_code: "404" };
 const PRECONDITION: Face =
     Face { code: Code::FailedPrecondition, reason: "INVENTORY_NOT_LOADED", http_code: "400" };
 const EXHAUSTED: Face = Face { code: Code::ResourceExhausted, reason: "SEARCH_TOO_WIDE", http_code: "429" };
+const TOO_MUCH: Face = Face { code: Code::ResourceExhausted, reason: "LIMIT_REACHED", http_code: "429" };
 const UNAVAILABLE: Face = Face { code: Code::Unavailable, reason: "STORE_UNAVAILABLE", http_code: "503" };
 const NO_RECORD: Face = Face { code: Code::Unavailable, reason: "ACCESS_LOG_UNAVAILABLE", http_code: "503" };
 const BUSY: Face = Face { code: Code::Unavailable, reason: "BUSY", http_code: "503" };
@@ -105,6 +165,14 @@ pub(crate) fn told(error: &CallError) -> (Code, &'static str) {
     let face = match error {
         CallError::NoToken => NO_IDENTITY,
         CallError::Search(error) => face_of(error.kind()),
+        CallError::LoginRefused => LOGIN_REFUSED,
+        CallError::NoSuchProvider => NO_PROVIDER,
+        CallError::NoLogins => NO_LOGINS,
+        CallError::NoSession => NO_IDENTITY,
+        CallError::SessionStore(StoreError::Unavailable { .. }) => UNAVAILABLE,
+        CallError::SessionStore(_) => INTERNAL,
+        CallError::TooMuch { .. } | CallError::PageAboveLimit { .. } => TOO_MUCH,
+        CallError::NotWritten => NO_RECORD,
         CallError::Busy => BUSY,
         CallError::NotReady => UNAVAILABLE,
         CallError::TooSlow => TOO_SLOW,
@@ -122,17 +190,48 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
             face_value(&NO_IDENTITY, text.into(), None)
         }
         CallError::Search(error) => search_status(call, error),
-        CallError::Busy => retry_status(&BUSY, "too many calls at once; try again".into()),
-        CallError::NotReady => {
-            retry_status(&UNAVAILABLE, "the server was just started and still reads; try again".into())
+        CallError::LoginRefused => face_value(&LOGIN_REFUSED, OUTWARD_SENTENCE.into(), None),
+        CallError::NoSuchProvider => {
+            face_value(&NO_PROVIDER, "no Identity Provider of this entity ID is enrolled".into(), None)
         }
+        CallError::NoLogins => {
+            let text = "this server logs nobody in: bring a token of the issuer that it trusts";
+            face_value(&NO_LOGINS, text.into(), None)
+        }
+        CallError::NoSession => {
+            let text = "log in again: there is no such session, or it has ended";
+            face_value(&NO_IDENTITY, text.into(), None)
+        }
+        CallError::SessionStore(error @ StoreError::Unavailable { .. }) => {
+            tracing::warn!(call, cause = chain(error), "the store of the sessions is unavailable");
+            retry_status(&UNAVAILABLE, "logins do not work at the moment; try again".into(), RETRY_AFTER)
+        }
+        CallError::SessionStore(error) => reported_status(call, &INTERNAL, "the service failed", error),
+        CallError::TooMuch { what, wait } => {
+            let text = format!("you asked for too many {what}; try again later");
+            // A fraction of a second would only have them come back too early.
+            retry_status(&TOO_MUCH, text, Duration::from_secs(wait.as_secs() + 1))
+        }
+        CallError::PageAboveLimit { most } => {
+            let text = format!("you may have {most} rows a minute: ask for smaller pages");
+            face_value(&TOO_MUCH, text, None)
+        }
+        CallError::Busy => retry_status(&BUSY, "too many calls at once; try again".into(), RETRY_AFTER),
+        CallError::NotReady => retry_status(
+            &UNAVAILABLE,
+            "the server was just started and still reads; try again".into(),
+            RETRY_AFTER,
+        ),
         CallError::TooSlow => {
             tracing::warn!(call, "no answer in time");
             face_value(&TOO_SLOW, "no answer in time; try again, or narrow the search".into(), None)
         }
         CallError::NoRecord(_) => {
             tracing::warn!(call, cause = chain(error), "a call cannot be noted in the access log");
-            retry_status(&NO_RECORD, "calls cannot be recorded just now; try again".into())
+            retry_status(&NO_RECORD, "calls cannot be recorded just now; try again".into(), RETRY_AFTER)
+        }
+        CallError::NotWritten => {
+            retry_status(&NO_RECORD, "logins cannot be recorded just now; try again".into(), RETRY_AFTER)
         }
         CallError::Panicked => reported_status(call, &INTERNAL, "the service failed", error),
     }
@@ -155,7 +254,7 @@ fn search_status(call: &'static str, error: &SearchError) -> Status {
         | SearchErrorKind::Exhausted => face_value(&face, text, None),
         SearchErrorKind::Unavailable => {
             tracing::warn!(call, cause = chain(error), "the store is unavailable");
-            retry_status(&face, text)
+            retry_status(&face, text, RETRY_AFTER)
         }
         SearchErrorKind::Corrupt | SearchErrorKind::Internal => reported_status(call, &face, &text, error),
     }
@@ -181,9 +280,9 @@ fn invalid_status(text: String, violations: &[Violation]) -> Status {
     Status::with_error_details(INVALID.code, text, details)
 }
 
-fn retry_status(face: &Face, text: String) -> Status {
+fn retry_status(face: &Face, text: String, after: Duration) -> Status {
     let mut details = details_of(face, None);
-    details.set_retry_info(Some(RETRY_AFTER));
+    details.set_retry_info(Some(after));
     Status::with_error_details(face.code, text, details)
 }
 

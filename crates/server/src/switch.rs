@@ -1,7 +1,8 @@
 //! Sends each call to its service, by the first part of its path. With seven services this is a `match`; the router
 //! that the transport offers would bring a web framework with it.
 
-use crate::service::{AuditTrails, FreshnessDesk, MeterReads, Sessions};
+use crate::log_in::Sessions;
+use crate::service::{AuditTrails, FreshnessDesk, MeterReads};
 use crate::status::no_such_service;
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;

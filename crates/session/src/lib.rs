@@ -15,7 +15,7 @@
 //! **Invariant:** what a browser shows is stored nowhere, and who somebody is stands in no log: only digests of both do.
 //!
 //! Left out on purpose: tokens, row rights and gRPC. A [`Session`] says what the Identity Provider's enrolment and assertion say;
-//! what that allows is for others.
+//! `gridtrail_access` asks [`Sessions`] for it, by `OpenSessions`, and says what it allows.
 
 mod digest;
 mod handle;
@@ -27,12 +27,15 @@ mod sessions;
 mod sweep;
 mod web;
 mod wire;
+mod witness;
 
+pub use gridtrail_saml::OUTWARD_SENTENCE;
 pub use handle::{Handle, NotAHandle, SessionId};
 pub use limits::{FORM_BYTES_MAX, REQUEST_LIFE_MS, SEEN_AFTER_MS_MAX};
 pub use login::{LoggedIn, LoginError, LoginSettings, Logins, Reason, Started};
 pub use objects::{Objects, StoreError};
-pub use register::{Account, Anchors, OrgIds, Provider, ProviderSettings, Register, RegisterError};
+pub use register::{Account, Anchors, Provider, ProviderSettings, Register, RegisterError};
 pub use sessions::{Ended, IdleLimit, Session, SessionError, Sessions};
 pub use sweep::{Sweep, Swept};
-pub use web::{Endpoint, EndpointFault, serve};
+pub use web::{Endpoint, EndpointFault, Landing, serve};
+pub use witness::{NotWritten, Witness};

@@ -22,8 +22,11 @@ pub(crate) const OBJECT_BYTES_MAX: u64 = 1024 * 1024;
 /// Sessions kept in memory; others are read again. One takes a few hundred bytes and 8 for each User ID.
 pub(crate) const SESSIONS_KEPT_MAX: u64 = 20_000;
 
-/// Most characters of the name of a Party.
-pub(crate) const PARTY_CHARS_MAX: usize = 64;
+/// Logins that a server begins in a second, and at once after a quiet time: each writes a small object, and whoever asks is not known
+/// yet. A shift of a country's helpdesks logs in within minutes.
+pub(crate) const STARTS_A_SECOND: u32 = 50;
+/// See [`STARTS_A_SECOND`].
+pub(crate) const STARTS_AT_ONCE: u32 = 500;
 
 /// Responses that are verified at the same time: one takes up to 180 ms of a processor.
 pub(crate) const VERIFICATIONS_MAX: usize = 4;

@@ -16,17 +16,22 @@ pub use settings::LoginSettings;
 
 use crate::digest;
 use crate::handle::Handle;
-use crate::limits::{KEPT_LONGER_MS, REQUEST_LIFE_MS, VERIFICATIONS_MAX};
+use crate::limits::{KEPT_LONGER_MS, REQUEST_LIFE_MS, STARTS_A_SECOND, STARTS_AT_ONCE, VERIFICATIONS_MAX};
 use crate::objects::{Created, Mark, Objects, StoreError};
 use crate::register::{Anchors, Provider, Register, subject_of};
 use crate::sessions::{Session, SessionRecord, Sessions};
 use crate::wire;
+use crate::witness::{NotWritten, Witness};
 use aws_lc_rs::rand;
+use governor::{DefaultDirectRateLimiter, Quota};
+use gridtrail_access::{JobTypeRole, RoleMatrix};
 use gridtrail_model::{Timestamp, UserId};
 use gridtrail_runtime::Clock;
 use gridtrail_saml::{Assertion, Expected, MessageId, PostForm, Refusal, claimed_issuer, verify};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -39,6 +44,8 @@ pub struct Started {
     pub request: MessageId,
     /// What binds the request to this browser.
     pub browser: Handle,
+    /// Until when an answer is awaited.
+    pub until: Timestamp,
 }
 
 /// A login that succeeded.
@@ -77,7 +84,10 @@ pub struct Logins {
     sessions: Arc<Sessions>,
     anchors: Arc<Anchors>,
     settings: Arc<LoginSettings>,
+    witness: Arc<dyn Witness>,
     verifying: Semaphore,
+    /// Bounds the requests that are begun.
+    starts: DefaultDirectRateLimiter,
 }
 
 impl Logins {
@@ -88,9 +98,11 @@ impl Logins {
         (register, sessions): (Arc<Register>, Arc<Sessions>),
         anchors: Arc<Anchors>,
         settings: LoginSettings,
+        witness: Arc<dyn Witness>,
     ) -> Self {
         let (settings, verifying) = (Arc::new(settings), Semaphore::new(VERIFICATIONS_MAX));
-        Self { objects, clock, register, sessions, anchors, settings, verifying }
+        let starts = DefaultDirectRateLimiter::direct(starts_quota());
+        Self { objects, clock, register, sessions, anchors, settings, witness, verifying, starts }
     }
 
     /// How this server deals with logins.
@@ -105,9 +117,10 @@ impl Logins {
 
     /// Begins a login at an Identity Provider.
     ///
-    /// Errors: `UnknownProvider`, `Store`.
+    /// Errors: `UnknownProvider`, `Busy`, `Store`.
     pub async fn start(&self, entity_id: &str) -> Result<Started, LoginError> {
         let provider = self.register.provider(entity_id).await?.ok_or(LoginError::UnknownProvider)?;
+        self.starts.check().map_err(|_| LoginError::Busy)?;
         let now = self.clock.now();
         let request = new_request()?;
         let browser = Handle::random()?;
@@ -131,25 +144,36 @@ impl Logins {
         let xml = self.settings.service_provider.authn_request(&request, now, &provider.identity_provider);
         let form = PostForm::new(&provider.identity_provider, &xml, Some(request.as_str()));
         let form = form.ok_or(LoginError::RelayState)?;
-        Ok(Started { form, request, browser })
+        Ok(Started { form, request, browser, until })
     }
 
     /// Takes what a browser brought: the form values `SAMLResponse` and `RelayState`, and the handle of the request that the
-    /// latter names.
+    /// latter names. `from` is its address, for the witness.
     ///
-    /// Errors: `Refused`, which the log has been told; `Store`: whether the assertion is used up is not known.
+    /// Errors: `Refused`, which the log has been told; `Store`: whether the assertion is used up is not known; `NotWritten`.
     pub async fn finish(
         &self,
         response: String,
         relay_state: Option<&str>,
         browser: Option<&Handle>,
+        from: Option<SocketAddr>,
     ) -> Result<LoggedIn, LoginError> {
-        let finished = self.finish_unlogged(response, relay_state, browser).await;
+        let mut finished = self.finish_unwitnessed(response, relay_state, browser).await;
+        if let Ok(LoggedIn { session, .. }) = &finished
+            && let Err(NotWritten) = self.witness.logged_in(session, from).await
+        {
+            // Nobody has its handle; that it is ended too is only for order.
+            let _ = self.sessions.revoke(&session.id).await;
+            finished = Err(LoginError::NotWritten);
+        }
+        if let Err(error) = &finished {
+            self.witness.refused(error, from);
+        }
         match &finished {
             Ok(LoggedIn { session, .. }) => tracing::info!(
                 session = %session.id,
-                subject = session.subject,
-                party = session.party,
+                subject = session.bearer.subject,
+                party = session.bearer.party.as_str(),
                 identity_provider = session.identity_provider,
                 "somebody logged in"
             ),
@@ -161,7 +185,7 @@ impl Logins {
         finished
     }
 
-    async fn finish_unlogged(
+    async fn finish_unwitnessed(
         &self,
         response: String,
         relay_state: Option<&str>,
@@ -180,6 +204,16 @@ impl Logins {
         let handle = Handle::random()?;
         let session = self.sessions.begin(&handle, record).await?;
         Ok(LoggedIn { handle, session })
+    }
+
+    /// Ends the session of a browser.
+    ///
+    /// Errors: `Store`: it may not have ended.
+    pub async fn log_out(&self, handle: &Handle, from: Option<SocketAddr>) -> Result<(), StoreError> {
+        if let Some(session) = self.sessions.logout(handle).await? {
+            self.witness.logged_out(&session, from);
+        }
+        Ok(())
     }
 
     /// The request that this browser brings an answer to, or why there is none.
@@ -252,7 +286,7 @@ impl Logins {
     async fn record(&self, provider: &Provider, assertion: &Assertion) -> Result<SessionRecord, LoginError> {
         let subject = subject_of(&assertion.issuer, &assertion.name_id);
         let (party, account) = match provider.party() {
-            Some(party) => (party.to_owned(), None),
+            Some(party) => (party.clone(), None),
             None => {
                 let account = self.register.account(&subject).await?.ok_or(Reason::NoAccount)?;
                 (account.party, Some(account.number))
@@ -300,6 +334,12 @@ impl Logins {
     }
 }
 
+/// How many requests may be begun.
+fn starts_quota() -> Quota {
+    let count = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+    Quota::per_second(count(STARTS_A_SECOND)).allow_burst(count(STARTS_AT_ONCE))
+}
+
 /// A request's identifier: 128 random bits, as SAML 2.0 core, 1.3.4, asks for.
 fn new_request() -> Result<MessageId, StoreError> {
     let mut bytes = [0; 16];
@@ -317,11 +357,12 @@ fn request_of(relay_state: &str) -> Option<MessageId> {
 
 /// The roles that are known. Others give nothing, so to pass over them lets nobody do more; the log says how many there were, for
 /// whoever set up the Identity Provider.
-fn known_roles(assertion: &Assertion, known: &BTreeSet<String>) -> BTreeSet<String> {
-    let (roles, others): (BTreeSet<String>, _) =
-        assertion.roles.iter().cloned().partition(|role| known.contains(role));
+fn known_roles(assertion: &Assertion, matrix: &RoleMatrix) -> BTreeSet<JobTypeRole> {
+    let roles = assertion.roles.iter().filter_map(|name| matrix.role(name)).collect();
+    let unknown = |name: &&String| matrix.role(name).is_none();
+    let others = Vec::from_iter(assertion.roles.iter().filter(unknown).map(String::as_str));
     if !others.is_empty() {
-        let others = Vec::from_iter(others).join(", ");
+        let others = others.join(", ");
         tracing::warn!(identity_provider = assertion.issuer, others, "unknown Job Type Roles are ignored");
     }
     roles

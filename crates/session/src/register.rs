@@ -8,11 +8,12 @@ mod provider;
 
 pub use account::Account;
 pub(crate) use account::subject_of;
-pub use provider::{OrgIds, Provider, ProviderSettings};
+pub use provider::{Provider, ProviderSettings};
 
 use crate::digest;
-use crate::limits::{PARTY_CHARS_MAX, SEEN_AFTER_MS_MAX};
+use crate::limits::SEEN_AFTER_MS_MAX;
 use crate::objects::{Created, Objects, StoreError};
+use gridtrail_access::Party;
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
 use gridtrail_saml::{IdentityProvider, MetadataFault, TrustAnchors};
@@ -68,9 +69,6 @@ pub enum RegisterError {
     /// There is no account.
     #[error("this person has no account")]
     NoAccount,
-    /// Not the name of a Party.
-    #[error("the name of a Party is 1 to {PARTY_CHARS_MAX} printable characters")]
-    Party,
     /// Somebody else changed it at the same time.
     #[error("somebody else changed this entry at the same time: look, and try again")]
     ChangedMeanwhile,
@@ -145,11 +143,6 @@ fn last_versions(folder: &str, names: &[String]) -> BTreeMap<String, u64> {
     names.iter().filter_map(version).collect()
 }
 
-fn check_party(party: &str) -> Result<(), RegisterError> {
-    let fits = (1..=PARTY_CHARS_MAX).contains(&party.chars().count()) && !party.chars().any(char::is_control);
-    if fits { Ok(()) } else { Err(RegisterError::Party) }
-}
-
 impl Register {
     /// The register among these objects.
     pub fn new(objects: Objects, clock: Clock) -> Self {
@@ -159,15 +152,14 @@ impl Register {
     /// Enrols an Identity Provider. `party` is the User that enrols it, to whom everybody belongs that it vouches for; `None` for the
     /// DCC's own, where accounts say it. Clause 1.4.2.
     ///
-    /// Errors: `Metadata`, `Party`, `Enrolled`, `ChangedMeanwhile`, `Store`.
+    /// Errors: `Metadata`, `Enrolled`, `ChangedMeanwhile`, `Store`.
     pub async fn add(
         &self,
         metadata: &str,
-        party: Option<&str>,
+        party: Option<&Party>,
         settings: ProviderSettings,
         anchors: &TrustAnchors,
     ) -> Result<Arc<Provider>, RegisterError> {
-        party.map_or(Ok(()), check_party)?;
         let now = self.clock.now();
         let read = IdentityProvider::enrol(metadata, anchors, now)?;
         let entry = self.latest(read.entity_id()).await?;

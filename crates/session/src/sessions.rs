@@ -12,6 +12,8 @@ use crate::handle::{Handle, SessionId};
 use crate::limits::{ACTIVITY_SPAN_MS, KEPT_LONGER_MS, SEEN_AFTER_MS_MAX, SESSIONS_KEPT_MAX};
 use crate::objects::{Created, Mark, Objects, StoreError};
 use crate::register::Register;
+use async_trait::async_trait;
+use gridtrail_access::{Bearer, NoTelling, OpenSessions};
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
 use gridtrail_saml::SESSION_MS_MAX;
@@ -249,27 +251,50 @@ impl Sessions {
         }
     }
 
-    /// Ends the session of a browser.
+    /// Ends the session of a browser, and gives it, if there was one.
     ///
     /// Errors: `Store`: it may not have ended.
-    pub async fn logout(&self, handle: &Handle) -> Result<(), StoreError> {
-        self.revoke(&SessionId::of(handle)).await
+    pub(crate) async fn logout(&self, handle: &Handle) -> Result<Option<Arc<Session>>, StoreError> {
+        self.end(&SessionId::of(handle)).await
     }
 
     /// Ends a session: on every server within a second. One that there is not has ended.
     ///
     /// Errors: `Store`: it may not have ended.
     pub async fn revoke(&self, id: &SessionId) -> Result<(), StoreError> {
+        self.end(id).await.map(drop)
+    }
+
+    async fn end(&self, id: &SessionId) -> Result<Option<Arc<Session>>, StoreError> {
         let ended = self.write_revocation(id).await;
         self.known.invalidate(id);
         ended
     }
 
-    async fn write_revocation(&self, id: &SessionId) -> Result<(), StoreError> {
-        let Some(known) = self.read(id).await? else { return Ok(()) };
+    async fn write_revocation(&self, id: &SessionId) -> Result<Option<Arc<Session>>, StoreError> {
+        let Some(known) = self.read(id).await? else { return Ok(None) };
         let expires_at = known.record.ends_at.plus_millis(KEPT_LONGER_MS);
         self.objects.create(&name_of(id, "revoked"), Some(expires_at), &Mark {}).await?;
         tracing::info!(session = %id, "a session was ended");
-        Ok(())
+        Ok(Some(known.session))
+    }
+}
+
+#[async_trait]
+impl OpenSessions for Sessions {
+    async fn bearer(&self, session_id: &str) -> Result<Option<Arc<Bearer>>, NoTelling> {
+        let Ok(id) = session_id.parse() else { return Ok(None) };
+        match self.check(&id).await {
+            Ok(session) => Ok(Some(Arc::clone(&session.bearer))),
+            Err(SessionError::Ended(why)) => {
+                tracing::debug!(session = session_id, %why, "a session does not hold");
+                Ok(None)
+            }
+            Err(SessionError::Store(error)) => {
+                let error = &error as &(dyn std::error::Error + 'static);
+                tracing::error!(error, "whether a session holds cannot be told");
+                Err(NoTelling)
+            }
+        }
     }
 }

@@ -23,11 +23,12 @@ use crate::objects::StoreError;
 use crate::sessions::SessionError;
 use bytes::Bytes;
 use form::Form;
-use gridtrail_saml::OUTWARD_SENTENCE;
+use gridtrail_saml::{OUTWARD_SENTENCE, ServiceProvider};
 use http::header::{COOKIE, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use url::{Url, form_urlencoded};
 
@@ -36,14 +37,18 @@ type Answer = Response<Full<Bytes>>;
 /// The path that the address of the service provider ends with.
 const ACS_PATH: &str = "/saml/acs";
 
+/// Where browsers go once somebody is logged in, and where our own pages come from.
+#[derive(Debug, Clone)]
+pub struct Landing {
+    page: HeaderValue,
+    origin: String,
+}
+
 /// The addresses for browsers, and what answers them.
 #[derive(Debug)]
 pub struct Endpoint {
     logins: Arc<Logins>,
-    /// Where people go once they are logged in.
-    landing: HeaderValue,
-    /// Where our own pages come from.
-    origin: String,
+    landing: Landing,
 }
 
 /// An endpoint cannot be set up so.
@@ -59,13 +64,12 @@ pub enum EndpointFault {
     Landing,
 }
 
-impl Endpoint {
-    /// `landing` is where people go once they are logged in: a URL, or a path on this server.
+impl Landing {
+    /// `landing` is a URL, or a path on the server of this service provider.
     ///
     /// Errors: what is wrong.
-    pub fn new(logins: Arc<Logins>, landing: &str) -> Result<Self, EndpointFault> {
-        let acs =
-            Url::parse(logins.settings().service_provider.acs_url()).map_err(|_| EndpointFault::AcsUrl)?;
+    pub fn new(service_provider: &ServiceProvider, landing: &str) -> Result<Self, EndpointFault> {
+        let acs = Url::parse(service_provider.acs_url()).map_err(|_| EndpointFault::AcsUrl)?;
         if acs.path() != ACS_PATH || acs.query().is_some() {
             return Err(EndpointFault::AcsUrl);
         }
@@ -80,11 +84,18 @@ impl Endpoint {
         if !secure || !(path || Url::parse(landing).is_ok()) {
             return Err(EndpointFault::Landing);
         }
-        let landing = HeaderValue::from_str(target.as_str()).map_err(|_| EndpointFault::Landing)?;
-        Ok(Self { logins, landing, origin: acs.origin().ascii_serialization() })
+        let page = HeaderValue::from_str(target.as_str()).map_err(|_| EndpointFault::Landing)?;
+        Ok(Self { page, origin: acs.origin().ascii_serialization() })
+    }
+}
+
+impl Endpoint {
+    /// Logs people in for this page.
+    pub fn new(logins: Arc<Logins>, landing: Landing) -> Self {
+        Self { logins, landing }
     }
 
-    /// Answers one request, in a bounded time.
+    /// Answers one request, in a bounded time. The address that it comes from is among its extensions, where it is known.
     pub async fn answer<B>(&self, request: Request<B>) -> Answer
     where
         B: Body<Data = Bytes>,
@@ -101,16 +112,17 @@ impl Endpoint {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
+        let from = head.extensions.get::<SocketAddr>().copied();
         match (head.uri.path(), &head.method) {
             ("/saml/metadata", &Method::GET | &Method::HEAD) => {
                 page::xml(self.logins.settings().service_provider.metadata())
             }
             ("/saml/login", &Method::GET) => self.login(&head.headers, head.uri.query()).await,
             (ACS_PATH, &Method::POST) => match Form::read(&head.headers, body).await {
-                Ok(form) => self.take_response(&head.headers, form).await,
+                Ok(form) => self.take_response(&head.headers, form, from).await,
                 Err(refused) => refused,
             },
-            ("/saml/logout", &Method::POST) => self.logout(&head.headers).await,
+            ("/saml/logout", &Method::POST) => self.logout(&head.headers, from).await,
             ("/saml/metadata", _) => page::not_allowed("GET, HEAD"),
             ("/saml/login", _) => page::not_allowed("GET"),
             (ACS_PATH | "/saml/logout", _) => page::not_allowed("POST"),
@@ -122,7 +134,7 @@ impl Endpoint {
     async fn login(&self, headers: &HeaderMap, query: Option<&str>) -> Answer {
         if let Some(handle) = session_of(headers) {
             match self.logins.sessions().resume(&handle).await {
-                Ok(_) => return page::redirect(&self.landing),
+                Ok(_) => return page::redirect(&self.landing.page),
                 Err(SessionError::Ended(_)) => {}
                 Err(SessionError::Store(error)) => return failed(&error),
             }
@@ -143,18 +155,23 @@ impl Endpoint {
             Err(LoginError::UnknownProvider) => {
                 page::page(StatusCode::NOT_FOUND, "There is no such Identity Provider.")
             }
+            Err(LoginError::Busy) => page::page(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Many people log in at the moment. Please try again.",
+            ),
             Err(LoginError::Store(error)) => failed(&error),
-            Err(LoginError::Refused(_) | LoginError::RelayState) => refused(),
+            Err(LoginError::Refused(_) | LoginError::NotWritten | LoginError::RelayState) => refused(),
         }
     }
 
     /// The response, and a new session for it.
-    async fn take_response(&self, headers: &HeaderMap, form: Form) -> Answer {
+    async fn take_response(&self, headers: &HeaderMap, form: Form, from: Option<SocketAddr>) -> Answer {
         let login_cookie = form.relay_state.as_deref().map(cookie::login_name);
         let browser = login_cookie.as_deref().and_then(|name| handle_of(headers, name));
-        match self.logins.finish(form.response, form.relay_state.as_deref(), browser.as_ref()).await {
+        let Form { response, relay_state } = form;
+        match self.logins.finish(response, relay_state.as_deref(), browser.as_ref(), from).await {
             Ok(logged_in) => {
-                let mut answer = page::redirect(&self.landing);
+                let mut answer = page::redirect(&self.landing.page);
                 page::set_cookie(&mut answer, &cookie::session(&logged_in.handle));
                 if let (Some(name), Some(_)) = (login_cookie, browser) {
                     page::set_cookie(&mut answer, &cookie::no_login(&name));
@@ -162,18 +179,24 @@ impl Endpoint {
                 answer
             }
             Err(LoginError::Store(error)) => page::page(status_of(&error), OUTWARD_SENTENCE),
-            Err(LoginError::Refused(_) | LoginError::UnknownProvider | LoginError::RelayState) => refused(),
+            Err(LoginError::NotWritten) => page::page(StatusCode::SERVICE_UNAVAILABLE, OUTWARD_SENTENCE),
+            Err(
+                LoginError::Refused(_)
+                | LoginError::UnknownProvider
+                | LoginError::Busy
+                | LoginError::RelayState,
+            ) => refused(),
         }
     }
 
-    async fn logout(&self, headers: &HeaderMap) -> Answer {
+    async fn logout(&self, headers: &HeaderMap, from: Option<SocketAddr>) -> Answer {
         if !self.comes_from_us(headers) {
             return page::page(StatusCode::FORBIDDEN, "Only our own pages log somebody out.");
         }
         let Some(handle) = session_of(headers) else {
             return page::unauthorised("Nobody is logged in.");
         };
-        match self.logins.sessions().logout(&handle).await {
+        match self.logins.log_out(&handle, from).await {
             Ok(()) => {
                 let mut answer = page::page(StatusCode::OK, "You are logged out.");
                 page::set_cookie(&mut answer, &cookie::no_session());
@@ -189,7 +212,7 @@ impl Endpoint {
             headers.get_all(name).iter().all(|value| value.as_bytes() == own.as_bytes())
         };
         let said = headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site");
-        said && all(ORIGIN.as_str(), &self.origin) && all("sec-fetch-site", "same-origin")
+        said && all(ORIGIN.as_str(), &self.landing.origin) && all("sec-fetch-site", "same-origin")
     }
 }
 

@@ -1,8 +1,9 @@
 //! From a listener to a stream of encrypted connections.
 
 use crate::Tls;
-use futures::Stream;
+use futures::{Stream, TryStreamExt as _};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -37,6 +38,18 @@ impl Stream for Connections {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Pin::new(&mut self.ready).poll_next(context).map(|next| next.map(Ok))
+    }
+}
+
+impl Connections {
+    /// Each connection beside the address of who made it, where it is known.
+    pub fn with_peers(
+        self,
+    ) -> impl Stream<Item = io::Result<(TlsStream<TcpStream>, Option<SocketAddr>)>> + Send + 'static {
+        self.map_ok(|stream| {
+            let peer = stream.get_ref().0.peer_addr().ok();
+            (stream, peer)
+        })
     }
 }
 

@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("access-log", &["model", "runtime"]),
     ("saml", &["model"]),
     ("codec", &["model", "proto", "access"]),
-    ("session", &["model", "runtime", "saml"]),
+    ("session", &["model", "runtime", "access", "saml"]),
     ("tls", &[]),
     ("faults", &[]),
     ("kafka", &["runtime"]),
@@ -26,7 +26,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("reconcile", &["model", "runtime", "kafka", "lake"]),
     ("ingest", &["model", "runtime", "access", "codec", "kafka", "lake"]),
     ("search", &["model", "runtime", "access", "lake"]),
-    ("server", &["model", "proto", "runtime", "access", "access-log", "lake", "freshness", "search", "tls"]),
+    (
+        "server",
+        &[
+            "model",
+            "proto",
+            "runtime",
+            "access",
+            "access-log",
+            "lake",
+            "freshness",
+            "search",
+            "session",
+            "tls",
+        ],
+    ),
     ("synth", &["model", "access", "codec"]),
 ];
 

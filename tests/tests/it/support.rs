@@ -1,6 +1,6 @@
 //! The real command, and the truth to hold its lake against.
 
-use gridtrail_access::{Access, DevKey, JobTypeRole, OrgId, TokenClaims};
+use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_lake::{KeyQuery, Lake, LakeSettings, View};
 use gridtrail_model::{DeviceId, Trail, TrailKey};
 use gridtrail_runtime::Clock;
@@ -164,7 +164,7 @@ fn everything(device: DeviceId) -> KeyQuery {
 fn everybody(world: &World) -> Access {
     let key = DevKey::generate().unwrap();
     let now = Clock::system().now();
-    let claims = TokenClaims {
+    let claims = Bearer {
         subject: "test".to_owned(),
         party: "region".parse().unwrap(),
         org_id: OrgId::All,

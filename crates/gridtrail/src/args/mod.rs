@@ -4,8 +4,10 @@
 //! only where a value outlives one command, or must not be seen in a list of processes.
 
 mod access;
+mod callers;
 mod data;
 mod freshness;
+mod identity;
 mod lake;
 mod letters;
 mod reconcile;
@@ -14,8 +16,13 @@ mod tls;
 mod value;
 
 pub use access::{AccessCommand, ExplainArgs, LogArgs, RowOwner};
+pub use callers::CallerArgs;
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
 pub use freshness::{FreshnessArgs, LevelArgs, MetricsArgs};
+pub use identity::{
+    AddAccountArgs, AddIdpArgs, IdpCommand, LoginArgs, RemoveAccountArgs, RemoveIdpArgs, ReplaceIdpArgs,
+    RevokeArgs, SessionCommand, SpArgs, SpCommand, TrustArgs, WhichSessions,
+};
 pub use lake::{
     AddHoldArgs, BecauseArgs, CompactArgs, CompactionArgs, HoldCommand, LakeCommand, ListHoldsArgs,
     RebucketArgs, ReleaseHoldArgs, RetainArgs, StatusArgs, VacuumArgs, VerifyArgs, WhichLake,
@@ -98,7 +105,7 @@ pub enum Command {
     /// Take event files, or the topics of a Kafka cluster, into a lake.
     Ingest(IngestArgs),
     /// Answer searches over gRPC.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Ask a server.
     #[command(subcommand)]
     Search(SearchCommand),
@@ -117,6 +124,15 @@ pub enum Command {
     /// Say who could see what, and why; and who asked for what. For operators.
     #[command(subcommand)]
     Access(AccessCommand),
+    /// What Identity Providers are configured with.
+    #[command(subcommand)]
+    Sp(SpCommand),
+    /// Enrol and remove Identity Providers, and accounts of the DCC's own. For operators.
+    #[command(subcommand)]
+    Idp(IdpCommand),
+    /// End sessions. For operators.
+    #[command(subcommand)]
+    Session(SessionCommand),
     /// Mint a token for local development.
     Token(TokenArgs),
     /// Make a certificate for local development.

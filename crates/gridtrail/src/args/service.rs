@@ -1,6 +1,8 @@
 //! Arguments of the subcommands around the query service: `serve`, `search`, `token`, `bench`.
 
+use super::callers::CallerArgs;
 use super::freshness::{LevelArgs, MetricsArgs};
+use super::identity::LoginArgs;
 use super::lake::CompactionArgs;
 use super::tls::{ServerArgs, ServerTlsArgs};
 use super::value::{Bound, LifeTime};
@@ -20,7 +22,10 @@ const AUDIENCE: &str = "gridtrail";
 #[command(after_help = "\
 Example:
   gridtrail serve --lake data/lake --public-key dev-key.pub.pem --plain-text
-  gridtrail serve --lake data/lake --public-key dev-key.pub.pem --listen 0.0.0.0:8471 --tls-certificate tls.pem --tls-key tls.key")]
+  gridtrail serve --lake data/lake --public-key dev-key.pub.pem --listen 0.0.0.0:8471 --tls-certificate tls.pem --tls-key tls.key
+  gridtrail serve --lake data/lake --listen 0.0.0.0:8471 --saml-listen 0.0.0.0:8443 --tls-certificate tls.pem --tls-key tls.key \
+      --saml-entity-id https://ssi.example/saml --saml-acs-url https://ssi.example/saml/acs --session-key session.pem \
+      --saml-anchors dccki.pem --saml-revoked dccki.crl.pem")]
 pub struct ServeArgs {
     /// The lake: a folder, or a URL such as s3://bucket/path.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
@@ -31,9 +36,9 @@ pub struct ServeArgs {
     /// How connections are encrypted.
     #[command(flatten)]
     pub tls: ServerTlsArgs,
-    /// The public key, in PEM, whose tokens are accepted. There is no service without one.
-    #[arg(long, value_name = "FILE")]
-    pub public_key: PathBuf,
+    /// The public key, in PEM, of an issuer whose tokens are accepted. There is no service without it or logins.
+    #[arg(long, value_name = "FILE", required_unless_present = "saml_entity_id")]
+    pub public_key: Option<PathBuf>,
     /// The issuer that a token must name.
     #[arg(long, default_value = DEV_ISSUER)]
     pub issuer: String,
@@ -60,6 +65,12 @@ pub struct ServeArgs {
     /// What compaction may use.
     #[command(flatten)]
     pub compaction: CompactionArgs,
+    /// How people log in.
+    #[command(flatten)]
+    pub login: LoginArgs,
+    /// What each caller may ask for.
+    #[command(flatten)]
+    pub callers: CallerArgs,
     /// Say in each answer what it cost, for `gridtrail bench search`. Not for production: whoever may search at all can tell by
     /// it whether a Device has rows, be they of others.
     #[arg(long)]

@@ -34,6 +34,32 @@ fn the_definitions_are_sound() {
 }
 
 #[test]
+fn the_limits_of_callers_are_those_of_the_server() {
+    let args = read::<CallerArgs>("").unwrap();
+    assert_eq!(args.limits(), gridtrail_server::Limits::default());
+    assert_eq!(read::<CallerArgs>("--person-calls 0").unwrap_err(), ErrorKind::ValueValidation);
+}
+
+#[test]
+fn logins_want_all_that_they_need() {
+    let serve = |more: &str| read::<ServeArgs>(&format!("--plain-text {more}"));
+    assert!(serve("--public-key k").is_ok());
+    assert_eq!(serve("").unwrap_err(), ErrorKind::MissingRequiredArgument);
+    let all = "--saml-entity-id urn:x --saml-acs-url https://x/saml/acs --saml-anchors a --saml-revoked r --session-key s";
+    assert!(serve(all).is_ok());
+    for left_out in
+        ["--saml-acs-url https://x/saml/acs", "--saml-anchors a", "--saml-revoked r", "--session-key s"]
+    {
+        assert_eq!(
+            serve(&all.replace(left_out, "")).unwrap_err(),
+            ErrorKind::MissingRequiredArgument,
+            "{left_out}"
+        );
+    }
+    assert_eq!(serve("--public-key k --session-key s").unwrap_err(), ErrorKind::MissingRequiredArgument);
+}
+
+#[test]
 fn a_search_takes_exactly_one_key_and_one_credential() {
     let search = read::<SearchArgs>;
     assert!(search(&format!("{DEVICE} --token x")).is_ok());

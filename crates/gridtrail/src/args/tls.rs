@@ -7,7 +7,7 @@ use std::path::PathBuf;
 const HEADING: &str = "Encryption";
 
 /// How a server's connections are encrypted: one of the two ways must be named.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(group = ArgGroup::new("encryption").args(["tls_certificate", "plain_text"]).required(true))]
 pub struct ServerTlsArgs {
     /// The server's certificate, in PEM, and those between it and its anchor. It may be replaced while the server runs.

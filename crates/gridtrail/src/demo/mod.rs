@@ -13,9 +13,7 @@ use crate::output::{self, SearchAnswer};
 use crate::search;
 use crate::serve::{self, Hosted};
 use cast::Cast;
-use gridtrail_access::{
-    AccessEvent, AccessRecord, Assignment, DevKey, JobTypeRole, OrgId, Party, TokenClaims,
-};
+use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Bearer, DevKey, JobTypeRole, OrgId, Party};
 use gridtrail_freshness::Levels;
 use gridtrail_ingest::FileSettings;
 use gridtrail_lake::Lake;
@@ -24,6 +22,7 @@ use gridtrail_proto::query::v1::SearchRequest;
 use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_runtime::Clock;
 use gridtrail_search::PageKey;
+use gridtrail_server::Limits;
 use gridtrail_synth::{Settings, World};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -155,15 +154,16 @@ async fn show(
     let listener = serve::listen(args.listen).await?;
     let server = serve::url_of(&listener, false)?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let gatekeeper = key.gatekeeper()?;
     let hosted = Hosted {
         lake,
         tls: None,
-        gatekeeper,
+        gatekeeper: Some(key.gatekeeper()?),
+        login: None,
         page_key: PageKey::random()?,
         housekeeping: None,
         levels: Levels::default(),
         metrics: None,
+        limits: Limits::default(),
         tells_cost: false,
     };
     // A sender that is gone means the end as well.
@@ -197,7 +197,7 @@ struct Person {
 impl Person {
     fn new(key: &DevKey, name: &'static str, party: Party, user: UserId) -> Result<Self, Failure> {
         let now = Clock::system().now();
-        let token = key.mint(&TokenClaims {
+        let token = key.mint(&Bearer {
             subject: name.to_owned(),
             party,
             org_id: OrgId::All,

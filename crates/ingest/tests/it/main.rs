@@ -4,7 +4,7 @@
 
 mod access;
 
-use gridtrail_access::{Access, DevKey, JobTypeRole, OrgId, TokenClaims};
+use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_codec::{Receipt, capture, encode_frame, encode_json};
 use gridtrail_ingest::{FileSettings, IngestError, Maker, Progress, Summary, ingest_files, ingest_made};
 use gridtrail_lake::{Evidence, KeyQuery, Lake, LakeSettings, View};
@@ -59,7 +59,7 @@ async fn ingest(lake: &Lake, path: &Path, settings: &FileSettings) -> Result<Sum
 
 async fn counters(lake: &Lake) -> Vec<u64> {
     let key = DevKey::generate().unwrap();
-    let claims = TokenClaims {
+    let claims = Bearer {
         subject: "tester".to_owned(),
         party: "region".parse().unwrap(),
         org_id: OrgId::All,

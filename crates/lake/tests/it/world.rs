@@ -1,6 +1,6 @@
 //! Events by hand, and a lake to put them into.
 
-use gridtrail_access::{Access, DevKey, JobTypeRole, OrgId, TokenClaims};
+use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_lake::{Batch, DeadLetter, Found, KeyQuery, Lake, LakeSettings, SourceEvidence, View, Writer};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
@@ -127,7 +127,7 @@ pub(crate) async fn commit(writer: &mut Writer, name: &str, events: impl IntoIte
 
 pub(crate) fn access(users: &[u8]) -> Access {
     let key = DevKey::generate().unwrap();
-    let claims = TokenClaims {
+    let claims = Bearer {
         subject: "tester".to_owned(),
         party: "region".parse().unwrap(),
         org_id: OrgId::All,

@@ -3,9 +3,10 @@
 use super::*;
 use crate::fake::FakeLake;
 use crate::query::SearchKey;
+use futures::executor::block_on;
 use gridtrail_access::{
-    AccessEvent, Admission, Assignment, DevKey, JobTypeRole, Notice, NoticeKind, OrgId, Party, Sharing,
-    TokenClaims,
+    AccessEvent, Admission, Assignment, Bearer, DevKey, JobTypeRole, Notice, NoticeKind, OrgId, Party,
+    Sharing,
 };
 use gridtrail_model::{CommandVariant, Fragment, Leg, RequestId, Subject, TrailKey, UserId, UserRole};
 use proptest::prelude::*;
@@ -128,7 +129,7 @@ struct Person {
 
 impl Person {
     fn token(&self, subject: &str) -> String {
-        let claims = TokenClaims {
+        let claims = Bearer {
             subject: subject.to_owned(),
             party: party(self.party),
             org_id: if self.granted_only { OrgId::GrantedOnly } else { OrgId::All },
@@ -237,8 +238,8 @@ impl World {
     }
 
     fn page(&self, token: &str, query: &Query) -> Result<Page, SearchError> {
-        let who = self.admission.admit(token, self.clock.now()).unwrap();
-        futures::executor::block_on(self.search.audit_trails(&who, query))
+        let who = block_on(self.admission.admit(token, self.clock.now())).unwrap();
+        block_on(self.search.audit_trails(&who, query))
     }
 }
 
@@ -278,9 +279,9 @@ proptest! {
                 let sees = person.sees(&world.story, now);
                 prop_assert_eq!(&found, &expected(&sees, None), "at {}: {:?} sees {:?}", now, person, sees);
                 for row in expected(&(0..USERS).collect(), None) {
-                    let who = world.admission.admit(token, world.clock.now()).unwrap();
+                    let who = block_on(world.admission.admit(token, world.clock.now())).unwrap();
                     let reference = TrailRef::new(device(), row);
-                    let got = futures::executor::block_on(world.search.audit_trail(&who, &reference));
+                    let got = block_on(world.search.audit_trail(&who, &reference));
                     prop_assert_eq!(got.is_ok(), found.contains(&row));
                 }
             }
@@ -349,5 +350,5 @@ fn a_page_of_many_user_ids_ends_with_any_change_of_them() {
     let error = world.page(&token, &next).unwrap_err();
     assert!(error.user_text().to_string().contains("your rights have changed"), "{error:?}");
     world.admission.suspend();
-    assert!(world.admission.admit(&token, world.clock.now()).is_err());
+    assert!(block_on(world.admission.admit(&token, world.clock.now())).is_err());
 }

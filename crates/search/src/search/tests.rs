@@ -3,7 +3,7 @@ use crate::SearchErrorKind;
 use crate::fake::{FakeLake, Fault};
 use crate::limits::PAGE_TOKEN_LIFE_MS;
 use crate::query::SearchKey;
-use gridtrail_access::{DevKey, JobTypeRole, OrgId, TokenClaims};
+use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_model::{
     CommandVariant, Fragment, Leg, Mpxn, RequestId, ServiceReferenceVariant, Subject, TrailKey, UserId,
 };
@@ -33,7 +33,7 @@ fn users(numbers: &[u8]) -> BTreeSet<UserId> {
 }
 
 fn access_with(subject: &str, user_ids: &[u8], role: u8, now: Timestamp) -> Access {
-    let claims = TokenClaims {
+    let claims = Bearer {
         subject: subject.into(),
         party: "Avon".parse().unwrap(),
         org_id: OrgId::All,

@@ -1,5 +1,5 @@
 use super::*;
-use gridtrail_access::{DevKey, JobTypeRole, OrgId, Sharing, TokenClaims};
+use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId, Sharing};
 use gridtrail_access_log::Committing;
 use gridtrail_access_log::fake::MemoryLog;
 use gridtrail_model::Timestamp;
@@ -23,7 +23,7 @@ struct Stage {
 
 async fn stage() -> Stage {
     let key = DevKey::generate().unwrap();
-    let claims = TokenClaims {
+    let claims = Bearer {
         subject: "ann".into(),
         party: "Avon".parse().unwrap(),
         org_id: OrgId::All,
@@ -38,8 +38,10 @@ async fn stage() -> Stage {
     let admission = Admission::new(key.gatekeeper().unwrap(), Arc::new(sharing));
     let store = MemoryLog::default();
     let (log, committing) = AccessLog::open(store.clone(), clock.clone(), "test").await.unwrap();
-    let desk =
-        Desk { permits: Arc::new(Semaphore::new(1)), ..Desk::new(search, admission, log, clock, false) };
+    let desk = Desk {
+        permits: Arc::new(Semaphore::new(1)),
+        ..Desk::new(search, admission, log, clock, Limits::default(), false)
+    };
     let metadata = headers(&[&format!("Bearer {}", key.mint(&claims).unwrap())]);
     Stage {
         desk,

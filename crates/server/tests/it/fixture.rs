@@ -1,7 +1,8 @@
 //! A served world of three rows, and its callers.
 
 use gridtrail_access::{
-    AccessEvent, Admission, Assignment, DevKey, JobTypeRole, OrgId, Party, Sharing, TokenClaims,
+    AccessEvent, Admission, Assignment, Bearer, DevKey, Doors, JobTypeRole, OrgId, Party, SessionGate,
+    Sharing,
 };
 use gridtrail_access_log::fake::MemoryLog;
 use gridtrail_access_log::{AccessLog, Committing, Entry, Kind};
@@ -19,7 +20,7 @@ use gridtrail_proto::query::v1::{SearchRequest, search_request::Key};
 use gridtrail_runtime::Clock;
 use gridtrail_search::fake::FakeLake;
 use gridtrail_search::{PageKey, Search};
-use gridtrail_server::{Parts, ServeError, serve};
+use gridtrail_server::{Limits, LoginParts, Parts, ServeError, serve};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -99,13 +100,24 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// One whose callers bring tokens.
     pub(crate) async fn serve() -> Self {
+        Self::with(Clock::manual(now()), None).await
+    }
+
+    /// One where people also log in.
+    pub(crate) async fn serve_with(login: (LoginParts, SessionGate), clock: Clock) -> Self {
+        Self::with(clock, Some(login)).await
+    }
+
+    async fn with(clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
+        let (login, sessions) = login.unzip();
         let lake = FakeLake::default();
         lake.commit(rows(), Some(time("2026-03-01T23:59:00Z")));
-        let clock = Clock::manual(now());
         let freshness = FakeFreshness(Arc::new(Mutex::new(Some(now()))));
         let key = DevKey::generate().unwrap();
-        let admission = Admission::new(key.gatekeeper().unwrap(), Arc::new(sharing()));
+        let doors = Doors { gatekeeper: Some(key.gatekeeper().unwrap()), sessions };
+        let admission = Admission::new(doors, Arc::new(sharing()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let record = MemoryLog::default();
@@ -116,8 +128,10 @@ impl World {
             search: Search::new(lake.clone(), clock.clone(), PageKey::random().unwrap()),
             freshness: Arc::new(freshness.clone()),
             admission: admission.clone(),
+            login,
             log,
             clock: clock.clone(),
+            limits: Limits::default(),
             tells_cost: false,
         };
         let (stop, stopped) = oneshot::channel();
@@ -153,7 +167,7 @@ impl World {
 
     /// A token of somebody who works for a User's Party, with these User IDs.
     pub(crate) fn token_of(&self, user: &str, user_ids: &[&str], role: u8) -> String {
-        let claims = TokenClaims {
+        let claims = Bearer {
             subject: format!("someone at {user}"),
             party: party_of(user),
             org_id: OrgId::All,

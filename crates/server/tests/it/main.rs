@@ -5,6 +5,7 @@ mod errors;
 mod fixture;
 mod freshness;
 mod life;
+mod log_in;
 mod recorded;
 mod rights;
 mod rows;

@@ -50,6 +50,12 @@ pub enum LoginError {
     /// There is no such Identity Provider to log in at.
     #[error("no Identity Provider of this entity id is enrolled")]
     UnknownProvider,
+    /// More people log in than this server takes at once.
+    #[error("too many logins at once")]
+    Busy,
+    /// It could not be written down that somebody logged in.
+    #[error("the login could not be written down")]
+    NotWritten,
     /// Cannot be: our identifiers are shorter than a `RelayState` may be.
     #[error("the request does not fit the RelayState")]
     RelayState,

@@ -1,7 +1,8 @@
 //! How a server deals with logins.
 
+use gridtrail_access::RoleMatrix;
 use gridtrail_saml::{ClockSkew, ServiceProvider};
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// How a server deals with logins. All servers of a lake are set alike.
 #[derive(Debug, Clone)]
@@ -10,6 +11,6 @@ pub struct LoginSettings {
     pub service_provider: ServiceProvider,
     /// How far the clock of an Identity Provider may be from ours.
     pub skew: ClockSkew,
-    /// The Job Type Roles that there are.
-    pub roles: BTreeSet<String>,
+    /// The Job Type Roles that there are, as Identity Providers call them.
+    pub roles: Arc<RoleMatrix>,
 }

@@ -1,8 +1,9 @@
 //! Accounts of the DCC's own Identity Provider: whose Party a person is of.
 
-use super::{Register, RegisterError, check_party, last_versions, version_name};
+use super::{Register, RegisterError, last_versions, version_name};
 use crate::digest;
 use crate::objects::{Created, StoreError};
+use gridtrail_access::Party;
 use serde::{Deserialize, Serialize};
 
 /// A person whom the DCC's own Identity Provider vouches for, and their Party.
@@ -11,7 +12,7 @@ pub struct Account {
     /// The person: a digest of Identity Provider and `NameID`. The name itself is stored nowhere.
     pub subject: String,
     /// The Party that the person belongs to.
-    pub party: String,
+    pub party: Party,
     /// Which version of the account this is: another one ends the sessions that began with it.
     pub(crate) number: u64,
 }
@@ -20,7 +21,7 @@ pub struct Account {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum AccountChange {
-    Added { party: String },
+    Added { party: Party },
     Removed,
 }
 
@@ -34,14 +35,13 @@ pub(crate) fn subject_of(entity_id: &str, name_id: &str) -> String {
 impl Register {
     /// Says whose Party a person of the DCC's own Identity Provider is of.
     ///
-    /// Errors: `Party`, `NotEnrolled`, `NoAccounts`, `HasAccount`, `ChangedMeanwhile`, `Store`.
+    /// Errors: `NotEnrolled`, `NoAccounts`, `HasAccount`, `ChangedMeanwhile`, `Store`.
     pub async fn add_account(
         &self,
         entity_id: &str,
         name_id: &str,
-        party: &str,
+        party: &Party,
     ) -> Result<Account, RegisterError> {
-        check_party(party)?;
         let (_, provider) = self.enrolled(entity_id).await?;
         if provider.party().is_some() {
             return Err(RegisterError::NoAccounts);
@@ -51,8 +51,8 @@ impl Register {
         if account.is_some() {
             return Err(RegisterError::HasAccount);
         }
-        self.write_account(&subject, number + 1, &AccountChange::Added { party: party.to_owned() }).await?;
-        Ok(Account { subject, party: party.to_owned(), number: number + 1 })
+        self.write_account(&subject, number + 1, &AccountChange::Added { party: party.clone() }).await?;
+        Ok(Account { subject, party: party.clone(), number: number + 1 })
     }
 
     /// Removes an account, and so ends its sessions. `subject` is as [`Register::accounts`] lists it.

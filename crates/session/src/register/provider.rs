@@ -4,27 +4,17 @@ use crate::digest;
 use crate::objects::StoreError;
 use crate::wire;
 use aws_lc_rs::rand;
+use gridtrail_access::{OrgId, Party};
 use gridtrail_model::Timestamp;
 use gridtrail_saml::IdentityProvider;
 use serde::{Deserialize, Serialize};
-
-/// What `OrgID` names. Clause 1.4.4 can be read both ways.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OrgIds {
-    /// Every User ID that the person may use.
-    #[default]
-    All,
-    /// Only those that other Users granted: the Party's own are added.
-    GrantedOnly,
-}
 
 /// How an Identity Provider is dealt with.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProviderSettings {
     /// What its `OrgID` names.
-    pub org_id: OrgIds,
+    pub org_id: OrgId,
     /// Whether it may send assertions that nobody asked for. Then anybody whom it vouches for can log another person's browser in
     /// as themselves.
     pub allow_unsolicited: bool,
@@ -40,7 +30,7 @@ pub(crate) struct Enrolment {
     /// Random: what is removed and enrolled again is another enrolment.
     pub(crate) id: String,
     pub(crate) metadata: String,
-    pub(crate) party: Option<String>,
+    pub(crate) party: Option<Party>,
     pub(crate) settings: ProviderSettings,
     #[serde(with = "wire::timestamp")]
     pub(crate) enrolled_at: Timestamp,
@@ -49,14 +39,14 @@ pub(crate) struct Enrolment {
 impl Enrolment {
     pub(crate) fn new(
         metadata: &str,
-        party: Option<&str>,
+        party: Option<&Party>,
         settings: ProviderSettings,
         enrolled_at: Timestamp,
     ) -> Result<Self, StoreError> {
         let mut id = [0; 16];
         rand::fill(&mut id).map_err(|_| StoreError::NoRandomness)?;
         let id = digest::hexadecimal(&id);
-        Ok(Self { id, metadata: metadata.to_owned(), party: party.map(Into::into), settings, enrolled_at })
+        Ok(Self { id, metadata: metadata.to_owned(), party: party.cloned(), settings, enrolled_at })
     }
 }
 
@@ -86,8 +76,8 @@ impl Provider {
     }
 
     /// The User that enrolled it; `None` for the DCC's own.
-    pub fn party(&self) -> Option<&str> {
-        self.enrolment.party.as_deref()
+    pub fn party(&self) -> Option<&Party> {
+        self.enrolment.party.as_ref()
     }
 
     /// How it is dealt with.

@@ -3,11 +3,14 @@
 use super::Endpoint;
 use crate::limits::{CONNECTION_LIFE, CONNECTIONS_MAX, DRAIN_LIFE, HEAD_BYTES_MAX, HEAD_LIFE, STREAMS_MAX};
 use futures::{Stream, StreamExt};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,10 +20,10 @@ use tokio_util::task::TaskTracker;
 
 /// Answers connections by HTTP/1.1 and HTTP/2 until `shutdown`, and then ends them in good order.
 ///
-/// They come encrypted from `gridtrail_tls`, or plain from a loopback address. An error of one is nothing to the others.
+/// Each comes with the address of who made it, where it is known. They come encrypted from `gridtrail_tls`, or plain from a loopback address. An error of one is nothing to the others.
 pub async fn serve<C, S>(connections: C, endpoint: Arc<Endpoint>, shutdown: impl Future<Output = ()>)
 where
-    C: Stream<Item = io::Result<S>>,
+    C: Stream<Item = io::Result<(S, Option<SocketAddr>)>>,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -32,11 +35,11 @@ where
             match connections.next().await {
                 None => return,
                 Some(Err(error)) => tracing::debug!(%error, "a connection of a browser was not made"),
-                Some(Ok(stream)) => {
+                Some(Ok((stream, from))) => {
                     let (endpoint, stop) = (Arc::clone(&endpoint), stop.clone());
                     tasks.spawn(async move {
                         let _place = place;
-                        answer_all(stream, endpoint, stop).await;
+                        answer_all((stream, from), endpoint, stop).await;
                     });
                 }
             }
@@ -51,8 +54,11 @@ where
 }
 
 /// Answers the requests of one connection, for a bounded time.
-async fn answer_all<S>(stream: S, endpoint: Arc<Endpoint>, stop: CancellationToken)
-where
+async fn answer_all<S>(
+    (stream, from): (S, Option<SocketAddr>),
+    endpoint: Arc<Endpoint>,
+    stop: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let mut builder = Builder::new(TokioExecutor::new());
@@ -66,8 +72,11 @@ where
         .max_concurrent_streams(STREAMS_MAX)
         // Well below 2^32.
         .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let endpoint = Arc::clone(&endpoint);
+        if let Some(from) = from {
+            request.extensions_mut().insert(from);
+        }
         async move { Ok::<_, Infallible>(endpoint.answer(request).await) }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));

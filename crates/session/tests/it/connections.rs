@@ -13,7 +13,7 @@ fn connect(server: &Server) -> (DuplexStream, oneshot::Sender<()>, JoinHandle<()
     let (client, theirs) = tokio::io::duplex(64 * 1024);
     let (stop, stopped) = oneshot::channel();
     let connections = futures::StreamExt::chain(
-        futures::stream::iter([Err(io::Error::other("a connection that was not made")), Ok(theirs)]),
+        futures::stream::iter([Err(io::Error::other("a connection that was not made")), Ok((theirs, None))]),
         futures::stream::pending(),
     );
     let serving = serve(connections, Arc::clone(&server.endpoint), async {

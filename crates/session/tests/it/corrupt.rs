@@ -111,7 +111,7 @@ async fn an_entry_of_the_register_that_cannot_be_read_stops_nobody_else() {
         let listed = other.register.list().await;
         assert!(matches!(listed, Err(RegisterError::Store(StoreError::Corrupt { .. }))));
         let (next, anchors) = (metadata(ISSUER, &[&crate::world::KEYS.next]), anchors());
-        let added = other.register.add(&next, Some("P"), settings(), &anchors);
+        let added = other.register.add(&next, None, settings(), &anchors);
         assert!(added.await.is_err(), "a corrupt entry was replaced");
     }
 }

@@ -1,18 +1,23 @@
 //! Who is logged in, and who is not.
 
 use crate::world::{
-    DCC, HOUR, KEYS, MINUTE, PARTY, Server, anchors, answer_to, at, clock, pair, posted, reason, settings,
-    unsolicited, with_attributes,
+    DCC, HOUR, KEYS, MINUTE, Server, anchors, answer_to, at, clock, named, pair, party, posted, reason,
+    settings, unsolicited, with_attributes,
 };
 use futures::TryStreamExt;
+use gridtrail_access::OrgId;
 use gridtrail_saml::fake::answer::{Answer, confirmation};
 use gridtrail_saml::fake::key_infrastructure::Key;
 use gridtrail_saml::fake::{ACS_URL, ISSUER, metadata};
 use gridtrail_saml::{CertificateFault, Refusal};
-use gridtrail_session::{LoginError, OrgIds, ProviderSettings, Reason};
+use gridtrail_session::{LoginError, ProviderSettings, Reason, Session};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::sync::Arc;
+
+fn columns(session: &Session) -> Vec<u8> {
+    session.bearer.roles.iter().map(|role| role.column()).collect()
+}
 
 #[tokio::test]
 async fn a_session_says_what_enrolment_and_assertion_say_and_names_nobody() {
@@ -20,13 +25,13 @@ async fn a_session_says_what_enrolment_and_assertion_say_and_names_nobody() {
     let logged_in = server.log_in().await;
     let session = &logged_in.session;
     assert_eq!(session.identity_provider, ISSUER);
-    assert_eq!(session.party, PARTY);
-    assert_eq!(session.org_id, OrgIds::All);
-    assert_eq!(Vec::from_iter(&session.roles), ["role-03", "role-05"]);
-    let ids: Vec<String> = session.user_ids.iter().map(ToString::to_string).collect();
+    assert_eq!(session.bearer.party, party());
+    assert_eq!(session.bearer.org_id, OrgId::All);
+    assert_eq!(columns(session), [3, 5]);
+    let ids: Vec<String> = session.bearer.user_ids.iter().map(ToString::to_string).collect();
     assert_eq!(ids, ["90-B3-D5-1F-30-01-00-00", "90-B3-D5-1F-30-02-00-00"]);
-    assert_eq!(session.started_at, at("2026-03-01T10:00:00Z"));
-    assert_eq!(session.subject.len(), 64);
+    assert_eq!(session.bearer.valid_from, at("2026-03-01T10:00:00Z"));
+    assert_eq!(session.bearer.subject.len(), 64);
     assert!(!format!("{logged_in:?}").contains("person-17"));
     // Another server says the same, by handle and by id.
     assert_eq!(other.sessions.resume(&logged_in.handle).await.unwrap(), *session);
@@ -39,7 +44,7 @@ async fn no_object_holds_a_name_or_a_handle() {
     let server = Server::over(store.clone(), &clock);
     server.enrol().await;
     server.enrol_dcc().await;
-    server.register.add_account(DCC, "person-17", PARTY).await.unwrap();
+    server.register.add_account(DCC, "person-17", &party()).await.unwrap();
     let started = server.start().await;
     let logged_in = server.finish(&started, &answer_to(started.request.as_str())).await.unwrap();
     let secrets = ["person-17".to_owned(), started.browser.secret(), logged_in.handle.secret()];
@@ -57,11 +62,11 @@ async fn the_subject_is_the_same_at_each_login_and_another_for_another_person() 
     let (server, _, _) = pair().await;
     let (first, second) = (server.log_in().await.session, server.log_in().await.session);
     assert_ne!(first.id, second.id);
-    assert_eq!(first.subject, second.subject);
+    assert_eq!(first.bearer.subject, second.bearer.subject);
     let started = server.start().await;
     let mut answer = answer_to(started.request.as_str());
     answer.name_id = answer.name_id.replace("person-17", "person-18");
-    assert_ne!(server.finish(&started, &answer).await.unwrap().session.subject, first.subject);
+    assert_ne!(server.finish(&started, &answer).await.unwrap().session.bearer.subject, first.bearer.subject);
 }
 
 #[tokio::test]
@@ -70,7 +75,8 @@ async fn the_request_of_another_browser_is_refused_and_still_counts_in_its_own()
     let (mine, theirs) = (server.start().await, server.start().await);
     let response = posted(&answer_to(mine.request.as_str()));
     for browser in [None, Some(&theirs.browser)] {
-        let finished = server.logins.finish(response.clone(), Some(mine.request.as_str()), browser).await;
+        let finished =
+            server.logins.finish(response.clone(), Some(mine.request.as_str()), browser, None).await;
         assert_eq!(reason(finished), Reason::OtherBrowser);
     }
     // Under the name of the other browser's own request, the answer does not fit.
@@ -116,7 +122,7 @@ async fn a_relay_state_that_is_none_of_ours_is_no_request() {
     for state in
         [None, Some(""), Some("../providers"), Some("_0123"), Some("_00000000000000000000000000000000")]
     {
-        let finished = server.logins.finish(response.clone(), state, Some(&started.browser)).await;
+        let finished = server.logins.finish(response.clone(), state, Some(&started.browser), None).await;
         assert_eq!(reason(finished), Reason::NoRequest, "{state:?}");
     }
 }
@@ -126,7 +132,7 @@ async fn what_nobody_asked_for_is_taken_only_where_that_is_allowed_and_once() {
     let (server, other, clock) = pair().await;
     let bring = |server: &Server| {
         let logins = Arc::clone(&server.logins);
-        async move { logins.finish(posted(&unsolicited()), None, None).await }
+        async move { logins.finish(posted(&unsolicited()), None, None, None).await }
     };
     assert_eq!(reason(bring(&server).await), Reason::NoRequest);
     server.register.set(ISSUER, ProviderSettings { allow_unsolicited: true, ..settings() }).await.unwrap();
@@ -144,8 +150,11 @@ async fn an_identity_provider_that_is_not_enrolled_logs_nobody_in() {
     let (server, _, _) = pair().await;
     assert!(matches!(server.logins.start(DCC).await, Err(LoginError::UnknownProvider)));
     let answer = Answer { issuer: DCC.into(), ..unsolicited() };
-    assert_eq!(reason(server.logins.finish(posted(&answer), None, None).await), Reason::UnknownProvider);
-    let garbage = server.logins.finish("garbage".into(), None, None).await;
+    assert_eq!(
+        reason(server.logins.finish(posted(&answer), None, None, None).await),
+        Reason::UnknownProvider
+    );
+    let garbage = server.logins.finish("garbage".into(), None, None, None).await;
     assert!(matches!(reason(garbage), Reason::Response(_)));
 }
 
@@ -213,21 +222,59 @@ async fn the_party_of_the_dccs_own_is_that_of_the_account() {
         server.finish(&started, &answer).await
     };
     assert_eq!(reason(log_in(&server).await), Reason::NoAccount);
-    let account = other.register.add_account(DCC, "person-17", "Network & Co").await.unwrap();
+    let account = other.register.add_account(DCC, "person-17", &named("Network & Co")).await.unwrap();
     let session = log_in(&server).await.unwrap().session;
-    assert_eq!((&*session.party, &session.subject), ("Network & Co", &account.subject));
+    let shown = (&session.bearer.party, &session.bearer.subject);
+    assert_eq!(shown, (&named("Network & Co"), &account.subject));
     // Not that of the same name elsewhere.
-    assert_ne!(server.log_in().await.session.subject, account.subject);
+    assert_ne!(server.log_in().await.session.bearer.subject, account.subject);
     other.register.remove_account(&account.subject).await.unwrap();
     assert_eq!(reason(log_in(&server).await), Reason::NoAccount);
     clock.advance(1000);
     assert!(server.sessions.check(&session.id).await.is_err());
-    other.register.add_account(DCC, "person-17", "Other & Co").await.unwrap();
+    other.register.add_account(DCC, "person-17", &named("Other & Co")).await.unwrap();
     assert!(
         server.sessions.check(&session.id).await.is_err(),
         "an account of another Party revived a session"
     );
-    assert_eq!(log_in(&server).await.unwrap().session.party, "Other & Co");
+    assert_eq!(log_in(&server).await.unwrap().session.bearer.party, named("Other & Co"));
+}
+
+#[tokio::test]
+async fn nobody_is_let_in_who_is_not_written_down() {
+    let (server, other, _) = pair().await;
+    let logged_in = server.log_in().await;
+    server.logins.log_out(&logged_in.handle, None).await.unwrap();
+    server.logins.log_out(&logged_in.handle, None).await.unwrap();
+    let started = server.start().await;
+    let mut answer = answer_to(started.request.as_str());
+    answer.context = "urn:weak".into();
+    server.finish(&started, &answer).await.unwrap_err();
+    let told = server.witness.all.lock().unwrap().clone();
+    assert_eq!(told[..2], ["in Supplier & Co from None", "out Supplier & Co"]);
+    assert!(
+        told.last().unwrap().starts_with("refused: a login was refused: the authentication context"),
+        "{told:?}"
+    );
+    server.witness.is_full.store(true, std::sync::atomic::Ordering::Relaxed);
+    let started = server.start().await;
+    let finished = server.finish(&started, &answer_to(started.request.as_str())).await;
+    assert!(matches!(finished, Err(LoginError::NotWritten)), "{finished:?}");
+    // The assertion is used up all the same.
+    let again = other.finish(&started, &answer_to(started.request.as_str())).await;
+    assert_eq!(reason(again), Reason::AssertionUsed);
+}
+
+#[tokio::test]
+async fn so_many_logins_are_begun_and_no_more() {
+    let (server, other, _) = pair().await;
+    let mut begun = 0;
+    while server.logins.start(ISSUER).await.is_ok() {
+        begun += 1;
+        assert!(begun < 5_000, "there is no end");
+    }
+    assert!(begun >= 500, "{begun}");
+    assert!(other.logins.start(ISSUER).await.is_ok(), "each server has its own limit");
 }
 
 #[tokio::test]
@@ -239,24 +286,20 @@ async fn unknown_roles_and_malformed_user_ids_give_nothing() {
         server.finish(&started, &answer).await
     };
     let session = bring("role-99, role-03,ROLE-05", "90-B3-D5-1F-30-01-00-00,90-B3,x").await.unwrap().session;
-    assert_eq!(Vec::from_iter(&session.roles), ["role-03"]);
-    assert_eq!(session.user_ids.len(), 1);
+    assert_eq!(columns(&session), [3]);
+    assert_eq!(session.bearer.user_ids.len(), 1);
     assert_eq!(reason(bring("role-99", "").await), Reason::NoKnownRole);
-    assert!(bring("role-03", "").await.unwrap().session.user_ids.is_empty());
+    assert!(bring("role-03", "").await.unwrap().session.bearer.user_ids.is_empty());
 }
 
 #[tokio::test]
 async fn what_org_id_names_goes_by_the_enrolment() {
     let (server, _, clock) = pair().await;
     let before = server.log_in().await.session;
-    server
-        .register
-        .set(ISSUER, ProviderSettings { org_id: OrgIds::GrantedOnly, ..settings() })
-        .await
-        .unwrap();
+    server.register.set(ISSUER, ProviderSettings { org_id: OrgId::GrantedOnly, ..settings() }).await.unwrap();
     clock.advance(1000);
-    assert_eq!(server.log_in().await.session.org_id, OrgIds::GrantedOnly);
-    assert_eq!(server.sessions.check(&before.id).await.unwrap().org_id, OrgIds::All);
+    assert_eq!(server.log_in().await.session.bearer.org_id, OrgId::GrantedOnly);
+    assert_eq!(server.sessions.check(&before.id).await.unwrap().bearer.org_id, OrgId::All);
 }
 
 #[tokio::test]
@@ -278,7 +321,7 @@ async fn an_assertion_is_remembered_by_issuer_and_identifier() {
     for (issuer, signer) in [(ISSUER, &KEYS.signer), (DCC, &key)] {
         server
             .register
-            .add(&metadata(issuer, &[signer]), Some(PARTY), allowing.clone(), &anchors())
+            .add(&metadata(issuer, &[signer]), Some(&party()), allowing.clone(), &anchors())
             .await
             .unwrap();
         let mut answer = unsolicited();
@@ -286,7 +329,7 @@ async fn an_assertion_is_remembered_by_issuer_and_identifier() {
         answer.response_issuer = answer.response_issuer.replace(ISSUER, issuer);
         let posted =
             base64::Engine::encode(&base64::engine::general_purpose::STANDARD, answer.response(signer));
-        assert!(server.logins.finish(posted, None, None).await.is_ok(), "{issuer}");
+        assert!(server.logins.finish(posted, None, None, None).await.is_ok(), "{issuer}");
     }
 }
 
@@ -299,10 +342,10 @@ async fn an_assertion_is_not_taken_again_however_late_the_sweep() {
     answer.conditions = answer.conditions.replace("T10:05", "T16:00");
     answer.confirmation =
         confirmation(&format!(r#"NotOnOrAfter="2026-03-01T16:00:00Z" Recipient="{ACS_URL}""#));
-    assert!(server.logins.finish(posted(&answer), None, None).await.is_ok());
+    assert!(server.logins.finish(posted(&answer), None, None, None).await.is_ok());
     for _ in 0..7 {
         clock.advance(HOUR);
         gridtrail_session::Sweep::new(server.objects.clone(), clock.clone()).run().await.unwrap();
-        assert!(server.logins.finish(posted(&answer), None, None).await.is_err());
+        assert!(server.logins.finish(posted(&answer), None, None, None).await.is_err());
     }
 }

@@ -1,17 +1,16 @@
 //! What browsers are answered.
 
 use crate::browser::{Browser, From, ORIGIN_OURS, Seen};
-use crate::world::{LANDING, Server, answer_to, pair, posted};
-use gridtrail_saml::fake::{CONTEXT, ENTITY_ID};
+use crate::world::{LANDING, answer_to, pair, posted};
+use gridtrail_saml::fake::{ACS_URL, CONTEXT, ENTITY_ID};
 use gridtrail_saml::{OUTWARD_SENTENCE, ServiceProvider};
-use gridtrail_session::{Endpoint, EndpointFault, FORM_BYTES_MAX};
+use gridtrail_session::{EndpointFault, FORM_BYTES_MAX, Landing};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, ORIGIN,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Request, StatusCode};
 use http_body_util::Full;
-use std::sync::Arc;
 
 #[tokio::test]
 async fn somebody_logs_in_is_passed_by_saml_and_logs_out() {
@@ -241,8 +240,8 @@ async fn nobody_is_sent_elsewhere_than_where_it_was_configured() {
 
 #[tokio::test]
 async fn endpoints_that_cannot_be() {
-    let (server, _, _) = pair().await;
-    let made = |landing: &str| Endpoint::new(Arc::clone(&server.logins), landing).map(|_| ());
+    let provider = ServiceProvider::new(ENTITY_ID, ACS_URL).unwrap();
+    let made = |landing: &str| Landing::new(&provider, landing).map(|_| ());
     for landing in ["https://ui.example/", "http://localhost:3000/", "/", "/audit?x=1"] {
         assert_eq!(made(landing), Ok(()), "{landing}");
     }
@@ -258,6 +257,6 @@ async fn endpoints_that_cannot_be() {
         assert_eq!(made(landing), Err(EndpointFault::Landing), "{landing}");
     }
     assert!(ServiceProvider::new(ENTITY_ID, "https://ssi.example/other").is_ok());
-    let elsewhere = Server::at("https://ssi.example/other");
-    assert_eq!(Endpoint::new(elsewhere, "/").map(|_| ()), Err(EndpointFault::AcsUrl));
+    let elsewhere = ServiceProvider::new(ENTITY_ID, "https://ssi.example/other").unwrap();
+    assert_eq!(Landing::new(&elsewhere, "/").map(|_| ()), Err(EndpointFault::AcsUrl));
 }

@@ -34,7 +34,7 @@ async fn winners(
                 together.wait().await;
                 let (state, browser) = asked.map_or((None, None), |(id, browser)| (Some(id), Some(browser)));
                 let state = state.as_ref().map(|id| id.as_str());
-                server.logins.finish(response, state, browser.as_ref()).await
+                server.logins.finish(response, state, browser.as_ref(), None).await
             })
         })
         .collect();
@@ -66,7 +66,11 @@ async fn what_nobody_asked_for_is_taken_by_one_in_a_local_directory_too() {
     servers[0].register.remove(ISSUER).await.unwrap();
     let allowing = ProviderSettings { allow_unsolicited: true, ..settings() };
     let metadata = gridtrail_saml::fake::metadata(ISSUER, &[&crate::world::KEYS.signer]);
-    servers[0].register.add(&metadata, Some("P"), allowing, &crate::world::anchors()).await.unwrap();
+    servers[0]
+        .register
+        .add(&metadata, Some(&crate::world::party()), allowing, &crate::world::anchors())
+        .await
+        .unwrap();
     for round in 0..25 {
         let mut answer = unsolicited();
         answer.id = format!("_round-{round}");

@@ -17,7 +17,7 @@ async fn a_session_ends_eight_and_a_half_hours_after_the_authentication_however_
     let mut answer = answer_to(started.request.as_str());
     answer.authn = answer.authn.replace("T18:00:00Z", "T23:00:00Z");
     let session = server.finish(&started, &answer).await.unwrap().session;
-    assert_eq!(session.ends_at, at("2026-03-01T18:29:00Z"));
+    assert_eq!(session.bearer.expires_at, at("2026-03-01T18:29:00Z"));
     // From 10:00 to 18:28 in use each minute; nothing of that prolongs it.
     for _ in 0..508 {
         clock.advance(MINUTE);
@@ -37,7 +37,7 @@ async fn a_session_ends_earlier_where_the_identity_provider_says_so() {
     let mut answer = answer_to(started.request.as_str());
     answer.authn = answer.authn.replace("T18:00:00Z", "T10:02:00Z");
     let session = server.finish(&started, &answer).await.unwrap().session;
-    assert_eq!(session.ends_at, at("2026-03-01T10:02:00Z"));
+    assert_eq!(session.bearer.expires_at, at("2026-03-01T10:02:00Z"));
     clock.advance(2 * MINUTE - 1);
     assert!(holds(&server, &session).await);
     clock.advance(1);
@@ -105,7 +105,7 @@ async fn revocation_holds_at_once_here_and_within_a_second_elsewhere() {
 async fn logout_ends_one_session_and_not_another_of_the_same_person() {
     let (server, other, clock) = pair().await;
     let (one, two) = (server.log_in().await, server.log_in().await);
-    other.sessions.logout(&one.handle).await.unwrap();
+    other.logins.log_out(&one.handle, None).await.unwrap();
     clock.advance(1000);
     assert!(server.sessions.resume(&one.handle).await.is_err());
     assert!(server.sessions.resume(&two.handle).await.is_ok());

@@ -1,6 +1,6 @@
 //! What is deleted, and what must not be.
 
-use crate::world::{DCC, HOUR, MINUTE, Server, anchors, clock, holds, settings};
+use crate::world::{DCC, HOUR, MINUTE, Server, anchors, clock, holds, named, settings};
 use futures::TryStreamExt;
 use gridtrail_saml::fake::{ISSUER, metadata};
 use gridtrail_session::Sweep;
@@ -44,7 +44,7 @@ async fn earlier_versions_of_the_register_go_and_numbers_are_never_used_again() 
     server.register.set(ISSUER, settings()).await.unwrap();
     server.register.remove(ISSUER).await.unwrap();
     server.enrol_dcc().await;
-    let account = server.register.add_account(DCC, "p", "A").await.unwrap();
+    let account = server.register.add_account(DCC, "p", &named("A")).await.unwrap();
     server.register.remove_account(&account.subject).await.unwrap();
     assert_eq!(sweep.run().await.unwrap().deleted, 3);
     let other = Server::over(store.clone(), &clock);
@@ -52,10 +52,10 @@ async fn earlier_versions_of_the_register_go_and_numbers_are_never_used_again() 
     assert!(other.register.accounts().await.unwrap().is_empty());
     other
         .register
-        .add(&metadata(ISSUER, &[&crate::world::KEYS.next]), Some("P"), settings(), &anchors())
+        .add(&metadata(ISSUER, &[&crate::world::KEYS.next]), Some(&named("P")), settings(), &anchors())
         .await
         .unwrap();
-    other.register.add_account(DCC, "p", "B").await.unwrap();
+    other.register.add_account(DCC, "p", &named("B")).await.unwrap();
     let numbers = paths(&store).await;
     assert!(numbers.iter().any(|path| path.ends_with("/0000000004")), "{numbers:?}");
     assert!(

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use gridtrail_access::{Party, RoleMatrix};
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
 use gridtrail_saml::fake::answer::{Answer, attribute};
@@ -9,15 +10,24 @@ use gridtrail_saml::fake::key_infrastructure::{Key, KeyInfrastructure, Signer};
 use gridtrail_saml::fake::{ACS_URL, CONTEXT, ENTITY_ID, ISSUER, metadata};
 use gridtrail_saml::{ClockSkew, ServiceProvider, TrustAnchors};
 use gridtrail_session::{
-    Anchors, Endpoint, IdleLimit, LoggedIn, LoginError, LoginSettings, Logins, Objects, ProviderSettings,
-    Reason, Register, Session, Sessions, Started,
+    Anchors, Endpoint, IdleLimit, Landing, LoggedIn, LoginError, LoginSettings, Logins, NotWritten, Objects,
+    ProviderSettings, Reason, Register, Session, Sessions, Started, Witness,
 };
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 
-pub(crate) const PARTY: &str = "Supplier & Co";
+pub(crate) fn named(party: &str) -> Party {
+    party.parse().unwrap()
+}
+
+pub(crate) fn party() -> Party {
+    named("Supplier & Co")
+}
+
 pub(crate) const LANDING: &str = "https://ssi.example/audit";
 pub(crate) const DCC: &str = "https://idp.dcc.example/saml";
 pub(crate) const MINUTE: i64 = 60_000;
@@ -61,43 +71,66 @@ pub(crate) struct Server {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) anchors: Arc<Anchors>,
     pub(crate) objects: Objects,
+    pub(crate) witness: Arc<Told>,
+}
+
+/// Remembers what a witness was told.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) all: Mutex<Vec<String>>,
+    /// Whether it can write nothing down.
+    pub(crate) is_full: AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl Witness for Told {
+    async fn logged_in(&self, session: &Session, from: Option<SocketAddr>) -> Result<(), NotWritten> {
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(NotWritten);
+        }
+        self.all.lock().unwrap().push(format!("in {} from {from:?}", session.bearer.party));
+        Ok(())
+    }
+
+    fn refused(&self, error: &LoginError, _: Option<SocketAddr>) {
+        self.all.lock().unwrap().push(format!("refused: {error}"));
+    }
+
+    fn logged_out(&self, session: &Session, _: Option<SocketAddr>) {
+        self.all.lock().unwrap().push(format!("out {}", session.bearer.party));
+    }
 }
 
 impl Server {
     pub(crate) fn over(store: Arc<dyn ObjectStore>, clock: &Clock) -> Self {
-        let (objects, register, sessions, anchors, logins) = Self::parts(store, clock, ACS_URL);
-        let endpoint = Arc::new(Endpoint::new(Arc::clone(&logins), LANDING).unwrap());
-        Self { register, sessions, logins, endpoint, anchors, objects }
-    }
-
-    /// The logins of a server that takes responses at another address.
-    pub(crate) fn at(acs_url: &str) -> Arc<Logins> {
-        Self::parts(Arc::new(InMemory::new()), &clock(), acs_url).4
-    }
-
-    fn parts(
-        store: Arc<dyn ObjectStore>,
-        clock: &Clock,
-        acs_url: &str,
-    ) -> (Objects, Arc<Register>, Arc<Sessions>, Arc<Anchors>, Arc<Logins>) {
         let objects = Objects::new(store, Path::from("lake/_sessions"));
         let register = Arc::new(Register::new(objects.clone(), clock.clone()));
         let (held, idle) = (Arc::clone(&register), IdleLimit::default());
         let sessions = Arc::new(Sessions::new(objects.clone(), clock.clone(), held, idle));
         let anchors = Arc::new(Anchors::new(anchors()));
         let settings = LoginSettings {
-            service_provider: ServiceProvider::new(ENTITY_ID, acs_url).unwrap(),
+            service_provider: ServiceProvider::new(ENTITY_ID, ACS_URL).unwrap(),
             skew: ClockSkew::ZERO,
-            roles: ["role-03", "role-05"].map(Into::into).into(),
+            roles: Arc::new(RoleMatrix::built_in().unwrap()),
         };
-        let parts = (Arc::clone(&register), Arc::clone(&sessions));
-        let logins = Logins::new(objects.clone(), clock.clone(), parts, Arc::clone(&anchors), settings);
-        (objects, register, sessions, anchors, Arc::new(logins))
+        let landing = Landing::new(&settings.service_provider, LANDING).unwrap();
+        let witness = Arc::<Told>::default();
+        let logins = Logins::new(
+            objects.clone(),
+            clock.clone(),
+            (Arc::clone(&register), Arc::clone(&sessions)),
+            Arc::clone(&anchors),
+            settings,
+            Arc::<Told>::clone(&witness),
+        );
+        let logins = Arc::new(logins);
+        let endpoint = Arc::new(Endpoint::new(Arc::clone(&logins), landing));
+        Self { register, sessions, logins, endpoint, anchors, objects, witness }
     }
 
     pub(crate) async fn enrol(&self) {
         let metadata = metadata(ISSUER, &[&KEYS.signer]);
-        self.register.add(&metadata, Some(PARTY), settings(), &anchors()).await.unwrap();
+        self.register.add(&metadata, Some(&party()), settings(), &anchors()).await.unwrap();
     }
 
     pub(crate) async fn enrol_dcc(&self) {
@@ -118,7 +151,7 @@ impl Server {
         started: &Started,
         posted: String,
     ) -> Result<LoggedIn, LoginError> {
-        self.logins.finish(posted, Some(started.request.as_str()), Some(&started.browser)).await
+        self.logins.finish(posted, Some(started.request.as_str()), Some(&started.browser), None).await
     }
 
     pub(crate) async fn log_in(&self) -> LoggedIn {

@@ -1,0 +1,114 @@
+//! Ed25519 keys as files hold them, and what they sign and check.
+
+use crate::AccessError;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::Serialize;
+use std::fmt;
+
+/// The DER of a `SubjectPublicKeyInfo` for Ed25519 (RFC 8410), up to the 32 bytes of the key itself.
+const PUBLIC_KEY_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+/// A private key that signs tokens.
+pub(crate) struct SigningKey {
+    pair: Ed25519KeyPair,
+    encoding: EncodingKey,
+    pkcs8: Vec<u8>,
+}
+
+// A hand-written form, so that the key never reaches a log.
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey")
+    }
+}
+
+impl SigningKey {
+    /// A new key.
+    ///
+    /// Errors: `Key`, when the machine has no randomness to give.
+    pub(crate) fn generate() -> Result<Self, AccessError> {
+        let wrong = |_| AccessError::Key("no key could be generated");
+        let pair = Ed25519KeyPair::generate().map_err(wrong)?;
+        Self::from_pkcs8(pair.to_pkcs8v1().map_err(wrong)?.as_ref())
+    }
+
+    /// Reads PKCS #8 in PEM.
+    ///
+    /// Errors: `Key`.
+    pub(crate) fn from_pem(pem: &str) -> Result<Self, AccessError> {
+        let encoding = EncodingKey::from_ed_pem(pem.as_bytes())
+            .map_err(|_| AccessError::Key("it is not an Ed25519 private key in PEM"))?;
+        Self::from_pkcs8(encoding.as_bytes())
+    }
+
+    fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, AccessError> {
+        let pair = Ed25519KeyPair::from_pkcs8(pkcs8)
+            .map_err(|_| AccessError::Key("it is not an Ed25519 private key"))?;
+        Ok(Self { pair, encoding: EncodingKey::from_ed_der(pkcs8), pkcs8: pkcs8.to_vec() })
+    }
+
+    /// The private key as PKCS #8 in PEM.
+    pub(crate) fn to_pem(&self) -> String {
+        pem("PRIVATE KEY", &self.pkcs8)
+    }
+
+    /// The public key as `SubjectPublicKeyInfo` in PEM.
+    pub(crate) fn to_public_pem(&self) -> String {
+        pem("PUBLIC KEY", &[&PUBLIC_KEY_PREFIX[..], self.pair.public_key().as_ref()].concat())
+    }
+
+    /// What checks that this key signed something.
+    ///
+    /// Errors: `Key`.
+    pub(crate) fn checking(&self) -> Result<DecodingKey, AccessError> {
+        checking(&self.to_public_pem())
+    }
+
+    /// A signed token. `kind` is its explicit type (RFC 8725, section 3.11).
+    ///
+    /// Errors: `Mint`.
+    pub(crate) fn sign(&self, kind: &str, claims: &impl Serialize) -> Result<String, AccessError> {
+        let header = Header { typ: Some(kind.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        jsonwebtoken::encode(&header, claims, &self.encoding)
+            .map_err(|_| AccessError::Mint("the token could not be signed"))
+    }
+}
+
+/// What checks that the private half of a public key, as `SubjectPublicKeyInfo` in PEM, signed something.
+///
+/// Errors: `Key`.
+pub(crate) fn checking(public_pem: &str) -> Result<DecodingKey, AccessError> {
+    if !public_pem.contains("BEGIN PUBLIC KEY") {
+        return Err(AccessError::Key("the gatekeeper needs a public key in PEM"));
+    }
+    DecodingKey::from_ed_pem(public_pem.as_bytes())
+        .map_err(|_| AccessError::Key("the public key is not an Ed25519 key in PEM"))
+}
+
+/// How tokens of an issuer for an audience are checked, but for their times.
+pub(crate) fn validation(issuer: &str, audience: &str) -> Validation {
+    // EdDSA and nothing else: the header of a token never chooses how it is checked.
+    let mut validation = Validation::new(Algorithm::EdDSA);
+    validation.set_issuer(&[issuer]);
+    validation.set_audience(&[audience]);
+    validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+    // The library reads the machine's clock; both times are judged by the time that a call is given.
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation
+}
+
+/// RFC 7468: base64 in lines of 64 between two markers.
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let mut pem = format!("-----BEGIN {label}-----\n");
+    for line in text.as_bytes().chunks(64) {
+        pem.extend(line.iter().map(|byte| char::from(*byte)));
+        pem.push('\n');
+    }
+    pem.push_str(&format!("-----END {label}-----\n"));
+    pem
+}

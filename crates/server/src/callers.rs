@@ -1,0 +1,180 @@
+//! What one caller may ask of a server: how many calls at once, how many a minute, and how many rows.
+//!
+//! A person counts once, however many sessions they have; so does a program with several tokens. Limits are each server's own.
+
+use crate::limits::{CALLER_IDLE, CALLERS_KEPT};
+use crate::status::CallError;
+use governor::clock::{Clock as _, MonotonicClock};
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{InsufficientCapacity, NotUntil, Quota, RateLimiter};
+use gridtrail_access::Access;
+use moka::sync::Cache;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What one caller may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallerLimits {
+    /// Calls that are worked on at the same time.
+    pub at_once: NonZeroU32,
+    /// Calls a minute; `None`: any number.
+    pub calls_a_minute: Option<NonZeroU32>,
+    /// Rows a minute, by the sizes of the pages that are asked for; `None`: any number.
+    pub rows_a_minute: Option<NonZeroU32>,
+}
+
+/// What callers may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Somebody who logged in.
+    pub person: CallerLimits,
+    /// Whoever brings a token that stands for itself.
+    pub program: CallerLimits,
+}
+
+const fn some(count: u32) -> NonZeroU32 {
+    match NonZeroU32::new(count) {
+        Some(count) => count,
+        None => NonZeroU32::MIN,
+    }
+}
+
+impl Default for Limits {
+    /// A person reads pages: ten searches a second are no person's. A program's pace is its operator's business, but it leaves room
+    /// for others.
+    fn default() -> Self {
+        let person = CallerLimits {
+            at_once: some(8),
+            calls_a_minute: Some(some(600)),
+            rows_a_minute: Some(some(100_000)),
+        };
+        let program = CallerLimits { at_once: some(128), calls_a_minute: None, rows_a_minute: None };
+        Self { person, program }
+    }
+}
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
+
+/// One caller: what is left to them.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    at_once: Arc<Semaphore>,
+    calls: Option<Limiter>,
+    rows: Option<Limiter>,
+}
+
+impl Caller {
+    fn new(limits: CallerLimits) -> Self {
+        let limiter = |count| Limiter::direct(Quota::per_minute(count));
+        Self {
+            // At most 2^32 - 1, which a semaphore takes on every machine that we run on.
+            at_once: Arc::new(Semaphore::new(limits.at_once.get() as usize)),
+            calls: limits.calls_a_minute.map(limiter),
+            rows: limits.rows_a_minute.map(limiter),
+        }
+    }
+
+    /// One more call; it counts until the permit is dropped.
+    ///
+    /// Errors: `TooMuch`.
+    pub(crate) fn enter(&self) -> Result<OwnedSemaphorePermit, CallError> {
+        let permit = Arc::clone(&self.at_once)
+            .try_acquire_owned()
+            .map_err(|_| CallError::TooMuch { what: "calls at once", wait: Duration::from_secs(1) })?;
+        match self.calls.as_ref().map(Limiter::check) {
+            None | Some(Ok(())) => Ok(permit),
+            Some(Err(until)) => Err(too_much("calls", &until)),
+        }
+    }
+
+    /// As many more rows as a page has room for.
+    ///
+    /// Errors: `TooMuch`.
+    pub(crate) fn take_rows(&self, rows: u32) -> Result<(), CallError> {
+        let (Some(limiter), Some(rows)) = (&self.rows, NonZeroU32::new(rows)) else { return Ok(()) };
+        match limiter.check_n(rows) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(until)) => Err(too_much("rows", &until)),
+            Err(InsufficientCapacity(most)) => Err(CallError::PageAboveLimit { most }),
+        }
+    }
+}
+
+fn too_much(what: &'static str, until: &NotUntil<std::time::Instant>) -> CallError {
+    CallError::TooMuch { what, wait: until.wait_time_from(MonotonicClock.now()) }
+}
+
+/// Every caller of late.
+#[derive(Debug, Clone)]
+pub(crate) struct Callers {
+    limits: Limits,
+    known: Cache<(Box<str>, Box<str>), Arc<Caller>>,
+}
+
+impl Callers {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let known = Cache::builder().max_capacity(CALLERS_KEPT).time_to_idle(CALLER_IDLE).build();
+        Self { limits, known }
+    }
+
+    /// What is left to a caller.
+    pub(crate) fn of(&self, who: &Access) -> Arc<Caller> {
+        let limits = match who.session_id() {
+            Some(_) => self.limits.person,
+            None => self.limits.program,
+        };
+        let name = (who.party().as_str().into(), who.subject().into());
+        self.known.get_with(name, || Arc::new(Caller::new(limits)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(at_once: u32, calls: u32, rows: u32) -> CallerLimits {
+        CallerLimits {
+            at_once: some(at_once),
+            calls_a_minute: NonZeroU32::new(calls),
+            rows_a_minute: NonZeroU32::new(rows),
+        }
+    }
+
+    #[test]
+    fn calls_at_once_are_counted_until_they_end() {
+        let caller = Caller::new(limits(2, 0, 0));
+        let first = caller.enter().unwrap();
+        let _second = caller.enter().unwrap();
+        assert!(matches!(caller.enter(), Err(CallError::TooMuch { what: "calls at once", .. })));
+        drop(first);
+        assert!(caller.enter().is_ok());
+    }
+
+    #[test]
+    fn a_minutes_calls_are_used_up_and_the_wait_is_told() {
+        let caller = Caller::new(limits(9, 2, 0));
+        for _ in 0..2 {
+            assert!(caller.enter().is_ok());
+        }
+        // Two a minute come back one each half minute.
+        match caller.enter() {
+            Err(CallError::TooMuch { what: "calls", wait }) => {
+                assert!(wait <= Duration::from_secs(30) && wait > Duration::from_secs(20), "{wait:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn rows_are_counted_by_the_page_and_a_page_that_never_fits_is_named() {
+        let caller = Caller::new(limits(9, 0, 100));
+        assert!(caller.take_rows(60).is_ok());
+        assert!(matches!(caller.take_rows(60), Err(CallError::TooMuch { what: "rows", .. })));
+        assert!(caller.take_rows(40).is_ok(), "what was refused took nothing");
+        assert!(matches!(caller.take_rows(101), Err(CallError::PageAboveLimit { most: 100 })));
+        assert!(Caller::new(limits(1, 0, 0)).take_rows(u32::MAX).is_ok());
+    }
+}

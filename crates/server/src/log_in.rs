@@ -1,0 +1,150 @@
+//! Logins and sessions over gRPC.
+
+use crate::limits::{LOGIN_BYTES_MAX, LOGINS_MAX, RESPONSE_BYTES_MAX};
+use crate::record::Caller;
+use crate::row::{profile_response, wire_time};
+use crate::service::{Desk, reply};
+use crate::status::CallError;
+use gridtrail_access::{Access, Component, SessionKey};
+use gridtrail_access_log::Entry;
+use gridtrail_proto::query::v1::session_service_server::{SessionService, SessionServiceServer};
+use gridtrail_proto::query::v1::{
+    LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, ProfileRequest, ProfileResponse,
+    ResumeRequest, ResumeResponse, StartLoginRequest, StartLoginResponse,
+};
+use gridtrail_session::{Handle, Logins, Session};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status, async_trait};
+
+/// What logs people in.
+#[derive(Debug, Clone)]
+pub struct LoginParts {
+    /// Takes logins.
+    pub logins: Arc<Logins>,
+    /// Signs the tokens of sessions.
+    pub key: Arc<SessionKey>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    desk: Desk,
+    login: Option<LoginParts>,
+    /// Apart from the permits of other calls: whoever has no token must not keep out who has one.
+    permits: Semaphore,
+}
+
+impl Sessions {
+    pub(crate) fn server(desk: Desk, login: Option<LoginParts>) -> SessionServiceServer<Self> {
+        SessionServiceServer::new(Self { desk, login, permits: Semaphore::new(LOGINS_MAX) })
+            .max_decoding_message_size(LOGIN_BYTES_MAX)
+            .max_encoding_message_size(RESPONSE_BYTES_MAX)
+    }
+
+    fn login(&self) -> Result<&LoginParts, CallError> {
+        self.login.as_ref().ok_or(CallError::NoLogins)
+    }
+
+    /// Works for somebody who need not have a token yet. Logins and logouts have a witness of their own, who notes them.
+    async fn for_anybody<T>(
+        &self,
+        work: impl AsyncFnOnce(&LoginParts) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let permitted = async {
+            let login = self.login()?;
+            let _permit = self.permits.try_acquire().map_err(|_| CallError::Busy)?;
+            work(login).await
+        };
+        self.desk.limited(permitted).await
+    }
+}
+
+/// The token of a session.
+fn token_of(key: &SessionKey, session: &Session) -> Result<String, CallError> {
+    Ok(key.sign(session.id.as_str(), &session.bearer)?)
+}
+
+/// The handle that a caller shows. What is none belongs to no session.
+fn handle_of(text: &str) -> Result<Handle, CallError> {
+    text.parse().map_err(|_| CallError::NoSession)
+}
+
+#[async_trait]
+impl SessionService for Sessions {
+    async fn start_login(
+        &self,
+        request: Request<StartLoginRequest>,
+    ) -> Result<Response<StartLoginResponse>, Status> {
+        let entity_id = request.into_inner().identity_provider;
+        let work = async |login: &LoginParts| {
+            let started = login.logins.start(&entity_id).await?;
+            Ok(StartLoginResponse {
+                sso_url: started.form.action,
+                saml_request: started.form.request,
+                relay_state: started.request.to_string(),
+                browser_handle: started.browser.secret(),
+                expires_at: Some(wire_time(started.until)),
+            })
+        };
+        reply("SessionService.StartLogin", self.for_anybody(work).await)
+    }
+
+    async fn login(&self, request: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
+        let (caller, LoginRequest { saml_response, relay_state, browser_handle }) = Caller::of(request);
+        let work = async |login: &LoginParts| {
+            let relay_state = (!relay_state.is_empty()).then_some(relay_state.as_str());
+            let browser: Option<Handle> = browser_handle.parse().ok();
+            let logged_in =
+                login.logins.finish(saml_response, relay_state, browser.as_ref(), caller.peer).await?;
+            Ok(LoginResponse {
+                token: token_of(&login.key, &logged_in.session)?,
+                handle: logged_in.handle.secret(),
+                expires_at: Some(wire_time(logged_in.session.bearer.expires_at)),
+            })
+        };
+        reply("SessionService.Login", self.for_anybody(work).await)
+    }
+
+    async fn resume(&self, request: Request<ResumeRequest>) -> Result<Response<ResumeResponse>, Status> {
+        const CALL: &str = "SessionService.Resume";
+        let (caller, ResumeRequest { handle }) = Caller::of(request);
+        let mut record = self.desk.record(CALL, &caller);
+        let work = async |login: &LoginParts| {
+            record.reserve()?;
+            let session = login.logins.sessions().resume(&handle_of(&handle)?).await?;
+            record.resumed(&session);
+            let expires_at = Some(wire_time(session.bearer.expires_at));
+            Ok(ResumeResponse { token: token_of(&login.key, &session)?, expires_at })
+        };
+        let outcome = self.for_anybody(work).await;
+        record.end(&outcome);
+        reply(CALL, outcome)
+    }
+
+    async fn logout(&self, request: Request<LogoutRequest>) -> Result<Response<LogoutResponse>, Status> {
+        const CALL: &str = "SessionService.Logout";
+        let (caller, LogoutRequest { handle }) = Caller::of(request);
+        if handle.is_empty() {
+            let work = async |who: Access, _: &mut Entry| {
+                let id = who.session_id().and_then(|id| id.parse().ok()).ok_or(CallError::NoSession)?;
+                self.login()?.logins.sessions().revoke(&id).await?;
+                Ok(LogoutResponse {})
+            };
+            return self.desk.answer(CALL, &caller, work).await;
+        }
+        let work = async |login: &LoginParts| {
+            login.logins.log_out(&handle_of(&handle)?, caller.peer).await?;
+            Ok(LogoutResponse {})
+        };
+        reply(CALL, self.for_anybody(work).await)
+    }
+
+    async fn profile(&self, request: Request<ProfileRequest>) -> Result<Response<ProfileResponse>, Status> {
+        let (caller, _) = Caller::of(request);
+        let work = async |who: Access, _: &mut Entry| {
+            who.require(Component::Profile, self.desk.now())?;
+            Ok(profile_response(&who))
+        };
+        self.desk.answer("SessionService.Profile", &caller, work).await
+    }
+}
