@@ -1,6 +1,6 @@
 //! Chains as they are written, and what their first and last rows say.
 
-use crate::row::NO_HASH;
+use crate::row::{NO_HASH, digits};
 use crate::{Entry, Kind, Row};
 use gridtrail_model::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ struct HeadText {
 
 impl From<Head> for HeadText {
     fn from(head: Head) -> Self {
-        let hash = head.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = digits(&head.hash);
         Self { chain: head.chain.to_string(), seq: head.seq, hash, at: head.at.to_string() }
     }
 }

@@ -82,7 +82,7 @@ impl<S: LogStore> Committer<S> {
         let Self { mut store, clock, chain, shared, .. } = self;
         let last = chain.end(clock.now());
         keep(&mut store, &shared, std::slice::from_ref(&last)).await;
-        let hash: String = last.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = last.hash_digits();
         // Told where the lake cannot be changed: whoever rewrites the whole chain is found by it.
         tracing::info!(chain = %last.chain, last.seq, hash, "a chain of the access log ends");
     }

@@ -26,7 +26,17 @@ pub struct Row {
     pub hash: [u8; 32],
 }
 
+/// A hash, in hexadecimal digits.
+pub(crate) fn digits(hash: &[u8; 32]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Row {
+    /// The hash, in hexadecimal digits.
+    pub fn hash_digits(&self) -> String {
+        digits(&self.hash)
+    }
+
     /// The row that follows on one with the hash `previous`.
     pub(crate) fn after(previous: &[u8; 32], chain: Uuid, seq: u64, kind: Kind, entry: Entry) -> Self {
         let mut row = Self { chain, seq, kind, entry, hash: NO_HASH };
@@ -125,7 +135,6 @@ mod tests {
         (entry.rows, entry.rows_of_others, entry.later_page) = (Some(7), Some(0), Some(false));
         let chain = Uuid::from_u128(0x0195_4f00_0000_7000_8000_0000_0000_0001);
         let row = Row::after(&[7; 32], chain, 3, Kind::Call, entry);
-        let hex: String = row.hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "42c3a603668cec84cd7e23bbcbcab5d20234b5510c58025279b641ad47bd6a17");
+        assert_eq!(row.hash_digits(), "42c3a603668cec84cd7e23bbcbcab5d20234b5510c58025279b641ad47bd6a17");
     }
 }

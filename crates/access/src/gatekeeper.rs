@@ -1,18 +1,17 @@
 //! From a token to the session that it stands for.
 
-use crate::key::{checking, validation};
+use crate::key::CheckingKey;
 use crate::limits::{
     CLOCK_SKEW_S_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LIFE_S_MAX, TOKENS_REMEMBERED, USER_IDS_MAX,
 };
 use crate::session::Session;
 use crate::{AccessError, Bearer, JobTypeRole, Party, RoleMatrix, TokenFault};
 use gridtrail_model::{Timestamp, UserId};
-use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{DecodingKey, TokenData, Validation};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// How the User IDs of a session are to be read (Smart Energy Code Appendix AH, clause 1.4.4, attribute OrgID).
@@ -26,22 +25,45 @@ pub enum OrgId {
     GrantedOnly,
 }
 
+impl OrgId {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::GrantedOnly => "granted-only",
+        }
+    }
+}
+
+impl fmt::Display for OrgId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for OrgId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let named = [Self::All, Self::GrantedOnly].into_iter().find(|org_id| org_id.name() == text);
+        named.ok_or("one of all and granted-only")
+    }
+}
+
 /// Checks tokens against one public key, issuer and audience.
 ///
 /// A signature takes longer to check than a search does. So tokens that were found good are remembered, by their whole text;
 /// the times are judged anew at every call, and a token that was refused is checked again each time.
 #[derive(Clone)]
 pub struct Gatekeeper {
-    key: DecodingKey,
-    validation: Validation,
+    key: CheckingKey,
     roles: Arc<RoleMatrix>,
     good: Cache<Box<str>, Arc<Session>>,
 }
 
-// A hand-written form, so that no key ever reaches a log.
+// A hand-written form, so that no token that is remembered ever reaches a log.
 impl fmt::Debug for Gatekeeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gatekeeper").field("validation", &self.validation).finish_non_exhaustive()
+        f.debug_struct("Gatekeeper").field("checks", &self.key).finish_non_exhaustive()
     }
 }
 
@@ -71,9 +93,8 @@ impl Gatekeeper {
         audience: &str,
         roles: Arc<RoleMatrix>,
     ) -> Result<Self, AccessError> {
-        let key = checking(public_pem)?;
-        let validation = validation(issuer, audience);
-        Ok(Self { key, validation, roles, good: Cache::new(TOKENS_REMEMBERED) })
+        let key = CheckingKey::new(public_pem, issuer, audience)?;
+        Ok(Self { key, roles, good: Cache::new(TOKENS_REMEMBERED) })
     }
 
     /// The session of a token that is valid at the time `now`.
@@ -93,12 +114,7 @@ impl Gatekeeper {
 
     /// Checks all of a token but its times against the clock, and remembers it.
     fn check(&self, token: &str) -> Result<Arc<Session>, AccessError> {
-        let TokenData { header, claims, .. } =
-            jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
-                .map_err(|error| AccessError::Token(fault_of(error.kind())))?;
-        if header.crit.is_some() {
-            return Err(AccessError::Token(TokenFault::CriticalHeader));
-        }
+        let claims: Claims = self.key.claims(token)?;
         let (valid_from, expires_at) = span_of(claims.nbf, claims.exp)?;
         let bearer = Bearer {
             subject: subject_of(&claims.sub)?,
@@ -181,30 +197,6 @@ pub(crate) const fn may_name(org_id: OrgId, user_ids: usize) -> bool {
 fn roles_of(claims: &Claims, matrix: &RoleMatrix) -> Result<BTreeSet<JobTypeRole>, AccessError> {
     let roles = claims.roles.iter().map(|name| matrix.role(name));
     roles.collect::<Option<_>>().ok_or(AccessError::Token(TokenFault::Claim("roles")))
-}
-
-/// What the library found wrong, in our words: its own may quote the token.
-pub(crate) fn fault_of(kind: &ErrorKind) -> TokenFault {
-    match kind {
-        ErrorKind::InvalidAlgorithm
-        | ErrorKind::InvalidAlgorithmName
-        | ErrorKind::MissingAlgorithm
-        | ErrorKind::UnsupportedAlgorithm => TokenFault::Algorithm,
-        ErrorKind::InvalidSignature => TokenFault::Signature,
-        ErrorKind::InvalidIssuer => TokenFault::Issuer,
-        ErrorKind::InvalidAudience => TokenFault::Audience,
-        ErrorKind::InvalidSubject => TokenFault::Claim("sub"),
-        ErrorKind::MissingRequiredClaim(claim) | ErrorKind::InvalidClaimFormat(claim) => {
-            TokenFault::Claim(spec_claim(claim))
-        }
-        // A header that cannot be read fails in the same way as claims that cannot, so both share one name.
-        ErrorKind::Json(_) => TokenFault::Claims,
-        _ => TokenFault::Malformed,
-    }
-}
-
-fn spec_claim(claim: &str) -> &'static str {
-    ["exp", "nbf", "iss", "aud", "sub"].into_iter().find(|known| *known == claim).unwrap_or("unknown")
 }
 
 #[cfg(test)]

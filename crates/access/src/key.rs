@@ -1,11 +1,13 @@
 //! Ed25519 keys as files hold them, and what they sign and check.
 
-use crate::AccessError;
+use crate::{AccessError, TokenFault};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, TokenData, Validation};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fmt;
 
 /// The DER of a `SubjectPublicKeyInfo` for Ed25519 (RFC 8410), up to the 32 bytes of the key itself.
@@ -60,11 +62,11 @@ impl SigningKey {
         pem("PUBLIC KEY", &[&PUBLIC_KEY_PREFIX[..], self.pair.public_key().as_ref()].concat())
     }
 
-    /// What checks that this key signed something.
+    /// What checks the tokens of this key.
     ///
     /// Errors: `Key`.
-    pub(crate) fn checking(&self) -> Result<DecodingKey, AccessError> {
-        checking(&self.to_public_pem())
+    pub(crate) fn checking(&self, issuer: &str, audience: &str) -> Result<CheckingKey, AccessError> {
+        CheckingKey::new(&self.to_public_pem(), issuer, audience)
     }
 
     /// A signed token. `kind` is its explicit type (RFC 8725, section 3.11).
@@ -77,30 +79,77 @@ impl SigningKey {
     }
 }
 
-/// What checks that the private half of a public key, as `SubjectPublicKeyInfo` in PEM, signed something.
-///
-/// Errors: `Key`.
-pub(crate) fn checking(public_pem: &str) -> Result<DecodingKey, AccessError> {
-    if !public_pem.contains("BEGIN PUBLIC KEY") {
-        return Err(AccessError::Key("the gatekeeper needs a public key in PEM"));
+/// Checks tokens of one key, for one issuer and one audience.
+#[derive(Clone)]
+pub(crate) struct CheckingKey {
+    key: DecodingKey,
+    validation: Validation,
+}
+
+// A hand-written form, so that no key ever reaches a log.
+impl fmt::Debug for CheckingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Checking").field(&self.validation).finish()
     }
-    DecodingKey::from_ed_pem(public_pem.as_bytes())
-        .map_err(|_| AccessError::Key("the public key is not an Ed25519 key in PEM"))
 }
 
-/// How tokens of an issuer for an audience are checked, but for their times.
-pub(crate) fn validation(issuer: &str, audience: &str) -> Validation {
-    // EdDSA and nothing else: the header of a token never chooses how it is checked.
-    let mut validation = Validation::new(Algorithm::EdDSA);
-    validation.set_issuer(&[issuer]);
-    validation.set_audience(&[audience]);
-    validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-    // The library reads the machine's clock; both times are judged by the time that a call is given.
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation
+impl CheckingKey {
+    /// `public_pem` is the public key as `SubjectPublicKeyInfo` in PEM.
+    ///
+    /// Errors: `Key`.
+    pub(crate) fn new(public_pem: &str, issuer: &str, audience: &str) -> Result<Self, AccessError> {
+        if !public_pem.contains("BEGIN PUBLIC KEY") {
+            return Err(AccessError::Key("the gatekeeper needs a public key in PEM"));
+        }
+        let key = DecodingKey::from_ed_pem(public_pem.as_bytes())
+            .map_err(|_| AccessError::Key("the public key is not an Ed25519 key in PEM"))?;
+        // EdDSA and nothing else: the header of a token never chooses how it is checked.
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[audience]);
+        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+        // The library reads the machine's clock; both times are judged by the time that a call is given.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        Ok(Self { key, validation })
+    }
+
+    /// The claims of a token, checked but for its times and what is in them.
+    ///
+    /// Errors: `Token`.
+    pub(crate) fn claims<C: DeserializeOwned>(&self, token: &str) -> Result<C, AccessError> {
+        let TokenData { header, claims, .. } = jsonwebtoken::decode(token, &self.key, &self.validation)
+            .map_err(|error| AccessError::Token(fault_of(error.kind())))?;
+        match header.crit {
+            Some(_) => Err(AccessError::Token(TokenFault::CriticalHeader)),
+            None => Ok(claims),
+        }
+    }
 }
 
+/// What the library found wrong, in our words: its own may quote the token.
+fn fault_of(kind: &ErrorKind) -> TokenFault {
+    match kind {
+        ErrorKind::InvalidAlgorithm
+        | ErrorKind::InvalidAlgorithmName
+        | ErrorKind::MissingAlgorithm
+        | ErrorKind::UnsupportedAlgorithm => TokenFault::Algorithm,
+        ErrorKind::InvalidSignature => TokenFault::Signature,
+        ErrorKind::InvalidIssuer => TokenFault::Issuer,
+        ErrorKind::InvalidAudience => TokenFault::Audience,
+        ErrorKind::InvalidSubject => TokenFault::Claim("sub"),
+        ErrorKind::MissingRequiredClaim(claim) | ErrorKind::InvalidClaimFormat(claim) => {
+            TokenFault::Claim(spec_claim(claim))
+        }
+        // A header that cannot be read fails in the same way as claims that cannot, so both share one name.
+        ErrorKind::Json(_) => TokenFault::Claims,
+        _ => TokenFault::Malformed,
+    }
+}
+
+fn spec_claim(claim: &str) -> &'static str {
+    ["exp", "nbf", "iss", "aud", "sub"].into_iter().find(|known| *known == claim).unwrap_or("unknown")
+}
 /// RFC 7468: base64 in lines of 64 between two markers.
 fn pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);

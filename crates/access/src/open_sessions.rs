@@ -3,14 +3,13 @@
 //! Such a token says little: which session it stands for, and until when. Who that is, and whether the session still holds, is asked of
 //! [`OpenSessions`] at every call, so a logout or a revocation counts at once and no second copy of anybody's rights is about.
 
-use crate::gatekeeper::{check_times, fault_of, span_of, subject_of};
-use crate::key::{SigningKey, validation};
+use crate::gatekeeper::{check_times, span_of, subject_of};
+use crate::key::{CheckingKey, SigningKey};
 use crate::limits::{SESSION_ID_BYTES_MAX, TOKEN_BYTES_MAX, TOKENS_REMEMBERED};
 use crate::session::Session;
 use crate::{AccessError, Bearer, RoleMatrix, TokenFault};
 use async_trait::async_trait;
 use gridtrail_model::Timestamp;
-use jsonwebtoken::{DecodingKey, TokenData, Validation};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug};
@@ -95,17 +94,16 @@ struct Known {
 /// Lets in who has a session.
 #[derive(Clone)]
 pub struct SessionGate {
-    key: DecodingKey,
-    validation: Validation,
+    key: CheckingKey,
     sessions: Arc<dyn OpenSessions>,
     roles: Arc<RoleMatrix>,
     good: Cache<Box<str>, Arc<Known>>,
 }
 
-// A hand-written form, so that no key ever reaches a log.
+// A hand-written form, so that no token that is remembered ever reaches a log.
 impl Debug for SessionGate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionGate").field("sessions", &self.sessions).finish_non_exhaustive()
+        f.debug_struct("SessionGate").field("checks", &self.key).finish_non_exhaustive()
     }
 }
 
@@ -118,15 +116,17 @@ impl SessionGate {
         sessions: Arc<dyn OpenSessions>,
         roles: Arc<RoleMatrix>,
     ) -> Result<Self, AccessError> {
-        let validation = validation(SessionKey::ISSUER, SessionKey::AUDIENCE);
-        Ok(Self { key: key.0.checking()?, validation, sessions, roles, good: Cache::new(TOKENS_REMEMBERED) })
+        let key = key.0.checking(SessionKey::ISSUER, SessionKey::AUDIENCE)?;
+        Ok(Self { key, sessions, roles, good: Cache::new(TOKENS_REMEMBERED) })
     }
 
     /// Whether a token says that it stands for a session.
     pub(crate) fn is_for(&self, token: &str) -> bool {
-        token.len() <= TOKEN_BYTES_MAX
-            && jsonwebtoken::decode_header(token)
-                .is_ok_and(|header| header.typ.as_deref() == Some(SessionKey::KIND))
+        // What was found good needs no second reading.
+        self.good.contains_key(token)
+            || token.len() <= TOKEN_BYTES_MAX
+                && jsonwebtoken::decode_header(token)
+                    .is_ok_and(|header| header.typ.as_deref() == Some(SessionKey::KIND))
     }
 
     /// The session of a token, if it holds at the time `now`.
@@ -151,12 +151,7 @@ impl SessionGate {
     }
 
     fn check(&self, token: &str) -> Result<Arc<Known>, AccessError> {
-        let TokenData { header, claims, .. } =
-            jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
-                .map_err(|error| AccessError::Token(fault_of(error.kind())))?;
-        if header.crit.is_some() {
-            return Err(AccessError::Token(TokenFault::CriticalHeader));
-        }
+        let claims: Claims = self.key.claims(token)?;
         span_of(claims.nbf, claims.exp)?;
         if !(1..=SESSION_ID_BYTES_MAX).contains(&claims.sid.len()) {
             return Err(AccessError::Token(TokenFault::Claim("sid")));

@@ -149,7 +149,7 @@ impl<'a> RowText<'a> {
             peer: entry.peer.as_deref(),
             took_us: entry.took_us,
             detail: entry.detail.as_deref(),
-            hash: row.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            hash: row.hash_digits(),
         }
     }
 }

@@ -15,7 +15,7 @@ use gridtrail_session::{
 };
 use serde::Serialize;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The folder beside the lake's tables that holds what all servers share of logins.
@@ -38,7 +38,7 @@ pub(crate) fn service_provider(entity_id: &str, acs_url: &str) -> Result<Service
 /// Reads the anchors, and what is revoked.
 pub(crate) fn trust_anchors(args: &TrustArgs) -> Result<TrustAnchors, Failure> {
     let read = |path: &Path| std::fs::read(path).map_err(Failure::file("read", path));
-    let named = |path: &Option<std::path::PathBuf>, argument: &'static str| match path {
+    let named = |path: &Option<PathBuf>, argument: &'static str| match path {
         Some(path) => read(path),
         None => {
             let reason = "signing certificates are judged by it: name a file".to_owned();
@@ -185,14 +185,10 @@ fn show(providers: &[Arc<Provider>], format: Format) -> Result<(), Failure> {
     }
     let mut table = table_with(&["Entity ID", "Party", "OrgID", "Unsolicited", "Certificates", "Enrolled"]);
     for row in &rows {
-        let org_id = match row.org_id {
-            OrgId::All => "all",
-            OrgId::GrantedOnly => "granted-only",
-        };
         table.add_row([
             printable(row.entity_id),
             row.party.map_or("(accounts)".to_owned(), printable),
-            org_id.to_owned(),
+            row.org_id.to_string(),
             if row.allow_unsolicited { "allowed" } else { "refused" }.to_owned(),
             row.certificates.to_string(),
             row.enrolled_at.clone(),
@@ -209,18 +205,17 @@ struct AccountRow<'a> {
 }
 
 fn show_accounts(accounts: &[Account], format: Format) -> Result<(), Failure> {
+    let rows: Vec<AccountRow<'_>> = accounts
+        .iter()
+        .map(|Account { subject, party, .. }| AccountRow { subject, party: party.as_str() })
+        .collect();
     let mut out = io::stdout().lock();
-    let row = |account: &'_ Account| (account.subject.clone(), account.party.to_string());
     if format == Format::Json {
-        let rows: Vec<AccountRow<'_>> = accounts
-            .iter()
-            .map(|account| AccountRow { subject: &account.subject, party: account.party.as_str() })
-            .collect();
         return output::write_json(&mut out, &rows);
     }
     let mut table = table_with(&["Person", "Party"]);
-    for (subject, party) in accounts.iter().map(row) {
-        table.add_row([subject, printable(&party)]);
+    for AccountRow { subject, party } in rows {
+        table.add_row([subject.to_owned(), printable(party)]);
     }
     output::write(&mut out, format!("{table}\n").as_bytes())
 }

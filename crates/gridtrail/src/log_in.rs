@@ -4,7 +4,7 @@ use crate::args::{LoginArgs, TrustArgs};
 use crate::exit::Failure;
 use crate::identity::{objects_of, service_provider, trust_anchors};
 use crate::serve::listen;
-use futures::Stream;
+use futures::{Stream, TryStreamExt as _};
 use gridtrail_access::{AccessError, RoleMatrix, SessionGate, SessionKey};
 use gridtrail_access_log::AccessLog;
 use gridtrail_lake::Lake;
@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -174,11 +175,11 @@ impl LoginHost {
     }
 }
 
-/// Connections that are not encrypted.
+/// Connections that are not encrypted, each beside the address of who made it.
 fn accepted(listener: TcpListener) -> impl Stream<Item = io::Result<(TcpStream, Option<SocketAddr>)>> + Send {
-    futures::stream::unfold(listener, |listener| async move {
-        let taken = listener.accept().await.map(|(stream, peer)| (stream, Some(peer)));
-        Some((taken, listener))
+    TcpListenerStream::new(listener).map_ok(|stream| {
+        let peer = stream.peer_addr().ok();
+        (stream, peer)
     })
 }
 

@@ -58,15 +58,15 @@ impl Default for Limits {
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
 
-/// One caller: what is left to them.
+/// What is left to one caller.
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub(crate) struct Allowance {
     at_once: Arc<Semaphore>,
     calls: Option<Limiter>,
     rows: Option<Limiter>,
 }
 
-impl Caller {
+impl Allowance {
     fn new(limits: CallerLimits) -> Self {
         let limiter = |count| Limiter::direct(Quota::per_minute(count));
         Self {
@@ -107,27 +107,27 @@ fn too_much(what: &'static str, until: &NotUntil<std::time::Instant>) -> CallErr
     CallError::TooMuch { what, wait: until.wait_time_from(MonotonicClock.now()) }
 }
 
-/// Every caller of late.
+/// What is left to every caller of late.
 #[derive(Debug, Clone)]
-pub(crate) struct Callers {
+pub(crate) struct Allowances {
     limits: Limits,
-    known: Cache<(Box<str>, Box<str>), Arc<Caller>>,
+    known: Cache<(Box<str>, Box<str>), Arc<Allowance>>,
 }
 
-impl Callers {
+impl Allowances {
     pub(crate) fn new(limits: Limits) -> Self {
         let known = Cache::builder().max_capacity(CALLERS_KEPT).time_to_idle(CALLER_IDLE).build();
         Self { limits, known }
     }
 
     /// What is left to a caller.
-    pub(crate) fn of(&self, who: &Access) -> Arc<Caller> {
+    pub(crate) fn of(&self, who: &Access) -> Arc<Allowance> {
         let limits = match who.session_id() {
             Some(_) => self.limits.person,
             None => self.limits.program,
         };
         let name = (who.party().as_str().into(), who.subject().into());
-        self.known.get_with(name, || Arc::new(Caller::new(limits)))
+        self.known.get_with(name, || Arc::new(Allowance::new(limits)))
     }
 }
 
@@ -145,22 +145,22 @@ mod tests {
 
     #[test]
     fn calls_at_once_are_counted_until_they_end() {
-        let caller = Caller::new(limits(2, 0, 0));
-        let first = caller.enter().unwrap();
-        let _second = caller.enter().unwrap();
-        assert!(matches!(caller.enter(), Err(CallError::TooMuch { what: "calls at once", .. })));
+        let left = Allowance::new(limits(2, 0, 0));
+        let first = left.enter().unwrap();
+        let _second = left.enter().unwrap();
+        assert!(matches!(left.enter(), Err(CallError::TooMuch { what: "calls at once", .. })));
         drop(first);
-        assert!(caller.enter().is_ok());
+        assert!(left.enter().is_ok());
     }
 
     #[test]
     fn a_minutes_calls_are_used_up_and_the_wait_is_told() {
-        let caller = Caller::new(limits(9, 2, 0));
+        let left = Allowance::new(limits(9, 2, 0));
         for _ in 0..2 {
-            assert!(caller.enter().is_ok());
+            assert!(left.enter().is_ok());
         }
         // Two a minute come back one each half minute.
-        match caller.enter() {
+        match left.enter() {
             Err(CallError::TooMuch { what: "calls", wait }) => {
                 assert!(wait <= Duration::from_secs(30) && wait > Duration::from_secs(20), "{wait:?}");
             }
@@ -170,11 +170,11 @@ mod tests {
 
     #[test]
     fn rows_are_counted_by_the_page_and_a_page_that_never_fits_is_named() {
-        let caller = Caller::new(limits(9, 0, 100));
-        assert!(caller.take_rows(60).is_ok());
-        assert!(matches!(caller.take_rows(60), Err(CallError::TooMuch { what: "rows", .. })));
-        assert!(caller.take_rows(40).is_ok(), "what was refused took nothing");
-        assert!(matches!(caller.take_rows(101), Err(CallError::PageAboveLimit { most: 100 })));
-        assert!(Caller::new(limits(1, 0, 0)).take_rows(u32::MAX).is_ok());
+        let left = Allowance::new(limits(9, 0, 100));
+        assert!(left.take_rows(60).is_ok());
+        assert!(matches!(left.take_rows(60), Err(CallError::TooMuch { what: "rows", .. })));
+        assert!(left.take_rows(40).is_ok(), "what was refused took nothing");
+        assert!(matches!(left.take_rows(101), Err(CallError::PageAboveLimit { most: 100 })));
+        assert!(Allowance::new(limits(1, 0, 0)).take_rows(u32::MAX).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! The services, and what every call goes through: a permit, a token, a time limit, and a net for panics.
 
-use crate::callers::{Callers, Limits};
+use crate::callers::{Allowance, Allowances, Limits};
 use crate::freshness::freshness_response;
 use crate::limits::{
     FRESHNESS_DAYS_DEFAULT, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX, RESPONSE_BYTES_MAX,
@@ -22,7 +22,9 @@ use gridtrail_proto::query::v1::{
     GetFreshnessRequest, GetFreshnessResponse, GetRequest, GetResponse, SearchRequest, SearchResponse,
 };
 use gridtrail_runtime::Clock;
-use gridtrail_search::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Query, Search, SearchError, Violation};
+use gridtrail_search::{
+    Answer, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Page, Query, Search, SearchError, TrailRef, Violation,
+};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +43,7 @@ pub(crate) struct Desk {
     log: AccessLog,
     clock: Clock,
     permits: Arc<Semaphore>,
-    callers: Callers,
+    allowances: Allowances,
     request_life: Duration,
     tells_cost: bool,
 }
@@ -55,8 +57,8 @@ impl Desk {
         limits: Limits,
         tells_cost: bool,
     ) -> Self {
-        let (permits, callers) = (Arc::new(Semaphore::new(REQUESTS_MAX)), Callers::new(limits));
-        Self { search, admission, log, clock, permits, callers, request_life: REQUEST_LIFE, tells_cost }
+        let (permits, allowances) = (Arc::new(Semaphore::new(REQUESTS_MAX)), Allowances::new(limits));
+        Self { search, admission, log, clock, permits, allowances, request_life: REQUEST_LIFE, tells_cost }
     }
 
     /// The answer of a search, with what it cost where that is to be told: runs, pages, requests to the store and bytes of
@@ -102,14 +104,25 @@ impl Desk {
         caller: &Caller,
         work: impl AsyncFnOnce(Access, &mut Entry) -> Result<T, CallError>,
     ) -> Result<Response<T>, Status> {
+        self.answer_within(call, caller, async |who, _, entry| work(who, entry).await).await
+    }
+
+    /// The same, of work that takes from what is left to the caller.
+    async fn answer_within<T>(
+        &self,
+        call: &'static str,
+        caller: &Caller,
+        work: impl AsyncFnOnce(Access, &Allowance, &mut Entry) -> Result<T, CallError>,
+    ) -> Result<Response<T>, Status> {
         let mut record = self.record(call, caller);
         let admitted = async {
             let _permit = self.permits.try_acquire().map_err(|_| CallError::Busy)?;
             record.reserve()?;
             let access = self.admission.admit(bearer_token(&caller.metadata)?, self.clock.now()).await?;
             let entry = record.admit(&access);
-            let _place = self.callers.of(&access).enter()?;
-            work(access, entry).await
+            let left = self.allowances.of(&access);
+            let _place = left.enter()?;
+            work(access, &left, entry).await
         };
         let outcome = self.limited(admitted).await;
         record.end(&outcome);
@@ -121,10 +134,43 @@ impl Desk {
         Record::begin(&self.log, &self.clock, call, caller.peer)
     }
 
-    /// Counts the rows of a page with those that the caller may have.
-    fn take_rows(&self, who: &Access, query: &Query) -> Result<(), CallError> {
-        // What is above the largest page is refused as that.
-        self.callers.of(who).take_rows(query.page_size.unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX))
+    /// Answers a search, which `look` makes.
+    async fn answer_search(
+        &self,
+        call: &'static str,
+        request: Request<SearchRequest>,
+        look: impl AsyncFnOnce(&Access, &Query) -> Result<Page, SearchError>,
+    ) -> Result<Response<SearchResponse>, Status> {
+        let (caller, message) = Caller::of(request);
+        let work = async |who: Access, left: &Allowance, entry: &mut Entry| {
+            let query = query_of(message)?;
+            asked(entry, &query);
+            // What is above the largest page is refused as that.
+            left.take_rows(query.page_size.unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX))?;
+            let page = look(&who, &query).await?;
+            shown(entry, &who, &page);
+            let cost = page.cost;
+            Ok((search_response(page), cost))
+        };
+        self.answer_within(call, &caller, work).await.map(|answer| self.told(answer))
+    }
+
+    /// Answers with one row, which `look` finds.
+    async fn answer_get(
+        &self,
+        call: &'static str,
+        request: Request<GetRequest>,
+        look: impl AsyncFnOnce(&Access, &TrailRef) -> Result<Answer, SearchError>,
+    ) -> Result<Response<GetResponse>, Status> {
+        let (caller, message) = Caller::of(request);
+        let work = async |who: Access, entry: &mut Entry| {
+            let reference = reference_of(&message)?;
+            asked_row(entry, &reference);
+            let answer = look(&who, &reference).await?;
+            shown_row(entry, &who, &answer);
+            Ok(get_response(answer))
+        };
+        self.answer(call, &caller, work).await
     }
 
     /// What comes of some work, within a time limit and a net for panics.
@@ -166,29 +212,13 @@ pub(crate) struct AuditTrails(Desk);
 #[async_trait]
 impl AuditTrailService for AuditTrails {
     async fn search(&self, request: Request<SearchRequest>) -> Result<Response<SearchResponse>, Status> {
-        let (caller, message) = Caller::of(request);
-        let work = async |who: Access, entry: &mut Entry| {
-            let query = query_of(message)?;
-            asked(entry, &query);
-            self.0.take_rows(&who, &query)?;
-            let page = self.0.search.audit_trails(&who, &query).await?;
-            shown(entry, &who, &page);
-            let cost = page.cost;
-            Ok((search_response(page), cost))
-        };
-        self.0.answer("AuditTrailService.Search", &caller, work).await.map(|answer| self.0.told(answer))
+        let look = async |who: &Access, query: &Query| self.0.search.audit_trails(who, query).await;
+        self.0.answer_search("AuditTrailService.Search", request, look).await
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
-        let (caller, message) = Caller::of(request);
-        let work = async |who: Access, entry: &mut Entry| {
-            let reference = reference_of(&message)?;
-            asked_row(entry, &reference);
-            let answer = self.0.search.audit_trail(&who, &reference).await?;
-            shown_row(entry, &who, &answer);
-            Ok(get_response(answer))
-        };
-        self.0.answer("AuditTrailService.Get", &caller, work).await
+        let look = async |who: &Access, row: &TrailRef| self.0.search.audit_trail(who, row).await;
+        self.0.answer_get("AuditTrailService.Get", request, look).await
     }
 }
 
@@ -198,29 +228,13 @@ pub(crate) struct MeterReads(Desk);
 #[async_trait]
 impl MeterReadService for MeterReads {
     async fn search(&self, request: Request<SearchRequest>) -> Result<Response<SearchResponse>, Status> {
-        let (caller, message) = Caller::of(request);
-        let work = async |who: Access, entry: &mut Entry| {
-            let query = query_of(message)?;
-            asked(entry, &query);
-            self.0.take_rows(&who, &query)?;
-            let page = self.0.search.meter_reads(&who, &query).await?;
-            shown(entry, &who, &page);
-            let cost = page.cost;
-            Ok((search_response(page), cost))
-        };
-        self.0.answer("MeterReadService.Search", &caller, work).await.map(|answer| self.0.told(answer))
+        let look = async |who: &Access, query: &Query| self.0.search.meter_reads(who, query).await;
+        self.0.answer_search("MeterReadService.Search", request, look).await
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
-        let (caller, message) = Caller::of(request);
-        let work = async |who: Access, entry: &mut Entry| {
-            let reference = reference_of(&message)?;
-            asked_row(entry, &reference);
-            let answer = self.0.search.meter_read(&who, &reference).await?;
-            shown_row(entry, &who, &answer);
-            Ok(get_response(answer))
-        };
-        self.0.answer("MeterReadService.Get", &caller, work).await
+        let look = async |who: &Access, row: &TrailRef| self.0.search.meter_read(who, row).await;
+        self.0.answer_get("MeterReadService.Get", request, look).await
     }
 }
 

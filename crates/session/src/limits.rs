@@ -38,6 +38,9 @@ pub const FORM_BYTES_MAX: usize = RESPONSE_BYTES_MAX / 3 * 4 / 8 * 10 + 64 * 102
 /// Connections at the same time. More wait in the system's queue.
 pub(crate) const CONNECTIONS_MAX: usize = 128;
 
+/// How long to wait where the system gives no connection.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// Requests at the same time on one connection by HTTP/2.
 pub(crate) const STREAMS_MAX: u32 = 4;
 

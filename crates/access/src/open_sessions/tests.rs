@@ -106,6 +106,15 @@ fn who_has_a_session_is_let_in_as_the_session_says_and_not_as_the_token_does() {
 }
 
 #[test]
+fn no_secret_is_shown_when_debugging() {
+    let world = World::new(true);
+    let token = KEY.sign("s1", &ann()).unwrap();
+    assert!(world.admission.admit_now(&token, at(1)).is_ok(), "it is remembered");
+    let shown = format!("{:?} {:?}", world.admission, *KEY);
+    assert!(!shown.contains(&token) && !shown.contains("s1\""), "{shown}");
+}
+
+#[test]
 fn a_session_that_ended_lets_nobody_in_whatever_was_remembered() {
     let world = World::new(true);
     let token = KEY.sign("s1", &ann()).unwrap();

@@ -1,7 +1,6 @@
 //! Arguments of `gridtrail access`.
 
 use clap::{Args, Subcommand};
-use gridtrail_access::OrgId;
 use gridtrail_model::{Timestamp, UserId};
 use gridtrail_search::{TrailRef, parse_from, parse_to};
 use std::str::FromStr;
@@ -84,13 +83,4 @@ pub struct ExplainArgs {
     /// When, UTC; left out: now.
     #[arg(long, value_name = "TIME")]
     pub at: Option<Timestamp>,
-}
-
-/// How a token's User IDs are to be read.
-pub(super) fn org_id(text: &str) -> Result<OrgId, String> {
-    match text {
-        "all" => Ok(OrgId::All),
-        "granted-only" => Ok(OrgId::GrantedOnly),
-        _ => Err("one of all and granted-only".to_owned()),
-    }
 }

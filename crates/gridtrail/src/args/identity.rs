@@ -123,7 +123,7 @@ pub struct AddIdpArgs {
     #[arg(long)]
     pub dcc_own: bool,
     /// What OrgID names: `all` User IDs that a person may use, or those `granted-only` by other Users, beside all of the Party's own.
-    #[arg(long, value_name = "all|granted-only", default_value = "all", value_parser = super::access::org_id)]
+    #[arg(long, value_name = "all|granted-only", default_value = "all")]
     pub org_id: OrgId,
     /// An authentication context that is strong enough (UK Government Authentication Framework Level 2); may be repeated.
     #[arg(long, value_name = "URI", required = true)]

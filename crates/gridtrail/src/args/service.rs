@@ -6,7 +6,7 @@ use super::identity::LoginArgs;
 use super::lake::CompactionArgs;
 use super::tls::{ServerArgs, ServerTlsArgs};
 use super::value::{Bound, LifeTime};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use gridtrail_access::{OrgId, Party};
 use gridtrail_lake::AsOf;
 use gridtrail_model::{DeviceId, Mpxn, ServiceReferenceVariant, Uprn, UserId};
@@ -19,6 +19,7 @@ const AUDIENCE: &str = "gridtrail";
 
 /// Arguments of `gridtrail serve`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("identity").args(["public_key", "saml_entity_id"]).required(true).multiple(true))]
 #[command(after_help = "\
 Example:
   gridtrail serve --lake data/lake --public-key dev-key.pub.pem --plain-text
@@ -37,7 +38,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub tls: ServerTlsArgs,
     /// The public key, in PEM, of an issuer whose tokens are accepted. There is no service without it or logins.
-    #[arg(long, value_name = "FILE", required_unless_present = "saml_entity_id")]
+    #[arg(long, value_name = "FILE")]
     pub public_key: Option<PathBuf>,
     /// The issuer that a token must name.
     #[arg(long, default_value = DEV_ISSUER)]
@@ -197,7 +198,7 @@ pub struct TokenArgs {
     pub user_id: Vec<UserId>,
     /// How the User IDs are to be read: `all` that the bearer may use, or those `granted-only` by other Users, beside all
     /// of the Party's own.
-    #[arg(long, value_name = "all|granted-only", default_value = "all", value_parser = super::access::org_id)]
+    #[arg(long, value_name = "all|granted-only", default_value = "all")]
     pub org_id: OrgId,
     /// A Job Type Role: its name, such as role-01 or administration-user, or its column in the role matrix, 1 to 11; may be
     /// repeated.

@@ -1,7 +1,9 @@
 //! Connections: how many, how long, and their end.
 
 use super::Endpoint;
-use crate::limits::{CONNECTION_LIFE, CONNECTIONS_MAX, DRAIN_LIFE, HEAD_BYTES_MAX, HEAD_LIFE, STREAMS_MAX};
+use crate::limits::{
+    ACCEPT_PAUSE, CONNECTION_LIFE, CONNECTIONS_MAX, DRAIN_LIFE, HEAD_BYTES_MAX, HEAD_LIFE, STREAMS_MAX,
+};
 use futures::{Stream, StreamExt};
 use hyper::Request;
 use hyper::body::Incoming;
@@ -34,7 +36,11 @@ where
         while let Ok(place) = Arc::clone(&places).acquire_owned().await {
             match connections.next().await {
                 None => return,
-                Some(Err(error)) => tracing::debug!(%error, "a connection of a browser was not made"),
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "a connection of a browser was not made");
+                    // Perhaps since all files that the system allows are open: to ask at once again only makes it worse.
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
                 Some(Ok((stream, from))) => {
                     let (endpoint, stop) = (Arc::clone(&endpoint), stop.clone());
                     tasks.spawn(async move {
