@@ -4,7 +4,7 @@ use clap::Parser;
 use gridtrail::args::Cli;
 use std::process::ExitCode;
 
-// Ingest allocates on some threads what others free, in Rust and in C: other allocators keep twice the memory and more for it.
+// Ingest allocates on some threads what others free, in Rust and in C: docs/performance.md has what other allocators keep of it.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
