@@ -12,6 +12,25 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// What one admitted caller may do: a capability that every read of rows asks for.
 ///
 /// Only [`Admission::admit`] makes one. It may be narrowed ([`Access::narrowed_to`]), never widened. Cheap to clone.
+///
+/// ```
+/// use gridtrail_access::{Access, AccessError, Admission};
+/// use gridtrail_model::Timestamp;
+///
+/// async fn admitted(admission: &Admission, token: &str, now: Timestamp) -> Result<Access, AccessError> {
+///     admission.admit(token, now).await
+/// }
+/// ```
+///
+/// Nothing else can put one together:
+///
+/// ```compile_fail,E0451
+/// use gridtrail_access::{Access, UserIds};
+///
+/// fn widened(who: Access, user_ids: UserIds) -> Access {
+///     Access { user_ids, ..who }
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Access {
     session: Arc<Session>,

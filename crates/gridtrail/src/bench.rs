@@ -9,8 +9,8 @@ use crate::exit::Failure;
 use crate::output;
 use gridtrail_lake::Cost;
 use gridtrail_model::{DeviceId, Mpxn};
-use gridtrail_proto::query::v1::SearchRequest;
 use gridtrail_proto::query::v1::search_request::Key;
+use gridtrail_proto::query::v1::{RowView, SearchRequest};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::io;
@@ -23,7 +23,9 @@ pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
     let keys: Arc<[Key]> = read_keys(&args.devices)?.into();
     let token = token_of(&args.credential)?;
     let (from, to) = period_of(args.from, args.to);
-    let request = SearchRequest { from, to, page_size: args.page_size, ..SearchRequest::default() };
+    let view = if args.table { RowView::Table } else { RowView::Full };
+    let request =
+        SearchRequest { from, to, page_size: args.page_size, view: view.into(), ..SearchRequest::default() };
     let duration = Duration::from_secs(args.duration.seconds().into());
     let mut callers = JoinSet::new();
     // All connections first, so that the warm-up starts with everybody there.

@@ -2,11 +2,12 @@
 
 use crate::exit::Failure;
 use gridtrail_access::{Admission, NoticeId};
-use gridtrail_lake::SharingReader;
+use gridtrail_lake::{Lake, SharingReader};
 use std::collections::HashSet;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How often new events of access are looked for: a rescission holds within a second of its ingest, with time to read it.
 const EVERY: Duration = Duration::from_millis(250);
@@ -14,8 +15,40 @@ const EVERY: Duration = Duration::from_millis(250);
 /// have been rescinded.
 const AGE_MAX: Duration = Duration::from_secs(60);
 
+/// How long to wait before the events of access are read anew from their beginning.
+const ANEW_AFTER: Duration = Duration::from_secs(1);
+
+/// Has an admission go by the newest events of access, for ever. Should what follows them break down, nobody is let in until they
+/// are read anew: what was granted may have been rescinded.
+pub(crate) async fn keep_rights(lake: Lake, mut reader: SharingReader, admission: Admission) {
+    loop {
+        until_it_ends(follow_rights(reader, admission.clone()), &admission).await;
+        reader = loop {
+            tokio::time::sleep(ANEW_AFTER).await;
+            match lake.sharing().await {
+                Ok(reader) => break reader,
+                Err(error) => {
+                    tracing::warn!(
+                        error = Failure::from(error).report(),
+                        "events of access could not be read"
+                    );
+                }
+            }
+        };
+        admission.replace(reader.current());
+    }
+}
+
+/// Follows until that breaks down by a panic, and has the admission let nobody in from then on.
+async fn until_it_ends(following: impl Future<Output = ()> + Send + 'static, admission: &Admission) {
+    // What a panic says may quote data, so it is left to the panic hook.
+    let _ = AbortOnDropHandle::new(tokio::spawn(following)).await;
+    tracing::error!("events of access are no longer followed; nobody is let in until they are read anew");
+    admission.suspend();
+}
+
 /// Has an admission go by the newest events of access, for ever.
-pub(crate) async fn follow_rights(mut reader: SharingReader, admission: Admission) {
+async fn follow_rights(mut reader: SharingReader, admission: Admission) {
     let mut refused = HashSet::new();
     tell_refused(&reader, &mut refused);
     let (mut confirmed, mut suspended) = (Instant::now(), false);
@@ -70,5 +103,35 @@ fn tell_refused(reader: &SharingReader, told: &mut HashSet<NoticeId>) {
             let (notification, why) = (refused.id.as_str(), refused.why.to_string());
             tracing::warn!(notification, why, "a confirmed notification counts for nothing");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gridtrail_access::{AccessErrorKind, Bearer, DevKey, OrgId, Sharing};
+    use gridtrail_model::Timestamp;
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn nobody_is_let_in_when_rights_are_no_longer_followed() {
+        let key = DevKey::generate().unwrap();
+        let at: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
+        let bearer = Bearer {
+            subject: "ann".into(),
+            party: "Avon".parse().unwrap(),
+            org_id: OrgId::GrantedOnly,
+            user_ids: BTreeSet::new(),
+            roles: BTreeSet::new(),
+            valid_from: at,
+            expires_at: at.plus_millis(60_000),
+        };
+        let token = key.mint(&bearer).unwrap();
+        let admission = Admission::new(key.gatekeeper().unwrap(), Arc::new(Sharing::default()));
+        admission.admit(&token, at).await.unwrap();
+        until_it_ends(async { panic!("damaged") }, &admission).await;
+        let refused = admission.admit(&token, at).await.unwrap_err();
+        assert_eq!(refused.kind(), AccessErrorKind::Unavailable);
     }
 }

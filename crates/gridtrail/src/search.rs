@@ -4,7 +4,7 @@ use crate::args::{Format, SearchArgs, SearchCommand};
 use crate::client::{Caller, View, key_of, period_of, take_page, token_of};
 use crate::exit::Failure;
 use crate::output::{self, SearchAnswer};
-use gridtrail_proto::query::v1::SearchRequest;
+use gridtrail_proto::query::v1::{RowView, SearchRequest};
 use std::io;
 
 pub(crate) async fn run(command: &SearchCommand, format: Format) -> Result<(), Failure> {
@@ -44,5 +44,7 @@ fn request_of(args: &SearchArgs) -> SearchRequest {
         as_of: args.as_of.map(|as_of| as_of.to_string()).unwrap_or_default(),
         page_size: args.page.page_size,
         page_token: args.page.page_token.clone().unwrap_or_default(),
+        // The printed table has more columns than that of the specification: mode, and the code of an alert.
+        view: RowView::Full.into(),
     }
 }

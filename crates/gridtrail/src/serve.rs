@@ -8,7 +8,7 @@ use crate::ingest::open_to_serve;
 use crate::log_in::LoginPlan;
 use crate::metrics::Metrics;
 use crate::output;
-use crate::rights::follow_rights;
+use crate::rights::keep_rights;
 use crate::watching::keep_fresh;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -183,7 +183,8 @@ pub(crate) async fn host(
     let login = login.map(|plan| plan.over(&lake, &log)).transpose()?;
     let doors = Doors { gatekeeper, sessions: login.as_ref().map(|login| login.gate.clone()) };
     let admission = Admission::new(doors, sharing.current());
-    let following = AbortOnDropHandle::new(tokio::spawn(follow_rights(sharing, admission.clone())));
+    let following =
+        AbortOnDropHandle::new(tokio::spawn(keep_rights(lake.clone(), sharing, admission.clone())));
     // Tasks of their own: reading a long log must not hold up calls. They end with this function.
     let maintaining =
         housekeeping.map(|how| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));

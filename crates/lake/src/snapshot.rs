@@ -266,6 +266,26 @@ impl Snapshot {
     ///
     /// Cost: one footer a run on first sight, then per run touched the pages that can hold the Device.
     /// Errors: `Unavailable` when the store does not answer, `Corrupt` when a run is damaged. Cancel-safe.
+    ///
+    /// ```
+    /// use gridtrail_access::Access;
+    /// use gridtrail_lake::{Found, KeyQuery, LakeError, Snapshot};
+    ///
+    /// async fn rows(snapshot: &Snapshot, who: &Access, query: &KeyQuery) -> Result<Vec<Found>, LakeError> {
+    ///     snapshot.lookup(who, query).await
+    /// }
+    /// ```
+    ///
+    /// Without an [`Access`] there is nothing to call:
+    ///
+    /// ```compile_fail,E0061
+    /// use gridtrail_access::Access;
+    /// use gridtrail_lake::{Found, KeyQuery, LakeError, Snapshot};
+    ///
+    /// async fn rows(snapshot: &Snapshot, who: &Access, query: &KeyQuery) -> Result<Vec<Found>, LakeError> {
+    ///     snapshot.lookup(query).await
+    /// }
+    /// ```
     pub async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<Vec<Found>, LakeError> {
         Ok(self.lookup_with_cost(who, query).await?.0)
     }

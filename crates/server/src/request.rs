@@ -2,14 +2,18 @@
 
 use crate::status::CallError;
 use gridtrail_model::{ParseError, Timestamp};
-use gridtrail_proto::query::v1::{GetRequest, SearchRequest, search_request::Key};
+use gridtrail_proto::query::v1::{GetRequest, RowView, SearchRequest, search_request::Key};
 use gridtrail_search::{
     AsOf, BadAsOf, Query, SearchError, SearchKey, TrailRef, Violation, parse_from, parse_to,
 };
 
-/// The query of a request. Errors: `Invalid` with every field that cannot be read.
-pub(crate) fn query_of(request: SearchRequest) -> Result<Query, CallError> {
+/// The query of a request, and how much of each row to answer with. Errors: `Invalid` with every field that cannot be read.
+pub(crate) fn query_of(request: SearchRequest) -> Result<(Query, RowView), CallError> {
     let mut violations = Violations::default();
+    let view = RowView::try_from(request.view).unwrap_or_else(|_| {
+        violations.add("view", format!("one of 0 to 2; found {}", request.view));
+        RowView::Unspecified
+    });
     let key = key_of(request.key, &mut violations);
     let variants = request
         .service_reference_variants
@@ -26,7 +30,7 @@ pub(crate) fn query_of(request: SearchRequest) -> Result<Query, CallError> {
     let page_token = optional(&request.page_token).map(str::to_owned);
     match key {
         Some(key) if violations.0.is_empty() => {
-            Ok(Query { key, variants, from, to, as_of, page_size, page_token })
+            Ok((Query { key, variants, from, to, as_of, page_size, page_token }, view))
         }
         _ => Err(SearchError::Invalid(violations.0).into()),
     }
@@ -108,9 +112,10 @@ mod tests {
             service_reference_variants: vec!["4.8.1".into(), "4".into()],
             from: "yesterday".into(),
             to: "2026-02-30".into(),
+            view: 3,
             ..SearchRequest::default()
         };
-        assert_eq!(fields(request), ["mpxn", "service_reference_variants", "from", "to"]);
+        assert_eq!(fields(request), ["view", "mpxn", "service_reference_variants", "from", "to"]);
         assert_eq!(fields(SearchRequest::default()), ["key"]);
         let many = SearchRequest {
             key: Some(Key::Uprn("x".into())),
@@ -128,9 +133,10 @@ mod tests {
             to: to.into(),
             ..SearchRequest::default()
         };
-        let query = query_of(request("", "")).unwrap();
+        let (query, view) = query_of(request("", "")).unwrap();
+        assert_eq!(view, RowView::Unspecified);
         assert_eq!(query, Query::of(SearchKey::Device("90-B3-D5-1F-30-01-00-0A".parse().unwrap())));
-        let query = query_of(request("2026-03-01", "2026-03-01")).unwrap();
+        let (query, _) = query_of(request("2026-03-01", "2026-03-01")).unwrap();
         let shown = [query.from, query.to].map(|time| time.unwrap().to_string());
         assert_eq!(shown, ["2026-03-01T00:00:00.000Z", "2026-03-01T23:59:59.999Z"]);
     }

@@ -6,13 +6,13 @@ use gridtrail_proto::query::v1;
 use gridtrail_search::{Answer, DeviceResolution, Page, Row};
 use std::fmt::{Display, Write as _};
 
-pub(crate) fn search_response(page: Page) -> v1::SearchResponse {
+pub(crate) fn search_response(page: Page, view: v1::RowView) -> v1::SearchResponse {
     let resolution = match page.resolution {
         DeviceResolution::Direct => v1::DeviceResolution::Direct,
         DeviceResolution::BySeenPairs => v1::DeviceResolution::BySeenPairs,
     };
     v1::SearchResponse {
-        rows: page.rows.into_iter().map(trail_row).collect(),
+        rows: page.rows.into_iter().map(|row| trail_row(row, view)).collect(),
         next_page_token: page.next_page_token.unwrap_or_default(),
         complete_up_to: page.complete_up_to.map(wire_time),
         snapshot_version: page.version.to_string(),
@@ -22,7 +22,7 @@ pub(crate) fn search_response(page: Page) -> v1::SearchResponse {
 
 pub(crate) fn get_response(answer: Answer) -> v1::GetResponse {
     v1::GetResponse {
-        row: Some(trail_row(answer.row)),
+        row: Some(trail_row(answer.row, v1::RowView::Full)),
         complete_up_to: answer.complete_up_to.map(wire_time),
         snapshot_version: answer.version.to_string(),
     }
@@ -38,7 +38,7 @@ pub(crate) fn profile_response(who: &Access) -> v1::ProfileResponse {
     }
 }
 
-fn trail_row(Row { reference, matched_device, trail }: Row) -> v1::TrailRow {
+fn trail_row(Row { reference, matched_device, trail }: Row, view: v1::RowView) -> v1::TrailRow {
     v1::TrailRow {
         reference: shown(reference),
         matched_device_id: shown(matched_device),
@@ -51,7 +51,7 @@ fn trail_row(Row { reference, matched_device, trail }: Row) -> v1::TrailRow {
         service_reference: text(trail.service_reference()),
         service_reference_variant: text(trail.variant),
         simplified_transaction_status: shown(trail.simplified),
-        details: Some(details(trail)),
+        details: (view != v1::RowView::Table).then(|| details(trail)),
     }
 }
 

@@ -143,14 +143,14 @@ impl Desk {
     ) -> Result<Response<SearchResponse>, Status> {
         let (caller, message) = Caller::of(request);
         let work = async |who: Access, left: &Allowance, entry: &mut Entry| {
-            let query = query_of(message)?;
+            let (query, view) = query_of(message)?;
             asked(entry, &query);
             // What is above the largest page is refused as that.
             left.take_rows(query.page_size.unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX))?;
             let page = look(&who, &query).await?;
             shown(entry, &who, &page);
             let cost = page.cost;
-            Ok((search_response(page), cost))
+            Ok((search_response(page, view), cost))
         };
         self.answer_within(call, &caller, work).await.map(|answer| self.told(answer))
     }

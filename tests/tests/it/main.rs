@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
 mod access;
+mod access_crash;
 mod access_log;
 mod compaction;
 mod crash;

@@ -18,7 +18,7 @@ fn ids() -> impl Strategy<Value = BTreeSet<UserId>> {
 
 /// A text of 1 to so many characters, of all scripts.
 fn text(most: usize) -> impl Strategy<Value = String> {
-    prop::collection::vec(any::<char>().prop_filter("no control", |c| !c.is_control()), 1..most)
+    prop::collection::vec(any::<char>().prop_filter("no control", |c| !c.is_control()), 1..=most)
         .prop_map(|chars| chars.into_iter().collect())
 }
 

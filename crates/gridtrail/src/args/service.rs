@@ -308,6 +308,9 @@ pub struct BenchSearchArgs {
     /// Rows a page.
     #[arg(long, value_name = "ROWS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub page_size: u32,
+    /// Ask for the table of results only, without the full details of each row.
+    #[arg(long)]
+    pub table: bool,
     /// The seed of the order in which Devices are asked for.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,

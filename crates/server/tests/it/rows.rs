@@ -2,8 +2,8 @@
 
 use crate::fixture::{ANN, BOB, METER, MPAN, World, of_meter};
 use gridtrail_proto::query::v1::{
-    DeviceResolution, GetRequest, SearchRequest, SearchResponse, StatusChange, TrailDetails, TrailRow,
-    search_request::Key,
+    DeviceResolution, GetRequest, RowView, SearchRequest, SearchResponse, StatusChange, TrailDetails,
+    TrailRow, search_request::Key,
 };
 
 fn time(text: &str) -> pbjson_types::Timestamp {
@@ -71,6 +71,37 @@ async fn a_device_alone_gives_own_rows_newest_first_with_every_field() {
     assert_eq!(response.complete_up_to, Some(time("2026-03-01T23:59:00Z")));
     assert_eq!(response.device_resolution(), DeviceResolution::Direct);
     assert_eq!((response.snapshot_version.as_str(), response.next_page_token.as_str()), ("1.0.0", ""));
+}
+
+/// A table has the rows and every field of them but the details, page by page as with details; and another page may have them.
+#[tokio::test]
+async fn a_table_is_the_answer_without_its_details() {
+    let world = World::serve().await;
+    let mut service = world.audit_trails().await;
+    let mut ask = async |request: SearchRequest| {
+        service.search(world.by(ANN, request)).await.map(tonic::Response::into_inner)
+    };
+    let without = |rows: &[TrailRow]| {
+        rows.iter().map(|row| TrailRow { details: None, ..row.clone() }).collect::<Vec<_>>()
+    };
+    let full = ask(of_meter()).await.unwrap();
+    assert!(full.rows.iter().all(|row| row.details.is_some()));
+    let table = |request| SearchRequest { view: RowView::Table.into(), ..request };
+    let answer = ask(table(of_meter())).await.unwrap();
+    assert_eq!(answer.rows, without(&full.rows));
+    assert_eq!(
+        ask(SearchRequest { view: RowView::Full.into(), ..of_meter() }).await.unwrap().rows,
+        full.rows
+    );
+
+    let first = ask(table(SearchRequest { page_size: 1, ..of_meter() })).await.unwrap();
+    assert_eq!(first.rows, without(&full.rows[..1]));
+    let rest = SearchRequest { page_token: first.next_page_token, ..of_meter() };
+    assert_eq!(ask(rest).await.unwrap().rows, full.rows[1..]);
+
+    let status = ask(SearchRequest { view: 9, ..of_meter() }).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    assert!(status.message().contains("view"), "{status}");
 }
 
 #[tokio::test]
