@@ -11,7 +11,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// What one admitted caller may do: a capability that every read of rows asks for.
 ///
-/// Only [`Admission::admit`] makes one. It may be narrowed ([`Access::narrowed_to`]), never widened. Cheap to clone.
+/// [`Admission::admit`] makes one; so does a development key ([`crate::DevKey::access`]), for benches and tests of a lake. It may be
+/// narrowed ([`Access::narrowed_to`]), never widened. Cheap to clone.
 ///
 /// ```
 /// use gridtrail_access::{Access, AccessError, Admission};
@@ -22,7 +23,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// }
 /// ```
 ///
-/// Nothing else can put one together:
+/// Its parts are nobody else's to put together:
 ///
 /// ```compile_fail,E0451
 /// use gridtrail_access::{Access, UserIds};

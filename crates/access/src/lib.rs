@@ -1,7 +1,8 @@
 //! Who a caller is, what they may call, and whose rows they may see.
 //!
-//! An [`Access`] is a capability: every read of rows takes one, and only [`Admission::admit`] makes one, from a
-//! signed token and from who shares with whom at that moment. It can be narrowed and never widened.
+//! An [`Access`] is a capability: every read of rows takes one. [`Admission::admit`] makes one, from a signed token
+//! and from who shares with whom at that moment; a development key makes others, for benches and tests of a lake. It can be narrowed
+//! and never widened.
 //!
 //! - [`Gatekeeper`] checks a JSON Web Token that stands for itself: one algorithm (EdDSA), one issuer, one audience, every claim
 //!   typed.

@@ -20,31 +20,35 @@ const ANEW_AFTER: Duration = Duration::from_secs(1);
 
 /// Has an admission go by the newest events of access, for ever. Should what follows them break down, nobody is let in until they
 /// are read anew: what was granted may have been rescinded.
-pub(crate) async fn keep_rights(lake: Lake, mut reader: SharingReader, admission: Admission) {
+pub(crate) async fn keep_rights(lake: Lake, reader: SharingReader, admission: Admission) {
+    until_it_ends(follow_rights(reader, admission.clone()), &admission).await;
     loop {
-        until_it_ends(follow_rights(reader, admission.clone()), &admission).await;
-        reader = loop {
-            tokio::time::sleep(ANEW_AFTER).await;
-            match lake.sharing().await {
-                Ok(reader) => break reader,
-                Err(error) => {
-                    tracing::warn!(
-                        error = Failure::from(error).report(),
-                        "events of access could not be read"
-                    );
-                }
-            }
-        };
-        admission.replace(reader.current());
+        until_it_ends(follow_anew(lake.clone(), admission.clone()), &admission).await;
     }
 }
 
-/// Follows until that breaks down by a panic, and has the admission let nobody in from then on.
+/// Waits until what follows the events of access ends, which only a panic can do, and has the admission let nobody in from then on.
 async fn until_it_ends(following: impl Future<Output = ()> + Send + 'static, admission: &Admission) {
     // What a panic says may quote data, so it is left to the panic hook.
     let _ = AbortOnDropHandle::new(tokio::spawn(following)).await;
-    tracing::error!("events of access are no longer followed; nobody is let in until they are read anew");
     admission.suspend();
+    tracing::error!("events of access are no longer followed; nobody is let in until they are read anew");
+}
+
+/// Reads the events of access from their beginning, as soon as they can be, and follows them.
+async fn follow_anew(lake: Lake, admission: Admission) {
+    let reader = loop {
+        tokio::time::sleep(ANEW_AFTER).await;
+        match lake.sharing().await {
+            Ok(reader) => break reader,
+            Err(error) => {
+                tracing::warn!(error = Failure::from(error).report(), "events of access could not be read");
+            }
+        }
+    };
+    admission.replace(reader.current());
+    tracing::info!("it is known anew who shares with whom");
+    follow_rights(reader, admission).await;
 }
 
 /// Has an admission go by the newest events of access, for ever.
@@ -110,12 +114,14 @@ fn tell_refused(reader: &SharingReader, told: &mut HashSet<NoticeId>) {
 mod tests {
     use super::*;
     use gridtrail_access::{AccessErrorKind, Bearer, DevKey, OrgId, Sharing};
+    use gridtrail_lake::LakeSettings;
     use gridtrail_model::Timestamp;
+    use gridtrail_runtime::Clock;
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
     #[tokio::test]
-    async fn nobody_is_let_in_when_rights_are_no_longer_followed() {
+    async fn nobody_is_let_in_from_when_rights_are_no_longer_followed_until_they_are_read_anew() {
         let key = DevKey::generate().unwrap();
         let at: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
         let bearer = Bearer {
@@ -133,5 +139,11 @@ mod tests {
         until_it_ends(async { panic!("damaged") }, &admission).await;
         let refused = admission.admit(&token, at).await.unwrap_err();
         assert_eq!(refused.kind(), AccessErrorKind::Unavailable);
+
+        let lake = Lake::open(LakeSettings::at("memory:///rights"), Clock::system()).await.unwrap();
+        let _following = AbortOnDropHandle::new(tokio::spawn(follow_anew(lake, admission.clone())));
+        while admission.admit(&token, at).await.is_err() {
+            tokio::time::sleep(EVERY).await;
+        }
     }
 }

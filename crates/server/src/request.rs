@@ -11,7 +11,7 @@ use gridtrail_search::{
 pub(crate) fn query_of(request: SearchRequest) -> Result<(Query, RowView), CallError> {
     let mut violations = Violations::default();
     let view = RowView::try_from(request.view).unwrap_or_else(|_| {
-        violations.add("view", format!("one of 0 to 2; found {}", request.view));
+        violations.add("view", format!("ROW_VIEW_TABLE (1) or ROW_VIEW_FULL (2); found {}", request.view));
         RowView::Unspecified
     });
     let key = key_of(request.key, &mut violations);

@@ -3,7 +3,7 @@
 //! The moments come from a seed, as in [`crate::crash`]. `GRIDTRAIL_COMPACTION_KILLS` raises their number.
 
 use crate::crash::{Chance, kill_within, region};
-use crate::support::{gridtrail, setting, succeed, verdict};
+use crate::support::{gridtrail, setting, succeed, verdict, verified};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Stdio;
@@ -23,11 +23,6 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
-}
-
-/// Every byte and row of a lake is as it must be.
-fn verified(lake: &str) {
-    succeed(&["lake", "verify", "--lake", lake]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
