@@ -110,6 +110,8 @@ def cookie_pairs(response):
 
 def login(args):
     session = requests.Session()
+    # An authority in the environment would be taken instead of the one that is named, a proxy instead of this machine.
+    session.trust_env = False
     session.verify = args.ca or True
     base = args.base_url.rstrip("/")
     metadata = session.get(f"{base}/saml/metadata", timeout=30)

@@ -109,10 +109,10 @@ class Logins:
         )
 
     @contextlib.contextmanager
-    def serving(self):
+    def serving(self, encryption=("--plain-text",)):
         """The URLs of the service and of the pages of a server."""
         server = subprocess.Popen(
-            [self.stage.binary, "serve", "--lake", self.stage.lake, "--listen", "127.0.0.1:0", "--plain-text", "--no-maintenance",
+            [self.stage.binary, "serve", "--lake", self.stage.lake, "--listen", "127.0.0.1:0", *encryption, "--no-maintenance",
              "--saml-listen", "127.0.0.1:0", "--saml-landing", "/audit", "--session-key", self.stage.path("session.pem"),
              *SP, *self.trust],
             stdout=subprocess.PIPE, text=True, env=os.environ,
@@ -197,10 +197,19 @@ def test_a_login_that_is_not_good_enough_is_refused_with_one_sentence(stage):
     assert logins.enrol().returncode == 0
     again = logins.enrol()
     assert again.returncode == 5 and "enrolled already" in again.stderr, again.stderr
+    certificate, key = stage.path("pages.pem"), stage.path("pages.key")
+    stage.run("dev-certificate", "--certificate", certificate, "--key", key)
     try:
-        with logins.serving() as (_, pages):
+        with logins.serving(("--tls-certificate", certificate, "--tls-key", key)) as (_, pages):
+            assert pages.startswith("https://"), pages
             for wrong in (("--role", "role-99"), ("--context", "urn:oasis:names:tc:SAML:2.0:ac:classes:Password")):
-                outcome = logins.log_in(pages, *wrong)
+                outcome = logins.log_in(pages, "--ca", certificate, *wrong)
                 assert (outcome["status"], outcome["cookies"]) == (401, {}), outcome
+            outcome = logins.log_in(pages, "--ca", certificate)
+            assert outcome["status"] == 303 and SESSION_COOKIE in outcome["cookies"], outcome
+            # What the server gives an Identity Provider is what the command prints.
+            served = requests.get(f"{pages}/saml/metadata", verify=certificate, timeout=30).text
+            assert served.strip() == stage.run("sp", "metadata", *SP).strip()
+            assert all(f'"{value}"' in served for value in SP[1::2]), served
     finally:
         stage.run("idp", "remove", ISSUER, "--lake", stage.lake)

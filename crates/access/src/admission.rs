@@ -6,8 +6,9 @@ use crate::{
 };
 use gridtrail_model::{Timestamp, UserId};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::watch;
 
 /// What one admitted caller may do: a capability that every read of rows asks for.
 ///
@@ -36,13 +37,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub struct Access {
     session: Arc<Session>,
     user_ids: UserIds,
+    /// The state of sharing that the User IDs go by.
+    state: u64,
+    /// The first time at which they may be others by the same state.
+    until: Option<Timestamp>,
 }
 
 impl Access {
     /// What a session may do at a time. `state` tells this state of sharing from all others.
     pub(crate) fn by(session: Arc<Session>, state: u64, sharing: &Sharing, now: Timestamp) -> Self {
-        let user_ids = session.effective(state, sharing, now);
-        Self { session, user_ids }
+        let (user_ids, until) = session.effective(state, sharing, now);
+        Self { session, user_ids, state, until }
     }
 
     /// The person or system that called, as the issuer names them: 1 to 128 printable characters.
@@ -99,7 +104,7 @@ impl Access {
     /// The same access for those of its User IDs that are in `user_ids` too.
     #[must_use]
     pub fn narrowed_to(&self, user_ids: &BTreeSet<UserId>) -> Self {
-        Self { session: Arc::clone(&self.session), user_ids: self.user_ids.and(user_ids) }
+        Self { user_ids: self.user_ids.and(user_ids), ..self.clone() }
     }
 }
 
@@ -125,7 +130,7 @@ impl From<Gatekeeper> for Doors {
 #[derive(Debug, Clone)]
 pub struct Admission {
     doors: Doors,
-    rights: Arc<RwLock<Rights>>,
+    rights: Arc<watch::Sender<Rights>>,
 }
 
 #[derive(Debug, Clone)]
@@ -134,36 +139,64 @@ struct Rights {
     state: u64,
     /// `None`: it is not known who shares with whom.
     sharing: Option<Arc<Sharing>>,
+    /// Whether it is in doubt: callers wait until it is confirmed, replaced or given up.
+    in_doubt: bool,
 }
 
 impl Rights {
     fn new(sharing: Option<Arc<Sharing>>) -> Self {
         static STATES: AtomicU64 = AtomicU64::new(0);
-        Self { state: STATES.fetch_add(1, Ordering::Relaxed), sharing }
+        Self { state: STATES.fetch_add(1, Ordering::Relaxed), sharing, in_doubt: false }
     }
 }
 
 impl Admission {
     /// Admits whom these doors let in, by this state of sharing.
     pub fn new(doors: impl Into<Doors>, sharing: Arc<Sharing>) -> Self {
-        Self { doors: doors.into(), rights: Arc::new(RwLock::new(Rights::new(Some(sharing)))) }
+        Self { doors: doors.into(), rights: Arc::new(watch::Sender::new(Rights::new(Some(sharing)))) }
     }
 
     /// From now on another state of sharing counts, also for callers that were admitted before, at their next call.
     pub fn replace(&self, sharing: Arc<Sharing>) {
-        self.set(Rights::new(Some(sharing)));
+        self.rights.send_replace(Rights::new(Some(sharing)));
+    }
+
+    /// From now on callers wait, until what is known is confirmed, replaced or given up: something may have been rescinded
+    /// meanwhile.
+    pub fn doubt(&self) {
+        self.rights.send_modify(|rights| rights.in_doubt = true);
+    }
+
+    /// What is known is what there is: nobody waits any longer.
+    pub fn confirm(&self) {
+        self.rights.send_if_modified(|rights| std::mem::replace(&mut rights.in_doubt, false));
     }
 
     /// From now on nobody is admitted, until there is a state of sharing again: what was known has become too old to go by.
     pub fn suspend(&self) {
-        self.set(Rights::new(None));
+        self.rights.send_replace(Rights::new(None));
     }
 
-    fn set(&self, rights: Rights) {
-        *self.rights.write().unwrap_or_else(PoisonError::into_inner) = rights;
+    /// What callers are admitted by, as soon as there is no doubt about it.
+    async fn rights(&self) -> Rights {
+        let rights = self.rights.borrow().clone();
+        if !rights.in_doubt {
+            return rights;
+        }
+        match self.rights.subscribe().wait_for(|rights| !rights.in_doubt).await {
+            Ok(rights) => rights.clone(),
+            // The sender is ours: it cannot have gone.
+            Err(_closed) => Rights::new(None),
+        }
     }
 
-    /// Admits the bearer of a token at the time `now`.
+    /// Whether an access shows what it showed when it was admitted.
+    pub fn is_current(&self, who: &Access, now: Timestamp) -> bool {
+        let rights = self.rights.borrow();
+        rights.state == who.state && !rights.in_doubt && who.until.is_none_or(|until| now < until)
+    }
+
+    /// Admits the bearer of a token at the time `now`. Waits while it is in doubt who shares with whom. Cancel-safe.
     ///
     /// Errors: `Token`, `Expired`, `NotYetValid`; `SessionOver`, `SessionUnknown`; `Suspended`.
     pub async fn admit(&self, token: &str, now: Timestamp) -> Result<Access, AccessError> {
@@ -172,7 +205,7 @@ impl Admission {
             Doors { gatekeeper: Some(gatekeeper), .. } => gatekeeper.session(token, now)?,
             Doors { gatekeeper: None, .. } => return Err(AccessError::Token(TokenFault::NotOfASession)),
         };
-        let Rights { state, sharing } = self.rights.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Rights { state, sharing, .. } = self.rights().await;
         let sharing = sharing.ok_or(AccessError::Suspended)?;
         Ok(Access::by(session, state, &sharing, now))
     }

@@ -42,5 +42,5 @@ pub use party::{
     AccessEvent, AccessRecord, Assignment, Descriptor, Notice, NoticeId, NoticeKind, Party, Reason, Sro,
 };
 pub use role::{Component, Components, JobTypeRole, MatrixError, RoleMatrix};
-pub use sharing::{Explanation, NoticeFate, Refusal, Refused, Sharing, ToldNotice};
+pub use sharing::{Explanation, Moment, NoticeFate, Refusal, Refused, Sharing, ToldNotice};
 pub use user_ids::UserIds;

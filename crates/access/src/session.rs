@@ -40,12 +40,17 @@ impl Session {
         Self { id, bearer, role_names, components, effective, told }
     }
 
-    /// The User IDs whose rows the session sees at a time. `state` tells one state of sharing from all others, so that what
-    /// was worked out holds until there is another, or until a time at which a fact takes hold.
-    pub(crate) fn effective(&self, state: u64, sharing: &Sharing, now: Timestamp) -> UserIds {
+    /// The User IDs whose rows the session sees at a time, and until when. `state` tells one state of sharing from all others, so
+    /// that what was worked out holds until there is another, or until a time at which a fact takes hold.
+    pub(crate) fn effective(
+        &self,
+        state: u64,
+        sharing: &Sharing,
+        now: Timestamp,
+    ) -> (UserIds, Option<Timestamp>) {
         let known = self.effective.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.as_ref().filter(|known| known.holds(state, now)) {
-            return known.user_ids.clone();
+            return (known.user_ids.clone(), known.until);
         }
         drop(known);
         let found = sharing.effective(&self.bearer.party, &self.bearer.user_ids, self.bearer.org_id, now);
@@ -54,7 +59,7 @@ impl Session {
         let until = sharing.next_change(now);
         let made = Effective { state, from: now, until, user_ids: user_ids.clone() };
         *self.effective.write().unwrap_or_else(PoisonError::into_inner) = Some(made);
-        user_ids
+        (user_ids, until)
     }
 
     /// Once a session: who set up its Identity Provider should know.

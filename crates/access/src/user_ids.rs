@@ -50,6 +50,11 @@ impl UserIds {
         self.0.ids.iter().copied().collect()
     }
 
+    /// Whether all of them are in another set.
+    pub fn are_within(&self, others: &Self) -> bool {
+        self == others || self.0.ids.is_subset(&others.0.ids)
+    }
+
     /// Those that are in another set too.
     #[must_use]
     pub fn and(&self, others: &BTreeSet<UserId>) -> Self {
@@ -92,6 +97,7 @@ mod tests {
             prop_assert_eq!((made.len(), made.is_empty()), (ids.len(), ids.is_empty()));
             prop_assert!(others.iter().all(|id| made.contains(id) == ids.contains(id)));
             prop_assert_eq!(made == UserIds::of(&others), ids == others);
+            prop_assert_eq!(made.are_within(&UserIds::of(&others)), ids.is_subset(&others));
             let both: BTreeSet<UserId> = ids.intersection(&others).copied().collect();
             prop_assert_eq!(made.and(&others), UserIds::of(&both));
         }

@@ -5,7 +5,7 @@ use crate::args::{AccessCommand, ExplainArgs, Format};
 use crate::exit::Failure;
 use crate::ingest::open_existing;
 use crate::output::{self, printable, table_with};
-use gridtrail_access::{Explanation, NoticeFate, NoticeKind, Party, ToldNotice};
+use gridtrail_access::{Explanation, Moment, NoticeFate, NoticeKind, Party, ToldNotice};
 use gridtrail_model::{Timestamp, UserId};
 use serde::Serialize;
 use std::io;
@@ -20,8 +20,9 @@ pub(crate) async fn run(command: &AccessCommand, format: Format) -> Result<(), F
 async fn explain(args: &ExplainArgs, format: Format) -> Result<(), Failure> {
     let lake = open_existing(&args.lake).await?;
     let sharing = lake.sharing().await?.current();
-    let at = args.at.unwrap_or_else(|| lake.clock().now());
-    let explained = Explained::of(args.user, args.row.0, at, sharing.explain(args.user, args.row.0, at));
+    let of = args.at.map_or_else(|| Moment::Now(lake.clock().now()), Moment::At);
+    let explanation = sharing.explain(args.user, args.row.0, of);
+    let explained = Explained::of(args.user, args.row.0, of.time(), explanation);
     let mut out = io::stdout().lock();
     match format {
         Format::Table => output::write(&mut out, explained.text().as_bytes()),
@@ -48,7 +49,7 @@ struct Explained {
     seen: bool,
     /// Why.
     why: &'static str,
-    /// When the pair was last rescinded by then.
+    /// When the pair was last rescinded: by then, where a time was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     rescinded_at: Option<String>,
     /// The notifications that name both, as they are known now.
@@ -97,7 +98,7 @@ impl Explained {
     fn text(&self) -> String {
         let of = |party: &Option<String>| party.as_deref().map_or("no Party".to_owned(), printable);
         let mut text = format!(
-            "{} ({}) {} rows of {} ({}) at {}: {}.\n",
+            "{} ({}) {} the audit trails of {} ({}) at {}: {}.\n",
             self.user_id,
             of(&self.party),
             if self.seen { "sees" } else { "does not see" },
@@ -106,6 +107,8 @@ impl Explained {
             self.at,
             self.why
         );
+        // Clause 1.5 speaks of audit trails: of a meter read the answer would be another.
+        text.push_str("Meter reads are shown to every User, whatever the grants.\n");
         if let Some(at) = &self.rescinded_at {
             text.push_str(&format!("The pair was last rescinded at {at}.\n"));
         }

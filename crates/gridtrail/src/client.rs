@@ -190,6 +190,7 @@ pub(crate) fn take_page(answer: &mut SearchAnswer, page: SearchResponse) {
 fn row_of(row: wire::TrailRow) -> TrailRow {
     let details = row.details.unwrap_or_default();
     TrailRow {
+        reference: some(row.reference),
         user_id: row.dcc_service_user_organisation_id,
         device_id: some(row.device_id),
         gbcs_transaction_sequence_number: row.gbcs_transaction_sequence_number.map(|n| n.to_string()),

@@ -4,7 +4,7 @@ use crate::args::{Format, IngestArgs, TopicArgs};
 use crate::exit::Failure;
 use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, keep_house, maintain};
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::output;
 use crate::serve::{asked_to_stop, end, settle};
 use crate::watching::keep_fresh;
@@ -34,7 +34,7 @@ pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result
         settings.heartbeat = settings.heartbeat.min(Duration::from_secs(1));
     }
     let levels = levels_of(&topics.levels)?;
-    let metrics = topics.metrics.metrics.map(Metrics::show).transpose()?;
+    let metrics = metrics::address(&topics.metrics)?.map(Metrics::show).transpose()?;
     let watching = metrics.map(|metrics| {
         let watch = Arc::new(Watch::new(lake.clone(), levels));
         AbortOnDropHandle::new(tokio::spawn(keep_fresh(lake.clone(), watch, WATCH_EVERY, Some(metrics))))

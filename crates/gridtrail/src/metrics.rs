@@ -3,6 +3,7 @@
 //! Labels are clusters, topics and partitions, and no more. What is not known is NaN, which no threshold meets: alerts go
 //! by the level, where it counts as the worst. Counters start with the lake, not with the process.
 
+use crate::args::MetricsArgs;
 use crate::exit::Failure;
 use gridtrail_freshness::{Delay, Report, SourceKey, SourceReport};
 use gridtrail_lake::{HitsAndMisses, MonthStatus, StoreUse};
@@ -44,6 +45,19 @@ const DELAY_BOUNDS: [f64; 14] = [
     1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 3_600.0, 14_400.0, 43_200.0, 72_000.0, 86_400.0,
     172_800.0,
 ];
+
+/// Where metrics are to be shown, if they are. Errors: where others could read them, and that was not asked for.
+pub(crate) fn address(args: &MetricsArgs) -> Result<Option<SocketAddr>, Failure> {
+    match args.metrics {
+        Some(address) if !address.ip().is_loopback() && !args.metrics_open => {
+            let reason = format!(
+                "{address} is no loopback address, and no token protects metrics: add --metrics-open"
+            );
+            Err(Failure::Argument { argument: "--metrics", reason })
+        }
+        address => Ok(address),
+    }
+}
 
 /// The metrics of this process, shown until this is dropped.
 #[derive(Debug)]

@@ -33,6 +33,9 @@ pub struct SearchAnswer {
 /// One row of the audit trail, as UC_ServiceAudit_001 and UC_MeterRead_001 list its fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TrailRow {
+    /// What names the row, as `gridtrail access explain --row` takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// "DCC Service User Organisation ID".
     pub user_id: String,
     /// "Device ID".
@@ -133,6 +136,7 @@ pub struct DisputeRow {
 impl From<&Trail> for TrailRow {
     fn from(trail: &Trail) -> Self {
         Self {
+            reference: None,
             user_id: trail.user_id.to_string(),
             device_id: text(&trail.device_id),
             gbcs_transaction_sequence_number: text(&trail.gbcs_transaction_sequence_number),

@@ -1,19 +1,22 @@
 //! Keeping a server's rights in step with the events of access in its lake.
 
 use crate::exit::Failure;
-use gridtrail_access::{Admission, NoticeId};
+use gridtrail_access::{Admission, NoticeId, Sharing};
 use gridtrail_lake::{Lake, SharingReader};
 use std::collections::HashSet;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 /// How often new events of access are looked for: a rescission holds within a second of its ingest, with time to read it.
 const EVERY: Duration = Duration::from_millis(250);
-/// How long a server goes on by what it knows when the lake does not answer. After that it lets nobody in: what was granted may
-/// have been rescinded.
-const AGE_MAX: Duration = Duration::from_secs(60);
+/// How old what is known may be: a rescission holds within a second of its ingest. When the lake does not answer in that time,
+/// callers wait until it does.
+const AGE_MAX: Duration = Duration::from_secs(1);
+/// How long callers wait for that. Then they are told, and nobody is let in: what was granted may have been rescinded.
+const DOUBT_MAX: Duration = Duration::from_secs(10);
 
 /// How long to wait before the events of access are read anew from their beginning.
 const ANEW_AFTER: Duration = Duration::from_secs(1);
@@ -55,57 +58,87 @@ async fn follow_anew(lake: Lake, admission: Admission) {
 async fn follow_rights(mut reader: SharingReader, admission: Admission) {
     let mut refused = HashSet::new();
     tell_refused(&reader, &mut refused);
-    let (mut confirmed, mut suspended) = (Instant::now(), false);
+    let mut age = Age::unknown(admission);
     loop {
-        tokio::time::sleep(EVERY).await;
-        let done = {
-            let mut refreshing = pin!(reader.refresh());
-            tokio::select! {
-                done = &mut refreshing => done,
-                () = tokio::time::sleep_until(confirmed + AGE_MAX), if !suspended => {
-                    suspend(&admission, &mut suspended);
-                    // A refresh is not to be dropped half-way.
-                    refreshing.await
-                }
-            }
-        };
-        match done {
+        // What was committed before a refresh begins is seen by it; of what comes later that is not known.
+        let began = Instant::now();
+        match age.during(reader.refresh()).await {
             Ok(changed) => {
-                confirmed = Instant::now();
-                if changed || suspended {
-                    admission.replace(reader.current());
-                    suspended = false;
+                let anew = changed || age.trust == Trust::Suspended;
+                age.renew(began, anew.then(|| reader.current()));
+                if anew {
                     tracing::info!("it is known anew who shares with whom");
                     tell_refused(&reader, &mut refused);
                 }
             }
             Err(error) => {
                 tracing::warn!(error = Failure::from(error).report(), "events of access could not be read");
-                if confirmed.elapsed() >= AGE_MAX {
-                    suspend(&admission, &mut suspended);
+            }
+        }
+        age.during(tokio::time::sleep(EVERY)).await;
+    }
+}
+
+/// How far what is known can be gone by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    Known,
+    InDoubt,
+    Suspended,
+}
+
+/// How old that is which an admission goes by.
+struct Age {
+    admission: Admission,
+    trust: Trust,
+    since: Instant,
+}
+
+impl Age {
+    /// Of what was read, but not known when.
+    fn unknown(admission: Admission) -> Self {
+        admission.doubt();
+        Self { admission, trust: Trust::InDoubt, since: Instant::now() }
+    }
+
+    /// Does something to its end, for a refresh is not to be dropped half-way, while what is known grows older.
+    async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep_until(self.since + AGE_MAX), if self.trust == Trust::Known => {
+                    self.admission.doubt();
+                    self.trust = Trust::InDoubt;
+                }
+                () = tokio::time::sleep_until(self.since + DOUBT_MAX), if self.trust == Trust::InDoubt => {
+                    self.admission.suspend();
+                    self.trust = Trust::Suspended;
+                    let seconds = DOUBT_MAX.as_secs();
+                    tracing::error!(seconds, "events of access cannot be read; nobody is let in until they can");
                 }
             }
         }
     }
-}
 
-fn suspend(admission: &Admission, suspended: &mut bool) {
-    if !*suspended {
-        tracing::error!(
-            seconds = AGE_MAX.as_secs(),
-            "events of access cannot be read; nobody is let in until they can"
-        );
-        admission.suspend();
-        *suspended = true;
+    /// What is known is as of this time: the same as before, or another state.
+    fn renew(&mut self, since: Instant, another: Option<Arc<Sharing>>) {
+        match another {
+            Some(sharing) => self.admission.replace(sharing),
+            None => self.admission.confirm(),
+        }
+        (self.trust, self.since) = (Trust::Known, since);
     }
 }
 
-/// Tells, once each, of notifications that the DCC confirmed and that count for nothing.
-fn tell_refused(reader: &SharingReader, told: &mut HashSet<NoticeId>) {
+/// Tells, once each, of notifications that the DCC confirmed and that count for nothing, or for less than they name.
+fn tell_refused(reader: &SharingReader, told: &mut HashSet<(NoticeId, String)>) {
     for refused in reader.current().refused() {
-        if told.insert(refused.id.clone()) {
-            let (notification, why) = (refused.id.as_str(), refused.why.to_string());
-            tracing::warn!(notification, why, "a confirmed notification counts for nothing");
+        let refused = (refused.id, refused.why.to_string());
+        if !told.contains(&refused) {
+            let (notification, why) = (refused.0.as_str(), refused.1.as_str());
+            tracing::warn!(notification, why, "a confirmed notification is refused, or a part of it");
+            told.insert(refused);
         }
     }
 }
@@ -113,37 +146,78 @@ fn tell_refused(reader: &SharingReader, told: &mut HashSet<NoticeId>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gridtrail_access::{AccessErrorKind, Bearer, DevKey, OrgId, Sharing};
+    use gridtrail_access::{AccessErrorKind, Bearer, DevKey, OrgId};
     use gridtrail_lake::LakeSettings;
     use gridtrail_model::Timestamp;
     use gridtrail_runtime::Clock;
     use std::collections::BTreeSet;
-    use std::sync::Arc;
 
-    #[tokio::test]
-    async fn nobody_is_let_in_from_when_rights_are_no_longer_followed_until_they_are_read_anew() {
+    fn at() -> Timestamp {
+        "2026-03-01T00:00:00Z".parse().unwrap()
+    }
+
+    /// An admission, and a token that it lets in.
+    fn stage() -> (Admission, String) {
         let key = DevKey::generate().unwrap();
-        let at: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
         let bearer = Bearer {
             subject: "ann".into(),
             party: "Avon".parse().unwrap(),
             org_id: OrgId::GrantedOnly,
             user_ids: BTreeSet::new(),
             roles: BTreeSet::new(),
-            valid_from: at,
-            expires_at: at.plus_millis(60_000),
+            valid_from: at(),
+            expires_at: at().plus_millis(60_000),
         };
-        let token = key.mint(&bearer).unwrap();
         let admission = Admission::new(key.gatekeeper().unwrap(), Arc::new(Sharing::default()));
-        admission.admit(&token, at).await.unwrap();
+        (admission, key.mint(&bearer).unwrap())
+    }
+
+    #[tokio::test]
+    async fn nobody_is_let_in_from_when_rights_are_no_longer_followed_until_they_are_read_anew() {
+        let (admission, token) = stage();
+        admission.admit(&token, at()).await.unwrap();
         until_it_ends(async { panic!("damaged") }, &admission).await;
-        let refused = admission.admit(&token, at).await.unwrap_err();
+        let refused = admission.admit(&token, at()).await.unwrap_err();
         assert_eq!(refused.kind(), AccessErrorKind::Unavailable);
 
         let lake = Lake::open(LakeSettings::at("memory:///rights"), Clock::system()).await.unwrap();
         let _following = AbortOnDropHandle::new(tokio::spawn(follow_anew(lake, admission.clone())));
-        while admission.admit(&token, at).await.is_err() {
+        while admission.admit(&token, at()).await.is_err() {
             tokio::time::sleep(EVERY).await;
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_wait_for_rights_that_grow_old_and_are_refused_when_they_have() {
+        let (admission, token) = stage();
+        let admit = || admission.admit(&token, at());
+        let began = Instant::now();
+        let mut age = Age::unknown(admission.clone());
+        let waited = age.during(async {
+            // The lake takes its time at the start.
+            tokio::time::timeout(Duration::from_secs(9), admit()).await
+        });
+        assert!(waited.await.is_err(), "what is not known to be new lets nobody in");
+        age.renew(Instant::now(), None);
+        admit().await.unwrap();
+        // Rights are good for a second, then callers wait for the next answer of the lake.
+        let renewed = Instant::now();
+        let admitted = age.during(async {
+            tokio::time::sleep_until(renewed + AGE_MAX - Duration::from_millis(1)).await;
+            admit().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::timeout(Duration::from_secs(2), admit()).await
+        });
+        assert!(admitted.await.is_err());
+        age.renew(Instant::now(), Some(Arc::new(Sharing::default())));
+        admit().await.unwrap();
+        // It answers no more.
+        let refused = age.during(async {
+            tokio::time::sleep(AGE_MAX * 2).await;
+            admit().await.unwrap_err()
+        });
+        assert_eq!(refused.await.kind(), AccessErrorKind::Unavailable);
+        assert_eq!(age.trust, Trust::Suspended);
+        assert!(began.elapsed() < Duration::from_secs(60), "the clock is the test's own");
     }
 }

@@ -6,7 +6,7 @@ use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, maintain};
 use crate::ingest::open_to_serve;
 use crate::log_in::LoginPlan;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::output;
 use crate::rights::keep_rights;
 use crate::watching::keep_fresh;
@@ -37,6 +37,7 @@ const REFRESH_EVERY: Duration = Duration::from_millis(500);
 const SETTLE_LIFE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure> {
+    let metrics_at = metrics::address(&args.metrics)?;
     let roles = role_matrix(args.job_type_roles.as_deref())?;
     let gatekeeper = args.public_key.as_deref().map(|path| gatekeeper(args, path, &roles)).transpose()?;
     let tls = tls_of(&args.tls, args.listen)?;
@@ -52,7 +53,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let lake = open_to_serve(&args.lake, args.cache_memory).await?;
     lake.check_windows().await?;
     let listener = listen(args.listen).await?;
-    let metrics = args.metrics.metrics.map(Metrics::show).transpose()?;
+    let metrics = metrics_at.map(Metrics::show).transpose()?;
     // Before the address is told: who reads it may ask for the end at once.
     let stop = asked_to_stop()?;
     let server = url_of(&listener, tls.is_some())?;

@@ -11,6 +11,7 @@
 //! pages.
 
 mod callers;
+mod deadline;
 mod freshness;
 mod limits;
 mod log_in;

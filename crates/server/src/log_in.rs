@@ -45,9 +45,10 @@ impl Sessions {
         self.login.as_ref().ok_or(CallError::NoLogins)
     }
 
-    /// Works for somebody who need not have a token yet. Logins and logouts have a witness of their own, who notes them.
+    /// Works for somebody who need not have a token yet.
     async fn for_anybody<T>(
         &self,
+        caller: &Caller,
         work: impl AsyncFnOnce(&LoginParts) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
         let permitted = async {
@@ -55,7 +56,7 @@ impl Sessions {
             let _permit = self.permits.try_acquire().map_err(|_| CallError::Busy)?;
             work(login).await
         };
-        self.desk.limited(permitted).await
+        self.desk.limited(caller, permitted).await
     }
 }
 
@@ -75,7 +76,7 @@ impl SessionService for Sessions {
         &self,
         request: Request<StartLoginRequest>,
     ) -> Result<Response<StartLoginResponse>, Status> {
-        let entity_id = request.into_inner().identity_provider;
+        let (caller, StartLoginRequest { identity_provider: entity_id }) = Caller::of(request);
         let work = async |login: &LoginParts| {
             let started = login.logins.start(&entity_id).await?;
             Ok(StartLoginResponse {
@@ -86,23 +87,35 @@ impl SessionService for Sessions {
                 expires_at: Some(wire_time(started.until)),
             })
         };
-        reply("SessionService.StartLogin", self.for_anybody(work).await)
+        reply("SessionService.StartLogin", self.for_anybody(&caller, work).await)
     }
 
     async fn login(&self, request: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
+        const CALL: &str = "SessionService.Login";
         let (caller, LoginRequest { saml_response, relay_state, browser_handle }) = Caller::of(request);
+        let record = self.desk.record(CALL, &caller);
+        let mut witnessed = false;
         let work = async |login: &LoginParts| {
             let relay_state = (!relay_state.is_empty()).then_some(relay_state.as_str());
             let browser: Option<Handle> = browser_handle.parse().ok();
-            let logged_in =
-                login.logins.finish(saml_response, relay_state, browser.as_ref(), caller.peer).await?;
+            let finished =
+                login.logins.finish(saml_response, relay_state, browser.as_ref(), caller.peer).await;
+            witnessed = true;
+            let logged_in = finished?;
             Ok(LoginResponse {
                 token: token_of(&login.key, &logged_in.session)?,
                 handle: logged_in.handle.secret(),
                 expires_at: Some(wire_time(logged_in.session.bearer.expires_at)),
             })
         };
-        reply("SessionService.Login", self.for_anybody(work).await)
+        let outcome = self.for_anybody(&caller, work).await;
+        // Of a login that was taken up the witness knows more; one that was not, or was broken off, is noted here.
+        if witnessed {
+            record.witnessed()
+        } else {
+            record.end(&outcome)
+        }
+        reply(CALL, outcome)
     }
 
     async fn resume(&self, request: Request<ResumeRequest>) -> Result<Response<ResumeResponse>, Status> {
@@ -116,7 +129,7 @@ impl SessionService for Sessions {
             let expires_at = Some(wire_time(session.bearer.expires_at));
             Ok(ResumeResponse { token: token_of(&login.key, &session)?, expires_at })
         };
-        let outcome = self.for_anybody(work).await;
+        let outcome = self.for_anybody(&caller, work).await;
         record.end(&outcome);
         reply(CALL, outcome)
     }
@@ -132,11 +145,19 @@ impl SessionService for Sessions {
             };
             return self.desk.answer(CALL, &caller, work).await;
         }
+        let record = self.desk.record(CALL, &caller);
         let work = async |login: &LoginParts| {
             login.logins.log_out(&handle_of(&handle)?, caller.peer).await?;
             Ok(LogoutResponse {})
         };
-        reply(CALL, self.for_anybody(work).await)
+        let outcome = self.for_anybody(&caller, work).await;
+        // Of a session that ended the witness has told.
+        if outcome.is_ok() {
+            record.witnessed()
+        } else {
+            record.end(&outcome)
+        }
+        reply(CALL, outcome)
     }
 
     async fn profile(&self, request: Request<ProfileRequest>) -> Result<Response<ProfileResponse>, Status> {

@@ -84,6 +84,11 @@ impl Record {
         self.entry.session = Some(session.id.to_string());
     }
 
+    /// A witness of its own has noted the call.
+    pub(crate) fn witnessed(mut self) {
+        self.is_noted = true;
+    }
+
     /// The call has come to its end.
     pub(crate) fn end<T>(mut self, outcome: &Result<T, CallError>) {
         match outcome {

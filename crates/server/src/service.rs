@@ -1,6 +1,7 @@
 //! The services, and what every call goes through: a permit, a token, a time limit, and a net for panics.
 
 use crate::callers::{Allowance, Allowances, Limits};
+use crate::deadline::time_left;
 use crate::freshness::freshness_response;
 use crate::limits::{
     FRESHNESS_DAYS_DEFAULT, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX, RESPONSE_BYTES_MAX,
@@ -124,7 +125,7 @@ impl Desk {
             let _place = left.enter()?;
             work(access, &left, entry).await
         };
-        let outcome = self.limited(admitted).await;
+        let outcome = self.limited(caller, admitted).await;
         record.end(&outcome);
         reply(call, outcome)
     }
@@ -132,6 +133,16 @@ impl Desk {
     /// The record of a call that begins.
     pub(crate) fn record(&self, call: &'static str, caller: &Caller) -> Record {
         Record::begin(&self.log, &self.clock, call, caller.peer)
+    }
+
+    /// Makes sure that the caller may still see what was found: rights may have changed while a look-up waited for the store.
+    async fn confirm(&self, who: &Access, caller: &Caller) -> Result<(), CallError> {
+        let now = self.clock.now();
+        if self.admission.is_current(who, now) {
+            return Ok(());
+        }
+        let again = self.admission.admit(bearer_token(&caller.metadata)?, now).await?;
+        if who.user_ids().are_within(again.user_ids()) { Ok(()) } else { Err(CallError::RightsChanged) }
     }
 
     /// Answers a search, which `look` makes.
@@ -148,6 +159,7 @@ impl Desk {
             // What is above the largest page is refused as that.
             left.take_rows(query.page_size.unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX))?;
             let page = look(&who, &query).await?;
+            self.confirm(&who, &caller).await?;
             shown(entry, &who, &page);
             let cost = page.cost;
             Ok((search_response(page, view), cost))
@@ -167,20 +179,24 @@ impl Desk {
             let reference = reference_of(&message)?;
             asked_row(entry, &reference);
             let answer = look(&who, &reference).await?;
+            self.confirm(&who, &caller).await?;
             shown_row(entry, &who, &answer);
             Ok(get_response(answer))
         };
         self.answer(call, &caller, work).await
     }
 
-    /// What comes of some work, within a time limit and a net for panics.
+    /// What comes of some work, within the caller's time limit and ours, and a net for panics.
     pub(crate) async fn limited<T>(
         &self,
+        caller: &Caller,
         work: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, CallError> {
         // A panic leaves nothing half done here: neither a search nor a login holds a lock, and what a login writes is
         // written at once or not at all.
-        let limited = AssertUnwindSafe(tokio::time::timeout(self.request_life, work)).catch_unwind();
+        let limited =
+            AssertUnwindSafe(tokio::time::timeout(time_left(&caller.metadata, self.request_life), work))
+                .catch_unwind();
         match limited.await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_elapsed)) => Err(CallError::TooSlow),

@@ -62,6 +62,9 @@ pub(crate) enum CallError {
     /// The call took too long.
     #[error("answer in time")]
     TooSlow,
+    /// What the caller may see became less while it was looked up.
+    #[error("find the caller's rights as they were")]
+    RightsChanged,
     /// The server was just started and has not read what it would answer from.
     #[error("read the evidence of the lake")]
     NotReady,
@@ -136,6 +139,7 @@ const UNAVAILABLE: Face = Face { code: Code::Unavailable, reason: "STORE_UNAVAIL
 const NO_RECORD: Face = Face { code: Code::Unavailable, reason: "ACCESS_LOG_UNAVAILABLE", http_code: "503" };
 const BUSY: Face = Face { code: Code::Unavailable, reason: "BUSY", http_code: "503" };
 const TOO_SLOW: Face = Face { code: Code::DeadlineExceeded, reason: "TOO_SLOW", http_code: "504" };
+const RIGHTS_CHANGED: Face = Face { code: Code::Aborted, reason: "RIGHTS_CHANGED", http_code: "409" };
 const CORRUPT: Face = Face { code: Code::DataLoss, reason: "DATA_DAMAGED", http_code: "500" };
 const INTERNAL: Face = Face { code: Code::Internal, reason: "INTERNAL", http_code: "500" };
 
@@ -176,6 +180,7 @@ pub(crate) fn told(error: &CallError) -> (Code, &'static str) {
         CallError::Busy => BUSY,
         CallError::NotReady => UNAVAILABLE,
         CallError::TooSlow => TOO_SLOW,
+        CallError::RightsChanged => RIGHTS_CHANGED,
         CallError::Panicked => INTERNAL,
         CallError::NoRecord(_) => NO_RECORD,
     };
@@ -225,6 +230,10 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
         CallError::TooSlow => {
             tracing::warn!(call, "no answer in time");
             face_value(&TOO_SLOW, "no answer in time; try again, or narrow the search".into(), None)
+        }
+        CallError::RightsChanged => {
+            let text = "what you may see has changed while it was looked up; ask again";
+            retry_status(&RIGHTS_CHANGED, text.into(), RETRY_AFTER)
         }
         CallError::NoRecord(_) => {
             tracing::warn!(call, cause = chain(error), "a call cannot be noted in the access log");

@@ -172,7 +172,7 @@ impl Endpoint {
         match self.logins.finish(response, relay_state.as_deref(), browser.as_ref(), from).await {
             Ok(logged_in) => {
                 let mut answer = page::redirect(&self.landing.page);
-                page::set_cookie(&mut answer, &cookie::session(&logged_in.handle));
+                page::set_cookie(&mut answer, &cookie::session(&logged_in.handle, &logged_in.session.bearer));
                 if let (Some(name), Some(_)) = (login_cookie, browser) {
                     page::set_cookie(&mut answer, &cookie::no_login(&name));
                 }

@@ -60,13 +60,16 @@ impl Stage {
 
     /// The Users whose rows a search of a Device shows.
     fn seen(&self, token: &str, device: DeviceId) -> BTreeSet<String> {
+        self.rows(token, device).iter().map(|row| row["user_id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn rows(&self, token: &str, device: DeviceId) -> Vec<Value> {
         let device = device.to_string();
         let search = ["search", "audit", "--server", &self.server.url, "--token", token, "--format", "json"];
         let output = run(&[&search[..], &["--device", &device, "--all"]].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let rows = answer["rows"].as_array().unwrap();
-        rows.iter().map(|row| row["user_id"].as_str().unwrap().to_owned()).collect()
+        answer["rows"].as_array().unwrap().clone()
     }
 
     /// The first two Parties grant each other access: see `gridtrail_synth`.
@@ -130,6 +133,13 @@ fn a_rescission_that_is_ingested_reaches_a_running_server() {
     let (lake, row) = (stage.at("lake"), other.0.to_string());
     let then = stage.world.settings().start.to_string();
     assert_eq!(explain(&lake, one.0, &row, &[])["seen"], true);
+    // A row by its reference is its User's.
+    let shown = stage.rows(&both, device).into_iter().find(|shown| shown["user_id"] == row.as_str()).unwrap();
+    let by_reference = explain(&lake, one.0, shown["reference"].as_str().unwrap(), &[]);
+    assert_eq!(
+        (&by_reference["seen"], &by_reference["row_user_id"]),
+        (&Value::from(true), &shown["user_id"])
+    );
 
     let now = Clock::system().now();
     rescind(&stage.path.join("rescission.access.jsonl"), &other, &one, now);

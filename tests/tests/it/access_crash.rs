@@ -3,7 +3,9 @@
 
 use crate::crash::{Chance, kill};
 use crate::support::{gridtrail, run, setting, text, verified};
-use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Party, Sharing, Sro};
+use gridtrail_access::{
+    AccessEvent, AccessRecord, Assignment, Moment, Notice, NoticeKind, Party, Sharing, Sro,
+};
 use gridtrail_codec::encode_access_json;
 use gridtrail_lake::{Lake, LakeSettings};
 use gridtrail_model::{Timestamp, UserId, UserRole};
@@ -166,7 +168,7 @@ fn pairs(sharing: &Sharing) -> BTreeSet<(UserId, UserId)> {
     let users: Vec<UserId> =
         (0..PARTIES).flat_map(|p| (0..USERS_OF_A_PARTY).map(move |user| user_id(p, user))).collect();
     let pair = |one: UserId, other: UserId| {
-        sharing.is_pair_in_force(one, other, Timestamp::MAX).then_some((one, other))
+        sharing.is_pair_in_force(one, other, Moment::At(Timestamp::MAX)).then_some((one, other))
     };
     users.iter().flat_map(|one| users.iter().filter_map(move |other| pair(*one, *other))).collect()
 }

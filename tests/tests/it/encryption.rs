@@ -2,6 +2,11 @@
 
 use crate::support::{Server, run, succeed, text};
 use std::path::Path;
+use std::time::Duration;
+
+/// How often, and how many times at most, a server is looked at until it has taken in new files.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOKS: u32 = 240;
 
 struct Stage {
     folder: tempfile::TempDir,
@@ -78,6 +83,29 @@ fn a_server_with_a_certificate_is_asked_by_whoever_trusts_it() {
     server.stop();
     let log = succeed(&["access", "log", "--lake", &stage.at("lake"), "--format", "json"]);
     assert!(log.contains("\"peer\":\"127.0.0.1:"), "who is encrypted has an address all the same: {log}");
+}
+
+#[test]
+fn a_new_certificate_is_taken_in_while_the_server_runs() {
+    let stage = Stage::set();
+    let server = stage.serve(&[]);
+    let code = |trusted: &str| stage.search(&server.url, &["--server-anchors", &stage.at(trusted)]).0;
+    assert_eq!((code("server.pem"), code("stranger.pem")), (Some(0), Some(6)));
+    let old = stage.at("old.pem");
+    std::fs::copy(stage.at("server.pem"), &old).unwrap();
+    // For a moment the key is not that of the certificate: then the old ones stay.
+    for (new, place) in [("stranger.pem", "server.pem"), ("stranger.key", "server.key")] {
+        std::fs::copy(stage.at(new), stage.at(place)).unwrap();
+    }
+    let mut looks = 0;
+    while code("stranger.pem") != Some(0) {
+        assert!(looks < LOOKS, "the new certificate is not in use");
+        looks += 1;
+        std::thread::sleep(LOOK_EVERY);
+    }
+    assert_eq!(code("old.pem"), Some(6));
+    let log = server.stop();
+    assert!(log.contains("new certificates are in use"), "{log}");
 }
 
 #[test]

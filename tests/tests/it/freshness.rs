@@ -235,6 +235,11 @@ async fn a_check_fails_from_critical_on() {
     assert!(!std::path::Path::new(&nothing).exists(), "asking for a lake makes none");
     let files = run(&["ingest", &stage.path("."), "--lake", &nothing, "--metrics", "127.0.0.1:0"]);
     assert_eq!(files.status.code(), Some(2), "{}", text(&files.stderr));
+    // Before anything else is looked at: neither key nor lake is there.
+    let serve = ["serve", "--plain-text", "--public-key", &nothing, "--lake", &nothing];
+    let open = run(&[&serve[..], &["--metrics", "192.0.2.1:9471"]].concat());
+    assert_eq!(open.status.code(), Some(2), "{}", text(&open.stderr));
+    assert!(text(&open.stderr).contains("add --metrics-open"), "{}", text(&open.stderr));
     let turned = stage.said_of_lake(&["--freshness-warn", "21h"]);
     assert_eq!(turned.status.code(), Some(2), "{}", text(&turned.stderr));
 }

@@ -5,6 +5,7 @@
 mod access;
 mod access_crash;
 mod access_log;
+mod access_world;
 mod compaction;
 mod crash;
 mod encryption;

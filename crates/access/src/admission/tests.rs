@@ -28,22 +28,24 @@ fn party(name: &str) -> Party {
     name.parse().unwrap()
 }
 
-/// Avon has 1 and 2, Brent 11 and 12; the pair of 1 and 11 is granted at 100 and rescinded at 200.
+/// Avon has 1 and 2, Brent 11 and 12; the pair of 1 and 11 is granted at 100, and Brent has 11 no longer from 200 on.
 fn sharing() -> Sharing {
     let mut sharing = Sharing::of_one(&party("Avon"), &users(&[1, 2]));
     for user_id in users(&[11, 12]) {
         let to = Some(Assignment { party: party("Brent"), role: UserRole::GS, descriptor: None });
         sharing.take(AccessEvent::Assigned { user_id, to, from: Timestamp::MIN });
     }
-    let told = [
-        (NoticeKind::Grant, "Avon", 1, "Brent", 11, 100),
-        (NoticeKind::Grant, "Brent", 11, "Avon", 1, 100),
-        (NoticeKind::Rescind, "Brent", 11, "Avon", 1, 200),
-    ];
-    for (number, (kind, by, own, with, other, second)) in told.into_iter().enumerate() {
+    let gone = AccessEvent::Assigned {
+        user_id: UserId::from_bytes([0x90, 0xB3, 0, 0, 0, 0, 0, 11]),
+        to: None,
+        from: at(200),
+    };
+    sharing.take(gone);
+    let told = [("Avon", 1, "Brent", 11, 100), ("Brent", 11, "Avon", 1, 100)];
+    for (number, (by, own, with, other, second)) in told.into_iter().enumerate() {
         let id: crate::NoticeId = format!("n{number}").parse().unwrap();
         let notice = Notice {
-            kind,
+            kind: NoticeKind::Grant,
             by: party(by),
             with: party(with),
             own: users(&[own]),
@@ -134,4 +136,30 @@ fn another_state_of_sharing_holds_at_the_next_call_of_every_clone() {
     assert_eq!(seen(&other, &token, 150), users(&[1, 11]));
     admission.replace(Arc::new(sharing()));
     assert_eq!(seen(&clone, &token, 150), users(&[1, 11]));
+}
+
+#[test]
+fn callers_wait_while_what_is_known_is_in_doubt() {
+    let (admission, token) = (admission(), token("Avon", OrgId::All, &[1, 11]));
+    let before = admission.admit_now(&token, at(150)).unwrap();
+    assert!(admission.is_current(&before, at(199)));
+    assert!(!admission.is_current(&before, at(200)), "a fact took hold");
+    let mut waits = std::pin::pin!(admission.admit(&token, at(150)));
+    admission.doubt();
+    assert!(!admission.is_current(&before, at(150)));
+    assert!(waits.as_mut().now_or_never().is_none());
+    assert!(admission.admit(&token, at(150)).now_or_never().is_none());
+    admission.confirm();
+    assert!(admission.is_current(&before, at(150)));
+    assert_eq!(waits.now_or_never().unwrap().unwrap().user_ids().to_set(), users(&[1, 11]));
+    // What ends the doubt otherwise lets in by what is known then, or nobody.
+    admission.doubt();
+    let mut waits = std::pin::pin!(admission.admit(&token, at(150)));
+    assert!(waits.as_mut().now_or_never().is_none());
+    admission.replace(Arc::new(Sharing::of_one(&party("Avon"), &users(&[1]))));
+    assert_eq!(waits.now_or_never().unwrap().unwrap().user_ids().to_set(), users(&[1]));
+    assert!(!admission.is_current(&before, at(150)));
+    admission.doubt();
+    admission.suspend();
+    assert_eq!(admission.admit_now(&token, at(150)).unwrap_err().kind(), AccessErrorKind::Unavailable);
 }

@@ -74,14 +74,14 @@ fn mutual() -> Vec<AccessEvent> {
 fn a_grant_is_in_force_once_both_are_confirmed_and_for_what_both_name() {
     let sharing = world(mutual());
     for (one, other) in [(0, 1), (1, 0), (3, 1)] {
-        assert!(!sharing.is_pair_in_force(user(one), user(other), at(20)), "{one} {other}");
-        assert!(sharing.is_pair_in_force(user(one), user(other), at(21)), "{one} {other}");
+        assert!(!sharing.is_pair_in_force(user(one), user(other), Moment::At(at(20))), "{one} {other}");
+        assert!(sharing.is_pair_in_force(user(one), user(other), Moment::At(at(21))), "{one} {other}");
     }
     // Only one of them named 4, and nobody anything of 2.
-    assert!(!sharing.is_pair_in_force(user(0), user(4), at(30)));
-    assert!(!sharing.is_pair_in_force(user(0), user(2), at(30)));
+    assert!(!sharing.is_pair_in_force(user(0), user(4), Moment::At(at(30))));
+    assert!(!sharing.is_pair_in_force(user(0), user(2), Moment::At(at(30))));
     let one_sided = world(mutual().into_iter().take(2));
-    assert!(!one_sided.is_pair_in_force(user(0), user(1), at(30)));
+    assert!(!one_sided.is_pair_in_force(user(0), user(1), Moment::At(at(30))));
 }
 
 #[test]
@@ -99,10 +99,10 @@ fn a_session_sees_its_own_and_what_is_paired_with_what_it_holds() {
 fn a_rescission_ends_its_pairs_in_both_directions_and_no_others() {
     let ends = confirmed(3, notice(NoticeKind::Rescind, 1, &[1], 0, &[0], 40));
     let sharing = world(mutual().into_iter().chain(ends));
-    assert!(sharing.is_pair_in_force(user(0), user(1), at(40)));
-    assert!(!sharing.is_pair_in_force(user(0), user(1), at(41)));
-    assert!(!sharing.is_pair_in_force(user(1), user(0), at(41)));
-    assert!(sharing.is_pair_in_force(user(3), user(1), at(41)));
+    assert!(sharing.is_pair_in_force(user(0), user(1), Moment::At(at(40))));
+    assert!(!sharing.is_pair_in_force(user(0), user(1), Moment::At(at(41))));
+    assert!(!sharing.is_pair_in_force(user(1), user(0), Moment::At(at(41))));
+    assert!(sharing.is_pair_in_force(user(3), user(1), Moment::At(at(41))));
     // Who holds only one of two paired User IDs loses exactly what the rescinded pair gave.
     assert_eq!(sharing.effective(&party(0), &users(&[0, 1]), OrgId::All, at(41)), users(&[0]));
     assert_eq!(sharing.effective(&party(0), &users(&[0, 3, 1]), OrgId::All, at(41)), users(&[0, 3, 1]));
@@ -113,9 +113,9 @@ fn what_was_rescinded_needs_two_new_notifications() {
     let mut facts = mutual();
     facts.extend(confirmed(3, notice(NoticeKind::Rescind, 1, &[1], 0, &[0], 40)));
     facts.extend(confirmed(4, notice(NoticeKind::Grant, 1, &[1], 0, &[0], 50)));
-    assert!(!world(facts.clone()).is_pair_in_force(user(0), user(1), at(60)));
+    assert!(!world(facts.clone()).is_pair_in_force(user(0), user(1), Moment::At(at(60))));
     facts.extend(confirmed(5, notice(NoticeKind::Grant, 0, &[0], 1, &[1], 55)));
-    assert!(world(facts).is_pair_in_force(user(0), user(1), at(60)));
+    assert!(world(facts).is_pair_in_force(user(0), user(1), Moment::At(at(60))));
 }
 
 #[test]
@@ -123,11 +123,17 @@ fn what_is_not_confirmed_or_is_rejected_changes_nothing() {
     let sent = AccessEvent::Notified { id: id(3), notice: notice(NoticeKind::Rescind, 1, &[1], 0, &[0], 40) };
     let rejected = AccessEvent::Rejected { id: id(3), at: at(41), reason: why() };
     let sharing = world(mutual().into_iter().chain([sent, rejected]));
-    assert!(sharing.is_pair_in_force(user(0), user(1), at(60)));
+    assert!(sharing.is_pair_in_force(user(0), user(1), Moment::At(at(60))));
     let both =
         world(mutual().into_iter().chain([AccessEvent::Rejected { id: id(2), at: at(50), reason: why() }]));
-    assert!(!both.is_pair_in_force(user(0), user(1), at(60)), "confirmed and rejected shows less");
-    assert_eq!(both.refused(), [Refused { id: id(2), why: Refusal::Rejected }]);
+    assert!(
+        !both.is_pair_in_force(user(0), user(1), Moment::At(at(60))),
+        "confirmed and rejected shows less"
+    );
+    // Until it was rejected it counted, and what is asked of the present goes by what is known.
+    assert!(both.is_pair_in_force(user(0), user(1), Moment::At(at(49))));
+    assert!(!both.is_pair_in_force(user(0), user(1), Moment::Now(at(49))));
+    assert_eq!(both.refused(), [Refused { id: id(2), why: Refusal::Rejected { at: at(50) } }]);
 }
 
 #[test]
@@ -135,11 +141,11 @@ fn a_notification_of_a_user_id_that_is_not_the_partys_is_refused_with_the_reason
     let theirs = confirmed(1, notice(NoticeKind::Grant, 0, &[0, 2], 1, &[1], 10));
     let other = confirmed(2, notice(NoticeKind::Grant, 1, &[1], 0, &[0], 20));
     let sharing = world(theirs.into_iter().chain(other));
-    assert!(!sharing.is_pair_in_force(user(0), user(1), at(30)));
+    assert!(!sharing.is_pair_in_force(user(0), user(1), Moment::At(at(30))));
     let why = Refusal::NotAssigned { user_id: user(2), party: party(0) };
     assert_eq!(why.to_string(), "90-B3-00-00-00-00-00-02 is not assigned to Avon");
     assert_eq!(sharing.refused(), [Refused { id: id(1), why: why.clone() }]);
-    let explained = sharing.explain(user(0), user(1), at(30));
+    let explained = sharing.explain(user(0), user(1), Moment::At(at(30)));
     assert!(!explained.seen);
     let told = |n, by, second, fate| ToldNotice {
         id: id(n),
@@ -158,17 +164,64 @@ fn a_notification_of_a_user_id_that_is_not_the_partys_is_refused_with_the_reason
 fn a_user_id_that_changes_hands_takes_no_grant_with_it() {
     let sold = AccessEvent::Assigned { user_id: user(1), to: to(2), from: at(50) };
     let sharing = world(mutual().into_iter().chain([sold]));
-    assert!(sharing.is_pair_in_force(user(0), user(1), at(49)));
-    assert!(!sharing.is_pair_in_force(user(0), user(1), at(50)));
+    assert!(sharing.is_pair_in_force(user(0), user(1), Moment::At(at(49))));
+    assert!(!sharing.is_pair_in_force(user(0), user(1), Moment::At(at(50))));
     assert_eq!(sharing.effective(&party(1), &users(&[1]), OrgId::All, at(50)), users(&[]));
     assert_eq!(sharing.effective(&party(2), &users(&[1]), OrgId::All, at(50)), users(&[1]));
+}
+
+#[test]
+fn a_user_id_that_comes_back_brings_no_grant_with_it() {
+    let sold = |to, second| AccessEvent::Assigned { user_id: user(1), to, from: at(second) };
+    let sharing = world(mutual().into_iter().chain([sold(to(2), 50), sold(to(1), 60)]));
+    assert_eq!(sharing.owner(user(1), at(60)), Some(&party(1)));
+    assert!(!sharing.is_pair_in_force(user(0), user(1), Moment::At(at(60))));
+    assert!(!sharing.is_pair_in_force(user(1), user(3), Moment::At(at(60))));
+    // Another role at the same Party is no change of hands; to be nobody's for a while is one.
+    let role = Some(Assignment { role: UserRole::GS, ..to(1).unwrap() });
+    let sharing = world(mutual().into_iter().chain([sold(role, 50)]));
+    assert!(sharing.is_pair_in_force(user(0), user(1), Moment::At(at(60))));
+    let sharing = world(mutual().into_iter().chain([sold(None, 50), sold(to(1), 60)]));
+    assert!(!sharing.is_pair_in_force(user(0), user(1), Moment::At(at(60))));
+}
+
+#[test]
+fn a_rescission_counts_for_what_it_names_rightly() {
+    // 2 is not the other's: its part of the rescission is refused, and that of 0 counts.
+    let ends = |own: &[u8], other: &[u8]| confirmed(3, notice(NoticeKind::Rescind, 1, own, 0, other, 40));
+    let sharing = world(mutual().into_iter().chain(ends(&[1], &[0, 2])));
+    assert!(!sharing.is_pair_in_force(user(0), user(1), Moment::At(at(41))));
+    assert!(sharing.is_pair_in_force(user(3), user(1), Moment::At(at(41))));
+    let why = Refusal::NotOfTheOther { user_id: user(2), party: party(0) };
+    assert_eq!(sharing.refused(), [Refused { id: id(3), why: why.clone() }]);
+    assert!(why.to_string().starts_with("90-B3-00-00-00-00-00-02 is not assigned to Avon; for the other"));
+    let fate = |one, other| sharing.explain(user(one), user(other), Moment::At(at(50))).notices;
+    let fate = |one, other| fate(one, other).into_iter().find(|told| told.id == id(3)).unwrap().fate;
+    assert_eq!(fate(0, 1), NoticeFate::Counts(at(41)));
+    assert_eq!(fate(2, 1), NoticeFate::Refused(why));
+    // What the sender calls its own and is not has the DCC refuse the whole.
+    let sharing = world(mutual().into_iter().chain(ends(&[1, 2], &[0])));
+    assert!(sharing.is_pair_in_force(user(0), user(1), Moment::At(at(41))));
+    let why = Refusal::NotAssigned { user_id: user(2), party: party(1) };
+    assert_eq!(sharing.refused(), [Refused { id: id(3), why }]);
+}
+
+#[test]
+fn a_rescission_whose_time_is_yet_to_come_holds_at_once() {
+    let ends = confirmed(3, notice(NoticeKind::Rescind, 1, &[1], 0, &[0], 40));
+    let sharing = world(mutual().into_iter().chain(ends));
+    assert!(sharing.is_pair_in_force(user(0), user(1), Moment::At(at(30))));
+    assert!(!sharing.is_pair_in_force(user(0), user(1), Moment::Now(at(30))));
+    assert_eq!(sharing.effective(&party(0), &users(&[0, 1]), OrgId::All, at(30)), users(&[0]));
+    assert!(!sharing.explain(user(0), user(1), Moment::Now(at(30))).seen);
+    assert!(sharing.explain(user(0), user(1), Moment::At(at(30))).seen);
 }
 
 #[test]
 fn a_grant_of_two_readings_is_none() {
     let again = AccessEvent::Notified { id: id(2), notice: notice(NoticeKind::Grant, 1, &[4], 0, &[0], 20) };
     let sharing = world(mutual().into_iter().chain([again]));
-    assert!(!sharing.is_pair_in_force(user(0), user(1), at(30)));
+    assert!(!sharing.is_pair_in_force(user(0), user(1), Moment::At(at(30))));
     assert_eq!(sharing.refused(), [Refused { id: id(2), why: Refusal::Readings { readings: 2 } }]);
 }
 
@@ -177,7 +230,7 @@ fn a_user_id_that_is_assigned_to_two_at_once_is_nobodys() {
     let both = AccessEvent::Assigned { user_id: user(1), to: to(2), from: at(-1_000) };
     let sharing = world(mutual().into_iter().chain([both]));
     assert_eq!(sharing.owner(user(1), at(30)), None);
-    assert!(!sharing.is_pair_in_force(user(0), user(1), at(30)));
+    assert!(!sharing.is_pair_in_force(user(0), user(1), Moment::At(at(30))));
     // Two roles of one Party are no quarrel about whose it is.
     let role = Some(Assignment { role: UserRole::GS, ..to(0).unwrap() });
     let sharing = world([AccessEvent::Assigned { user_id: user(0), to: role, from: at(-1_000) }]);
@@ -191,8 +244,9 @@ fn a_user_id_that_is_assigned_to_two_at_once_is_nobodys() {
 #[test]
 fn a_notification_of_which_nothing_came_says_why() {
     let sent = AccessEvent::Notified { id: id(1), notice: notice(NoticeKind::Grant, 0, &[0], 1, &[1], 5) };
-    let fate =
-        |facts: Vec<AccessEvent>| world(facts).explain(user(0), user(1), at(30)).notices[0].fate.clone();
+    let fate = |facts: Vec<AccessEvent>| {
+        world(facts).explain(user(0), user(1), Moment::At(at(30))).notices[0].fate.clone()
+    };
     assert_eq!(fate(vec![sent.clone()]), NoticeFate::Waits);
     let rejected = AccessEvent::Rejected { id: id(1), at: at(6), reason: why() };
     assert_eq!(fate(vec![sent, rejected]), NoticeFate::Rejected(at(6), why()));
@@ -255,27 +309,26 @@ fn facts(story: &[Sentence]) -> Vec<AccessEvent> {
 }
 
 /// The same question, answered by living through the story second by second, with a table of who has said what of whom.
-fn lived(story: &[Sentence], one: u8, other: u8, until: i64) -> bool {
+/// What ends a grant counts up to `known`.
+fn lived(story: &[Sentence], one: u8, other: u8, until: i64, known: i64) -> bool {
     // When the standing word of the first for the second was sent, and when the pair was last ended.
     let mut said: BTreeMap<(u8, u8), i64> = BTreeMap::new();
     let mut ended: BTreeMap<(u8, u8), i64> = BTreeMap::new();
-    for now in 0..=until {
+    for now in 0..=known {
         let due = |rescind: bool| {
             story.iter().filter(move |s| s.0 == rescind && s.6.is_some_and(|after| s.5 + after == now))
         };
-        let sound = |(_, by, own, with, other, ..): &Sentence| {
-            by != with
-                && own.iter().all(|n| first_owner(*n) == *by)
-                && other.iter().all(|n| first_owner(*n) == *with)
-        };
-        for s in due(false).filter(|s| sound(s) && !s.7) {
+        let owns = |party: u8, ids: &[u8]| ids.iter().all(|n| first_owner(*n) == party);
+        let grants = due(false).filter(|s| now <= until && s.1 != s.3 && owns(s.1, &s.2) && owns(s.3, &s.4));
+        for s in grants.filter(|s| !(s.7 && s.5 < known)) {
             for (a, b) in s.2.iter().flat_map(|a| s.4.iter().map(move |b| (*a, *b))) {
                 let word = said.entry((a, b)).or_insert(s.5);
                 *word = (*word).max(s.5);
             }
         }
-        for s in due(true).filter(|s| sound(s)) {
-            for (a, b) in s.2.iter().flat_map(|a| s.4.iter().map(move |b| (*a, *b))) {
+        for s in due(true).filter(|s| s.1 != s.3 && owns(s.1, &s.2)) {
+            let theirs = s.4.iter().filter(|n| first_owner(**n) == s.3);
+            for (a, b) in theirs.flat_map(|b| s.2.iter().map(move |a| (*a, *b))) {
                 for pair in [(a, b), (b, a)] {
                     ended.insert(pair, now);
                 }
@@ -292,9 +345,9 @@ proptest! {
     fn the_fold_says_what_a_life_through_the_story_says(story in story(), until in 0i64..70) {
         let sharing = world(facts(&story));
         for (one, other) in (0..USERS).flat_map(|one| (0..USERS).map(move |other| (one, other))) {
-            let found = sharing.is_pair_in_force(user(one), user(other), at(until));
-            prop_assert_eq!(found, lived(&story, one, other, until), "{} {}", one, other);
-            let explained = sharing.explain(user(one), user(other), at(until));
+            let found = sharing.is_pair_in_force(user(one), user(other), Moment::At(at(until)));
+            prop_assert_eq!(found, lived(&story, one, other, until, until), "{} {}", one, other);
+            let explained = sharing.explain(user(one), user(other), Moment::At(at(until)));
             prop_assert_eq!(explained.seen, found || first_owner(one) == first_owner(other));
         }
     }
@@ -314,7 +367,7 @@ proptest! {
             (OrgId::GrantedOnly, (0..USERS).filter(mine).collect()),
         ] {
             let seen = sharing.effective(&party(of), &ids, org_id, at(until));
-            let granted = session.iter().filter(|n| own.iter().any(|own| lived(&story, **n, *own, until)));
+            let granted = session.iter().filter(|n| own.iter().any(|own| lived(&story, **n, *own, until, 100)));
             prop_assert_eq!(seen, own.iter().chain(granted).map(|n| user(*n)).collect());
         }
     }

@@ -37,6 +37,10 @@ pub struct MetricsArgs {
     /// topics and tell times and counts, and no row. Left out: no metrics.
     #[arg(long, value_name = "ADDRESS", help_heading = "Freshness")]
     pub metrics: Option<SocketAddr>,
+
+    /// The address of --metrics may be one that other machines reach: whoever does reads them.
+    #[arg(long, requires = "metrics", help_heading = "Freshness")]
+    pub metrics_open: bool,
 }
 
 /// Arguments of `gridtrail freshness`.

@@ -180,4 +180,6 @@ fn metrics_are_shown_only_when_asked_for() {
     assert_eq!(read::<ServeArgs>("--public-key k.pem --plain-text").unwrap().metrics.metrics, None);
     let args: ServeArgs = read("--public-key k.pem --plain-text --metrics 127.0.0.1:9471").unwrap();
     assert!(args.metrics.metrics.is_some_and(|address| address.ip().is_loopback()));
+    assert!(!args.metrics.metrics_open);
+    assert!(read::<ServeArgs>("--public-key k.pem --plain-text --metrics-open").is_err());
 }

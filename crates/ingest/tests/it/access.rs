@@ -1,7 +1,7 @@
 //! Events of access from files: exactly once, bad ones put aside, and folded into who shares with whom.
 
 use crate::{at, ingest, lake};
-use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Party, Sro};
+use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Moment, Notice, NoticeKind, Party, Sro};
 use gridtrail_codec::{encode_access_frame, encode_access_json};
 use gridtrail_ingest::{FileSettings, Mended, dismiss_letters, replay_letters};
 use gridtrail_lake::{Batch, CompactionSettings, Evidence, SourceEvidence};
@@ -69,7 +69,7 @@ fn frames(records: &[AccessRecord]) -> Vec<u8> {
 
 async fn shares(lake: &gridtrail_lake::Lake) -> bool {
     let sharing = lake.sharing().await.unwrap().current();
-    sharing.is_pair_in_force(user(1), user(2), at(30))
+    sharing.is_pair_in_force(user(1), user(2), Moment::At(at(30)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,7 +168,7 @@ async fn repeats_change_nothing_and_files_stay_few() {
     };
     assert_eq!(files().await, 24);
     let before = reader.current();
-    assert!(before.is_pair_in_force(user(1), user(2), at(30)));
+    assert!(before.is_pair_in_force(user(1), user(2), Moment::At(at(30))));
     lake.maintenance().await.unwrap().compact(&CompactionSettings::default()).await.unwrap();
     assert!(files().await <= 3, "{}", files().await);
     reader.refresh().await.unwrap();

@@ -225,3 +225,41 @@ async fn a_cold_look_up_keeps_to_its_budget() {
         assert_eq!((again.0, again.1.requests, again.1.runs), (found, 0, cost.runs));
     }
 }
+
+/// Whether a Device has a row of somebody else must not show in what it costs to be told that there is none for the caller.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_another_costs_what_one_costs_that_is_not_there() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let clock = Clock::manual(at(100 * 24 * 3_600_000));
+    let over = |store| LakeSettings { store: Some(store), ..LakeSettings::at("memory:///equal") };
+    let lake = Lake::open(over(Arc::clone(&store)), clock.clone()).await.unwrap();
+    let mut writer = lake.writer().await.unwrap();
+    let rows =
+        (0..40).flat_map(|d| (0..30).map(move |n| (request_id(2, d, n), at(i64::try_from(n).unwrap()))));
+    commit(&mut writer, "a", rows.map(|(id, time)| received(id, time))).await;
+    // Asked by reference: a time and a trail key. The last is of a User of whom there is no row at all.
+    let mut costs = Vec::new();
+    for id in [request_id(2, 7, 12), request_id(2, 7, 999), request_id(3, 7, 12)] {
+        let (recorder, _) = RecordingStore::new(Arc::clone(&store));
+        let cold = Lake::open(over(Arc::new(recorder)), clock.clone()).await.unwrap();
+        let key = fold([received(id, at(12))]).into_fragments().remove(0).key;
+        let query = KeyQuery { from: Some(at(12)), to: Some(at(12)), key: Some(key), limit: 1, ..query(7) };
+        let (found, cost) = cold.snapshot().lookup_with_cost(&access(&[1]), &query).await.unwrap();
+        assert_eq!(found, []);
+        costs.push(cost);
+    }
+    assert!(costs[0].requests > 0 && costs.iter().all(|cost| *cost == costs[0]), "{costs:?}");
+    // Nor in a search without a reference, for whoever sees other rows of the Device or none.
+    let search = async |users: &[u8]| {
+        let (recorder, _) = RecordingStore::new(Arc::clone(&store));
+        let cold = Lake::open(over(Arc::new(recorder)), clock.clone()).await.unwrap();
+        cold.snapshot().lookup_with_cost(&access(users), &query(7)).await.unwrap()
+    };
+    let ((mine, all), (none, nothing)) = (search(&[2]).await, search(&[1]).await);
+    assert_eq!((mine.len(), none.len()), (30, 0));
+    assert_eq!(
+        (nothing.runs, nothing.requests),
+        (all.runs, all.requests),
+        "what is not shown was read alike"
+    );
+}

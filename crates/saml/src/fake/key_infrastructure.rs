@@ -92,7 +92,15 @@ impl KeyInfrastructure {
             Key::P256 => &PKCS_ECDSA_P256_SHA256,
             Key::P384 => &PKCS_ECDSA_P384_SHA384,
         };
-        let key = KeyPair::generate_for(algorithm).unwrap();
+        self.certify(KeyPair::generate_for(algorithm).unwrap(), kind, change)
+    }
+
+    /// Another certificate for the key of a signer.
+    pub fn renew(&self, signer: &Signer, change: impl FnOnce(&mut CertificateParams)) -> Signer {
+        self.certify(KeyPair::from_pem(&signer.private_pem()).unwrap(), signer.kind, change)
+    }
+
+    fn certify(&self, key: KeyPair, kind: Key, change: impl FnOnce(&mut CertificateParams)) -> Signer {
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         let mut params = named("Identity Provider");
         params.serial_number = Some(serial.into());

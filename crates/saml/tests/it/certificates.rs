@@ -105,6 +105,23 @@ fn an_expired_certificate() {
 }
 
 #[test]
+fn a_renewed_certificate_of_the_same_key() {
+    let old = WORLD.keys.issue(Key::P256, |params| params.not_after = date_time_ymd(2026, 2, 1));
+    let new = WORLD.keys.renew(&old, |_| {});
+    assert_ne!(old.certificate, new.certificate);
+    for signers in [[&old, &new], [&new, &old]] {
+        let provider = IdentityProvider::from_metadata(&metadata(&signers)).unwrap();
+        let posted = STANDARD.encode(Answer::with(|_| {}).response(&old));
+        let login =
+            |anchors| Look::at(now(), 0).with(|expected| verify(&posted, &provider, anchors, expected));
+        assert!(login(&WORLD.anchors).is_ok(), "the key is one of a certificate that holds");
+        // Neither holds: the log is told why.
+        let refused = login(&WORLD.keys.anchors_revoking(&[new.serial]));
+        assert!(matches!(refused, Err(Refusal::Certificate(_))), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_certificate_that_is_not_yet_valid() {
     let signer = WORLD.keys.issue(Key::P256, |params| params.not_before = date_time_ymd(2026, 4, 1));
     neither(&signer, &WORLD.anchors, now(), &CertificateFault::NotYetValid);

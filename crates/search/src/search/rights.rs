@@ -95,18 +95,18 @@ impl Told {
         facts
     }
 
-    /// Whether it counts by a time, for the User IDs that it names.
+    /// Whether it counts by a time, for the User IDs that it names and that are their Party's.
     fn counts(&self, now: i64) -> bool {
         let sound = self.by != self.with
             && self.own.iter().all(|n| owner(*n) == self.by)
-            && self.other.iter().all(|n| owner(*n) == self.with);
+            && (self.rescinds || self.other.iter().all(|n| owner(*n) == self.with));
         sound && self.confirmed.is_some_and(|second| second <= now)
     }
 }
 
 /// Whether two User IDs see each other's rows: straight from the clauses, over all notifications there are.
 fn in_force(story: &[Told], one: u8, other: u8, now: i64) -> bool {
-    let named = |t: &Told, a, b| t.own.contains(&a) && t.other.contains(&b);
+    let named = |t: &Told, a, b| t.own.contains(&a) && t.other.contains(&b) && owner(b) == t.with;
     let ended = story.iter().filter(|t| t.rescinds && t.counts(now));
     let ended = ended.filter(|t| named(t, one, other) || named(t, other, one));
     let ended = ended.filter_map(|t| t.confirmed).max().unwrap_or(i64::MIN);

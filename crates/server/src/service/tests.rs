@@ -1,8 +1,9 @@
 use super::*;
-use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId, Sharing};
+use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId, Party, Sharing};
 use gridtrail_access_log::Committing;
 use gridtrail_access_log::fake::MemoryLog;
-use gridtrail_model::Timestamp;
+use gridtrail_model::{Timestamp, UserId};
+use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_search::PageKey;
 use gridtrail_search::fake::FakeLake;
 use std::collections::BTreeSet;
@@ -107,6 +108,50 @@ async fn a_call_that_takes_too_long_is_ended_and_gives_its_permit_back() {
         assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "TOO_SLOW"));
     }
     assert_eq!(stage.recorded().await, vec![row("DEADLINE_EXCEEDED", "TOO_SLOW", true); 2]);
+}
+
+#[tokio::test]
+async fn a_call_is_given_up_at_the_callers_own_deadline() {
+    let mut stage = stage().await;
+    stage.caller.metadata.insert("grpc-timeout", "1m".parse().unwrap());
+    let hang = async |_, _: &mut Entry| std::future::pending().await;
+    let status = stage.desk.answer::<()>("slow", &stage.caller, hang).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "TOO_SLOW"));
+    assert_eq!(stage.recorded().await, [row("DEADLINE_EXCEEDED", "TOO_SLOW", true)]);
+}
+
+#[tokio::test]
+async fn a_right_that_goes_while_a_call_is_worked_on_shows_nothing() {
+    let stage = stage().await;
+    let admission = stage.desk.admission.clone();
+    let search = |sharing: Option<Sharing>| {
+        let request = SearchRequest {
+            key: Some(Key::DeviceId("00-DB-12-34-56-78-90-A0".into())),
+            ..SearchRequest::default()
+        };
+        let mut request = Request::new(request);
+        *request.metadata_mut() = stage.caller.metadata.clone();
+        let look = async |who: &Access, query: &Query| {
+            let page = stage.desk.search.audit_trails(who, query).await;
+            // The look-up took so long that others are assigned or rescinded meanwhile.
+            if let Some(sharing) = sharing {
+                admission.replace(Arc::new(sharing));
+            }
+            page
+        };
+        stage.desk.answer_search("search", request, look)
+    };
+    let (party, ann): (Party, UserId) = ("Avon".parse().unwrap(), "90-B3-D5-1F-30-01-00-00".parse().unwrap());
+    let bob: UserId = "88-73-84-57-00-2F-96-1E".parse().unwrap();
+    search(None).await.unwrap();
+    // More than before, or the same by another state, takes nothing away.
+    search(Some(Sharing::of_one(&party, &[ann, bob].into()))).await.unwrap();
+    search(Some(Sharing::of_one(&party, &[ann].into()))).await.unwrap();
+    let status = search(Some(Sharing::default())).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Aborted, "RIGHTS_CHANGED"));
+    let rows = stage.recorded().await;
+    assert_eq!(rows[..3], vec![row("OK", "", true); 3]);
+    assert_eq!(rows[3..], [row("ABORTED", "RIGHTS_CHANGED", true)]);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use gridtrail_access::{
 use gridtrail_access_log::fake::MemoryLog;
 use gridtrail_access_log::{AccessLog, Committing, Entry, Kind};
 use gridtrail_freshness::{Freshness, Inputs, Ledger, Levels, Report};
-use gridtrail_lake::{Partition, Stream, Waiting};
+use gridtrail_lake::{Batch, Lake, LakeSettings, Partition, SourceEvidence, Stream, Waiting};
 use gridtrail_model::{
     Body, Correlation, CspRegion, DeviceId, Event, Fold, Fragment, Mode, RequestReceived, ResponseContent,
     ResponseSent, State, StatusChanged, Timestamp, UserId, UserRole,
@@ -19,9 +19,8 @@ use gridtrail_proto::query::v1::session_service_client::SessionServiceClient;
 use gridtrail_proto::query::v1::{SearchRequest, search_request::Key};
 use gridtrail_runtime::Clock;
 use gridtrail_search::fake::FakeLake;
-use gridtrail_search::{PageKey, Search};
+use gridtrail_search::{PageKey, Search, Store};
 use gridtrail_server::{Limits, LoginParts, Parts, ServeError, serve};
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
@@ -70,9 +69,49 @@ impl Freshness for FakeFreshness {
     }
 }
 
+/// Up to when the rows of a world are complete.
+fn complete_up_to() -> Timestamp {
+    time("2026-03-01T23:59:00Z")
+}
+
+/// A lake in memory with the rows of a world, each in a run of its own.
+async fn filled_lake(clock: Clock) -> Lake {
+    let lake = Lake::open(LakeSettings::at("memory:///served"), clock).await.unwrap();
+    let mut writer = lake.writer().await.unwrap();
+    for (number, row) in rows().into_iter().enumerate() {
+        let source = SourceEvidence {
+            source: format!("file:{number}"),
+            name: format!("{number}.jsonl"),
+            first: true,
+            to: 1,
+            records: 1,
+            stored: 1,
+            recorded_max_ms: Some(complete_up_to().millis()),
+            finished: true,
+            ..SourceEvidence::default()
+        };
+        let batch = Batch { fragments: vec![row], sources: vec![source], ..Batch::default() };
+        writer.commit(batch).await.unwrap();
+    }
+    lake
+}
+
 /// Each User ID is that of a Party of its own.
 pub(crate) fn party_of(user: &str) -> Party {
     format!("Party {user}").parse().unwrap()
+}
+
+/// The claims of somebody who works for a User's Party, with these User IDs and roles.
+pub(crate) fn bearer_of(user: &str, user_ids: &[&str], roles: &[u8]) -> Bearer {
+    Bearer {
+        subject: format!("someone at {user}"),
+        party: party_of(user),
+        org_id: OrgId::All,
+        user_ids: user_ids.iter().map(|id| id.parse().unwrap()).collect(),
+        roles: roles.iter().map(|role| JobTypeRole::new(*role).unwrap()).collect(),
+        valid_from: now(),
+        expires_at: now().plus_millis(12 * 3_600_000),
+    }
 }
 
 /// Who shares with whom at first: nobody with anybody.
@@ -85,9 +124,9 @@ fn sharing() -> Sharing {
     sharing
 }
 
-/// A server on a free port.
-pub(crate) struct World {
-    pub(crate) lake: FakeLake,
+/// A server on a free port, over a lake that obeys the test or over a real one.
+pub(crate) struct World<L = FakeLake> {
+    pub(crate) lake: L,
     pub(crate) freshness: FakeFreshness,
     pub(crate) admission: Admission,
     pub(crate) clock: Clock,
@@ -111,9 +150,24 @@ impl World {
     }
 
     async fn with(clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
-        let (login, sessions) = login.unzip();
         let lake = FakeLake::default();
-        lake.commit(rows(), Some(time("2026-03-01T23:59:00Z")));
+        lake.commit(rows(), Some(complete_up_to()));
+        Self::over(lake, clock, login).await
+    }
+}
+
+impl World<Lake> {
+    /// One over a real lake, which needs a runtime of several threads. It cannot be asked for what was at an instant: its tables
+    /// are made at the machine's time, and the clock stands before that.
+    pub(crate) async fn serve_lake() -> Self {
+        let clock = Clock::manual(now());
+        Self::over(filled_lake(clock.clone()).await, clock, None).await
+    }
+}
+
+impl<L: Store + Clone> World<L> {
+    async fn over(lake: L, clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
+        let (login, sessions) = login.unzip();
         let freshness = FakeFreshness(Arc::new(Mutex::new(Some(now()))));
         let key = DevKey::generate().unwrap();
         let doors = Doors { gatekeeper: Some(key.gatekeeper().unwrap()), sessions };
@@ -167,16 +221,12 @@ impl World {
 
     /// A token of somebody who works for a User's Party, with these User IDs.
     pub(crate) fn token_of(&self, user: &str, user_ids: &[&str], role: u8) -> String {
-        let claims = Bearer {
-            subject: format!("someone at {user}"),
-            party: party_of(user),
-            org_id: OrgId::All,
-            user_ids: user_ids.iter().map(|id| id.parse().unwrap()).collect(),
-            roles: BTreeSet::from([JobTypeRole::new(role).unwrap()]),
-            valid_from: now(),
-            expires_at: now().plus_millis(12 * 3_600_000),
-        };
-        self.key.mint(&claims).unwrap()
+        self.mint(&bearer_of(user, user_ids, &[role]))
+    }
+
+    /// A token with these claims.
+    pub(crate) fn mint(&self, claims: &Bearer) -> String {
+        self.key.mint(claims).unwrap()
     }
 
     /// A request of a User with a role that may search.

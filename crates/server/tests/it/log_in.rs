@@ -266,3 +266,36 @@ async fn a_server_without_logins_says_so_and_takes_no_token_of_a_session() {
     let status = world.sessions().await.logout(world.by(ANN, LogoutRequest::default())).await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
 }
+
+/// A response of an Identity Provider may be as large as the specification of the endpoint has it, and no larger.
+#[tokio::test]
+async fn a_login_that_is_too_large_is_refused_and_on_record() {
+    let stage = Stage::set().await;
+    let bring = async |bytes: usize| {
+        let request = LoginRequest { saml_response: "A".repeat(bytes), ..LoginRequest::default() };
+        stage.one.sessions().await.login(request).await.unwrap_err()
+    };
+    // What the transport takes and SAML does not, and what the transport does not take.
+    let status = bring(767 * 1024).await;
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unauthenticated, "LOGIN_REFUSED"));
+    let status = bring(769 * 1024).await;
+    assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
+    let recorded = stage.recorded().await;
+    let shown: Vec<_> = recorded.iter().map(|entry| (&*entry.call, &*entry.outcome)).collect();
+    assert_eq!(shown, [("Login", "UNAUTHENTICATED")]);
+}
+
+#[tokio::test]
+async fn a_login_that_nobody_takes_up_is_on_record() {
+    let world = World::serve().await;
+    let status = world.sessions().await.login(LoginRequest::default()).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "NO_LOGINS"));
+    let out = LogoutRequest { handle: "no handle".into() };
+    world.sessions().await.logout(out).await.unwrap_err();
+    let recorded = world.recorded().await;
+    let shown: Vec<_> = recorded.iter().map(|entry| (&*entry.call, entry.reason.as_deref())).collect();
+    assert_eq!(
+        shown,
+        [("SessionService.Login", Some("NO_LOGINS")), ("SessionService.Logout", Some("NO_LOGINS"))]
+    );
+}

@@ -1,4 +1,5 @@
-//! The server over loopback, as its callers meet it: a real listener, real gRPC, a lake in memory.
+//! The server over loopback, as its callers meet it: a real listener, real gRPC, and a lake in memory, which is a fake
+//! that obeys the test or, for the matrix of rights, a real one.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod errors;
@@ -6,6 +7,7 @@ mod fixture;
 mod freshness;
 mod life;
 mod log_in;
+mod matrix;
 mod recorded;
 mod rights;
 mod rows;

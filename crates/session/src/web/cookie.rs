@@ -2,6 +2,7 @@
 
 use crate::handle::Handle;
 use crate::limits::REQUEST_LIFE_MS;
+use gridtrail_access::Bearer;
 
 /// The session. `Lax`: it comes with links from elsewhere, and with nothing that another site posts.
 pub(crate) const SESSION: &str = "__Host-gridtrail";
@@ -15,8 +16,11 @@ pub(crate) fn login_name(request: &str) -> String {
     format!("__Host-gridtrail-login-{part}")
 }
 
-pub(crate) fn session(handle: &Handle) -> String {
-    format!("{SESSION}={}; Path=/; Secure; HttpOnly; SameSite=Lax", handle.secret())
+/// The handle of a session. The browser forgets it when the session ends at the latest: 8.5 hours after the person was
+/// authenticated, or earlier (Appendix AH, clause 1.2).
+pub(crate) fn session(handle: &Handle, bearer: &Bearer) -> String {
+    let seconds = (bearer.expires_at.millis() - bearer.valid_from.millis()) / 1000;
+    format!("{SESSION}={}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax", handle.secret())
 }
 
 pub(crate) fn no_session() -> String {

@@ -28,7 +28,12 @@ async fn somebody_logs_in_is_passed_by_saml_and_logs_out() {
     assert_eq!((seen.status, seen.header(LOCATION)), (StatusCode::SEE_OTHER, LANDING));
     let [session, gone] = seen.cookies()[..] else { panic!("two cookies") };
     let value = session.strip_prefix("__Host-gridtrail=").unwrap();
-    assert_eq!(&value[43..], "; Path=/; Secure; HttpOnly; SameSite=Lax");
+    let Some(rest) = value[43..].strip_prefix("; Path=/; Max-Age=") else { panic!("{value}") };
+    let (seconds, rest) = rest.split_once(';').unwrap();
+    assert_eq!(rest, " Secure; HttpOnly; SameSite=Lax");
+    // The answer says that the person was authenticated a while ago.
+    let seconds: i64 = seconds.parse().unwrap();
+    assert!((1..=8 * 3_600 + 1_800).contains(&seconds), "{seconds}");
     assert!(gone.starts_with(cookie.split('=').next().unwrap()) && gone.contains("Max-Age=0"), "{gone}");
     assert!(browser.is_logged_in(&server).await && browser.is_logged_in(&other).await);
     let out = browser.post(&server, "/saml/logout", &[], From::Us).await;
