@@ -78,6 +78,12 @@ pub enum Failure {
     /// The lake could not be used.
     #[error("use the lake")]
     Lake(#[from] LakeError),
+    /// A lake was to be made where one is.
+    #[error("{address} holds a lake already; `gridtrail lake rebucket` changes its buckets")]
+    LakeExists {
+        /// The address as given.
+        address: String,
+    },
     /// Event files could not be taken in.
     #[error(transparent)]
     Ingest(#[from] IngestError),
@@ -202,6 +208,7 @@ impl Failure {
                 }
                 RegisterError::Store(_) => Exit::Failed,
             },
+            Self::LakeExists { .. } => Exit::Precondition,
             Self::AccessLog(_) | Self::Connect { .. } | Self::Connection(_) => Exit::Unavailable,
             Self::Stale { .. } => Exit::Stale,
             Self::Unproven { .. } => Exit::Unproven,

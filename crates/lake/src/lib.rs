@@ -69,6 +69,7 @@ pub use evidence::{CommitKind, Expired, Skip, SkipReason, SourceEvidence};
 pub use evidence_log::{Commit, Evidence, EvidenceEnd};
 pub use holds::{Hold, HoldChange, HoldScope, PlacedHold};
 pub use lake::{Lake, LakeCounts, LakeSettings, NamedFile};
+pub use limits::BUCKETS_MAX;
 pub use maintenance::{Maintenance, Swept};
 pub use month::{BadMonth, Month};
 pub use resolve::OnRecord;

@@ -53,7 +53,7 @@ pub(crate) const RUN_WAITS: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) const BUCKETS: u32 = 16;
 
 /// Buckets of a month, at most: each is a run or more in the list of files of every month.
-pub(crate) const BUCKETS_MAX: u32 = 4_096;
+pub const BUCKETS_MAX: u32 = 4_096;
 
 /// Runs of level 0 of one size class that are gathered into one. A row is written once for each class that it passes, and
 /// a look-up asks the bloom filters of up to three runs a class: with four there are at most ten classes below what is

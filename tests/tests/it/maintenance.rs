@@ -1,11 +1,12 @@
 //! A server keeps its lake in order by itself: what was parked joins its request while the server runs.
 
-use crate::support::{Server, verdict};
+use crate::support::{Server, run, succeed, verdict};
 use gridtrail_access::DevKey;
 use gridtrail_lake::{Batch, Lake, LakeSettings};
 use gridtrail_model::Fold;
 use gridtrail_runtime::Clock;
 use gridtrail_synth::{Settings, World};
+use serde_json::Value;
 use std::time::Duration;
 
 /// How long between two looks at the lake.
@@ -59,4 +60,37 @@ async fn a_server_joins_what_was_parked_and_every_row_is_whole() {
     assert_eq!(left, 0, "of {parked} parked fragments, {left} still wait after {DEADLINE:?}:\n{log}");
     assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
     verdict(&world, &at("lake")).await.assert_clean();
+}
+
+#[test]
+fn a_lake_may_be_made_with_more_buckets_and_is_not_made_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake").to_str().unwrap().to_owned();
+    let status = || -> Value {
+        serde_json::from_str(&succeed(&["lake", "status", "--lake", &lake, "--format", "json"])).unwrap()
+    };
+    // Said of the arguments, before anything is made.
+    for buckets in ["0", "4097"] {
+        let refused = run(&["lake", "create", "--buckets", buckets, "--lake", &lake]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(!folder.path().join("lake").exists());
+    }
+    let made = succeed(&["lake", "create", "--buckets", "40", "--lake", &lake]);
+    assert_eq!(made, format!("{lake}: an empty lake, 40 buckets a month\n"));
+    let again = run(&["lake", "create", "--buckets", "64", "--lake", &lake]);
+    assert_eq!(again.status.code(), Some(5));
+    let said = String::from_utf8(again.stderr).unwrap();
+    assert!(said.contains("holds a lake already"), "{said}");
+    assert_eq!(status()["buckets"], 40);
+    // Compaction goes by it from the first row on.
+    let events = folder.path().join("events").to_str().unwrap().to_owned();
+    succeed(&["generate", "--out", &events, "--events", "20000", "--days", "1"]);
+    succeed(&["ingest", &events, "--lake", &lake]);
+    succeed(&["compact", "--full", "--lake", &lake]);
+    let months = status()["months"].as_array().unwrap().clone();
+    assert!(!months.is_empty());
+    for month in months {
+        assert_eq!((&month["level_0_runs"], &month["bucket_runs_max"]), (&0.into(), &1.into()), "{month}");
+        assert_eq!(month["bucket_runs"], 40, "{month}");
+    }
 }

@@ -1,13 +1,16 @@
 //! Arguments of the subcommands that keep a lake in order, and those by which other commands do so beside their work.
 
 use super::value::LifeTime;
+use clap::builder::RangedI64ValueParser;
 use clap::{Args, Subcommand};
-use gridtrail_lake::Month;
+use gridtrail_lake::{BUCKETS_MAX, Month};
 use gridtrail_model::{DeviceId, Mpxn, UserId};
 
 /// The subcommands of `gridtrail lake`.
 #[derive(Debug, Subcommand)]
 pub enum LakeCommand {
+    /// Make an empty lake: only needed to choose its number of buckets before the first row.
+    Create(CreateArgs),
     /// Make fewer and larger runs, as `gridtrail compact` does.
     Compact(CompactArgs),
     /// Say what a lake holds, and what is due.
@@ -31,6 +34,27 @@ pub struct WhichLake {
     /// The lake: a folder, or a URL such as s3://bucket/path.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
     pub lake: String,
+}
+
+/// Arguments of `gridtrail lake create`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Commands that write make a lake where there is none, with 16 buckets a month. A bucket of a month is meant to hold about a million
+rows; `gridtrail lake rebucket` changes their number later.
+
+Example:
+  gridtrail lake create --buckets 64 --lake s3://audit/lake")]
+pub struct CreateArgs {
+    /// Which lake.
+    #[command(flatten)]
+    pub of: WhichLake,
+    /// How many buckets a month is to have: 16 unless given.
+    #[arg(long, value_parser = buckets())]
+    pub buckets: Option<u32>,
+}
+
+fn buckets() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(BUCKETS_MAX))
 }
 
 /// Arguments of `gridtrail lake status`.
@@ -189,7 +213,7 @@ pub struct RebucketArgs {
     #[command(flatten)]
     pub of: WhichLake,
     /// How many buckets a month is to have. Doubling and halving need the least memory.
-    #[arg(long)]
+    #[arg(long, value_parser = buckets())]
     pub buckets: u32,
     /// What it may use.
     #[command(flatten)]

@@ -24,8 +24,8 @@ pub use identity::{
     RevokeArgs, SessionCommand, SpArgs, SpCommand, TrustArgs, WhichSessions,
 };
 pub use lake::{
-    AddHoldArgs, BecauseArgs, CompactArgs, CompactionArgs, HoldCommand, LakeCommand, ListHoldsArgs,
-    RebucketArgs, ReleaseHoldArgs, RetainArgs, StatusArgs, VacuumArgs, VerifyArgs, WhichLake,
+    AddHoldArgs, BecauseArgs, CompactArgs, CompactionArgs, CreateArgs, HoldCommand, LakeCommand,
+    ListHoldsArgs, RebucketArgs, ReleaseHoldArgs, RetainArgs, StatusArgs, VacuumArgs, VerifyArgs, WhichLake,
 };
 pub use letters::{
     DismissLettersArgs, LetterCommand, LettersArgs, ListLettersArgs, ReplayLettersArgs, ShowLetterArgs,

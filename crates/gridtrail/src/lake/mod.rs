@@ -1,5 +1,6 @@
 //! `gridtrail lake`: looking after a lake.
 
+mod create;
 mod hold;
 mod retain;
 mod status;
@@ -12,6 +13,7 @@ use crate::housekeeping;
 
 pub(crate) async fn run(command: &LakeCommand, format: Format) -> Result<(), Failure> {
     match command {
+        LakeCommand::Create(args) => create::run(args, format).await,
         LakeCommand::Compact(args) => Box::pin(housekeeping::run(args, format)).await,
         LakeCommand::Status(args) => status::run(args, format).await,
         LakeCommand::Retain(args) => retain::run(args, format).await,
