@@ -12,7 +12,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use gridtrail_benches::{caller, events, everybody, frames, ingest, world};
 use gridtrail_lake::{Batch, KeyQuery, Lake, LakeSettings, SortedFragments, View};
-use gridtrail_model::{DeviceId, Fold, Fragment, Subject, TrailKey};
+use gridtrail_model::{Body, DeviceId, Fold, Fragment};
 use gridtrail_runtime::Clock;
 use std::hint::black_box;
 use tokio::runtime::Runtime;
@@ -118,23 +118,28 @@ fn resolving(c: &mut Criterion) {
     std::fs::write(folder.path().join("events.binpb"), frames(&all)).expect("written");
     let lake = runtime.block_on(ingest(folder.path(), "memory:///b"));
     let writer = runtime.block_on(lake.writer()).expect("writes");
-    let requests =
-        all.iter().filter_map(|event| Some((event.correlation.user_id, event.correlation.request_id?)));
-    let keys: Vec<TrailKey> = requests
-        .step_by(100)
-        .map(|(user, request_id)| TrailKey { user, subject: Subject::Unjoined(request_id) })
-        .collect();
+    let mut fold = Fold::default();
+    for event in all {
+        let is_bare =
+            event.correlation.request_received_at.is_none() && event.correlation.request_id.is_some();
+        if is_bare && matches!(event.body, Body::ResponseSent(_)) {
+            fold.add(event).expect("a sound event");
+        }
+    }
+    let mut answers = fold.take_unplaced();
+    answers.truncate(3_000);
     let mut group = c.benchmark_group("resolve");
-    group.throughput(Throughput::Elements(keys.len() as u64)).sample_size(10);
+    group.throughput(Throughput::Elements(answers.len() as u64)).sample_size(10);
     group.bench_function("reference/one_by_one", |b| {
         b.iter(|| {
-            for key in &keys {
-                black_box(runtime.block_on(writer.resolve([*key])).expect("resolved"));
+            for answer in &answers {
+                let answer = std::slice::from_ref(answer);
+                black_box(runtime.block_on(writer.resolve(answer)).expect("resolved"));
             }
         });
     });
     group.bench_function("together", |b| {
-        b.iter(|| runtime.block_on(writer.resolve(keys.iter().copied())).expect("resolved"));
+        b.iter(|| runtime.block_on(writer.resolve(&answers)).expect("resolved"));
     });
     group.finish();
 }

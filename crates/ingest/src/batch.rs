@@ -292,7 +292,7 @@ impl Filling {
         if unplaced.is_empty() {
             return Ok(Vec::new());
         }
-        let on_record = writer.resolve(unplaced.iter().map(|fragment| fragment.key)).await?;
+        let on_record = writer.resolve(&unplaced).await?;
         // Before anything is joined: what a row was joined with has no say in what else is joined to it.
         let here: Vec<Vec<Resolved>> = unplaced.iter().map(|fragment| self.legs_of(&fragment.key)).collect();
         let mut parked = Vec::new();

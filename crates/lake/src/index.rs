@@ -81,7 +81,7 @@ impl RunIndex {
     }
 
     /// The months that hold any run, each with its runs, oldest first.
-    pub(crate) fn months(&self) -> impl Iterator<Item = (&str, Vec<&Arc<RunFile>>)> {
+    pub(crate) fn months(&self) -> impl DoubleEndedIterator<Item = (&str, Vec<&Arc<RunFile>>)> {
         let months =
             self.months.iter().map(|(name, month)| (name.as_str(), month.runs().collect::<Vec<_>>()));
         months.filter(|(_, runs)| !runs.is_empty())

@@ -6,7 +6,7 @@
 use crate::error::LakeError;
 use crate::lookup;
 use crate::snapshot::Snapshot;
-use gridtrail_model::{DeviceId, Resolved, Subject, TrailKey};
+use gridtrail_model::{DeviceId, Fragment, Resolved, Subject, TrailKey};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The rows on record, by the key of the fragments that could belong to them.
@@ -48,25 +48,27 @@ fn searched_by(key: &TrailKey) -> Option<(DeviceId, i64)> {
 }
 
 impl Snapshot {
-    /// The rows on record that fragments of these keys could belong to: same User, same id. No row's content leaves,
-    /// so no [`Access`](gridtrail_access::Access) is needed.
-    pub(crate) async fn resolve(
-        &self,
-        keys: impl IntoIterator<Item = TrailKey>,
-    ) -> Result<OnRecord, LakeError> {
-        let mut found = OnRecord(keys.into_iter().map(|key| (key, Vec::new())).collect());
-        let (devices, counters): (BTreeSet<DeviceId>, HashSet<i64>) =
-            found.0.keys().filter_map(searched_by).unzip();
-        if devices.is_empty() {
-            return Ok(found);
-        }
-        let devices: Vec<DeviceId> = devices.into_iter().collect();
-        for file in self.trails.iter() {
-            let run = self.cache.open(&file.path, file.file.size).await?;
-            let here: Vec<DeviceId> = devices.iter().copied().filter(|device| file.is_of(*device)).collect();
-            let rows = lookup::resolved(&self.cache, &run, &here).await?;
-            let foreign = lookup::resolved_by_foreign_counter(&self.cache, &run, &counters).await?;
-            rows.into_iter().chain(foreign).for_each(|(key, row)| found.add(key, row));
+    /// The rows on record that fragments could belong to: same User, same id; from the newest month back, as far as
+    /// needed. No row's content leaves, so no [`Access`](gridtrail_access::Access) is needed.
+    pub(crate) async fn resolve(&self, fragments: &[Fragment]) -> Result<OnRecord, LakeError> {
+        let mut found = OnRecord(fragments.iter().map(|fragment| (fragment.key, Vec::new())).collect());
+        let mut open: Vec<&Fragment> = fragments.iter().collect();
+        for (_, runs) in self.trails.months().rev() {
+            let (devices, counters): (BTreeSet<DeviceId>, HashSet<i64>) =
+                open.iter().filter_map(|fragment| searched_by(&fragment.key)).unzip();
+            if devices.is_empty() {
+                break;
+            }
+            for file in runs {
+                let run = self.cache.open(&file.path, file.file.size).await?;
+                let here: Vec<DeviceId> =
+                    devices.iter().copied().filter(|device| file.is_of(*device)).collect();
+                let rows = lookup::resolved(&self.cache, &run, &here).await?;
+                let foreign = lookup::resolved_by_foreign_counter(&self.cache, &run, &counters).await?;
+                rows.into_iter().chain(foreign).for_each(|(key, row)| found.add(key, row));
+            }
+            // An older month could change nothing for these, and most answers come within days of their request.
+            open.retain(|fragment| !fragment.is_settled_by(found.of(&fragment.key)));
         }
         for rows in found.0.values_mut() {
             rows.sort_by_key(|row| (row.subject, row.received, row.device));

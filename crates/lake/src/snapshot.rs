@@ -342,7 +342,7 @@ impl Snapshot {
             for sheet in lookup::sheets(&self.cache, &run, query.device).await? {
                 fragments.extend(lookup::all_of(&sheet, query.device)?);
             }
-            let on_record = self.resolve(fragments.iter().map(|fragment| fragment.key)).await?;
+            let on_record = self.resolve(&fragments).await?;
             for fragment in fragments {
                 match fragment.join(on_record.of(&fragment.key)) {
                     Some(joined) => {

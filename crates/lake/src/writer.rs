@@ -19,7 +19,7 @@ use crate::streams::{self, Stream, complete_mark};
 use crate::table::{Changes, Move, NewFile, Table};
 use bytes::Bytes;
 use gridtrail_access::AccessRecord;
-use gridtrail_model::{Fragment, Timestamp, TrailKey};
+use gridtrail_model::{Fragment, Timestamp};
 use serde_json::json;
 
 /// What one batch of events came to.
@@ -87,11 +87,13 @@ impl Writer {
         self.tables.refresh().await
     }
 
-    /// The rows on record that fragments of these keys could belong to: their keys, times and Devices, no more.
+    /// The rows on record that fragments without a place could belong to: their keys, times and Devices, no more, and
+    /// no older ones than can matter to [`Fragment::join`].
     ///
-    /// Cost: the pages of each run that can hold one of them, each read once; so ask for many at once.
-    pub async fn resolve(&self, keys: impl IntoIterator<Item = TrailKey>) -> Result<OnRecord, LakeError> {
-        self.lake.snapshot().resolve(keys).await
+    /// Cost: the pages of each run that can hold one of them, each read once, so ask for many at once; from the newest
+    /// month back until each has its rows.
+    pub async fn resolve(&self, fragments: &[Fragment]) -> Result<OnRecord, LakeError> {
+        self.lake.snapshot().resolve(fragments).await
     }
 
     /// Commits a batch and makes it visible to this process. Returns the version of the main table.

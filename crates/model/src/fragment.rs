@@ -2,7 +2,7 @@
 
 use crate::key::Subject;
 use crate::{
-    Claims, CommandVariant, CspRegion, DeviceId, HistoryEntry, Leg, Mode, Mpxn, RequestId, ResponseId,
+    Claims, CommandVariant, CspRegion, DeviceId, HistoryEntry, Mode, Mpxn, RequestId, ResponseId,
     ServiceReferenceVariant, State, Timestamp, TrailKey,
 };
 
@@ -103,25 +103,18 @@ impl Fragment {
     /// Gives a fragment without a place the place of its row, among the rows on record for its request.
     ///
     /// An unjoined fragment is split by its history: a Pre-Command answers the transform leg; anything else
-    /// belongs to the newest leg received at or before it, or to the oldest if all came later. `None` when none
-    /// of the rows is the right one.
+    /// belongs to the newest leg received at or before it, or to the oldest if all came later. Of a row that stands
+    /// at several times, the newest counts. `None` when none of the rows is the right one.
     pub fn join(&self, rows: &[Resolved]) -> Option<Vec<Self>> {
+        let mut rows: Vec<&Resolved> = rows.iter().collect();
+        rows.sort_by_key(|row| (row.received, row.subject, row.device));
         let Subject::Unjoined(_) = self.key.subject else {
-            let row = rows.iter().find(|row| row.subject == self.key.subject)?;
+            let row = rows.into_iter().rfind(|row| row.subject == self.key.subject)?;
             return Some(vec![self.placed_at(row, self.history.clone())]);
         };
-        let mut legs: Vec<&Resolved> =
-            rows.iter().filter(|row| matches!(row.subject, Subject::Leg(_))).collect();
-        legs.sort_by_key(|row| (row.received, row.subject));
-        let oldest = *legs.first()?;
-        let leg_of = |entry: &HistoryEntry| {
-            let found = if entry.state == State::PreCommandReturned {
-                legs.iter().find(|row| row.is_transform())
-            } else {
-                legs.iter().rev().find(|row| row.received <= entry.at)
-            };
-            found.copied().unwrap_or(oldest)
-        };
+        rows.retain(|row| matches!(row.subject, Subject::Leg(_)));
+        let oldest = *rows.first()?;
+        let leg_of = |entry| rows.iter().rfind(|row| row.is_leg_of(entry)).copied().unwrap_or(oldest);
         let mut parts: Vec<(&Resolved, Vec<HistoryEntry>)> = Vec::new();
         for entry in &self.history {
             let leg = leg_of(entry);
@@ -142,6 +135,16 @@ impl Fragment {
             Self { response_ids: own, ..self.placed_at(row, history) }
         });
         Some(placed.collect())
+    }
+
+    /// Whether older rows than these, the newest of those on record, could change nothing in how the fragment is
+    /// [joined](Self::join): who looks for its rows from the newest month back may stop.
+    pub fn is_settled_by(&self, newest: &[Resolved]) -> bool {
+        if !matches!(self.key.subject, Subject::Unjoined(_)) {
+            return newest.iter().any(|row| row.subject == self.key.subject);
+        }
+        let is_on_record = |entry| newest.iter().any(|row| row.is_leg_of(entry));
+        !newest.is_empty() && self.history.iter().all(is_on_record)
     }
 
     fn placed_at(&self, row: &Resolved, history: Vec<HistoryEntry>) -> Self {
@@ -171,8 +174,16 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    fn is_transform(&self) -> bool {
-        matches!(self.subject, Subject::Leg(Leg { command_variant: CommandVariant::TRANSFORM, .. }))
+    /// Whether an entry can be about this leg: a Pre-Command answers the transform leg whenever that was received,
+    /// anything else a leg received at or before it.
+    fn is_leg_of(&self, entry: &HistoryEntry) -> bool {
+        match self.subject {
+            Subject::Leg(leg) if entry.state == State::PreCommandReturned => {
+                leg.command_variant == CommandVariant::TRANSFORM
+            }
+            Subject::Leg(_) => self.received <= entry.at,
+            _ => false,
+        }
     }
 }
 

@@ -113,3 +113,33 @@ async fn trap_01_bare_answers_find_the_right_leg() {
         .collect();
     assert_eq!(shown, [(5, State::ResponseSent, at(9_000)), (4, State::PreCommandReturned, at(1_000))]);
 }
+
+/// An answer costs what its own month costs, however long a lake goes back: the file of an older one may be missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_finds_its_request_reads_no_older_month() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = folder.path().to_str().unwrap();
+    let id = request_id(1, 1, 1);
+    let (older, newer) = (id, RequestId { counter: 2, ..id });
+    {
+        let (_, mut writer) = open(address).await;
+        commit(&mut writer, "a", [received(older, at(0))]).await;
+        commit(&mut writer, "b", [received(newer, at(YEAR))]).await;
+    }
+    let (_, writer) = open(address).await;
+    let months = std::fs::read_dir(folder.path().join("trails")).unwrap().map(|entry| entry.unwrap().path());
+    let mut months: Vec<_> = months.filter(|path| path.to_str().unwrap().contains("month=")).collect();
+    months.sort();
+    assert_eq!(months.len(), 2);
+    std::fs::remove_dir_all(&months[0]).unwrap();
+    let unplaced = |id, at| fold([bare_answer(id, at)]).take_unplaced();
+
+    let answer = unplaced(newer, at(YEAR + 9_000));
+    let rows = writer.resolve(&answer).await.unwrap();
+    assert_eq!(rows.of(&answer[0].key).len(), 1);
+    // One that came before every request of its month may belong to an older one.
+    for (id, sent) in [(older, YEAR + 9_000), (newer, YEAR - 1)] {
+        let refused = writer.resolve(&unplaced(id, at(sent))).await.unwrap_err();
+        assert!(refused.to_string().contains(months[0].file_name().unwrap().to_str().unwrap()), "{refused}");
+    }
+}

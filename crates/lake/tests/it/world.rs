@@ -109,7 +109,7 @@ pub(crate) async fn commit(writer: &mut Writer, name: &str, events: impl IntoIte
     let mut fold = fold(events);
     let mut parked = Vec::new();
     let unplaced = fold.take_unplaced();
-    let on_record = writer.resolve(unplaced.iter().map(|fragment| fragment.key)).await.unwrap();
+    let on_record = writer.resolve(&unplaced).await.unwrap();
     for fragment in unplaced {
         match fragment.join(on_record.of(&fragment.key)) {
             Some(parts) => parts.into_iter().for_each(|part| fold.merge(part)),

@@ -267,4 +267,58 @@ proptest! {
         let entries: usize = together.values().map(|fragment| fragment.history().len()).sum();
         prop_assert!(entries > 0);
     }
+
+    /// Who reads the rows on record from the newest month back may stop once a fragment is settled, and not before
+    /// each of its entries has its leg.
+    #[test]
+    fn older_rows_change_nothing_for_what_is_settled(
+        mut events in unjoined_events(),
+        legs in proptest::collection::vec((select(vec![1_u8, 4, 5]), 0_i64..60), 0..6),
+        month in 1_i64..30,
+    ) {
+        events.truncate(4);
+        let leg = |(cv, seconds)| Resolved {
+            subject: Subject::Leg(Leg {
+                request_id: request(0),
+                command_variant: CommandVariant::new(cv).unwrap(),
+            }),
+            received: at(seconds),
+            device: None,
+        };
+        for fragment in folded(events).into_values() {
+            let all: Vec<Resolved> = legs.iter().copied().map(leg).collect();
+            let mut newest = Vec::new();
+            for from in (0..60).step_by(usize::try_from(month).unwrap()).collect::<Vec<_>>().into_iter().rev() {
+                let within = legs.iter().copied().filter(|leg| (from..from + month).contains(&leg.1));
+                newest.extend(within.map(leg));
+                if fragment.is_settled_by(&newest) {
+                    break;
+                }
+            }
+            prop_assert_eq!(fragment.join(&newest), fragment.join(&all));
+        }
+    }
+}
+
+#[test]
+fn an_entry_without_a_leg_before_it_is_not_settled() {
+    let answered = |seconds, content| {
+        let body = ResponseSent { response_id: None, code: "I0".parse().unwrap(), at: at(seconds), content };
+        let correlation = Correlation { request_id: Some(request(0)), ..Correlation::of_user(USER) };
+        Event { id: "e".parse().unwrap(), recorded_at: at(40), correlation, body: Body::ResponseSent(body) }
+    };
+    let settled = |events: Vec<Event>, legs: &[Resolved]| {
+        folded(events).into_values().all(|fragment| fragment.is_settled_by(legs))
+    };
+    // The transform leg since second 3, the other since second 20.
+    let legs = on_record();
+    let (transform, signed) = (&legs[..1], &legs[1..]);
+    let (answer, pre_command) = (ResponseContent::ServiceResponse, ResponseContent::PreCommand);
+    assert!(!settled(vec![answered(30, answer)], &[]));
+    assert!(settled(vec![answered(30, answer)], signed));
+    assert!(!settled(vec![answered(19, answer)], signed));
+    assert!(!settled(vec![answered(19, answer), answered(30, answer)], signed));
+    assert!(settled(vec![answered(19, answer), answered(30, answer)], &legs));
+    assert!(!settled(vec![answered(30, pre_command)], signed), "it answers the transform leg");
+    assert!(settled(vec![answered(30, pre_command)], transform));
 }
