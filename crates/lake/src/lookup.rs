@@ -182,7 +182,7 @@ async fn each_row(
 
 /// What [`crate::resolve`] is to know of the rows of some Devices, given ascending.
 ///
-/// Pages that hold several of the Devices are read once.
+/// Pages that hold several of the Devices are got once, and no rows read but theirs.
 pub(crate) async fn resolved(
     cache: &RunCache,
     run: &Arc<OpenRun>,
@@ -191,23 +191,26 @@ pub(crate) async fn resolved(
     let mut found = Vec::new();
     for group in 0..run.metadata.metadata().num_row_groups() {
         let bloom = run.keys.get(group).and_then(Option::as_ref);
-        let here: Vec<[u8; 8]> = devices
-            .iter()
-            .map(|device| device.to_bytes())
-            .filter(|key| bloom.is_none_or(|bloom| bloom.check(key.as_slice())))
-            .collect();
-        let ranges = union(here.iter().filter_map(|key| page_rows(run, group, key)));
-        // Both ascend, so one pass finds what is in both.
-        let mut wanted = here.iter().peekable();
-        each_row(cache, run, group, (ranges, KEY_COLUMNS), |row| {
-            let Some(device) = row.device else { return Ok(()) };
-            while wanted.next_if(|key| key.as_slice() < device).is_some() {}
-            if wanted.peek().is_some_and(|key| key.as_slice() == device) {
-                found.extend(row.resolved()?);
+        let keys = devices.iter().map(|device| device.to_bytes());
+        let keys = keys.filter(|key| bloom.is_none_or(|bloom| bloom.check(key.as_slice())));
+        let keys: Vec<([u8; 8], Range<usize>)> =
+            keys.filter_map(|key| Some((key, page_rows(run, group, &key)?))).collect();
+        let mut keys = keys.into_iter().peekable();
+        while let Some((key, mut range)) = keys.next() {
+            let mut here = vec![key];
+            while let Some((key, rows)) =
+                keys.next_if(|(_, rows)| rows.start <= range.end && rows.end - range.start <= READ_ROWS)
+            {
+                range.end = range.end.max(rows.end);
+                here.push(key);
             }
-            Ok(())
-        })
-        .await?;
+            let sheet = Sheet::get(cache, run, plan(run, group, range, KEY_COLUMNS)?).await?;
+            for key in here {
+                for row in sheet.rows(&sheet.rows_equal(column::DEVICE, &key)?)? {
+                    found.extend(row.stored(sheet.path())?.resolved()?);
+                }
+            }
+        }
     }
     Ok(found)
 }
@@ -264,18 +267,6 @@ fn ranges_of(rows: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
         }
     }
     ranges
-}
-
-/// Ranges that ascend by their start and may overlap, as few that do not.
-fn union(ranges: impl Iterator<Item = Range<usize>>) -> Vec<Range<usize>> {
-    let mut joined: Vec<Range<usize>> = Vec::new();
-    for range in ranges {
-        match joined.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => joined.push(range),
-        }
-    }
-    joined
 }
 
 #[cfg(test)]

@@ -147,6 +147,11 @@ impl Page {
         if self.form != Form::Plain {
             return None;
         }
+        if self.present.is_none()
+            && let Some(found) = equal_in(&self.values, self.rows, key)
+        {
+            return Some(found);
+        }
         let mut rest = self.values.as_ref();
         let (mut first, mut last) = (None, 0);
         for row in (0..self.rows).filter(|row| self.is_present(*row)) {
@@ -160,6 +165,29 @@ impl Page {
         }
         first.map_or(Some(0..0), |first| Some(first..last))
     }
+}
+
+/// [`Page::rows_equal`] of PLAIN values that are all as long as the key, by halving; `None` where one that was looked at is
+/// not, or they do not ascend.
+fn equal_in(values: &[u8], rows: usize, key: &[u8]) -> Option<std::ops::Range<usize>> {
+    let width = 4 + key.len();
+    if values.len() != rows.checked_mul(width)? {
+        return None;
+    }
+    let value = |row: usize| {
+        let mut rest = values.get(row * width..(row + 1) * width)?;
+        take_plain(&mut rest).filter(|_| rest.is_empty())
+    };
+    let first_where = |is_before: &dyn Fn(&[u8]) -> bool| {
+        let (mut low, mut high) = (0, rows);
+        while low < high {
+            let middle = low.midpoint(high);
+            if is_before(value(middle)?) { low = middle + 1 } else { high = middle }
+        }
+        Some(low)
+    };
+    let range = first_where(&|value| value < key)?..first_where(&|value| value <= key)?;
+    (range.start <= range.end).then_some(range)
 }
 
 /// The next value of a PLAIN page of bytes.
@@ -382,4 +410,51 @@ impl Compact<'_> {
 
 const fn zigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn plain(values: &[Vec<u8>]) -> Page {
+        let written = values.iter().flat_map(|value| {
+            let length = u32::try_from(value.len()).unwrap().to_le_bytes();
+            length.into_iter().chain(value.iter().copied())
+        });
+        Page {
+            rows: values.len(),
+            present: None,
+            form: Form::Plain,
+            values: written.collect::<Vec<u8>>().into(),
+        }
+    }
+
+    proptest! {
+        /// Values of one length are found by halving, others one after the other: both are the rows of the key.
+        #[test]
+        fn the_rows_of_a_key_are_found(
+            mut values in proptest::collection::vec(proptest::collection::vec(0_u8..3, 2..4), 0..40),
+            key in proptest::collection::vec(0_u8..3, 2..4),
+            one_length in any::<bool>(),
+        ) {
+            if one_length {
+                values.retain(|value| value.len() == key.len());
+            }
+            values.sort();
+            let rows: Vec<usize> = (0..values.len()).filter(|row| values[*row] == key).collect();
+            let found = plain(&values).rows_equal(&key).unwrap();
+            prop_assert_eq!(found.collect::<Vec<_>>(), rows);
+            if one_length {
+                prop_assert!(equal_in(&plain(&values).values, values.len(), &key).is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_cut_short_is_damage() {
+        let page = plain(&[b"abcd".to_vec(), b"abcf".to_vec()]);
+        let cut = Page { values: page.values.slice(..15), ..page };
+        assert!(cut.rows_equal(b"abcf").is_none());
+    }
 }
