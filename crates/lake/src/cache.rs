@@ -12,6 +12,7 @@ use crate::schema::column::FOREIGN_COUNTER;
 use crate::snapshot::{Cost, RunFile};
 use bytes::Bytes;
 use deltalake_core::{ObjectStore, Path};
+use foldhash::fast::RandomState;
 use futures::future::try_join_all;
 use moka::sync::Cache;
 use object_store::ObjectStoreExt;
@@ -139,7 +140,8 @@ pub(crate) struct PartName {
 #[derive(Debug, Clone)]
 pub(crate) struct RunCache {
     store: Arc<dyn ObjectStore>,
-    parts: Cache<(u64, PartName), Part>,
+    /// Asked for several times a look-up and run, by numbers that are our own: hence the fast hash.
+    parts: Cache<(u64, PartName), Part, RandomState>,
     runs: Cache<Path, Arc<OpenRun>>,
     opened: Arc<AtomicU64>,
     counters: Arc<Counters>,
@@ -167,7 +169,10 @@ impl RunCache {
         let footer = |_: &Path, run: &Arc<OpenRun>| u32::try_from(run.size).unwrap_or(u32::MAX);
         Self {
             store,
-            parts: Cache::builder().max_capacity(bytes_max / 4 * 3).weigher(part).build(),
+            parts: Cache::builder()
+                .max_capacity(bytes_max / 4 * 3)
+                .weigher(part)
+                .build_with_hasher(RandomState::default()),
             runs: Cache::builder().max_capacity(bytes_max / 4).weigher(footer).build(),
             opened: Arc::default(),
             counters: Arc::default(),

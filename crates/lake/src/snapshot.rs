@@ -18,7 +18,7 @@ use crate::touched::Touching;
 use deltalake_core::Path;
 use gridtrail_access::Access;
 use gridtrail_model::{DeviceId, Fragment, Merge, Mpxn, ServiceReferenceVariant, Timestamp, TrailKey};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -424,15 +424,11 @@ impl Scan<'_> {
         Ok(found)
     }
 
-    /// The rows of some fragments, merged by trail key.
-    fn merged(&self, part: &[Located]) -> Result<BTreeMap<RowPosition, Fragment>, LakeError> {
-        let mut rows: BTreeMap<RowPosition, Fragment> = BTreeMap::new();
-        let mut merge = |placement: Timestamp, fragment: Fragment| {
-            let position = RowPosition { placement, key: fragment.key };
-            match rows.get_mut(&position) {
-                Some(known) => known.merge(fragment),
-                None => drop(rows.insert(position, fragment)),
-            }
+    /// The rows of some fragments, merged by trail key, ascending.
+    fn merged(&self, part: &[Located]) -> Result<Vec<(RowPosition, Fragment)>, LakeError> {
+        let mut rows = Vec::with_capacity(part.len());
+        let mut add = |placement: Timestamp, fragment: Fragment| {
+            rows.push((RowPosition { placement, key: fragment.key }, fragment));
         };
         for (number, sheet) in self.sheets.iter().enumerate() {
             let mut wanted: Vec<usize> = part
@@ -442,14 +438,23 @@ impl Scan<'_> {
                 .collect();
             wanted.sort_unstable();
             for fragment in lookup::fragments(sheet, &wanted)? {
-                merge(fragment.placement().unwrap_or(Timestamp::MIN), fragment);
+                add(fragment.placement().unwrap_or(Timestamp::MIN), fragment);
             }
         }
         for located in part {
             if let Source::Parked(at) = located.source {
-                merge(located.candidate.received, self.parked[at].clone());
+                add(located.candidate.received, self.parked[at].clone());
             }
         }
+        // Each sheet ascends already, and nearly every row has one fragment: little moves, and next to nothing is cloned.
+        rows.sort_by_key(|(position, _)| *position);
+        rows.dedup_by(|(position, fragment), (first, whole)| {
+            let is_same = position == first;
+            if is_same {
+                whole.merge(fragment.clone());
+            }
+            is_same
+        });
         Ok(rows)
     }
 }
@@ -457,7 +462,10 @@ impl Scan<'_> {
 /// How many different times later than a horizon the located rows have: at least so many rows are there.
 fn times_after(located: &[Located], horizon_ms: i64) -> usize {
     let later = located.iter().map(|l| l.candidate.received.millis()).filter(|ms| *ms > horizon_ms);
-    later.collect::<HashSet<_>>().len()
+    let mut times: Vec<i64> = later.collect();
+    times.sort_unstable();
+    times.dedup();
+    times.len()
 }
 
 /// Takes located rows from the front until so many different times are in, with all rows of the last of them.
@@ -493,11 +501,12 @@ fn may_lie_in(who: &Access, query: &KeyQuery, candidate: &Candidate) -> bool {
 fn keep_asked(query: &KeyQuery, located: &mut Vec<Located>) {
     let open = |v: ServiceReferenceVariant| query.view == View::Audit || v.is_meter_read();
     let asked = |v| open(v) && (query.variants.is_empty() || query.variants.contains(&v));
-    let rows: HashSet<_> = located
-        .iter()
-        .filter(|l| l.candidate.variant.is_none_or(asked))
-        .map(|l| (l.candidate.received, l.candidate.user))
-        .collect();
+    let is_asked = |l: &Located| l.candidate.variant.is_none_or(asked);
+    if located.iter().all(is_asked) {
+        return;
+    }
+    let rows: HashSet<_> =
+        located.iter().filter(|l| is_asked(l)).map(|l| (l.candidate.received, l.candidate.user)).collect();
     located.retain(|l| rows.contains(&(l.candidate.received, l.candidate.user)));
 }
 

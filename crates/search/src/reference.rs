@@ -15,6 +15,9 @@ const FORM: u8 = 1;
 /// Longest reference: 91 characters are the longest that we give.
 const TEXT_BYTES_MAX: usize = 128;
 
+/// What those 91 characters stand for: there is one for every row of an answer, and growing would cost more than writing it.
+const BYTES_MAX: usize = 68;
+
 /// Names one row, opaquely: its Device, place and key as base64url. No secret and no right: whoever presents it must
 /// be allowed to see the row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +39,8 @@ impl TrailRef {
 
 impl fmt::Display for TrailRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = vec![FORM];
+        let mut bytes = Vec::with_capacity(BYTES_MAX);
+        bytes.push(FORM);
         bytes.extend(self.device.to_bytes());
         put_position(&mut bytes, &self.position);
         f.pad(&URL_SAFE_NO_PAD.encode(bytes))

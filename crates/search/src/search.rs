@@ -250,15 +250,15 @@ async fn newest_rows(
 }
 
 /// One row a trail key: where events disagree on the Device, parts of one row lie under several and are joined.
-fn join_equal(found: Vec<(DeviceId, Found)>) -> Vec<Row> {
-    let mut joined: Vec<(DeviceId, Found)> = Vec::with_capacity(found.len());
-    for (device, part) in found {
-        match joined.last_mut() {
-            Some((_, row)) if position_of(row) == position_of(&part) => row.fragment.merge(part.fragment),
-            _ => joined.push((device, part)),
+fn join_equal(mut found: Vec<(DeviceId, Found)>) -> Vec<Row> {
+    found.dedup_by(|(_, part), (_, row)| {
+        let is_same = position_of(part) == position_of(row);
+        if is_same {
+            row.fragment.merge(part.fragment.clone());
         }
-    }
-    joined.into_iter().map(|(device, found)| row_of(device, &found)).collect()
+        is_same
+    });
+    found.into_iter().map(|(device, found)| row_of(device, &found)).collect()
 }
 
 fn position_of(found: &Found) -> RowPosition {
