@@ -10,6 +10,7 @@
 use crate::cache::{OpenRun, RunCache};
 use crate::error::LakeError;
 use crate::limits::READ_ROWS;
+use crate::pages::halve;
 use crate::schema::column;
 use crate::sheet::{KEY_COLUMNS, Plan, ROW_COLUMNS, Sheet};
 use gridtrail_model::{DeviceId, Fragment, Resolved, ServiceReferenceVariant, Timestamp, TrailKey, UserId};
@@ -32,11 +33,7 @@ pub(crate) struct Candidate {
 fn plans(run: &OpenRun, key: &[u8], columns: &[usize]) -> Result<Vec<Plan>, LakeError> {
     let mut plans = Vec::new();
     for group in 0..run.metadata.metadata().num_row_groups() {
-        let bloom = run.keys.get(group).and_then(Option::as_ref);
-        if bloom.is_some_and(|bloom| !bloom.check(key)) {
-            continue;
-        }
-        if let Some(rows) = page_rows(run, group, key) {
+        if let Some(rows) = key_rows(run, group, key) {
             plans.push(plan(run, group, rows, columns)?);
         }
     }
@@ -45,9 +42,7 @@ fn plans(run: &OpenRun, key: &[u8], columns: &[usize]) -> Result<Vec<Plan>, Lake
 
 /// Whether a look-up of a key in a run's first column comes to a row: by the bloom filter and the page index.
 pub(crate) fn comes_to(run: &OpenRun, group: usize, row: usize, key: &[u8]) -> bool {
-    let bloom = run.keys.get(group).and_then(Option::as_ref);
-    bloom.is_none_or(|bloom| bloom.check(key))
-        && page_rows(run, group, key).is_some_and(|rows| rows.contains(&row))
+    key_rows(run, group, key).is_some_and(|rows| rows.contains(&row))
 }
 
 fn plan(run: &OpenRun, group: usize, rows: Range<usize>, columns: &[usize]) -> Result<Plan, LakeError> {
@@ -60,10 +55,7 @@ fn plan(run: &OpenRun, group: usize, rows: Range<usize>, columns: &[usize]) -> R
 /// Whether a run can hold rows of a Device, by all that its footer says.
 pub(crate) fn may_hold(run: &OpenRun, device: DeviceId) -> bool {
     let key = device.to_bytes();
-    (0..run.metadata.metadata().num_row_groups()).any(|group| {
-        let bloom = run.keys.get(group).and_then(Option::as_ref);
-        bloom.is_none_or(|bloom| bloom.check(key.as_slice())) && page_rows(run, group, &key).is_some()
-    })
+    (0..run.metadata.metadata().num_row_groups()).any(|group| key_rows(run, group, &key).is_some())
 }
 
 /// The sheets of a run that can hold a Device, if all of them are in memory.
@@ -103,8 +95,12 @@ pub(crate) async fn key_sheets(
     Ok(sheets)
 }
 
-/// The rows of a group whose pages can hold a key, by the page index; `None` when no page can.
-fn page_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>> {
+/// The rows of a group whose pages can hold a key, by the bloom filter and the page index; `None` when no page can.
+fn key_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>> {
+    let bloom = run.keys.get(group).and_then(Option::as_ref);
+    if bloom.is_some_and(|bloom| !bloom.check(key)) {
+        return None;
+    }
     let metadata = run.metadata.metadata();
     let rows = usize::try_from(metadata.row_group(group).num_rows()).ok()?;
     let index = metadata.column_index().and_then(|groups| groups.get(group)?.get(column::DEVICE));
@@ -114,9 +110,8 @@ fn page_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>> {
         return Some(0..rows);
     };
     // Pages ascend. Those without any value come first, and have neither minimum nor maximum.
-    let numbers: Vec<usize> = (0..pages.len()).collect();
-    let first = numbers.partition_point(|page| index.max_value(*page).is_none_or(|max| max < key));
-    let end = numbers.partition_point(|page| index.min_value(*page).is_none_or(|min| min <= key));
+    let first = halve(pages.len(), |page| Some(index.max_value(page).is_none_or(|max| max < key)))?;
+    let end = halve(pages.len(), |page| Some(index.min_value(page).is_none_or(|min| min <= key)))?;
     let start =
         |page: usize| pages.get(page).map_or(rows, |p| usize::try_from(p.first_row_index).unwrap_or(rows));
     (first < end).then(|| start(first)..start(end))
@@ -182,7 +177,7 @@ async fn each_row(
 
 /// What [`crate::resolve`] is to know of the rows of some Devices, given ascending.
 ///
-/// Pages that hold several of the Devices are got once, and no rows read but theirs.
+/// Neighbouring pages are got together, a few at a time, and no rows read but the Devices'.
 pub(crate) async fn resolved(
     cache: &RunCache,
     run: &Arc<OpenRun>,
@@ -190,11 +185,9 @@ pub(crate) async fn resolved(
 ) -> Result<Vec<(TrailKey, Resolved)>, LakeError> {
     let mut found = Vec::new();
     for group in 0..run.metadata.metadata().num_row_groups() {
-        let bloom = run.keys.get(group).and_then(Option::as_ref);
         let keys = devices.iter().map(|device| device.to_bytes());
-        let keys = keys.filter(|key| bloom.is_none_or(|bloom| bloom.check(key.as_slice())));
         let keys: Vec<([u8; 8], Range<usize>)> =
-            keys.filter_map(|key| Some((key, page_rows(run, group, &key)?))).collect();
+            keys.filter_map(|key| Some((key, key_rows(run, group, &key)?))).collect();
         let mut keys = keys.into_iter().peekable();
         while let Some((key, mut range)) = keys.next() {
             let mut here = vec![key];

@@ -178,16 +178,20 @@ fn equal_in(values: &[u8], rows: usize, key: &[u8]) -> Option<std::ops::Range<us
         let mut rest = values.get(row * width..(row + 1) * width)?;
         take_plain(&mut rest).filter(|_| rest.is_empty())
     };
-    let first_where = |is_before: &dyn Fn(&[u8]) -> bool| {
-        let (mut low, mut high) = (0, rows);
-        while low < high {
-            let middle = low.midpoint(high);
-            if is_before(value(middle)?) { low = middle + 1 } else { high = middle }
-        }
-        Some(low)
-    };
-    let range = first_where(&|value| value < key)?..first_where(&|value| value <= key)?;
-    (range.start <= range.end).then_some(range)
+    let first = halve(rows, |row| Some(value(row)? < key))?;
+    let end = halve(rows, |row| Some(value(row)? <= key))?;
+    (first <= end).then_some(first..end)
+}
+
+/// The first of so many places that no longer lies before what is looked for, given that all before it do; `None` where a place
+/// that was looked at cannot be read.
+pub(crate) fn halve(places: usize, is_before: impl Fn(usize) -> Option<bool>) -> Option<usize> {
+    let (mut low, mut high) = (0, places);
+    while low < high {
+        let middle = low.midpoint(high);
+        if is_before(middle)? { low = middle + 1 } else { high = middle }
+    }
+    Some(low)
 }
 
 /// The next value of a PLAIN page of bytes.
