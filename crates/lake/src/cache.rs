@@ -6,6 +6,7 @@
 
 use crate::error::LakeError;
 use crate::limits::{GAP_BYTES, TAIL_BYTES};
+use crate::location::Location;
 use crate::pages::{self, Dictionary, Page};
 use crate::schema::FRAGMENTS;
 use crate::schema::column::FOREIGN_COUNTER;
@@ -140,6 +141,8 @@ pub(crate) struct PartName {
 #[derive(Debug, Clone)]
 pub(crate) struct RunCache {
     store: Arc<dyn ObjectStore>,
+    /// Whether the store is a file system: it then reads all ranges of a file in one go.
+    is_files: bool,
     /// Asked for several times a look-up and run, by numbers that are our own: hence the fast hash.
     parts: Cache<(u64, PartName), Part, RandomState>,
     runs: Cache<Path, Arc<OpenRun>>,
@@ -163,12 +166,13 @@ impl RunCache {
         (Self { own: Some(Arc::clone(&own)), ..self.clone() }, own)
     }
 
-    /// A cache over a store, of about so many bytes: three quarters for pages, a quarter for footers.
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, bytes_max: u64) -> Self {
+    /// A cache over a lake's store, of about so many bytes: three quarters for pages, a quarter for footers.
+    pub(crate) fn new(location: &Location, bytes_max: u64) -> Self {
         let part = |_: &(u64, PartName), part: &Part| u32::try_from(part.size()).unwrap_or(u32::MAX);
         let footer = |_: &Path, run: &Arc<OpenRun>| u32::try_from(run.size).unwrap_or(u32::MAX);
         Self {
-            store,
+            store: location.store.clone(),
+            is_files: location.is_files,
             parts: Cache::builder()
                 .max_capacity(bytes_max / 4 * 3)
                 .weigher(part)
@@ -263,7 +267,29 @@ impl RunCache {
     }
 
     pub(crate) async fn fetch(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
-        self.counters.gets.fetch_add(1, Ordering::Relaxed);
+        let fetched = self.fetch_all(path, std::slice::from_ref(range)).await?;
+        fetched
+            .into_iter()
+            .next()
+            .ok_or(LakeError::Internal("a store gave fewer ranges than it was asked for"))
+    }
+
+    /// Ranges of a file, all at the same time.
+    async fn fetch_all(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, LakeError> {
+        // Each request to a file system opens the file anew and goes through other threads twice. Other stores get single
+        // requests, for theirs of many ranges read what lies between, too.
+        if self.is_files
+            && !ranges.is_empty()
+            && let Ok(fetched) = self.store.get_ranges(path, ranges).await
+        {
+            fetched.iter().for_each(|bytes| self.count_fetched(bytes));
+            return Ok(fetched);
+        }
+        // Where that failed, this tells why.
+        try_join_all(ranges.iter().map(|range| self.fetch_one(path, range))).await
+    }
+
+    async fn fetch_one(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
         let bytes = self.store.get_range(path, range.clone()).await;
         let bytes = bytes.map_err(LakeError::store(format!("read {path}")))?;
         if bytes.len() as u64 != range.end.saturating_sub(range.start) {
@@ -272,12 +298,17 @@ impl RunCache {
                 why: "it is shorter than its commit says".into(),
             });
         }
+        self.count_fetched(&bytes);
+        Ok(bytes)
+    }
+
+    fn count_fetched(&self, bytes: &Bytes) {
+        self.counters.gets.fetch_add(1, Ordering::Relaxed);
         self.counters.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         if let Some(own) = &self.own {
             own.gets.fetch_add(1, Ordering::Relaxed);
             own.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         }
-        Ok(bytes)
     }
 
     /// Parts of a run that are in memory; `None` as soon as one is not.
@@ -301,7 +332,7 @@ impl RunCache {
         self.counters.page_hits.fetch_add((names.len() - missing.len()) as u64, Ordering::Relaxed);
         missing.sort_unstable_by_key(|(_, range)| range.start);
         let spans = joined(missing.iter().map(|(_, range)| range.clone()));
-        let fetched = try_join_all(spans.iter().map(|span| self.fetch(&run.path, span))).await?;
+        let fetched = self.fetch_all(&run.path, &spans).await?;
         for (at, range) in missing {
             let from = spans.partition_point(|span| span.end < range.end);
             let bytes = spans.get(from).zip(fetched.get(from));

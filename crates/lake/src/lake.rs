@@ -217,12 +217,14 @@ impl Lake {
     /// store does not answer. Needs a multi-threaded tokio runtime.
     pub async fn open(settings: LakeSettings, clock: Clock) -> Result<Self, LakeError> {
         let mut location = Location::parse(&settings.address, &settings.store_options)?;
-        location.store = settings.store.unwrap_or(location.store);
+        if let Some(store) = settings.store {
+            (location.store, location.is_files) = (store, false);
+        }
         if !settings.create && !Table::exists(&location, MAIN).await? {
             return Err(LakeError::NoLake { address: settings.address });
         }
         let tables = Tables::open(&location).await?;
-        let cache = RunCache::new(location.store.clone(), settings.cache_bytes);
+        let cache = RunCache::new(&location, settings.cache_bytes);
         let newest = Arc::new(tables.snapshot(cache.clone()));
         let kept = moka::sync::Cache::builder().time_to_idle(settings.snapshots_kept).build();
         kept.insert(newest.version.clone(), Arc::clone(&newest));

@@ -15,6 +15,8 @@ use url::Url;
 pub(crate) struct Location {
     pub(crate) url: Url,
     pub(crate) store: Arc<DynObjectStore>,
+    /// Whether the store is the machine's file system.
+    pub(crate) is_files: bool,
     /// Work that goes on for a while when whoever wanted it is gone: commits to their end, compactions to their next batch.
     pub(crate) begun: TaskTracker,
 }
@@ -43,7 +45,8 @@ impl Location {
                 )));
             }
         };
-        Ok(Self { url, store, begun: TaskTracker::new() })
+        let is_files = url.scheme() == "file";
+        Ok(Self { url, store, is_files, begun: TaskTracker::new() })
     }
 
     /// The URL of one table.

@@ -126,13 +126,13 @@ pub(crate) fn candidates(sheet: &Sheet, device: DeviceId) -> Result<Vec<Candidat
     let variants = sheet.texts(column::VARIANT, &rows)?;
     let mut found = Vec::with_capacity(rows.len());
     for (((row, received), user), variant) in rows.zip(received).zip(users).zip(variants) {
-        let user = user.and_then(|user| <[u8; 8]>::try_from(user.as_ref()).ok());
+        let user = user.and_then(|user| <[u8; 8]>::try_from(user).ok());
         let received = received.and_then(Timestamp::from_millis);
         found.push(Candidate {
             row,
             received: received.ok_or_else(|| corrupt("a time is out of range"))?,
             user: UserId::from_bytes(user.ok_or_else(|| corrupt("a User is not 8 bytes long"))?),
-            variant: variant.and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok()),
+            variant: variant.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()),
         });
     }
     Ok(found)

@@ -9,19 +9,34 @@
 use crate::levels::{Runs, deltas};
 use bytes::Bytes;
 use parquet::basic::Compression;
+use std::ops::Range;
 
 /// The longest header of a page that is read: ours have a few dozen bytes.
 const HEADER_BYTES_MAX: usize = 8 * 1024;
 /// The largest page that is made room for, in bytes. A dictionary has a mebibyte at most, any other page less.
 const PAGE_BYTES_MAX: usize = 16 << 20;
 
-/// How the values of a page are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Plain,
-    Dictionary,
-    Deltas,
-    Lengths,
+/// The values of a page. What has to be read from the page's start on is worked out once, when the page comes into memory.
+#[derive(Debug)]
+enum Values {
+    /// Texts that were PLAIN: mostly of the column that a run is sorted by, where nearly each is that of the row before.
+    Repeated(Repeated),
+    /// Places in the dictionary, behind a byte that says how many bits each has.
+    Dictionary(Bytes),
+    Numbers(Box<[i64]>),
+    /// Texts one behind the other, and where each ends.
+    Texts {
+        bytes: Bytes,
+        ends: Box<[u32]>,
+    },
+}
+
+/// Texts, those that follow an equal one left out.
+#[derive(Debug)]
+struct Repeated {
+    bytes: Box<[u8]>,
+    /// For each text, how many values end with it, and where it ends.
+    ends: Box<[(u32, u32)]>,
 }
 
 /// A page of one column, decompressed.
@@ -31,8 +46,7 @@ pub(crate) struct Page {
     pub(crate) rows: usize,
     /// Which of them have a value; `None`: all.
     present: Option<Box<[bool]>>,
-    form: Form,
-    values: Bytes,
+    values: Values,
 }
 
 /// The values of a column chunk's dictionary.
@@ -63,19 +77,20 @@ impl Page {
         if header.kind != DATA_V2 || header.rows != header.values || header.rows > PAGE_BYTES_MAX {
             return None;
         }
-        let form = match header.encoding {
-            0 => Form::Plain,
-            2 | 8 => Form::Dictionary,
-            5 => Form::Deltas,
-            6 => Form::Lengths,
-            _ => return None,
-        };
         if header.levels > body.len() {
             return None;
         }
         let (levels, packed) = (body.slice(..header.levels), body.slice(header.levels..));
         let size = header.uncompressed.checked_sub(header.levels)?;
-        let values = if header.is_plain { packed } else { decompressed(&packed, size, compression)? };
+        let bytes = if header.is_plain { packed } else { decompressed(&packed, size, compression)? };
+        let count = header.rows.checked_sub(header.nulls)?;
+        let values = match header.encoding {
+            0 => Values::Repeated(Repeated::read(&bytes, count)?),
+            2 | 8 => Values::Dictionary(bytes),
+            5 => Values::Numbers(differences(&bytes, count)?.0.into()),
+            6 => texts(&bytes, count)?,
+            _ => return None,
+        };
         let present = if header.nulls == 0 {
             None
         } else {
@@ -84,12 +99,18 @@ impl Page {
                 (0..header.rows).map(|_| runs.next_value().map(|level| level == 1)).collect();
             all.map(Some)?
         };
-        Some(Self { rows: header.rows, present, form, values })
+        Some(Self { rows: header.rows, present, values })
     }
 
     /// Bytes that it takes in memory, about.
     pub(crate) fn size(&self) -> usize {
-        size_of::<Self>() + self.values.len() + self.present.as_ref().map_or(0, |present| present.len())
+        let values = match &self.values {
+            Values::Repeated(texts) => texts.bytes.len() + size_of_val::<[(u32, u32)]>(&texts.ends),
+            Values::Dictionary(bytes) => bytes.len(),
+            Values::Numbers(numbers) => size_of_val::<[i64]>(numbers),
+            Values::Texts { bytes, ends } => bytes.len() + size_of_val::<[u32]>(ends),
+        };
+        size_of::<Self>() + values + self.present.as_ref().map_or(0, |present| present.len())
     }
 
     fn is_present(&self, row: usize) -> bool {
@@ -105,13 +126,13 @@ impl Page {
     }
 
     /// Calls `take` with each row from `from` up to `to`, and its value. `None`: damaged.
-    pub(crate) fn texts(
-        &self,
+    pub(crate) fn texts<'a>(
+        &'a self,
         (from, to): (usize, usize),
-        dictionary: Option<&Dictionary>,
-        mut take: impl FnMut(Option<Bytes>),
+        dictionary: Option<&'a Dictionary>,
+        mut take: impl FnMut(Option<&'a [u8]>),
     ) -> Option<()> {
-        let mut values = Values::new(self, dictionary)?;
+        let mut values = Reader::new(&self.values, dictionary)?;
         values.skip(self.rank(from))?;
         for row in from..to.min(self.rows) {
             take(if self.is_present(row) { Some(values.next()?) } else { None });
@@ -121,66 +142,70 @@ impl Page {
 
     /// Numbers of the rows from `from` up to `to`, `None` where a row has none.
     pub(crate) fn numbers(&self, (from, to): (usize, usize)) -> Option<Vec<Option<i64>>> {
-        let to = to.min(self.rows);
-        let end = self.rank(to);
-        let all = match self.form {
-            Form::Deltas => deltas(&self.values, end)?.0,
-            Form::Plain => {
-                let values = self.values.chunks_exact(8).take(end);
-                values.map(|value| value.try_into().ok().map(i64::from_le_bytes)).collect::<Option<_>>()?
-            }
-            Form::Dictionary | Form::Lengths => return None,
+        let Values::Numbers(numbers) = &self.values else { return None };
+        let mut values = numbers.get(self.rank(from)..)?.iter();
+        let mut next = |row: usize| {
+            if self.is_present(row) { values.next().map(|number| Some(*number)) } else { Some(None) }
         };
-        let mut at = self.rank(from);
-        let mut number = |row: usize| {
-            if !self.is_present(row) {
-                return Some(None);
-            }
-            at += 1;
-            all.get(at - 1).map(|number| Some(*number))
-        };
-        (from..to).map(&mut number).collect()
+        (from..to.min(self.rows)).map(&mut next).collect()
     }
 
     /// The rows whose value is a key, in a page whose rows ascend by value, those without one first.
-    pub(crate) fn rows_equal(&self, key: &[u8]) -> Option<std::ops::Range<usize>> {
-        if self.form != Form::Plain {
+    pub(crate) fn rows_equal(&self, key: &[u8]) -> Option<Range<usize>> {
+        let Values::Repeated(texts) = &self.values else { return None };
+        let empty = self.rows.checked_sub(texts.values())?;
+        if (0..empty).any(|row| self.is_present(row)) {
             return None;
         }
-        if self.present.is_none()
-            && let Some(found) = equal_in(&self.values, self.rows, key)
-        {
-            return Some(found);
-        }
-        let mut rest = self.values.as_ref();
-        let (mut first, mut last) = (None, 0);
-        for row in (0..self.rows).filter(|row| self.is_present(*row)) {
-            let value = take_plain(&mut rest)?;
-            if value == key {
-                first.get_or_insert(row);
-                last = row + 1;
-            } else if value > key {
-                break;
-            }
-        }
-        first.map_or(Some(0..0), |first| Some(first..last))
+        let found = texts.equal(key)?;
+        Some(empty + found.start..empty + found.end)
     }
 }
 
-/// [`Page::rows_equal`] of PLAIN values that are all as long as the key, by halving; `None` where one that was looked at is
-/// not, or they do not ascend.
-fn equal_in(values: &[u8], rows: usize, key: &[u8]) -> Option<std::ops::Range<usize>> {
-    let width = 4 + key.len();
-    if values.len() != rows.checked_mul(width)? {
-        return None;
+impl Repeated {
+    /// So many texts, each behind its length. `None`: damaged.
+    fn read(mut plain: &[u8], count: usize) -> Option<Self> {
+        let (mut bytes, mut ends) = (Vec::new(), Vec::<(u32, u32)>::new());
+        let mut before = None;
+        for number in 1..=u32::try_from(count).ok()? {
+            let text = take_plain(&mut plain)?;
+            match ends.last_mut() {
+                Some((values, _)) if before == Some(text) => *values = number,
+                _ => {
+                    bytes.extend_from_slice(text);
+                    ends.push((number, u32::try_from(bytes.len()).ok()?));
+                }
+            }
+            before = Some(text);
+        }
+        plain.is_empty().then(|| Self { bytes: bytes.into(), ends: ends.into() })
     }
-    let value = |row: usize| {
-        let mut rest = values.get(row * width..(row + 1) * width)?;
-        take_plain(&mut rest).filter(|_| rest.is_empty())
-    };
-    let first = halve(rows, |row| Some(value(row)? < key))?;
-    let end = halve(rows, |row| Some(value(row)? <= key))?;
-    (first <= end).then_some(first..end)
+
+    /// How many values there are.
+    fn values(&self) -> usize {
+        self.ends.last().map_or(0, |(values, _)| *values as usize)
+    }
+
+    /// A text, of those that differ from the one before.
+    fn text(&self, at: usize) -> Option<&[u8]> {
+        let start = at.checked_sub(1).map_or(Some(0), |before| Some(self.ends.get(before)?.1))?;
+        self.bytes.get(start as usize..self.ends.get(at)?.1 as usize)
+    }
+
+    /// Which of them a value is.
+    fn of_value(&self, number: usize) -> usize {
+        self.ends.partition_point(|(values, _)| *values as usize <= number)
+    }
+
+    /// The values that are a key, where they ascend.
+    fn equal(&self, key: &[u8]) -> Option<Range<usize>> {
+        let at = halve(self.ends.len(), |at| Some(self.text(at)? < key))?;
+        if self.text(at) != Some(key) {
+            return Some(0..0);
+        }
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before].0 as usize);
+        Some(start..self.ends[at].0 as usize)
+    }
 }
 
 /// The first of so many places that no longer lies before what is looked for, given that all before it do; `None` where a place
@@ -203,58 +228,79 @@ fn take_plain<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(value)
 }
 
-/// The values of a page of bytes, one after the other.
-enum Values<'a> {
-    Plain(&'a Bytes, &'a [u8]),
+/// The texts of a page, one after the other.
+enum Reader<'a> {
+    Repeated { texts: &'a Repeated, at: usize, next: usize },
     Dictionary(Runs<'a>, &'a Dictionary),
-    Lengths { lengths: Vec<i64>, next: usize, bytes: &'a Bytes, at: usize },
+    Texts { bytes: &'a [u8], ends: &'a [u32], next: usize },
 }
 
-impl<'a> Values<'a> {
-    fn new(page: &'a Page, dictionary: Option<&'a Dictionary>) -> Option<Self> {
-        match page.form {
-            Form::Plain => Some(Self::Plain(&page.values, &page.values)),
-            Form::Dictionary => {
-                let (width, indices) = page.values.split_first()?;
+impl<'a> Reader<'a> {
+    fn new(values: &'a Values, dictionary: Option<&'a Dictionary>) -> Option<Self> {
+        match values {
+            Values::Repeated(texts) => Some(Self::Repeated { texts, at: 0, next: 0 }),
+            Values::Dictionary(bytes) => {
+                let (width, indices) = bytes.split_first()?;
                 (*width <= 32).then_some(())?;
                 Some(Self::Dictionary(Runs::new(indices, (*width).into()), dictionary?))
             }
-            Form::Lengths => {
-                let (lengths, at) = deltas(&page.values, page.rows)?;
-                Some(Self::Lengths { lengths, next: 0, bytes: &page.values, at })
-            }
-            Form::Deltas => None,
+            Values::Texts { bytes, ends } => Some(Self::Texts { bytes, ends, next: 0 }),
+            Values::Numbers(_) => None,
         }
     }
 
     fn skip(&mut self, count: usize) -> Option<()> {
         match self {
-            Self::Plain(_, rest) => (0..count).try_for_each(|_| take_plain(rest).map(drop)),
+            Self::Repeated { texts, at, next } => {
+                *next = next.checked_add(count)?;
+                *at = texts.of_value(*next);
+                Some(())
+            }
             Self::Dictionary(runs, _) => runs.skip(count),
-            Self::Lengths { lengths, next, at, .. } => {
-                for length in lengths.get(*next..next.checked_add(count)?)? {
-                    *at = at.checked_add(usize::try_from(*length).ok()?)?;
-                }
-                *next += count;
+            Self::Texts { next, .. } => {
+                *next = next.checked_add(count)?;
                 Some(())
             }
         }
     }
 
-    fn next(&mut self) -> Option<Bytes> {
+    fn next(&mut self) -> Option<&'a [u8]> {
         match self {
-            Self::Plain(bytes, rest) => take_plain(rest).map(|value| bytes.slice_ref(value)),
-            Self::Dictionary(runs, dictionary) => {
-                dictionary.get(usize::try_from(runs.next_value()?).ok()?).cloned()
+            Self::Repeated { texts, at, next } => {
+                let text = texts.text(*at)?;
+                *next += 1;
+                *at += usize::from(texts.ends[*at].0 as usize <= *next);
+                Some(text)
             }
-            Self::Lengths { lengths, next, bytes, at } => {
-                let end = at.checked_add(usize::try_from(*lengths.get(*next)?).ok()?)?;
-                let value = bytes.get(*at..end)?;
-                (*next, *at) = (*next + 1, end);
-                Some(bytes.slice_ref(value))
+            Self::Dictionary(runs, dictionary) => {
+                dictionary.get(usize::try_from(runs.next_value()?).ok()?).map(AsRef::as_ref)
+            }
+            Self::Texts { bytes, ends, next } => {
+                let start = next.checked_sub(1).map_or(Some(0), |before| ends.get(before).copied())?;
+                let end = *ends.get(*next)?;
+                *next += 1;
+                bytes.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
             }
         }
     }
+}
+
+/// So many numbers that a page begins with as differences, and where they end. `None`: damaged.
+fn differences(bytes: &[u8], count: usize) -> Option<(Vec<i64>, usize)> {
+    deltas(bytes, count).filter(|(numbers, _)| numbers.len() == count)
+}
+
+/// So many texts behind their lengths. `None`: damaged.
+fn texts(bytes: &Bytes, count: usize) -> Option<Values> {
+    let (lengths, at) = differences(bytes, count)?;
+    let bytes = bytes.get(at..).map(|texts| bytes.slice_ref(texts))?;
+    let mut end = 0_u32;
+    let mut ends = Vec::with_capacity(count);
+    for length in lengths {
+        end = end.checked_add(u32::try_from(length).ok()?)?;
+        ends.push(end);
+    }
+    (usize::try_from(end).ok()? <= bytes.len()).then(|| Values::Texts { bytes, ends: ends.into() })
 }
 
 /// Reads a dictionary page. `None`: damaged.
@@ -421,44 +467,52 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn plain(values: &[Vec<u8>]) -> Page {
+    fn plain(values: &[Vec<u8>]) -> Vec<u8> {
         let written = values.iter().flat_map(|value| {
             let length = u32::try_from(value.len()).unwrap().to_le_bytes();
             length.into_iter().chain(value.iter().copied())
         });
-        Page {
-            rows: values.len(),
-            present: None,
-            form: Form::Plain,
-            values: written.collect::<Vec<u8>>().into(),
-        }
+        written.collect()
     }
 
     proptest! {
-        /// Values of one length are found by halving, others one after the other: both are the rows of the key.
+        /// Rows without a value first, then texts that ascend, many of them several times.
         #[test]
-        fn the_rows_of_a_key_are_found(
-            mut values in proptest::collection::vec(proptest::collection::vec(0_u8..3, 2..4), 0..40),
-            key in proptest::collection::vec(0_u8..3, 2..4),
-            one_length in any::<bool>(),
+        fn the_rows_of_a_key_are_found_and_every_row_read(
+            mut values in proptest::collection::vec(proptest::collection::vec(0_u8..3, 1..4), 0..40),
+            empty in 0_usize..4,
+            key in proptest::collection::vec(0_u8..3, 1..4),
+            from in 0_usize..44,
         ) {
-            if one_length {
-                values.retain(|value| value.len() == key.len());
-            }
             values.sort();
-            let rows: Vec<usize> = (0..values.len()).filter(|row| values[*row] == key).collect();
-            let found = plain(&values).rows_equal(&key).unwrap();
-            prop_assert_eq!(found.collect::<Vec<_>>(), rows);
-            if one_length {
-                prop_assert!(equal_in(&plain(&values).values, values.len(), &key).is_some());
-            }
+            let texts = Repeated::read(&plain(&values), values.len()).unwrap();
+            let rows = empty + values.len();
+            let present: Box<[bool]> = (0..rows).map(|row| row >= empty).collect();
+            let page = Page { rows, present: (empty > 0).then_some(present), values: Values::Repeated(texts) };
+            let expected: Vec<Option<&[u8]>> =
+                std::iter::repeat_n(None, empty).chain(values.iter().map(|value| Some(value.as_slice()))).collect();
+            let equal: Vec<usize> = (0..rows).filter(|row| expected[*row] == Some(key.as_slice())).collect();
+            let found = page.rows_equal(&key).unwrap();
+            prop_assert_eq!(found.collect::<Vec<_>>(), equal);
+            let (from, mut read) = (from.min(rows), Vec::new());
+            page.texts((from, rows), None, |text| read.push(text)).unwrap();
+            prop_assert_eq!(&read, &expected[from..]);
         }
     }
 
     #[test]
-    fn a_value_that_is_cut_short_is_damage() {
-        let page = plain(&[b"abcd".to_vec(), b"abcf".to_vec()]);
-        let cut = Page { values: page.values.slice(..15), ..page };
-        assert!(cut.rows_equal(b"abcf").is_none());
+    fn texts_that_are_cut_short_or_go_on_are_damage() {
+        let written = plain(&[b"abcd".to_vec(), b"abcf".to_vec()]);
+        assert!(Repeated::read(&written, 2).is_some());
+        assert!(Repeated::read(&written[..15], 2).is_none());
+        assert!(Repeated::read(&written, 1).is_none());
+        assert!(Repeated::read(&written, 3).is_none());
+    }
+
+    #[test]
+    fn a_page_of_keys_with_a_gap_is_damage() {
+        let texts = Repeated::read(&plain(&[b"a".to_vec()]), 1).unwrap();
+        let page = Page { rows: 2, present: Some([true, false].into()), values: Values::Repeated(texts) };
+        assert!(page.rows_equal(b"a").is_none());
     }
 }

@@ -206,7 +206,7 @@ pub(crate) async fn devices_of(
         for sheet in lookup::key_sheets(cache, &run, key.as_bytes(), &[0, 1]).await? {
             let rows = sheet.rows_equal(0, key.as_bytes())?;
             for id in sheet.texts(1, &rows)? {
-                let id = id.and_then(|id| <[u8; 8]>::try_from(id.as_ref()).ok());
+                let id = id.and_then(|id| <[u8; 8]>::try_from(id).ok());
                 let corrupt = || LakeError::Corrupt {
                     path: file.path.to_string(),
                     why: "a pair cannot be read".into(),

@@ -5,7 +5,6 @@ use crate::decode::Stored;
 use crate::error::LakeError;
 use crate::pages::{Dictionary, Page};
 use crate::schema::column;
-use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -52,9 +51,9 @@ pub(crate) struct Sheet {
 
 /// One row, out of its pages.
 #[derive(Debug, Default)]
-pub(crate) struct Row {
+pub(crate) struct Row<'a> {
     received_ms: i64,
-    texts: [Option<Bytes>; column::COUNT],
+    texts: [Option<&'a [u8]>; column::COUNT],
 }
 
 impl Plan {
@@ -161,7 +160,7 @@ impl Sheet {
     }
 
     /// The bytes in some rows of a column.
-    pub(crate) fn texts(&self, number: usize, rows: &Range<usize>) -> Result<Vec<Option<Bytes>>, LakeError> {
+    pub(crate) fn texts(&self, number: usize, rows: &Range<usize>) -> Result<Vec<Option<&[u8]>>, LakeError> {
         let column = self.column(number)?;
         let mut all = Vec::with_capacity(rows.len());
         for (first, page) in &column.pages {
@@ -179,8 +178,8 @@ impl Sheet {
     }
 
     /// Some rows, with all columns of the sheet.
-    pub(crate) fn rows(&self, rows: &Range<usize>) -> Result<Vec<Row>, LakeError> {
-        let mut all: Vec<Row> = Vec::new();
+    pub(crate) fn rows(&self, rows: &Range<usize>) -> Result<Vec<Row<'_>>, LakeError> {
+        let mut all: Vec<Row<'_>> = Vec::new();
         all.resize_with(rows.len(), Row::default);
         for (number, _) in &self.columns {
             if *number == column::RECEIVED {
@@ -204,11 +203,11 @@ impl Sheet {
     }
 }
 
-impl Row {
+impl<'a> Row<'a> {
     /// The row as it is stored; `path` names its run in errors.
-    pub(crate) fn stored<'a>(&'a self, path: &'a str) -> Result<Stored<'a>, LakeError> {
+    pub(crate) fn stored(&self, path: &'a str) -> Result<Stored<'a>, LakeError> {
         let missing = |why: &str| LakeError::Corrupt { path: path.to_owned(), why: why.to_owned() };
-        let text = |number: usize| self.texts.get(number).and_then(Option::as_deref);
+        let text = |number: usize| self.texts.get(number).copied().flatten();
         Ok(Stored {
             device: text(column::DEVICE),
             received_ms: self.received_ms,

@@ -430,7 +430,8 @@ impl Scan<'_> {
         let mut add = |placement: Timestamp, fragment: Fragment| {
             rows.push((RowPosition { placement, key: fragment.key }, fragment));
         };
-        for (number, sheet) in self.sheets.iter().enumerate() {
+        // The newest sheets were read first, and each ascends: so nearly all rows stand in order at once.
+        for (number, sheet) in self.sheets.iter().enumerate().rev() {
             let mut wanted: Vec<usize> = part
                 .iter()
                 .filter(|l| matches!(l.source, Source::Sheet(sheet) if sheet == number))
@@ -446,7 +447,7 @@ impl Scan<'_> {
                 add(located.candidate.received, self.parked[at].clone());
             }
         }
-        // Each sheet ascends already, and nearly every row has one fragment: little moves, and next to nothing is cloned.
+        // Nearly every row has one fragment: next to nothing is cloned.
         rows.sort_by_key(|(position, _)| *position);
         rows.dedup_by(|(position, fragment), (first, whole)| {
             let is_same = position == first;

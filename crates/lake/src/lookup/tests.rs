@@ -2,16 +2,17 @@
 
 use super::*;
 use crate::decode::Stored;
+use crate::location::Location;
 use crate::run::{self, SortedFragments};
 use crate::sheet::Row;
 use bytes::Bytes;
-use deltalake_core::{ObjectStore, Path};
+use deltalake_core::Path;
 use gridtrail_model::{
     CommandVariant, HistoryEntry, Leg, RequestId, ResponseId, State, Subject, Timestamp, TrailKey,
 };
 use object_store::ObjectStoreExt as _;
-use object_store::memory::InMemory;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::collections::HashMap;
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_770_000_000_000 + millis).unwrap()
@@ -67,13 +68,12 @@ fn rows(count: u64) -> Vec<Fragment> {
         .collect()
 }
 
-async fn stored(bytes: Bytes) -> (RunCache, Arc<OpenRun>) {
-    let (path, size) = (Path::from("one.parquet"), bytes.len() as u64);
-    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    store.put(&path, bytes.into()).await.unwrap();
-    let cache = RunCache::new(store, 1 << 24);
-    let run = cache.open(&path, size).await.unwrap();
-    (cache, run)
+/// A run in a store of its own, in memory.
+async fn cached(bytes: Bytes) -> (RunCache, Path) {
+    let location = Location::parse("memory:///runs", &HashMap::new()).unwrap();
+    let path = Path::from("one.parquet");
+    location.store.put(&path, bytes.into()).await.unwrap();
+    (RunCache::new(&location, 1 << 24), path)
 }
 
 #[tokio::test]
@@ -91,7 +91,9 @@ async fn every_row_reads_back_by_pages_and_by_arrow() {
     assert!(by_arrow == expected, "Arrow reads something else");
     let footer = usize::try_from(summary.footer_bytes.unwrap()).unwrap();
     assert!(footer < bytes.len() / 4, "a footer of {footer} bytes in a file of {}", bytes.len());
-    let (cache, run) = stored(bytes).await;
+    let size = bytes.len() as u64;
+    let (cache, path) = cached(bytes).await;
+    let run = cache.open(&path, size).await.unwrap();
     assert!(all(&cache, &run).await.unwrap() == expected, "pages give something else");
     for number in 0..41 {
         let device = DeviceId::from_bytes(eui(number));
@@ -116,10 +118,8 @@ async fn a_changed_byte_never_panics() {
     for at in (0..bytes.len()).step_by(7) {
         let mut changed = bytes.to_vec();
         changed[at] ^= 0x55;
-        let (path, size) = (Path::from("one.parquet"), changed.len() as u64);
-        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        store.put(&path, Bytes::from(changed).into()).await.unwrap();
-        let cache = RunCache::new(store, 1 << 24);
+        let size = changed.len() as u64;
+        let (cache, path) = cached(changed.into()).await;
         let read = async {
             let run = cache.open(&path, size).await?;
             for sheet in sheets(&cache, &run, device).await? {
@@ -131,6 +131,26 @@ async fn a_changed_byte_never_panics() {
             assert!(error.to_string().contains("one.parquet"), "{error}");
         }
     }
+}
+
+/// A file that lost its end or all of itself since its footer was read, in a file system, where all ranges are read in one go.
+#[tokio::test]
+async fn a_file_that_is_cut_or_gone_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("one.parquet");
+    let (bytes, _) = run::write(&SortedFragments::sort(&rows(5_000)).unwrap()).unwrap();
+    std::fs::write(&file, &bytes).unwrap();
+    let location = Location::parse(folder.path().to_str().unwrap(), &HashMap::new()).unwrap();
+    let path = Path::from_absolute_path(&file).unwrap();
+    let cache = RunCache::new(&location, 1 << 24);
+    let run = cache.open(&path, bytes.len() as u64).await.unwrap();
+    let page = run.pages(0, column::TAIL).unwrap()[0].clone();
+    std::fs::write(&file, &bytes[..usize::try_from(page.offset).unwrap() + 1]).unwrap();
+    let cut = all(&cache, &run).await.unwrap_err();
+    assert!(matches!(&cut, LakeError::Corrupt { path, .. } if path.ends_with("one.parquet")), "{cut}");
+    std::fs::remove_file(&file).unwrap();
+    let gone = all(&cache, &run).await.unwrap_err();
+    assert!(gone.to_string().contains("one.parquet"), "{gone}");
 }
 
 /// A row without what every row has is damage, and no default.

@@ -201,7 +201,7 @@ impl Lake {
     ///
     /// Errors: `Unavailable` when the store does not answer.
     pub async fn verify(&self, settings: &VerifySettings) -> Result<Verified, LakeError> {
-        let cache = RunCache::new(self.location().store.clone(), CACHE_BYTES);
+        let cache = RunCache::new(self.location(), CACHE_BYTES);
         Verification { lake: self.clone(), cache, settings: *settings }.run().await
     }
 }
