@@ -2,10 +2,10 @@
 //!
 //! Runs never change once written, so nothing is ever invalidated. What is kept: parsed footers with their page
 //! index and bloom filters, the dictionaries of columns, and the pages that look-ups touched, decompressed. What is missing
-//! is fetched at once: neighbours in one request, and all requests at the same time.
+//! is fetched at once: neighbours in one request, and all requests at the same time; of a file system, all in one go.
 
 use crate::error::LakeError;
-use crate::limits::{GAP_BYTES, TAIL_BYTES};
+use crate::limits::{AT_ONCE_BYTES, GAP_BYTES, TAIL_BYTES};
 use crate::location::Location;
 use crate::pages::{self, Dictionary, Page};
 use crate::schema::FRAGMENTS;
@@ -274,14 +274,17 @@ impl RunCache {
             .ok_or(LakeError::Internal("a store gave fewer ranges than it was asked for"))
     }
 
-    /// Ranges of a file, all at the same time.
+    /// Ranges of a file, all at once.
     async fn fetch_all(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, LakeError> {
+        let length = |range: &Range<u64>| range.end.checked_sub(range.start);
+        let bytes = ranges.iter().try_fold(0_u64, |sum, range| sum.checked_add(length(range)?));
         // Each request to a file system opens the file anew and goes through other threads twice. Other stores get single
         // requests, for theirs of many ranges read what lies between, too.
         if self.is_files
-            && !ranges.is_empty()
+            && bytes.is_some_and(|bytes| (1..=AT_ONCE_BYTES).contains(&bytes))
             && let Ok(fetched) = self.store.get_ranges(path, ranges).await
         {
+            self.counters.gets.fetch_add(ranges.len() as u64, Ordering::Relaxed);
             fetched.iter().for_each(|bytes| self.count_fetched(bytes));
             return Ok(fetched);
         }
@@ -290,6 +293,7 @@ impl RunCache {
     }
 
     async fn fetch_one(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
+        self.counters.gets.fetch_add(1, Ordering::Relaxed);
         let bytes = self.store.get_range(path, range.clone()).await;
         let bytes = bytes.map_err(LakeError::store(format!("read {path}")))?;
         if bytes.len() as u64 != range.end.saturating_sub(range.start) {
@@ -303,7 +307,6 @@ impl RunCache {
     }
 
     fn count_fetched(&self, bytes: &Bytes) {
-        self.counters.gets.fetch_add(1, Ordering::Relaxed);
         self.counters.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         if let Some(own) = &self.own {
             own.gets.fetch_add(1, Ordering::Relaxed);

@@ -25,6 +25,10 @@ pub(crate) const BLOOM_DEVICES: u64 = 65_536;
 /// between them.
 pub(crate) const GAP_BYTES: u64 = 16 * 1024;
 
+/// What is read of a file in a file system in one go, at most: room for it is made before it is known whether the file is that
+/// long, and a damaged footer can name any place. Single requests end where the file does.
+pub(crate) const AT_ONCE_BYTES: u64 = 16 << 20;
+
 /// Tail of a file that is fetched with its first request where nothing says how long its footer is.
 pub(crate) const TAIL_BYTES: u64 = 64 * 1024;
 

@@ -13,6 +13,7 @@ use crate::limits::READ_ROWS;
 use crate::pages::halve;
 use crate::schema::column;
 use crate::sheet::{KEY_COLUMNS, Plan, ROW_COLUMNS, Sheet};
+use foldhash::fast::RandomState;
 use gridtrail_model::{DeviceId, Fragment, Resolved, ServiceReferenceVariant, Timestamp, TrailKey, UserId};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use std::collections::HashSet;
@@ -222,12 +223,16 @@ pub(crate) async fn all(cache: &RunCache, run: &Arc<OpenRun>) -> Result<Vec<Frag
     Ok(found)
 }
 
+/// Counters of requests. Of many, a bloom filter lets some through nearly always, so they are compared often: hence the fast
+/// hash.
+pub(crate) type Counters = HashSet<i64, RandomState>;
+
 /// What [`crate::resolve`] is to know of the rows of requests whose RequestID names another target than their Device, by
 /// counter.
 pub(crate) async fn resolved_by_foreign_counter(
     cache: &RunCache,
     run: &Arc<OpenRun>,
-    counters: &HashSet<i64>,
+    counters: &Counters,
 ) -> Result<Vec<(TrailKey, Resolved)>, LakeError> {
     let mut found = Vec::new();
     for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
@@ -235,12 +240,11 @@ pub(crate) async fn resolved_by_foreign_counter(
         if !counters.iter().any(|counter| bloom.is_none_or(|bloom| bloom.check(counter))) {
             continue;
         }
-        let rows = 0..usize::try_from(meta.num_rows()).unwrap_or(0);
-        let wanted = plan(run, group, rows.clone(), &[column::FOREIGN_COUNTER])?;
+        let rows = usize::try_from(meta.num_rows()).unwrap_or(0);
+        let wanted = plan(run, group, 0..rows, &[column::FOREIGN_COUNTER])?;
         let sheet = Sheet::get(cache, run, wanted).await?;
-        let numbers = sheet.numbers(column::FOREIGN_COUNTER, &rows)?;
-        let hits = rows.zip(numbers).filter(|(_, number)| number.is_some_and(|n| counters.contains(&n)));
-        let ranges = ranges_of(hits.map(|(row, _)| row));
+        let hits = sheet.rows_with(column::FOREIGN_COUNTER, rows, |number| counters.contains(&number))?;
+        let ranges = ranges_of(hits.into_iter());
         each_row(cache, run, group, (ranges, KEY_COLUMNS), |row| {
             found.extend(row.resolved()?);
             Ok(())

@@ -1,7 +1,7 @@
 //! Pages of Parquet files, read without a detour by Arrow.
 //!
 //! A look-up needs a few rows of a few pages. Setting up readers that could read whole columns costs it several times what
-//! those rows do. So pages are taken as the page index names them, decompressed once, kept, and read in place.
+//! those rows do. So pages are taken as the page index names them, decompressed once, and kept such that any row is found.
 //!
 //! Only what our own writer writes is read: data pages of version 2, values PLAIN, by dictionary, as differences, or as
 //! lengths and bytes; no column nested. All else is damage. Every length is checked.
@@ -26,7 +26,7 @@ enum Values {
     Numbers(Box<[i64]>),
     /// Texts one behind the other, and where each ends.
     Texts {
-        bytes: Bytes,
+        bytes: Box<[u8]>,
         ends: Box<[u32]>,
     },
 }
@@ -44,7 +44,7 @@ struct Repeated {
 pub(crate) struct Page {
     /// Rows in it.
     pub(crate) rows: usize,
-    /// Which of them have a value; `None`: all.
+    /// Which of them have a value, those behind its end have none; `None`: all.
     present: Option<Box<[bool]>>,
     values: Values,
 }
@@ -93,11 +93,13 @@ impl Page {
         };
         let present = if header.nulls == 0 {
             None
+        } else if count == 0 {
+            Some(Box::default())
         } else {
             let mut runs = Runs::new(&levels, 1);
             let all: Option<Box<[bool]>> =
                 (0..header.rows).map(|_| runs.next_value().map(|level| level == 1)).collect();
-            all.map(Some)?
+            Some(all.filter(|all| all.iter().filter(|present| **present).count() == count)?)
         };
         Some(Self { rows: header.rows, present, values })
     }
@@ -148,6 +150,17 @@ impl Page {
             if self.is_present(row) { values.next().map(|number| Some(*number)) } else { Some(None) }
         };
         (from..to.min(self.rows)).map(&mut next).collect()
+    }
+
+    /// The rows whose number is one that is looked for, ascending. `None`: damaged.
+    pub(crate) fn rows_with(&self, is_wanted: impl Fn(i64) -> bool) -> Option<Vec<usize>> {
+        let Values::Numbers(numbers) = &self.values else { return None };
+        // Mostly none is: then no row is looked at.
+        if !numbers.iter().any(|number| is_wanted(*number)) {
+            return Some(Vec::new());
+        }
+        let rows = (0..self.rows).filter(|row| self.is_present(*row)).zip(numbers);
+        Some(rows.filter(|(_, number)| is_wanted(**number)).map(|(row, _)| row).collect())
     }
 
     /// The rows whose value is a key, in a page whose rows ascend by value, those without one first.
@@ -291,16 +304,17 @@ fn differences(bytes: &[u8], count: usize) -> Option<(Vec<i64>, usize)> {
 }
 
 /// So many texts behind their lengths. `None`: damaged.
-fn texts(bytes: &Bytes, count: usize) -> Option<Values> {
+fn texts(bytes: &[u8], count: usize) -> Option<Values> {
     let (lengths, at) = differences(bytes, count)?;
-    let bytes = bytes.get(at..).map(|texts| bytes.slice_ref(texts))?;
+    let bytes = bytes.get(at..)?;
     let mut end = 0_u32;
     let mut ends = Vec::with_capacity(count);
     for length in lengths {
         end = end.checked_add(u32::try_from(length).ok()?)?;
         ends.push(end);
     }
-    (usize::try_from(end).ok()? <= bytes.len()).then(|| Values::Texts { bytes, ends: ends.into() })
+    (usize::try_from(end).ok()? == bytes.len())
+        .then(|| Values::Texts { bytes: bytes.into(), ends: ends.into() })
 }
 
 /// Reads a dictionary page. `None`: damaged.
@@ -507,6 +521,22 @@ mod tests {
         assert!(Repeated::read(&written[..15], 2).is_none());
         assert!(Repeated::read(&written, 1).is_none());
         assert!(Repeated::read(&written, 3).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn the_rows_of_numbers_are_found(
+            rows in proptest::collection::vec(proptest::option::of(0_i64..9), 0..40),
+            wanted in proptest::collection::hash_set(0_i64..9, 0..3),
+        ) {
+            let numbers: Vec<i64> = rows.iter().copied().flatten().collect();
+            let present = if numbers.is_empty() { Vec::new() } else { rows.iter().map(Option::is_some).collect() };
+            let page = Page { rows: rows.len(), present: Some(present.into()), values: Values::Numbers(numbers.into()) };
+            let is_wanted = |row: &usize| rows[*row].is_some_and(|number| wanted.contains(&number));
+            let expected: Vec<usize> = (0..rows.len()).filter(is_wanted).collect();
+            prop_assert_eq!(page.rows_with(|number| wanted.contains(&number)), Some(expected));
+            prop_assert_eq!(page.numbers((0, rows.len())), Some(rows));
+        }
     }
 
     #[test]

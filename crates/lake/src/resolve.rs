@@ -4,10 +4,10 @@
 //! can hold any of them are read once, in order, however many of them lie on one page.
 
 use crate::error::LakeError;
-use crate::lookup;
+use crate::lookup::{self, Counters};
 use crate::snapshot::Snapshot;
 use gridtrail_model::{DeviceId, Fragment, Resolved, Subject, TrailKey};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 /// The rows on record, by the key of the fragments that could belong to them.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Snapshot {
         let mut found = OnRecord(fragments.iter().map(|fragment| (fragment.key, Vec::new())).collect());
         let mut open: Vec<&Fragment> = fragments.iter().collect();
         for (_, runs) in self.trails.months().rev() {
-            let (devices, counters): (BTreeSet<DeviceId>, HashSet<i64>) =
+            let (devices, counters): (BTreeSet<DeviceId>, Counters) =
                 open.iter().filter_map(|fragment| searched_by(&fragment.key)).unzip();
             if devices.is_empty() {
                 break;

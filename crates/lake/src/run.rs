@@ -169,7 +169,7 @@ pub(crate) fn properties() -> WriterProperties {
             .set_column_bloom_filter_fpp(path.clone(), BLOOM_FALSE_POSITIVES)
             .set_column_bloom_filter_max_ndv(path, BLOOM_DEVICES);
     }
-    // Keys are compared byte by byte in a look-up, and PLAIN is the one encoding that costs nothing to decode. Nor does it
+    // Keys are compared byte by byte in a look-up, and PLAIN is the one encoding that costs next to nothing to decode. Nor does it
     // cost anything to have: each encoder of differences begins with a megabyte, which a run of few rows never fills.
     for field in FRAGMENTS.fields() {
         builder = builder.set_column_encoding(ColumnPath::from(field.name().as_str()), Encoding::PLAIN);

@@ -159,6 +159,23 @@ impl Sheet {
         self.complete(all, rows)
     }
 
+    /// The rows whose number in a column is one that is looked for, ascending, of all rows of the group.
+    pub(crate) fn rows_with(
+        &self,
+        number: usize,
+        rows: usize,
+        is_wanted: impl Fn(i64) -> bool,
+    ) -> Result<Vec<usize>, LakeError> {
+        let (mut all, mut next) = (Vec::new(), 0);
+        for (first, page) in &self.column(number)?.pages {
+            let here = page.rows_with(&is_wanted).filter(|_| *first == next);
+            let here = here.ok_or_else(|| self.corrupt("a page of numbers cannot be read"))?;
+            all.extend(here.into_iter().map(|row| first + row));
+            next += page.rows;
+        }
+        if next == rows { Ok(all) } else { Err(self.corrupt("its pages have too few rows")) }
+    }
+
     /// The bytes in some rows of a column.
     pub(crate) fn texts(&self, number: usize, rows: &Range<usize>) -> Result<Vec<Option<&[u8]>>, LakeError> {
         let column = self.column(number)?;

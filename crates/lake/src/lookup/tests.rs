@@ -5,7 +5,6 @@ use crate::decode::Stored;
 use crate::location::Location;
 use crate::run::{self, SortedFragments};
 use crate::sheet::Row;
-use bytes::Bytes;
 use deltalake_core::Path;
 use gridtrail_model::{
     CommandVariant, HistoryEntry, Leg, RequestId, ResponseId, State, Subject, Timestamp, TrailKey,
@@ -68,14 +67,6 @@ fn rows(count: u64) -> Vec<Fragment> {
         .collect()
 }
 
-/// A run in a store of its own, in memory.
-async fn cached(bytes: Bytes) -> (RunCache, Path) {
-    let location = Location::parse("memory:///runs", &HashMap::new()).unwrap();
-    let path = Path::from("one.parquet");
-    location.store.put(&path, bytes.into()).await.unwrap();
-    (RunCache::new(&location, 1 << 24), path)
-}
-
 #[tokio::test]
 async fn every_row_reads_back_by_pages_and_by_arrow() {
     let rows = rows(5_000);
@@ -92,7 +83,10 @@ async fn every_row_reads_back_by_pages_and_by_arrow() {
     let footer = usize::try_from(summary.footer_bytes.unwrap()).unwrap();
     assert!(footer < bytes.len() / 4, "a footer of {footer} bytes in a file of {}", bytes.len());
     let size = bytes.len() as u64;
-    let (cache, path) = cached(bytes).await;
+    let location = Location::parse("memory:///runs", &HashMap::new()).unwrap();
+    let path = Path::from("one.parquet");
+    location.store.put(&path, bytes.into()).await.unwrap();
+    let cache = RunCache::new(&location, 1 << 24);
     let run = cache.open(&path, size).await.unwrap();
     assert!(all(&cache, &run).await.unwrap() == expected, "pages give something else");
     for number in 0..41 {
@@ -109,9 +103,14 @@ async fn every_row_reads_back_by_pages_and_by_arrow() {
     }
 }
 
-/// Whatever byte of a run is changed: rows or an error that names the run, and never a panic.
+/// Whatever byte of a run is changed: rows or an error that names the run, and never a panic. In a file system, where no store
+/// stands between a damaged place and the memory that is asked for it.
 #[tokio::test]
 async fn a_changed_byte_never_panics() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("one.parquet");
+    let location = Location::parse(folder.path().to_str().unwrap(), &HashMap::new()).unwrap();
+    let path = Path::from_absolute_path(&file).unwrap();
     let rows = rows(300);
     let (bytes, _) = run::write(&SortedFragments::sort(&rows).unwrap()).unwrap();
     let device = DeviceId::from_bytes(eui(3));
@@ -119,7 +118,8 @@ async fn a_changed_byte_never_panics() {
         let mut changed = bytes.to_vec();
         changed[at] ^= 0x55;
         let size = changed.len() as u64;
-        let (cache, path) = cached(changed.into()).await;
+        std::fs::write(&file, changed).unwrap();
+        let cache = RunCache::new(&location, 1 << 24);
         let read = async {
             let run = cache.open(&path, size).await?;
             for sheet in sheets(&cache, &run, device).await? {
@@ -148,6 +148,9 @@ async fn a_file_that_is_cut_or_gone_is_named() {
     std::fs::write(&file, &bytes[..usize::try_from(page.offset).unwrap() + 1]).unwrap();
     let cut = all(&cache, &run).await.unwrap_err();
     assert!(matches!(&cut, LakeError::Corrupt { path, .. } if path.ends_with("one.parquet")), "{cut}");
+    for range in [0..1 << 50, u64::MAX - 1..u64::MAX, std::ops::Range { start: 5, end: 3 }] {
+        assert!(cache.fetch(&path, &range).await.is_err(), "{range:?}");
+    }
     std::fs::remove_file(&file).unwrap();
     let gone = all(&cache, &run).await.unwrap_err();
     assert!(gone.to_string().contains("one.parquet"), "{gone}");
