@@ -22,6 +22,7 @@ mod plan;
 mod probe;
 mod record;
 mod topics;
+mod whole;
 
 pub use batch::Outcome;
 pub use error::IngestError;
@@ -29,4 +30,5 @@ pub use files::{FileSettings, Progress, Summary, ingest_files};
 pub use kind::Kind;
 pub use letters::{Mended, Replayed, Unreadable, dismiss_letters, replay_letters};
 pub use made::{Maker, ingest_made, ingest_made_access};
+pub use plan::holds_events;
 pub use topics::{Followed, Observer, TopicSettings, follow_topics};

@@ -75,6 +75,30 @@ fn extension(path: &Path) -> Option<&'static str> {
     ["binpb", "jsonl", "xml"].into_iter().find(|known| found.eq_ignore_ascii_case(known))
 }
 
+/// Whether a folder itself holds event files, told by what is in them: other files have such names, too.
+pub fn holds_events(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.filter_map(Result::ok).any(|entry| {
+        let path = entry.path();
+        extension(&path).is_some() && path.is_file() && begins_with_an_event(&path)
+    })
+}
+
+fn begins_with_an_event(path: &Path) -> bool {
+    const HEAD_BYTES: u64 = 1 << 16;
+    let mut head = Vec::new();
+    if File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head)).is_err() {
+        return false;
+    }
+    let text = String::from_utf8_lossy(&head);
+    match extension(path) {
+        Some("binpb") => !head.is_empty(),
+        Some("xml") => capture::is_capture(&head) || text.contains("dccinterface.co.uk"),
+        // Both spellings of proto3 JSON.
+        _ => text.contains("\"eventId\"") || text.contains("\"event_id\""),
+    }
+}
+
 /// Plans the files under a path against what the lake holds.
 pub(crate) async fn plan(
     path: &Path,
@@ -125,22 +149,55 @@ fn identify(path: PathBuf, recorded_at: Option<Timestamp>) -> Result<Source, Ing
         Some("binpb") => Form::Frames,
         Some("jsonl") => Form::Lines,
         _ if capture::is_capture(&head) => Form::Capture,
-        _ => {
-            let receipt = receipt(&path, recorded_at);
-            hash.update(format!("{receipt:?}"));
-            Form::Single(receipt)
-        }
+        _ => Form::Single(receipt(&path, recorded_at)),
     };
     let kind = Kind::of_file(&path);
-    if kind == Kind::Access {
-        // Read under another name, the same bytes are another thing.
-        hash.update("events of access");
-    }
     if matches!(form, Form::Capture | Form::Single(_)) && size > XML_FILE_BYTES {
         let source = std::io::Error::other("it is larger than 256 MiB; split it into several captures");
         return Err(IngestError::File { path, source });
     }
-    Ok(Source { id: format!("file:{}", hex(&hash.finalize())), path, kind, form, from: 0, size })
+    Ok(Source { id: identity(hash, &form, kind), path, kind, form, from: 0, size })
+}
+
+/// The identity of a file, by the hash of its content and by what else decides on what is read from it.
+fn identity(mut hash: Sha256, form: &Form, kind: Kind) -> String {
+    if let Form::Single(receipt) = form {
+        hash.update(format!("{receipt:?}"));
+    }
+    if kind == Kind::Access {
+        // Read under another name, the same bytes are another thing.
+        hash.update("events of access");
+    }
+    format!("file:{}", hex(&hash.finalize()))
+}
+
+/// The identities that the first bytes of a file would have as files, for each of these sizes, which ascend and lie within it.
+pub(crate) fn identities_of_parts(source: &Source, sizes: &[u64]) -> Result<Vec<String>, IngestError> {
+    let failed = |error| IngestError::File { path: source.path.clone(), source: error };
+    let mut file = File::open(&source.path).map_err(failed)?;
+    let mut hash = Sha256::new();
+    let mut at = 0;
+    let mut identities = Vec::with_capacity(sizes.len());
+    for size in sizes {
+        std::io::copy(&mut (&mut file).take(size - at), &mut Hashed(&mut hash)).map_err(failed)?;
+        at = *size;
+        identities.push(identity(hash.clone(), &source.form, source.kind));
+    }
+    Ok(identities)
+}
+
+/// Hashes what is written to it.
+struct Hashed<'a>(&'a mut Sha256);
+
+impl std::io::Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The receipt of a plain DUIS file: its sidecar's, or the time given for all files that have none.
