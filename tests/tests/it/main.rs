@@ -15,4 +15,5 @@ mod incidents;
 mod kafka;
 mod layers;
 mod maintenance;
+mod opening;
 mod support;

@@ -5,8 +5,8 @@ mod page;
 use crate::args::{Format, ReconcileArgs};
 use crate::exit::Failure;
 use crate::follow::settings_file;
-use crate::ingest::open_existing;
-use crate::output::{self, printable, table_with};
+use crate::opening::open_existing;
+use crate::output::{self, count, count_of, printable, table_with};
 use gridtrail_kafka::KafkaSettings;
 use gridtrail_lake::Expired;
 use gridtrail_model::Timestamp;
@@ -199,8 +199,12 @@ impl FaultRow {
 
 /// The verdict, in a sentence.
 fn verdict(answer: &Answer) -> String {
-    let positions =
-        format!("{} sources, {} commits, {} files", answer.sources.len(), answer.commits, answer.files);
+    let positions = [
+        count_of(answer.sources.len(), "source"),
+        count(answer.commits, "commit"),
+        count(answer.files, "file"),
+    ]
+    .join(", ");
     match answer.fault_count {
         0 => format!("clean: every position is accounted for, at version {} ({positions})", answer.version),
         1 => format!("1 thing does not add up, at version {} ({positions})", answer.version),
@@ -250,7 +254,8 @@ fn text_of(answer: &Answer) -> String {
     }
     for ExpiredRow { version, month, at, rows_dropped, rows_kept, .. } in &answer.retention {
         text.push_str(&format!(
-            "Note: retention took {rows_dropped} rows of {} at {at}, version {version}; {rows_kept} stayed\n",
+            "Note: retention took {} of {} at {at}, version {version}; {rows_kept} stayed\n",
+            count(*rows_dropped, "row"),
             printable(month)
         ));
     }
