@@ -10,6 +10,7 @@ mod exactly_once;
 mod faults;
 mod freshness;
 mod lookup;
+mod one_row;
 mod parked;
 mod rebucket;
 mod retention;
