@@ -77,6 +77,8 @@ pub struct Compacted {
     pub bytes_in: u64,
     /// Bytes written.
     pub bytes_out: u64,
+    /// Rows of which a fragment was moved to the time of the others: see [`Maintenance::unite`](crate::Maintenance::unite).
+    pub rows_united: u64,
 }
 
 /// One job: runs that become fewer.

@@ -132,7 +132,7 @@ impl Maintenance {
         let mut done = Compacted::default();
         self.tables.refresh().await?;
         if settings.full || self.is_uniting_due() {
-            self.unite(settings).await?;
+            done.rows_united = self.unite_or_put_off(settings).await?;
         }
         // Jobs have threads of their own, which go on when this is dropped, until they see that it was.
         let wanted = Wanted::default();

@@ -98,6 +98,24 @@ impl Maintenance {
         Ok(done)
     }
 
+    /// The same, before a compaction, which a damaged run must not keep from going on: it is tried again when it is due again.
+    pub(crate) async fn unite_or_put_off(&mut self, settings: &CompactionSettings) -> Result<u64, LakeError> {
+        match self.unite(settings).await {
+            Err(LakeError::Corrupt { path, why }) => {
+                tracing::warn!(
+                    path,
+                    why,
+                    "rows at several times could not be looked for; see gridtrail lake verify"
+                );
+                let now_ms = self.lake.clock().now().millis();
+                let marks = vec![(UNITED_MS.to_owned(), now_ms)];
+                self.tables.trails.commit(&Changes { marks, now_ms, ..Changes::default() }).await?;
+                Ok(0)
+            }
+            united => united.map(|united| united.rows),
+        }
+    }
+
     /// Whether it is time to look for rows at several times again.
     pub(crate) fn is_uniting_due(&self) -> bool {
         let last = self.tables.trails.position(UNITED_MS);

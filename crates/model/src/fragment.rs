@@ -104,14 +104,12 @@ impl Fragment {
     ///
     /// An unjoined fragment is split by its history: a Pre-Command answers the transform leg; anything else
     /// belongs to the newest leg received at or before it, or to the oldest if all came later. Of a row that stands
-    /// at several times, the smallest counts, as for whoever reads it. `None` when none of the rows is the right one.
+    /// at several times, the newest counts. `None` when none of the rows is the right one.
     pub fn join(&self, rows: &[Resolved]) -> Option<Vec<Self>> {
         let mut rows: Vec<&Resolved> = rows.iter().collect();
-        rows.sort_by_key(|row| (row.subject, row.received, row.device));
-        rows.dedup_by_key(|row| row.subject);
-        rows.sort_by_key(|row| (row.received, row.subject));
+        rows.sort_by_key(|row| (row.received, row.subject, row.device));
         let Subject::Unjoined(_) = self.key.subject else {
-            let row = rows.into_iter().find(|row| row.subject == self.key.subject)?;
+            let row = rows.into_iter().rfind(|row| row.subject == self.key.subject)?;
             return Some(vec![self.placed_at(row, self.history.clone())]);
         };
         rows.retain(|row| matches!(row.subject, Subject::Leg(_)));

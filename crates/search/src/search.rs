@@ -287,6 +287,8 @@ fn out_of_reach(error: StoreError) -> SearchError {
 }
 
 #[cfg(test)]
+mod one_row;
+#[cfg(test)]
 mod rights;
 #[cfg(test)]
 mod tests;
