@@ -58,6 +58,13 @@ mod verify;
 mod windows;
 mod writer;
 
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_lake;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
 pub use access_events::SharingReader;
 pub use access_log::{Appender, LogReader};
 pub use as_of::{AsOf, BadAsOf};

@@ -24,6 +24,13 @@ mod status;
 mod switch;
 mod witness;
 
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_server;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
 pub use callers::{CallerLimits, Limits};
 pub use freshness::freshness_response;
 pub use limits::{

@@ -1,6 +1,6 @@
 //! What each error says, and what none does.
 
-use crate::fixture::{ANN, BOB, METER, World, of_meter, with_header};
+use crate::it::fixture::{ANN, BOB, METER, World, of_meter, with_header};
 use gridtrail_lake::LakeErrorKind;
 use gridtrail_proto::query::v1::{GetRequest, SearchRequest, search_request::Key};
 use gridtrail_search::fake::Fault;

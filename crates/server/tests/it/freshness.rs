@@ -1,7 +1,7 @@
 //! How fresh the server says that it is, to whom, and to health checks.
 
-use crate::errors::assert_face;
-use crate::fixture::{ANN, World, now, of_meter, with_header};
+use crate::it::errors::assert_face;
+use crate::it::fixture::{ANN, World, now, of_meter, with_header};
 use gridtrail_proto::query::v1::{FreshnessLevel, GetFreshnessRequest, GetFreshnessResponse};
 use gridtrail_server::FRESHNESS_HEALTH;
 use tonic::Code;

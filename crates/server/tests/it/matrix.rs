@@ -5,8 +5,8 @@
 //! from the file behind that, so that a slip in either shows. A component with a service is called. Of the others the server's
 //! word is the list in the caller's profile, which is held against the table as a whole.
 
-use crate::fixture::{ANN, BOB, World, bearer_of, of_meter, with_header};
-use crate::rights::{RELATIONS, counts, world_of};
+use crate::it::fixture::{ANN, BOB, World, bearer_of, of_meter, with_header};
+use crate::it::rights::{RELATIONS, counts, world_of};
 use gridtrail_access::{Bearer, OrgId};
 use gridtrail_lake::Lake;
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;

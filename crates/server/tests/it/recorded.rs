@@ -1,6 +1,6 @@
 //! What is on record of calls: who, what, how many rows, and how many of those were another User's.
 
-use crate::fixture::{ANN, BOB, METER, MPAN, World, of_meter, party_of, with_header};
+use crate::it::fixture::{ANN, BOB, METER, MPAN, World, of_meter, party_of, with_header};
 use gridtrail_access_log::Entry;
 use gridtrail_proto::query::v1::{GetRequest, ProfileRequest, SearchRequest, search_request::Key};
 

@@ -1,8 +1,8 @@
 //! Whose rows a caller sees, by how two Users stand to each other: what holds at once, what a profile tells of it, and what is
 //! left where nothing is known. Every way for every role and component is in the matrix.
 
-use crate::fixture::{ANN, BOB, World, now, of_meter, party_of, time, with_header};
-use crate::matrix::open_to;
+use crate::it::fixture::{ANN, BOB, World, now, of_meter, party_of, time, with_header};
+use crate::it::matrix::open_to;
 use gridtrail_access::{AccessEvent, Assignment, Notice, NoticeKind, Sharing};
 use gridtrail_model::{Timestamp, UserId, UserRole};
 use gridtrail_proto::query::v1::{ProfileRequest, SearchRequest, SearchResponse};

@@ -1,6 +1,6 @@
 //! What searches give.
 
-use crate::fixture::{ANN, BOB, METER, MPAN, World, of_meter};
+use crate::it::fixture::{ANN, BOB, METER, MPAN, World, of_meter};
 use gridtrail_proto::query::v1::{
     DeviceResolution, GetRequest, RowView, SearchRequest, SearchResponse, StatusChange, TrailDetails,
     TrailRow, search_request::Key,
