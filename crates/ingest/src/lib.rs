@@ -12,12 +12,15 @@
 
 mod batch;
 mod chunk;
+mod committer;
 mod error;
 mod files;
 mod kind;
 mod letters;
 mod limits;
 mod made;
+mod once;
+mod open;
 mod plan;
 mod probe;
 mod record;

@@ -72,7 +72,7 @@ pub use cache::{HitsAndMisses, StoreUse};
 pub use compaction::{Compacted, CompactionSettings};
 pub use dead_letters::{DeadLetter, Fate, Fates, LetterReader};
 pub use error::{LakeError, LakeErrorKind};
-pub use evidence::{CommitKind, Expired, Skip, SkipReason, SourceEvidence};
+pub use evidence::{CommitKind, Expired, OpenTransaction, Skip, SkipReason, SourceEvidence};
 pub use evidence_log::{Commit, Evidence, EvidenceEnd};
 pub use holds::{Hold, HoldChange, HoldScope, PlacedHold};
 pub use lake::{Lake, LakeCounts, LakeSettings, NamedFile};
