@@ -4,6 +4,7 @@
 mod errors;
 mod fixture;
 mod freshness;
+mod large;
 mod life;
 mod log_in;
 mod matrix;

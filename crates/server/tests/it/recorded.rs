@@ -43,11 +43,15 @@ async fn a_search_is_on_record_as_it_was_executed_and_counts_rows_of_others() {
     let next = SearchRequest { page_token: first.next_page_token.clone(), ..of_mpan() };
     reads.search(world.by(BOB, next)).await.unwrap();
     let reference = all.rows[0].reference.clone();
-    reads.get(world.by(BOB, GetRequest { reference: reference.clone() })).await.unwrap();
+    reads
+        .get(world.by(BOB, GetRequest { reference: reference.clone(), ..GetRequest::default() }))
+        .await
+        .unwrap();
     // Ann sees her own, and nobody else's.
     reads.search(world.by(ANN, of_meter())).await.unwrap();
     audit.search(world.by(ANN, of_meter())).await.unwrap();
-    let own = audit.get(world.by(BOB, GetRequest { reference: reference.clone() })).await;
+    let own =
+        audit.get(world.by(BOB, GetRequest { reference: reference.clone(), ..GetRequest::default() })).await;
     own.unwrap_err();
     let version = all.snapshot_version;
     let entries = world.recorded().await;

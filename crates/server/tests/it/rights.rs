@@ -85,7 +85,7 @@ pub(crate) fn world_of(relation: &str) -> Arc<Sharing> {
 pub(crate) fn counts(answer: &SearchResponse) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
     for row in &answer.rows {
-        *counts.entry(row.dcc_service_user_organisation_id.as_str()).or_default() += 1;
+        *counts.entry(row.user_id.as_str()).or_default() += 1;
     }
     counts
 }
@@ -102,7 +102,7 @@ async fn a_rescission_holds_for_open_pages_and_sessions_at_once() {
         with_header(request, &bearer)
     };
     let first = audit.search(ask(1, "")).await.unwrap().into_inner();
-    assert_eq!(first.rows[0].dcc_service_user_organisation_id, BOB, "Bob's is the newest");
+    assert_eq!(first.rows[0].user_id, BOB, "Bob's is the newest");
     let rest = audit.search(ask(10, &first.next_page_token)).await.unwrap().into_inner();
     assert_eq!(counts(&rest), BTreeMap::from([(ANN, 2)]));
     world.admission.replace(world_of("rescinded"));
