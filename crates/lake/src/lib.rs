@@ -61,6 +61,13 @@ mod verify;
 mod windows;
 mod writer;
 
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_lake;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
 pub use access_events::SharingReader;
 pub use access_log::{Appender, LogReader};
 pub use as_of::{AsOf, BadAsOf};
@@ -68,7 +75,7 @@ pub use cache::{HitsAndMisses, StoreUse};
 pub use compaction::{Compacted, CompactionSettings};
 pub use dead_letters::{DeadLetter, Fate, Fates, LetterReader};
 pub use error::{LakeError, LakeErrorKind};
-pub use evidence::{CommitKind, Expired, Skip, SkipReason, SourceEvidence};
+pub use evidence::{CommitKind, Expired, OpenTransaction, Skip, SkipReason, SourceEvidence};
 pub use evidence_log::{Commit, Evidence, EvidenceEnd};
 pub use holds::{Hold, HoldChange, HoldScope, PlacedHold};
 pub use lake::{Lake, LakeCounts, LakeSettings, NamedFile};

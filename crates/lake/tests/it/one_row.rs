@@ -2,8 +2,8 @@
 //!
 //! All of it at random, through searches and their pages: `gridtrail_search`, `one_row`.
 
-use crate::compaction::{HOUR, add, compact, faulty, over, some_of};
-use crate::world::*;
+use crate::it::compaction::{HOUR, add, compact, faulty, over, some_of};
+use crate::it::world::*;
 use futures::{StreamExt, stream};
 use gridtrail_faults::Fault;
 use gridtrail_lake::{CompactionSettings, Found, KeyQuery, Lake, LakeError, United, VerifySettings};

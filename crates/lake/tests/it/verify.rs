@@ -1,7 +1,7 @@
 //! One byte that changes anywhere in any file is found, and named; what is whole is never called damaged.
 
-use crate::access_log::calls;
-use crate::world::*;
+use crate::it::access_log::calls;
+use crate::it::world::*;
 use futures::{StreamExt, stream};
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment};
 use gridtrail_lake::{Batch, DamageKind, HoldScope, Lake, LakeSettings, Verified, VerifySettings};

@@ -1,6 +1,6 @@
 //! The truth and the model's fold, worked out apart, agree on every field of every trail.
 
-use crate::{disordered, region};
+use crate::it::{disordered, region};
 use gridtrail_model::{Event, Fold, Fragment, Merge, RequestId, Resolved, Subject, Trail, TrailKey, UserId};
 use gridtrail_synth::{Settings, World};
 use proptest::prelude::*;
