@@ -6,6 +6,7 @@ mod as_of;
 mod compaction;
 mod exactly_once;
 mod faults;
+mod first_format;
 mod freshness;
 mod lookup;
 mod one_row;
