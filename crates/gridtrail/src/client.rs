@@ -11,7 +11,7 @@ use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_proto::query::v1::session_service_client::SessionServiceClient;
 use gridtrail_proto::query::v1::{
     GetFreshnessRequest, GetFreshnessResponse, GetRequest, GetResponse, ProfileRequest, ProfileResponse,
-    SearchRequest, SearchResponse,
+    SearchRequest, SearchResponse, TrailRow,
 };
 use gridtrail_server::COST_HEADER;
 use gridtrail_tls::{Disagreement, disagreement, encrypts};
@@ -124,7 +124,7 @@ impl Caller {
         self.taken(answer).await.map(|page| (page, cost))
     }
 
-    /// One row, by its reference.
+    /// One row, by its reference, with one page of its history.
     pub(crate) async fn get(&self, view: View, request: GetRequest) -> Result<GetResponse, Failure> {
         let call = self.call_of(request);
         let channel = self.channel.clone();
@@ -141,10 +141,41 @@ impl Caller {
         self.taken(SessionServiceClient::new(self.channel.clone()).profile(call).await).await
     }
 
-    /// How fresh the server is.
+    /// Gets what a row lacks of its history, page by page.
+    pub(crate) async fn complete(&self, view: View, row: &mut TrailRow) -> Result<(), Failure> {
+        let Some(details) = &mut row.details else { return Ok(()) };
+        while !details.next_history_page_token.is_empty() {
+            let history_page_token = std::mem::take(&mut details.next_history_page_token);
+            let reference = row.reference.clone();
+            let request = GetRequest { reference, history_page_token, ..GetRequest::default() };
+            let Some(rest) = self.get(view, request).await?.row.and_then(|row| row.details) else { break };
+            details.status_change_history.extend(rest.status_change_history);
+            details.next_history_page_token = rest.next_history_page_token;
+        }
+        Ok(())
+    }
+
+    /// How fresh the server is: every page of it.
     pub(crate) async fn freshness(&self, days: u32) -> Result<GetFreshnessResponse, Failure> {
-        let call = self.call_of(GetFreshnessRequest { days });
-        self.taken(FreshnessServiceClient::new(self.channel.clone()).get(call).await).await
+        let mut service = FreshnessServiceClient::new(self.channel.clone());
+        let mut request = GetFreshnessRequest { days, ..GetFreshnessRequest::default() };
+        let mut whole = self.taken(service.get(self.call_of(request.clone())).await).await?;
+        while !whole.next_page_token.is_empty() {
+            request.page_token = std::mem::take(&mut whole.next_page_token);
+            let page = self.taken(service.get(self.call_of(request.clone())).await).await?;
+            for source in page.sources {
+                match whole.sources.last_mut() {
+                    // A topic that goes on.
+                    Some(last) if (&last.cluster, &last.name) == (&source.cluster, &source.name) => {
+                        last.partitions.extend(source.partitions);
+                    }
+                    _ => whole.sources.push(source),
+                }
+            }
+            whole.days.extend(page.days);
+            whole.next_page_token = page.next_page_token;
+        }
+        Ok(whole)
     }
 
     /// The answer, or why there is none.
@@ -242,7 +273,6 @@ pub(crate) fn time(time: Option<pbjson_types::Timestamp>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gridtrail_proto::query::v1::TrailRow;
 
     #[test]
     fn a_whole_day_is_asked_for_from_its_first_to_its_last_millisecond() {

@@ -10,7 +10,11 @@ use std::io;
 pub(crate) async fn run(args: &GetArgs, format: ListFormat) -> Result<(), Failure> {
     let view = if args.meter_reads { View::MeterReads } else { View::Audit };
     let caller = Caller::connect(&args.server, &token_of(&args.credential)?).await?;
-    let answer = caller.get(view, GetRequest { reference: args.reference.clone() }).await?;
+    let request = GetRequest { reference: args.reference.clone(), ..GetRequest::default() };
+    let mut answer = caller.get(view, request).await?;
+    if let Some(row) = &mut answer.row {
+        caller.complete(view, row).await?;
+    }
     let mut out = io::stdout().lock();
     let row = answer.row.as_slice();
     match format {

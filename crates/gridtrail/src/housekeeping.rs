@@ -107,7 +107,7 @@ async fn tidy(lake: &Lake, settings: &CompactionSettings) -> Result<(), LakeErro
 async fn compact_for_ever(lake: &Lake, settings: &CompactionSettings) {
     loop {
         match compact(lake, settings).await {
-            Ok(done) if done.jobs > 0 => tracing::debug!(?done, "compacted"),
+            Ok(done) if done.jobs > 0 || done.rows_united > 0 => tracing::debug!(?done, "compacted"),
             Ok(_) => {}
             Err(error) => {
                 let error = Failure::from(error).report();
@@ -204,6 +204,8 @@ struct CompactReport {
     rows_written: u64,
     bytes_read: u64,
     bytes_written: u64,
+    /// Rows of which a fragment was moved to the time of the others.
+    rows_united: u64,
     /// Runs that the lake has now, rows in them, and bytes of each row.
     runs: u64,
     lake_rows: u64,
@@ -223,6 +225,7 @@ impl CompactReport {
             rows_written: done.rows_out,
             bytes_read: done.bytes_in,
             bytes_written: done.bytes_out,
+            rows_united: done.rows_united,
             runs: lake.runs,
             lake_rows: lake.fragments,
             // To a tenth: more would be noise.
@@ -233,11 +236,15 @@ impl CompactReport {
     }
 
     fn line(&self) -> String {
-        if self.jobs == 0 {
+        let united = match self.rows_united {
+            0 => String::new(),
+            rows => format!("{} of several times put at one; ", count(rows, "row")),
+        };
+        if self.jobs == 0 && self.rows_united == 0 {
             return format!("nothing to compact: {}", count(self.runs, "run"));
         }
         format!(
-            "{} in {:.1} s: {} read ({:.0} rows/s), {} written; {} now",
+            "{} in {:.1} s: {} read ({:.0} rows/s), {} written; {united}{} now",
             count(self.jobs, "job"),
             self.seconds,
             count(self.rows_read, "row"),

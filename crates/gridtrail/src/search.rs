@@ -13,7 +13,10 @@ pub(crate) async fn run(command: &SearchCommand, format: ListFormat) -> Result<(
         SearchCommand::MeterReads(args) => (View::MeterReads, args),
     };
     let caller = Caller::connect(&args.server, &token_of(&args.credential)?).await?;
-    let answer = fetch(&caller, view, request_of(args), args.page.all).await?;
+    // The table shows no history.
+    let histories = args.details || format != ListFormat::Table;
+    let extent = Extent { all_pages: args.page.all, histories };
+    let answer = fetch(&caller, view, request_of(args), extent).await?;
     let if_empty = match (answer.rows.is_empty(), format) {
         (true, ListFormat::Table) => Some(if_empty(view, caller.profile().await.ok())),
         _ => None,
@@ -37,17 +40,32 @@ fn if_empty(view: View, profile: Option<ProfileResponse>) -> String {
     format!("no such rows, or none that this session may see; {sees}")
 }
 
+/// How much to fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Every page from there on, not one.
+    pub(crate) all_pages: bool,
+    /// The whole of each history, also of one that is longer than a page.
+    pub(crate) histories: bool,
+}
+
 /// One page, or every page from there on.
 pub(crate) async fn fetch(
     caller: &Caller,
     view: View,
     mut request: SearchRequest,
-    all: bool,
+    extent: Extent,
 ) -> Result<SearchResponse, Failure> {
     let mut answer = SearchResponse::default();
     loop {
-        take_page(&mut answer, caller.search(view, &request).await?);
-        if !all || answer.next_page_token.is_empty() {
+        let mut page = caller.search(view, &request).await?;
+        if extent.histories {
+            for row in &mut page.rows {
+                caller.complete(view, row).await?;
+            }
+        }
+        take_page(&mut answer, page);
+        if !extent.all_pages || answer.next_page_token.is_empty() {
             return Ok(answer);
         }
         request.page_token.clone_from(&answer.next_page_token);

@@ -14,6 +14,13 @@ mod client;
 mod config;
 mod error;
 
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_tls;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
 pub use accept::Connections;
 pub use client::{Disagreement, disagreement, encrypts};
 pub use config::{ClientCheck, Tls, TlsFiles};

@@ -226,7 +226,7 @@ async fn ask(
 ) -> Result<SearchResponse, Failure> {
     let caller = Caller::connect(&ServerArgs::plain(server), &who.token).await?;
     let request = SearchRequest { page_size: u32::try_from(rows).unwrap_or(50), ..by_device(device) };
-    search::fetch(&caller, view, request, false).await
+    search::fetch(&caller, view, request, search::Extent { all_pages: false, histories: false }).await
 }
 
 fn print(title: &str, answer: &SearchResponse) -> Result<(), Failure> {
@@ -248,8 +248,7 @@ async fn searches(server: &str, (first, second): (&Person, &Person), cast: Cast)
         &reads,
     )?;
     let found = |answer: &SearchResponse, user: UserId| {
-        answer.rows.iter().filter(|row| row.dcc_service_user_organisation_id == user.to_string()).count()
-            as u64
+        answer.rows.iter().filter(|row| row.user_id == user.to_string()).count() as u64
     };
     // The demo knows what was generated, so it is a test as well.
     let is_right = found(&own, first.user) == cast.rows[0]

@@ -3,6 +3,7 @@
 use super::level;
 use crate::client::time;
 use crate::output::{Grid, count, csv_cell as cell, table_with};
+use gridtrail_kafka::describe_producers;
 use gridtrail_proto::query::v1::{FreshnessDay, GetFreshnessResponse};
 use pbjson_types::Duration;
 use std::io::{self, Write};
@@ -73,6 +74,7 @@ pub(super) fn text_of(answer: &GetFreshnessResponse) -> String {
     if !answer.days.is_empty() {
         text.push_str(&format!("{}\n", days_of(&answer.days)));
     }
+    text.push_str(&held_back(answer));
     let waiting = answer.waiting.unwrap_or_default();
     if waiting.rows > 0 {
         let wait = if waiting.rows == 1 { "waits for its" } else { "wait for their" };
@@ -92,6 +94,23 @@ pub(super) fn text_of(answer: &GetFreshnessResponse) -> String {
         Some(up_to) => format!("{level}: complete up to {up_to}, at {at}\n"),
         None => format!("{level}: up to when all is complete is not known, at {at}\n"),
     });
+    text
+}
+
+/// The partitions that an open transaction holds back, each with the command that names its producer.
+fn held_back(answer: &GetFreshnessResponse) -> String {
+    let mut text = String::new();
+    for (source, partition) in answer.sources.iter().flat_map(|s| s.partitions.iter().map(move |p| (s, p))) {
+        let Some(offset) = partition.last_stable_offset else { continue };
+        let since = time(partition.last_stable_offset_time);
+        let record = since.map(|at| format!(", whose record is of {at}")).unwrap_or_default();
+        let (topic, number) = (&source.name, partition.partition);
+        text.push_str(&format!(
+            "{topic}/{number}: a transaction is not decided, and nothing from the last stable offset {offset} on can be \
+             read{record}. The producer whose open transaction starts there is named by\n  {}\n",
+            describe_producers("HOST:PORT", topic, number),
+        ));
+    }
     text
 }
 

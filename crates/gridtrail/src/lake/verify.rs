@@ -37,7 +37,7 @@ struct Answer {
     devices_sampled: u64,
     /// Rows of those that have more than one fragment.
     rows_merged: u64,
-    /// Rows of those that lie at several times.
+    /// Rows, of all, that lie at several times: compaction and maintenance will make each one.
     rows_at_several_times: u64,
     /// The chains of the access log; left out where they were not looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,10 +184,10 @@ fn text_of(answer: &Answer) -> String {
     let mut text = format!("{table}\n");
     if answer.devices_sampled > 0 {
         text.push_str(&format!(
-            "of {}, {} merged in several orders; at several times: {}\n",
+            "of {}, {} merged in several orders; of all rows, {} at several times, until maintenance makes each one\n",
             count(answer.devices_sampled, "Device"),
             count(answer.rows_merged, "row"),
-            count(answer.rows_at_several_times, "row")
+            answer.rows_at_several_times
         ));
     }
     if let Some(log) = answer.access_log.as_ref().filter(|log| log.chains > 0) {

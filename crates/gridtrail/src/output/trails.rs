@@ -48,7 +48,7 @@ fn table_of(rows: &[TrailRow]) -> Grid {
         table.add_row([
             time(row.service_request_received_at).unwrap_or_default(),
             time(row.service_response_sent_at).unwrap_or_default(),
-            row.dcc_service_user_organisation_id.clone(),
+            printable(&row.dcc_service_user_organisation_id),
             row.device_id.clone(),
             number(row.gbcs_transaction_sequence_number),
             row.mpxn.clone(),
@@ -103,6 +103,7 @@ fn fields_of(row: &TrailRow, details: &TrailDetails) -> Vec<(&'static str, Strin
     let anomaly = if details.anomaly_detection_flag { "Yes" } else { "No" };
     vec![
         ("DCC Service User Organisation ID", row.dcc_service_user_organisation_id.clone()),
+        ("User ID", row.user_id.clone()),
         ("Device ID", row.device_id.clone()),
         ("GBCS Transaction Sequence Number", number(row.gbcs_transaction_sequence_number)),
         ("MPxN", row.mpxn.clone()),
