@@ -26,6 +26,13 @@ mod probe;
 mod record;
 mod topics;
 
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_ingest;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
 pub use batch::Outcome;
 pub use error::IngestError;
 pub use files::{FileSettings, Progress, Summary, ingest_files};

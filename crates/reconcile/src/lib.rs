@@ -19,6 +19,13 @@ mod audit;
 mod fault;
 mod proof;
 
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_reconcile;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
 pub use against::against_kafka;
 pub use audit::Audit;
 pub use fault::{Fault, FaultKind, ReconcileError};

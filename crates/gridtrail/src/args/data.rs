@@ -86,7 +86,7 @@ pub struct GenerateArgs {
     /// which share.
     #[arg(long, value_name = "NAME")]
     pub one_party: Option<Party>,
-    /// Deliver some events twice, late or out of order.
+    /// Deliver some events twice, late or out of order, some answers without a receipt time, and some with another than their request's.
     #[arg(long)]
     pub disorder: bool,
     /// Also write the trails that a search must find, one JSON object a line.
