@@ -11,6 +11,7 @@ mod admin;
 mod cluster;
 mod count;
 mod error;
+mod headers;
 mod piece;
 mod publisher;
 mod reader;

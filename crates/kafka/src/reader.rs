@@ -6,16 +6,18 @@
 
 use crate::cluster::{self, Bounds, Cluster, TopicPartition};
 use crate::error::KafkaError;
+use crate::headers::Headers;
 use crate::piece::{Builder, GapReason, Incoming, Piece, Source};
 use crate::settings::KafkaSettings;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode};
-use rdkafka::message::{Headers, Message, Timestamp};
+use rdkafka::message::{Message, Timestamp};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -200,7 +202,8 @@ impl Reader {
                 if message.partition() != last.1 || message.topic() != last.0 {
                     *last = (message.topic().to_owned(), message.partition());
                 }
-                (false, reading.get_mut(last).map_or(After::Nothing, |reading| take(reading, &message)))
+                let headers = Headers::of(&message);
+                (false, reading.get_mut(last).map_or(After::Nothing, |found| take(found, &message, headers)))
             }
             Some(Err(Client::PartitionEOF(_))) => (false, After::Nothing),
             Some(Err(error)) => (true, After::Error(error)),
@@ -514,7 +517,11 @@ enum After {
 
 /// Takes in one record of a partition. Those of a partition that was given back may still be on their way, and are dropped
 /// before they come here.
-fn take(reading: &mut Reading, message: &impl Message) -> After {
+fn take<'m>(
+    reading: &mut Reading,
+    message: &impl Message,
+    headers: impl Iterator<Item = (Cow<'m, str>, &'m [u8])> + Clone,
+) -> After {
     let (due, offset) = (reading.builder.next(), message.offset());
     if offset < due {
         return After::Nothing;
@@ -529,11 +536,7 @@ fn take(reading: &mut Reading, message: &impl Message) -> After {
         Timestamp::LogAppendTime(ms) => Some(ms),
         Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
     };
-    let headers = message.headers().into_iter().flat_map(|all| (0..all.count()).map(|n| all.get(n)));
-    reading.builder.push(
-        Incoming { appended_ms, value: message.payload(), key: message.key() },
-        headers.map(|header| (header.key, header.value.unwrap_or_default())),
-    );
+    reading.builder.push(Incoming { appended_ms, value: message.payload(), key: message.key() }, headers);
     if reading.builder.len() >= PIECE_BYTES { After::Full } else { After::Nothing }
 }
 
@@ -679,7 +682,7 @@ mod tests {
     /// Takes in records, and gives the offsets of those that were kept and the gaps between them.
     fn taken(reading: &mut Reading, offsets: &[i64]) -> (Vec<i64>, Vec<(i64, i64)>) {
         for offset in offsets {
-            take(reading, &message(*offset));
+            take(reading, &message(*offset), std::iter::empty());
         }
         let piece = reading.builder.take(None);
         let gaps = piece.gaps.iter().map(|gap| (gap.from, gap.to)).collect();
@@ -699,10 +702,10 @@ mod tests {
     #[test]
     fn a_first_record_beyond_the_offset_that_is_due_is_asked_for_again_before_it_is_believed() {
         let mut ignored = reading(10);
-        assert!(matches!(take(&mut ignored, &message(15)), After::ReadAgain));
+        assert!(matches!(take(&mut ignored, &message(15), std::iter::empty()), After::ReadAgain));
         assert_eq!(taken(&mut ignored, &[10, 11]), (vec![10, 11], vec![]));
         let mut gone = reading(10);
-        assert!(matches!(take(&mut gone, &message(15)), After::ReadAgain));
+        assert!(matches!(take(&mut gone, &message(15), std::iter::empty()), After::ReadAgain));
         assert_eq!(taken(&mut gone, &[15, 16]), (vec![15, 16], vec![(10, 15)]));
     }
 }
