@@ -122,6 +122,12 @@ mod tests {
     use gridtrail_lake::Extent;
     use std::sync::Arc;
 
+    /// The content types of a record, its value, and its encoding.
+    type Case = (&'static [&'static [u8]], &'static [u8], Encoding);
+
+    const JSON: &[u8] = b"application/json";
+    const PROTOBUF: &[u8] = b"application/x-protobuf";
+
     fn read<'a>(headers: &[(&str, &[u8])], value: &'a [u8]) -> Result<(Encoding, &'a [u8]), String> {
         event_bytes(headers.iter().copied(), value)
     }
@@ -129,8 +135,7 @@ mod tests {
     #[test]
     fn the_header_says_the_encoding_and_without_it_the_bytes_do() {
         use Encoding::{Json, Protobuf};
-        let (json, protobuf) = (&b"application/json"[..], &b"application/x-protobuf"[..]);
-        let cases: [(&[&[u8]], &[u8], Encoding); 15] = [
+        let cases: [Case; 15] = [
             (&[], b"{}", Json),
             (&[], b"\xef\xbb\xbf{}", Json),
             (&[], b"\x0a\x01e", Protobuf),
@@ -138,16 +143,16 @@ mod tests {
             (&[b"Application/JSON; charset=utf-8"], b"[]", Json),
             (&[b"\"application/json\""], b"[]", Json),
             (&[b"application/vnd.api+json"], b"[]", Json),
-            (&[protobuf], b"{", Protobuf),
+            (&[PROTOBUF], b"{", Protobuf),
             // What says nothing is as absent.
             (&[b""], b"{}", Json),
             (&[b"  "], b"\x0a", Protobuf),
             (&[b"\xff\xfe"], b"{}", Json),
-            (&[b"", json], b"[]", Json),
+            (&[b"", JSON], b"[]", Json),
             // Of two that contradict each other neither counts; one that is not known counts less than one that is.
-            (&[json, protobuf], b"{}", Json),
-            (&[json, protobuf], b"\x0a", Protobuf),
-            (&[b"text/plain", json], b"[]", Json),
+            (&[JSON, PROTOBUF], b"{}", Json),
+            (&[JSON, PROTOBUF], b"\x0a", Protobuf),
+            (&[b"text/plain", JSON], b"[]", Json),
         ];
         for (types, value, encoding) in cases {
             let headers: Vec<_> = types.iter().map(|value| ("Content-Type", *value)).collect();

@@ -307,11 +307,11 @@ pub(crate) fn by_file<'a>(letters: &'a [&'a DeadLetter]) -> impl Iterator<Item =
 fn parts<'a>(mut letters: &'a [&'a DeadLetter], bytes: usize) -> impl Iterator<Item = &'a [&'a DeadLetter]> {
     std::iter::from_fn(move || {
         let mut held = 0;
-        let mut full = |letter: &&DeadLetter| {
+        let full = |letter: &&DeadLetter| {
             held += letter.raw.len();
             held >= bytes
         };
-        let end = letters.iter().position(|letter| full(letter)).map_or(letters.len(), |last| last + 1);
+        let end = letters.iter().position(full).map_or(letters.len(), |last| last + 1);
         let (part, rest) = letters.split_at(end);
         letters = rest;
         (!part.is_empty()).then_some(part)

@@ -36,9 +36,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Every way in which a sidecar is there and cannot be read: what is made of its path, and what the reason says.
-fn faults() -> Vec<(&'static str, Box<dyn Fn(&Path)>, &'static str)> {
-    fn holding(bytes: impl Into<Vec<u8>>) -> Box<dyn Fn(&Path)> {
+/// Makes something of the path of a sidecar.
+type Make = Box<dyn Fn(&Path)>;
+
+/// Every way in which a sidecar is there and cannot be read: its name, how it is made, and what the reason says.
+fn faults() -> Vec<(&'static str, Make, &'static str)> {
+    fn holding(bytes: impl Into<Vec<u8>>) -> Make {
         let bytes = bytes.into();
         Box::new(move |path| fs::write(path, &bytes).unwrap())
     }
