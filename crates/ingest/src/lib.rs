@@ -12,6 +12,7 @@
 
 mod batch;
 mod chunk;
+mod committer;
 mod error;
 mod files;
 mod kept;
@@ -20,12 +21,21 @@ mod letters;
 mod limits;
 mod made;
 mod name;
+mod once;
+mod open;
 mod plan;
 mod probe;
 mod record;
 mod sidecar;
 mod topics;
 mod unpack;
+
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_ingest;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
 
 pub use batch::Outcome;
 pub use error::IngestError;

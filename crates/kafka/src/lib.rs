@@ -8,10 +8,12 @@
 //! is passed over in silence.
 
 mod admin;
+mod brokers;
 mod cluster;
 mod count;
 mod error;
 mod headers;
+mod limits;
 mod piece;
 mod publisher;
 mod reader;
@@ -20,9 +22,10 @@ mod settings;
 mod topic_ids;
 
 pub use admin::Admin;
-pub use cluster::{Bounds, Cluster, Topic, TopicPartition};
+pub use cluster::{Bounds, Cluster, End, RecordTime, Topic, TopicPartition, describe_producers};
 pub use count::{Counted, count};
 pub use error::KafkaError;
+pub use limits::{MESSAGE_BYTES, RECORD_BYTES};
 pub use piece::{Gap, GapReason, Header, Piece, RangeHash, Record, Source};
 pub use publisher::{Publisher, Transactions};
 pub use reader::{Closed, Control, Delivery, Offsets, Reader, Sink};

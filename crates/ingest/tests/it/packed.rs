@@ -1,6 +1,6 @@
 //! Files by their bytes: compressed, with a byte order mark, in other encodings, broken, and longer than a message may be.
 
-use crate::{at, counters, ingest, lake, received};
+use crate::it::{at, counters, ingest, lake, received};
 use gridtrail_codec::{Receipt, capture, encode_frame, encode_json, synthetic};
 use gridtrail_ingest::{FileSettings, Mended, replay_letters};
 use gridtrail_lake::{Batch, DeadLetter, Evidence, Extent, Lake, SourceEvidence};

@@ -1,6 +1,6 @@
 //! Receipt sidecars: only what is not there is absent, and no message takes a wrong time.
 
-use crate::{at, counters, device, ingest, lake, user};
+use crate::it::{at, counters, device, ingest, lake, user};
 use gridtrail_codec::Receipt;
 use gridtrail_ingest::{FileSettings, Mended, replay_letters};
 use gridtrail_lake::{DeadLetter, Fate, Lake, VerifySettings};
@@ -117,7 +117,7 @@ async fn open_letters(lake: &Lake) -> usize {
 
 /// When the one request on record was received: the smallest claim, and the others.
 async fn received(lake: &Lake) -> Vec<Timestamp> {
-    let found = crate::rows(lake).await;
+    let found = crate::it::rows(lake).await;
     assert_eq!(found.len(), 1, "{found:?}");
     found[0].fragment.received.iter().copied().collect()
 }
@@ -204,7 +204,7 @@ async fn the_time_that_stood_in_for_a_sidecar_is_a_dispute_once_it_comes() {
     fs::write(folder.path().join("m.xml.receipt.json"), said()).unwrap();
     assert_eq!(ingest(&lake, folder.path(), &given).await.unwrap().outcome.stored, 1);
     lake.maintenance().await.unwrap().compact(&gridtrail_lake::CompactionSettings::default()).await.unwrap();
-    let claims: Vec<Timestamp> = crate::rows(&lake)
+    let claims: Vec<Timestamp> = crate::it::rows(&lake)
         .await
         .iter()
         .flat_map(|row| row.fragment.received.iter().copied().collect::<Vec<_>>())
