@@ -1,6 +1,7 @@
 //! The sizes of this crate, each with its reason.
 
 use gridtrail_codec::limits::MESSAGE_BYTES_MAX;
+use gridtrail_kafka::MESSAGE_BYTES;
 use std::time::Duration;
 
 /// Bytes of a file that are decoded as one piece: large enough to make handing it over cheap, small enough that a
@@ -81,3 +82,6 @@ pub(crate) const ONCE_ASKS: Duration = Duration::from_secs(1);
 
 /// And how long a topic that was just made may take to be known to every broker.
 pub(crate) const TOPIC_APPEARS: Duration = Duration::from_secs(5);
+
+// What a topic may hold is what files may: a message that came by the one way replays by the other.
+const _: () = assert!(MESSAGE_BYTES == MESSAGE_BYTES_MAX);
