@@ -513,13 +513,12 @@ fn keep_asked(query: &KeyQuery, located: &mut Vec<Located>) {
 
 /// Whether a merged row is shown: the final word on the row filter.
 fn shows(who: &Access, query: &KeyQuery, fragment: &Fragment) -> bool {
-    let variant = fragment.variant.value();
     let in_view = match query.view {
         View::Audit => who.user_ids().contains(&fragment.key.user),
-        // Every claim must be open: a disputed row stays with its own User.
-        View::MeterReads => variant.is_some() && fragment.variant.iter().all(|v| v.is_meter_read()),
+        View::MeterReads => fragment.is_meter_read(),
     };
-    in_view && (query.variants.is_empty() || variant.is_some_and(|v| query.variants.contains(v)))
+    let variant = fragment.variant_shown();
+    in_view && (query.variants.is_empty() || variant.is_some_and(|v| query.variants.contains(&v)))
 }
 
 fn parked_candidate(fragment: &Fragment) -> Result<Candidate, LakeError> {

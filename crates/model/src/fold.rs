@@ -170,7 +170,10 @@ fn apply(fragment: &mut Fragment, event: Event) -> bool {
     let mut news = fragment.device.add_some(correlation.device_id);
     news |= fragment.mpxn.add_some(correlation.mpxn);
     news |= fragment.region.add_some(correlation.csp_region);
-    news |= fragment.variant.add_some(correlation.variant);
+    // An alert is no Service Request and has no variant, whatever its event says (H8.16(c)).
+    if !fragment.key.is_alert() {
+        news |= fragment.variant.add_some(correlation.variant);
+    }
     // A billing push from the meter's own calendar is told apart by the source (`Meter Scheduled`).
     news |= fragment.mode.add_some(correlation.mode.or(match body {
         Body::DeviceAlert(_) => Some(Mode::DeviceAlert),
@@ -179,7 +182,7 @@ fn apply(fragment: &mut Fragment, event: Event) -> bool {
     }));
     news |= fragment.preceding.add_some(correlation.preceding_request_id);
     news |= fragment.originator_counter.add_some(correlation.gbcs_originator_counter);
-    if !matches!(fragment.key.subject, Subject::Alert { .. }) {
+    if !fragment.key.is_alert() {
         news |= fragment.received.add_some(correlation.request_received_at);
     }
     news | match body {

@@ -81,6 +81,22 @@ impl Fragment {
         self.placement().is_some() && !matches!(self.key.subject, Subject::Unjoined(_))
     }
 
+    /// The Service Reference Variant that the row is shown and found under. An alert has none, whatever is claimed.
+    pub fn variant_shown(&self) -> Option<ServiceReferenceVariant> {
+        self.variant.value().copied().filter(|_| !self.key.is_alert())
+    }
+
+    /// Whether the row is a meter-read transaction, which all Users may see (UC_MeterRead_001, Section H8.16(c)).
+    ///
+    /// That clause opens Service Requests of four variants: so the leg of a request or a scheduled run, and nothing else:
+    /// no alert, though UC_MeterRead_001 lists the modes of alerts, and no answer whose request is not on record. And only
+    /// when every claim is one of the four, since a disputed row stays with its own User.
+    pub fn is_meter_read(&self) -> bool {
+        let is_request = matches!(self.key.subject, Subject::Leg(_) | Subject::ScheduledRun(_));
+        let mut claims = self.variant.iter();
+        is_request && self.variant.value().is_some() && claims.all(|variant| variant.is_meter_read())
+    }
+
     /// The Status Change History, ascending by time; at equal times by the order of an ordinary life.
     pub fn history(&self) -> &[HistoryEntry] {
         &self.history

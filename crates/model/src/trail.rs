@@ -129,7 +129,7 @@ impl From<&Fragment> for Trail {
             csp_region: fragment.region.value().copied(),
             mode: reading.mode,
             preceding_request_id: fragment.preceding.value().copied(),
-            variant: fragment.variant.value().copied(),
+            variant: fragment.variant_shown(),
             command_variant: fragment.key.command_variant(),
             response_code: history.iter().rev().find_map(|e| e.code),
             current_status,
@@ -191,8 +191,7 @@ impl Reading {
             _ => Mode::OnDemand,
         });
         let on_device = fragment
-            .variant
-            .value()
+            .variant_shown()
             .and_then(|v| v.entry())
             .is_some_and(|CatalogueEntry { future_dating, .. }| future_dating.reports_by_alert());
         // An execution time in the year 3000 cancels an earlier request; nothing is left for the Device to report.
@@ -297,12 +296,13 @@ fn disputes(fragment: &Fragment) -> Vec<Dispute> {
     fn texts<T: ToString>(others: &[T]) -> Vec<String> {
         others.iter().map(ToString::to_string).collect()
     }
+    let variants = if fragment.key.is_alert() { &[][..] } else { fragment.variant.others() };
     let fields = [
         ("Device ID", texts(fragment.device.others())),
         ("Service Request Received Date/Time", texts(fragment.received.others())),
         ("MPxN", texts(fragment.mpxn.others())),
         ("CSP Region", texts(fragment.region.others())),
-        ("Service Reference Variant", texts(fragment.variant.others())),
+        ("Service Reference Variant", texts(variants)),
         ("Mode of operation", texts(fragment.mode.others())),
         ("Preceding Request ID", texts(fragment.preceding.others())),
         ("GBCS Transaction Sequence Number", texts(fragment.originator_counter.others())),

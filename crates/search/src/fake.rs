@@ -159,11 +159,11 @@ impl Pinned for FakeSnapshot {
         self.fail_on_demand().await?;
         let mine = |fragment: &Fragment| match query.view {
             View::Audit => who.user_ids().contains(&fragment.key.user),
-            View::MeterReads => fragment.variant.value().is_some_and(|variant| variant.is_meter_read()),
+            View::MeterReads => fragment.is_meter_read(),
         };
         let asked = |position: &RowPosition, fragment: &Fragment| {
-            let variant = fragment.variant.value();
-            (query.variants.is_empty() || variant.is_some_and(|variant| query.variants.contains(variant)))
+            let variant = fragment.variant_shown();
+            (query.variants.is_empty() || variant.is_some_and(|variant| query.variants.contains(&variant)))
                 && query.from.is_none_or(|from| from <= position.placement)
                 && query.to.is_none_or(|to| position.placement <= to)
                 && query.before.is_none_or(|before| *position < before)

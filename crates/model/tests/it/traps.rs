@@ -3,7 +3,7 @@
 use crate::{at, entered, event, of_leg, received, request_id, row, rows, sent};
 use gridtrail_model::{
     Alert, Body, Correlation, DeviceId, Event, Fold, Instruction, Mode, RequestReceived, ResponseContent,
-    ResponseId, Simplified, State, UserId,
+    ResponseId, Simplified, State, Trail, UserId,
 };
 
 const ACK: ResponseContent = ResponseContent::Acknowledgement;
@@ -120,6 +120,28 @@ fn trap_04_a_repeat_changes_nothing() {
 fn trap_04_another_place_in_a_throttled_sequence_is_another_alert() {
     let sequence = [1, 2, 2].map(|place| alert_to(SUPPLIER, "8F36", Some(place)));
     assert_eq!(rows(sequence).len(), 2);
+}
+
+/// H8.16(c) opens Service Requests of four variants; an alert is none, whatever its event claims.
+#[test]
+fn an_alert_has_no_variant_whatever_its_event_claims() {
+    for code in ["8F36", "N36"] {
+        for variant in ["4.8.1", "4.8.2", "4.8.3", "4.17", "6.11"] {
+            let mut event = alert_to(SUPPLIER, code, None);
+            event.correlation.variant = Some(variant.parse().unwrap());
+            event.correlation.request_id = Some(request_id());
+            event.correlation.command_variant = of_leg(1, variant).command_variant;
+            let mut fold = Fold::default();
+            fold.add(event).unwrap();
+            let [mut alert] = fold.into_fragments().try_into().unwrap();
+            assert_eq!(alert.variant.value(), None, "{code} {variant}");
+            // Nor has one that was stored before that was so.
+            alert.variant.add(variant.parse().unwrap());
+            let trail = Trail::from(&alert);
+            assert_eq!((trail.variant, trail.service_reference()), (None, None), "{code} {variant}");
+            assert!(!alert.is_meter_read() && trail.disputes.is_empty(), "{code} {variant}");
+        }
+    }
 }
 
 #[test]
