@@ -4,6 +4,7 @@
 //! asks: an audit look-up sees the rows of the caller's User IDs, a meter-read look-up the rows of the four open
 //! variants, and nothing else is ever returned.
 
+use crate::anchor;
 use crate::bucket::Bucket;
 use crate::cache::RunCache;
 use crate::error::LakeError;
@@ -17,7 +18,9 @@ use crate::streams::Partition;
 use crate::touched::Touching;
 use deltalake_core::Path;
 use gridtrail_access::Access;
-use gridtrail_model::{DeviceId, Fragment, Merge, Mpxn, ServiceReferenceVariant, Timestamp, TrailKey};
+use gridtrail_model::{
+    Anchor, DeviceId, Fragment, Merge, Mpxn, Named, ServiceReferenceVariant, Timestamp, TrailKey,
+};
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
@@ -77,8 +80,10 @@ pub struct RowPosition {
 /// What to look up.
 #[derive(Debug, Clone)]
 pub struct KeyQuery {
-    /// The Device.
-    pub device: DeviceId,
+    /// What the rows lie under.
+    pub anchor: Anchor,
+    /// Only rows whose messages name this.
+    pub naming: Option<Named>,
     /// Which rows.
     pub view: View,
     /// Service Reference Variants; empty means all.
@@ -98,7 +103,22 @@ pub struct KeyQuery {
 impl KeyQuery {
     /// Every row of a Device in a view, the newest `limit` of them. Struct update syntax narrows it.
     pub fn all(device: DeviceId, view: View, limit: usize) -> Self {
-        Self { device, view, variants: Vec::new(), from: None, to: None, before: None, limit, key: None }
+        Self::under(Anchor::Device(device), view, limit)
+    }
+
+    /// Every row under an anchor in a view, the newest `limit` of them.
+    pub const fn under(anchor: Anchor, view: View, limit: usize) -> Self {
+        Self {
+            anchor,
+            naming: None,
+            view,
+            variants: Vec::new(),
+            from: None,
+            to: None,
+            before: None,
+            limit,
+            key: None,
+        }
     }
 }
 
@@ -296,11 +316,12 @@ impl Snapshot {
         who: &Access,
         query: &KeyQuery,
     ) -> Result<(Vec<Found>, Cost), LakeError> {
+        let Some(under) = anchor::key_of(query.anchor) else { return Ok(<_>::default()) };
         let (cache, requests) = self.cache.counting();
-        let files = self.trails.of_device(query.device, query.from, query.to).collect();
-        let mut touching = Touching::new(&cache, query.device, files);
-        let parked = self.parked_of(query).await?;
-        let mut scan = Scan { who, query, sheets: Vec::new(), parked, cost: Cost::default() };
+        let files = self.trails.of_device(under, query.from, query.to).collect();
+        let mut touching = Touching::new(&cache, under, files);
+        let parked = self.parked_of(query, under).await?;
+        let mut scan = Scan { who, query, under, sheets: Vec::new(), parked, cost: Cost::default() };
         let mut located = scan.locate_parked()?;
         let mut found = Vec::new();
         while found.len() < query.limit {
@@ -332,21 +353,21 @@ impl Snapshot {
         Ok((found, cost))
     }
 
-    /// Parked fragments of the query's Device. Each is joined to its leg where that is on record by now, so that
+    /// Parked fragments of what the query looks under. Each is joined to its leg where that is on record by now, so that
     /// what a reader sees never depends on when the sweep runs.
-    async fn parked_of(&self, query: &KeyQuery) -> Result<Vec<Fragment>, LakeError> {
+    async fn parked_of(&self, query: &KeyQuery, under: DeviceId) -> Result<Vec<Fragment>, LakeError> {
         let mut found = Vec::new();
-        for file in self.parked.of_device(query.device, None, None) {
+        for file in self.parked.of_device(under, None, None) {
             let run = self.cache.open_file(file).await?;
             let mut fragments = Vec::new();
-            for sheet in lookup::sheets(&self.cache, &run, query.device).await? {
-                fragments.extend(lookup::all_of(&sheet, query.device)?);
+            for sheet in lookup::sheets(&self.cache, &run, under).await? {
+                fragments.extend(lookup::all_of(&sheet, under)?);
             }
             let on_record = self.resolve(&fragments).await?;
             for fragment in fragments {
                 match fragment.join(on_record.of(&fragment.key)) {
                     Some(joined) => {
-                        found.extend(joined.into_iter().filter(|f| f.device.value() == Some(&query.device)));
+                        found.extend(joined.into_iter().filter(|f| f.anchor() == query.anchor));
                     }
                     None => found.push(fragment),
                 }
@@ -355,9 +376,21 @@ impl Snapshot {
         Ok(found)
     }
 
+    /// What rows lie under that name a meter point, or a Device beside their own; as far as `who` may see them. Ascending.
+    ///
+    /// Under a Device that events named together with the meter point, every row is one of the meter point. Under anything else,
+    /// only rows are meant that [name](KeyQuery::naming) it.
+    pub async fn anchors_of(&self, who: &Access, named: Named) -> Result<Vec<Anchor>, LakeError> {
+        let keys = crate::pairs::keys_of(&self.cache, &self.pairs, named).await?;
+        let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, who.user_ids().iter()));
+        Ok(anchors.collect())
+    }
+
     /// Devices that events named together with a meter point, ascending.
-    pub async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, LakeError> {
-        crate::pairs::devices_of(&self.cache, &self.pairs, mpxn).await
+    pub(crate) async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, LakeError> {
+        let keys = crate::pairs::keys_of(&self.cache, &self.pairs, Named::Mpxn(mpxn)).await?;
+        let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, std::iter::empty()));
+        Ok(anchors.filter_map(Anchor::device).collect())
     }
 }
 
@@ -365,6 +398,8 @@ impl Snapshot {
 struct Scan<'a> {
     who: &'a Access,
     query: &'a KeyQuery,
+    /// The bytes of what the query looks under.
+    under: DeviceId,
     /// Sheets read so far; a row's source is a number in this list.
     sheets: Vec<Sheet>,
     parked: Vec<Fragment>,
@@ -378,7 +413,7 @@ impl Scan<'_> {
         let mut located = Vec::new();
         for sheet in sheets {
             self.cost.pages += sheet.pages() as u64;
-            let candidates = lookup::candidates(&sheet, self.query.device)?;
+            let candidates = lookup::candidates(&sheet, self.under)?;
             let source = Source::Sheet(self.sheets.len());
             self.sheets.push(sheet);
             let here = candidates.into_iter().map(|candidate| Located { candidate, source });
@@ -517,8 +552,10 @@ fn shows(who: &Access, query: &KeyQuery, fragment: &Fragment) -> bool {
         View::Audit => who.user_ids().contains(&fragment.key.user),
         View::MeterReads => fragment.is_meter_read(),
     };
+    let is_meant =
+        fragment.anchor() == query.anchor && query.naming.is_none_or(|named| fragment.names(named));
     let variant = fragment.variant_shown();
-    in_view && (query.variants.is_empty() || variant.is_some_and(|v| query.variants.contains(&v)))
+    in_view && is_meant && (query.variants.is_empty() || variant.is_some_and(|v| query.variants.contains(&v)))
 }
 
 fn parked_candidate(fragment: &Fragment) -> Result<Candidate, LakeError> {

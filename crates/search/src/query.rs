@@ -4,7 +4,7 @@ use crate::error::{SearchError, Violation};
 use crate::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, VARIANTS_MAX};
 use aws_lc_rs::digest;
 use gridtrail_lake::{AsOf, View};
-use gridtrail_model::{DeviceId, Mpxn, ParseError, ServiceReferenceVariant, Timestamp, Uprn};
+use gridtrail_model::{DeviceId, Mpxn, ParseError, ServiceReferenceVariant, Timestamp, Uprn, UserId};
 
 /// What to search for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum SearchKey {
     Device(DeviceId),
     /// A property. Refused until the inventory lands.
     Uprn(Uprn),
+    /// The rows of a User that lie under no Device and no meter point, since they name neither.
+    User(UserId),
 }
 
 /// A search. Source: UC_ServiceAudit_001 and UC_MeterRead_001, "Inputs".
@@ -99,6 +101,7 @@ pub(crate) struct Checked {
 pub(crate) enum Target {
     Mpxn(Mpxn),
     Device(DeviceId),
+    User(UserId),
 }
 
 impl Checked {
@@ -111,6 +114,7 @@ impl Checked {
         let key = match query.key {
             SearchKey::Mpxn(mpxn) => Target::Mpxn(mpxn),
             SearchKey::Device(device) => Target::Device(device),
+            SearchKey::User(user) => Target::User(user),
             SearchKey::Uprn(_) => return Err(SearchError::NoInventory),
         };
         let mut variants = query.variants.clone();
@@ -135,6 +139,7 @@ impl Checked {
         let key = match self.key {
             Target::Mpxn(mpxn) => SearchKey::Mpxn(mpxn),
             Target::Device(device) => SearchKey::Device(device),
+            Target::User(user) => SearchKey::User(user),
         };
         let Self { variants, from, to, page_size, .. } = self;
         Executed { key, variants: variants.clone(), from: *from, to: *to, page_size: *page_size }
@@ -180,6 +185,10 @@ fn fingerprint(view: View, key: Target, variants: &[ServiceReferenceVariant], qu
         Target::Device(device) => {
             text.push(2);
             text.extend(device.to_bytes());
+        }
+        Target::User(user) => {
+            text.push(3);
+            text.extend(user.to_bytes());
         }
     }
     for bound in [query.from, query.to] {
@@ -272,6 +281,7 @@ mod tests {
             print(View::Audit, &Query::of(SearchKey::Device("90-B3-D5-1F-30-01-00-0B".parse().unwrap()))),
             print(View::Audit, &Query::of(SearchKey::Mpxn("0000123".parse().unwrap()))),
             print(View::Audit, &Query::of(SearchKey::Mpxn("000123".parse().unwrap()))),
+            print(View::Audit, &Query::of(SearchKey::User("90-B3-D5-1F-30-01-00-0A".parse().unwrap()))),
         ];
         let distinct: std::collections::BTreeSet<_> = different.iter().collect();
         assert_eq!(distinct.len(), different.len());

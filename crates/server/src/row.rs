@@ -41,7 +41,7 @@ pub(crate) fn profile_response(who: &Access) -> v1::ProfileResponse {
 fn trail_row(Row { reference, matched_device, trail }: Row, view: v1::RowView) -> v1::TrailRow {
     v1::TrailRow {
         reference: shown(reference),
-        matched_device_id: shown(matched_device),
+        matched_device_id: text(matched_device),
         dcc_service_user_organisation_id: shown(trail.user_id),
         device_id: text(trail.device_id),
         gbcs_transaction_sequence_number: trail.gbcs_transaction_sequence_number,
@@ -79,6 +79,10 @@ fn details(trail: Trail) -> v1::TrailDetails {
             .map(|dispute| v1::Dispute { field: dispute.field.into(), other_claims: dispute.others })
             .collect(),
         last_recorded_at: Some(wire_time(trail.recorded_at_max)),
+        concerned_device_count: count(trail.concerned_devices.count),
+        concerned_device_ids: trail.concerned_devices.first.into_iter().map(shown).collect(),
+        concerned_mpxn_count: count(trail.concerned_mpxns.count),
+        concerned_mpxns: trail.concerned_mpxns.first.into_iter().map(shown).collect(),
     }
 }
 
@@ -91,6 +95,11 @@ fn status_change(entry: HistoryEntry) -> v1::StatusChange {
         instruction_number: entry.instruction.map(|instruction| instruction.number.into()),
         instruction_total: entry.instruction.map(|instruction| instruction.total.into()),
     }
+}
+
+/// A number of things that lie in memory, far below 2^32.
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn text<T: Display>(value: Option<T>) -> String {

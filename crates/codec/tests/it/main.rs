@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod defaults;
 mod fuzz;
 mod random;
 mod round_trip;
