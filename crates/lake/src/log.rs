@@ -483,6 +483,23 @@ impl From<Added> for TableFile {
     }
 }
 
+/// The files that an entry adds with rows that no file of the table had: none where it also takes files away, which is how rows that are
+/// there already come to lie elsewhere. `None`: it cannot be read.
+pub(crate) fn new_rows(entry: &[u8]) -> Option<Vec<TableFile>> {
+    let mut added = Vec::new();
+    for line in entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        if OTHER_LINES.iter().any(|start| line.starts_with(start.as_bytes())) {
+            continue;
+        }
+        match serde_json::from_slice(line).ok()? {
+            Line::Add(file) => added.push(file.into()),
+            Line::Remove(_) => return Some(Vec::new()),
+            Line::Number(_) | Line::Metadata(_) => {}
+        }
+    }
+    Some(added)
+}
+
 fn checkpoint_name(version: u64) -> String {
     format!("{version:020}.checkpoint.parquet")
 }

@@ -27,6 +27,13 @@ mod time;
 mod trail;
 mod vocabulary;
 
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_model;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
 pub use anchor::{Anchor, Named};
 pub use catalogue::{CatalogueEntry, FutureDating, ServiceReferenceVariant, UserRole, catalogue};
 pub use claims::Claims;

@@ -5,7 +5,7 @@ use crate::wire::{Reader, put_position};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gridtrail_lake::RowPosition;
-use gridtrail_model::{Anchor, DeviceId, Mpxn, UserId};
+use gridtrail_model::{Anchor, DeviceId, Mpxn, Timestamp, UserId};
 use std::fmt;
 use std::str::FromStr;
 
@@ -39,6 +39,11 @@ pub struct TrailRef {
 impl TrailRef {
     pub(crate) const fn new(anchor: Anchor, matched: Option<DeviceId>, position: RowPosition) -> Self {
         Self { anchor, matched, position }
+    }
+
+    /// Where the row lay when the reference was given: its receipt, or while that is not known, when it was answered. UTC.
+    pub const fn placement(&self) -> Timestamp {
+        self.position.placement
     }
 
     /// The User whose row it is.
@@ -110,7 +115,7 @@ fn read(text: &str) -> Option<TrailRef> {
     (reader.is_done() && user.is_none_or(|user| user == position.key.user)).then_some(reference)
 }
 
-fn put_anchor(out: &mut Vec<u8>, anchor: Anchor) {
+pub(crate) fn put_anchor(out: &mut Vec<u8>, anchor: Anchor) {
     match anchor {
         Anchor::Device(device) => {
             out.push(DEVICE);
@@ -146,7 +151,6 @@ fn read_anchor(reader: &mut Reader<'_>) -> Option<(Anchor, Option<UserId>)> {
 mod tests {
     use super::*;
     use crate::fake::arbitrary_key;
-    use gridtrail_model::Timestamp;
     use proptest::prelude::*;
 
     proptest! {

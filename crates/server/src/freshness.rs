@@ -4,6 +4,7 @@ use crate::row::wire_time;
 use gridtrail_freshness::{
     DayReport, Level, Levels, PartitionReport, Report, SourceKey, SourceReport, WaitingReport,
 };
+use gridtrail_model::Timestamp;
 use gridtrail_proto::query::v1;
 
 /// The message of a report.
@@ -19,6 +20,7 @@ pub fn freshness_response(report: Report) -> v1::GetFreshnessResponse {
         waiting: Some(waiting(report.waiting)),
         days: report.days.into_iter().map(day).collect(),
         broken_evidence: report.broken_evidence,
+        next_page_token: String::new(),
     }
 }
 
@@ -55,6 +57,11 @@ fn partition(report: PartitionReport) -> v1::FreshnessPartition {
         position: report.position,
         behind: report.behind,
         committed_at: report.committed_at.map(wire_time),
+        last_stable_offset: report.open_transaction.map(|open| open.last_stable),
+        last_stable_offset_time: report
+            .open_transaction
+            .and_then(|open| Timestamp::from_millis(open.record_ms?))
+            .map(wire_time),
     }
 }
 

@@ -1,15 +1,15 @@
 //! The lake against real Delta tables: in memory, and in a folder where the test is about files.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 mod access_log;
 mod access_only;
 mod as_of;
 mod compaction;
 mod exactly_once;
 mod faults;
+mod first_format;
 mod freshness;
 mod lookup;
+mod one_row;
 mod parked;
 mod rebucket;
 mod retention;
