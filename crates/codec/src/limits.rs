@@ -15,6 +15,9 @@ pub const XML_NAMESPACES_MAX: usize = 32;
 /// for its header.
 pub const XML_TEXT_KEPT_MAX: usize = 256;
 
+/// How much of a list of Devices is kept, in bytes: the longest that schema 5.4 allows, 50,000 Devices, and white space.
+pub const XML_LIST_KEPT_MAX: usize = 1_250_000;
+
 /// The longest receipt sidecar, in bytes.
 pub const SIDECAR_BYTES_MAX: usize = 4 << 10;
 

@@ -203,7 +203,8 @@ pub(crate) fn key_of(key: &SearchKey) -> Option<Key> {
     let device = key.device.map(|device| Key::DeviceId(device.to_string()));
     let mpxn = || key.mpxn.map(|mpxn| Key::Mpxn(mpxn.to_string()));
     let uprn = || key.uprn.map(|uprn| Key::Uprn(uprn.to_string()));
-    device.or_else(mpxn).or_else(uprn)
+    let user = || key.user.map(|user| Key::UserId(user.to_string()));
+    device.or_else(mpxn).or_else(uprn).or_else(user)
 }
 
 /// Both ends of a period, as a request has them.

@@ -189,8 +189,9 @@ impl Filling {
     /// Folds an event of a source, and counts it.
     fn add(&mut self, at: usize, position: i64, event: Event, now: Timestamp) -> Result<(), Rejection> {
         let recorded = event.recorded_at;
-        let says_when = event.correlation.request_received_at.is_some();
-        let Folded { key, duplicate } = self.fold.add(event)?;
+        let received = event.correlation.request_received_at;
+        let says_when = received.is_some_and(|received| received.can_be_of_event(Some(now)));
+        let Folded { key, duplicate } = self.fold.add_read_at(event, now)?;
         if !says_when {
             self.unplaced.push((at, position, key));
         }
@@ -341,7 +342,7 @@ impl Filling {
             let mut rows = on_record.of(&fragment.key).to_vec();
             rows.extend(here);
             if let Subject::ScheduledRun(_) = fragment.key.subject {
-                rows.extend(self.fold.get(&fragment.key).and_then(resolved));
+                rows.extend(self.fold.get(&fragment.key).and_then(Resolved::of));
             }
             match fragment.join(&rows) {
                 Some(parts) => parts.into_iter().for_each(|part| self.fold.merge(part)),
@@ -356,13 +357,8 @@ impl Filling {
         let Some(request_id) = key.request_id() else { return Vec::new() };
         let leg = |command_variant| Subject::Leg(Leg { request_id, command_variant });
         let keys = CommandVariant::all().map(|variant| TrailKey { subject: leg(variant), ..*key });
-        keys.filter_map(|key| resolved(self.fold.get(&key)?)).collect()
+        keys.filter_map(|key| Resolved::of(self.fold.get(&key)?)).collect()
     }
-}
-
-fn resolved(fragment: &Fragment) -> Option<Resolved> {
-    let received: Timestamp = fragment.placement()?;
-    Some(Resolved { subject: fragment.key.subject, received, device: fragment.device.value().copied() })
 }
 
 fn min(a: Option<i64>, b: Option<i64>) -> Option<i64> {

@@ -18,6 +18,17 @@ impl Timestamp {
     /// The latest time that is accepted: 9999-12-31T23:59:59.999Z.
     pub const MAX: Self = Self(253_402_300_799_999);
 
+    /// No event of this system is older: 2012-01-01T00:00:00Z, years before the first smart meter was enrolled.
+    pub const FIRST_EVENT: Self = Self(1_325_376_000_000);
+    /// How far ahead of the clock the receipt of an event may claim to be: clocks differ, by less than a day.
+    const AHEAD_MS: i64 = 24 * 60 * 60 * 1000;
+
+    /// Whether an event can have been received or generated at this time, as far as one can tell who reads it at another;
+    /// `None`: as far as can be told without that.
+    pub fn can_be_of_event(self, read_at: Option<Self>) -> bool {
+        self >= Self::FIRST_EVENT && read_at.is_none_or(|read_at| self <= read_at.plus_millis(Self::AHEAD_MS))
+    }
+
     /// From milliseconds since the epoch; `None` outside the years 1900 to 9999.
     pub fn from_millis(millis: i64) -> Option<Self> {
         (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))

@@ -13,6 +13,7 @@
 mod event;
 pub(crate) mod gbcs;
 mod message;
+mod names;
 mod write;
 
 pub use write::{
