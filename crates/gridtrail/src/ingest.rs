@@ -12,7 +12,7 @@ use gridtrail_ingest::{FileSettings, ingest_files};
 use gridtrail_lake::Lake;
 use serde::Serialize;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -96,6 +96,8 @@ async fn ingest_with(
     Ok(IngestReport {
         files: summary.files,
         known_files: summary.known_files,
+        passed_over: summary.passed_over.len() as u64,
+        passed_over_names: names_of(&summary.passed_over),
         bytes: summary.bytes,
         records,
         stored: outcome.stored,
@@ -116,6 +118,13 @@ async fn ingest_with(
     })
 }
 
+/// Names of files that were passed over that are told of.
+const NAMES_TOLD: usize = 5;
+
+fn names_of(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().take(NAMES_TOLD).map(|path| output::printable(&path.display().to_string())).collect()
+}
+
 /// What an ingest did. The fields are an interface: programs read them as JSON.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct IngestReport {
@@ -123,7 +132,11 @@ pub(crate) struct IngestReport {
     pub(crate) files: u64,
     /// Files that were in the lake already.
     pub(crate) known_files: u64,
-    /// Bytes read.
+    /// Files that were not read, since their names tell of nothing that is, and receipt sidecars of no message.
+    pub(crate) passed_over: u64,
+    /// The first of them.
+    pub(crate) passed_over_names: Vec<String>,
+    /// Bytes read, unpacked.
     pub(crate) bytes: u64,
     /// Records read.
     pub(crate) records: u64,
@@ -166,10 +179,11 @@ impl IngestReport {
     /// The whole on one line.
     pub(crate) fn line(&self) -> String {
         if self.files == 0 {
-            return match self.known_files {
+            let known = match self.known_files {
                 1 => "nothing new: the one file is in the lake already".to_owned(),
                 known => format!("nothing new: all {known} files are in the lake already"),
             };
+            return known + &self.passed_over_line();
         }
         let mut line = format!(
             "{} of {} in {:.1} s ({:.0} records/s): {} stored, {} parked, {}; {}, {} in {}",
@@ -192,6 +206,15 @@ impl IngestReport {
         if self.joined + self.waiting > 0 {
             line.push_str(&format!("; {} joined, {} waiting for their request", self.joined, self.waiting));
         }
-        line
+        line + &self.passed_over_line()
+    }
+
+    fn passed_over_line(&self) -> String {
+        if self.passed_over == 0 {
+            return String::new();
+        }
+        let more = if self.passed_over > self.passed_over_names.len() as u64 { ", ..." } else { "" };
+        let names = self.passed_over_names.join(", ");
+        format!("; {} passed over for their names: {names}{more}", self.passed_over)
     }
 }

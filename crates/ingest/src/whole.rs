@@ -7,7 +7,7 @@
 use crate::error::IngestError;
 use crate::plan::{Source, identities_of_parts};
 use gridtrail_lake::{Batch, CommitKind, Lake, SourceEvidence, Writer};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// A file whose letters are to be settled: how long it was, and its source.
 struct Cut {
@@ -51,20 +51,15 @@ pub(crate) async fn settle(lake: &Lake, files: Vec<Source>) -> Result<u64, Inges
 
 /// Which of the cut files a whole one begins with.
 async fn begins_with(whole: &Source, cut: &[Cut]) -> Result<Vec<String>, IngestError> {
-    let mut by_size: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-    for Cut { size, source } in cut.iter().filter(|cut| cut.size < whole.size) {
-        by_size.entry(*size).or_default().push(source.clone());
-    }
-    if by_size.is_empty() {
+    let sizes: BTreeSet<u64> = cut.iter().map(|cut| cut.size).collect();
+    if sizes.is_empty() {
         return Ok(Vec::new());
     }
-    let (whole, sizes) = (whole.clone(), by_size.keys().copied().collect::<Vec<_>>());
-    let hashing = move || identities_of_parts(&whole, &sizes);
-    let identities = tokio::task::spawn_blocking(hashing)
-        .await
-        .map_err(|_| IngestError::Internal("reading a file's identity panicked"))??;
-    let found = by_size.into_values().zip(identities);
-    Ok(found.flat_map(|(sources, id)| sources.into_iter().filter(move |source| *source == id)).collect())
+    let (of, sizes) = (whole.clone(), sizes.into_iter().collect::<Vec<_>>());
+    let hashing = tokio::task::spawn_blocking(move || identities_of_parts(&of, &sizes)).await;
+    let identities = hashing.map_err(|_| IngestError::Internal("reading a file's identity panicked"))??;
+    let is_part = |source: &String| *source != whole.id && identities.contains(source);
+    Ok(cut.iter().map(|cut| cut.source.clone()).filter(is_part).collect())
 }
 
 async fn commit(writer: &mut Writer, evidence: SourceEvidence) -> Result<u64, IngestError> {

@@ -401,7 +401,7 @@ impl Union<'_> {
             let Some(to) = to else { continue };
             let mut fragment = row.fragment()?;
             fragment.received.add(*to);
-            let at = (fragment.device.value().copied(), fragment.key);
+            let at = (place.0.map(DeviceId::from_bytes), fragment.key);
             match self.moved.get_mut(&at) {
                 Some(known) => known.merge(fragment),
                 None => drop(self.moved.insert(at, fragment)),

@@ -12,6 +12,9 @@ use tokio_rustls::TlsConnector;
 /// How long a server may take to show what it speaks.
 const PROBE_LIFE: Duration = Duration::from_secs(5);
 
+/// How the words of an alert begin.
+const ALERT: &str = "received fatal alert: ";
+
 /// What the two ends of a connection do not agree on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disagreement {
@@ -34,6 +37,10 @@ pub fn disagreement(error: &(dyn Error + 'static)) -> Option<Disagreement> {
         }
         // The cause that an error of the system has of ours is not among its sources.
         let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        // HTTP/2 hands on what a server said of our certificate, but only its words.
+        if let Some(alert) = within.map(ToString::to_string).filter(|text| text.starts_with(ALERT)) {
+            return Some(Disagreement::Refused(alert));
+        }
         next = match within {
             Some(within) => Some(within),
             None => error.source(),
