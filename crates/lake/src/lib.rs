@@ -74,7 +74,7 @@ pub use access_log::{Appender, LogReader};
 pub use as_of::{AsOf, BadAsOf};
 pub use cache::{HitsAndMisses, StoreUse};
 pub use compaction::{Compacted, CompactionSettings};
-pub use dead_letters::{DeadLetter, Fate, Fates, LetterReader};
+pub use dead_letters::{DeadLetter, Extent, Fate, Fates, LetterReader};
 pub use error::{LakeError, LakeErrorKind};
 pub use evidence::{CommitKind, Expired, OpenTransaction, Skip, SkipReason, SourceEvidence};
 pub use evidence_log::{Commit, Evidence, EvidenceEnd};

@@ -194,19 +194,15 @@ impl Writer {
         if fresh.is_empty() {
             return Ok(());
         }
-        let path = format!("{}.parquet", uuid::Uuid::now_v7());
-        let bytes = dead_letters::write(&fresh)?;
-        let written = table.upload(&path, bytes).await?;
-        let file = NewFile {
-            path,
-            written,
-            month: None,
-            rows: fresh.len() as u64,
-            tag: "{}".to_owned(),
-            received: None,
-        };
+        let mut add = Vec::new();
+        for part in dead_letters::by_file(&fresh) {
+            let path = format!("{}.parquet", uuid::Uuid::now_v7());
+            let written = table.upload(&path, dead_letters::write(part)?).await?;
+            let (rows, tag) = (part.len() as u64, "{}".to_owned());
+            add.push(NewFile { path, written, month: None, rows, tag, received: None });
+        }
         let now_ms = self.lake.clock().now().millis();
-        table.commit(&Changes { add: vec![file], moves, now_ms, ..Changes::default() }).await?;
+        table.commit(&Changes { add, moves, now_ms, ..Changes::default() }).await?;
         Ok(())
     }
 

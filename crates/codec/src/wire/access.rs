@@ -4,7 +4,7 @@
 
 use super::from_wire::{enumeration, mandatory, optional, required, time};
 use super::to_wire::time as wire_time;
-use super::within_limit;
+use super::{json_text, within_limit};
 use crate::error::InField;
 use crate::{DecodeError, Encoding, limits};
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Party, Sro};
@@ -23,9 +23,8 @@ pub fn decode_access(encoding: Encoding, bytes: &[u8]) -> Result<AccessRecord, D
     within_limit("a record of access", bytes)?;
     let wire = match encoding {
         Encoding::Protobuf => wire::AccessEvent::decode(bytes).map_err(DecodeError::ProtobufAccess)?,
-        Encoding::Json => {
-            serde_json::from_slice(bytes).map_err(|error| DecodeError::json_unquoted(WHAT, &error))?
-        }
+        Encoding::Json => serde_json::from_slice(json_text(WHAT, bytes)?)
+            .map_err(|error| DecodeError::json_unquoted(WHAT, &error))?,
         Encoding::DuisXml => return Err(DecodeError::NoAccessInDuis),
     };
     record(wire)

@@ -328,7 +328,7 @@ impl World {
         let reads: Vec<_> = reads.await.unwrap().rows.iter().map(|row| row.reference.position).collect();
         assert_eq!(reads, expected);
         for row in rows {
-            let got = self.search.audit_trail(&self.access(&[0, 1]), &row.reference).await.unwrap();
+            let got = self.search.audit_trail(&self.access(&[0, 1]), &row.reference.into()).await.unwrap();
             assert_eq!(got.row, *row);
         }
     }
@@ -363,7 +363,7 @@ impl World {
                 Query { as_of: Some(AsOf::Version(version)), ..Query::of(SearchKey::Device(device(case))) };
             assert_eq!(self.all(&[0, 1], &query).await, rows, "as of version {version}");
             for row in rows {
-                let got = self.search.audit_trail(&who, &row.reference).await.unwrap().row;
+                let got = self.search.audit_trail(&who, &row.reference.into()).await.unwrap().row;
                 let known = &self.known[case][&row.reference.position.key];
                 assert_eq!(got.trail, Trail::from(&known.whole));
             }
