@@ -4,13 +4,14 @@
 //! from, [`Snapshot`] answers look-ups by key for an `Access`, [`SharingReader`] follows who shares with whom, [`Appender`]
 //! keeps the record of calls, [`Maintenance`] keeps house.
 //!
-//! Invariants: **I2** a run is sorted by `(device, placement time, trail key)`; **I3** a source position and the rows
+//! Invariants: **I2** a run is sorted by `(anchor, placement time, trail key)`; **I3** a source position and the rows
 //! it produced are committed together or not at all; **I4** a row leaves only through an `Access`.
 //!
 //! Only this crate knows Delta and Parquet. Nothing in it assumes local files.
 
 mod access_events;
 mod access_log;
+mod anchor;
 mod as_of;
 mod bits;
 mod bucket;
@@ -36,6 +37,7 @@ mod lookup;
 mod maintenance;
 mod merge;
 mod month;
+mod one_row;
 mod packed;
 mod pages;
 mod pairs;
@@ -45,6 +47,7 @@ mod retention;
 mod rewrite;
 mod rules;
 mod run;
+mod scan;
 mod schema;
 mod sheet;
 mod snapshot;
@@ -53,6 +56,7 @@ mod status;
 mod streams;
 mod table;
 mod touched;
+mod unite;
 mod vacuum;
 mod verify;
 mod windows;
@@ -70,7 +74,7 @@ pub use access_log::{Appender, LogReader};
 pub use as_of::{AsOf, BadAsOf};
 pub use cache::{HitsAndMisses, StoreUse};
 pub use compaction::{Compacted, CompactionSettings};
-pub use dead_letters::{DeadLetter, Fate, Fates, LetterReader};
+pub use dead_letters::{DeadLetter, Extent, Fate, Fates, LetterReader};
 pub use error::{LakeError, LakeErrorKind};
 pub use evidence::{CommitKind, Expired, OpenTransaction, Skip, SkipReason, SourceEvidence};
 pub use evidence_log::{Commit, Evidence, EvidenceEnd};
@@ -86,6 +90,7 @@ pub use snapshot::{Cost, Found, KeyQuery, RowPosition, Snapshot, SnapshotVersion
 pub use spans::{BadSpans, Spans};
 pub use status::{Expiring, LakeStatus, MonthStatus, TableStatus};
 pub use streams::{Partition, Stream};
+pub use unite::United;
 pub use vacuum::TableVacuumed;
 pub use verify::{Damage, DamageKind, TableVerified, Verified, VerifySettings};
 pub use windows::Windows;

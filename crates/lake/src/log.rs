@@ -109,6 +109,14 @@ struct Added {
     partition_values: HashMap<String, Option<String>>,
     #[serde(default)]
     tags: Option<HashMap<String, Option<String>>>,
+    /// Whether it has rows that no file of the table had, as opposed to rows that lay elsewhere.
+    #[serde(default = "changes_data")]
+    data_change: bool,
+}
+
+/// What does not say counts as new.
+const fn changes_data() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -470,7 +478,7 @@ impl Log {
 
 impl From<Added> for TableFile {
     fn from(added: Added) -> Self {
-        let Added { path, size, modification_time, mut partition_values, tags } = added;
+        let Added { path, size, modification_time, mut partition_values, tags, .. } = added;
         let mut tags = tags.unwrap_or_default();
         Self {
             path,
@@ -481,6 +489,21 @@ impl From<Added> for TableFile {
             xxh64: tags.remove(CHECKSUM_TAG).flatten().as_deref().and_then(checksum::from_text),
         }
     }
+}
+
+/// The files that an entry adds with rows that may be new to the table. `None`: it cannot be read.
+pub(crate) fn new_rows(entry: &[u8]) -> Option<Vec<TableFile>> {
+    let mut added = Vec::new();
+    for line in entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        if OTHER_LINES.iter().any(|start| line.starts_with(start.as_bytes())) {
+            continue;
+        }
+        match serde_json::from_slice(line).ok()? {
+            Line::Add(file) if file.data_change => added.push(file.into()),
+            Line::Add(_) | Line::Remove(_) | Line::Number(_) | Line::Metadata(_) => {}
+        }
+    }
+    Some(added)
 }
 
 fn checkpoint_name(version: u64) -> String {

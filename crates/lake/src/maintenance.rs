@@ -8,6 +8,7 @@ use crate::evidence_table::{self, CommitEvidence};
 use crate::lake::{Lake, SWEPT, Tables};
 use crate::limits::RUN_WAITS;
 use crate::lookup;
+use crate::pairs::{self, Pairs};
 use crate::run::{self, SortedFragments};
 use crate::snapshot::{RunFile, Snapshot};
 use crate::table::{Changes, EVIDENCE, Move, NewFile, Table, commit_info};
@@ -109,6 +110,10 @@ impl Maintenance {
     }
 
     async fn add_joined(&mut self, joined: Vec<Fragment>) -> Result<u64, LakeError> {
+        // Where they lie now, they are to be found by all that they name.
+        let mut pairs = Pairs::new();
+        joined.iter().for_each(|fragment| pairs::add(fragment, &mut pairs));
+        pairs::commit(&mut self.tables.pairs, &pairs, self.lake.clock().now()).await?;
         let mut add = Vec::new();
         for (month, sorted) in SortedFragments::sort(&joined)?.by_month() {
             let (bytes, summary) = run::write(&sorted)?;
@@ -130,6 +135,10 @@ impl Maintenance {
     /// committed is seen by nobody. Errors: `Unavailable`, `Corrupt`; what was done before stays.
     pub async fn compact(&mut self, settings: &CompactionSettings) -> Result<Compacted, LakeError> {
         let mut done = Compacted::default();
+        self.tables.refresh().await?;
+        if settings.full || self.is_uniting_due() {
+            done.rows_united = self.unite_or_put_off(settings).await?;
+        }
         // Jobs have threads of their own, which go on when this is dropped, until they see that it was.
         let wanted = Wanted::default();
         loop {

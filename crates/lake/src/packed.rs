@@ -9,13 +9,15 @@
 //!
 //! Shape: a byte of kind and flags, two of what the tail has, the Command Variant, the mode, the code of an alert, the history.
 //! Tail: the counter, what the shape says of the rest, the times of the history. A counter is kept as its distance from
-//! the receipt time: most senders count by the clock, some with the highest bit set.
+//! the receipt time: most senders count by the clock, some with the highest bit set. At the end of the tail stand the Devices and
+//! meter points that the row names besides its own, and times that cannot be, ascending, each as its distance from the one before: a list of 50,000 Devices
+//! of a few makers takes about 5 bytes for each.
 
 use crate::bits::{BitReader, BitWriter};
 use crate::history_bytes::{self, put_text, take_text};
 use gridtrail_model::{
-    AlertCode, Claims, CommandVariant, DeviceId, Fragment, Leg, Mode, RequestId, ResponseId, Subject,
-    Timestamp, TrailKey, UserId,
+    AlertCode, Anchor, Claims, CommandVariant, DeviceId, Fragment, Leg, Mode, Mpxn, RequestId, ResponseId,
+    Subject, Timestamp, TrailKey, UserId,
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -37,6 +39,11 @@ const HAS_SCHEDULE: u16 = 64;
 const HAS_RESPONSES: u16 = 128;
 const HAS_LAG: u16 = 256;
 const HAS_OTHERS: u16 = 512;
+/// What the row lies under stands for its meter point.
+const UNDER_MPXN: u16 = 1024;
+/// What the row lies under stands for its User.
+const UNDER_USER: u16 = 2048;
+const HAS_BESIDES: u16 = 4096;
 
 const HIGHEST: u64 = 1 << 63;
 
@@ -92,11 +99,66 @@ pub(crate) fn id_bytes(key: &TrailKey) -> [u8; 24] {
     bytes
 }
 
+/// What a run is searched by for the rows of a key: the Device that its id names, and the counter, for a row that lies under another.
+pub(crate) fn searched_by(key: &TrailKey) -> (DeviceId, i64) {
+    let id = KeyId::of(key);
+    (DeviceId::from_bytes(id.target_side), id.counter.cast_signed())
+}
+
+/// What rows of one key have in common, and nearly no others: its User and its counter, mixed. It is cheaper to read than a key, and
+/// so tells which keys are worth reading.
+pub(crate) fn print_of(key: &TrailKey) -> u64 {
+    print(key.user.to_bytes(), KeyId::of(key).counter)
+}
+
+/// The same of a row as it is stored, of its tail alone. `None` when that is not what [`Packed::pack`] writes.
+pub(crate) fn print_in(user: [u8; 8], tail: &[u8], placement: Timestamp) -> Option<u64> {
+    let counter = BitReader::new(tail).signed()?.wrapping_add(placement.millis());
+    Some(print(user, counter.cast_unsigned()))
+}
+
+/// A print that also tells the legs of a request apart, and one kind of row from another.
+pub(crate) fn key_print(key: &TrailKey) -> u64 {
+    let leg = key.command_variant().map_or(0, CommandVariant::number);
+    apart(print_of(key), leg, kind_of(key))
+}
+
+/// The same of a row as it is stored.
+pub(crate) fn key_print_in(
+    user: [u8; 8],
+    (shape, tail): (&[u8], &[u8]),
+    placement: Timestamp,
+) -> Option<u64> {
+    let [flags, _, _, leg, _] = *shape.first_chunk()?;
+    Some(apart(print_in(user, tail, placement)?, leg, flags & KIND))
+}
+
+const fn print(user: [u8; 8], counter: u64) -> u64 {
+    // Odd numbers without a pattern: of the fractions of the golden ratio and of pi.
+    let mixed = u64::from_le_bytes(user).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (counter & !HIGHEST);
+    mixed.wrapping_mul(0x2B7E_1516_28AE_D2A7)
+}
+
+fn apart(print: u64, leg: u8, kind: u8) -> u64 {
+    print ^ u64::from(leg) << 8 ^ u64::from(kind)
+}
+
 /// The counter of a row whose id names another target than its Device: such rows are found by it.
 pub(crate) fn foreign_counter(fragment: &Fragment) -> Option<u64> {
     let id = KeyId::of(&fragment.key);
     let is_own = fragment.device.value().is_some_and(|device| device.to_bytes() == id.target_side);
     (!is_own).then_some(id.counter)
+}
+
+/// What the bytes in the Device column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StandsFor {
+    /// The Device itself.
+    Device,
+    /// What stands for a meter point.
+    Mpxn,
+    /// What stands for the User.
+    User,
 }
 
 /// Both columns of one row. One is used for many rows, to spare their memory.
@@ -140,6 +202,9 @@ impl Packed {
             tail.number(others.len() as u64);
             tail.bytes(others.as_bytes());
         }
+        if has & HAS_BESIDES != 0 {
+            pack_besides(fragment, &mut tail);
+        }
         tail.finish();
     }
 }
@@ -160,15 +225,75 @@ fn fields_of(fragment: &Fragment, id: &KeyId, placement: Timestamp, others: bool
         | field(fragment.response_ids.iter().any(|id| *id != implied), HAS_RESPONSES)
         | field(lag_of(fragment, placement) != 0, HAS_LAG)
         | field(others, HAS_OTHERS)
+        | match fragment.anchor() {
+            Anchor::Device(_) | Anchor::Nothing => 0,
+            Anchor::Mpxn(_) => UNDER_MPXN,
+            Anchor::User(_) => UNDER_USER,
+        }
+        | field(has_besides(fragment), HAS_BESIDES)
 }
 
-fn flags_of(fragment: &Fragment, id: &KeyId) -> u8 {
-    let kind = match &fragment.key.subject {
+fn has_besides(fragment: &Fragment) -> bool {
+    let named = !fragment.concerned_devices().is_empty() || !fragment.concerned_mpxns().is_empty();
+    named || !fragment.impossible_times().is_empty()
+}
+
+/// Devices, meter points and times, each ascending and as its distance from the one before.
+fn pack_besides(fragment: &Fragment, tail: &mut BitWriter<'_>) {
+    let devices = fragment.concerned_devices().iter().map(|device| u64::from_be_bytes(device.to_bytes()));
+    pack_ascending(fragment.concerned_devices().len(), devices, tail);
+    // A code is no negative number, and longer references have larger codes: so these ascend, too.
+    let mut codes: Vec<u64> =
+        fragment.concerned_mpxns().iter().map(|m| m.to_code().cast_unsigned()).collect();
+    codes.sort_unstable();
+    pack_ascending(codes.len(), codes.into_iter(), tail);
+    let times =
+        fragment.impossible_times().iter().map(|time| time.millis().abs_diff(Timestamp::MIN.millis()));
+    pack_ascending(fragment.impossible_times().len(), times, tail);
+}
+
+fn pack_ascending(count: usize, numbers: impl Iterator<Item = u64>, tail: &mut BitWriter<'_>) {
+    tail.number(count as u64);
+    let mut last = 0;
+    for number in numbers {
+        tail.number(number - last);
+        last = number;
+    }
+}
+
+/// What [`pack_ascending`] wrote. A count is no reason to reserve memory: the bytes that follow bear it out or end.
+fn unpack_ascending(tail: &mut BitReader<'_>) -> Option<Vec<u64>> {
+    let (mut numbers, mut last) = (Vec::new(), 0u64);
+    for _ in 0..tail.number()? {
+        last = last.checked_add(tail.number()?)?;
+        numbers.push(last);
+    }
+    Some(numbers)
+}
+
+fn unpack_besides(fragment: &mut Fragment, tail: &mut BitReader<'_>) -> Option<()> {
+    let device = |number: u64| DeviceId::from_bytes(number.to_be_bytes());
+    let devices: Vec<DeviceId> = unpack_ascending(tail)?.into_iter().map(device).collect();
+    let codes = unpack_ascending(tail)?.into_iter();
+    let mpxns: Vec<Mpxn> = codes.map(|code| Mpxn::from_code(code.cast_signed())).collect::<Option<_>>()?;
+    fragment.add_besides(devices.into_iter(), mpxns.into_iter());
+    let time = |past: u64| Timestamp::from_millis(Timestamp::MIN.millis().checked_add_unsigned(past)?);
+    let times: Vec<Timestamp> = unpack_ascending(tail)?.into_iter().map(time).collect::<Option<_>>()?;
+    fragment.add_impossible_times(times.into_iter());
+    Some(())
+}
+
+fn kind_of(key: &TrailKey) -> u8 {
+    match &key.subject {
         Subject::Leg(_) => 1,
         Subject::ScheduledRun(_) => 2,
         Subject::Alert { .. } => ALERT,
         Subject::Unjoined(_) => 4,
-    };
+    }
+}
+
+fn flags_of(fragment: &Fragment, id: &KeyId) -> u8 {
+    let kind = kind_of(&fragment.key);
     let implied = id.response();
     let flag = |present: bool, flag: u8| if present { flag } else { 0 };
     kind | flag(id.counter & HIGHEST != 0, COUNTER_HIGH)
@@ -289,6 +414,15 @@ impl<'a> Unpacked<'a> {
         })
     }
 
+    /// What the bytes in the Device column are.
+    pub(crate) const fn stands_for(&self) -> StandsFor {
+        match (self.has & UNDER_MPXN != 0, self.has & UNDER_USER != 0) {
+            (true, _) => StandsFor::Mpxn,
+            (false, true) => StandsFor::User,
+            (false, false) => StandsFor::Device,
+        }
+    }
+
     /// The fragment, as far as both columns say.
     pub(crate) fn fragment(mut self, placement: Timestamp) -> Option<Fragment> {
         let mut fragment = Fragment::new(self.key, placement);
@@ -304,6 +438,9 @@ impl<'a> Unpacked<'a> {
         if self.has & HAS_OTHERS != 0 {
             let length = usize::try_from(self.tail.number()?).ok()?;
             add_others(&mut fragment, &self.tail.bytes(length)?)?;
+        }
+        if self.has & HAS_BESIDES != 0 {
+            unpack_besides(&mut fragment, &mut self.tail)?;
         }
         self.tail.is_at_end().then_some(fragment)
     }
