@@ -3,6 +3,7 @@
 use crate::args::{Bound, Credential, SearchKey, ServerArgs};
 use crate::exit::Failure;
 use crate::output::{DisputeRow, HistoryRow, SearchAnswer, TrailRow};
+use crate::text;
 use gridtrail_lake::Cost;
 use gridtrail_model::Timestamp;
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
@@ -34,7 +35,6 @@ pub(crate) enum View {
 
 /// Whom a client trusts, and what it shows; `None`: the URL asks for no encryption.
 fn tls_of(args: &ServerArgs) -> Result<Option<ClientTlsConfig>, Failure> {
-    let read = |path: &Path| std::fs::read(path).map_err(Failure::file("read", path));
     let Some(anchors) = args.server_anchors.as_deref() else {
         if !args.server.starts_with("https:") {
             return Ok(None);
@@ -46,9 +46,9 @@ fn tls_of(args: &ServerArgs) -> Result<Option<ClientTlsConfig>, Failure> {
         let reason = format!("{} is not encrypted; the URL should begin with https", args.server);
         return Err(Failure::Argument { argument: "--server", reason });
     }
-    let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(anchors)?));
+    let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(text::bytes(anchors)?));
     if let (Some(certificate), Some(key)) = (&args.client_certificate, &args.client_key) {
-        config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
+        config = config.identity(Identity::from_pem(text::bytes(certificate)?, text::bytes(key)?));
     }
     Ok(Some(config))
 }
@@ -189,7 +189,7 @@ pub(crate) fn token_from(token: Option<&str>, file: Option<&Path>) -> Result<Str
     match (token, file) {
         (Some(token), _) => Ok(token.trim().to_owned()),
         (None, Some(path)) => {
-            let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+            let text = text::read(path)?;
             Ok(text.trim().to_owned())
         }
         (None, None) => {
@@ -203,7 +203,8 @@ pub(crate) fn key_of(key: &SearchKey) -> Option<Key> {
     let device = key.device.map(|device| Key::DeviceId(device.to_string()));
     let mpxn = || key.mpxn.map(|mpxn| Key::Mpxn(mpxn.to_string()));
     let uprn = || key.uprn.map(|uprn| Key::Uprn(uprn.to_string()));
-    device.or_else(mpxn).or_else(uprn)
+    let user = || key.user.map(|user| Key::UserId(user.to_string()));
+    device.or_else(mpxn).or_else(uprn).or_else(user)
 }
 
 /// Both ends of a period, as a request has them.

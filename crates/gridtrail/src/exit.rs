@@ -199,7 +199,9 @@ impl Failure {
                 KafkaError::Internal(_) => Exit::Failed,
             },
             Self::Ingest(IngestError::Hidden { .. }) => Exit::Precondition,
-            Self::Ingest(IngestError::Nothing(_) | IngestError::File { .. }) => Exit::Usage,
+            Self::Ingest(IngestError::Nothing { .. } | IngestError::Ending(_) | IngestError::File { .. }) => {
+                Exit::Usage
+            }
             Self::Register(error) => match error {
                 RegisterError::Metadata(_) | RegisterError::OtherEntity => Exit::Usage,
                 RegisterError::NotEnrolled | RegisterError::NoAccount => Exit::NotFound,

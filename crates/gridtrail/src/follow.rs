@@ -79,7 +79,7 @@ fn kafka_settings(args: &TopicArgs) -> Result<KafkaSettings, Failure> {
 /// The client settings of `--kafka-config`.
 pub(crate) fn settings_file(path: Option<&Path>) -> Result<Vec<(String, String)>, Failure> {
     let Some(path) = path else { return Ok(Vec::new()) };
-    let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    let text = crate::text::read(path)?;
     TopicArgs::settings_of(&text).map_err(|why| Failure::Argument {
         argument: "--kafka-config",
         reason: format!("{}: {why}", path.display()),

@@ -7,6 +7,7 @@ use crate::args::{
 use crate::exit::Failure;
 use crate::ingest::open_existing;
 use crate::output::{self, printable, table_with};
+use crate::text;
 use gridtrail_access::OrgId;
 use gridtrail_lake::Lake;
 use gridtrail_saml::{IdentityProvider, ServiceProvider, TrustAnchors};
@@ -14,8 +15,8 @@ use gridtrail_session::{
     Account, IdleLimit, Objects, Provider, ProviderSettings, Register, SessionId, Sessions,
 };
 use serde::Serialize;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The folder beside the lake's tables that holds what all servers share of logins.
@@ -37,9 +38,8 @@ pub(crate) fn service_provider(entity_id: &str, acs_url: &str) -> Result<Service
 
 /// Reads the anchors, and what is revoked.
 pub(crate) fn trust_anchors(args: &TrustArgs) -> Result<TrustAnchors, Failure> {
-    let read = |path: &Path| std::fs::read(path).map_err(Failure::file("read", path));
     let named = |path: &Option<PathBuf>, argument: &'static str| match path {
-        Some(path) => read(path),
+        Some(path) => text::bytes(path),
         None => {
             let reason = "signing certificates are judged by it: name a file".to_owned();
             Err(Failure::Argument { argument, reason })
@@ -47,7 +47,7 @@ pub(crate) fn trust_anchors(args: &TrustArgs) -> Result<TrustAnchors, Failure> {
     };
     let anchors = named(&args.saml_anchors, "--saml-anchors")?;
     let revoked = named(&args.saml_revoked, "--saml-revoked")?;
-    let between = args.saml_intermediates.as_deref().map(read).transpose()?.unwrap_or_default();
+    let between = args.saml_intermediates.as_deref().map(text::bytes).transpose()?.unwrap_or_default();
     TrustAnchors::new(&anchors, &between, &revoked).map_err(|error| Failure::Argument {
         argument: "--saml-anchors, --saml-intermediates, --saml-revoked",
         reason: error.to_string(),
@@ -94,12 +94,8 @@ async fn register_of(of: &WhichSessions) -> Result<(Lake, Register), Failure> {
     Ok((lake, register))
 }
 
-fn read_metadata(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(Failure::file("read", path))
-}
-
 async fn add(args: &AddIdpArgs, format: Format) -> Result<(), Failure> {
-    let metadata = read_metadata(&args.metadata)?;
+    let metadata = text::read(&args.metadata)?;
     let anchors = trust_anchors(&args.trust)?;
     let settings = ProviderSettings {
         org_id: args.org_id,
@@ -113,7 +109,7 @@ async fn add(args: &AddIdpArgs, format: Format) -> Result<(), Failure> {
 
 /// Takes in new metadata of the Identity Provider that they name.
 async fn replace(args: &ReplaceIdpArgs) -> Result<(), Failure> {
-    let metadata = read_metadata(&args.metadata)?;
+    let metadata = text::read(&args.metadata)?;
     let anchors = trust_anchors(&args.trust)?;
     let read = IdentityProvider::from_metadata(&metadata)
         .map_err(|fault| Failure::Register(gridtrail_session::RegisterError::Metadata(fault)))?;
@@ -126,14 +122,7 @@ async fn list(of: &WhichSessions, format: Format) -> Result<(), Failure> {
 }
 
 async fn add_account(args: &AddAccountArgs, format: Format) -> Result<(), Failure> {
-    let path = &args.name_id_file;
-    let read = if path.as_os_str() == "-" {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(path)
-    };
-    let text = read.map_err(Failure::file("read", path))?;
+    let text = text::read(&args.name_id_file)?;
     let name_id = text.trim_end_matches(['\r', '\n']);
     if name_id.is_empty() {
         let reason = "it holds no NameID".to_owned();

@@ -11,7 +11,7 @@ use gridtrail_runtime::Clock;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -77,6 +77,8 @@ pub(crate) async fn ingest(
     Ok(IngestReport {
         files: summary.files,
         known_files: summary.known_files,
+        passed_over: summary.passed_over.len() as u64,
+        passed_over_names: names_of(&summary.passed_over),
         bytes: summary.bytes,
         records,
         stored: outcome.stored,
@@ -97,6 +99,13 @@ pub(crate) async fn ingest(
     })
 }
 
+/// Names of files that were passed over that are told of.
+const NAMES_TOLD: usize = 5;
+
+fn names_of(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().take(NAMES_TOLD).map(|path| output::printable(&path.display().to_string())).collect()
+}
+
 /// What an ingest did. The fields are an interface: programs read them as JSON.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct IngestReport {
@@ -104,7 +113,11 @@ pub(crate) struct IngestReport {
     pub(crate) files: u64,
     /// Files that were in the lake already.
     pub(crate) known_files: u64,
-    /// Bytes read.
+    /// Files that were not read, since their names tell of nothing that is, and receipt sidecars of no message.
+    pub(crate) passed_over: u64,
+    /// The first of them.
+    pub(crate) passed_over_names: Vec<String>,
+    /// Bytes read, unpacked.
     pub(crate) bytes: u64,
     /// Records read.
     pub(crate) records: u64,
@@ -147,7 +160,11 @@ impl IngestReport {
     /// The whole on one line.
     pub(crate) fn line(&self) -> String {
         if self.files == 0 {
-            return format!("nothing new: all {} files are in the lake already", self.known_files);
+            return format!(
+                "nothing new: all {} files are in the lake already{}",
+                self.known_files,
+                self.passed_over_line()
+            );
         }
         let mut line = format!(
             "{} records of {} files in {:.1} s ({:.0} records/s): {} stored, {} parked, {} dead letters; \
@@ -169,7 +186,16 @@ impl IngestReport {
         if self.joined + self.waiting > 0 {
             line.push_str(&format!("; {} joined, {} wait for their request", self.joined, self.waiting));
         }
-        line
+        line + &self.passed_over_line()
+    }
+
+    fn passed_over_line(&self) -> String {
+        if self.passed_over == 0 {
+            return String::new();
+        }
+        let more = if self.passed_over > self.passed_over_names.len() as u64 { ", ..." } else { "" };
+        let names = self.passed_over_names.join(", ");
+        format!("; {} passed over for their names: {names}{more}", self.passed_over)
     }
 }
 

@@ -30,6 +30,7 @@ mod reconcile;
 mod rights;
 mod search;
 mod serve;
+mod text;
 mod token;
 mod watching;
 

@@ -78,7 +78,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
 
 /// Checks tokens of the issuer whose key lies at a path.
 fn gatekeeper(args: &ServeArgs, path: &Path, roles: &Arc<RoleMatrix>) -> Result<Gatekeeper, Failure> {
-    let pem = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    let pem = crate::text::read(path)?;
     Gatekeeper::new(&pem, &args.issuer, &args.audience, Arc::clone(roles))
         .map_err(|error| Failure::Argument { argument: "--public-key", reason: error.to_string() })
 }
@@ -122,7 +122,7 @@ fn pages_tls(args: &ServerTlsArgs, listen: SocketAddr) -> Result<Option<Arc<Tls>
 pub(crate) fn role_matrix(path: Option<&Path>) -> Result<Arc<RoleMatrix>, Failure> {
     let built_in = RoleMatrix::built_in().map_err(AccessError::from)?;
     let Some(path) = path else { return Ok(Arc::new(built_in)) };
-    let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    let text = crate::text::read(path)?;
     let renamed = built_in.renamed(&text).map_err(|error| Failure::Argument {
         argument: "--job-type-roles",
         reason: format!("{}: {error}", path.display()),
@@ -133,7 +133,7 @@ pub(crate) fn role_matrix(path: Option<&Path>) -> Result<Arc<RoleMatrix>, Failur
 /// The key that servers share, or one of this process alone.
 fn page_key(path: Option<&Path>) -> Result<PageKey, Failure> {
     let Some(path) = path else { return Ok(PageKey::random()?) };
-    let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    let text = crate::text::read(path)?;
     let wrong = || Failure::Argument {
         argument: "--page-key",
         reason: format!(

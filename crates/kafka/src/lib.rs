@@ -12,6 +12,7 @@ mod brokers;
 mod cluster;
 mod count;
 mod error;
+mod headers;
 mod limits;
 mod piece;
 mod publisher;

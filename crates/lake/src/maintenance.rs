@@ -8,6 +8,7 @@ use crate::evidence_table::{self, CommitEvidence};
 use crate::lake::{Lake, SWEPT, Tables};
 use crate::limits::RUN_WAITS;
 use crate::lookup;
+use crate::pairs::{self, Pairs};
 use crate::run::{self, SortedFragments};
 use crate::snapshot::{RunFile, Snapshot};
 use crate::table::{Changes, EVIDENCE, Move, NewFile, Table, commit_info};
@@ -109,6 +110,10 @@ impl Maintenance {
     }
 
     async fn add_joined(&mut self, joined: Vec<Fragment>) -> Result<u64, LakeError> {
+        // Where they lie now, they are to be found by all that they name.
+        let mut pairs = Pairs::new();
+        joined.iter().for_each(|fragment| pairs::add(fragment, &mut pairs));
+        pairs::commit(&mut self.tables.pairs, &pairs, self.lake.clock().now()).await?;
         let mut add = Vec::new();
         for (month, sorted) in SortedFragments::sort(&joined)?.by_month() {
             let (bytes, summary) = run::write(&sorted)?;

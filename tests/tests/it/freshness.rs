@@ -4,7 +4,7 @@
 use crate::support::{Server, run, succeed, text};
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment};
 use gridtrail_lake::{
-    Batch, DeadLetter, Lake, LakeSettings, Skip, SkipReason, SourceEvidence, Stream, Writer,
+    Batch, DeadLetter, Extent, Lake, LakeSettings, Skip, SkipReason, SourceEvidence, Stream, Writer,
 };
 use gridtrail_model::{
     Body, CommandVariant, Correlation, DeviceId, Event, Fold, RequestId, RequestReceived, ResponseContent,
@@ -160,6 +160,7 @@ async fn the_daily_table_is_the_evidence_of_a_day() {
         position: 102,
         reason: "a reason that nobody is told".into(),
         raw: b"secret".as_slice().into(),
+        extent: Extent::Whole,
         key: None,
         headers: Vec::new(),
         read_at: stage.clock.now(),

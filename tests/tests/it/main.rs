@@ -8,6 +8,7 @@ mod access_log;
 mod access_world;
 mod compaction;
 mod crash;
+mod duis_names;
 mod encryption;
 mod end_to_end;
 mod freshness;

@@ -175,7 +175,7 @@ fn what_is_refused_names_the_field() {
         let error = read(&event).unwrap_err();
         assert!(error.contains(field), "{field}: {error}");
     }
-    let long = vec![b' '; limits::RECORD_BYTES_MAX + 1];
+    let long = vec![b' '; limits::MESSAGE_BYTES_MAX + 1];
     for encoding in [Encoding::Json, Encoding::Protobuf] {
         assert!(decode_access(encoding, &long).unwrap_err().to_string().contains("limit"));
     }

@@ -113,6 +113,9 @@ pub struct SearchKey {
     /// Unique Property Reference Number.
     #[arg(long)]
     pub uprn: Option<Uprn>,
+    /// User ID: its rows that name neither a Device nor a meter point, such as a deleted schedule (5.3).
+    #[arg(long, value_name = "EUI-64")]
+    pub user: Option<UserId>,
 }
 
 /// Who is asking: exactly one.
