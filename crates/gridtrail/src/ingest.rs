@@ -28,7 +28,9 @@ pub(crate) async fn run(args: &IngestArgs, format: Format) -> Result<(), Failure
     let mut settings = FileSettings { recorded_at: args.recorded_at, ..FileSettings::default() };
     settings.batch_rows = args.batch_rows.unwrap_or(settings.batch_rows);
     let progress = Arc::new(FileProgress::new());
-    let report = until_asked_to_stop(ingest_with(&lake, dir, &settings, &progress), &progress).await?;
+    // Boxed, as below: the future of an ingest is large.
+    let work = Box::pin(ingest_with(&lake, dir, &settings, &progress));
+    let report = until_asked_to_stop(work, &progress).await?;
     let mut out = io::stdout().lock();
     match format {
         Format::Table => output::write(&mut out, format!("{}\n", report.line()).as_bytes())?,
@@ -74,7 +76,8 @@ pub(crate) async fn ingest(
     path: &Path,
     settings: &FileSettings,
 ) -> Result<IngestReport, Failure> {
-    ingest_with(lake, path, settings, &Arc::new(FileProgress::new())).await
+    let progress = Arc::new(FileProgress::new());
+    Box::pin(ingest_with(lake, path, settings, &progress)).await
 }
 
 async fn ingest_with(
