@@ -202,7 +202,7 @@ async fn alerts_never_qualify_for_the_meter_read_service() {
         }
     }
     for alert in alerts {
-        let request = GetRequest { reference: alert.reference.clone() };
+        let request = GetRequest { reference: alert.reference.clone(), ..GetRequest::default() };
         assert!(world.audit_trails().await.get(world.by(ANN, request.clone())).await.is_ok());
         for caller in [ANN, BOB] {
             let status = reads.get(world.by(caller, request.clone())).await.unwrap_err();
