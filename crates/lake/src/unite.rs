@@ -347,7 +347,8 @@ struct Union<'a> {
     cache: &'a RunCache,
     table: &'a Table,
     add: Vec<NewFile>,
-    moved: BTreeMap<(Option<DeviceId>, TrailKey), Fragment>,
+    /// By what each lies under, and its row.
+    moved: BTreeMap<(Option<[u8; 8]>, TrailKey), Fragment>,
     given_up: &'a AtomicBool,
 }
 
@@ -401,7 +402,7 @@ impl Union<'_> {
             let Some(to) = to else { continue };
             let mut fragment = row.fragment()?;
             fragment.received.add(*to);
-            let at = (place.0.map(DeviceId::from_bytes), fragment.key);
+            let at = (place.0, fragment.key);
             match self.moved.get_mut(&at) {
                 Some(known) => known.merge(fragment),
                 None => drop(self.moved.insert(at, fragment)),

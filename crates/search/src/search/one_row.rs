@@ -322,9 +322,9 @@ impl World {
         let everybody = self.fragments(&[0, 1, 2], case).await;
         let expected: Vec<RowPosition> =
             everybody.iter().filter(|found| open(found)).map(position_of).collect();
-        let (who, whole) = (self.access(&[0]), Query { page_size: Some(1_000), ..of_device.clone() });
-        let reads = self.search.meter_reads(&who, &whole).await.unwrap();
-        let reads: Vec<_> = reads.rows.iter().map(|row| row.reference.position).collect();
+        let (who, query) = (self.access(&[0]), Query { page_size: Some(1_000), ..of_device.clone() });
+        let reads = self.search.meter_reads(&who, &query);
+        let reads: Vec<_> = reads.await.unwrap().rows.iter().map(|row| row.reference.position).collect();
         assert_eq!(reads, expected);
         for row in rows {
             let got = self.search.audit_trail(&self.access(&[0, 1]), &row.reference.into()).await.unwrap();
