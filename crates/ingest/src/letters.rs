@@ -110,7 +110,11 @@ pub async fn dismiss_letters(lake: &Lake, letters: &[DeadLetter], reason: &str) 
 }
 
 /// What a letter tells.
-fn told_by(letter: &DeadLetter, value: &[u8], recorded_at: Option<Timestamp>) -> Result<Told, String> {
+pub(crate) fn told_by(
+    letter: &DeadLetter,
+    value: &[u8],
+    recorded_at: Option<Timestamp>,
+) -> Result<Told, String> {
     if Kind::of_letter(letter) == Kind::Service {
         return event_of(letter, value, recorded_at).map(Told::Event);
     }

@@ -21,6 +21,7 @@ mod made;
 mod plan;
 mod probe;
 mod record;
+mod repair;
 mod topics;
 
 pub use batch::Outcome;
@@ -29,4 +30,5 @@ pub use files::{FileSettings, Progress, Summary, ingest_files};
 pub use kind::Kind;
 pub use letters::{Mended, Replayed, Unreadable, dismiss_letters, replay_letters};
 pub use made::{Maker, ingest_made, ingest_made_access};
+pub use repair::{Lost, RepairSettings, Repaired, repair};
 pub use topics::{Followed, Observer, TopicSettings, follow_topics};

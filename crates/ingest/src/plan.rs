@@ -103,7 +103,7 @@ pub(crate) async fn plan(
     Ok(plan)
 }
 
-fn identify(path: PathBuf, recorded_at: Option<Timestamp>) -> Result<Source, IngestError> {
+pub(crate) fn identify(path: PathBuf, recorded_at: Option<Timestamp>) -> Result<Source, IngestError> {
     let failed = |source| IngestError::File { path: path.clone(), source };
     let mut hash = Sha256::new();
     let mut file = File::open(&path).map_err(failed)?;

@@ -103,7 +103,7 @@ impl Load {
 
 /// Follows topics into the lake until `stop` completes; what was read by then is committed first.
 ///
-/// Errors: `Kafka` when no broker answers at the start, or a setting cannot be used. Everything else is tried again for as
+/// Errors: `Kafka` when no broker answers at the start, or a setting cannot be used; `Lake` when the lake is damaged. Everything else is tried again for as
 /// long as it takes: a store that fails, a broker that is away, another ingester that was faster.
 pub async fn follow_topics(
     lake: &Lake,
@@ -154,7 +154,7 @@ pub async fn follow_topics(
     control.stop();
     // The reader's end closes the queues one after the other.
     folding.await.map_err(panicked)?;
-    let followed = committing.await.map_err(panicked)?;
+    let followed = committing.await.map_err(panicked)??;
     read.map_err(panicked)??;
     Ok(followed)
 }
@@ -370,8 +370,8 @@ struct Committer {
 }
 
 impl Committer {
-    /// Ends when the folder does.
-    async fn run(mut self, mut loads: mpsc::Receiver<Load>) -> Followed {
+    /// Ends when the folder does. Errors: `Lake` when a log is damaged, or an entry of it another engine's: trying again is no cure.
+    async fn run(mut self, mut loads: mpsc::Receiver<Load>) -> Result<Followed, IngestError> {
         while let Some(load) = loads.recv().await {
             if load.epoch <= self.control.failed() && !load.filling.is_empty() {
                 continue;
@@ -383,6 +383,10 @@ impl Committer {
                     tracing::info!("another ingester was faster; reading on from where the lake is");
                     self.writer = None;
                     self.control.restart(epoch);
+                }
+                Err(error) if error.is_damage() => {
+                    self.control.stop();
+                    return Err(error);
                 }
                 Err(error) => {
                     let pause = self.pause;
@@ -398,7 +402,7 @@ impl Committer {
                 }
             }
         }
-        self.followed
+        Ok(self.followed)
     }
 
     async fn commit(&mut self, load: Load) -> Result<(), IngestError> {

@@ -25,5 +25,5 @@ pub use error::KafkaError;
 pub use piece::{Gap, GapReason, Header, Piece, RangeHash, Record, Source};
 pub use publisher::{Publisher, Transactions};
 pub use reader::{Closed, Control, Delivery, Offsets, Reader, Sink};
-pub use reread::reread;
+pub use reread::{HeaderOf, reread, reread_messages};
 pub use settings::KafkaSettings;

@@ -5,7 +5,7 @@ use crate::error::KafkaError;
 use crate::settings::KafkaSettings;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError as Client;
-use rdkafka::message::Message;
+use rdkafka::message::{Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,20 @@ pub fn reread(
     from: i64,
     to: i64,
     mut show: impl FnMut(i64, Option<&[u8]>),
+) -> Result<(), KafkaError> {
+    reread_messages(settings, partition, from, to, |offset, value, _| show(offset, value))
+}
+
+/// Gives the text of a header of a record, by its name.
+pub type HeaderOf<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
+
+/// As [`reread`], with the headers of each record.
+pub fn reread_messages(
+    settings: &KafkaSettings,
+    partition: &TopicPartition,
+    from: i64,
+    to: i64,
+    mut show: impl FnMut(i64, Option<&[u8]>, HeaderOf<'_>),
 ) -> Result<(), KafkaError> {
     if from >= to {
         return Ok(());
@@ -42,7 +56,12 @@ pub fn reread(
             Some(Ok(message)) => {
                 heard = Instant::now();
                 if message.offset() >= from {
-                    show(message.offset(), message.payload());
+                    let headers = message.headers();
+                    let header = |name: &str| {
+                        let found = headers?.iter().find(|header| header.key.eq_ignore_ascii_case(name));
+                        std::str::from_utf8(found?.value?).ok()
+                    };
+                    show(message.offset(), message.payload(), &header);
                 }
                 if message.offset() + 1 == to {
                     return Ok(());

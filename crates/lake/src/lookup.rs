@@ -8,8 +8,10 @@
 //! Nothing else of the run is read: the cost does not depend on how large the run is.
 
 use crate::cache::{OpenRun, RunCache};
+use crate::decode::Stored;
 use crate::error::LakeError;
 use crate::limits::READ_ROWS;
+use crate::merge::Scan;
 use crate::pages::halve;
 use crate::schema::column;
 use crate::sheet::{KEY_COLUMNS, Plan, ROW_COLUMNS, Sheet};
@@ -209,16 +211,13 @@ pub(crate) async fn resolved(
     Ok(found)
 }
 
-/// Every row of a run: for housekeeping.
+/// Every row of a run, read from the store anew: for housekeeping.
 pub(crate) async fn all(cache: &RunCache, run: &Arc<OpenRun>) -> Result<Vec<Fragment>, LakeError> {
-    let mut found = Vec::new();
-    for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
-        let rows = usize::try_from(meta.num_rows()).unwrap_or(0);
-        each_row(cache, run, group, (ranges_of(0..rows), ROW_COLUMNS), |row| {
-            found.push(row.fragment()?);
-            Ok(())
-        })
-        .await?;
+    let (mut scan, mut found) = (Scan::new(cache.clone(), Arc::clone(run)), Vec::new());
+    while let Some(batch) = scan.next().await? {
+        for row in 0..batch.num_rows() {
+            found.push(Stored::of(&batch, row, run.path.as_ref().as_ref())?.fragment()?);
+        }
     }
     Ok(found)
 }

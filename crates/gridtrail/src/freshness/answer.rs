@@ -30,6 +30,9 @@ pub(crate) struct FreshnessAnswer {
     pub(crate) days: Vec<DayRow>,
     /// Pieces of evidence that were changed since they were written.
     pub(crate) broken_evidence: u64,
+    /// Why the server stays at its version though there is a newer one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) stopped: String,
 }
 
 /// Where the levels begin.
@@ -146,6 +149,7 @@ impl From<wire::GetFreshnessResponse> for FreshnessAnswer {
             waiting: WaitingRow::from(said.waiting.unwrap_or_default()),
             days: said.days.into_iter().map(DayRow::from).collect(),
             broken_evidence: said.broken_evidence,
+            stopped: said.stopped,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The answer as tables for people, and the daily table as CSV.
 
 use super::answer::{DayRow, FreshnessAnswer};
+use crate::output::printable;
 use comfy_table::{Table, presets};
 use std::io::{self, Write};
 
@@ -85,6 +86,9 @@ pub(super) fn text_of(answer: &FreshnessAnswer) -> String {
             waiting.late,
             waiting.oldest.as_deref().unwrap_or("no known time"),
         ));
+    }
+    if !answer.stopped.is_empty() {
+        text.push_str(&format!("{}\n", printable(&answer.stopped)));
     }
     if answer.broken_evidence > 0 {
         text.push_str(&format!("{} pieces of evidence were changed and left out\n", answer.broken_evidence));

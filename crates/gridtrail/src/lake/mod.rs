@@ -2,6 +2,7 @@
 
 mod create;
 mod hold;
+mod repair;
 mod retain;
 mod status;
 mod vacuum;
@@ -21,5 +22,6 @@ pub(crate) async fn run(command: &LakeCommand, format: Format) -> Result<(), Fai
         LakeCommand::Vacuum(args) => vacuum::run(args, format).await,
         LakeCommand::Rebucket(args) => housekeeping::rebucket(args, format).await,
         LakeCommand::Verify(args) => verify::run(args, format).await,
+        LakeCommand::Repair(args) => Box::pin(repair::run(args, format)).await,
     }
 }
