@@ -5,11 +5,11 @@
 FROM rust:1.95.0-bookworm AS build
 WORKDIR /src
 COPY . .
-# The whole workspace, as everywhere: choosing one crate would unify features differently. The caches keep what was
-# compiled for the next build, and are no part of the image, so the command is copied out of them at once.
+# The command alone: with the whole workspace it would have the features that only tests need. The caches keep what
+# was compiled for the next build, and are no part of the image, so the command is copied out of them at once.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --workspace --release --locked && \
+    cargo build -p gridtrail --release --locked && \
     install -D --strip target/release/gridtrail /out/gridtrail
 
 FROM debian:bookworm-slim

@@ -35,12 +35,11 @@ build: setup ## build the gridtrail command
 demo: build ## show the whole thing working; SERVE=1 leaves the server up
 	"$(CARGO_TARGET_DIR)/debug/gridtrail" demo $(if $(SERVE),--serve)
 
-test: check ## run every check and every test, at everyday size
+test: setup ## run every check and every test, at everyday size
 	scripts/test
 
 check: setup ## formatting and lints; warnings of our own crates are errors
-	cargo fmt --all --check
-	RUSTC_WORKSPACE_WRAPPER="$(CURDIR)/scripts/clippy-driver" cargo build --workspace --all-targets
+	scripts/check
 
 fmt: ## format the sources
 	cargo fmt --all

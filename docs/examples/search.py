@@ -82,7 +82,7 @@ def search(service, arguments):
     while True:
         page = service.call("Search", **fields, page_token=page_token)
         for row in page.get("rows", []):
-            print_row(row, arguments.details)
+            print_row(whole_history(service, row) if arguments.details else row, arguments.details)
         page_token = page.get("nextPageToken", "")
         if not page_token or not arguments.all:
             break
@@ -91,6 +91,16 @@ def search(service, arguments):
         f"{page['deviceResolution']}" + (", more pages follow" if page_token else ""),
         file=sys.stderr,
     )
+
+
+def whole_history(service, row):
+    """The row with the rest of its Status Change History, where that is longer than an answer may be."""
+    details = row["details"]
+    while token := details.pop("nextHistoryPageToken", ""):
+        rest = service.call("Get", reference=row["reference"], history_page_token=token)["row"]["details"]
+        details["statusChangeHistory"] += rest["statusChangeHistory"]
+        details |= {"nextHistoryPageToken": rest.get("nextHistoryPageToken", "")}
+    return row
 
 
 def explain(error):
@@ -128,7 +138,8 @@ def main():
             name = "MeterReadService" if arguments.meter_reads else "AuditTrailService"
             service = Service(channel, token, name)
             if arguments.get:
-                print_row(service.call("Get", reference=arguments.key)["row"], details=True)
+                row = service.call("Get", reference=arguments.key)["row"]
+                print_row(whole_history(service, row), details=True)
             else:
                 search(service, arguments)
         except grpc.RpcError as error:

@@ -190,6 +190,13 @@ impl Admission {
         }
     }
 
+    /// Who shares with whom, and whose each User ID is, as callers are admitted by it now.
+    ///
+    /// Errors: `Suspended`.
+    pub fn sharing(&self) -> Result<Arc<Sharing>, AccessError> {
+        self.rights.borrow().sharing.clone().ok_or(AccessError::Suspended)
+    }
+
     /// Whether an access shows what it showed when it was admitted.
     pub fn is_current(&self, who: &Access, now: Timestamp) -> bool {
         let rights = self.rights.borrow();

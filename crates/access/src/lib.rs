@@ -9,6 +9,7 @@
 //! - [`SessionGate`] checks the token of somebody who logged in, and asks [`OpenSessions`] whether the session holds.
 //! - [`RoleMatrix`]: which [`JobTypeRole`] may use which [`Component`] (Smart Energy Code Appendix AH, clause 1.9).
 //! - [`Sharing`] folds who has granted whom what, and rescinded it (clauses 1.5.3 and 1.5.4), with its history.
+//! - [`OrganisationId`] is how a User is shown, by whose its User ID was.
 //! - [`Admission`] holds these [`Doors`] and the current [`Sharing`]; [`OrgId`] says how a session's User IDs are read.
 //! - [`DevKey`] is a local development key that mints tokens; files are its caller's business.
 //!
@@ -25,6 +26,7 @@ mod gatekeeper;
 mod key;
 mod limits;
 mod open_sessions;
+mod organisation_id;
 mod party;
 mod role;
 mod session;
@@ -38,6 +40,7 @@ pub use error::{AccessError, AccessErrorKind, TokenFault};
 pub use gatekeeper::{Gatekeeper, OrgId};
 pub use limits::{CLOCK_SKEW_S_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LIFE_S_MAX, USER_IDS_MAX};
 pub use open_sessions::{NoTelling, OpenSessions, SessionGate, SessionKey};
+pub use organisation_id::OrganisationId;
 pub use party::{
     AccessEvent, AccessRecord, Assignment, Descriptor, Notice, NoticeId, NoticeKind, Party, Reason, Sro,
 };

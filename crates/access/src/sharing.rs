@@ -18,6 +18,7 @@
 //! Source: Smart Energy Code Appendix AH, clauses 1.5.3 and 1.5.4.
 
 use crate::OrgId;
+use crate::organisation_id::OrganisationId;
 use crate::party::{AccessEvent, Assignment, Notice, NoticeId, NoticeKind, Party, Reason};
 use gridtrail_model::{Timestamp, UserId, UserRole};
 use std::collections::{BTreeMap, BTreeSet};
@@ -211,6 +212,14 @@ impl Sharing {
     pub fn owner(&self, user_id: UserId, at: Timestamp) -> Option<&Party> {
         let (_, told) = self.assigned.get(&user_id)?.range(..=at).next_back()?;
         party_of(told)
+    }
+
+    /// How a User is shown in a row of this time: by the assignment that was in force then, as it is known now.
+    ///
+    /// Of every User ID, whoever asks: meter reads of all Users name them.
+    pub fn organisation_id(&self, user_id: UserId, at: Timestamp) -> OrganisationId<'_> {
+        let told = self.assigned.get(&user_id).and_then(|told| told.range(..=at).next_back());
+        OrganisationId::of(user_id, told.map(|(_, told)| told))
     }
 
     /// Whether a User ID is assigned to a Party at a time and has been ever since another.

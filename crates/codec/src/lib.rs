@@ -23,6 +23,13 @@ pub mod synthetic;
 mod wire;
 mod xml;
 
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_codec;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
 pub use error::DecodeError;
 pub use receipt::Receipt;
 pub use wire::{

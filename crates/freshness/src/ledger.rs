@@ -11,7 +11,7 @@ use crate::level::Levels;
 use crate::limits::{DAY_MS, DAYS_KEPT, EVENTS_A_DAY};
 use crate::source::{SourceKey, key_of};
 use crate::trend::Trend;
-use gridtrail_lake::{Commit, Evidence, SkipReason, SourceEvidence, Spans};
+use gridtrail_lake::{Commit, Evidence, OpenTransaction, SkipReason, SourceEvidence, Spans};
 use gridtrail_model::Timestamp;
 use std::collections::BTreeMap;
 
@@ -34,7 +34,9 @@ pub(crate) struct PartitionLedger {
     pub(crate) covered_ms: i64,
     pub(crate) committed_ms: i64,
     pub(crate) to: i64,
+    /// Behind its last record, be it readable or not, when that was last asked for.
     pub(crate) end: Option<i64>,
+    pub(crate) open_transaction: Option<OpenTransaction>,
     pub(crate) trend: Trend,
 }
 
@@ -222,12 +224,14 @@ impl Ledger {
             committed_ms: e.committed_at_ms,
             to: e.to,
             end: None,
+            open_transaction: None,
             trend: Trend::default(),
         });
         partition.complete_ms = partition.complete_ms.max(complete);
         partition.committed_ms = partition.committed_ms.max(e.committed_at_ms);
         partition.to = e.to;
         partition.end = e.end;
+        partition.open_transaction = e.open_transaction;
         if let Some(complete) = partition.complete_ms {
             partition.trend.push(e.committed_at_ms, complete);
         }

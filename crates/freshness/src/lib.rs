@@ -23,6 +23,13 @@ mod source;
 mod trend;
 mod watch;
 
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_freshness;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
 pub use ledger::{Delay, Ledger};
 pub use level::{Level, Levels, LevelsError};
 pub use limits::DAYS_KEPT;

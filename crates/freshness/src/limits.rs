@@ -20,3 +20,7 @@ pub(crate) const EVENTS_A_DAY: usize = 20;
 
 /// A day.
 pub(crate) const DAY_MS: i64 = 86_400_000;
+
+/// How long what a commit said of a partition's end is repeated as how far behind the lake is. An ingest that reads a
+/// partition says so every ten seconds; of one that nobody reads, nobody knows.
+pub(crate) const BEHIND_HOLDS_MS: i64 = 5 * 60_000;

@@ -2,9 +2,9 @@
 
 use crate::ledger::{Day, Ledger, PartitionLedger};
 use crate::level::{Level, Levels};
-use crate::limits::DAY_MS;
+use crate::limits::{BEHIND_HOLDS_MS, DAY_MS};
 use crate::source::SourceKey;
-use gridtrail_lake::{Partition, Waiting};
+use gridtrail_lake::{OpenTransaction, Partition, Waiting};
 use gridtrail_model::Timestamp;
 use std::collections::BTreeMap;
 
@@ -101,8 +101,11 @@ pub struct PartitionReport {
     pub time_to_breach_ms: Option<i64>,
     /// The offset that is read next.
     pub position: Option<i64>,
-    /// Offsets between that and the partition's end, as it was at the last commit.
+    /// Offsets between that and the partition's end, be they readable or not. `None` when it is not known: no commit said so
+    /// for [`BEHIND_HOLDS_MS`](crate::limits::BEHIND_HOLDS_MS).
     pub behind: Option<u64>,
+    /// What holds reading back.
+    pub open_transaction: Option<OpenTransaction>,
     /// When the last commit was made that read of it.
     pub committed_at: Option<Timestamp>,
 }
@@ -216,8 +219,12 @@ impl Ledger {
         known: Option<&PartitionLedger>,
         now: Timestamp,
     ) -> PartitionReport {
+        let open_transaction = known.and_then(|known| known.open_transaction);
+        // Whatever was said of it before: what the broker appended from then on cannot be found.
+        let hidden_from = open_transaction.filter(|open| open.appended).and_then(|open| open.record_ms);
+        let hidden_from = hidden_from.and_then(Timestamp::from_millis);
         // Nothing is said of the future, whatever the writer's clock was.
-        let complete = partition.complete_up_to.map(|at| at.min(now));
+        let complete = partition.complete_up_to.map(|at| at.min(now).min(hidden_from.unwrap_or(now)));
         let lag_ms = complete.map(|at| now.millis() - at.millis());
         let trend = known.zip(complete);
         let position = partition.position.or(known.map(|known| known.to));
@@ -231,7 +238,10 @@ impl Ledger {
                 None => complete.is_none().then_some(0),
             },
             position,
-            behind: known.and_then(|known| u64::try_from((known.end? - position?).max(0)).ok()),
+            behind: known
+                .filter(|known| now.millis() - known.committed_ms <= BEHIND_HOLDS_MS)
+                .and_then(|known| u64::try_from((known.end? - position?).max(0)).ok()),
+            open_transaction,
             committed_at: known.and_then(|known| Timestamp::from_millis(known.committed_ms)),
         }
     }

@@ -10,7 +10,8 @@ use gridtrail_proto::query::v1::freshness_service_client::FreshnessServiceClient
 use gridtrail_proto::query::v1::meter_read_service_client::MeterReadServiceClient;
 use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_proto::query::v1::{
-    self as wire, DeviceResolution, GetFreshnessRequest, GetFreshnessResponse, SearchRequest, SearchResponse,
+    self as wire, DeviceResolution, GetFreshnessRequest, GetFreshnessResponse, GetRequest, GetResponse,
+    SearchRequest, SearchResponse,
 };
 use gridtrail_server::COST_HEADER;
 use std::error::Error as _;
@@ -108,10 +109,50 @@ impl Caller {
         taken(answer).map(|page| (page, cost))
     }
 
-    /// How fresh the server is.
+    /// One row, with one page of its history.
+    pub(crate) async fn get(&self, view: View, request: GetRequest) -> Result<GetResponse, Failure> {
+        let (call, channel) = (self.call_of(request), self.channel.clone());
+        taken(match view {
+            View::Audit => AuditTrailServiceClient::new(channel).get(call).await,
+            View::MeterReads => MeterReadServiceClient::new(channel).get(call).await,
+        })
+    }
+
+    /// Gets what a row lacks of its history, page by page.
+    pub(crate) async fn complete(&self, view: View, row: &mut wire::TrailRow) -> Result<(), Failure> {
+        let Some(details) = &mut row.details else { return Ok(()) };
+        while !details.next_history_page_token.is_empty() {
+            let history_page_token = std::mem::take(&mut details.next_history_page_token);
+            let reference = row.reference.clone();
+            let request = GetRequest { reference, history_page_token, ..GetRequest::default() };
+            let Some(rest) = self.get(view, request).await?.row.and_then(|row| row.details) else { break };
+            details.status_change_history.extend(rest.status_change_history);
+            details.next_history_page_token = rest.next_history_page_token;
+        }
+        Ok(())
+    }
+
+    /// How fresh the server is: every page of it.
     pub(crate) async fn freshness(&self, days: u32) -> Result<GetFreshnessResponse, Failure> {
-        let call = self.call_of(GetFreshnessRequest { days });
-        taken(FreshnessServiceClient::new(self.channel.clone()).get(call).await)
+        let mut service = FreshnessServiceClient::new(self.channel.clone());
+        let mut request = GetFreshnessRequest { days, ..GetFreshnessRequest::default() };
+        let mut whole = taken(service.get(self.call_of(request.clone())).await)?;
+        while !whole.next_page_token.is_empty() {
+            request.page_token = std::mem::take(&mut whole.next_page_token);
+            let page = taken(service.get(self.call_of(request.clone())).await)?;
+            for source in page.sources {
+                match whole.sources.last_mut() {
+                    // A topic that goes on.
+                    Some(last) if (&last.cluster, &last.name) == (&source.cluster, &source.name) => {
+                        last.partitions.extend(source.partitions);
+                    }
+                    _ => whole.sources.push(source),
+                }
+            }
+            whole.days.extend(page.days);
+            whole.next_page_token = page.next_page_token;
+        }
+        Ok(whole)
     }
 
     fn call_of<T>(&self, message: T) -> tonic::Request<T> {
@@ -191,7 +232,8 @@ fn row_of(row: wire::TrailRow) -> TrailRow {
     let details = row.details.unwrap_or_default();
     TrailRow {
         reference: some(row.reference),
-        user_id: row.dcc_service_user_organisation_id,
+        dcc_service_user_organisation_id: row.dcc_service_user_organisation_id,
+        user_id: row.user_id,
         device_id: some(row.device_id),
         gbcs_transaction_sequence_number: row.gbcs_transaction_sequence_number.map(|n| n.to_string()),
         mpxn: some(row.mpxn),

@@ -198,12 +198,15 @@ impl Failure {
             Self::Kafka(error)
             | Self::Ingest(IngestError::Kafka(error))
             | Self::Reconcile(ReconcileError::Kafka(error)) => match error {
-                KafkaError::Setting { .. } | KafkaError::NoTopic(_) => Exit::Usage,
+                KafkaError::Setting { .. } => Exit::Usage,
+                KafkaError::NoTopic(_) => Exit::NotFound,
+                KafkaError::TooLarge { .. } | KafkaError::EndsBefore { .. } => Exit::Precondition,
                 KafkaError::Broker { .. } | KafkaError::Unreachable { .. } | KafkaError::Positions(_) => {
                     Exit::Unavailable
                 }
                 KafkaError::Internal(_) => Exit::Failed,
             },
+            Self::Ingest(IngestError::Hidden { .. }) => Exit::Precondition,
             Self::Ingest(IngestError::Nothing(_) | IngestError::File { .. }) => Exit::Usage,
             Self::Register(error) => match error {
                 RegisterError::Metadata(_) | RegisterError::OtherEntity => Exit::Usage,

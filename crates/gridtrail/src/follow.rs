@@ -12,14 +12,11 @@ use gridtrail_freshness::Watch;
 use gridtrail_ingest::{Followed, Observer, Outcome, TopicSettings, follow_topics};
 use gridtrail_kafka::KafkaSettings;
 use gridtrail_lake::Lake;
-use gridtrail_model::Timestamp;
-use gridtrail_runtime::Clock;
 use serde::Serialize;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 /// How often metrics are brought up to date.
@@ -31,6 +28,7 @@ pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result
     settings.batch_rows = args.batch_rows.unwrap_or(settings.batch_rows);
     settings.batch_age = Duration::from_millis(topics.commit_every);
     if topics.once {
+        settings.once = Some(Duration::from_secs(topics.once_patience.seconds().into()));
         settings.heartbeat = settings.heartbeat.min(Duration::from_secs(1));
     }
     let levels = levels_of(&topics.levels)?;
@@ -41,15 +39,6 @@ pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result
     });
     let began = Instant::now();
     let asked = asked_to_stop()?;
-    let whole = Arc::new(Whole { lake: lake.clone(), since: Clock::system().now(), reached: Notify::new() });
-    let once = topics.once;
-    let of = Arc::clone(&whole);
-    let stop = async move {
-        tokio::select! {
-            () = asked => {}
-            () = of.reached.notified(), if once => {}
-        }
-    };
     let how = Housekeeping {
         every: Duration::from_secs(topics.maintain_every.seconds().into()),
         compaction: topics.compaction.settings(),
@@ -57,7 +46,7 @@ pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result
     let maintaining =
         (!topics.no_maintenance).then(|| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));
     tracing::info!(topics = topics.topics.join(","), lake = args.lake, "following");
-    let followed = follow_topics(&lake, settings, whole, stop).await;
+    let followed = follow_topics(&lake, settings, Arc::new(Unheard), asked).await;
     let keeps_house = maintaining.is_some();
     for task in maintaining.into_iter().chain(watching) {
         end(task).await;
@@ -97,19 +86,11 @@ pub(crate) fn settings_file(path: Option<&Path>) -> Result<Vec<(String, String)>
     })
 }
 
-/// Sees when everything that the topics held at a time is in the lake.
-struct Whole {
-    lake: Lake,
-    since: Timestamp,
-    reached: Notify,
-}
+/// Nothing is made of single commits.
+struct Unheard;
 
-impl Observer for Whole {
-    fn committed(&self, _: Outcome) {
-        if self.lake.snapshot().complete_up_to().is_some_and(|at| at >= self.since) {
-            self.reached.notify_one();
-        }
-    }
+impl Observer for Unheard {
+    fn committed(&self, _: Outcome) {}
 }
 
 /// What following topics came to. The fields are an interface: programs read them as JSON.

@@ -110,7 +110,7 @@ async fn tidy(lake: &Lake, settings: &CompactionSettings) -> Result<(), LakeErro
 async fn compact_for_ever(lake: &Lake, settings: &CompactionSettings) {
     loop {
         match compact(lake, settings).await {
-            Ok(done) if done.jobs > 0 => tracing::debug!(?done, "compacted"),
+            Ok(done) if done.jobs > 0 || done.rows_united > 0 => tracing::debug!(?done, "compacted"),
             Ok(_) => {}
             Err(_) if lake.stopped().is_some() => {}
             Err(error) => {
@@ -191,6 +191,8 @@ struct CompactReport {
     rows_written: u64,
     bytes_read: u64,
     bytes_written: u64,
+    /// Rows of which a fragment was moved to the time of the others.
+    rows_united: u64,
     /// Runs that the lake has now, rows in them, and bytes of each row.
     runs: u64,
     lake_rows: u64,
@@ -211,6 +213,7 @@ impl CompactReport {
             rows_written: done.rows_out,
             bytes_read: done.bytes_in,
             bytes_written: done.bytes_out,
+            rows_united: done.rows_united,
             runs: lake.runs,
             lake_rows: lake.fragments,
             // To a tenth: more would be noise.
@@ -221,11 +224,15 @@ impl CompactReport {
     }
 
     fn line(&self) -> String {
-        if self.jobs == 0 {
+        let united = match self.rows_united {
+            0 => String::new(),
+            rows => format!("{rows} that lay at several times lie at one; "),
+        };
+        if self.jobs == 0 && self.rows_united == 0 {
             return format!("nothing to compact: {} runs", self.runs);
         }
         format!(
-            "{} jobs in {:.1} s: {} rows read ({:.0} rows/s), {} written; {} runs now",
+            "{} jobs in {:.1} s: {} rows read ({:.0} rows/s), {} written; {united}{} runs now",
             self.jobs, self.seconds, self.rows_read, self.rows_per_second, self.rows_written, self.runs
         )
     }

@@ -36,7 +36,9 @@ pub struct TrailRow {
     /// What names the row, as `gridtrail access explain --row` takes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// "DCC Service User Organisation ID".
+    /// "DCC Service User Organisation ID", as it is displayed: whose the User ID was.
+    pub dcc_service_user_organisation_id: String,
+    /// The User ID by itself.
     pub user_id: String,
     /// "Device ID".
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,6 +139,8 @@ impl From<&Trail> for TrailRow {
     fn from(trail: &Trail) -> Self {
         Self {
             reference: None,
+            // Whose it was is not told here.
+            dcc_service_user_organisation_id: format!("({})", trail.user_id),
             user_id: trail.user_id.to_string(),
             device_id: text(&trail.device_id),
             gbcs_transaction_sequence_number: text(&trail.gbcs_transaction_sequence_number),
@@ -253,7 +257,7 @@ fn table_of(rows: &[TrailRow]) -> Table {
         table.add_row([
             cell(row.request_received_at.as_ref()),
             cell(row.response_sent_at.as_ref()),
-            cell(Some(&row.user_id)),
+            cell(Some(&row.dcc_service_user_organisation_id)),
             cell(row.device_id.as_ref()),
             cell(row.gbcs_transaction_sequence_number.as_ref()),
             cell(row.mpxn.as_ref()),
@@ -302,7 +306,8 @@ fn details_of(rows: &[TrailRow]) -> String {
 fn fields_of(row: &TrailRow) -> Vec<(&'static str, Option<&str>)> {
     let flag = if row.anomaly_detection_flag { "Yes" } else { "No" };
     vec![
-        ("DCC Service User Organisation ID", Some(&row.user_id)),
+        ("DCC Service User Organisation ID", Some(&row.dcc_service_user_organisation_id)),
+        ("User ID", Some(&row.user_id)),
         ("Device ID", row.device_id.as_deref()),
         ("GBCS Transaction Sequence Number", row.gbcs_transaction_sequence_number.as_deref()),
         ("MPxN", row.mpxn.as_deref()),

@@ -6,7 +6,7 @@ use crate::follow::settings_file;
 use crate::output;
 use gridtrail_codec::{Encoding, Frame, decode, encode_json, encode_protobuf, next_frame};
 use gridtrail_ingest::Kind;
-use gridtrail_kafka::{KafkaSettings, Publisher};
+use gridtrail_kafka::{Admin, KafkaSettings, Publisher};
 use gridtrail_model::Event;
 use gridtrail_runtime::Clock;
 use serde::Serialize;
@@ -45,7 +45,10 @@ pub(crate) fn run(args: &PublishArgs, format: Format) -> Result<(), Failure> {
         began: Instant::now(),
         sent: 0,
     };
-    for file in event_files(&args.dir)? {
+    let files = event_files(&args.dir)?;
+    sender.find_topics(&settings, &files)?;
+    sender.began = Instant::now();
+    for file in files {
         sender.send_file(&file)?;
     }
     let began = sender.began;
@@ -100,6 +103,25 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
+    /// Makes the topics, if that is asked for, and sees that those are there that are written to.
+    fn find_topics(&self, settings: &KafkaSettings, files: &[PathBuf]) -> Result<(), Failure> {
+        if self.args.create_topic {
+            let admin = Admin::new(settings)?;
+            for topic in [&self.args.topic, &self.args.access_topic] {
+                if admin.create_event_topic(topic, self.args.partitions)? {
+                    tracing::info!(topic, partitions = self.args.partitions, "the topic is made");
+                }
+            }
+        }
+        let kinds: Vec<Kind> = files.iter().map(|file| Kind::of_file(file)).collect();
+        for (kind, topic) in [(Kind::Service, &self.args.topic), (Kind::Access, &self.args.access_topic)] {
+            if kinds.contains(&kind) {
+                self.publisher.look_for(topic)?;
+            }
+        }
+        Ok(())
+    }
+
     fn send_file(&mut self, path: &Path) -> Result<(), Failure> {
         let failed = || Failure::file("read", path);
         let file = File::open(path).map_err(failed())?;

@@ -13,8 +13,19 @@ pub(crate) async fn run(command: &SearchCommand, format: Format) -> Result<(), F
         SearchCommand::MeterReads(args) => (View::MeterReads, args),
     };
     let caller = Caller::connect(&args.server, &token_of(&args.credential)?).await?;
-    let answer = fetch(&caller, view, request_of(args), args.page.all).await?;
+    // The table shows no history.
+    let extent = Extent { all_pages: args.page.all, histories: args.details || format == Format::Json };
+    let answer = fetch(&caller, view, request_of(args), extent).await?;
     output::write_answer(&mut io::stdout().lock(), &answer, format, args.details)
+}
+
+/// How much to fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Every page from there on, not one.
+    pub(crate) all_pages: bool,
+    /// The whole of each history, also of one that is longer than a page.
+    pub(crate) histories: bool,
 }
 
 /// One page, or every page from there on.
@@ -22,12 +33,18 @@ pub(crate) async fn fetch(
     caller: &Caller,
     view: View,
     mut request: SearchRequest,
-    all: bool,
+    extent: Extent,
 ) -> Result<SearchAnswer, Failure> {
     let mut answer = SearchAnswer::default();
     loop {
-        take_page(&mut answer, caller.search(view, &request).await?);
-        match (&answer.next_page_token, all) {
+        let mut page = caller.search(view, &request).await?;
+        if extent.histories {
+            for row in &mut page.rows {
+                caller.complete(view, row).await?;
+            }
+        }
+        take_page(&mut answer, page);
+        match (&answer.next_page_token, extent.all_pages) {
             (Some(token), true) => request.page_token.clone_from(token),
             _ => return Ok(answer),
         }

@@ -25,6 +25,23 @@ pub enum IngestError {
     /// Kafka could not be read.
     #[error("read from Kafka")]
     Kafka(#[from] KafkaError),
+    /// Records cannot be read before somebody decides a transaction.
+    #[error(
+        "{hidden} offsets of {topic}/{partition} from {last_stable} on are hidden behind a transaction that is not decided; \
+         {command} names its producer"
+    )]
+    Hidden {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The last stable offset: that of the transaction's first record.
+        last_stable: i64,
+        /// How many offsets there are from there on.
+        hidden: i64,
+        /// The command of Kafka's own tools that names the producer.
+        command: String,
+    },
     /// Another ingester kept reading the same files.
     #[error("another ingester keeps reading the same files; stop one of the two")]
     Contended,
@@ -43,4 +60,16 @@ impl IngestError {
     pub(crate) fn is_overtaken(&self) -> bool {
         matches!(self, Self::Lake(error) if error.kind() == LakeErrorKind::PositionMoved)
     }
+}
+
+/// An error and its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

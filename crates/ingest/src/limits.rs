@@ -47,3 +47,19 @@ pub(crate) const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), D
 
 /// Answers of brokers about the ends of partitions that are kept: with a commit a second, those of ten minutes.
 pub(crate) const PROBES: usize = 600;
+
+/// From how long on an open transaction is logged: the time after which Kafka aborts those of producers that are gone, by
+/// default.
+pub(crate) const TRANSACTION_LASTS: Duration = Duration::from_secs(60);
+
+/// How long until the time of a record that did not come is asked for again.
+pub(crate) const TIME_AGAIN: Duration = Duration::from_secs(60);
+
+/// With `once`: how often the lake is looked at.
+pub(crate) const ONCE_LOOKS: Duration = Duration::from_millis(50);
+
+/// And how often the brokers and the store are asked.
+pub(crate) const ONCE_ASKS: Duration = Duration::from_secs(1);
+
+/// And how long a topic that was just made may take to be known to every broker.
+pub(crate) const TOPIC_APPEARS: Duration = Duration::from_secs(5);

@@ -1,10 +1,10 @@
 //! What the brokers said: which topics there are, and where partitions ended at which time.
 //!
-//! A partition is complete up to a time T when everything below the end that was read at T is committed. So each answer
-//! is kept until a commit reaches the ends in it.
+//! A partition is complete up to a time T when everything below the end that it had at T is committed: the end of all that
+//! there was, be it readable or hidden behind a transaction. So each answer is kept until a commit reaches the ends in it.
 
 use crate::limits::PROBES;
-use gridtrail_kafka::{Cluster, KafkaError, Source, Topic, TopicPartition};
+use gridtrail_kafka::{Cluster, End, KafkaError, Source, Topic, TopicPartition};
 use gridtrail_lake::Stream;
 use gridtrail_model::Timestamp;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -16,7 +16,7 @@ pub(crate) struct Probe {
     /// The time before it was asked for.
     at: Timestamp,
     topics: Vec<Topic>,
-    ends: HashMap<TopicPartition, i64>,
+    ends: HashMap<TopicPartition, End>,
 }
 
 /// How a topic of a batch stands now.
@@ -54,8 +54,18 @@ impl Probe {
     }
 
     /// Where a partition ended.
-    pub(crate) fn end(&self, source: &Source) -> Option<i64> {
+    pub(crate) fn end(&self, source: &Source) -> Option<End> {
         self.ends.get(&(source.topic.clone(), source.partition)).copied()
+    }
+
+    /// Where all partitions ended that were asked about.
+    pub(crate) fn ends(&self) -> &HashMap<TopicPartition, End> {
+        &self.ends
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_ends(ends: HashMap<TopicPartition, End>) -> Self {
+        Self { at: Timestamp::MIN, topics: Vec::new(), ends }
     }
 }
 
@@ -86,11 +96,12 @@ impl Probes {
         self.0.back()
     }
 
-    /// The latest time at which a partition ended where the lake is, or before.
+    /// The latest time at which a partition ended where the lake is, or before. What cannot be read yet is part of it: a
+    /// partition that hides records is complete up to before the first of them.
     pub(crate) fn complete_up_to(&self, source: &Source, position: i64) -> Option<Timestamp> {
         let reached = |probe: &&Probe| {
             let same = probe.topics.iter().any(|t| t.name == source.topic && t.id == source.topic_id);
-            same && probe.end(source).is_some_and(|end| end <= position)
+            same && probe.end(source).is_some_and(|end| end.high <= position)
         };
         self.0.iter().rev().find(reached).map(|probe| probe.at)
     }
@@ -109,8 +120,28 @@ mod tests {
     }
 
     fn probe(ms: i64, id: &str, end: i64) -> Probe {
+        hiding(ms, id, End { readable: end, high: end })
+    }
+
+    fn hiding(ms: i64, id: &str, end: End) -> Probe {
         let topic = Topic { name: "t".into(), id: id.into(), partitions: 1 };
         Probe { at: at(ms), topics: vec![topic], ends: [(("t".to_owned(), 0), end)].into() }
+    }
+
+    #[test]
+    fn a_partition_that_hides_records_is_complete_up_to_before_they_came() {
+        let mut probes = Probes::default();
+        probes.push(probe(1, "one", 10));
+        for (ms, high) in [(2, 11), (3, 25), (4, 25)] {
+            probes.push(hiding(ms, "one", End { readable: 10, high }));
+        }
+        let complete = |probes: &Probes, at| probes.complete_up_to(&source(), at).map(Timestamp::millis);
+        assert_eq!(complete(&probes, 10), Some(1));
+        // The oldest transaction is decided, and another is open still.
+        probes.push(hiding(5, "one", End { readable: 20, high: 30 }));
+        assert_eq!(complete(&probes, 20), Some(2));
+        probes.push(probe(6, "one", 31));
+        assert_eq!(complete(&probes, 31), Some(6));
     }
 
     #[test]

@@ -143,7 +143,9 @@ impl Readers<'_> {
                 ranges += 1;
                 let events = self.events_of(evidence, &mut lost).await?;
                 // One that cannot be folded was a dead letter then.
-                events.into_iter().for_each(|event| drop(filling.again(event)));
+                for event in events {
+                    let _ = filling.again(event);
+                }
             }
             let unplaced = filling.take_unplaced();
             let on_record = self.lake.on_record_beside(&unplaced, damaged).await?;

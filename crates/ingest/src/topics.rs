@@ -8,17 +8,19 @@
 
 use crate::batch::{Filling, Outcome, Portion, Raw};
 use crate::chunk::Decoded;
-use crate::error::IngestError;
+use crate::committer::Committer;
+use crate::error::{IngestError, chain};
 use crate::limits::{
     BACK_OFF, BATCH_AGE, BATCH_AGES_BEHIND, BATCH_BYTES, BATCH_ROWS, CHUNKS_IN_FLIGHT, CONNECT, HEARTBEAT,
 };
-use crate::probe::{self, Probe, Probes, Standing, stream};
+use crate::once::Once;
+use crate::probe::stream;
 use crate::record::decode_piece;
 use gridtrail_kafka::{
     Closed, Cluster, Control, Delivery, GapReason, KafkaError, KafkaSettings, Offsets, Piece, Reader, Sink,
     Source,
 };
-use gridtrail_lake::{Lake, Skip, SkipReason, SourceEvidence, Stream, Writer};
+use gridtrail_lake::{Lake, Skip, SkipReason, Stream};
 use gridtrail_runtime::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -42,6 +44,9 @@ pub struct TopicSettings {
     pub batch_age: Duration,
     /// How long topics without records go without a commit that says so.
     pub heartbeat: Duration,
+    /// Where it ends once everything that the topics held at the start is in the lake: how long no broker may answer, or a
+    /// transaction be undecided, before it fails.
+    pub once: Option<Duration>,
 }
 
 impl TopicSettings {
@@ -53,6 +58,7 @@ impl TopicSettings {
             batch_bytes: BATCH_BYTES,
             batch_age: BATCH_AGE,
             heartbeat: HEARTBEAT,
+            once: None,
         }
     }
 }
@@ -80,17 +86,17 @@ enum Work {
 
 /// A batch of one epoch, and who waits for it.
 #[derive(Default)]
-struct Load {
-    filling: Filling,
-    epoch: u64,
+pub(crate) struct Load {
+    pub(crate) filling: Filling,
+    pub(crate) epoch: u64,
     bytes: usize,
     began: Option<Instant>,
-    sources: BTreeMap<String, Arc<Source>>,
+    pub(crate) sources: BTreeMap<String, Arc<Source>>,
     /// When the broker appended the newest record of each source, where the topic keeps that time.
-    appended_ms: BTreeMap<String, i64>,
+    pub(crate) appended_ms: BTreeMap<String, i64>,
     /// Sources that held more when the last of them was read.
     behind: BTreeSet<String>,
-    drained: Vec<SyncSender<()>>,
+    pub(crate) drained: Vec<SyncSender<()>>,
 }
 
 impl Load {
@@ -104,7 +110,8 @@ impl Load {
 /// Follows topics into the lake until `stop` completes; what was read by then is committed first.
 ///
 /// Errors: `Kafka` when no broker answers at the start, or a setting cannot be used; `Lake` when the lake is damaged. Everything else is tried again for as
-/// long as it takes: a store that fails, a broker that is away, another ingester that was faster.
+/// long as it takes: a store that fails, a broker that is away, another ingester that was faster. With `once` there are
+/// more: a topic that is not there, no broker that answers for so long, and `Hidden`.
 pub async fn follow_topics(
     lake: &Lake,
     settings: TopicSettings,
@@ -112,10 +119,18 @@ pub async fn follow_topics(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Followed, IngestError> {
     let runtime = Handle::current();
+    let since = lake.clock().now();
     let connecting = settings.kafka.clone();
-    let cluster = tokio::task::spawn_blocking(move || Cluster::connect(&connecting, CONNECT));
+    let patience = settings.once.unwrap_or(CONNECT);
+    let cluster = tokio::task::spawn_blocking(move || Cluster::connect(&connecting, patience));
     let cluster =
         Arc::new(cluster.await.map_err(|_| IngestError::Internal("connecting to Kafka panicked"))??);
+    let topics = settings.kafka.topics.clone();
+    let once = Once { lake: lake.clone(), cluster: Arc::clone(&cluster), topics, since, patience };
+    if settings.once.is_some() {
+        once.topics_are_there().await?;
+    }
+    declare(lake, &cluster, &settings.kafka.topics).await?;
     let control = Arc::new(Control::default());
     let (work, decoded) = sync_channel(CHUNKS_IN_FLIGHT);
     let (loads, filled) = mpsc::channel(1);
@@ -127,36 +142,30 @@ pub async fn follow_topics(
         work,
         runtime: runtime.clone(),
     };
-    declare(lake, &cluster, &settings.kafka.topics).await?;
     let first = members.join()?;
     let mut reading = tokio::task::spawn_blocking(move || members.read(first));
+    let ends_by_itself = settings.once.is_some();
     let folder = Folder { settings, clock: lake.clock().clone(), control: Arc::clone(&control), runtime };
     let folding = tokio::task::spawn_blocking(move || folder.run(&decoded, &loads));
-    let committer = Committer {
-        lake: lake.clone(),
-        writer: Some(lake.writer().await?),
-        cluster,
-        control: Arc::clone(&control),
-        probes: Probes::default(),
-        observer,
-        pause: BACK_OFF.0,
-        followed: Followed::default(),
-    };
+    let committer =
+        Committer::new(lake.clone(), lake.writer().await?, cluster, Arc::clone(&control), observer);
     let committing = tokio::spawn(committer.run(filled));
     let panicked = |_| IngestError::Internal("a stage of the ingest panicked");
-    let read = tokio::select! {
-        () = stop => {
-            control.stop();
-            reading.await
-        }
-        ended = &mut reading => ended,
+    let (read, whole) = tokio::select! {
+        () = stop => (None, Ok(())),
+        ended = once.reached(), if ends_by_itself => (None, ended),
+        ended = &mut reading => (Some(ended), Ok(())),
     };
     control.stop();
+    let read = match read {
+        Some(ended) => ended,
+        None => reading.await,
+    };
     // The reader's end closes the queues one after the other.
     folding.await.map_err(panicked)?;
     let followed = committing.await.map_err(panicked)??;
     read.map_err(panicked)??;
-    Ok(followed)
+    whole.map(|()| followed)
 }
 
 /// Tells the lake of the topics before anything is read of them. One that is not there is told of, and read once it is.
@@ -165,7 +174,10 @@ async fn declare(lake: &Lake, cluster: &Arc<Cluster>, topics: &[String]) -> Resu
     let found = tokio::task::spawn_blocking(move || asked.topics(&names)).await;
     let found = found.map_err(|_| IngestError::Internal("asking Kafka panicked"))??;
     for name in topics.iter().filter(|name| !found.iter().any(|topic| topic.name == **name)) {
-        tracing::warn!(topic = name, "the topic is not there; it is read once it is created");
+        tracing::warn!(
+            topic = name,
+            "the topic is not there; it is read once it is created, as by `gridtrail publish --create-topic`"
+        );
     }
     let streams: Vec<Stream> = found.into_iter().map(|topic| stream(cluster.id(), topic)).collect();
     Ok(lake.writer().await?.declare(&streams).await?)
@@ -354,193 +366,4 @@ fn raw(piece: &Piece, offset: i64) -> Raw {
         key: piece.key(record),
         headers: record.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect(),
     }
-}
-
-/// Commits batches in order.
-struct Committer {
-    lake: Lake,
-    /// `None` after a failure, until there is a new one.
-    writer: Option<Writer>,
-    cluster: Arc<Cluster>,
-    control: Arc<Control>,
-    probes: Probes,
-    observer: Arc<dyn Observer>,
-    pause: Duration,
-    followed: Followed,
-}
-
-impl Committer {
-    /// Ends when the folder does. Errors: `Lake` when a log is damaged, or an entry of it another engine's: trying again is no cure.
-    async fn run(mut self, mut loads: mpsc::Receiver<Load>) -> Result<Followed, IngestError> {
-        while let Some(load) = loads.recv().await {
-            if load.epoch <= self.control.failed() && !load.filling.is_empty() {
-                continue;
-            }
-            let epoch = load.epoch;
-            match self.commit(load).await {
-                Ok(()) => self.pause = BACK_OFF.0,
-                Err(error) if error.is_overtaken() => {
-                    tracing::info!("another ingester was faster; reading on from where the lake is");
-                    self.writer = None;
-                    self.control.restart(epoch);
-                }
-                Err(error) if error.is_damage() => {
-                    self.control.stop();
-                    return Err(error);
-                }
-                Err(error) => {
-                    let pause = self.pause;
-                    tracing::warn!(
-                        error = chain(&error),
-                        ?pause,
-                        "a batch was not committed; it is read again"
-                    );
-                    self.writer = None;
-                    tokio::time::sleep(pause).await;
-                    self.pause = (pause * 2).min(BACK_OFF.1);
-                    self.control.restart(epoch);
-                }
-            }
-        }
-        Ok(self.followed)
-    }
-
-    async fn commit(&mut self, load: Load) -> Result<(), IngestError> {
-        let Load { mut filling, sources, appended_ms, drained, epoch, .. } = load;
-        if !filling.is_empty() {
-            let sources: Vec<Arc<Source>> = sources.into_values().collect();
-            // After the last record was read: what is said now of a topic's identity holds for all of them.
-            let Some(probe) = self.probe(&sources).await? else { return Ok(()) };
-            let writer = match &mut self.writer {
-                Some(writer) => writer,
-                none => none.insert(self.lake.writer().await?),
-            };
-            let streams = streams(&self.cluster, &probe, &sources);
-            self.probes.push(probe);
-            let mut again = false;
-            for evidence in filling.sources_mut() {
-                let Some(source) = sources.iter().find(|s| s.id == evidence.source) else { continue };
-                again |= describe(evidence, source, &self.cluster, &self.probes, appended_ms.get(&source.id));
-                name_others(evidence, &streams, source, writer);
-            }
-            let reached: Vec<_> = filling.sources_mut().iter().map(|e| (e.source.clone(), e.to)).collect();
-            let outcome = filling.commit(streams, writer).await?;
-            self.followed.commits += 1;
-            self.followed.outcome.add(outcome);
-            self.observer.committed(outcome);
-            for (id, to) in reached {
-                if let Some(source) = sources.iter().find(|s| s.id == id) {
-                    self.control.committed((source.topic.clone(), source.partition), to);
-                }
-            }
-            if again {
-                self.control.restart(epoch);
-            }
-        }
-        for answer in drained {
-            // Who waited too long has gone on without it.
-            let _ = answer.try_send(());
-        }
-        Ok(())
-    }
-
-    /// Asks the brokers, for as long as it takes. `None`: the batch came to nothing meanwhile, or the end did.
-    async fn probe(&self, sources: &[Arc<Source>]) -> Result<Option<Probe>, IngestError> {
-        loop {
-            let (cluster, of, now) = (Arc::clone(&self.cluster), sources.to_vec(), self.lake.clock().now());
-            let asking = tokio::task::spawn_blocking(move || probe::ask(&cluster, now, &of));
-            match asking.await.map_err(|_| IngestError::Internal("asking Kafka panicked"))? {
-                Ok(probe) => return Ok(Some(probe)),
-                Err(error) if self.control.is_stopped() => {
-                    tracing::warn!(error = chain(&error), "what was read last is left for the next start");
-                    return Ok(None);
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        error = chain(&error),
-                        "no broker says whether the topics are still the same"
-                    );
-                    tokio::time::sleep(BACK_OFF.0).await;
-                }
-            }
-        }
-    }
-}
-
-/// The topics of a batch that are still what they were when they were read.
-fn streams(cluster: &Cluster, probe: &Probe, sources: &[Arc<Source>]) -> Vec<Stream> {
-    let mut streams: Vec<Stream> = sources
-        .iter()
-        .filter_map(|source| match probe.standing(cluster.id(), source) {
-            Standing::Same(stream) => Some(stream),
-            Standing::CreatedAgain { .. } | Standing::Gone => None,
-        })
-        .collect();
-    streams.sort();
-    streams.dedup();
-    streams
-}
-
-/// Adds to the evidence of a partition what the brokers say of it. Whether the partitions are to be placed anew.
-fn describe(
-    evidence: &mut SourceEvidence,
-    source: &Source,
-    cluster: &Cluster,
-    probes: &Probes,
-    appended_ms: Option<&i64>,
-) -> bool {
-    let Some(newest) = probes.newest() else { return false };
-    match newest.standing(cluster.id(), source) {
-        Standing::Same(_) => {
-            evidence.end = newest.end(source);
-            let complete = probes.complete_up_to(source, evidence.to).map(|at| at.millis());
-            // With a backlog no end is reached; what the broker appended in order before the last record is all here.
-            evidence.complete_up_to_ms = complete.or(appended_ms.copied());
-            false
-        }
-        Standing::CreatedAgain { id } => {
-            // What was read may be of the one or of the other. It is kept, since a record too many does no harm to a
-            // trail and one too few does; the new topic is read from its start.
-            let event = format!(
-                "topic {} was deleted and created again (its id is {id} now); records of this batch may be of either",
-                source.topic
-            );
-            tracing::error!(source = source.id, event);
-            evidence.event = Some(event);
-            true
-        }
-        Standing::Gone => {
-            let event = format!("topic {} was deleted", source.topic);
-            tracing::error!(source = source.id, event);
-            evidence.event = Some(event);
-            false
-        }
-    }
-}
-
-/// The first that is read of a topic says which topics had its name before.
-fn name_others(evidence: &mut SourceEvidence, streams: &[Stream], source: &Source, writer: &Writer) {
-    let stream = streams.iter().find(|s| s.id == source.topic_id).filter(|_| evidence.first);
-    let others = stream.map(|stream| writer.other_ids(stream)).unwrap_or_default();
-    if let (Some(stream), false) = (stream, others.is_empty()) {
-        let event = format!(
-            "topic {} was deleted and created again: its id was {} before, and is {} now",
-            stream.topic,
-            others.join(", "),
-            stream.id
-        );
-        tracing::error!(source = source.id, event);
-        evidence.event = Some(event);
-    }
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -1,7 +1,8 @@
-//! Making and deleting topics: what demonstrations and tests need of a cluster.
+//! Making, changing and deleting topics.
 
-use crate::cluster::Logged;
+use crate::brokers::Logged;
 use crate::error::KafkaError;
+use crate::limits::RECORD_BYTES;
 use crate::settings::KafkaSettings;
 use futures::executor::block_on;
 use rdkafka::admin::{
@@ -11,6 +12,8 @@ use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::time::Duration;
 
+/// The replicas of a topic: as many as the cluster's own setting says.
+const OF_THE_CLUSTER: i32 = -1;
 /// How long a cluster may take to carry out one request.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -30,24 +33,42 @@ impl Admin {
     pub fn new(settings: &KafkaSettings) -> Result<Self, KafkaError> {
         let client = settings
             .common()?
-            .create_with_context(Logged)
+            .create_with_context(Logged::default())
             .map_err(|e| KafkaError::Setting { name: "of the client".into(), why: e.to_string() })?;
         Ok(Self { client })
     }
 
-    /// Creates a topic with one replica. Errors: `Broker`, also where it is there already.
+    /// Creates a topic for events, with as many replicas as the cluster gives topics. Whether it was not there before.
+    ///
+    /// It takes messages of [`MESSAGE_BYTES`](crate::MESSAGE_BYTES), and keeps the time at which the broker appended a
+    /// record, which says how far a reader with a backlog is. Errors: `Broker`.
+    pub fn create_event_topic(&self, name: &str, partitions: i32) -> Result<bool, KafkaError> {
+        let record_bytes = RECORD_BYTES.to_string();
+        self.create_topic(
+            name,
+            partitions,
+            &[("max.message.bytes", &record_bytes), ("message.timestamp.type", "LogAppendTime")],
+        )
+    }
+
+    /// Creates a topic, with as many replicas as the cluster gives topics. Whether it was not there before. Errors: `Broker`.
     pub fn create_topic(
         &self,
         name: &str,
         partitions: i32,
         configuration: &[(&str, &str)],
-    ) -> Result<(), KafkaError> {
-        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+    ) -> Result<bool, KafkaError> {
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(OF_THE_CLUSTER));
         for (key, value) in configuration {
             topic = topic.set(key, value);
         }
+        let doing = format!("create topic {name}");
         let done = block_on(self.client.create_topics([&topic], &options()));
-        answered(&format!("create topic {name}"), done)
+        match done.map_err(KafkaError::broker(doing.as_str()))?.pop() {
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
+            Some(Err((_, code))) => Err(KafkaError::broker(doing)(Client::AdminOp(code))),
+            Some(Ok(_)) | None => Ok(true),
+        }
     }
 
     /// Deletes a topic.

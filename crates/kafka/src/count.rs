@@ -1,6 +1,7 @@
 //! Reading a topic and doing nothing with it: what any reading is to be measured beside.
 
-use crate::cluster::{Cluster, Logged};
+use crate::brokers::Logged;
+use crate::cluster::Cluster;
 use crate::error::KafkaError;
 use crate::settings::KafkaSettings;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -37,10 +38,10 @@ pub fn count(settings: &KafkaSettings) -> Result<Counted, KafkaError> {
         list.add_partition_offset(topic, *partition, Offset::Beginning).map_err(failed())?;
     }
     let mut left = bounds;
-    left.retain(|_, bounds| bounds.low < bounds.high);
+    left.retain(|_, bounds| bounds.low < bounds.end.readable);
     let consumer: BaseConsumer<Logged> = settings
         .member()?
-        .create_with_context(Logged)
+        .create_with_context(Logged::default())
         .map_err(|e| KafkaError::Setting { name: "of the client".into(), why: e.to_string() })?;
     let began = Instant::now();
     consumer.assign(&list).map_err(failed())?;
@@ -53,7 +54,7 @@ pub fn count(settings: &KafkaSettings) -> Result<Counted, KafkaError> {
         if message.partition() != last.1 || message.topic() != last.0 {
             last = (message.topic().to_owned(), message.partition());
         }
-        if left.get(&last).is_some_and(|bounds| message.offset() + 1 >= bounds.high) {
+        if left.get(&last).is_some_and(|bounds| message.offset() + 1 >= bounds.end.readable) {
             left.remove(&last);
         }
     }

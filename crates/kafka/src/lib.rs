@@ -8,9 +8,11 @@
 //! is passed over in silence.
 
 mod admin;
+mod brokers;
 mod cluster;
 mod count;
 mod error;
+mod limits;
 mod piece;
 mod publisher;
 mod reader;
@@ -19,9 +21,10 @@ mod settings;
 mod topic_ids;
 
 pub use admin::Admin;
-pub use cluster::{Bounds, Cluster, Topic, TopicPartition};
+pub use cluster::{Bounds, Cluster, End, RecordTime, Topic, TopicPartition, describe_producers};
 pub use count::{Counted, count};
 pub use error::KafkaError;
+pub use limits::{MESSAGE_BYTES, RECORD_BYTES};
 pub use piece::{Gap, GapReason, Header, Piece, RangeHash, Record, Source};
 pub use publisher::{Publisher, Transactions};
 pub use reader::{Closed, Control, Delivery, Offsets, Reader, Sink};

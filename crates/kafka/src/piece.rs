@@ -1,5 +1,6 @@
 //! Pieces of a partition: records in order of offset, and the offsets between them that hold none.
 
+use crate::limits::PIECE_BYTES;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::ops::Range;
@@ -143,6 +144,11 @@ impl Builder {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
     /// The offset that comes next.
     pub(crate) fn next(&self) -> i64 {
         self.next
@@ -192,9 +198,9 @@ impl Builder {
 
     /// What was taken in so far, of a partition that was told to end at `end`; what comes next goes on behind it.
     pub(crate) fn take(&mut self, end: Option<i64>) -> Piece {
-        // What comes next is about as much.
+        // What comes next is about as much; one large record is no reason to expect another.
         fn renewed<T>(filled: &mut Vec<T>) -> Vec<T> {
-            let room = Vec::with_capacity(filled.len());
+            let room = Vec::with_capacity(filled.len().min(PIECE_BYTES));
             std::mem::replace(filled, room)
         }
         let piece = Piece {

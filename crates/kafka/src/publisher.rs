@@ -1,21 +1,28 @@
 //! Writing records to a topic: what load tests, demonstrations and replays need.
 
+use crate::brokers::{self, Brokers};
 use crate::cluster::TopicPartition;
 use crate::error::KafkaError;
 use crate::settings::KafkaSettings;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::statistics::Statistics;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the last records may take to be delivered.
 const FLUSH: Duration = Duration::from_secs(60);
 /// How long a transaction may take to be decided.
 const DECIDE: Duration = Duration::from_secs(60);
+/// How long a broker may take to say whether a topic is there.
+const ASK: Duration = Duration::from_secs(30);
+/// How long a topic that is being made may take to be there, and how often it is looked for.
+const APPEAR: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// How long to wait when the client's own queue is full.
 const FULL: Duration = Duration::from_millis(5);
 
@@ -35,12 +42,44 @@ impl std::fmt::Debug for Publisher {
 #[derive(Clone, Default)]
 struct Deliveries {
     delivered: Arc<AtomicU64>,
-    failed: Arc<Mutex<Option<Client>>>,
+    failed: Arc<Mutex<Option<Undelivered>>>,
+    brokers: Arc<Brokers>,
+}
+
+/// The first record that could not be delivered.
+#[derive(Clone)]
+struct Undelivered {
+    topic: String,
+    bytes: usize,
+    error: Client,
+}
+
+impl Undelivered {
+    fn error(self) -> KafkaError {
+        let Self { topic, bytes, error } = self;
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => KafkaError::TooLarge { topic, bytes },
+            Some(
+                RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopicId,
+            ) => KafkaError::NoTopic(topic),
+            _ => KafkaError::broker(format!("deliver a record to {topic}"))(error),
+        }
+    }
 }
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, line: &str) {
-        crate::cluster::log(level, fac, line);
+        brokers::log(level, fac, line);
+    }
+
+    fn error(&self, error: Client, reason: &str) {
+        self.brokers.wrong(&error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.brokers.told(&statistics);
     }
 }
 
@@ -49,8 +88,13 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         match result {
             Ok(_) => drop(self.delivered.fetch_add(1, Ordering::Relaxed)),
-            Err((error, _)) => {
-                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.clone());
+            Err((error, message)) => {
+                let undelivered = || Undelivered {
+                    topic: message.topic().to_owned(),
+                    bytes: message.payload_len(),
+                    error: error.clone(),
+                };
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(undelivered);
             }
         }
     }
@@ -67,6 +111,9 @@ impl Publisher {
         config.set("compression.type", "lz4");
         config.set("linger.ms", "5");
         config.set("queue.buffering.max.messages", "200000");
+        // Memory, whatever the size of a record.
+        config.set("queue.buffering.max.kbytes", "131072");
+        config.set("statistics.interval.ms", "1000");
         let deliveries = Deliveries::default();
         let producer = config
             .create_with_context(deliveries.clone())
@@ -102,8 +149,26 @@ impl Publisher {
                     std::thread::sleep(FULL);
                 }
                 Err((error, record)) => {
-                    return Err(KafkaError::broker(format!("write to {}", record.topic))(error));
+                    let (topic, bytes) = (record.topic.to_owned(), record.payload.map_or(0, <[u8]>::len));
+                    return Err(Undelivered { topic, bytes, error }.error());
                 }
+            }
+        }
+    }
+
+    /// Whether a topic is there. Where brokers make topics that are asked for, asking makes it.
+    ///
+    /// Errors: `NoTopic`; `Broker` when no broker answers.
+    pub fn look_for(&self, topic: &str) -> Result<(), KafkaError> {
+        let began = Instant::now();
+        loop {
+            let asked = self.producer.client().fetch_metadata(Some(topic), ASK);
+            let asked = asked.map_err(KafkaError::broker(format!("look for topic {topic}")))?;
+            match asked.topics().iter().find(|found| found.name() == topic).map(|found| found.error()) {
+                Some(None) => return Ok(()),
+                // A topic that was just made has no leader for a moment.
+                _ if began.elapsed() < APPEAR => std::thread::sleep(LOOK_AGAIN),
+                _ => return Err(KafkaError::NoTopic(topic.to_owned())),
             }
         }
     }
@@ -127,7 +192,7 @@ impl Publisher {
     fn check(&self) -> Result<(), KafkaError> {
         match &*self.deliveries.failed.lock().unwrap_or_else(PoisonError::into_inner) {
             None => Ok(()),
-            Some(error) => Err(KafkaError::broker("deliver a record")(error.clone())),
+            Some(undelivered) => Err(undelivered.clone().error()),
         }
     }
 }

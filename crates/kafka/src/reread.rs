@@ -1,6 +1,7 @@
 //! Reading a stretch of a partition again, outside of any group.
 
-use crate::cluster::{Logged, TopicPartition};
+use crate::brokers::Logged;
+use crate::cluster::TopicPartition;
 use crate::error::KafkaError;
 use crate::settings::KafkaSettings;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -43,7 +44,7 @@ pub fn reread_messages(
     }
     let consumer: BaseConsumer<Logged> = settings
         .member()?
-        .create_with_context(Logged)
+        .create_with_context(Logged::default())
         .map_err(|e| KafkaError::Setting { name: "of the client".into(), why: e.to_string() })?;
     let failed = || KafkaError::broker(format!("read {}/{} again", partition.0, partition.1));
     let mut list = TopicPartitionList::with_capacity(1);

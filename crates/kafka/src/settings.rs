@@ -1,6 +1,7 @@
 //! How Kafka is reached.
 
 use crate::error::KafkaError;
+use crate::limits::RECORD_BYTES;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 /// Settings that gridtrail's own guarantees rest on: they are refused from outside.
@@ -62,7 +63,11 @@ const READING: &[(&str, &str)] = &[
     // How soon fetching goes on once there is room again: the default of a second starves a catch-up.
     ("fetch.queue.backoff.ms", "10"),
     ("fetch.wait.max.ms", "100"),
+    // A record that is larger comes all the same, alone (KIP-74): this bounds what is fetched of many small ones.
     ("fetch.message.max.bytes", "1048576"),
+    // One answer of a broker, of all partitions together. The second must be larger than the first by a record.
+    ("fetch.max.bytes", "33554432"),
+    ("receive.message.max.bytes", "67108864"),
 ];
 
 impl KafkaSettings {
@@ -79,6 +84,7 @@ impl KafkaSettings {
     fn with(&self, defaults: &[(&str, &str)]) -> Result<ClientConfig, KafkaError> {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Warning);
+        config.set("message.max.bytes", RECORD_BYTES.to_string());
         for (name, value) in defaults {
             config.set(*name, *value);
         }
@@ -92,6 +98,13 @@ impl KafkaSettings {
         Ok(config)
     }
 
+    /// The settings of a client that belongs to no group and sees all that there is, decided or not.
+    pub(crate) fn uncommitted(&self) -> Result<ClientConfig, KafkaError> {
+        let mut config = self.client()?;
+        config.set("isolation.level", "read_uncommitted");
+        Ok(config)
+    }
+
     /// The settings of a member of the group.
     pub(crate) fn member(&self) -> Result<ClientConfig, KafkaError> {
         let mut config = self.client()?;
@@ -100,7 +113,7 @@ impl KafkaSettings {
         config.set("enable.auto.commit", "false");
         config.set("enable.auto.offset.store", "false");
         config.set("enable.partition.eof", "true");
-        // Tells how much of a partition is left to read.
+        // Tells how much of a partition is left to read, and which brokers are connected.
         config.set("statistics.interval.ms", "1000");
         Ok(config)
     }

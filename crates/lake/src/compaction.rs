@@ -20,8 +20,9 @@ use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::limits::{FLUSH_AGE_MS, FLUSH_ROWS, FOLD_RUNS, GATHER_RUNS, IDLE_MONTH_MS, WRITER_BYTES};
 use crate::merge::Merge;
+use crate::one_row::OneRow;
 use crate::pairs::{self, PAIRS, PairSummary};
-use crate::rules::{AccessRule, FragmentRule, PairRule};
+use crate::rules::{AccessRule, PairRule};
 use crate::run::{self, FragmentSummary, RunWriter};
 use crate::schema::FRAGMENTS;
 use crate::snapshot::RunFile;
@@ -78,6 +79,8 @@ pub struct Compacted {
     pub bytes_in: u64,
     /// Bytes written.
     pub bytes_out: u64,
+    /// Rows of which a fragment was moved to the time of the others: see [`Maintenance::unite`](crate::Maintenance::unite).
+    pub rows_united: u64,
 }
 
 /// One job: runs that become fewer.
@@ -225,7 +228,9 @@ pub(crate) async fn carry_out(
     let outputs = if let Kind::Flush { buckets } = job.kind { buckets } else { 1 };
     // So many buckets at a time as have room in memory; what is flushed is read again for each part of them.
     for pass in passes(outputs, settings) {
-        let mut merge = Merge::new(FragmentRule, lake.cache(), job.open(lake).await?).await?;
+        // What is gathered is written again soon, and has few rows of a Device.
+        let joins = job.kind != Kind::Gather;
+        let mut merge = OneRow::new(lake.cache(), job.open(lake).await?, joins).await?;
         let mut writers: BTreeMap<u32, RunWriter<FragmentSummary>> = BTreeMap::new();
         while let Some(batch) = merge.next().await? {
             if given_up.load(Ordering::Relaxed) {

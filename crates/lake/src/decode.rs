@@ -71,11 +71,11 @@ impl<'a> Stored<'a> {
         LakeError::Corrupt { path: self.path.to_owned(), why: why.to_owned() }
     }
 
-    fn placement(&self) -> Result<Timestamp, LakeError> {
+    pub(crate) fn placement(&self) -> Result<Timestamp, LakeError> {
         Timestamp::from_millis(self.received_ms).ok_or_else(|| self.corrupt("a time is out of range"))
     }
 
-    fn device_bytes(&self) -> Result<Option<[u8; 8]>, LakeError> {
+    pub(crate) fn device_bytes(&self) -> Result<Option<[u8; 8]>, LakeError> {
         let bytes = self.device.map(<[u8; 8]>::try_from).transpose();
         bytes.map_err(|_| self.corrupt("a Device is not 8 bytes long"))
     }

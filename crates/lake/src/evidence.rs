@@ -69,8 +69,12 @@ pub struct SourceEvidence {
     pub future: u64,
     /// Whether the source was read to its end.
     pub finished: bool,
-    /// The source's end when it was last asked for, where it has one that moves.
+    /// The source's end when it was last asked for, where it has one that moves: behind the last record that there is, be it
+    /// readable or not.
     pub end: Option<i64>,
+    /// Where reading is held back, of a partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_transaction: Option<OpenTransaction>,
     /// Everything that the source held at this time, milliseconds since the epoch, is in the lake with this commit.
     pub complete_up_to_ms: Option<i64>,
     /// When the commit was made, by the writer's clock, milliseconds since the epoch. The writer sets it.
@@ -88,6 +92,18 @@ pub struct SourceEvidence {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_none(count: &u64) -> bool {
     *count == 0
+}
+
+/// A transaction that is not decided, the oldest of its partition: no committed reader sees its records, or any behind them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenTransaction {
+    /// The last stable offset: its first record's.
+    pub last_stable: i64,
+    /// The time of that record, milliseconds since the epoch, where it could be learned.
+    pub record_ms: Option<i64>,
+    /// Whether that is when the broker appended it; else it is what the producer says.
+    pub appended: bool,
 }
 
 /// What retention took away from a month.

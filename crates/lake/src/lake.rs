@@ -406,6 +406,11 @@ impl Lake {
         &self.inner.left_alone
     }
 
+    /// A cache of its own, for housekeeping that reads much and little of it twice.
+    pub(crate) fn cache_of(&self, bytes: u64) -> RunCache {
+        RunCache::new(self.location(), bytes)
+    }
+
     /// The tables as this process knows them now.
     pub(crate) async fn tables(&self) -> Tables {
         self.inner.tables.lock().await.clone()

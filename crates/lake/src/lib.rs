@@ -37,6 +37,7 @@ mod lookup;
 mod maintenance;
 mod merge;
 mod month;
+mod one_row;
 mod packed;
 mod page_sums;
 mod paged;
@@ -49,6 +50,7 @@ mod retention;
 mod rewrite;
 mod rules;
 mod run;
+mod scan;
 mod schema;
 mod sheet;
 mod snapshot;
@@ -58,10 +60,18 @@ mod stopped;
 mod streams;
 mod table;
 mod touched;
+mod unite;
 mod vacuum;
 mod verify;
 mod windows;
 mod writer;
+
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_lake;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
 
 pub use access_events::SharingReader;
 pub use access_log::{Appender, LogReader};
@@ -70,7 +80,7 @@ pub use cache::{HitsAndMisses, StoreUse};
 pub use compaction::{Compacted, CompactionSettings};
 pub use dead_letters::{DeadLetter, Fate, Fates, LetterReader};
 pub use error::{LakeError, LakeErrorKind};
-pub use evidence::{CommitKind, Expired, Skip, SkipReason, SourceEvidence};
+pub use evidence::{CommitKind, Expired, OpenTransaction, Skip, SkipReason, SourceEvidence};
 pub use evidence_log::{Commit, Evidence, EvidenceEnd};
 pub use holds::{Hold, HoldChange, HoldScope, PlacedHold};
 pub use intact::DamagedFile;
@@ -87,6 +97,7 @@ pub use spans::{BadSpans, Spans};
 pub use status::{Expiring, LakeStatus, MonthStatus, TableStatus};
 pub use stopped::StoppedAt;
 pub use streams::{Partition, Stream};
+pub use unite::United;
 pub use vacuum::TableVacuumed;
 pub use verify::{Damage, DamageKind, TableVerified, Verified, VerifySettings};
 pub use windows::Windows;

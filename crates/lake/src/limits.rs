@@ -39,6 +39,22 @@ pub(crate) const RUNS_AT_ONCE: usize = 16;
 /// for.
 pub(crate) const READ_AHEAD_RUNS: usize = 2;
 
+/// How far apart two fragments of one row may lie, by what their batches claim of when its request was received, and be one row to a
+/// look-up at once. Systems that stamp one receipt in two places differ by the time that a queue takes, and a day is the longest that
+/// one may take before somebody asks. What lies further apart is united by maintenance.
+pub(crate) const APART_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// Rows of one Device and month that are held in memory so that those of one key become one. A Device with more is what no meter is;
+/// its rows are made one by part.
+pub(crate) const HELD_ROWS: usize = 65_536;
+
+/// New rows whose keys are looked for in the whole lake at once: some 40 MB of keys and places.
+pub(crate) const UNITE_ROWS: usize = 262_144;
+
+/// How often it is looked for rows that lie at several times further apart than a look-up joins. It reads the keys of all rows of the
+/// Devices that anything is new of.
+pub(crate) const UNITE_EVERY_MS: i64 = 6 * 60 * 60 * 1_000;
+
 /// Rows that housekeeping and ingest read at once.
 pub(crate) const READ_ROWS: usize = 8 * PAGE_ROWS;
 

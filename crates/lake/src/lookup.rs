@@ -12,11 +12,12 @@ use crate::decode::Stored;
 use crate::error::LakeError;
 use crate::limits::READ_ROWS;
 use crate::merge::Scan;
+use crate::packed;
 use crate::pages::halve;
 use crate::schema::column;
 use crate::sheet::{KEY_COLUMNS, Plan, ROW_COLUMNS, Sheet};
 use foldhash::fast::RandomState;
-use gridtrail_model::{DeviceId, Fragment, Resolved, ServiceReferenceVariant, Timestamp, TrailKey, UserId};
+use gridtrail_model::{DeviceId, Fragment, ServiceReferenceVariant, Timestamp, UserId};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -152,6 +153,22 @@ pub(crate) fn fragments(sheet: &Sheet, rows: &[usize]) -> Result<Vec<Fragment>, 
     Ok(found)
 }
 
+/// The prints of rows of a sheet, given ascending (see [`crate::packed::print_of`]).
+pub(crate) fn prints(sheet: &Sheet, rows: &[&Candidate]) -> Result<Vec<u64>, LakeError> {
+    let corrupt =
+        || LakeError::Corrupt { path: sheet.path().to_owned(), why: "a row's key cannot be read".to_owned() };
+    let mut found = Vec::with_capacity(rows.len());
+    let mut candidates = rows.iter();
+    for range in ranges_of(rows.iter().map(|candidate| candidate.row)) {
+        for (tail, candidate) in sheet.texts(column::TAIL, &range)?.into_iter().zip(&mut candidates) {
+            let print =
+                tail.and_then(|tail| packed::print_in(candidate.user.to_bytes(), tail, candidate.received));
+            found.push(print.ok_or_else(corrupt)?);
+        }
+    }
+    Ok(found)
+}
+
 /// Every row of a Device in a sheet, in full.
 pub(crate) fn all_of(sheet: &Sheet, device: DeviceId) -> Result<Vec<Fragment>, LakeError> {
     let rows: Vec<usize> = sheet.rows_equal(column::DEVICE, &device.to_bytes())?.collect();
@@ -164,7 +181,7 @@ async fn each_row(
     run: &OpenRun,
     group: usize,
     (ranges, columns): (Vec<Range<usize>>, &[usize]),
-    mut take: impl FnMut(&crate::decode::Stored<'_>) -> Result<(), LakeError>,
+    mut take: impl FnMut(&Stored<'_>) -> Result<(), LakeError>,
 ) -> Result<(), LakeError> {
     for range in ranges {
         for from in range.clone().step_by(READ_ROWS) {
@@ -178,15 +195,15 @@ async fn each_row(
     Ok(())
 }
 
-/// What [`crate::resolve`] is to know of the rows of some Devices, given ascending.
+/// Calls `take` with the key columns of every row of some Devices, given ascending.
 ///
 /// Neighbouring pages are got together, a few at a time, and no rows read but the Devices'.
-pub(crate) async fn resolved(
+pub(crate) async fn each_of_devices(
     cache: &RunCache,
     run: &Arc<OpenRun>,
     devices: &[DeviceId],
-) -> Result<Vec<(TrailKey, Resolved)>, LakeError> {
-    let mut found = Vec::new();
+    mut take: impl FnMut(&Stored<'_>) -> Result<(), LakeError>,
+) -> Result<(), LakeError> {
     for group in 0..run.metadata.metadata().num_row_groups() {
         let keys = devices.iter().map(|device| device.to_bytes());
         let keys: Vec<([u8; 8], Range<usize>)> =
@@ -203,12 +220,65 @@ pub(crate) async fn resolved(
             let sheet = Sheet::get(cache, run, plan(run, group, range, KEY_COLUMNS)?).await?;
             for key in here {
                 for row in sheet.rows(&sheet.rows_equal(column::DEVICE, &key)?)? {
-                    found.extend(row.stored(sheet.path())?.resolved()?);
+                    take(&row.stored(sheet.path())?)?;
                 }
             }
         }
     }
-    Ok(found)
+    Ok(())
+}
+
+/// Calls `take` with the key columns of every row of a run whose Device lies from one on to before another; those without any come
+/// first.
+pub(crate) async fn each_key(
+    cache: &RunCache,
+    run: &OpenRun,
+    (from, to): (Option<[u8; 8]>, Option<[u8; 8]>),
+    mut take: impl FnMut(&Stored<'_>) -> Result<(), LakeError>,
+) -> Result<(), LakeError> {
+    for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
+        let rows = usize::try_from(meta.num_rows()).unwrap_or(0);
+        let (mut first, mut end) = (0, rows);
+        // Pages ascend. One without any value has no minimum, and comes first.
+        for (start, least) in device_pages(run, group) {
+            let is_below = |edge: [u8; 8]| least.is_none_or(|least| least < edge.as_slice());
+            if from.is_some_and(is_below) {
+                first = start;
+            }
+            if to.is_some_and(|to| !is_below(to)) {
+                end = end.min(start);
+            }
+        }
+        each_row(cache, run, group, (ranges_of(first..end), KEY_COLUMNS), |row| {
+            let device = row.device_bytes()?;
+            let within = from.is_none_or(|from| device.is_some_and(|device| from <= device))
+                && to.is_none_or(|to| device.is_none_or(|device| device < to));
+            if within { take(row) } else { Ok(()) }
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// The first row of each page of Devices of a group, and the least Device of the page.
+fn device_pages(run: &OpenRun, group: usize) -> impl Iterator<Item = (usize, Option<&[u8]>)> {
+    let index =
+        run.metadata.metadata().column_index().and_then(|groups| groups.get(group)?.get(column::DEVICE));
+    let index = match index {
+        Some(ColumnIndexMetaData::BYTE_ARRAY(index)) => Some(index),
+        _ => None,
+    };
+    let pages = index.and_then(|_| run.pages(group, column::DEVICE)).unwrap_or_default();
+    pages.iter().enumerate().filter_map(move |(page, location)| {
+        Some((usize::try_from(location.first_row_index).ok()?, index?.min_value(page)))
+    })
+}
+
+/// The least Device of each page of a run.
+pub(crate) fn first_devices(run: &OpenRun) -> Vec<[u8; 8]> {
+    let groups = 0..run.metadata.metadata().num_row_groups();
+    let pages = groups.flat_map(|group| device_pages(run, group));
+    pages.filter_map(|(_, least)| least?.try_into().ok()).collect()
 }
 
 /// Every row of a run, read from the store anew: for housekeeping.
@@ -226,14 +296,13 @@ pub(crate) async fn all(cache: &RunCache, run: &Arc<OpenRun>) -> Result<Vec<Frag
 /// hash.
 pub(crate) type Counters = HashSet<i64, RandomState>;
 
-/// What [`crate::resolve`] is to know of the rows of requests whose RequestID names another target than their Device, by
-/// counter.
-pub(crate) async fn resolved_by_foreign_counter(
+/// Calls `take` with the key columns of every row whose id names another target than its Device and has one of these counters.
+pub(crate) async fn each_by_foreign_counter(
     cache: &RunCache,
     run: &Arc<OpenRun>,
     counters: &Counters,
-) -> Result<Vec<(TrailKey, Resolved)>, LakeError> {
-    let mut found = Vec::new();
+    mut take: impl FnMut(&Stored<'_>) -> Result<(), LakeError>,
+) -> Result<(), LakeError> {
     for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
         let bloom = run.foreign.get(group).and_then(Option::as_ref);
         if !counters.iter().any(|counter| bloom.is_none_or(|bloom| bloom.check(counter))) {
@@ -244,13 +313,9 @@ pub(crate) async fn resolved_by_foreign_counter(
         let sheet = Sheet::get(cache, run, wanted).await?;
         let hits = sheet.rows_with(column::FOREIGN_COUNTER, rows, |number| counters.contains(&number))?;
         let ranges = ranges_of(hits.into_iter());
-        each_row(cache, run, group, (ranges, KEY_COLUMNS), |row| {
-            found.extend(row.resolved()?);
-            Ok(())
-        })
-        .await?;
+        each_row(cache, run, group, (ranges, KEY_COLUMNS), &mut take).await?;
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Neighbouring rows joined into ranges.

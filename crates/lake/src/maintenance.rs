@@ -144,6 +144,10 @@ impl Maintenance {
     /// committed is seen by nobody. Errors: `Unavailable`, `Corrupt`; what was done before stays.
     pub async fn compact(&mut self, settings: &CompactionSettings) -> Result<Compacted, LakeError> {
         let mut done = Compacted::default();
+        self.tables.refresh().await?;
+        if settings.full || self.is_uniting_due() {
+            done.rows_united = self.unite_or_put_off(settings).await?;
+        }
         // Jobs have threads of their own, which go on when this is dropped, until they see that it was.
         let wanted = Wanted::default();
         loop {

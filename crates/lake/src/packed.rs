@@ -92,6 +92,50 @@ pub(crate) fn id_bytes(key: &TrailKey) -> [u8; 24] {
     bytes
 }
 
+/// What a run is searched by for the rows of a key: the Device that its id names, and the counter, for a row that lies under another.
+pub(crate) fn searched_by(key: &TrailKey) -> (DeviceId, i64) {
+    let id = KeyId::of(key);
+    (DeviceId::from_bytes(id.target_side), id.counter.cast_signed())
+}
+
+/// What rows of one key have in common, and nearly no others: its User and its counter, mixed. It is cheaper to read than a key, and
+/// so tells which keys are worth reading.
+pub(crate) fn print_of(key: &TrailKey) -> u64 {
+    print(key.user.to_bytes(), KeyId::of(key).counter)
+}
+
+/// The same of a row as it is stored, of its tail alone. `None` when that is not what [`Packed::pack`] writes.
+pub(crate) fn print_in(user: [u8; 8], tail: &[u8], placement: Timestamp) -> Option<u64> {
+    let counter = BitReader::new(tail).signed()?.wrapping_add(placement.millis());
+    Some(print(user, counter.cast_unsigned()))
+}
+
+/// A print that also tells the legs of a request apart, and one kind of row from another.
+pub(crate) fn key_print(key: &TrailKey) -> u64 {
+    let leg = key.command_variant().map_or(0, CommandVariant::number);
+    apart(print_of(key), leg, kind_of(key))
+}
+
+/// The same of a row as it is stored.
+pub(crate) fn key_print_in(
+    user: [u8; 8],
+    (shape, tail): (&[u8], &[u8]),
+    placement: Timestamp,
+) -> Option<u64> {
+    let [flags, _, _, leg, _] = *shape.first_chunk()?;
+    Some(apart(print_in(user, tail, placement)?, leg, flags & KIND))
+}
+
+const fn print(user: [u8; 8], counter: u64) -> u64 {
+    // Odd numbers without a pattern: of the fractions of the golden ratio and of pi.
+    let mixed = u64::from_le_bytes(user).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (counter & !HIGHEST);
+    mixed.wrapping_mul(0x2B7E_1516_28AE_D2A7)
+}
+
+fn apart(print: u64, leg: u8, kind: u8) -> u64 {
+    print ^ u64::from(leg) << 8 ^ u64::from(kind)
+}
+
 /// The counter of a row whose id names another target than its Device: such rows are found by it.
 pub(crate) fn foreign_counter(fragment: &Fragment) -> Option<u64> {
     let id = KeyId::of(&fragment.key);
@@ -162,13 +206,17 @@ fn fields_of(fragment: &Fragment, id: &KeyId, placement: Timestamp, others: bool
         | field(others, HAS_OTHERS)
 }
 
-fn flags_of(fragment: &Fragment, id: &KeyId) -> u8 {
-    let kind = match &fragment.key.subject {
+fn kind_of(key: &TrailKey) -> u8 {
+    match &key.subject {
         Subject::Leg(_) => 1,
         Subject::ScheduledRun(_) => 2,
         Subject::Alert { .. } => ALERT,
         Subject::Unjoined(_) => 4,
-    };
+    }
+}
+
+fn flags_of(fragment: &Fragment, id: &KeyId) -> u8 {
+    let kind = kind_of(&fragment.key);
     let implied = id.response();
     let flag = |present: bool, flag: u8| if present { flag } else { 0 };
     kind | flag(id.counter & HIGHEST != 0, COUNTER_HIGH)

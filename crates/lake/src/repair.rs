@@ -284,6 +284,8 @@ impl DamagedRun {
             add,
             remove: vec![Arc::clone(&self.run.file)],
             moves,
+            // What was moved elsewhere comes back among them, and is moved again.
+            brings: true,
             now_ms,
             evidence: Some(json!({ "kind": CommitKind::Repair.name(), "sources": [evidence] })),
             ..Changes::default()

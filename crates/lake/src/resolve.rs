@@ -3,8 +3,10 @@
 //! Only keys, placement times and Devices are read, and many fragments are resolved at once: in each run the pages that
 //! can hold any of them are read once, in order, however many of them lie on one page.
 
+use crate::decode::Stored;
 use crate::error::LakeError;
 use crate::lookup::{self, Counters};
+use crate::packed;
 use crate::snapshot::Snapshot;
 use gridtrail_model::{DeviceId, Fragment, Resolved, Subject, TrailKey};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -52,13 +54,7 @@ impl OnRecord {
 /// What a run is searched by for a key: the Device that its id names, and the counter, for a row that lies under
 /// another. `None`: an alert always has a place of its own.
 fn searched_by(key: &TrailKey) -> Option<(DeviceId, i64)> {
-    let (target, counter) = match key.subject {
-        Subject::Leg(leg) => (leg.request_id.target, leg.request_id.counter),
-        Subject::Unjoined(id) => (id.target, id.counter),
-        Subject::ScheduledRun(id) => (id.first, id.counter),
-        Subject::Alert { .. } => return None,
-    };
-    Some((target, counter.cast_signed()))
+    (!matches!(key.subject, Subject::Alert { .. })).then(|| packed::searched_by(key))
 }
 
 impl Snapshot {
@@ -87,9 +83,12 @@ impl Snapshot {
                 let run = self.cache.open_file(file).await?;
                 let here: Vec<DeviceId> =
                     devices.iter().copied().filter(|device| file.is_of(*device)).collect();
-                let rows = lookup::resolved(&self.cache, &run, &here).await?;
-                let foreign = lookup::resolved_by_foreign_counter(&self.cache, &run, &counters).await?;
-                rows.into_iter().chain(foreign).for_each(|(key, row)| found.add(key, row));
+                let mut take = |row: &Stored<'_>| {
+                    row.resolved()?.into_iter().for_each(|(key, row)| found.add(key, row));
+                    Ok(())
+                };
+                lookup::each_of_devices(&self.cache, &run, &here, &mut take).await?;
+                lookup::each_by_foreign_counter(&self.cache, &run, &counters, &mut take).await?;
             }
             // An older month could change nothing for these, and most answers come within days of their request.
             open.retain(|fragment| !fragment.is_settled_by(found.of(&fragment.key)));

@@ -214,6 +214,10 @@ impl Maintenance {
     /// Memory, threads and rate are those of the settings. Errors: `Unavailable`, `Corrupt`; what went before is gone.
     pub async fn retain(&mut self, settings: &CompactionSettings, dry: bool) -> Result<Retained, LakeError> {
         let mut done = Retained::default();
+        // A row is let go as a whole, so its fragments must lie together first.
+        if !dry && !self.due().await?.1.is_empty() {
+            self.unite(settings).await?;
+        }
         for _ in 0..ATTEMPTS {
             let overtaken = done.overtaken;
             let (changes, all_due) = self.due().await?;

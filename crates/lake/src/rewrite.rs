@@ -10,9 +10,8 @@ use crate::bucket::{self, Bucket};
 use crate::compaction::{CompactionSettings, Pace, fence, level_0_fence, passes};
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::merge::Merge;
+use crate::one_row::OneRow;
 use crate::retention::Keep;
-use crate::rules::FragmentRule;
 use crate::run::{self, FragmentSummary, RunWriter};
 use crate::schema::FRAGMENTS;
 use crate::snapshot::RunFile;
@@ -86,7 +85,7 @@ impl MonthRewrite {
         let mut done = Rewritten::default();
         let mut pace = Pace::new(settings.rows_per_second);
         for pass in passes(self.buckets / parts, settings) {
-            let mut merge = Merge::new(FragmentRule, lake.cache(), runs.clone()).await?;
+            let mut merge = OneRow::new(lake.cache(), runs.clone(), true).await?;
             let mut writers = Writers { of: self, table, writers: BTreeMap::new() };
             let wanted = |number: u32| number % parts == part && pass.contains(&(number / parts));
             while let Some(batch) = merge.next().await? {

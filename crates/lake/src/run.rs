@@ -328,6 +328,11 @@ impl FragmentSummary {
         self.summary.retained = Some(RetainedMark { until_ms, ..mark });
     }
 
+    /// Has the run say what another said of retention, of whose rows it holds a part: none goes earlier than of those.
+    pub(crate) fn keep_mark(&mut self, of: &RunSummary) {
+        self.summary.retained = of.retained;
+    }
+
     /// What was gathered so far.
     pub(crate) fn summary(&self) -> &RunSummary {
         &self.summary

@@ -8,17 +8,17 @@ use crate::bucket::Bucket;
 use crate::cache::RunCache;
 use crate::error::LakeError;
 use crate::index::RunIndex;
+use crate::limits::APART_MS;
 use crate::log::TableFile;
-use crate::lookup::{self, Candidate};
+use crate::lookup;
 use crate::pairs::PairFile;
 use crate::run::RunSummary;
-use crate::sheet::Sheet;
+use crate::scan::{Reach, Scan};
 use crate::streams::Partition;
 use crate::touched::Touching;
 use deltalake_core::Path;
 use gridtrail_access::Access;
-use gridtrail_model::{DeviceId, Fragment, Merge, Mpxn, ServiceReferenceVariant, Timestamp, TrailKey};
-use std::collections::HashSet;
+use gridtrail_model::{DeviceId, Fragment, Mpxn, ServiceReferenceVariant, Timestamp, TrailKey};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -206,19 +206,6 @@ pub struct Waiting {
     pub before_limit: u64,
 }
 
-/// A row's place in a run, or in memory for rows that were parked.
-struct Located {
-    candidate: Candidate,
-    /// The sheet's number, or the number of the parked fragment.
-    source: Source,
-}
-
-#[derive(Clone, Copy)]
-enum Source {
-    Sheet(usize),
-    Parked(usize),
-}
-
 impl Snapshot {
     /// The version.
     pub fn version(&self) -> &SnapshotVersion {
@@ -297,39 +284,54 @@ impl Snapshot {
         query: &KeyQuery,
     ) -> Result<(Vec<Found>, Cost), LakeError> {
         let (cache, requests) = self.cache.counting();
-        let files = self.trails.of_device(query.device, query.from, query.to).collect();
-        let mut touching = Touching::new(&cache, query.device, files);
-        let parked = self.parked_of(query).await?;
-        let mut scan = Scan { who, query, sheets: Vec::new(), parked, cost: Cost::default() };
-        let mut located = scan.locate_parked()?;
+        let mut above_ms = APART_MS;
+        let (found, cost) = loop {
+            match self.look(&cache, who, query, above_ms).await? {
+                Some(done) => break done,
+                // The next fragment of a row may lie further up still. Twice as far at a time, so that it ends soon.
+                None => above_ms = above_ms.saturating_mul(2),
+            }
+        };
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let cost = Cost { requests: count(&requests.gets), bytes: count(&requests.bytes), ..cost };
+        cache.count_lookup(&cost);
+        Ok((found, cost))
+    }
+
+    /// Looks a query up, with fragments up to so far above the rows that it asks for. `None`: one of those has a fragment so
+    /// close to that edge that another may lie behind it.
+    async fn look(
+        &self,
+        cache: &RunCache,
+        who: &Access,
+        query: &KeyQuery,
+        above_ms: i64,
+    ) -> Result<Option<(Vec<Found>, Cost)>, LakeError> {
+        let reach = Reach::of(query, above_ms);
+        let files = self.trails.of_device(query.device, reach.from, reach.to).collect();
+        let mut touching = Touching::new(cache, query.device, files);
+        let mut scan = Scan::new(who, query, reach, self.parked_of(query).await?)?;
         let mut found = Vec::new();
         while found.len() < query.limit {
             let wanted = query.limit - found.len();
             // Everything newer than the newest row of the runs that are left is known.
             let horizon = loop {
                 let Some(horizon) = touching.horizon_ms() else { break None };
-                if times_after(&located, horizon) > wanted {
+                if scan.has_times(wanted + 1, horizon) {
                     break Some(horizon);
                 }
                 if let Some(sheets) = touching.next().await? {
-                    located.extend(scan.locate(sheets)?);
+                    scan.locate(sheets)?;
                 }
             };
-            let known = |l: &Located| horizon.is_none_or(|horizon| l.candidate.received.millis() > horizon);
-            let (mut ready, older): (Vec<_>, Vec<_>) = located.into_iter().partition(known);
-            located = older;
-            keep_asked(query, &mut ready);
-            ready.sort_by_key(|l| std::cmp::Reverse(l.candidate.received));
-            found.extend(scan.newest(&ready, wanted)?);
-            if horizon.is_none() {
+            let Some(rows) = scan.settle(horizon, wanted + 1)? else { return Ok(None) };
+            found.extend(rows);
+            if horizon.is_none() && scan.is_done() {
                 break;
             }
         }
-        let (gets, bytes) = (&requests.gets, &requests.bytes);
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let cost = Cost { requests: count(gets), bytes: count(bytes), ..scan.cost };
-        cache.count_lookup(&cost);
-        Ok((found, cost))
+        found.truncate(query.limit);
+        Ok(Some((found, scan.cost())))
     }
 
     /// Parked fragments of the query's Device. Each is joined to its leg where that is on record by now, so that
@@ -359,174 +361,4 @@ impl Snapshot {
     pub async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, LakeError> {
         crate::pairs::devices_of(&self.cache, &self.pairs, mpxn).await
     }
-}
-
-/// One look-up at work.
-struct Scan<'a> {
-    who: &'a Access,
-    query: &'a KeyQuery,
-    /// Sheets read so far; a row's source is a number in this list.
-    sheets: Vec<Sheet>,
-    parked: Vec<Fragment>,
-    cost: Cost,
-}
-
-impl Scan<'_> {
-    /// The rows of the Device in one run that lie where the query looks.
-    fn locate(&mut self, sheets: Vec<Sheet>) -> Result<Vec<Located>, LakeError> {
-        self.cost.runs += u64::from(!sheets.is_empty());
-        let mut located = Vec::new();
-        for sheet in sheets {
-            self.cost.pages += sheet.pages() as u64;
-            let candidates = lookup::candidates(&sheet, self.query.device)?;
-            let source = Source::Sheet(self.sheets.len());
-            self.sheets.push(sheet);
-            let here = candidates.into_iter().map(|candidate| Located { candidate, source });
-            located.extend(self.lying_here(here));
-        }
-        Ok(located)
-    }
-
-    fn locate_parked(&self) -> Result<Vec<Located>, LakeError> {
-        let parked = self.parked.iter().enumerate();
-        let located: Vec<Located> = parked
-            .map(|(at, fragment)| {
-                Ok(Located { candidate: parked_candidate(fragment)?, source: Source::Parked(at) })
-            })
-            .collect::<Result<_, LakeError>>()?;
-        Ok(self.lying_here(located.into_iter()))
-    }
-
-    fn lying_here(&self, located: impl Iterator<Item = Located>) -> Vec<Located> {
-        located.filter(|l| may_lie_in(self.who, self.query, &l.candidate)).collect()
-    }
-
-    /// Reads located rows in full, newest first, until so many are found.
-    ///
-    /// All fragments of a row share one placement time, so rows are taken in whole groups of equal time: what is
-    /// merged here is complete.
-    fn newest(&self, located: &[Located], wanted: usize) -> Result<Vec<Found>, LakeError> {
-        let mut found: Vec<Found> = Vec::new();
-        let mut rest = located;
-        while found.len() < wanted && !rest.is_empty() {
-            let part = take_times(&mut rest, wanted - found.len() + 1);
-            let rows = self.merged(part)?;
-            let visible = rows.into_iter().rev().filter(|(position, fragment)| {
-                self.query.before.is_none_or(|before| *position < before)
-                    && self.query.key.is_none_or(|key| position.key == key)
-                    && shows(self.who, self.query, fragment)
-            });
-            found.extend(
-                visible.map(|(position, fragment)| Found { placement: position.placement, fragment }),
-            );
-        }
-        found.truncate(wanted);
-        Ok(found)
-    }
-
-    /// The rows of some fragments, merged by trail key, ascending.
-    fn merged(&self, part: &[Located]) -> Result<Vec<(RowPosition, Fragment)>, LakeError> {
-        let mut rows = Vec::with_capacity(part.len());
-        let mut add = |placement: Timestamp, fragment: Fragment| {
-            rows.push((RowPosition { placement, key: fragment.key }, fragment));
-        };
-        // The newest sheets were read first, and each ascends: so nearly all rows stand in order at once.
-        for (number, sheet) in self.sheets.iter().enumerate().rev() {
-            let mut wanted: Vec<usize> = part
-                .iter()
-                .filter(|l| matches!(l.source, Source::Sheet(sheet) if sheet == number))
-                .map(|l| l.candidate.row)
-                .collect();
-            wanted.sort_unstable();
-            for fragment in lookup::fragments(sheet, &wanted)? {
-                add(fragment.placement().unwrap_or(Timestamp::MIN), fragment);
-            }
-        }
-        for located in part {
-            if let Source::Parked(at) = located.source {
-                add(located.candidate.received, self.parked[at].clone());
-            }
-        }
-        // Nearly every row has one fragment: next to nothing is cloned.
-        rows.sort_by_key(|(position, _)| *position);
-        rows.dedup_by(|(position, fragment), (first, whole)| {
-            let is_same = position == first;
-            if is_same {
-                whole.merge(fragment.clone());
-            }
-            is_same
-        });
-        Ok(rows)
-    }
-}
-
-/// How many different times later than a horizon the located rows have: at least so many rows are there.
-fn times_after(located: &[Located], horizon_ms: i64) -> usize {
-    let later = located.iter().map(|l| l.candidate.received.millis()).filter(|ms| *ms > horizon_ms);
-    let mut times: Vec<i64> = later.collect();
-    times.sort_unstable();
-    times.dedup();
-    times.len()
-}
-
-/// Takes located rows from the front until so many different times are in, with all rows of the last of them.
-fn take_times<'a>(rest: &mut &'a [Located], times: usize) -> &'a [Located] {
-    let mut seen = 0;
-    let mut last = None;
-    let end = rest.iter().position(|l| {
-        if last != Some(l.candidate.received) {
-            last = Some(l.candidate.received);
-            seen += 1;
-        }
-        seen > times
-    });
-    let (part, after) = rest.split_at(end.unwrap_or(rest.len()));
-    *rest = after;
-    part
-}
-
-/// Whether a fragment's row lies where the query looks, by what all fragments of a row share.
-fn may_lie_in(who: &Access, query: &KeyQuery, candidate: &Candidate) -> bool {
-    let in_time = query.from.is_none_or(|from| candidate.received >= from)
-        && query.to.is_none_or(|to| candidate.received <= to)
-        && query.before.is_none_or(|before| candidate.received <= before.placement);
-    let in_view = query.view == View::MeterReads || who.user_ids().contains(&candidate.user);
-    in_time && in_view && query.key.is_none_or(|key| key.user == candidate.user)
-}
-
-/// Drops the fragments of rows that nothing says are of an asked variant.
-///
-/// Fragments of one row may name different variants, or none. So one that names another variant stays while a
-/// fragment of the same time and User could be shown: it may be of the same row, and then it has a say in what
-/// the row is.
-fn keep_asked(query: &KeyQuery, located: &mut Vec<Located>) {
-    let open = |v: ServiceReferenceVariant| query.view == View::Audit || v.is_meter_read();
-    let asked = |v| open(v) && (query.variants.is_empty() || query.variants.contains(&v));
-    let is_asked = |l: &Located| l.candidate.variant.is_none_or(asked);
-    if located.iter().all(is_asked) {
-        return;
-    }
-    let rows: HashSet<_> =
-        located.iter().filter(|l| is_asked(l)).map(|l| (l.candidate.received, l.candidate.user)).collect();
-    located.retain(|l| rows.contains(&(l.candidate.received, l.candidate.user)));
-}
-
-/// Whether a merged row is shown: the final word on the row filter.
-fn shows(who: &Access, query: &KeyQuery, fragment: &Fragment) -> bool {
-    let variant = fragment.variant.value();
-    let in_view = match query.view {
-        View::Audit => who.user_ids().contains(&fragment.key.user),
-        // Every claim must be open: a disputed row stays with its own User.
-        View::MeterReads => variant.is_some() && fragment.variant.iter().all(|v| v.is_meter_read()),
-    };
-    in_view && (query.variants.is_empty() || variant.is_some_and(|v| query.variants.contains(v)))
-}
-
-fn parked_candidate(fragment: &Fragment) -> Result<Candidate, LakeError> {
-    Ok(Candidate {
-        row: 0,
-        received: fragment.placement().ok_or(LakeError::Internal("a parked row has no time"))?,
-        user: fragment.key.user,
-        variant: fragment.variant.value().copied(),
-    })
 }

@@ -87,6 +87,8 @@ pub(crate) struct Changes {
     pub(crate) properties: Vec<(&'static str, String)>,
     /// Whether rows go, as opposed to lying elsewhere.
     pub(crate) drops: bool,
+    /// Whether rows come that no file had, though files are taken away.
+    pub(crate) brings: bool,
     /// Numbers that only grow, whoever commits: the larger of this and the table's own is kept.
     pub(crate) marks: Vec<(String, i64)>,
     /// Time of the commit, milliseconds since the epoch: the age of removed files counts from here.
@@ -517,7 +519,7 @@ fn actions(
 ) -> Result<(Vec<Action>, DeltaOperation), deltalake_core::DeltaTableError> {
     let rewrite = !changes.remove.is_empty() && !changes.drops;
     let removes = changes.remove.iter().map(|file| remove(file, changes));
-    let adds = changes.add.iter().map(|file| add(file, !rewrite, changes.now_ms));
+    let adds = changes.add.iter().map(|file| add(file, !rewrite || changes.brings, changes.now_ms));
     let mut actions: Vec<Action> = removes.map(Action::Remove).chain(adds.map(Action::Add)).collect();
     if !changes.properties.is_empty() {
         let mut metadata = metadata.clone();

@@ -26,6 +26,13 @@ mod time;
 mod trail;
 mod vocabulary;
 
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_model;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
 pub use catalogue::{CatalogueEntry, FutureDating, ServiceReferenceVariant, UserRole, catalogue};
 pub use claims::Claims;
 pub use code::{AlertCode, ResponseCode};

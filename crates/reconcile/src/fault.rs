@@ -24,6 +24,8 @@ pub enum FaultKind {
     FileMissing,
     /// A topic's records are not those that were read.
     ContentDiffers,
+    /// A topic holds records that a transaction hides.
+    Hidden,
 }
 
 impl FaultKind {
@@ -39,6 +41,7 @@ impl FaultKind {
             Self::LetterMissing => "letter-missing",
             Self::FileMissing => "file-missing",
             Self::ContentDiffers => "content-differs",
+            Self::Hidden => "hidden",
         }
     }
 }

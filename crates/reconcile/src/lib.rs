@@ -9,7 +9,8 @@
 //!    those places only; of a file, whose positions are bytes, every record is;
 //! 3. every dead letter is in its table, and every file that a log names is in the store;
 //! 4. no evidence was changed since it was written;
-//! 5. held against Kafka: the topic's records hash to what each range hashed to when it was read.
+//! 5. held against Kafka: the topic's records hash to what each range hashed to when it was read, and no transaction hides
+//!    what the topic holds beyond; what is not read yet is counted.
 //!
 //! Left out on purpose: rows. That a stored record is found by a search is what the tests with a truth prove.
 
@@ -17,6 +18,13 @@ mod against;
 mod audit;
 mod fault;
 mod proof;
+
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_reconcile;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
 
 pub use against::against_kafka;
 pub use audit::Audit;

@@ -43,7 +43,7 @@ pub struct SourceProof {
 pub struct Compared {
     /// Ranges whose records hash to what was read.
     pub same: u64,
-    /// Ranges whose records the topic's retention has deleted since, in whole or in part.
+    /// Ranges whose records the topic's retention has deleted since, in whole or in part, or that went with their topic.
     pub gone: u64,
     /// Ranges of a compacted topic that lost records to its compaction since.
     pub thinned: u64,
@@ -98,6 +98,8 @@ pub struct Proof {
     pub letters_superseded: u64,
     /// What retention took away, oldest first.
     pub expired: Vec<ExpiredMonth>,
+    /// Offsets that the topics held when they were looked at and the lake had not read, by topic and partition.
+    pub unread: BTreeMap<String, u64>,
     /// Files that the logs of all tables name.
     pub files: u64,
     /// What does not add up, the first thousand.
@@ -138,6 +140,7 @@ pub(crate) async fn conclude(lake: &Lake, mut audit: Audit) -> Result<(Proof, Au
         sources: audit.sources.values().cloned().collect(),
         letters_superseded,
         expired: audit.expired.clone(),
+        unread: BTreeMap::new(),
         files,
         faults: audit.faults.clone(),
         fault_count: audit.fault_count,

@@ -33,6 +33,13 @@ mod signature;
 mod signed_info;
 mod xml;
 
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_saml;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
 pub use assertion::Assertion;
 pub use certificate::{CertificateFault, SigningCertificate, TrustAnchors};
 pub use identity_provider::{Contact, IdentityProvider, MetadataFault, Organisation};

@@ -27,7 +27,7 @@ pub use gridtrail_lake::{AsOf, BadAsOf};
 pub use limits::{
     DEVICES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE_TOKEN_BYTES_MAX, PAGE_TOKEN_LIFE_MS, VARIANTS_MAX,
 };
-pub use query::{Executed, Query, SearchKey, parse_from, parse_to};
+pub use query::{Executed, Query, RowQuery, SearchKey, parse_from, parse_to};
 pub use reference::TrailRef;
 pub use search::{Answer, DeviceResolution, Page, Row, Search};
 pub use store::{Pinned, Store, StoreError};

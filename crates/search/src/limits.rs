@@ -3,9 +3,16 @@
 /// Rows on a page when the caller does not say: a screenful of the Self-Service Interface.
 pub const PAGE_SIZE_DEFAULT: u32 = 50;
 
-/// Most rows on a page. With full details a row is 1 to 2 KB on the wire, so that a page stays below the 4 MiB at
-/// which gRPC clients refuse a message unless told otherwise.
+/// Most rows on a page. With full details a row is 1 to 2 KB on the wire, so that nearly always as many fit into a message that
+/// clients take. Where they do not, a page has fewer.
 pub const PAGE_SIZE_MAX: u32 = 1000;
+
+/// Bytes of memory, about, at which a page ends early: ten times what its rows come to on the wire, so that only histories of
+/// thousands of entries end it, and as many calls at once as a server works on do not take its memory. One row may be larger.
+pub(crate) const PAGE_WEIGHT_MAX: usize = 32 * 1024 * 1024;
+
+/// Rows that are looked up before it is known what they weigh: an ordinary page, so that it costs one look-up.
+pub(crate) const ROWS_AT_FIRST: usize = 100;
 
 /// How long a page token holds, in milliseconds: one hour, less than any snapshot is kept.
 pub const PAGE_TOKEN_LIFE_MS: i64 = 60 * 60 * 1000;

@@ -2,9 +2,12 @@
 
 use crate::error::{SearchError, Violation};
 use crate::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, VARIANTS_MAX};
+use crate::reference::TrailRef;
+use crate::wire::put_key;
 use aws_lc_rs::digest;
 use gridtrail_lake::{AsOf, View};
 use gridtrail_model::{DeviceId, Mpxn, ParseError, ServiceReferenceVariant, Timestamp, Uprn};
+use std::num::NonZeroU32;
 
 /// What to search for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,24 @@ impl Query {
             page_size: None,
             page_token: None,
         }
+    }
+}
+
+/// One row, and which part of its Status Change History. Source: UC_ServiceAudit_001 and UC_MeterRead_001, "Full Details".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowQuery {
+    /// The row.
+    pub reference: TrailRef,
+    /// Most entries of its history; `None`: all that follow.
+    pub history_page_size: Option<NonZeroU32>,
+    /// Where the history goes on; `None`: from its oldest entry.
+    pub history_page_token: Option<String>,
+}
+
+impl From<TrailRef> for RowQuery {
+    /// The row with its whole history.
+    fn from(reference: TrailRef) -> Self {
+        Self { reference, history_page_size: None, history_page_token: None }
     }
 }
 
@@ -166,12 +187,30 @@ fn violations(view: View, query: &Query) -> Vec<Violation> {
     found
 }
 
-fn fingerprint(view: View, key: Target, variants: &[ServiceReferenceVariant], query: &Query) -> [u8; 32] {
-    // Each part has a fixed length or follows its count, so that no two queries share one text.
-    let mut text = vec![match view {
+/// What tells one row of a view from all others, wherever it lies.
+pub(crate) fn row_fingerprint(view: View, reference: &TrailRef) -> [u8; 32] {
+    let mut text = vec![view_byte(view)];
+    text.extend(reference.device.to_bytes());
+    put_key(&mut text, &reference.position.key);
+    sha256(&text)
+}
+
+const fn view_byte(view: View) -> u8 {
+    match view {
         View::Audit => 1,
         View::MeterReads => 2,
-    }];
+    }
+}
+
+fn sha256(text: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, text).as_ref());
+    hash
+}
+
+fn fingerprint(view: View, key: Target, variants: &[ServiceReferenceVariant], query: &Query) -> [u8; 32] {
+    // Each part has a fixed length or follows its count, so that no two queries share one text.
+    let mut text = vec![view_byte(view)];
     match key {
         Target::Mpxn(mpxn) => {
             text.push(1);
@@ -199,9 +238,7 @@ fn fingerprint(view: View, key: Target, variants: &[ServiceReferenceVariant], qu
         }
     }
     text.extend(variants.iter().flat_map(|variant| variant.to_code().to_be_bytes()));
-    let mut fingerprint = [0; 32];
-    fingerprint.copy_from_slice(digest::digest(&digest::SHA256, &text).as_ref());
-    fingerprint
+    sha256(&text)
 }
 
 #[cfg(test)]

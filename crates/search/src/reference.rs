@@ -5,7 +5,7 @@ use crate::wire::{Reader, put_position};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gridtrail_lake::RowPosition;
-use gridtrail_model::{DeviceId, UserId};
+use gridtrail_model::{DeviceId, Timestamp, UserId};
 use std::fmt;
 use std::str::FromStr;
 
@@ -29,6 +29,11 @@ pub struct TrailRef {
 impl TrailRef {
     pub(crate) const fn new(device: DeviceId, position: RowPosition) -> Self {
         Self { device, position }
+    }
+
+    /// Where the row lay when the reference was given: its receipt, or while that is not known, when it was answered. UTC.
+    pub const fn placement(&self) -> Timestamp {
+        self.position.placement
     }
 
     /// The User whose row it is.
@@ -76,7 +81,6 @@ fn read(text: &str) -> Option<TrailRef> {
 mod tests {
     use super::*;
     use crate::fake::arbitrary_key;
-    use gridtrail_model::Timestamp;
     use proptest::prelude::*;
 
     proptest! {

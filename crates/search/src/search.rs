@@ -1,11 +1,11 @@
 //! The searches themselves.
 
 use crate::error::SearchError;
-use crate::limits::{DEVICES_MAX, LOOKUPS_AT_ONCE};
-use crate::query::{Checked, Executed, Query, Target};
+use crate::limits::{DEVICES_MAX, LOOKUPS_AT_ONCE, PAGE_WEIGHT_MAX, ROWS_AT_FIRST};
+use crate::query::{Checked, Executed, Query, RowQuery, Target, row_fingerprint};
 use crate::reference::TrailRef;
 use crate::store::{Pinned, Store, StoreError};
-use crate::token::{PageKey, PageToken, Shown, gone};
+use crate::token::{HISTORY, HistoryToken, PAGE, PageKey, PageToken, Shown, expiry_from, gone};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Component};
 use gridtrail_lake::{Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
@@ -44,12 +44,16 @@ pub struct Row {
     pub reference: TrailRef,
     /// The Device by which the row was found.
     pub matched_device: DeviceId,
-    /// The row.
+    /// The row. Its history is a page of it, the first or a later one: nearly always the whole.
     pub trail: Trail,
+    /// How many entries the history has in all.
+    pub history_count: usize,
+    /// Where the history goes on behind this page of it: a token for [`RowQuery`]. `None`: nothing follows.
+    pub next_history_page_token: Option<String>,
 }
 
 /// One page of a search.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Page {
     /// The rows, newest first: by placement time, then by trail key, both descending.
     pub rows: Vec<Row>,
@@ -65,17 +69,94 @@ pub struct Page {
     pub executed: Executed,
     /// What finding the rows cost.
     pub cost: Cost,
+    /// The query that it answers.
+    fingerprint: [u8; 32],
+    seal: Seal,
+}
+
+impl Page {
+    /// Ends the page behind its first rows, of which there is at least one: its token goes on from there. For whoever has no room
+    /// for more.
+    ///
+    /// Errors: `Seal`.
+    pub fn end_after(&mut self, rows: usize) -> Result<(), SearchError> {
+        if rows >= self.rows.len() {
+            return Ok(());
+        }
+        self.rows.truncate(rows.max(1));
+        self.next_page_token = self.token_behind_the_last()?;
+        Ok(())
+    }
+
+    /// Ends the history of a row behind its first entries, of which there is at least one: its token goes on from there.
+    ///
+    /// Errors: `Seal`.
+    pub fn end_history_after(&mut self, row: usize, entries: usize) -> Result<(), SearchError> {
+        match self.rows.get_mut(row) {
+            Some(row) => self.seal.end_history_after(row, 0, entries),
+            None => Ok(()),
+        }
+    }
+
+    fn token_behind_the_last(&self) -> Result<Option<String>, SearchError> {
+        let token = |row: &Row| self.seal.page_token(row.reference.position, &self.fingerprint);
+        self.rows.last().map(token).transpose()
+    }
+}
+
+/// What the tokens of an answer are made with.
+#[derive(Debug, Clone)]
+struct Seal {
+    page_key: PageKey,
+    view: View,
+    /// The caller, with no more rights than those of the first page.
+    who: Access,
+    version: SnapshotVersion,
+    expires_at: Timestamp,
+}
+
+impl Seal {
+    fn page_token(&self, last: RowPosition, fingerprint: &[u8; 32]) -> Result<String, SearchError> {
+        let shown = Shown::of(self.view, &self.who);
+        let token = PageToken { version: self.version.clone(), last, shown, expires_at: self.expires_at };
+        self.page_key.seal(&token, &self.who, fingerprint)
+    }
+
+    /// Ends a page of a row's history behind its first entries. The page begins at `first` in the history.
+    fn end_history_after(&self, row: &mut Row, first: usize, entries: usize) -> Result<(), SearchError> {
+        if entries >= row.trail.history.len() {
+            return Ok(());
+        }
+        row.trail.history.truncate(entries.max(1));
+        let next = (first + row.trail.history.len()) as u64;
+        let token = HistoryToken { version: self.version.clone(), next, expires_at: self.expires_at };
+        let fingerprint = row_fingerprint(self.view, &row.reference);
+        row.next_history_page_token = Some(self.page_key.seal_history(&token, &self.who, &fingerprint)?);
+        Ok(())
+    }
 }
 
 /// One row, by its reference.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Answer {
     /// The row.
     pub row: Row,
     /// Freshness, as in [`Page`].
     pub complete_up_to: Option<Timestamp>,
-    /// The version that this was answered at.
+    /// The version that every page of its history is answered at.
     pub version: SnapshotVersion,
+    /// Where in the history its page begins.
+    first: usize,
+    seal: Seal,
+}
+
+impl Answer {
+    /// Ends this page of the history behind its first entries, as [`Page::end_history_after`] does.
+    ///
+    /// Errors: `Seal`.
+    pub fn end_history_after(&mut self, entries: usize) -> Result<(), SearchError> {
+        self.seal.end_history_after(&mut self.row, self.first, entries)
+    }
 }
 
 impl Search {
@@ -99,18 +180,20 @@ impl Search {
         self.page(View::MeterReads, who, query).await
     }
 
-    /// One row of the caller's own audit trail.
+    /// One row of the caller's own audit trail, with a page of its history.
     ///
-    /// Errors: `NotFound`, in the same words for a row of another User and for none at all. Cancel-safe.
-    pub async fn audit_trail(&self, who: &Access, reference: &TrailRef) -> Result<Answer, SearchError> {
-        self.row(View::Audit, who, reference).await
+    /// Errors: `NotFound`, in the same words for a row of another User and for none at all; `Invalid` for a token that does not
+    /// hold. Cancel-safe.
+    pub async fn audit_trail(&self, who: &Access, query: &RowQuery) -> Result<Answer, SearchError> {
+        self.row(View::Audit, who, query).await
     }
 
-    /// One meter-read transaction of any User.
+    /// One meter-read transaction of any User, with a page of its history.
     ///
-    /// Errors: `NotFound`, in the same words for a row of another variant and for none at all. Cancel-safe.
-    pub async fn meter_read(&self, who: &Access, reference: &TrailRef) -> Result<Answer, SearchError> {
-        self.row(View::MeterReads, who, reference).await
+    /// Errors: `NotFound`, in the same words for a row of another variant and for none at all; `Invalid` for a token that does not
+    /// hold. Cancel-safe.
+    pub async fn meter_read(&self, who: &Access, query: &RowQuery) -> Result<Answer, SearchError> {
+        self.row(View::MeterReads, who, query).await
     }
 
     async fn page(&self, view: View, who: &Access, query: &Query) -> Result<Page, SearchError> {
@@ -118,18 +201,15 @@ impl Search {
         who.require(component_of(view), now)?;
         let checked = Checked::of(view, query)?;
         let Some(text) = &query.page_token else {
-            let expires_at = PageToken::expiry_from(now);
+            let expires_at = expiry_from(now);
             let snapshot = match query.as_of {
                 None => self.store.newest(),
                 Some(as_of) => self.store.as_of(as_of).await.map_err(out_of_reach)?,
             };
             return self.page_of(snapshot, who, &checked, None, expires_at).await;
         };
-        let token = self.page_key.open(text, who, &checked, now)?;
-        let snapshot = self.store.at(&token.version).await.map_err(|error| match error.kind() {
-            LakeErrorKind::VersionGone => gone(),
-            _ => error.into(),
-        })?;
+        let token = self.page_key.open(text, who, &checked.fingerprint, now)?;
+        let snapshot = self.pinned(&token.version, PAGE).await?;
         // Rights on a page are those of the first page and of now, both.
         let narrowed = token.shown.narrow(who)?;
         self.page_of(snapshot, &narrowed, &checked, Some(token.last), token.expires_at).await
@@ -144,48 +224,84 @@ impl Search {
         expires_at: Timestamp,
     ) -> Result<Page, SearchError> {
         let (devices, resolution) = devices(&*snapshot, query).await?;
-        let (mut rows, cost) = newest_rows(&*snapshot, who, query, before, &devices).await?;
-        let is_last = rows.len() <= query.page_size;
-        rows.truncate(query.page_size);
-        let next_page_token = match rows.last() {
-            Some(row) if !is_last => {
-                let version = snapshot.version().clone();
-                let (last, shown) = (row.reference.position, Shown::of(query.view, who));
-                let token = PageToken { version, last, shown, expires_at };
-                Some(self.page_key.seal(&token, who, query)?)
-            }
-            _ => None,
-        };
-        Ok(Page {
+        let (rows, is_last, cost) = rows_of_page(&*snapshot, who, query, before, &devices).await?;
+        let mut page = Page {
             rows,
-            next_page_token,
+            next_page_token: None,
             complete_up_to: snapshot.complete_up_to(),
             version: snapshot.version().clone(),
             resolution,
             executed: query.executed(),
             cost,
+            fingerprint: query.fingerprint,
+            seal: self.seal(&*snapshot, query.view, who, expires_at),
+        };
+        if !is_last {
+            page.next_page_token = page.token_behind_the_last()?;
+        }
+        Ok(page)
+    }
+
+    fn seal(&self, snapshot: &dyn Pinned, view: View, who: &Access, expires_at: Timestamp) -> Seal {
+        let (page_key, who, version) = (self.page_key.clone(), who.clone(), snapshot.version().clone());
+        Seal { page_key, view, who, version, expires_at }
+    }
+
+    /// The snapshot that the token of a field pins.
+    async fn pinned(
+        &self,
+        version: &SnapshotVersion,
+        field: &'static str,
+    ) -> Result<Arc<dyn Pinned>, SearchError> {
+        self.store.at(version).await.map_err(|error| match error.kind() {
+            LakeErrorKind::VersionGone => gone(field),
+            _ => error.into(),
         })
     }
 
-    async fn row(&self, view: View, who: &Access, reference: &TrailRef) -> Result<Answer, SearchError> {
-        who.require(component_of(view), self.clock.now())?;
-        let snapshot = self.store.newest();
-        let TrailRef { device, position } = *reference;
-        // The row may have moved to an earlier place since the reference was given, so a miss looks everywhere.
-        // A row that the caller may not see misses in the same way as one that does not exist.
-        for place in [Some(position.placement), None] {
-            let key = Some(position.key);
-            let query = KeyQuery { from: place, to: place, key, ..KeyQuery::all(device, view, 1) };
-            if let Some(found) = snapshot.lookup(who, &query).await?.0.into_iter().next() {
-                return Ok(Answer {
-                    row: row_of(device, &found),
-                    complete_up_to: snapshot.complete_up_to(),
-                    version: snapshot.version().clone(),
-                });
+    async fn row(&self, view: View, who: &Access, query: &RowQuery) -> Result<Answer, SearchError> {
+        let now = self.clock.now();
+        who.require(component_of(view), now)?;
+        let fingerprint = row_fingerprint(view, &query.reference);
+        let (snapshot, first, expires_at) = match &query.history_page_token {
+            None => (self.store.newest(), 0, expiry_from(now)),
+            Some(text) => {
+                let token = self.page_key.open_history(text, who, &fingerprint, now)?;
+                let first = usize::try_from(token.next).unwrap_or(usize::MAX);
+                (self.pinned(&token.version, HISTORY).await?, first, token.expires_at)
             }
+        };
+        // What the caller may see now decides, whatever the token: it names a place in the history and nothing else.
+        let mut row = row_at(&*snapshot, view, who, &query.reference).await?;
+        row.trail.history.drain(..first.min(row.history_count));
+        let seal = self.seal(&*snapshot, view, who, expires_at);
+        let (complete_up_to, version) = (snapshot.complete_up_to(), snapshot.version().clone());
+        let mut answer = Answer { row, complete_up_to, version, first, seal };
+        if let Some(most) = query.history_page_size {
+            answer.end_history_after(usize::try_from(most.get()).unwrap_or(usize::MAX))?;
         }
-        Err(SearchError::NotFound)
+        Ok(answer)
     }
+}
+
+/// The row of a reference, among those that the caller may see.
+async fn row_at(
+    snapshot: &dyn Pinned,
+    view: View,
+    who: &Access,
+    reference: &TrailRef,
+) -> Result<Row, SearchError> {
+    let TrailRef { device, position } = *reference;
+    // The row may have moved to an earlier place since the reference was given, so a miss looks everywhere.
+    // A row that the caller may not see misses in the same way as one that does not exist.
+    for place in [Some(position.placement), None] {
+        let key = Some(position.key);
+        let query = KeyQuery { from: place, to: place, key, ..KeyQuery::all(device, view, 1) };
+        if let Some(found) = snapshot.lookup(who, &query).await?.0.into_iter().next() {
+            return Ok(row_of(device, &found));
+        }
+    }
+    Err(SearchError::NotFound)
 }
 
 const fn component_of(view: View) -> Component {
@@ -212,13 +328,61 @@ async fn devices(
     }
 }
 
-/// The newest rows of all the Devices, enough for the page and to know whether another follows.
+/// The rows of a page, and whether it is the last. It ends early where its rows weigh too much.
+///
+/// An ordinary page is one look-up. Of a large one only so many rows are looked up at first, and then, by what they weigh, as many as
+/// there is memory for: what a row weighs is not known before, and a Device that was tried for weeks has rows of megabytes.
+async fn rows_of_page(
+    snapshot: &dyn Pinned,
+    who: &Access,
+    query: &Checked,
+    mut before: Option<RowPosition>,
+    devices: &[DeviceId],
+) -> Result<(Vec<Row>, bool, Cost), SearchError> {
+    let (mut rows, mut weight, mut cost) = (Vec::<Row>::new(), 0usize, Cost::default());
+    loop {
+        let left = query.page_size - rows.len();
+        let most = match weight.checked_div(rows.len()) {
+            None => ROWS_AT_FIRST,
+            Some(mean) => (PAGE_WEIGHT_MAX - weight) / mean.max(1),
+        };
+        // One more tells whether another page follows.
+        let limit = left.min(most.max(1)) + 1;
+        let (found, of_turn) = newest_rows(snapshot, who, query, before, devices, limit).await?;
+        cost = [cost, of_turn].into_iter().sum();
+        let mut found = found.into_iter().peekable();
+        let end = rows.len() + limit - 1;
+        while rows.len() < end
+            && weight < PAGE_WEIGHT_MAX
+            && let Some(row) = found.next()
+        {
+            weight += weight_of(&row);
+            rows.push(row);
+        }
+        let is_last = found.peek().is_none();
+        if is_last || rows.len() >= query.page_size || weight >= PAGE_WEIGHT_MAX {
+            return Ok((rows, is_last, cost));
+        }
+        before = rows.last().map(|row| row.reference.position);
+    }
+}
+
+/// About how many bytes a row takes in memory.
+fn weight_of(row: &Row) -> usize {
+    let history = &row.trail.history;
+    let causes: usize =
+        history.iter().filter_map(|entry| entry.cause.as_ref()).map(|cause| cause.as_str().len()).sum();
+    size_of::<Row>() + size_of_val(history.as_slice()) + causes
+}
+
+/// The newest rows of all the Devices.
 async fn newest_rows(
     snapshot: &dyn Pinned,
     who: &Access,
     query: &Checked,
     before: Option<RowPosition>,
     devices: &[DeviceId],
+    limit: usize,
 ) -> Result<(Vec<Row>, Cost), SearchError> {
     let lookup = |device: DeviceId| async move {
         let key_query = KeyQuery {
@@ -226,7 +390,7 @@ async fn newest_rows(
             from: query.from,
             to: query.to,
             before,
-            ..KeyQuery::all(device, query.view, query.page_size + 1)
+            ..KeyQuery::all(device, query.view, limit)
         };
         let (rows, cost) = snapshot.lookup(who, &key_query).await?;
         let rows = rows.into_iter().map(move |found| (device, found)).collect::<Vec<_>>();
@@ -246,7 +410,10 @@ async fn newest_rows(
     };
     // Stable, so that of one row under two Devices the smaller Device comes first.
     found.sort_by_key(|(_, found)| std::cmp::Reverse(position_of(found)));
-    Ok((join_equal(found), cost))
+    let mut rows = join_equal(found);
+    // Each Device gave so many; the newest of all are theirs together.
+    rows.truncate(limit);
+    Ok((rows, cost))
 }
 
 /// One row a trail key: where events disagree on the Device, parts of one row lie under several and are joined.
@@ -266,10 +433,13 @@ fn position_of(found: &Found) -> RowPosition {
 }
 
 fn row_of(device: DeviceId, found: &Found) -> Row {
+    let trail = Trail::from(&found.fragment);
     Row {
         reference: TrailRef::new(device, position_of(found)),
         matched_device: device,
-        trail: Trail::from(&found.fragment),
+        history_count: trail.history.len(),
+        trail,
+        next_history_page_token: None,
     }
 }
 
@@ -286,6 +456,8 @@ fn out_of_reach(error: StoreError) -> SearchError {
     }
 }
 
+#[cfg(test)]
+mod one_row;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]

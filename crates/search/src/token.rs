@@ -1,15 +1,14 @@
-//! Page tokens: where a search goes on, sealed.
+//! Page tokens: where a search, or the history of a row, goes on, sealed.
 //!
 //! A token is base64url of `form (1 byte) ‖ nonce (12) ‖ AES-256-GCM(contents) ‖ tag (16)`; the form is
-//! authenticated too. It tells its bearer nothing, cannot be altered, and holds only for the caller, the query and
+//! authenticated too. It tells its bearer nothing, cannot be altered, and holds only for the caller, the query or row, and
 //! the hour that it was given for. Rights never come from it: it can only narrow those of the caller.
 //!
-//! It names the User IDs whose rows the first page could show, or, of more than a few, their digest: then rights that have changed
+//! That of a search names the User IDs whose rows the first page could show, or, of more than a few, their digest: then rights that have changed
 //! since end it, and it costs the same however many they are.
 
 use crate::error::SearchError;
 use crate::limits::{PAGE_TOKEN_BYTES_MAX, PAGE_TOKEN_LIFE_MS, TOKEN_USER_IDS_MAX};
-use crate::query::Checked;
 use crate::wire::{Reader, put_position, put_text};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::rand;
@@ -22,14 +21,21 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// The version of the form of a token.
+/// The version of the form of a search's token.
 const FORM: u8 = 2;
+
+/// That of a row's history.
+const HISTORY_FORM: u8 = 3;
 
 const EVERYBODY: u8 = 0;
 const THESE: u8 = 1;
 const DIGEST: u8 = 2;
 
-const FIELD: &str = "page_token";
+/// The field of a search's token.
+pub(crate) const PAGE: &str = "page_token";
+
+/// The field of the token of a row's history.
+pub(crate) const HISTORY: &str = "history_page_token";
 
 /// The key that seals page tokens. Servers that answer for one another need the same one.
 ///
@@ -62,26 +68,40 @@ impl PageKey {
         Self::from_bytes(&bytes)
     }
 
-    /// Seals where the search goes on after `last`. A token given for a later page holds no longer than the first
-    /// one did: `expires_at` is handed on.
+    /// Seals where a search goes on, for the caller and the query of this fingerprint. A token given for a later page holds no
+    /// longer than the first one did: `expires_at` is handed on.
     pub(crate) fn seal(
         &self,
         token: &PageToken,
         who: &Access,
-        query: &Checked,
+        fingerprint: &[u8; 32],
     ) -> Result<String, SearchError> {
-        let mut contents = token.expires_at.millis().to_be_bytes().to_vec();
-        contents.extend(query.fingerprint);
-        put_text(&mut contents, who.subject());
-        put_text(&mut contents, who.party().as_str());
+        let mut contents = contents_for(who, token.expires_at, fingerprint);
         token.shown.put(&mut contents);
         put_text(&mut contents, &token.version.to_string());
         put_position(&mut contents, &token.last);
+        self.seal_contents(FORM, contents)
+    }
+
+    /// Seals where the history of a row goes on, for the caller and the row of this fingerprint.
+    pub(crate) fn seal_history(
+        &self,
+        token: &HistoryToken,
+        who: &Access,
+        fingerprint: &[u8; 32],
+    ) -> Result<String, SearchError> {
+        let mut contents = contents_for(who, token.expires_at, fingerprint);
+        put_text(&mut contents, &token.version.to_string());
+        contents.extend(token.next.to_be_bytes());
+        self.seal_contents(HISTORY_FORM, contents)
+    }
+
+    fn seal_contents(&self, form: u8, mut contents: Vec<u8>) -> Result<String, SearchError> {
         let nonce = self
             .0
-            .seal_in_place_append_tag(Aad::from([FORM]), &mut contents)
+            .seal_in_place_append_tag(Aad::from([form]), &mut contents)
             .map_err(|_| SearchError::Seal)?;
-        let sealed = [&[FORM][..], nonce.as_ref(), &contents].concat();
+        let sealed = [&[form][..], nonce.as_ref(), &contents].concat();
         Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 
@@ -92,46 +112,114 @@ impl PageKey {
         &self,
         text: &str,
         who: &Access,
-        query: &Checked,
+        fingerprint: &[u8; 32],
         now: Timestamp,
     ) -> Result<PageToken, SearchError> {
-        // One message for a token that was altered and for one of another caller: neither learns more.
-        let foreign = || SearchError::invalid(FIELD, "not a page token that this service gave you");
-        let (token, opened_for) = self.unseal(text).ok_or_else(foreign)?;
-        if opened_for.subject != who.subject() || opened_for.party != who.party().as_str() {
-            return Err(foreign());
-        }
-        if now >= token.expires_at {
-            return Err(gone());
-        }
-        if opened_for.fingerprint != query.fingerprint {
+        let contents = self.unseal(FORM, text).ok_or_else(|| foreign(PAGE))?;
+        let mut reader = Reader(&contents);
+        let given = Given::read(&mut reader).ok_or_else(|| foreign(PAGE))?;
+        let rest = |mut reader: Reader<'_>| {
+            let shown = Shown::read(&mut reader)?;
+            let version = reader.text()?.parse().ok()?;
+            let (last, expires_at) = (reader.position()?, given.expires_at);
+            reader.is_done().then_some(PageToken { version, last, shown, expires_at })
+        };
+        let token = rest(reader).ok_or_else(|| foreign(PAGE))?;
+        given.check(who, now, PAGE)?;
+        if given.fingerprint != *fingerprint {
             return Err(SearchError::invalid(
-                FIELD,
+                PAGE,
                 "given for another search; repeat every other field unchanged, or leave the token out",
             ));
         }
         Ok(token)
     }
 
-    fn unseal(&self, text: &str) -> Option<(PageToken, OpenedFor)> {
+    /// Opens the token of a row's history for this caller, row and time.
+    ///
+    /// Errors: `Invalid` on the field `history_page_token`.
+    pub(crate) fn open_history(
+        &self,
+        text: &str,
+        who: &Access,
+        fingerprint: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<HistoryToken, SearchError> {
+        let contents = self.unseal(HISTORY_FORM, text).ok_or_else(|| foreign(HISTORY))?;
+        let mut reader = Reader(&contents);
+        let given = Given::read(&mut reader).ok_or_else(|| foreign(HISTORY))?;
+        let rest = |mut reader: Reader<'_>| {
+            let version = reader.text()?.parse().ok()?;
+            let (next, expires_at) = (reader.number()?, given.expires_at);
+            reader.is_done().then_some(HistoryToken { version, next, expires_at })
+        };
+        let token = rest(reader).ok_or_else(|| foreign(HISTORY))?;
+        given.check(who, now, HISTORY)?;
+        if given.fingerprint != *fingerprint {
+            return Err(SearchError::invalid(
+                HISTORY,
+                "given for another row; repeat its reference, or leave the token out",
+            ));
+        }
+        Ok(token)
+    }
+
+    fn unseal(&self, form: u8, text: &str) -> Option<Vec<u8>> {
         if text.len() > PAGE_TOKEN_BYTES_MAX {
             return None;
         }
         let mut sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (form, rest) = sealed.split_first_mut()?;
-        if *form != FORM {
+        let (found, rest) = sealed.split_first_mut()?;
+        if *found != form {
             return None;
         }
         let (nonce, contents) = rest.split_first_chunk_mut::<NONCE_LEN>()?;
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let contents = self.0.open_in_place(nonce, Aad::from([FORM]), contents).ok()?;
-        read(contents)
+        let contents = self.0.open_in_place(nonce, Aad::from([form]), contents).ok()?;
+        Some(contents.to_vec())
     }
 }
 
+/// One message for a token that was altered and for one of another caller: neither learns more.
+fn foreign(field: &'static str) -> SearchError {
+    SearchError::invalid(field, "not a page token that this service gave you")
+}
+
 /// The error of a token whose hour, or whose snapshot, is over.
-pub(crate) fn gone() -> SearchError {
-    SearchError::invalid(FIELD, "no longer valid; search again from the first page")
+pub(crate) fn gone(field: &'static str) -> SearchError {
+    SearchError::invalid(field, "no longer valid; search again from the first page")
+}
+
+/// What every token begins with: until when it holds, for what, and whose it is.
+fn contents_for(who: &Access, expires_at: Timestamp, fingerprint: &[u8; 32]) -> Vec<u8> {
+    let mut contents = expires_at.millis().to_be_bytes().to_vec();
+    contents.extend(fingerprint);
+    put_text(&mut contents, who.subject());
+    put_text(&mut contents, who.party().as_str());
+    contents
+}
+
+/// To whom a token was given, for what, and until when it holds.
+struct Given {
+    expires_at: Timestamp,
+    fingerprint: [u8; 32],
+    subject: String,
+    party: String,
+}
+
+impl Given {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let (expires_at, fingerprint) = (reader.time()?, reader.take()?);
+        let (subject, party) = (reader.text()?.to_owned(), reader.text()?.to_owned());
+        Some(Self { expires_at, fingerprint, subject, party })
+    }
+
+    fn check(&self, who: &Access, now: Timestamp, field: &'static str) -> Result<(), SearchError> {
+        if self.subject != who.subject() || self.party != who.party().as_str() {
+            return Err(foreign(field));
+        }
+        if now >= self.expires_at { Err(gone(field)) } else { Ok(()) }
+    }
 }
 
 /// Where a search goes on.
@@ -144,11 +232,18 @@ pub(crate) struct PageToken {
     pub(crate) expires_at: Timestamp,
 }
 
-impl PageToken {
-    /// The end of a token first given at `now`.
-    pub(crate) fn expiry_from(now: Timestamp) -> Timestamp {
-        now.plus_millis(PAGE_TOKEN_LIFE_MS)
-    }
+/// Where the history of a row goes on. It carries no right: whoever shows it must be allowed to see the row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HistoryToken {
+    pub(crate) version: SnapshotVersion,
+    /// The place of the next entry in the history, as it is at that version.
+    pub(crate) next: u64,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// The end of a token first given at `now`.
+pub(crate) fn expiry_from(now: Timestamp) -> Timestamp {
+    now.plus_millis(PAGE_TOKEN_LIFE_MS)
 }
 
 /// Whose rows a page could show.
@@ -179,7 +274,7 @@ impl Shown {
             Self::Everybody => Ok(who.clone()),
             Self::These(user_ids) => Ok(who.narrowed_to(user_ids)),
             Self::Digest(digest) if digest == who.user_ids().digest() => Ok(who.clone()),
-            Self::Digest(_) => Err(SearchError::invalid(FIELD, changed)),
+            Self::Digest(_) => Err(SearchError::invalid(PAGE, changed)),
         }
     }
 
@@ -210,23 +305,4 @@ impl Shown {
             _ => None,
         }
     }
-}
-
-struct OpenedFor {
-    fingerprint: [u8; 32],
-    subject: String,
-    party: String,
-}
-
-fn read(contents: &[u8]) -> Option<(PageToken, OpenedFor)> {
-    let mut reader = Reader(contents);
-    let expires_at = reader.time()?;
-    let fingerprint = reader.take()?;
-    let subject = reader.text()?.to_owned();
-    let party = reader.text()?.to_owned();
-    let shown = Shown::read(&mut reader)?;
-    let version = reader.text()?.parse().ok()?;
-    let last = reader.position()?;
-    let opened_for = OpenedFor { fingerprint, subject, party };
-    reader.is_done().then_some((PageToken { version, last, shown, expires_at }, opened_for))
 }

@@ -24,7 +24,7 @@ pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend(text.as_bytes().iter().take(usize::from(length)));
 }
 
-fn put_key(out: &mut Vec<u8>, key: &TrailKey) {
+pub(crate) fn put_key(out: &mut Vec<u8>, key: &TrailKey) {
     out.extend(key.user.to_bytes());
     match key.subject {
         Subject::Leg(Leg { request_id, command_variant }) => {
@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
         self.0.is_empty()
     }
 
-    fn number(&mut self) -> Option<u64> {
+    pub(crate) fn number(&mut self) -> Option<u64> {
         self.take().map(u64::from_be_bytes)
     }
 

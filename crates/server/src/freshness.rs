@@ -4,6 +4,7 @@ use crate::row::wire_time;
 use gridtrail_freshness::{
     DayReport, Level, Levels, PartitionReport, Report, SourceKey, SourceReport, WaitingReport,
 };
+use gridtrail_model::Timestamp;
 use gridtrail_proto::query::v1;
 
 /// The message of a report.
@@ -20,6 +21,7 @@ pub fn freshness_response(report: Report) -> v1::GetFreshnessResponse {
         days: report.days.into_iter().map(day).collect(),
         broken_evidence: report.broken_evidence,
         stopped: report.stopped.unwrap_or_default(),
+        next_page_token: String::new(),
     }
 }
 
@@ -56,6 +58,11 @@ fn partition(report: PartitionReport) -> v1::FreshnessPartition {
         position: report.position,
         behind: report.behind,
         committed_at: report.committed_at.map(wire_time),
+        last_stable_offset: report.open_transaction.map(|open| open.last_stable),
+        last_stable_offset_time: report
+            .open_transaction
+            .and_then(|open| Timestamp::from_millis(open.record_ms?))
+            .map(wire_time),
     }
 }
 

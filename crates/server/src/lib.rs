@@ -3,7 +3,8 @@
 //! [`serve`] is the one door. Wire types end here: a request becomes a plain query (`request`), plain
 //! rows become messages (`row`), and every error becomes a status in one place (`status`), which tells the
 //! caller what to do and the log what went wrong. A call is admitted by its bearer token; logins, health and reflection
-//! alone go without one. Each call leaves a row in the access log (`record`).
+//! alone go without one. Each call leaves a row in the access log (`record`), of what left the process
+//! (`outgoing`). No answer is larger than what clients take: it comes in pages.
 //!
 //! **Invariant:** no message names another User's data or what lies beneath an error, and no log line a token.
 //!
@@ -13,8 +14,10 @@
 mod callers;
 mod deadline;
 mod freshness;
+mod freshness_page;
 mod limits;
 mod log_in;
+mod outgoing;
 mod record;
 mod request;
 mod row;
@@ -24,11 +27,18 @@ mod status;
 mod switch;
 mod witness;
 
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_server;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
 pub use callers::{CallerLimits, Limits};
 pub use freshness::freshness_response;
 pub use limits::{
-    CONNECTION_STREAMS_MAX, DRAIN_LIFE, HEADER_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX,
-    RESPONSE_BYTES_MAX,
+    CONNECTION_STREAMS_MAX, DRAIN_LIFE, HEADER_BYTES_MAX, PAGE_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_LIFE,
+    REQUESTS_MAX, RESPONSE_BYTES_MAX,
 };
 pub use log_in::LoginParts;
 pub use serve::{FRESHNESS_HEALTH, Parts, ServeError, serve};

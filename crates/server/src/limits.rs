@@ -5,15 +5,27 @@ use std::time::Duration;
 /// Largest request message in bytes. The largest that is valid, 200 variants and a page token, is below 8 KiB.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
-/// Largest response message in bytes. A page of 1000 rows is 1 to 2 MB; long histories may add to it, and a client
-/// that takes 4 MiB by default then asks for smaller pages.
-pub const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most bytes of the rows of an answer: those of a search, the one of a history, the sources and days of freshness. gRPC clients
+/// refuse a message above 4 MiB unless told otherwise; the fourth part is for what stands beside the rows, and for proxies that count
+/// more than the message.
+pub const PAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// Largest response message in bytes: what clients take. Answers are made to stay below; one that did not would be an error with its
+/// details, and not a message that the client refuses.
+pub const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes that the page token of a history is given room for. The largest that we give is below 800.
+pub(crate) const TOKEN_BYTES_MAX: usize = 1024;
+
+/// Most claims of one field that a row lists beside the one that it shows. A row has few of them or none; what cannot be paged must not
+/// grow without end.
+pub(crate) const OTHER_CLAIMS_MAX: usize = 100;
 
 /// Largest set of headers in bytes: a token of 8 KiB and room for what proxies add.
 pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
 /// Most calls that are worked on at once, over all connections. More do not get faster answers on any machine we
-/// run on, and 256 of the largest pages stay below 1 GiB. Those above are told to come back.
+/// run on, and 256 of the largest pages come to 768 MiB. Those above are told to come back.
 pub const REQUESTS_MAX: usize = 256;
 
 /// Most logins that are worked on at once: beyond those whose responses are being verified, a few that wait for it.

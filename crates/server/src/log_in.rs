@@ -1,12 +1,11 @@
 //! Logins and sessions over gRPC.
 
 use crate::limits::{LOGIN_BYTES_MAX, LOGINS_MAX, RESPONSE_BYTES_MAX};
-use crate::record::Caller;
+use crate::record::{Caller, Record};
 use crate::row::{profile_response, wire_time};
 use crate::service::{Desk, reply};
 use crate::status::CallError;
 use gridtrail_access::{Access, Component, SessionKey};
-use gridtrail_access_log::Entry;
 use gridtrail_proto::query::v1::session_service_server::{SessionService, SessionServiceServer};
 use gridtrail_proto::query::v1::{
     LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, ProfileRequest, ProfileResponse,
@@ -110,11 +109,10 @@ impl SessionService for Sessions {
         };
         let outcome = self.for_anybody(&caller, work).await;
         // Of a login that was taken up the witness knows more; one that was not, or was broken off, is noted here.
-        if witnessed {
-            record.witnessed()
-        } else {
-            record.end(&outcome)
+        if !witnessed {
+            return record.reply(outcome);
         }
+        record.witnessed();
         reply(CALL, outcome)
     }
 
@@ -130,15 +128,14 @@ impl SessionService for Sessions {
             Ok(ResumeResponse { token: token_of(&login.key, &session)?, expires_at })
         };
         let outcome = self.for_anybody(&caller, work).await;
-        record.end(&outcome);
-        reply(CALL, outcome)
+        record.reply(outcome)
     }
 
     async fn logout(&self, request: Request<LogoutRequest>) -> Result<Response<LogoutResponse>, Status> {
         const CALL: &str = "SessionService.Logout";
         let (caller, LogoutRequest { handle }) = Caller::of(request);
         if handle.is_empty() {
-            let work = async |who: Access, _: &mut Entry| {
+            let work = async |who: Access, _: &mut Record| {
                 let id = who.session_id().and_then(|id| id.parse().ok()).ok_or(CallError::NoSession)?;
                 self.login()?.logins.sessions().revoke(&id).await?;
                 Ok(LogoutResponse {})
@@ -152,17 +149,16 @@ impl SessionService for Sessions {
         };
         let outcome = self.for_anybody(&caller, work).await;
         // Of a session that ended the witness has told.
-        if outcome.is_ok() {
-            record.witnessed()
-        } else {
-            record.end(&outcome)
+        if outcome.is_err() {
+            return record.reply(outcome);
         }
+        record.witnessed();
         reply(CALL, outcome)
     }
 
     async fn profile(&self, request: Request<ProfileRequest>) -> Result<Response<ProfileResponse>, Status> {
         let (caller, _) = Caller::of(request);
-        let work = async |who: Access, _: &mut Entry| {
+        let work = async |who: Access, _: &mut Record| {
             who.require(Component::Profile, self.desk.now())?;
             Ok(profile_response(&who))
         };

@@ -1,17 +1,22 @@
 //! The record of a call in the access log: every call that is let in leaves exactly one row, however it ends.
+//!
+//! It ends when the answer has left: an answer that cannot be written, or whose caller goes away before all of it was handed to their
+//! connection, is on record as that, with the rows that had begun to leave.
 
-use crate::status::{CallError, told};
+use crate::status::{CallError, status_of, told};
 use gridtrail_access::Access;
 use gridtrail_access_log::{AccessLog, Entry, LogError, Slot};
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
-use gridtrail_search::{Answer, Page, Query, Row, SearchKey, TrailRef};
+use gridtrail_search::{Answer, Page, Query, Row, RowQuery, SearchKey};
 use gridtrail_session::Session;
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Request};
+use tonic::{Code, Request, Response, Status};
 
 /// What a caller sends beside the message.
 #[derive(Debug)]
@@ -35,10 +40,23 @@ pub(crate) struct Record {
     log: AccessLog,
     clock: Clock,
     began: Instant,
+    call: &'static str,
     /// Room in the log, for whoever is admitted.
     slot: Option<Slot>,
+    /// What the caller may do at once counts until the answer has left: one who does not read it holds no more than that.
+    place: Option<OwnedSemaphorePermit>,
     entry: Entry,
+    rows: Vec<ShownRow>,
     is_noted: bool,
+}
+
+/// A row of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShownRow {
+    /// How many bytes of the message stand before it.
+    begins: usize,
+    /// Whether another User sent it, whose rows the caller does not see otherwise.
+    is_of_another: bool,
 }
 
 impl Record {
@@ -55,8 +73,11 @@ impl Record {
             log: log.clone(),
             clock: clock.clone(),
             began: Instant::now(),
+            call,
             slot: None,
+            place: None,
             entry,
+            rows: Vec::new(),
             is_noted: false,
         }
     }
@@ -67,14 +88,18 @@ impl Record {
         Ok(())
     }
 
-    /// The caller was admitted. Gives what is to be filled in.
-    pub(crate) fn admit(&mut self, who: &Access) -> &mut Entry {
+    /// The caller was admitted.
+    pub(crate) fn admit(&mut self, who: &Access) {
         let entry = &mut self.entry;
         entry.subject = Some(who.subject().to_owned());
         entry.party = Some(who.party().to_string());
         entry.session = who.session_id().map(str::to_owned);
         entry.roles = Some(who.roles().join(","));
-        entry
+    }
+
+    /// The call has a place among those that the caller may make at once.
+    pub(crate) fn hold(&mut self, place: OwnedSemaphorePermit) {
+        self.place = Some(place);
     }
 
     /// The caller showed the handle of a session that holds.
@@ -84,20 +109,97 @@ impl Record {
         self.entry.session = Some(session.id.to_string());
     }
 
+    /// What is asked for: of a call that is refused no more is known.
+    pub(crate) fn asked(&mut self, query: &Query) {
+        let entry = &mut self.entry;
+        note_key(entry, &query.key);
+        entry.variants = list(&query.variants);
+        (entry.from, entry.to) = (query.from, query.to);
+        entry.page_size = query.page_size.map(u64::from);
+        entry.later_page = Some(query.page_token.is_some());
+    }
+
+    /// Which row is asked for, and whether a later page of its history is.
+    pub(crate) fn asked_row(&mut self, query: &RowQuery) {
+        let entry = &mut self.entry;
+        (entry.key_kind, entry.key) = (Some("reference".into()), Some(query.reference.to_string()));
+        entry.later_page = query.history_page_token.is_some().then_some(true);
+    }
+
+    /// What was looked up, and what is in the answer: its rows, and how many bytes each has in the message.
+    pub(crate) fn shown(&mut self, who: &Access, page: &Page, bytes: &[usize]) {
+        let entry = &mut self.entry;
+        note_key(entry, &page.executed.key);
+        entry.variants = list(&page.executed.variants);
+        (entry.from, entry.to) = (page.executed.from, page.executed.to);
+        entry.page_size = u64::try_from(page.executed.page_size).ok();
+        entry.version = Some(page.version.to_string());
+        self.note_rows(who, &page.rows, bytes);
+    }
+
+    /// The row that is in the answer.
+    pub(crate) fn shown_row(&mut self, who: &Access, answer: &Answer) {
+        self.entry.version = Some(answer.version.to_string());
+        self.note_rows(who, std::slice::from_ref(&answer.row), &[0]);
+    }
+
+    fn note_rows(&mut self, who: &Access, rows: &[Row], bytes: &[usize]) {
+        let mut begins = 0;
+        let shown = rows.iter().zip(bytes).map(|(row, bytes)| {
+            let is_of_another = !who.user_ids().contains(&row.trail.user_id);
+            let shown = ShownRow { begins, is_of_another };
+            begins += bytes;
+            shown
+        });
+        self.rows = shown.collect();
+        self.count_rows(usize::MAX);
+    }
+
+    /// Counts the rows of which something stands in the first bytes of the message.
+    fn count_rows(&mut self, bytes: usize) {
+        // The entry of a call that shows no rows says nothing of them.
+        if self.rows.is_empty() && self.entry.rows.is_none() && self.entry.version.is_none() {
+            return;
+        }
+        let begun = || self.rows.iter().filter(|row| row.begins < bytes);
+        let of_others = begun().filter(|row| row.is_of_another).count();
+        (self.entry.rows, self.entry.rows_of_others) = (Some(begun().count() as u64), Some(of_others as u64));
+    }
+
     /// A witness of its own has noted the call.
     pub(crate) fn witnessed(mut self) {
         self.is_noted = true;
     }
 
-    /// The call has come to its end.
-    pub(crate) fn end<T>(mut self, outcome: &Result<T, CallError>) {
-        match outcome {
-            Ok(_) => self.note("OK", None, None),
-            Err(error) => {
-                let (code, reason) = told(error);
-                self.note(name_of(code), Some(reason), error.of_identity().map(ToString::to_string));
+    /// The answer to the call, which takes the record with it on its way; an error is noted here.
+    pub(crate) fn reply<T>(mut self, outcome: Result<T, CallError>) -> Result<Response<T>, Status> {
+        let error = match outcome {
+            Ok(message) => {
+                let mut response = Response::new(message);
+                response.extensions_mut().insert(Leaving(Arc::new(Mutex::new(Some(self)))));
+                return Ok(response);
             }
-        }
+            Err(error) => error,
+        };
+        let (code, reason) = told(&error);
+        self.note(name_of(code), Some(reason), error.of_identity().map(ToString::to_string));
+        Err(status_of(self.call, &error))
+    }
+
+    /// All of the answer was handed to the caller's connection.
+    pub(crate) fn has_left(mut self) {
+        self.note("OK", None, None);
+    }
+
+    /// So many bytes of the message were handed to the caller's connection, and then it was given up for this reason.
+    pub(crate) fn has_failed(mut self, (code, reason): (Code, &'static str), bytes: usize) {
+        self.count_rows(bytes);
+        self.note(name_of(code), Some(reason), None);
+    }
+
+    /// So many bytes of the message were handed to the caller's connection, and then they were gone.
+    pub(crate) fn breaks_off(mut self, bytes: usize) {
+        self.count_rows(bytes);
     }
 
     fn note(&mut self, outcome: &'static str, reason: Option<&'static str>, detail: Option<String>) {
@@ -122,34 +224,15 @@ impl Drop for Record {
     }
 }
 
-/// Notes what is asked for: of a call that is refused no more is known.
-pub(crate) fn asked(entry: &mut Entry, query: &Query) {
-    note_key(entry, &query.key);
-    entry.variants = list(&query.variants);
-    (entry.from, entry.to) = (query.from, query.to);
-    entry.page_size = query.page_size.map(u64::from);
-    entry.later_page = Some(query.page_token.is_some());
-}
+/// The record of an answer on its way out, among the extensions of its response. An answer that is dropped there takes it along.
+#[derive(Debug, Clone)]
+pub(crate) struct Leaving(Arc<Mutex<Option<Record>>>);
 
-/// Notes which row is asked for.
-pub(crate) fn asked_row(entry: &mut Entry, reference: &TrailRef) {
-    (entry.key_kind, entry.key) = (Some("reference".into()), Some(reference.to_string()));
-}
-
-/// Notes what was looked up, and what came of it.
-pub(crate) fn shown(entry: &mut Entry, who: &Access, page: &Page) {
-    note_key(entry, &page.executed.key);
-    entry.variants = list(&page.executed.variants);
-    (entry.from, entry.to) = (page.executed.from, page.executed.to);
-    entry.page_size = u64::try_from(page.executed.page_size).ok();
-    entry.version = Some(page.version.to_string());
-    note_rows(entry, who, &page.rows);
-}
-
-/// Notes the row that was shown.
-pub(crate) fn shown_row(entry: &mut Entry, who: &Access, answer: &Answer) {
-    entry.version = Some(answer.version.to_string());
-    note_rows(entry, who, std::slice::from_ref(&answer.row));
+impl Leaving {
+    /// The record, for whoever is the first to take it.
+    pub(crate) fn take(&self) -> Option<Record> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 fn note_key(entry: &mut Entry, key: &SearchKey) {
@@ -159,11 +242,6 @@ fn note_key(entry: &mut Entry, key: &SearchKey) {
         SearchKey::Uprn(uprn) => ("uprn", uprn.to_string()),
     };
     (entry.key_kind, entry.key) = (Some(kind.into()), Some(key));
-}
-
-fn note_rows(entry: &mut Entry, who: &Access, rows: &[Row]) {
-    let of_others = rows.iter().filter(|row| !who.user_ids().contains(&row.trail.user_id)).count();
-    (entry.rows, entry.rows_of_others) = (Some(rows.len() as u64), Some(of_others as u64));
 }
 
 fn list(values: &[impl Display]) -> Option<String> {

@@ -4,8 +4,9 @@ use crate::status::CallError;
 use gridtrail_model::{ParseError, Timestamp};
 use gridtrail_proto::query::v1::{GetRequest, RowView, SearchRequest, search_request::Key};
 use gridtrail_search::{
-    AsOf, BadAsOf, Query, SearchError, SearchKey, TrailRef, Violation, parse_from, parse_to,
+    AsOf, BadAsOf, Query, RowQuery, SearchError, SearchKey, Violation, parse_from, parse_to,
 };
+use std::num::NonZeroU32;
 
 /// The query of a request, and how much of each row to answer with. Errors: `Invalid` with every field that cannot be read.
 pub(crate) fn query_of(request: SearchRequest) -> Result<(Query, RowView), CallError> {
@@ -36,9 +37,14 @@ pub(crate) fn query_of(request: SearchRequest) -> Result<(Query, RowView), CallE
     }
 }
 
-/// The reference of a request. Errors: `Invalid`.
-pub(crate) fn reference_of(request: &GetRequest) -> Result<TrailRef, CallError> {
-    Ok(request.reference.parse()?)
+/// The row of a request, and which part of its history. Errors: `Invalid`.
+pub(crate) fn row_query_of(request: GetRequest) -> Result<RowQuery, CallError> {
+    let GetRequest { reference, history_page_size, history_page_token } = request;
+    Ok(RowQuery {
+        reference: reference.parse()?,
+        history_page_size: NonZeroU32::new(history_page_size),
+        history_page_token: (!history_page_token.is_empty()).then_some(history_page_token),
+    })
 }
 
 fn key_of(key: Option<Key>, violations: &mut Violations) -> Option<SearchKey> {

@@ -1,31 +1,111 @@
-//! From plain rows and pages to response messages.
+//! From plain rows and pages to response messages, of which none is larger than its reader takes.
 
-use gridtrail_access::Access;
-use gridtrail_model::{HistoryEntry, SsiRegion, Timestamp, Trail};
+use crate::limits::{OTHER_CLAIMS_MAX, PAGE_BYTES_MAX, TOKEN_BYTES_MAX};
+use gridtrail_access::{Access, Sharing};
+use gridtrail_model::{Dispute, HistoryEntry, SsiRegion, Timestamp};
 use gridtrail_proto::query::v1;
-use gridtrail_search::{Answer, DeviceResolution, Page, Row};
+use gridtrail_search::{Answer, DeviceResolution, Page, Row, SearchError};
+use prost::{Message, length_delimiter_len};
 use std::fmt::{Display, Write as _};
 
-pub(crate) fn search_response(page: Page, view: v1::RowView) -> v1::SearchResponse {
+/// The message of a page, with as many of its rows as there is room for, and how many bytes each of them has in it. The page ends
+/// where the message does.
+///
+/// Errors: `Seal`.
+pub(crate) fn search_response(
+    page: &mut Page,
+    view: v1::RowView,
+    sharing: &Sharing,
+) -> Result<(v1::SearchResponse, Vec<usize>), SearchError> {
+    let (rows, bytes) = rows_that_fit(page, view, sharing)?;
     let resolution = match page.resolution {
         DeviceResolution::Direct => v1::DeviceResolution::Direct,
         DeviceResolution::BySeenPairs => v1::DeviceResolution::BySeenPairs,
     };
-    v1::SearchResponse {
-        rows: page.rows.into_iter().map(|row| trail_row(row, view)).collect(),
-        next_page_token: page.next_page_token.unwrap_or_default(),
+    let message = v1::SearchResponse {
+        rows,
+        next_page_token: page.next_page_token.clone().unwrap_or_default(),
         complete_up_to: page.complete_up_to.map(wire_time),
         snapshot_version: page.version.to_string(),
         device_resolution: resolution.into(),
+    };
+    Ok((message, bytes))
+}
+
+fn rows_that_fit(
+    page: &mut Page,
+    view: v1::RowView,
+    sharing: &Sharing,
+) -> Result<(Vec<v1::TrailRow>, Vec<usize>), SearchError> {
+    let (mut rows, mut sizes) = (Vec::with_capacity(page.rows.len()), Vec::with_capacity(page.rows.len()));
+    let mut room = PAGE_BYTES_MAX;
+    for number in 0..page.rows.len() {
+        let mut row = trail_row(&page.rows[number], view, sharing);
+        let mut bytes = field_bytes(&row);
+        if bytes > room {
+            // A row that no page has room for has one of its own, and the rest of its history can be got.
+            if number > 0 {
+                page.end_after(number)?;
+                break;
+            }
+            page.end_history_after(0, shorten_history(&mut row, room))?;
+            set_history_token(&mut row, &page.rows[0]);
+            page.end_after(1)?;
+            bytes = field_bytes(&row);
+        }
+        room = room.saturating_sub(bytes);
+        rows.push(row);
+        sizes.push(bytes);
+    }
+    Ok((rows, sizes))
+}
+
+/// The message of a row, with as much of its history as there is room for. The answer's history ends where the message's does.
+///
+/// Errors: `Seal`.
+pub(crate) fn get_response(answer: &mut Answer, sharing: &Sharing) -> Result<v1::GetResponse, SearchError> {
+    let mut row = trail_row(&answer.row, v1::RowView::Full, sharing);
+    if field_bytes(&row) > PAGE_BYTES_MAX {
+        answer.end_history_after(shorten_history(&mut row, PAGE_BYTES_MAX))?;
+        set_history_token(&mut row, &answer.row);
+    }
+    Ok(v1::GetResponse {
+        row: Some(row),
+        complete_up_to: answer.complete_up_to.map(wire_time),
+        snapshot_version: answer.version.to_string(),
+    })
+}
+
+/// Leaves a row as much of its history as there is room for, one entry at least, and says how many entries those are.
+fn shorten_history(row: &mut v1::TrailRow, room: usize) -> usize {
+    let history = |row: &mut v1::TrailRow| {
+        row.details.as_mut().map(|details| std::mem::take(&mut details.status_change_history))
+    };
+    let mut entries = history(row).unwrap_or_default();
+    let mut left = room.saturating_sub(field_bytes(row) + TOKEN_BYTES_MAX);
+    let fitting = entries.iter().take_while(|entry| {
+        let rest = left.checked_sub(field_bytes(*entry));
+        left = rest.unwrap_or_default();
+        rest.is_some()
+    });
+    let fitting = fitting.count().max(1);
+    entries.truncate(fitting);
+    if let Some(details) = &mut row.details {
+        details.status_change_history = entries;
+    }
+    fitting
+}
+
+fn set_history_token(row: &mut v1::TrailRow, of: &Row) {
+    if let Some(details) = &mut row.details {
+        details.next_history_page_token = text(of.next_history_page_token.as_ref());
     }
 }
 
-pub(crate) fn get_response(answer: Answer) -> v1::GetResponse {
-    v1::GetResponse {
-        row: Some(trail_row(answer.row, v1::RowView::Full)),
-        complete_up_to: answer.complete_up_to.map(wire_time),
-        snapshot_version: answer.version.to_string(),
-    }
+/// How many bytes a message has as a field of another, whose number is below 16.
+pub(crate) fn field_bytes(message: &impl Message) -> usize {
+    let bytes = message.encoded_len();
+    1 + length_delimiter_len(bytes) + bytes
 }
 
 pub(crate) fn profile_response(who: &Access) -> v1::ProfileResponse {
@@ -38,11 +118,14 @@ pub(crate) fn profile_response(who: &Access) -> v1::ProfileResponse {
     }
 }
 
-fn trail_row(Row { reference, matched_device, trail }: Row, view: v1::RowView) -> v1::TrailRow {
+fn trail_row(row: &Row, view: v1::RowView, sharing: &Sharing) -> v1::TrailRow {
+    let Row { reference, matched_device, trail, .. } = row;
+    // What awaits its request lies where it was answered.
+    let at = trail.received_at.unwrap_or(reference.placement());
     v1::TrailRow {
         reference: shown(reference),
         matched_device_id: shown(matched_device),
-        dcc_service_user_organisation_id: shown(trail.user_id),
+        dcc_service_user_organisation_id: shown(sharing.organisation_id(trail.user_id, at)),
         device_id: text(trail.device_id),
         gbcs_transaction_sequence_number: trail.gbcs_transaction_sequence_number,
         mpxn: text(trail.mpxn),
@@ -51,11 +134,13 @@ fn trail_row(Row { reference, matched_device, trail }: Row, view: v1::RowView) -
         service_reference: text(trail.service_reference()),
         service_reference_variant: text(trail.variant),
         simplified_transaction_status: shown(trail.simplified),
-        details: (view != v1::RowView::Table).then(|| details(trail)),
+        details: (view != v1::RowView::Table).then(|| details(row)),
+        user_id: shown(trail.user_id),
     }
 }
 
-fn details(trail: Trail) -> v1::TrailDetails {
+fn details(row: &Row) -> v1::TrailDetails {
+    let trail = &row.trail;
     v1::TrailDetails {
         request_id: text(trail.request_id),
         response_id: text(trail.response_id),
@@ -68,26 +153,32 @@ fn details(trail: Trail) -> v1::TrailDetails {
         response_code: text(trail.response_code),
         current_status: shown(trail.current_status),
         anomaly_detection_flag: trail.anomaly_detection_flag,
-        status_change_history: trail.history.into_iter().map(status_change).collect(),
+        status_change_history: trail.history.iter().map(status_change).collect(),
         alert_code: text(trail.alert_code),
         dsp_schedule_id: trail.schedule_id,
         execution_at: trail.execution_at.map(wire_time),
         awaiting_request: trail.awaiting_request,
-        disputes: trail
-            .disputes
-            .into_iter()
-            .map(|dispute| v1::Dispute { field: dispute.field.into(), other_claims: dispute.others })
-            .collect(),
+        disputes: trail.disputes.iter().map(dispute).collect(),
         last_recorded_at: Some(wire_time(trail.recorded_at_max)),
+        status_change_history_count: row.history_count as u64,
+        next_history_page_token: text(row.next_history_page_token.as_ref()),
     }
 }
 
-fn status_change(entry: HistoryEntry) -> v1::StatusChange {
+fn dispute(dispute: &Dispute) -> v1::Dispute {
+    v1::Dispute {
+        field: dispute.field.into(),
+        other_claims: dispute.others.iter().take(OTHER_CLAIMS_MAX).cloned().collect(),
+        other_claims_count: dispute.others.len() as u64,
+    }
+}
+
+fn status_change(entry: &HistoryEntry) -> v1::StatusChange {
     v1::StatusChange {
         at: Some(wire_time(entry.at)),
         state: shown(entry.state),
         response_code: text(entry.code),
-        cause: text(entry.cause),
+        cause: text(entry.cause.as_ref()),
         instruction_number: entry.instruction.map(|instruction| instruction.number.into()),
         instruction_total: entry.instruction.map(|instruction| instruction.total.into()),
     }

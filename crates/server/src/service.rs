@@ -3,16 +3,17 @@
 use crate::callers::{Allowance, Allowances, Limits};
 use crate::deadline::time_left;
 use crate::freshness::freshness_response;
+use crate::freshness_page::page_of;
 use crate::limits::{
     FRESHNESS_DAYS_DEFAULT, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX, RESPONSE_BYTES_MAX,
 };
-use crate::record::{Caller, Record, asked, asked_row, shown, shown_row};
-use crate::request::{query_of, reference_of};
+use crate::record::{Caller, Record};
+use crate::request::{query_of, row_query_of};
 use crate::row::{get_response, search_response};
 use crate::status::{CallError, status_of};
 use futures::FutureExt as _;
 use gridtrail_access::{Access, Admission};
-use gridtrail_access_log::{AccessLog, Entry};
+use gridtrail_access_log::AccessLog;
 use gridtrail_freshness::{DAYS_KEPT, Freshness};
 use gridtrail_lake::Cost;
 use gridtrail_model::Timestamp;
@@ -24,7 +25,7 @@ use gridtrail_proto::query::v1::{
 };
 use gridtrail_runtime::Clock;
 use gridtrail_search::{
-    Answer, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Page, Query, Search, SearchError, TrailRef, Violation,
+    Answer, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Page, Query, RowQuery, Search, SearchError, Violation,
 };
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -97,15 +98,15 @@ impl Desk {
         self.clock.now()
     }
 
-    /// Answers one call of somebody who is admitted, and has it noted. `work` may be dropped at any point; it fills in what it looks
-    /// up and shows.
+    /// Answers one call of somebody who is admitted, and has it noted when the answer has left. `work` may be dropped at any point; it
+    /// tells the record what it looks up and shows.
     pub(crate) async fn answer<T>(
         &self,
         call: &'static str,
         caller: &Caller,
-        work: impl AsyncFnOnce(Access, &mut Entry) -> Result<T, CallError>,
+        work: impl AsyncFnOnce(Access, &mut Record) -> Result<T, CallError>,
     ) -> Result<Response<T>, Status> {
-        self.answer_within(call, caller, async |who, _, entry| work(who, entry).await).await
+        self.answer_within(call, caller, async |who, _, record| work(who, record).await).await
     }
 
     /// The same, of work that takes from what is left to the caller.
@@ -113,21 +114,20 @@ impl Desk {
         &self,
         call: &'static str,
         caller: &Caller,
-        work: impl AsyncFnOnce(Access, &Allowance, &mut Entry) -> Result<T, CallError>,
+        work: impl AsyncFnOnce(Access, &Allowance, &mut Record) -> Result<T, CallError>,
     ) -> Result<Response<T>, Status> {
         let mut record = self.record(call, caller);
         let admitted = async {
             let _permit = self.permits.try_acquire().map_err(|_| CallError::Busy)?;
             record.reserve()?;
             let access = self.admission.admit(bearer_token(&caller.metadata)?, self.clock.now()).await?;
-            let entry = record.admit(&access);
+            record.admit(&access);
             let left = self.allowances.of(&access);
-            let _place = left.enter()?;
-            work(access, &left, entry).await
+            record.hold(left.enter()?);
+            work(access, &left, &mut record).await
         };
         let outcome = self.limited(caller, admitted).await;
-        record.end(&outcome);
-        reply(call, outcome)
+        record.reply(outcome)
     }
 
     /// The record of a call that begins.
@@ -153,16 +153,17 @@ impl Desk {
         look: impl AsyncFnOnce(&Access, &Query) -> Result<Page, SearchError>,
     ) -> Result<Response<SearchResponse>, Status> {
         let (caller, message) = Caller::of(request);
-        let work = async |who: Access, left: &Allowance, entry: &mut Entry| {
+        let work = async |who: Access, left: &Allowance, record: &mut Record| {
             let (query, view) = query_of(message)?;
-            asked(entry, &query);
+            record.asked(&query);
             // What is above the largest page is refused as that.
             left.take_rows(query.page_size.unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX))?;
-            let page = look(&who, &query).await?;
+            let mut page = look(&who, &query).await?;
             self.confirm(&who, &caller).await?;
-            shown(entry, &who, &page);
-            let cost = page.cost;
-            Ok((search_response(page, view), cost))
+            let sharing = self.admission.sharing()?;
+            let (message, bytes) = search_response(&mut page, view, &sharing)?;
+            record.shown(&who, &page, &bytes);
+            Ok((message, page.cost))
         };
         self.answer_within(call, &caller, work).await.map(|answer| self.told(answer))
     }
@@ -172,16 +173,18 @@ impl Desk {
         &self,
         call: &'static str,
         request: Request<GetRequest>,
-        look: impl AsyncFnOnce(&Access, &TrailRef) -> Result<Answer, SearchError>,
+        look: impl AsyncFnOnce(&Access, &RowQuery) -> Result<Answer, SearchError>,
     ) -> Result<Response<GetResponse>, Status> {
         let (caller, message) = Caller::of(request);
-        let work = async |who: Access, entry: &mut Entry| {
-            let reference = reference_of(&message)?;
-            asked_row(entry, &reference);
-            let answer = look(&who, &reference).await?;
+        let work = async |who: Access, record: &mut Record| {
+            let query = row_query_of(message)?;
+            record.asked_row(&query);
+            let mut answer = look(&who, &query).await?;
             self.confirm(&who, &caller).await?;
-            shown_row(entry, &who, &answer);
-            Ok(get_response(answer))
+            let sharing = self.admission.sharing()?;
+            let message = get_response(&mut answer, &sharing)?;
+            record.shown_row(&who, &answer);
+            Ok(message)
         };
         self.answer(call, &caller, work).await
     }
@@ -233,7 +236,7 @@ impl AuditTrailService for AuditTrails {
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
-        let look = async |who: &Access, row: &TrailRef| self.0.search.audit_trail(who, row).await;
+        let look = async |who: &Access, row: &RowQuery| self.0.search.audit_trail(who, row).await;
         self.0.answer_get("AuditTrailService.Get", request, look).await
     }
 }
@@ -249,7 +252,7 @@ impl MeterReadService for MeterReads {
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
-        let look = async |who: &Access, row: &TrailRef| self.0.search.meter_read(who, row).await;
+        let look = async |who: &Access, row: &RowQuery| self.0.search.meter_read(who, row).await;
         self.0.answer_get("MeterReadService.Get", request, look).await
     }
 }
@@ -268,7 +271,7 @@ impl FreshnessService for FreshnessDesk {
     ) -> Result<Response<GetFreshnessResponse>, Status> {
         let (caller, message) = Caller::of(request);
         // Whoever has a valid token may know: there is no row in it, and so no component to demand.
-        let work = async |_: Access, _: &mut Entry| {
+        let work = async |_: Access, _: &mut Record| {
             let days = match message.days {
                 0 => FRESHNESS_DAYS_DEFAULT.into(),
                 days => i64::from(days),
@@ -277,7 +280,8 @@ impl FreshnessService for FreshnessDesk {
                 let rule = format!("at most {DAYS_KEPT}; found {days}");
                 return Err(SearchError::Invalid(vec![Violation { field: "days", rule }]).into());
             }
-            self.freshness.report(days).map(freshness_response).ok_or(CallError::NotReady)
+            let report = self.freshness.report(days).ok_or(CallError::NotReady)?;
+            page_of(freshness_response(report), &message.page_token)
         };
         self.desk.answer("FreshnessService.Get", &caller, work).await
     }

@@ -12,6 +12,7 @@ use gridtrail_session::{LoginError, OUTWARD_SENTENCE, SessionError, StoreError};
 use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
+use tonic::codegen::http::HeaderMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use uuid::Uuid;
@@ -157,7 +158,69 @@ const fn face_of(kind: SearchErrorKind) -> Face {
     }
 }
 
+const TOO_LARGE: Face = Face { code: Code::OutOfRange, reason: "REQUEST_TOO_LARGE", http_code: "400" };
+const NO_SUCH_METHOD: Face = Face { code: Code::Unimplemented, reason: "NO_SUCH_METHOD", http_code: "501" };
+const NO_SUCH_NAME: Face = Face { code: Code::NotFound, reason: "NOT_FOUND", http_code: "404" };
+const TRANSPORT: Face = Face { code: Code::Unknown, reason: "TRANSPORT", http_code: "500" };
 const NO_SUCH_SERVICE: Face = Face { code: Code::Unimplemented, reason: "NO_SUCH_SERVICE", http_code: "501" };
+
+/// Adds the details that every error has to one that the transport made before any service saw the call: a message that is too
+/// large or cannot be read, a method that does not exist.
+pub(crate) fn explain(headers: &mut HeaderMap) {
+    let Some(status) = unexplained(headers) else { return };
+    let text = status.message().to_owned();
+    let explained = match status.code() {
+        Code::OutOfRange => face_value(&TOO_LARGE, text, None),
+        Code::Unimplemented if text.is_empty() => {
+            let text = "there is no such method; reflection lists those that are";
+            face_value(&NO_SUCH_METHOD, text.into(), None)
+        }
+        Code::Unimplemented => face_value(&NO_SUCH_METHOD, text, None),
+        Code::NotFound => face_value(&NO_SUCH_NAME, text, None),
+        // The bytes are no message of this method: that is no fault of ours.
+        Code::Internal => {
+            let rule = if text.is_empty() { "a message of this method".to_owned() } else { text };
+            invalid_status(
+                format!("the request cannot be read: {rule}"),
+                &[Violation { field: "request", rule }],
+            )
+        }
+        code => face_value(&Face { code, ..TRANSPORT }, text, None),
+    };
+    put(&explained, headers);
+}
+
+/// The same of the trailers of an answer. What the caller is told, where that is an error: the answer could not be written.
+pub(crate) fn explain_failure(trailers: &mut HeaderMap) -> Option<(Code, &'static str)> {
+    let status = unexplained(trailers)?;
+    let code = status.code();
+    if !matches!(code, Code::OutOfRange | Code::ResourceExhausted | Code::Internal) {
+        // Reflection answers so of a name that is not there.
+        explain(trailers);
+        return Some((code, TRANSPORT.reason));
+    }
+    let error_id = Uuid::new_v4().to_string();
+    tracing::error!(?code, error_id, cause = status.message(), "an answer could not be written");
+    let text = format!("the answer could not be written; quote the error id {error_id}");
+    put(&face_value(&Face { code, ..INTERNAL }, text, Some(&error_id)), trailers);
+    Some((code, INTERNAL.reason))
+}
+
+/// The error in some headers, where it has no details.
+fn unexplained(headers: &HeaderMap) -> Option<Status> {
+    // Nearly all answers have no status here, and those that do have details.
+    if !headers.contains_key(Status::GRPC_STATUS) || headers.contains_key(Status::GRPC_STATUS_DETAILS) {
+        return None;
+    }
+    Status::from_header_map(headers).filter(|status| status.code() != Code::Ok)
+}
+
+fn put(status: &Status, headers: &mut HeaderMap) {
+    // Its text is escaped, and its details are base64: both are headers. Were they not, the status stays as it was.
+    if let Err(error) = status.add_header(headers) {
+        tracing::error!(%error, "the details of an error could not be added");
+    }
+}
 
 /// The status of a call to a service that is not here.
 pub(crate) fn no_such_service() -> Status {

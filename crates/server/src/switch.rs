@@ -2,8 +2,10 @@
 //! that the transport offers would bring a web framework with it.
 
 use crate::log_in::Sessions;
+use crate::outgoing::outgoing;
 use crate::service::{AuditTrails, FreshnessDesk, MeterReads};
 use crate::status::no_such_service;
+use futures::TryFutureExt as _;
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
 use gridtrail_proto::query::v1::meter_read_service_server::MeterReadServiceServer;
@@ -63,7 +65,7 @@ impl<R: GrpcService, A: GrpcService> Service<Request<Body>> for Switch<R, A> {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         // A path is "/package.Service/Method".
         let name = request.uri().path().split('/').nth(1).unwrap_or_default();
-        if name == name_of(&self.audit_trails) {
+        let answer: Self::Future = if name == name_of(&self.audit_trails) {
             self.audit_trails.call(request)
         } else if name == name_of(&self.meter_reads) {
             self.meter_reads.call(request)
@@ -79,7 +81,8 @@ impl<R: GrpcService, A: GrpcService> Service<Request<Body>> for Switch<R, A> {
             self.reflection_alpha.call(request)
         } else {
             Box::pin(std::future::ready(Ok(no_such_service().into_http())))
-        }
+        };
+        Box::pin(answer.map_ok(outgoing))
     }
 }
 

@@ -29,6 +29,13 @@ mod web;
 mod wire;
 mod witness;
 
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_session;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
 pub use gridtrail_saml::OUTWARD_SENTENCE;
 pub use handle::{Handle, NotAHandle, SessionId};
 pub use limits::{FORM_BYTES_MAX, REQUEST_LIFE_MS, SEEN_AFTER_MS_MAX};

@@ -109,7 +109,7 @@ impl<'w> Feed<'w> {
                 let of = self.slice_of(at_ms);
                 if of == slice {
                     self.order.push(((at_ms, number, place, repeated), self.events.len()));
-                    self.events.push(Some(event(number, place, step, &script, delivery.bare)));
+                    self.events.push(Some(event(number, place, step, &script, &delivery)));
                 } else if of > slice {
                     later = Some(later.map_or(of, |later| later.min(of)));
                 }
@@ -158,6 +158,8 @@ struct Delivery {
     at_ms: i64,
     again_ms: Option<i64>,
     bare: bool,
+    /// How long after the receipt of its request the event claims it to have been.
+    receipt_after_ms: i64,
 }
 
 impl Delivery {
@@ -169,9 +171,10 @@ impl Delivery {
         let undisturbed = settings.jitter_ms_max == 0
             && settings.late_ppm == 0
             && settings.duplicates_ppm == 0
-            && settings.bare_responses_ppm == 0;
+            && settings.bare_responses_ppm == 0
+            && settings.other_receipts_ppm == 0;
         if undisturbed {
-            return Self { at_ms: recorded_ms, again_ms: None, bare: false };
+            return Self { at_ms: recorded_ms, again_ms: None, bare: false, receipt_after_ms: 0 };
         }
         // A script has fewer than 1,024 steps.
         let lane_number = number.wrapping_mul(1_024).wrapping_add(place as u64);
@@ -183,7 +186,11 @@ impl Delivery {
         }
         let repeats_after = chance.long_tailed(20_000, 4);
         let again_ms = chance.per_million(settings.duplicates_ppm).then_some(at_ms + repeats_after);
-        Self { at_ms, again_ms, bare: chance.per_million(settings.bare_responses_ppm) }
+        let bare = chance.per_million(settings.bare_responses_ppm);
+        let stamped_after = chance.long_tailed(800, 5);
+        let receipt_after_ms =
+            if chance.per_million(settings.other_receipts_ppm) { stamped_after } else { 0 };
+        Self { at_ms, again_ms, bare, receipt_after_ms }
     }
 
     fn times(&self) -> impl Iterator<Item = (i64, bool)> + use<> {
@@ -192,12 +199,17 @@ impl Delivery {
 }
 
 /// The event of a step.
-fn event(number: u64, place: usize, step: &Step, script: &Script, bare: bool) -> Event {
+fn event(number: u64, place: usize, step: &Step, script: &Script, delivery: &Delivery) -> Event {
     let row = script.row(step.row);
-    let correlation = match step.fact {
-        Fact::Sends { .. } if bare => bare_correlation(row),
+    let mut correlation = match step.fact {
+        Fact::Sends { .. } if delivery.bare => bare_correlation(row),
         _ => correlation(row),
     };
+    // Only what comes after a receipt that is on record can claim another: never one after itself.
+    if !matches!(step.fact, Fact::Received) && matches!(row.key.subject, Subject::Leg(_)) {
+        let claim = |received: Timestamp| received.plus_millis(delivery.receipt_after_ms).min(step.at);
+        correlation.request_received_at = correlation.request_received_at.map(claim);
+    }
     Event { id: event_id(number, place), recorded_at: step.recorded_at, correlation, body: body(step, row) }
 }
 

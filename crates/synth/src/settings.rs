@@ -44,6 +44,9 @@ pub struct Settings {
     /// How many responses in a million name neither when their request was received nor which leg they answer,
     /// as DUIS itself does not.
     pub bare_responses_ppm: u32,
+    /// How many events in a million, of those that come after a request, claim another receipt time for it than the system that
+    /// received it: a later one, as who takes messages out of a queue stamps it. The trail shows the first.
+    pub other_receipts_ppm: u32,
 }
 
 impl Default for Settings {
@@ -61,6 +64,7 @@ impl Default for Settings {
             late_ppm: 0,
             late_ms_max: 6 * 3_600_000,
             bare_responses_ppm: 0,
+            other_receipts_ppm: 0,
         }
     }
 }
@@ -109,13 +113,14 @@ impl Settings {
             jitter_ms_max: 90_000,
             late_ppm: 3_000,
             bare_responses_ppm: 50_000,
+            other_receipts_ppm: 20_000,
             ..self
         }
     }
 
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
         const SHARE: &str = "at most 1,000,000";
-        let all: [(&'static str, u64, std::ops::RangeInclusive<u64>, &'static str); 7] = [
+        let all: [(&'static str, u64, std::ops::RangeInclusive<u64>, &'static str); 8] = [
             ("premises", self.premises.into(), 1..=Self::PREMISES_MAX.into(), "1 to 50,000,000"),
             ("users", self.users.into(), 6..=1_000, "6 to 1,000"),
             ("days", self.days.into(), 1..=36_500, "1 to 36,500"),
@@ -123,6 +128,7 @@ impl Settings {
             ("duplicates_ppm", self.duplicates_ppm.into(), 0..=1_000_000, SHARE),
             ("late_ppm", self.late_ppm.into(), 0..=1_000_000, SHARE),
             ("bare_responses_ppm", self.bare_responses_ppm.into(), 0..=1_000_000, SHARE),
+            ("other_receipts_ppm", self.other_receipts_ppm.into(), 0..=1_000_000, SHARE),
         ];
         for (setting, found, range, rule) in all {
             if !range.contains(&found) {

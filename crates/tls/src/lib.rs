@@ -12,6 +12,13 @@ mod accept;
 mod config;
 mod error;
 
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_tls;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
 pub use accept::Connections;
 pub use config::{ClientCheck, Tls, TlsFiles};
 pub use error::TlsError;

@@ -151,7 +151,7 @@ impl Client {
     }
 
     async fn get(&self, who: &Caller, reference: &str) -> Result<TrailRow, Status> {
-        let request = who.call(GetRequest { reference: reference.to_owned() });
+        let request = who.call(GetRequest { reference: reference.to_owned(), ..GetRequest::default() });
         let answer = self.audit.clone().get(request).await.map(|answer| answer.into_inner().row.unwrap());
         let rows = usize::from(answer.is_ok());
         self.note(who, "AuditTrailService.Get", answer.as_ref().err(), [rows, 0]);
@@ -179,7 +179,7 @@ fn of_device(device: DeviceId) -> SearchRequest {
 }
 
 fn user_of(row: &TrailRow) -> UserId {
-    row.dcc_service_user_organisation_id.parse().unwrap()
+    row.user_id.parse().unwrap()
 }
 
 fn request_id(row: &TrailRow) -> &str {

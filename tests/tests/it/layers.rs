@@ -6,7 +6,9 @@
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 use gridtrail_tests::repository_root;
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 /// The crates of this workspace that a crate may depend on, without their common prefix.
 const MAY_USE: &[(&str, &[&str])] = &[
@@ -205,6 +207,79 @@ fn the_model_does_no_input_or_output() {
     });
     assert!(files > 5, "only {files} sources of the model found");
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// The features of every crate that cargo builds, by these kinds of dependencies.
+fn features(edges: &str) -> BTreeSet<String> {
+    let cargo = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--workspace",
+            "--locked",
+            "--prefix",
+            "none",
+            "--format",
+            "{p} {f}",
+            "--edges",
+            edges,
+        ])
+        .current_dir(repository_root())
+        .output()
+        .unwrap();
+    assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
+    // A crate that was printed before is marked with an asterisk.
+    let lines = String::from_utf8(cargo.stdout).unwrap();
+    lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+/// A crate with more features is another crate: all that use it are compiled twice, once for `make demo` and once for
+/// `make test`. What only tests want of a crate stands among the normal dependencies of `gridtrail-tests`.
+#[test]
+fn tests_ask_of_no_crate_more_than_a_plain_build_gives() {
+    let (plain, with_tests) = (features("normal,build"), features("normal,build,dev"));
+    assert!(plain.iter().any(|line| line.starts_with("tokio ") && line.contains("test-util")), "{plain:?}");
+    let only_tests: Vec<_> = with_tests.difference(&plain).collect();
+    assert!(only_tests.is_empty(), "compiled again for the tests: {only_tests:#?}");
+}
+
+/// Every use in a source text of what only the crate itself may see, by line.
+fn looks_inside(name: &str, private: &[&str], source: &str) -> Vec<String> {
+    let breach = |line: &str| {
+        let own = line.split("crate::").skip(1).any(|rest| !rest.starts_with("it::"));
+        own || private.iter().any(|module| line.contains(&format!("gridtrail_{name}::{module}::")))
+    };
+    let lines = (1..).zip(source.lines());
+    lines
+        .filter(|(_, line)| breach(line))
+        .map(|(number, line)| format!("{number}: {}", line.trim()))
+        .collect()
+}
+
+/// `crates/*/tests/it` is compiled with the unit tests, where nothing else would keep it outside.
+#[test]
+fn tests_from_outside_see_no_more_of_a_crate_than_its_users() {
+    let mut folders = 0;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(repository_root().join("crates")).unwrap() {
+        let folder = entry.unwrap().path();
+        let root = std::fs::read_to_string(folder.join("src/lib.rs")).unwrap();
+        if !root.contains("tests/it/main.rs") {
+            continue;
+        }
+        folders += 1;
+        let name = folder.file_name().unwrap().to_str().unwrap().replace('-', "_");
+        let private: Vec<_> =
+            root.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';')).collect();
+        sources(&folder.join("tests/it"), "rs", &mut |path, source| {
+            let breaches = looks_inside(&name, &private, source);
+            found.extend(breaches.into_iter().map(|breach| format!("{}:{breach}", path.display())));
+        });
+    }
+    assert!(folders > 10, "only {folders} crates have tests from outside");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+
+    assert_eq!(looks_inside("lake", &["run"], "use crate::run;\nuse gridtrail_lake::run::Run;").len(), 2);
+    assert!(looks_inside("lake", &["run"], "use crate::it::run;\nuse gridtrail_lake::Run;").is_empty());
 }
 
 /// Proves that the checker can fail, and names the edge when it does.

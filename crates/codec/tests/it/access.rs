@@ -1,6 +1,6 @@
 //! Events of access: round trips, what is refused and why, and hostile bytes.
 
-use crate::support::fuzz_cases;
+use crate::it::support::fuzz_cases;
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Party, Sro};
 use gridtrail_codec::{Encoding, decode_access, encode_access_json, encode_access_protobuf, limits};
 use gridtrail_model::{Timestamp, UserId, UserRole};

@@ -1,8 +1,8 @@
 //! C1: no input panics. Random bytes, flipped bits and cut messages for every decoder, `next_frame` and the
 //! capture reader. `GRIDTRAIL_FUZZ_CASES` sets the number of cases a property.
 
-use crate::random;
-use crate::support::{duis, fuzz_cases, receipt};
+use crate::it::random;
+use crate::it::support::{duis, fuzz_cases, receipt};
 use gridtrail_codec::capture::Messages;
 use gridtrail_codec::{
     DecodeError, Encoding, Frame, Receipt, decode, encode_frame, encode_json, encode_protobuf, next_frame,

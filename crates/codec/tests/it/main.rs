@@ -1,9 +1,4 @@
 //! The codec as others use it: real and synthetic messages, round trips, hostile bytes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "tests fail by panicking, and the fuzz test tells how much it did"
-)]
 
 mod access;
 mod fuzz;

@@ -1,7 +1,7 @@
 //! C2: what was written reads back; and what breaks a rule is refused by name.
 
-use crate::random;
-use crate::support::{duis, samples};
+use crate::it::random;
+use crate::it::support::{duis, samples};
 use gridtrail_codec::{
     DecodeError, Encoding, Frame, decode, encode_frame, encode_json, encode_protobuf, next_frame,
 };
@@ -220,7 +220,7 @@ fn a_record_beyond_the_limit_is_refused() {
 #[test]
 fn events_of_real_messages_survive_protobuf_and_json() {
     let Some(samples) = samples() else {
-        return crate::skipped("no DUIS samples");
+        return crate::it::skipped("no DUIS samples");
     };
     for folder in ["duis-responses-derived", "duis-alerts-derived"] {
         for entry in std::fs::read_dir(samples.join(folder)).unwrap() {

@@ -1,6 +1,6 @@
 //! The DCC's own messages, real and derived. They are not ours to ship: read where they lie, else skipped.
 
-use crate::support::{duis, samples};
+use crate::it::support::{duis, samples};
 use gridtrail_model::{Body, Event, Mode, ResponseContent};
 use std::path::Path;
 
@@ -20,7 +20,7 @@ fn is_xml(path: &Path) -> bool {
 fn every_sample_decodes() {
     let Some(folder) = samples() else {
         let cases: usize = FOLDERS.iter().map(|(_, files)| files).sum();
-        return crate::skipped(&format!(
+        return crate::it::skipped(&format!(
             "{cases} DUIS samples are not here; DUIS_SAMPLES names their folder"
         ));
     };
@@ -44,7 +44,7 @@ fn every_sample_decodes() {
 
 fn sample(path: &str) -> Option<Event> {
     let Some(folder) = samples() else {
-        crate::skipped(path);
+        crate::it::skipped(path);
         return None;
     };
     Some(duis(&std::fs::read(folder.join(path)).unwrap()).unwrap())

@@ -1,7 +1,7 @@
 //! Our own messages are valid: DUIS against schema 5.4, where it lies beside the repository and `xmllint` is
 //! there; captures against our own schema.
 
-use crate::support::{repository, samples};
+use crate::it::support::{repository, samples};
 use gridtrail_codec::capture::{Messages, is_capture};
 use gridtrail_codec::synthetic;
 use std::path::Path;
@@ -11,7 +11,7 @@ fn xmllint(schema: &Path, files: &[std::path::PathBuf]) -> Option<String> {
     let mut command = Command::new("xmllint");
     command.args(["--noout", "--nonet", "--schema"]).arg(schema).args(files);
     let Ok(output) = command.output() else {
-        crate::skipped("xmllint is not installed");
+        crate::it::skipped("xmllint is not installed");
         return None;
     };
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -39,7 +39,7 @@ fn duis_schema(from: &Path, to: &Path) -> std::path::PathBuf {
 fn every_synthetic_message_is_valid_duis() {
     let schemas = samples().map(|samples| samples.join("schema")).filter(|folder| folder.is_dir());
     let Some(schemas) = schemas else {
-        return crate::skipped(&format!(
+        return crate::it::skipped(&format!(
             "no DUIS schema to check {} files against",
             synthetic::files().len()
         ));

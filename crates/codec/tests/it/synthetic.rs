@@ -1,6 +1,6 @@
 //! Our own messages: what lies in `testdata/duis` is what the code gives, and it means what it should.
 
-use crate::support::setting;
+use crate::it::support::setting;
 use gridtrail_codec::capture::Messages;
 use gridtrail_codec::synthetic;
 use gridtrail_model::{Body, Event, ResponseContent};

@@ -1,6 +1,6 @@
 //! The domain's traps, as far as they lie on the way from bytes to events.
 
-use crate::support::duis;
+use crate::it::support::duis;
 use gridtrail_model::{Body, Event, Fold, Mode, ResponseContent, State, Subject};
 
 const DCC_RESPONSE: &str = "xmlns:sr='http://www.dccinterface.co.uk/ServiceUserGateway' schemaVersion='5.4'";

@@ -1,7 +1,9 @@
 //! What a report says of evidence that is written by hand.
 
 use gridtrail_freshness::{Inputs, Ledger, Level, Levels, Report, SourceKey};
-use gridtrail_lake::{Commit, Evidence, Partition, Skip, SkipReason, SourceEvidence, Stream, Waiting};
+use gridtrail_lake::{
+    Commit, Evidence, OpenTransaction, Partition, Skip, SkipReason, SourceEvidence, Stream, Waiting,
+};
 use gridtrail_model::Timestamp;
 
 const MINUTE: i64 = 60_000;
@@ -102,13 +104,35 @@ fn a_source_is_as_complete_as_its_least_partition() {
         (Level::Warn, Some(time(0)), Some(13 * HOUR))
     );
     assert_eq!(source.time_to_breach_ms, Some(11 * HOUR));
-    assert_eq!((source.records, source.commits, source.partitions[0].behind), (20, 2, Some(15)));
+    // How far it was behind half a day ago is not how far it is.
+    assert_eq!((source.records, source.commits, source.partitions[0].behind), (20, 2, None));
     let day = &report.days[0];
     assert_eq!(
         (day.day.as_str(), day.lag_worst_ms, day.delay_worst_ms),
         ("2026-03-01", Some(13 * HOUR), Some(MINUTE))
     );
     assert_eq!((day.delay_mean_ms, day.records, day.late_most), (Some(MINUTE / 2), 20, 0));
+}
+
+/// What lies behind an open transaction counts as behind, and nothing appended from then on counts as found: not even where
+/// an ingest that did not know of it said so.
+#[test]
+fn a_partition_ends_for_a_reader_where_a_transaction_is_open() {
+    let open = OpenTransaction { last_stable: 10, record_ms: Some(START + MINUTE), appended: true };
+    let held = SourceEvidence { open_transaction: Some(open), ..evidence(0, 2 * MINUTE, Some(2 * MINUTE)) };
+    let said = report(&ledger([held.clone()]), 3 * MINUTE, &[Some(2 * MINUTE)], Waiting::default());
+    let partition = &said.sources[0].partitions[0];
+    assert_eq!((partition.open_transaction, partition.behind), (Some(open), Some(15)));
+    assert_eq!((said.complete_up_to, partition.lag_ms), (Some(time(MINUTE)), Some(2 * MINUTE)));
+    // What a producer says of the time proves nothing.
+    let claimed = OpenTransaction { appended: false, ..open };
+    let held = SourceEvidence { open_transaction: Some(claimed), ..held };
+    let said = report(&ledger([held]), 3 * MINUTE, &[Some(2 * MINUTE)], Waiting::default());
+    assert_eq!(said.complete_up_to, Some(time(2 * MINUTE)));
+    // It is decided.
+    let later = evidence(0, 4 * MINUTE, Some(4 * MINUTE));
+    let said = report(&ledger([later]), 4 * MINUTE, &[Some(4 * MINUTE)], Waiting::default());
+    assert_eq!(said.sources[0].partitions[0].open_transaction, None);
 }
 
 /// Files that were taken in once do not turn a lake that follows topics stale; a lake of files alone lives by them.

@@ -1,10 +1,10 @@
 //! **I5: no statement is better than the truth.** Days of a simulated world, minute by minute: Kafka away for six hours,
 //! the store for two, an ingester for a day and its backlog drained slowly after, records that claim to come from the
-//! future, records that cannot be read, and clocks that are wrong by up to ten minutes. Every minute a reader states
-//! how fresh it is, and is held against what the world knows.
+//! future, records that cannot be read, transactions that stay open for hours and hide what is behind them, and clocks that
+//! are wrong by up to ten minutes. Every minute a reader states how fresh it is, and is held against what the world knows.
 
 use gridtrail_freshness::{Inputs, Ledger, Level, Levels, Report, SourceKey, day_text};
-use gridtrail_lake::{Commit, Evidence, Partition, SourceEvidence, Spans, Stream, Waiting};
+use gridtrail_lake::{Commit, Evidence, OpenTransaction, Partition, SourceEvidence, Spans, Stream, Waiting};
 use gridtrail_model::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -88,13 +88,26 @@ struct Record {
     appended: i64,
     recorded: i64,
     readable: bool,
+    /// Of a transaction that came to nothing: nobody is to find it.
+    aborted: bool,
     /// When the reader first had it, by the reader's clock, and the day of its commit by the ingester's.
     found: Option<(i64, i64)>,
+}
+
+/// A transaction of one record.
+struct Transaction {
+    /// Its record, or the one that is next.
+    first: usize,
+    until: i64,
+    aborts: bool,
 }
 
 #[derive(Default)]
 struct Log {
     records: Vec<Record>,
+    open: Option<Transaction>,
+    /// How many were decided.
+    decided: usize,
     /// Records committed.
     position: usize,
     /// What the marks of the lake say.
@@ -103,6 +116,35 @@ struct Log {
     probes: VecDeque<(i64, usize)>,
     /// The same as the reader sees it.
     seen: (usize, Option<i64>),
+}
+
+impl Log {
+    /// The last stable offset.
+    fn stable(&self) -> usize {
+        self.open.as_ref().map_or(self.records.len(), |open| open.first.min(self.records.len()))
+    }
+
+    /// The first record that a reader should find and cannot, from an offset on.
+    fn hidden_from(&self, at: usize) -> Option<&Record> {
+        self.records[at..].iter().find(|record| !record.aborted)
+    }
+
+    /// Begins or decides a transaction.
+    fn transact(&mut self, now: i64, chance: &mut Chance) {
+        match &self.open {
+            Some(open) if now >= open.until && open.first < self.records.len() => {
+                self.records[open.first].aborted = open.aborts;
+                self.decided += 1;
+                self.open = None;
+            }
+            None if chance.one_in(300) => {
+                let longest = if chance.one_in(10) { 26 * HOUR } else { HOUR };
+                let (first, until) = (self.records.len(), now + chance.below(longest));
+                self.open = Some(Transaction { first, until, aborts: chance.one_in(2) });
+            }
+            _ => {}
+        }
+    }
 }
 
 struct World {
@@ -160,7 +202,11 @@ impl World {
         }
         for (partition, recorded) in self.held.drain(..) {
             let readable = !self.chance.one_in(400);
-            self.logs[partition].records.push(Record { appended: self.now, recorded, readable, found: None });
+            let (appended, aborted, found) = (self.now, false, None);
+            self.logs[partition].records.push(Record { appended, recorded, readable, aborted, found });
+        }
+        for log in &mut self.logs {
+            log.transact(self.now, &mut self.chance);
         }
     }
 
@@ -172,9 +218,8 @@ impl World {
             return;
         }
         let pace = self.plan.pace;
-        let tos: Vec<usize> =
-            self.logs.iter().map(|log| log.records.len().min(log.position + pace)).collect();
-        // Records go on coming between reading and asking.
+        let tos: Vec<usize> = self.logs.iter().map(|log| log.stable().min(log.position + pace)).collect();
+        // Records go on coming between reading and asking, and transactions are begun and decided.
         self.produce();
         // One partition was given to an ingester that does nothing for a while.
         let count = if self.chance.one_in(5) { PARTITIONS - 1 } else { PARTITIONS };
@@ -198,15 +243,26 @@ impl World {
             log.probes.pop_front();
         }
         let from = std::mem::replace(&mut log.position, to);
-        let records = &log.records[from..to];
+        let records: Vec<&Record> = log.records[from..to].iter().filter(|record| !record.aborted).collect();
+        let open = log.records.get(log.stable()).map(|first| OpenTransaction {
+            last_stable: log.stable() as i64,
+            record_ms: Some(if self.plan.append_times {
+                first.appended + self.plan.broker_skew
+            } else {
+                first.recorded
+            }),
+            appended: self.plan.append_times,
+        });
         let reached = log.probes.iter().rev().find(|(_, end)| *end <= to).map(|(at, _)| *at);
         let appended =
             records.last().filter(|_| self.plan.append_times).map(|r| r.appended + self.plan.broker_skew);
-        let complete = reached.or(appended);
+        let next = open.filter(|open| open.appended && open.last_stable <= to as i64);
+        let complete = reached.or(next.and_then(|open| open.record_ms)).or(appended);
         log.complete = log.complete.max(complete.map(|ms| ms.min(at)));
         let recorded = || records.iter().filter(|r| r.readable).map(|r| r.recorded);
         let stored = recorded().count();
-        let dead: Spans = (from..to).filter(|n| !log.records[*n].readable).map(|n| n as i64).collect();
+        let is_dead = |n: &usize| !log.records[*n].readable && !log.records[*n].aborted;
+        let dead: Spans = (from..to).filter(is_dead).map(|n| n as i64).collect();
         SourceEvidence {
             source: stream().source(i32::try_from(partition).unwrap()),
             name: format!("events/{partition}"),
@@ -221,6 +277,7 @@ impl World {
             recorded_mean_ms: (stored > 0).then(|| recorded().sum::<i64>() / stored as i64),
             future: recorded().filter(|recorded| *recorded > at).count() as u64,
             end: Some(log.records.len() as i64),
+            open_transaction: open,
             complete_up_to_ms: complete,
             committed_at_ms: at,
             ..SourceEvidence::default()
@@ -239,7 +296,7 @@ impl World {
                 let Evidence::Whole(e) = evidence else { continue };
                 let partition: usize = e.source.rsplit(':').next().unwrap().parse().unwrap();
                 let range = usize::try_from(e.from).unwrap()..usize::try_from(e.to).unwrap();
-                for record in &mut self.logs[partition].records[range] {
+                for record in self.logs[partition].records[range].iter_mut().filter(|r| !r.aborted) {
                     record.found = Some((seen, e.committed_at_ms.div_euclid(DAY)));
                 }
             }
@@ -276,7 +333,7 @@ impl World {
     fn check(&mut self, allowed: i64) {
         let report = self.report(0);
         let levels = Levels::default();
-        let hidden = |log: &Log| log.records.get(log.seen.0).map(|record| record.appended);
+        let hidden = |log: &Log| log.hidden_from(log.seen.0).map(|record| record.appended);
         let oldest_hidden = self.logs.iter().filter_map(hidden).min();
         let age = oldest_hidden.map_or(0, |appended| self.now - appended);
         // Two clocks are in a lag, the one that marked it and the reader's.
@@ -290,12 +347,15 @@ impl World {
         }
         let whole = report.complete_up_to.zip(oldest_hidden);
         assert!(whole.is_none_or(|(at, appended)| at.millis() - appended <= allowed));
-        let dead: usize =
-            self.logs.iter().map(|l| l.records[..l.seen.0].iter().filter(|r| !r.readable).count()).sum();
+        let dead: usize = self
+            .logs
+            .iter()
+            .map(|l| l.records[..l.seen.0].iter().filter(|r| !r.readable && !r.aborted).count())
+            .sum();
         let said: u64 = report.sources.iter().map(|source| source.open_letters).sum();
         assert_eq!(said, dead as u64, "dead letters");
         // Of the lake itself, whoever reads it: for the daily table.
-        let held = self.logs.iter().filter_map(|log| log.records.get(log.position).map(|r| r.appended)).min();
+        let held = self.logs.iter().filter_map(|log| log.hidden_from(log.position).map(|r| r.appended)).min();
         let worst = self.lag_worst.entry(self.now.div_euclid(DAY)).or_default();
         *worst = (*worst).max(held.map_or(0, |appended| self.now - appended));
     }
@@ -377,6 +437,8 @@ fn the_worlds_reach_every_level() {
             world.now += MINUTE;
         }
         assert!(world.logs.iter().any(|log| log.records.iter().any(|r| !r.readable)));
+        assert!(world.logs.iter().any(|log| log.decided > 0));
+        assert!(world.logs.iter().any(|log| log.records.iter().any(|r| r.aborted)));
     }
     assert_eq!(seen.len(), 4, "{seen:?}");
 }

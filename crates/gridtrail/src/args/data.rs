@@ -86,7 +86,7 @@ pub struct GenerateArgs {
     /// which share.
     #[arg(long, value_name = "NAME")]
     pub one_party: Option<Party>,
-    /// Deliver some events twice, late or out of order.
+    /// Deliver some events twice, late or out of order, some answers without a receipt time, and some with another than their request's.
     #[arg(long)]
     pub disorder: bool,
     /// Also write the trails that a search must find, one JSON object a line.
@@ -122,9 +122,12 @@ pub struct TopicArgs {
     /// A further client setting; may be repeated. Secrets belong in a file.
     #[arg(long = "kafka-set", value_name = "NAME=VALUE", value_parser = setting, help_heading = "Kafka")]
     pub kafka_settings: Vec<(String, String)>,
-    /// Stop once everything that the topics held at the start is in the lake.
+    /// Stop once everything that the topics held at the start is in the lake; fail when one of them is not there.
     #[arg(long, help_heading = "Kafka")]
     pub once: bool,
+    /// With --once, how long no broker may answer, or a transaction that hides records be undecided, before it fails.
+    #[arg(long, value_name = "DURATION", default_value = "30s", requires = "once", help_heading = "Kafka")]
+    pub once_patience: LifeTime,
     /// How old records get before they are committed, in milliseconds: less makes them queryable sooner, and more
     /// runs for searches to go through.
     #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(10..=600_000))]
@@ -171,8 +174,12 @@ impl TopicArgs {
 The key of a record is the Device ID of its event. Events of access (.access.binpb, .access.jsonl) have no key, and go to
 --access-topic.
 
+--create-topic makes both topics where they are not there, with as many replicas as the cluster gives topics. They take messages
+of 16 MiB (max.message.bytes) and keep the time at which a record was appended (message.timestamp.type=LogAppendTime), by
+which freshness is told while there is a backlog.
+
 Examples:
-  gridtrail publish data/day --kafka 127.0.0.1:9092
+  gridtrail publish data/day --kafka 127.0.0.1:9092 --create-topic --partitions 6
   gridtrail publish data/day --kafka 127.0.0.1:9092 --rate 20000 --live")]
 pub struct PublishArgs {
     /// The folder of event files, .binpb or .jsonl.
@@ -189,6 +196,13 @@ pub struct PublishArgs {
     /// A file of further client settings, one `name=value` a line; the names are librdkafka's.
     #[arg(long, value_name = "FILE")]
     pub kafka_config: Option<PathBuf>,
+    /// Make the topics first, where they are not there.
+    #[arg(long)]
+    pub create_topic: bool,
+    /// How many partitions each of them gets: at least as many as processes are to share the ingest. More can be added later.
+    #[arg(long, value_name = "N", default_value_t = 6, requires = "create_topic")]
+    #[arg(value_parser = clap::value_parser!(i32).range(1..=10_000))]
+    pub partitions: i32,
     /// Events a second, at most; left out: as fast as the brokers take them.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub rate: Option<u64>,

@@ -223,7 +223,7 @@ async fn ask(
 ) -> Result<SearchAnswer, Failure> {
     let caller = Caller::connect(&ServerArgs::plain(server), &who.token).await?;
     let request = SearchRequest { page_size: u32::try_from(rows).unwrap_or(50), ..by_device(device) };
-    search::fetch(&caller, view, request, false).await
+    search::fetch(&caller, view, request, search::Extent { all_pages: false, histories: false }).await
 }
 
 fn print(title: &str, answer: &SearchAnswer) -> Result<(), Failure> {

@@ -83,6 +83,10 @@ pub(crate) struct PartitionRow {
     pub(crate) behind: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) committed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_stable_offset: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_stable_offset_time: Option<String>,
 }
 
 /// What waits.
@@ -185,6 +189,8 @@ impl From<wire::FreshnessPartition> for PartitionRow {
             position: partition.position,
             behind: partition.behind,
             committed_at: time(partition.committed_at),
+            last_stable_offset: partition.last_stable_offset,
+            last_stable_offset_time: time(partition.last_stable_offset_time),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::answer::{DayRow, FreshnessAnswer};
 use crate::output::printable;
 use comfy_table::{Table, presets};
+use gridtrail_kafka::describe_producers;
 use std::io::{self, Write};
 
 /// The columns of the CSV. They are an interface.
@@ -78,6 +79,7 @@ pub(super) fn text_of(answer: &FreshnessAnswer) -> String {
     if !answer.days.is_empty() {
         text.push_str(&format!("{}\n", days_of(&answer.days)));
     }
+    text.push_str(&held_back(answer));
     let waiting = &answer.waiting;
     if waiting.rows > 0 {
         text.push_str(&format!(
@@ -97,6 +99,23 @@ pub(super) fn text_of(answer: &FreshnessAnswer) -> String {
         Some(at) => format!("{}: complete up to {at}, at {}\n", answer.level, answer.at),
         None => format!("{}: up to when all is complete is not known, at {}\n", answer.level, answer.at),
     });
+    text
+}
+
+/// The partitions that an open transaction holds back, each with the command that names its producer.
+fn held_back(answer: &FreshnessAnswer) -> String {
+    let mut text = String::new();
+    for (source, partition) in answer.sources.iter().flat_map(|s| s.partitions.iter().map(move |p| (s, p))) {
+        let Some(offset) = partition.last_stable_offset else { continue };
+        let since = partition.last_stable_offset_time.as_deref();
+        let record = since.map(|at| format!(", whose record is of {at}")).unwrap_or_default();
+        let (topic, number) = (&source.name, partition.partition);
+        text.push_str(&format!(
+            "{topic}/{number}: a transaction is not decided, and nothing from the last stable offset {offset} on can be \
+             read{record}. The producer whose open transaction starts there is named by\n  {}\n",
+            describe_producers("HOST:PORT", topic, number),
+        ));
+    }
     text
 }
 

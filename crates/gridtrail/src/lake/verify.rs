@@ -37,7 +37,7 @@ struct Answer {
     devices_sampled: u64,
     /// Rows of those that have more than one fragment.
     rows_merged: u64,
-    /// Rows of those that lie at several times.
+    /// Rows, of all, that lie at several times: compaction and maintenance will make each one.
     rows_at_several_times: u64,
     /// The chains of the access log; left out where they were not looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,7 +183,8 @@ fn text_of(answer: &Answer) -> String {
     let mut text = format!("{table}\n");
     if answer.devices_sampled > 0 {
         text.push_str(&format!(
-            "of {} Devices, {} rows were merged in several orders; {} lie at several times\n",
+            "of {} Devices, {} rows were merged in several orders; of all rows, {} lie at several times, until maintenance makes \
+             each one\n",
             answer.devices_sampled, answer.rows_merged, answer.rows_at_several_times
         ));
     }

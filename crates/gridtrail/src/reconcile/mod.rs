@@ -60,6 +60,9 @@ struct Answer {
     sources: Vec<SourceRow>,
     /// Files that the logs name.
     files: u64,
+    /// Offsets that the topics held and the lake had not read, by topic and partition.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unread: BTreeMap<String, u64>,
     /// Dead letters of batches that came to nothing, whose records were read otherwise in the end.
     letters_superseded: u64,
     /// What retention took away, oldest first.
@@ -136,6 +139,7 @@ impl Answer {
             commits: proof.commits,
             sources: proof.sources.into_iter().map(SourceRow::of).collect(),
             files: proof.files,
+            unread: proof.unread,
             letters_superseded: proof.letters_superseded,
             retention: proof.expired.into_iter().map(ExpiredRow::of).collect(),
             fault_count: proof.fault_count,
@@ -201,7 +205,12 @@ impl FaultRow {
 fn verdict(answer: &Answer) -> String {
     let positions =
         format!("{} sources, {} commits, {} files", answer.sources.len(), answer.commits, answer.files);
+    let unread: u64 = answer.unread.values().sum();
     match answer.fault_count {
+        0 if unread > 0 => format!(
+            "clean up to where the lake is, at version {} ({positions}): {unread} offsets of the topics are not in it yet",
+            answer.version
+        ),
         0 => format!("clean: every position is accounted for, at version {} ({positions})", answer.version),
         1 => format!("1 thing does not add up, at version {} ({positions})", answer.version),
         n => format!("{n} things do not add up, at version {} ({positions})", answer.version),
@@ -247,6 +256,9 @@ fn text_of(answer: &Answer) -> String {
         for event in &source.events {
             text.push_str(&format!("Note: {}: {}\n", printable(&source.name), printable(event)));
         }
+    }
+    for (partition, offsets) in &answer.unread {
+        text.push_str(&format!("Note: {}: {offsets} offsets are not read yet\n", printable(partition)));
     }
     for ExpiredRow { version, month, at, rows_dropped, rows_kept, .. } in &answer.retention {
         text.push_str(&format!(

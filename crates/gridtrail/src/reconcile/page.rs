@@ -51,6 +51,14 @@ pub(super) fn html_of(answer: &Answer) -> String {
     if !events.is_empty() {
         page.push_str(&format!("<h2>Events</h2>\n<ul>\n{}</ul>\n", events.concat()));
     }
+    let unread: Vec<_> = answer
+        .unread
+        .iter()
+        .map(|(partition, offsets)| format!("<li>{}: {offsets} offsets</li>\n", escape(partition)))
+        .collect();
+    if !unread.is_empty() {
+        page.push_str(&format!("<h2>Not read yet</h2>\n<ul>\n{}</ul>\n", unread.concat()));
+    }
     page.push_str("<h2>What the columns mean</h2>\n<dl>\n");
     for (name, meaning) in COLUMNS {
         page.push_str(&format!("<dt><strong>{name}</strong></dt><dd>{meaning}</dd>\n"));

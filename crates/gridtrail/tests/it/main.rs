@@ -1,4 +1,4 @@
-//! Tests of the real binary, in one binary: linking is slow.
+//! Tests of the real command. Because of them cargo builds it, which those in the folder `tests` of the repository need too.
 
 use std::process::{Command, Output};
 

@@ -1,6 +1,6 @@
 //! Events of access from files: exactly once, bad ones put aside, and folded into who shares with whom.
 
-use crate::{at, ingest, lake};
+use crate::it::{at, ingest, lake};
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Moment, Notice, NoticeKind, Party, Sro};
 use gridtrail_codec::{encode_access_frame, encode_access_json};
 use gridtrail_ingest::{FileSettings, Mended, dismiss_letters, replay_letters};

@@ -1,7 +1,5 @@
 //! Files into a lake: idempotent, resumable, nothing good lost beside what is bad.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 mod access;
 mod repair;
 

@@ -76,6 +76,14 @@ struct Added {
     partition_values: HashMap<String, Option<String>>,
     #[serde(default)]
     tags: Option<HashMap<String, Option<String>>>,
+    /// Whether it has rows that no file of the table had, as opposed to rows that lay elsewhere.
+    #[serde(default = "changes_data")]
+    data_change: bool,
+}
+
+/// What does not say counts as new.
+const fn changes_data() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -169,7 +177,7 @@ impl Commit {
 
 impl From<Added> for TableFile {
     fn from(added: Added) -> Self {
-        let Added { path, size, modification_time, mut partition_values, tags } = added;
+        let Added { path, size, modification_time, mut partition_values, tags, .. } = added;
         let mut tags = tags.unwrap_or_default();
         let mut tag = |name| tags.remove(name).flatten();
         Self {
@@ -182,6 +190,19 @@ impl From<Added> for TableFile {
             tail: tag(TAIL_TAG).as_deref().and_then(Tail::from_text),
         }
     }
+}
+
+/// The files that an entry adds with rows that may be new to the table. `None`: it cannot be read.
+pub(crate) fn new_rows(entry: &[u8]) -> Option<Vec<TableFile>> {
+    let mut added = Vec::new();
+    for line in entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        if let Line::Add(file) = serde_json::from_slice(line).ok()?
+            && file.data_change
+        {
+            added.push(file.into());
+        }
+    }
+    Some(added)
 }
 
 #[cfg(test)]

@@ -18,10 +18,12 @@ mod sample;
 use crate::access_log;
 use crate::cache::RunCache;
 use crate::error::LakeError;
+use crate::index::RunIndex;
 use crate::intact::{ALTERED, checksum_of};
 use crate::lake::{Lake, Tables};
 use crate::log::{Stop, TableFile};
 use crate::table::Table;
+use crate::unite;
 use crate::windows::Windows;
 use deltalake_core::Path;
 use futures::{StreamExt, stream};
@@ -132,7 +134,8 @@ pub struct Verified {
     pub devices: u64,
     /// Rows of those Devices that have more than one fragment.
     pub rows_merged: u64,
-    /// Rows of those Devices whose events disagree on when the request was received: they lie at several times.
+    /// Rows, of all, whose batches disagree on when the request was received, and that lie at several times: what waits for compaction
+    /// and maintenance to make it one.
     pub rows_at_several_times: u64,
     /// What the chains of the access log are; `None` where they were not looked at, since it was not asked for, or since a file of them
     /// is damaged.
@@ -241,8 +244,21 @@ impl Verification {
         }
         if self.settings.rows && found.is_clean() {
             sample::check(&self, &mut tables, sample, &mut found).await?;
+            found.rows_at_several_times = self.count_scattered(tables.runs.clone()).await?;
         }
         Ok(found)
+    }
+
+    /// How many rows lie at several times.
+    async fn count_scattered(&self, runs: RunIndex) -> Result<u64, LakeError> {
+        let (cache, runtime) = (self.cache.clone(), tokio::runtime::Handle::current());
+        let work = move || runtime.block_on(unite::count_scattered(&cache, &runs));
+        let counted = tokio::task::spawn_blocking(work).await;
+        match counted.map_err(|_| LakeError::Internal("counting rows panicked"))? {
+            // Runs were taken away and deleted meanwhile.
+            Err(error) if error.is_not_found() => Ok(0),
+            counted => counted,
+        }
     }
 
     /// A table, read anew from its newest checkpoint. `None`: its log is damaged.

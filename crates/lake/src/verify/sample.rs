@@ -11,8 +11,8 @@ use crate::index::RunIndex;
 use crate::lake::Tables;
 use crate::lookup;
 use crate::snapshot::RunFile;
-use gridtrail_model::{DeviceId, Fragment, Merge, Timestamp, TrailKey};
-use std::collections::{BTreeMap, BTreeSet};
+use gridtrail_model::{DeviceId, Fragment, Merge, TrailKey};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use xxhash_rust::xxh64::xxh64;
 
@@ -100,8 +100,6 @@ fn check_rows(
     found: &mut Verified,
 ) -> Result<(), LakeError> {
     for (key, fragments) in rows {
-        let times: BTreeSet<Option<Timestamp>> = fragments.iter().map(Fragment::placement).collect();
-        found.rows_at_several_times += u64::from(times.len() > 1);
         found.rows_merged += u64::from(fragments.len() > 1);
         if let Some(what) = disagreement(&fragments)? {
             let what = format!("{what}: {key:?}");

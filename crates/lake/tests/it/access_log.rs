@@ -1,6 +1,6 @@
 //! The access log in a lake: exactly once whatever the store does, few files, and whatever is changed behind its back is named.
 
-use crate::world::at;
+use crate::it::world::at;
 use gridtrail_access_log::{AccessLog, Chain, Entry, Kind, LogStore, Row, Started};
 use gridtrail_faults::{Fault, FaultStore, Faults};
 use gridtrail_lake::{CompactionSettings, Lake, LakeSettings, Verified, VerifySettings};

@@ -1,6 +1,6 @@
 //! I4: a row leaves only through an `Access`.
 
-use crate::world::*;
+use crate::it::world::*;
 use gridtrail_lake::View;
 use gridtrail_model::*;
 

@@ -1,7 +1,7 @@
 //! The lake as it was: at every version and instant of the window, what was found then is found again, and nothing else.
 
-use crate::compaction::{HOUR, add, over, step};
-use crate::world::*;
+use crate::it::compaction::{HOUR, add, over, step};
+use crate::it::world::*;
 use gridtrail_lake::{AsOf, CompactionSettings, Lake, LakeError, LakeErrorKind};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;

@@ -1,6 +1,6 @@
 //! I3: a source position and the rows it produced are committed together, or not at all.
 
-use crate::world::*;
+use crate::it::world::*;
 use gridtrail_lake::{Batch, LakeErrorKind};
 
 fn batch(counter: u64, from: i64, to: i64) -> Batch {

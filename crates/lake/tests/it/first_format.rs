@@ -3,8 +3,8 @@
 //! `testdata/first-format` was written by that build, with this very file: `GRIDTRAIL_WRITE_FIXTURE=FOLDER` writes one by the
 //! build at hand. Two months, level 0 and buckets, all side tables.
 
-use crate::access_log::calls;
-use crate::world::*;
+use crate::it::access_log::calls;
+use crate::it::world::*;
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment};
 use gridtrail_lake::{Batch, CompactionSettings, Evidence, HoldScope, Lake, LakeSettings, VerifySettings};
 use gridtrail_model::*;

@@ -1,9 +1,9 @@
 //! One bit that flips anywhere in any file of a lake, its logs included: no search answers wrongly, and no compaction makes a
 //! whole file of it.
 
-use crate::faults::setting;
-use crate::first_format::{DEVICES, fill};
-use crate::world::*;
+use crate::it::faults::setting;
+use crate::it::first_format::{DEVICES, fill};
+use crate::it::world::*;
 use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_access::Access;
 use gridtrail_lake::{

@@ -1,6 +1,6 @@
 //! What a watch over the lake reads: the evidence since a version, and what waits.
 
-use crate::world::*;
+use crate::it::world::*;
 use gridtrail_lake::{Commit, Lake};
 
 async fn versions_since(lake: &Lake, after: Option<u64>) -> (Vec<u64>, u64) {

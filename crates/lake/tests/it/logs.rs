@@ -1,6 +1,6 @@
 //! A log of which an entry is missing, cut or another engine's is never answered from beyond it, and never taken for an empty lake.
 
-use crate::world::*;
+use crate::it::world::*;
 use futures::TryStreamExt;
 use gridtrail_lake::{
     Batch, CompactionSettings, DamageKind, Lake, LakeError, LakeErrorKind, LakeSettings, VerifySettings,

@@ -1,6 +1,6 @@
 //! Look-up by Device: nothing lost, nothing doubled, in order.
 
-use crate::world::*;
+use crate::it::world::*;
 use gridtrail_faults::RecordingStore;
 use gridtrail_lake::{CompactionSettings, KeyQuery, Lake, LakeSettings, RowPosition};
 use gridtrail_model::*;

@@ -1,7 +1,5 @@
 //! The lake against real Delta tables: in memory, and in a folder where the test is about files.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 mod access_log;
 mod access_only;
 mod as_of;
@@ -13,6 +11,7 @@ mod flips;
 mod freshness;
 mod logs;
 mod lookup;
+mod one_row;
 mod parked;
 mod rebucket;
 mod retention;

@@ -1,7 +1,7 @@
 //! A response says which request it answers but not when that was received. It joins its request, however long
 //! after and wherever it lies.
 
-use crate::world::*;
+use crate::it::world::*;
 use gridtrail_lake::Lake;
 use gridtrail_model::*;
 

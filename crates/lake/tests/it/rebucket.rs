@@ -1,7 +1,7 @@
 //! Another number of buckets changes where rows lie, and nothing else, at every step.
 
-use crate::compaction::{FLUSH, add, compact, faulty, fill, over, rows, settle, some_of, step};
-use crate::world::*;
+use crate::it::compaction::{FLUSH, add, compact, faulty, fill, over, rows, settle, some_of, step};
+use crate::it::world::*;
 use futures::{StreamExt, stream};
 use gridtrail_faults::Fault;
 use gridtrail_lake::{CompactionSettings, Lake, LakeError, LakeErrorKind, VerifySettings};

@@ -1,7 +1,7 @@
 //! What is too old goes, and nothing else: by the latest message of a row, not against a hold, whoever fails or does the same.
 
-use crate::compaction::{FLUSH, HOUR, QUIET, add, compact, faulty, fill, over, rows, some_of, step};
-use crate::world::*;
+use crate::it::compaction::{FLUSH, HOUR, QUIET, add, compact, faulty, fill, over, rows, some_of, step};
+use crate::it::world::*;
 use futures::{StreamExt, stream};
 use gridtrail_faults::Fault;
 use gridtrail_lake::{

@@ -3,9 +3,9 @@
 //!
 //! Each has the lake open for itself, as processes have. `GRIDTRAIL_SOAK_COMMITS` raises the number of commits.
 
-use crate::compaction::{HOUR, compact, over, rows, settle, step};
-use crate::faults::setting;
-use crate::world::*;
+use crate::it::compaction::{HOUR, compact, over, rows, settle, step};
+use crate::it::faults::setting;
+use crate::it::world::*;
 use gridtrail_faults::DatedStore;
 use gridtrail_lake::{Batch, Lake, Snapshot, VerifySettings};
 use gridtrail_model::*;

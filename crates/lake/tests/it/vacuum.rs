@@ -1,7 +1,7 @@
 //! A vacuum deletes what nobody needs, and never what somebody does: by our windows, whoever is pinned, behind or killed.
 
-use crate::compaction::{FLUSH, HOUR, QUIET, add, compact, faulty, fill, over, rows, step};
-use crate::world::*;
+use crate::it::compaction::{FLUSH, HOUR, QUIET, add, compact, faulty, fill, over, rows, some_of, step};
+use crate::it::world::*;
 use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_faults::Fault;
 use gridtrail_lake::{Lake, LakeError, LakeErrorKind, TableVacuumed};
@@ -159,8 +159,7 @@ async fn every_operation_of_a_vacuum_may_fail_in_every_way() {
     let (_, counted, faults) = faulty(&filled);
     let whole = vacuum(&over(counted, clock.clone()).await.unwrap(), false).await.unwrap();
     let operations = faults.operations();
-    let all =
-        Fault::ALL.into_iter().flat_map(|fault| (0..operations).map(move |operation| (operation, fault)));
+    let all = some_of(&Fault::ALL, operations, 4);
     let cases: usize = stream::iter(all)
         .map(|(operation, fault)| {
             let (inner, store, faults) = faulty(&filled);
@@ -192,5 +191,5 @@ async fn every_operation_of_a_vacuum_may_fail_in_every_way() {
         .fold(0, |sum, case| async move { sum + case })
         .await;
     println!("{operations} operations, {cases} faults: every file that is needed is there");
-    assert!(cases > 100, "{cases}");
+    assert!(cases > 30, "{cases}");
 }

@@ -1,6 +1,6 @@
 //! What a table's log says of a source only ever grows, whoever writes, and however old what they know.
 
-use crate::world::*;
+use crate::it::world::*;
 use futures::TryStreamExt;
 use gridtrail_lake::{Batch, Lake, LakeErrorKind, LakeSettings, Writer};
 use gridtrail_runtime::Clock;

@@ -1,7 +1,7 @@
 //! **I1**: merging is commutative, associative and idempotent, so neither order nor repeats nor batch borders
 //! change anything. Proven over random events, most of which no sane DCC would send.
 
-use crate::at;
+use crate::it::at;
 use gridtrail_model::{
     Affected, Alert, Body, CommandVariant, Correlation, DeviceId, Event, Fold, Fragment, Instruction, Leg,
     Merge, Mode, RequestId, RequestReceived, Resolved, ResponseContent, ResponseId, ResponseSent, State,

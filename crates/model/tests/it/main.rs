@@ -1,7 +1,5 @@
 //! The model as a whole: the laws of merging, and the traps of the domain, each by its number.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod laws;
 mod traps;
 

@@ -1,6 +1,6 @@
 //! The facts of the domain that are most likely to be got wrong, by their number in the domain notes.
 
-use crate::{at, entered, event, of_leg, received, request_id, row, rows, sent};
+use crate::it::{at, entered, event, of_leg, received, request_id, row, rows, sent};
 use gridtrail_model::{
     Alert, Body, Correlation, DeviceId, Event, Fold, Instruction, Mode, RequestReceived, ResponseContent,
     ResponseId, Simplified, State, UserId,

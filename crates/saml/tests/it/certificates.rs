@@ -1,9 +1,9 @@
 //! Certificates that do not chain, are out of their dates, were revoked, or have keys that may not sign.
 
-use crate::answer::Answer;
-use crate::enrolment::metadata;
-use crate::key_infrastructure::{Key, KeyInfrastructure, Signer};
-use crate::{Look, WORLD, at, now};
+use crate::it::answer::Answer;
+use crate::it::enrolment::metadata;
+use crate::it::key_infrastructure::{Key, KeyInfrastructure, Signer};
+use crate::it::{Look, WORLD, at, now};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_model::Timestamp;

@@ -1,8 +1,8 @@
 //! XML that two readers understand in two ways, that reaches outside, or that blows up.
 
-use crate::answer::{Answer, SAML, attribute};
-use crate::naive::{Reading, person};
-use crate::{Look, WORLD, honest, refusal, refused, verify};
+use crate::it::answer::{Answer, SAML, attribute};
+use crate::it::naive::{Reading, person};
+use crate::it::{Look, WORLD, honest, refusal, refused, verify};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_saml::{RESPONSE_BYTES_MAX, Refusal, SignedInfoFault, XmlFault};

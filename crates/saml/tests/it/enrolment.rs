@@ -1,7 +1,7 @@
 //! Metadata of Identity Providers: what is read, and what is refused.
 
-use crate::key_infrastructure::Signer;
-use crate::{ISSUER, WORLD, at, now};
+use crate::it::key_infrastructure::Signer;
+use crate::it::{ISSUER, WORLD, at, now};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_saml::fake::{self, SSO_URL, key};
@@ -160,7 +160,7 @@ fn certificates_that_are_none_or_too_many() {
         MetadataFault::Malformed("X509Certificate")
     );
     let signers: Vec<Signer> =
-        (0..7).map(|_| WORLD.keys.issue(crate::key_infrastructure::Key::P256, |_| {})).collect();
+        (0..7).map(|_| WORLD.keys.issue(crate::it::key_infrastructure::Key::P256, |_| {})).collect();
     let all: Vec<&Signer> = signers.iter().collect();
     assert_eq!(enrol(&metadata(&all)), Err(MetadataFault::TooManyCertificates));
     assert!(enrol(&metadata(&all[1..])).is_ok());

@@ -1,7 +1,7 @@
 //! Honest signatures over answers that are not for us, not from whom they should be, or not what clause 1.4.4 asks for.
 
-use crate::answer::{Answer, attribute, audience, confirmation};
-use crate::{ACS_URL, ENTITY_ID, ISSUER, Look, REQUEST, WORLD, refused};
+use crate::it::answer::{Answer, attribute, audience, confirmation};
+use crate::it::{ACS_URL, ENTITY_ID, ISSUER, Look, REQUEST, WORLD, refused};
 use gridtrail_saml::{NAME_ID_BYTES_MAX, Refusal, XmlFault};
 
 /// An answer that says something else, and is signed like that.
@@ -59,7 +59,7 @@ fn another_audience() {
     }
     refused!(saying(|answer| answer.restrictions = String::new()), Refusal::Malformed("AudienceRestriction"));
     let several = saying(|answer| answer.restrictions = audience(&["https://other.example/sp", ENTITY_ID]));
-    assert!(crate::verify(&several).is_ok());
+    assert!(crate::it::verify(&several).is_ok());
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn another_issuer() {
         );
     }
     // The response need not name its issuer; the assertion must.
-    assert!(crate::verify(&saying(|answer| answer.response_issuer.clear())).is_ok());
+    assert!(crate::it::verify(&saying(|answer| answer.response_issuer.clear())).is_ok());
     let twice = saying(|answer| answer.response_issuer = answer.response_issuer.repeat(2));
     refused!(twice, Refusal::Malformed("Issuer"));
 }
@@ -105,7 +105,7 @@ fn an_answer_whose_envelope_names_another_request() {
 fn an_answer_when_no_request_is_outstanding() {
     for allows_unsolicited in [false, true] {
         let look = Look { outstanding: None, allows_unsolicited, ..Look::default() };
-        assert_eq!(look.verify(&crate::honest()), Err(Refusal::InResponseTo));
+        assert_eq!(look.verify(&crate::it::honest()), Err(Refusal::InResponseTo));
     }
 }
 
@@ -156,7 +156,7 @@ fn identifiers_that_are_none() {
     for id in ["", "1", "a b", "a'b", "xpointer(id(1))", &"a".repeat(129)] {
         refused!(saying(|answer| answer.id = id.into()), Refusal::Identifier("the assertion"));
     }
-    refused!(crate::honest().replace(r#" ID="_response-1""#, ""), Refusal::Identifier("the response"));
+    refused!(crate::it::honest().replace(r#" ID="_response-1""#, ""), Refusal::Identifier("the response"));
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn names_that_are_not_persistent_or_not_names() {
         );
     }
     assert!(
-        crate::verify(&saying(|answer| answer.name_id = answer.name_id.replace("person-17", &longest)))
+        crate::it::verify(&saying(|answer| answer.name_id = answer.name_id.replace("person-17", &longest)))
             .is_ok()
     );
     refused!(saying(|answer| answer.name_id = answer.name_id.repeat(2)), Refusal::Malformed("NameID"));
@@ -230,7 +230,7 @@ fn names_that_somebody_else_qualifies() {
             let qualifier = format!(r#"persistent" {attribute}="{by}">"#);
             saying(|answer| answer.name_id = answer.name_id.replace(r#"persistent">"#, &qualifier))
         };
-        assert!(crate::verify(&qualified(own)).is_ok());
+        assert!(crate::it::verify(&qualified(own)).is_ok());
         refused!(qualified("https://other.example"), Refusal::NameIdQualifier(_));
     }
 }
@@ -253,19 +253,19 @@ fn parts_missing() {
         (r#" SessionNotOnOrAfter="2026-03-01T18:00:00Z""#, "SessionNotOnOrAfter"),
     ] {
         let xml = saying(|answer| answer.authn = answer.authn.replace(part, ""));
-        assert_eq!(crate::refusal(&xml), Refusal::Malformed(name));
+        assert_eq!(crate::it::refusal(&xml), Refusal::Malformed(name));
     }
     for (part, name) in [
         (r#"NotBefore="2026-03-01T09:55:00Z" "#, "NotBefore"),
         (r#" NotOnOrAfter="2026-03-01T10:05:00Z""#, "NotOnOrAfter"),
     ] {
         let xml = saying(|answer| answer.conditions = answer.conditions.replace(part, ""));
-        assert_eq!(crate::refusal(&xml), Refusal::Malformed(name));
+        assert_eq!(crate::it::refusal(&xml), Refusal::Malformed(name));
     }
     refused!(saying(|answer| answer.issue_instant.clear()), Refusal::Malformed("IssueInstant"));
     for more in ["Subject", "Conditions", "AuthnStatement", "AttributeStatement", "Issuer"] {
         let xml = saying(|answer| answer.more = format!("<saml:{more}></saml:{more}>"));
-        assert_eq!(crate::refusal(&xml), Refusal::Malformed(more));
+        assert_eq!(crate::it::refusal(&xml), Refusal::Malformed(more));
     }
 }
 
@@ -276,7 +276,7 @@ fn parts_that_have_no_business_there() {
         refused!(xml, Refusal::Unexpected { parent: "the assertion", .. });
     }
     let xml =
-        crate::honest().replace("<samlp:Status>", "<samlp:Extensions></samlp:Extensions><samlp:Status>");
+        crate::it::honest().replace("<samlp:Status>", "<samlp:Extensions></samlp:Extensions><samlp:Status>");
     refused!(xml, Refusal::Unexpected { parent: "the response", .. });
     refused!(saying(|answer| answer.more = "text".into()), Refusal::Xml(XmlFault::Mixed));
     let other = "<saml:Other></saml:Other>";
@@ -336,6 +336,6 @@ fn what_a_stranger_wrote_is_cut_and_made_harmless_before_it_is_logged() {
     let xml = saying(|answer| {
         answer.envelope = answer.envelope.replace(ACS_URL, &format!("&#xA;{}", "x".repeat(5_000)))
     });
-    let shown = crate::refusal(&xml).to_string();
+    let shown = crate::it::refusal(&xml).to_string();
     assert!(shown.len() < 300 && !shown.contains('\n'), "{shown}");
 }

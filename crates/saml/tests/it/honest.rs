@@ -1,7 +1,7 @@
 //! What is believed, and what is made of it.
 
-use crate::answer::{Answer, attribute, confirmation};
-use crate::{ACS_URL, CONTEXT, ISSUER, Look, REQUEST, WORLD, at, honest, verify};
+use crate::it::answer::{Answer, attribute, confirmation};
+use crate::it::{ACS_URL, CONTEXT, ISSUER, Look, REQUEST, WORLD, at, honest, verify};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_saml::{OUTWARD_SENTENCE, Refusal, XmlFault, claimed_issuer};

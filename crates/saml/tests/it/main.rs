@@ -1,5 +1,4 @@
 //! An Identity Provider of the tests signs responses, attackers change them, and only the honest ones are believed.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod certificates;
 mod confusion;
@@ -127,12 +126,12 @@ fn honest() -> String {
     HONEST.clone()
 }
 
-#[macro_export]
 /// Demands that a response is refused for that reason.
 macro_rules! refused {
     ($xml:expr, $reason:pat) => {{
-        let refusal = $crate::refusal(&$xml);
+        let refusal = $crate::it::refusal(&$xml);
         assert!(matches!(refusal, $reason), "refused for another reason: {refusal:?}");
         assert!(refusal.to_string().len() < 400, "{refusal}");
     }};
 }
+pub(crate) use refused;

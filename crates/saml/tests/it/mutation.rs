@@ -1,7 +1,7 @@
 //! Whatever is done to an honest response: it is refused, or it says the very same.
 
-use crate::answer::Answer;
-use crate::{Look, WORLD, honest, verify};
+use crate::it::answer::Answer;
+use crate::it::{Look, WORLD, honest, verify};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
@@ -171,7 +171,7 @@ proptest! {
     /// Metadata come by other means, but no bytes may do harm.
     #[test]
     fn changed_metadata_do_no_harm(changes in proptest::collection::vec(change(), 1..5)) {
-        let mut metadata = crate::enrolment::metadata(&[&WORLD.ec]).into_bytes();
+        let mut metadata = crate::it::enrolment::metadata(&[&WORLD.ec]).into_bytes();
         changes.iter().for_each(|change| change.apply(&mut metadata));
         if let Ok(provider) = gridtrail_saml::IdentityProvider::from_metadata(&String::from_utf8_lossy(&metadata)) {
             prop_assert!(provider.sso_url().starts_with("https://"));

@@ -3,7 +3,7 @@
 //! It shows that an attack is one: what it believes, a careless service would have believed. It is right about digests and
 //! keys, and careless about everything else: where signature, signed element and assertion stand.
 
-use crate::WORLD;
+use crate::it::WORLD;
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use base64::Engine;
@@ -80,8 +80,8 @@ fn text<'a>(tree: &'a Document<'_>, within: NodeId, name: &str) -> Option<&'a st
 
 #[test]
 fn the_careless_service_believes_honest_answers_and_notices_crude_lies() {
-    let honest = crate::honest();
+    let honest = crate::it::honest();
     assert_eq!(person(&honest, Reading::FirstChild).as_deref(), Some("person-17"));
     assert_eq!(person(&honest.replace("person-17", "admin"), Reading::FirstChild), None);
-    assert_eq!(person(&crate::Answer::default().response(&WORLD.stranger), Reading::FirstChild), None);
+    assert_eq!(person(&crate::it::Answer::default().response(&WORLD.stranger), Reading::FirstChild), None);
 }

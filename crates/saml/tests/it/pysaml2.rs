@@ -3,7 +3,7 @@
 //! It read the metadata of the service provider of these tests and answered a request of it; what it said is kept under
 //! `testdata/pysaml2`, with the key infrastructure that its certificates came from.
 
-use crate::{CONTEXT, Look, at};
+use crate::it::{CONTEXT, Look, at};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_model::Timestamp;

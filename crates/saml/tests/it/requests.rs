@@ -1,6 +1,6 @@
 //! What this service says of itself and asks for.
 
-use crate::{ACS_URL, ENTITY_ID, WORLD, now};
+use crate::it::{ACS_URL, ENTITY_ID, WORLD, now};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bergshamra_xml::uppsala;
@@ -63,7 +63,8 @@ fn what_needs_escaping_is_escaped() {
 
 /// The Identity Provider of the world at another address, as its metadata would spell it.
 fn provider_at(url: &str) -> IdentityProvider {
-    let metadata = crate::enrolment::metadata(&[&WORLD.rsa]).replace("https://idp.supplier.example/sso", url);
+    let metadata =
+        crate::it::enrolment::metadata(&[&WORLD.rsa]).replace("https://idp.supplier.example/sso", url);
     IdentityProvider::from_metadata(&metadata).unwrap()
 }
 

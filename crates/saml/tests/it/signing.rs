@@ -1,9 +1,9 @@
 //! Signatures that are not made in the one way that is accepted, or with keys that are not enrolled.
 
-use crate::answer::{Answer, DS, EXCLUSIVE, TRANSFORMS};
-use crate::key_infrastructure::Key;
-use crate::naive::{Reading, person};
-use crate::{Look, WORLD, honest, refused, verify};
+use crate::it::answer::{Answer, DS, EXCLUSIVE, TRANSFORMS};
+use crate::it::key_infrastructure::Key;
+use crate::it::naive::{Reading, person};
+use crate::it::{Look, WORLD, honest, refused, verify};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,7 +32,7 @@ fn an_assertion_that_was_changed_after_it_was_signed() {
     {
         let changed = honest().replace(from, to);
         assert_ne!(changed, honest());
-        let refusal = crate::refusal(&changed);
+        let refusal = crate::it::refusal(&changed);
         assert_eq!(refusal, Refusal::Signature, "{from}");
     }
 }

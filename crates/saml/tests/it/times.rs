@@ -1,7 +1,7 @@
 //! Every edge in time: the last instant that holds, and the first that does not.
 
-use crate::answer::{Answer, confirmation};
-use crate::{ACS_URL, Look, REQUEST, WORLD, at};
+use crate::it::answer::{Answer, confirmation};
+use crate::it::{ACS_URL, Look, REQUEST, WORLD, at};
 use gridtrail_model::Timestamp;
 use gridtrail_saml::{CLOCK_SKEW_MS_MAX, ClockSkew, Refusal};
 

@@ -4,9 +4,9 @@
 //! 2012). Each attack is shown to succeed against a careless service; to be refused for its shape; and, had the shape not been
 //! looked at, to yield nothing but the honest assertion.
 
-use crate::answer::{Answer, DS, SAML};
-use crate::naive::{Reading, person};
-use crate::{Look, WORLD, honest, refused, verify};
+use crate::it::answer::{Answer, DS, SAML};
+use crate::it::naive::{Reading, person};
+use crate::it::{Look, WORLD, honest, refused, verify};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_saml::{

@@ -1,8 +1,8 @@
 //! Agreement with `xmlsec1`, an implementation that shares no line with ours.
 
-use crate::answer::{Answer, DS, EXCLUSIVE, SAML};
-use crate::key_infrastructure::{Key, Signer};
-use crate::{ACS_URL, CONTEXT, ENTITY_ID, ISSUER, Look, REQUEST, WORLD};
+use crate::it::answer::{Answer, DS, EXCLUSIVE, SAML};
+use crate::it::key_infrastructure::{Key, Signer};
+use crate::it::{ACS_URL, CONTEXT, ENTITY_ID, ISSUER, Look, REQUEST, WORLD};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_saml::{Assertion, IdentityProvider, Refusal, verify};
@@ -70,7 +70,7 @@ fn xmlsec_signs(template: &str, signer: &Signer) -> String {
 
 /// A login with an Identity Provider of this one signer.
 fn login(xml: &str, signer: &Signer) -> Result<Assertion, Refusal> {
-    let provider = IdentityProvider::from_metadata(&crate::enrolment::metadata(&[signer])).unwrap();
+    let provider = IdentityProvider::from_metadata(&crate::it::enrolment::metadata(&[signer])).unwrap();
     let posted = STANDARD.encode(xml);
     Look::default().with(|expected| verify(&posted, &provider, &WORLD.anchors, expected))
 }

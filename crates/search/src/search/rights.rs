@@ -281,7 +281,7 @@ proptest! {
                 for row in expected(&(0..USERS).collect(), None) {
                     let who = block_on(world.admission.admit(token, world.clock.now())).unwrap();
                     let reference = TrailRef::new(device(), row);
-                    let got = block_on(world.search.audit_trail(&who, &reference));
+                    let got = block_on(world.search.audit_trail(&who, &reference.into()));
                     prop_assert_eq!(got.is_ok(), found.contains(&row));
                 }
             }

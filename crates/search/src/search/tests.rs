@@ -1,14 +1,16 @@
 use super::*;
 use crate::SearchErrorKind;
 use crate::fake::{FakeLake, Fault};
-use crate::limits::PAGE_TOKEN_LIFE_MS;
+use crate::limits::{PAGE_TOKEN_LIFE_MS, PAGE_WEIGHT_MAX};
 use crate::query::SearchKey;
 use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_model::{
-    CommandVariant, Fragment, Leg, Mpxn, RequestId, ServiceReferenceVariant, Subject, TrailKey, UserId,
+    CommandVariant, Fragment, HistoryEntry, Leg, Mpxn, RequestId, ServiceReferenceVariant, State, Subject,
+    TrailKey, UserId,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::LazyLock;
 
 static KEY: LazyLock<DevKey> = LazyLock::new(|| DevKey::generate().unwrap());
@@ -190,7 +192,7 @@ fn a_role_without_the_component_is_denied_and_an_ended_access_must_log_in() {
     }
     let who = access("ann", &[1]);
     let reference = first_page(&bench, &who, &by_device(1)).0.rows[0].reference;
-    let denied = block_on(bench.search.audit_trail(&eleventh, &reference)).unwrap_err();
+    let denied = block_on(bench.search.audit_trail(&eleventh, &reference.into())).unwrap_err();
     assert_eq!(denied.kind(), SearchErrorKind::Denied);
     bench.clock.advance(12 * 3_600_000);
     let ended = block_on(bench.search.audit_trails(&who, &by_device(1))).unwrap_err();
@@ -210,16 +212,16 @@ fn a_row_is_got_by_its_reference_and_anothers_row_looks_like_none() {
     let bench = bench(&[ROW, Seed { user: 2, variant: 3, ..ROW }]);
     let (ann, bob) = (access("ann", &[1]), access("bob", &[2]));
     let row = first_page(&bench, &ann, &by_device(1)).0.rows.remove(0);
-    let answer = block_on(bench.search.audit_trail(&ann, &row.reference)).unwrap();
+    let answer = block_on(bench.search.audit_trail(&ann, &row.reference.into())).unwrap();
     assert_eq!(answer.row, row);
     assert_eq!((answer.complete_up_to, answer.version.to_string().as_str()), (Some(start()), "1.0.0"));
 
     let absent = TrailRef { device: device(7), ..row.reference };
     let bobs = first_page(&bench, &bob, &by_device(1)).0.rows[0].reference;
     let errors = [
-        block_on(bench.search.audit_trail(&bob, &row.reference)).unwrap_err(),
-        block_on(bench.search.audit_trail(&bob, &absent)).unwrap_err(),
-        block_on(bench.search.meter_read(&bob, &bobs)).unwrap_err(),
+        block_on(bench.search.audit_trail(&bob, &row.reference.into())).unwrap_err(),
+        block_on(bench.search.audit_trail(&bob, &absent.into())).unwrap_err(),
+        block_on(bench.search.meter_read(&bob, &bobs.into())).unwrap_err(),
     ];
     for error in &errors {
         assert_eq!(error.kind(), SearchErrorKind::NotFound);
@@ -228,7 +230,7 @@ fn a_row_is_got_by_its_reference_and_anothers_row_looks_like_none() {
             format!("{same:?} {same} {}", same.user_text())
         });
     }
-    assert!(block_on(bench.search.meter_read(&bob, &row.reference)).is_ok(), "4.8.1 is open to all");
+    assert!(block_on(bench.search.meter_read(&bob, &row.reference.into())).is_ok(), "4.8.1 is open to all");
 }
 
 #[test]
@@ -240,7 +242,7 @@ fn a_reference_still_finds_a_row_that_moved_to_an_earlier_place() {
         position: RowPosition { placement: start().plus_millis(9000), ..row.reference.position },
         ..row.reference
     };
-    assert_eq!(block_on(bench.search.audit_trail(&who, &moved)).unwrap().row, row);
+    assert_eq!(block_on(bench.search.audit_trail(&who, &moved.into())).unwrap().row, row);
 }
 
 #[test]
@@ -343,6 +345,84 @@ fn parts_of_one_row_under_two_devices_are_one_row() {
     assert_eq!((newest.rows.len(), joined.rows.len(), end.page_token), (1, 1, None));
     assert_eq!(joined.rows[0].matched_device, device(1));
     assert_eq!(joined.rows[0].trail.gbcs_transaction_sequence_number, Some(7));
+}
+
+/// A large page ends where memory does, and none of its rows is lost: those that were looked up and not taken are on the next.
+#[test]
+fn a_page_of_heavy_rows_ends_early_and_the_next_goes_on() {
+    const ENTRIES: usize = 20_000;
+    let light = (0..120).map(|counter| Seed { second: 9, counter, ..ROW }.fragment());
+    let heavy = (0..60).map(|counter| history_of(Seed { counter, ..ROW }, ENTRIES));
+    let bench = bench(&[]);
+    bench.lake.commit(light.chain(heavy), None);
+    let who = access("ann", &[1]);
+    let mut query = Query { page_size: Some(1_000), ..by_device(1) };
+    let (mut seen, mut sizes) = (Vec::new(), Vec::new());
+    loop {
+        let (page, next) = first_page(&bench, &who, &query);
+        let entries: usize = page.rows.iter().map(|row| row.trail.history.len()).sum();
+        assert!(entries * size_of::<HistoryEntry>() <= PAGE_WEIGHT_MAX + ENTRIES * size_of::<HistoryEntry>());
+        sizes.push(page.rows.len());
+        seen.extend(page.rows.iter().map(|row| row.reference.position));
+        if next.page_token.is_none() {
+            break;
+        }
+        query = next;
+    }
+    assert!(sizes.len() > 1 && sizes[0] > 120, "{sizes:?}");
+    assert_eq!(seen.len(), 180);
+    assert!(seen.is_sorted_by(|a, b| a > b), "newest first, each once");
+}
+
+/// A row that was tried again and again.
+fn with_history(entries: usize) -> Fragment {
+    history_of(ROW, entries)
+}
+
+fn history_of(seed: Seed, entries: usize) -> Fragment {
+    let mut fragment = seed.fragment();
+    for number in 0..entries {
+        let at = start().plus_millis(i64::try_from(number).unwrap());
+        assert!(fragment.record(HistoryEntry::new(State::Retrying, at)));
+    }
+    fragment
+}
+
+#[test]
+fn the_token_of_a_history_is_for_one_caller_one_row_one_view_and_one_hour_and_carries_no_right() {
+    let bench = bench(&[]);
+    bench.lake.commit([with_history(9), Seed { counter: 1, ..ROW }.fragment()], None);
+    let who = access("ann", &[1]);
+    let row = first_page(&bench, &who, &by_device(1)).0.rows.remove(1);
+    let size = NonZeroU32::new(4);
+    let first = RowQuery { history_page_size: size, ..row.reference.into() };
+    let token = block_on(bench.search.audit_trail(&who, &first)).unwrap().row.next_history_page_token;
+    let next = RowQuery { history_page_token: token, ..first };
+    assert_eq!(block_on(bench.search.audit_trail(&who, &next)).unwrap().row.trail.history.len(), 4);
+    let refused = |result: Result<Answer, SearchError>| match result {
+        Err(SearchError::Invalid(violations)) => (violations[0].field, violations[0].rule.clone()),
+        other => panic!("{other:?}"),
+    };
+    let (field, foreign) = refused(block_on(bench.search.audit_trail(&access("bob", &[1]), &next)));
+    assert_eq!(field, "history_page_token");
+    let lost = block_on(bench.search.audit_trail(&access("ann", &[2]), &next)).unwrap_err();
+    assert_eq!(lost.kind(), SearchErrorKind::NotFound, "a right lost is lost at once");
+    let other = first_page(&bench, &who, &by_device(1)).0.rows[0].reference;
+    let of_other = RowQuery { reference: other, ..next.clone() };
+    assert!(refused(block_on(bench.search.audit_trail(&who, &of_other))).1.contains("another row"));
+    assert!(refused(block_on(bench.search.meter_read(&who, &next))).1.contains("another row"));
+    // A token of the other kind is none.
+    let page_token =
+        first_page(&bench, &who, &Query { page_size: Some(1), ..by_device(1) }).0.next_page_token;
+    let of_search = RowQuery { history_page_token: page_token, ..next.clone() };
+    assert_eq!(refused(block_on(bench.search.audit_trail(&who, &of_search))).1, foreign);
+    let of_row = Query { page_token: next.history_page_token.clone(), ..by_device(1) };
+    assert_eq!(violation(block_on(bench.search.audit_trails(&who, &of_row))).1, foreign);
+    bench.lake.commit([], None);
+    bench.lake.forget_old_versions();
+    assert!(refused(block_on(bench.search.audit_trail(&who, &next))).1.contains("no longer valid"));
+    bench.clock.advance(PAGE_TOKEN_LIFE_MS);
+    assert!(refused(block_on(bench.search.audit_trail(&who, &next))).1.contains("no longer valid"));
 }
 
 #[test]
@@ -473,6 +553,78 @@ proptest! {
             pages += 1;
         }
         prop_assert_eq!(seen, expected);
+    }
+
+    /// The same of pages that whoever takes them ends early, for want of room, wherever that is.
+    #[test]
+    fn pages_that_end_early_never_skip_or_repeat(
+        before in seeds(),
+        query in queries(),
+        sizes in prop::collection::vec((1u32..9, 1usize..9), 1..5),
+    ) {
+        let bench = bench(&before);
+        let who = access("ann", &[1, 2]);
+        let expected = expected(&before, View::Audit, &who.user_ids().to_set(), &query);
+        let (mut seen, mut token, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let (page_size, room) = sizes[pages % sizes.len()];
+            let asked = Query { page_size: Some(page_size), page_token: token, ..query.clone() };
+            let mut page = block_on(bench.search.audit_trails(&who, &asked)).unwrap();
+            page.end_after(room).unwrap();
+            prop_assert!(page.rows.len() <= room.min(page_size as usize));
+            seen.extend(page.rows.iter().map(|row| row.reference.position));
+            token = page.next_page_token;
+            if token.is_none() {
+                break;
+            }
+            bench.lake.commit(rows_of(&[ROW]), None);
+            pages += 1;
+        }
+        prop_assert_eq!(seen, expected);
+    }
+
+    /// The pages of a history, put together, are the history as it was at the first page, also where it grows meanwhile, and where
+    /// whoever takes them ends them early.
+    #[test]
+    fn pages_of_a_history_never_skip_or_repeat(
+        entries in 1usize..40,
+        sizes in prop::collection::vec((prop::option::of(1u32..9), 1usize..9), 1..5),
+        begins_in_a_search: bool,
+    ) {
+        let bench = bench(&[]);
+        bench.lake.commit([with_history(entries)], None);
+        let who = access("ann", &[1]);
+        let whole = first_page(&bench, &who, &by_device(1)).0.rows.remove(0);
+        prop_assert_eq!((whole.history_count, &whole.next_history_page_token), (entries, &None));
+        let mut query = RowQuery::from(whole.reference);
+        let mut seen = Vec::new();
+        if begins_in_a_search {
+            let mut page = block_on(bench.search.audit_trails(&who, &by_device(1))).unwrap();
+            page.end_history_after(0, sizes[0].1).unwrap();
+            let row = page.rows.remove(0);
+            seen.extend(row.trail.history);
+            query.history_page_token = row.next_history_page_token;
+        }
+        let mut turns = 0;
+        // A search that shows the whole leaves nothing to get.
+        while query.history_page_token.is_some() || (turns == 0 && !begins_in_a_search) {
+            let (size, room) = sizes[turns % sizes.len()];
+            query.history_page_size = size.and_then(NonZeroU32::new);
+            let mut answer = block_on(bench.search.audit_trail(&who, &query)).unwrap();
+            answer.end_history_after(room).unwrap();
+            let row = answer.row;
+            prop_assert!(!row.trail.history.is_empty() && row.trail.history.len() <= room);
+            prop_assert!(size.is_none_or(|size| row.trail.history.len() <= size as usize));
+            prop_assert_eq!(row.history_count, entries, "as it was at the first page");
+            prop_assert_eq!(row.trail.current_status, whole.trail.current_status);
+            seen.extend(row.trail.history);
+            query.history_page_token = row.next_history_page_token;
+            if query.history_page_token.is_some() {
+                bench.lake.commit([with_history(entries + turns + 1)], None);
+            }
+            turns += 1;
+        }
+        prop_assert_eq!(seen, whole.trail.history);
     }
 
     #[test]

@@ -1,4 +1,6 @@
 use super::*;
+use crate::callers::CallerLimits;
+use crate::record::Leaving;
 use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId, Party, Sharing};
 use gridtrail_access_log::Committing;
 use gridtrail_access_log::fake::MemoryLog;
@@ -7,6 +9,7 @@ use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_search::PageKey;
 use gridtrail_search::fake::FakeLake;
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -70,6 +73,15 @@ fn row(outcome: &str, reason: &str, named: bool) -> (String, String, bool, u64) 
     (outcome.to_owned(), reason.to_owned(), named, 1)
 }
 
+/// What the transport does with an answer: it hands all of it to the caller's connection.
+fn sent<T>(answer: Result<Response<T>, Status>) -> Result<T, Status> {
+    let (_, message, extensions) = answer?.into_parts();
+    if let Some(record) = extensions.get::<Leaving>().and_then(Leaving::take) {
+        record.has_left();
+    }
+    Ok(message)
+}
+
 fn headers(values: &[&str]) -> MetadataMap {
     let mut metadata = MetadataMap::new();
     for value in values {
@@ -86,14 +98,14 @@ fn reason(status: &Status) -> String {
 async fn a_call_above_the_limit_is_told_to_come_back() {
     let stage = stage().await;
     let (desk, caller) = (&stage.desk, &stage.caller);
-    let within = async |_, _: &mut Entry| {
+    let within = async |_, _: &mut Record| {
         let status = desk.answer("second", caller, async |_, _| Ok(())).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "BUSY"));
         assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
         Ok(())
     };
-    desk.answer("first", caller, within).await.unwrap();
-    assert!(desk.answer("third", caller, async |_, _| Ok(())).await.is_ok(), "the permit came back");
+    sent(desk.answer("first", caller, within).await).unwrap();
+    sent(desk.answer("third", caller, async |_, _| Ok(())).await).expect("the permit came back");
     let rows = [row("UNAVAILABLE", "BUSY", false), row("OK", "", true), row("OK", "", true)];
     assert_eq!(stage.recorded().await, rows);
 }
@@ -103,7 +115,7 @@ async fn a_call_that_takes_too_long_is_ended_and_gives_its_permit_back() {
     let mut stage = stage().await;
     stage.desk.request_life = Duration::ZERO;
     for _ in 0..2 {
-        let hang = async |_, _: &mut Entry| std::future::pending().await;
+        let hang = async |_, _: &mut Record| std::future::pending().await;
         let status = stage.desk.answer::<()>("slow", &stage.caller, hang).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "TOO_SLOW"));
     }
@@ -114,7 +126,7 @@ async fn a_call_that_takes_too_long_is_ended_and_gives_its_permit_back() {
 async fn a_call_is_given_up_at_the_callers_own_deadline() {
     let mut stage = stage().await;
     stage.caller.metadata.insert("grpc-timeout", "1m".parse().unwrap());
-    let hang = async |_, _: &mut Entry| std::future::pending().await;
+    let hang = async |_, _: &mut Record| std::future::pending().await;
     let status = stage.desk.answer::<()>("slow", &stage.caller, hang).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "TOO_SLOW"));
     assert_eq!(stage.recorded().await, [row("DEADLINE_EXCEEDED", "TOO_SLOW", true)]);
@@ -139,7 +151,7 @@ async fn a_right_that_goes_while_a_call_is_worked_on_shows_nothing() {
             }
             page
         };
-        stage.desk.answer_search("search", request, look)
+        async { sent(stage.desk.answer_search("search", request, look).await) }
     };
     let (party, ann): (Party, UserId) = ("Avon".parse().unwrap(), "90-B3-D5-1F-30-01-00-00".parse().unwrap());
     let bob: UserId = "88-73-84-57-00-2F-96-1E".parse().unwrap();
@@ -158,7 +170,7 @@ async fn a_right_that_goes_while_a_call_is_worked_on_shows_nothing() {
 async fn a_panic_answers_internal_and_gives_its_permit_back() {
     let stage = stage().await;
     for _ in 0..2 {
-        let bad = async |_, _: &mut Entry| panic!("secret");
+        let bad = async |_, _: &mut Record| panic!("secret");
         let status = stage.desk.answer::<()>("bad", &stage.caller, bad).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::Internal, "INTERNAL"));
         assert!(!status.message().contains("secret"));
@@ -169,22 +181,39 @@ async fn a_panic_answers_internal_and_gives_its_permit_back() {
 #[tokio::test]
 async fn a_caller_who_goes_away_is_on_record() {
     let stage = stage().await;
-    let hang = async |_, _: &mut Entry| std::future::pending().await;
+    let hang = async |_, _: &mut Record| std::future::pending().await;
     // Looked at once, and dropped.
     let gone = stage.desk.answer::<()>("slow", &stage.caller, hang).now_or_never();
     assert!(gone.is_none());
     assert_eq!(stage.recorded().await, [row("CANCELLED", "", true)]);
 }
 
+#[tokio::test]
+async fn an_answer_that_nobody_took_is_on_record_as_that_and_counts_until_then() {
+    let mut stage = stage().await;
+    let one = NonZeroU32::MIN;
+    let limits = CallerLimits { at_once: one, calls_a_minute: None, rows_a_minute: None };
+    stage.desk.allowances = Allowances::new(Limits { person: limits, program: limits });
+    let answer = || stage.desk.answer("call", &stage.caller, async |_, _| Ok(()));
+    let first = answer().await.unwrap();
+    let status = answer().await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "LIMIT_REACHED"));
+    drop(first);
+    sent(answer().await).unwrap();
+    let rows =
+        [row("RESOURCE_EXHAUSTED", "LIMIT_REACHED", true), row("CANCELLED", "", true), row("OK", "", true)];
+    assert_eq!(stage.recorded().await, rows);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_that_cannot_be_recorded_is_not_answered() {
     let stage = stage().await;
     stage.store.refuse(true);
-    let served = async || stage.desk.answer("call", &stage.caller, async |_, _| Ok(())).await;
+    let served = async || sent(stage.desk.answer("call", &stage.caller, async |_, _| Ok(())).await);
     served().await.unwrap();
     tokio::time::sleep(Duration::from_secs(120)).await;
     let worked = std::cell::Cell::new(false);
-    let work = async |_, _: &mut Entry| {
+    let work = async |_, _: &mut Record| {
         worked.set(true);
         Ok(())
     };

@@ -1,11 +1,22 @@
 //! What each error says, and what none does.
 
-use crate::fixture::{ANN, BOB, METER, World, of_meter, with_header};
+use crate::it::fixture::{ANN, BOB, METER, World, of_meter, with_header};
+use bytes::Bytes;
 use gridtrail_lake::LakeErrorKind;
 use gridtrail_proto::query::v1::{GetRequest, SearchRequest, search_request::Key};
 use gridtrail_search::fake::Fault;
 use gridtrail_server::COST_HEADER;
+use http_body_util::Full;
+use std::future::poll_fn;
+use tonic::codegen::Service as _;
+use tonic::codegen::http::{Request, Response};
+use tonic::transport::Channel;
 use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_types::StatusExt as _;
 
 /// Checks the code, the reason and the HTTP code of a status, and that it keeps its secrets.
@@ -53,7 +64,7 @@ async fn a_bad_request_names_its_fields() {
     let status = world.meter_reads().await.search(world.by(ANN, reads)).await.unwrap_err();
     assert_eq!(fields(&status), ["service_reference_variants"]);
     assert!(status.message().contains("4.8.1, 4.8.2, 4.8.3 and 4.17"));
-    let get = world.by(ANN, GetRequest { reference: "made up".into() });
+    let get = world.by(ANN, GetRequest { reference: "made up".into(), ..GetRequest::default() });
     let status = world.audit_trails().await.get(get).await.unwrap_err();
     assert_eq!(fields(&status), ["reference"]);
 }
@@ -64,7 +75,7 @@ async fn nobody_is_let_in_without_a_good_token() {
     let mut audit = world.audit_trails().await;
     let mut reads = world.meter_reads().await;
     let token = world.token(ANN, 1);
-    let get = GetRequest { reference: String::new() };
+    let get = GetRequest { reference: String::new(), ..GetRequest::default() };
     let calls = [
         audit.search(of_meter()).await.unwrap_err(),
         audit.get(get.clone()).await.unwrap_err(),
@@ -110,7 +121,9 @@ async fn anothers_row_and_no_row_get_the_same_bytes() {
     assert_ne!(own, absent);
     let mut errors = Vec::new();
     for reference in [own, absent] {
-        errors.push(client.get(world.by(ANN, GetRequest { reference })).await.unwrap_err());
+        errors.push(
+            client.get(world.by(ANN, GetRequest { reference, ..GetRequest::default() })).await.unwrap_err(),
+        );
     }
     // A search of another's Device, and of none: an answer that told its cost would tell them apart.
     for device in [METER, "00-00-00-00-00-00-00-01"] {
@@ -161,6 +174,60 @@ async fn a_request_that_is_too_large_is_refused() {
     let world = World::serve().await;
     let huge = SearchRequest { page_token: "A".repeat(gridtrail_server::REQUEST_BYTES_MAX), ..of_meter() };
     let status = search(&world, huge).await;
-    assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
+    assert_face(&status, Code::OutOfRange, "REQUEST_TOO_LARGE", "400");
     assert!(!status.message().contains(METER));
+}
+
+/// What no service of ours sees has details all the same.
+#[tokio::test]
+async fn what_the_transport_refuses_is_told_as_everything_else() {
+    let world = World::serve().await;
+    let service = "/gridtrail.query.v1.AuditTrailService";
+    for (path, message, code, reason, http_code) in [
+        (format!("{service}/Search"), vec![0xFF; 9], Code::InvalidArgument, "INVALID_REQUEST", "400"),
+        (format!("{service}/Find"), Vec::new(), Code::Unimplemented, "NO_SUCH_METHOD", "501"),
+        (
+            "/gridtrail.query.v1.Other/Search".into(),
+            Vec::new(),
+            Code::Unimplemented,
+            "NO_SUCH_SERVICE",
+            "501",
+        ),
+    ] {
+        let answer = raw(&world, world.channel().await, &path, &message).await;
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        assert_face(&status, code, reason, http_code);
+        assert!(!status.message().is_empty(), "{path}");
+    }
+    let mut health = HealthClient::new(world.channel().await);
+    let unknown = health.check(HealthCheckRequest { service: "gridtrail.Other".into() }).await.unwrap_err();
+    assert_face(&unknown, Code::NotFound, "NOT_FOUND", "404");
+    // A stream is told in its trailers.
+    let mut reflection = ServerReflectionClient::new(world.channel().await);
+    let message_request = Some(MessageRequest::FileContainingSymbol("gridtrail.Nothing".into()));
+    let asked = ServerReflectionRequest { host: String::new(), message_request };
+    let answers = reflection.server_reflection_info(futures::stream::iter([asked])).await;
+    let told = answers.unwrap().into_inner().message().await;
+    if let Err(status) = told {
+        assert_face(&status, Code::NotFound, "NOT_FOUND", "404");
+    }
+}
+
+/// The bytes of a message to a path, as Ann, over a connection: the answer as it comes in.
+pub(crate) async fn raw(
+    world: &World,
+    mut channel: Channel,
+    path: &str,
+    message: &[u8],
+) -> Response<tonic::body::Body> {
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let body = Full::new(Bytes::from([&[0][..], &length, message].concat()));
+    let request = Request::post(format!("http://{}{path}", world.address))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("authorization", format!("Bearer {}", world.token(ANN, 1)))
+        .body(tonic::body::Body::new(body))
+        .unwrap();
+    poll_fn(|context| channel.poll_ready(context)).await.unwrap();
+    channel.call(request).await.unwrap()
 }

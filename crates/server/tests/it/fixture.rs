@@ -9,8 +9,8 @@ use gridtrail_access_log::{AccessLog, Committing, Entry, Kind};
 use gridtrail_freshness::{Freshness, Inputs, Ledger, Levels, Report};
 use gridtrail_lake::{Batch, Lake, LakeSettings, Partition, SourceEvidence, Stream, Waiting};
 use gridtrail_model::{
-    Body, Correlation, CspRegion, DeviceId, Event, Fold, Fragment, Mode, RequestReceived, ResponseContent,
-    ResponseSent, State, StatusChanged, Timestamp, UserId, UserRole,
+    Body, Correlation, CspRegion, DeviceId, Event, Fold, Fragment, HistoryEntry, Mode, RequestReceived,
+    ResponseContent, ResponseSent, State, StatusChanged, Timestamp, UserId, UserRole,
 };
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
 use gridtrail_proto::query::v1::freshness_service_client::FreshnessServiceClient;
@@ -280,6 +280,20 @@ fn request(user: &str, counter: u64, variant: &str, received: &str) -> Correlati
 
 fn received() -> Body {
     Body::RequestReceived(RequestReceived::default())
+}
+
+/// A read of Ann's that was received and tried again so many times, each for a reason of the longest that there are.
+pub(crate) fn tried_again(counter: u64, times: usize) -> Fragment {
+    let read = request(ANN, counter, "4.8.1", "2026-03-01T12:00:00Z");
+    let mut fold = Fold::default();
+    fold.add(event("1", "2026-03-01T12:00:00Z", &read, received())).unwrap();
+    let mut row = fold.into_fragments().remove(0);
+    for number in 0..times {
+        let at = time("2026-03-01T12:00:01Z").plus_millis(i64::try_from(number).unwrap());
+        let cause = Some(format!("no answer from the Communications Hub {number:0>82}").parse().unwrap());
+        row.record(HistoryEntry { cause, ..HistoryEntry::new(State::Retrying, at) });
+    }
+    row
 }
 
 /// A read of Ann's that succeeded after a stay in quarantine, her newer one still under way, and Bob's update.

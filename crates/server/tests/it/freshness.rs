@@ -1,7 +1,7 @@
 //! How fresh the server says that it is, to whom, and to health checks.
 
-use crate::errors::assert_face;
-use crate::fixture::{ANN, World, now, of_meter, with_header};
+use crate::it::errors::assert_face;
+use crate::it::fixture::{ANN, World, now, of_meter, with_header};
 use gridtrail_proto::query::v1::{FreshnessLevel, GetFreshnessRequest, GetFreshnessResponse};
 use gridtrail_server::FRESHNESS_HEALTH;
 use tonic::Code;
@@ -13,7 +13,7 @@ use tonic_types::StatusExt as _;
 const HOUR: i64 = 3_600_000;
 
 async fn get(world: &World, days: u32) -> GetFreshnessResponse {
-    let request = world.by(ANN, GetFreshnessRequest { days });
+    let request = world.by(ANN, GetFreshnessRequest { days, ..GetFreshnessRequest::default() });
     world.freshness().await.get(request).await.unwrap().into_inner()
 }
 
@@ -59,7 +59,10 @@ async fn any_role_may_ask_and_nobody_without_a_token() {
 async fn what_cannot_be_answered_says_why() {
     let world = World::serve().await;
     let mut client = world.freshness().await;
-    let many = client.get(world.by(ANN, GetFreshnessRequest { days: 401 })).await.unwrap_err();
+    let many = client
+        .get(world.by(ANN, GetFreshnessRequest { days: 401, ..GetFreshnessRequest::default() }))
+        .await
+        .unwrap_err();
     assert_face(&many, Code::InvalidArgument, "INVALID_REQUEST", "400");
     assert!(many.message().contains("days"), "{}", many.message());
     world.freshness.set(None);

@@ -1,6 +1,6 @@
 //! Health, reflection, browsers, and the end.
 
-use crate::fixture::{ANN, World, of_meter};
+use crate::it::fixture::{ANN, World, of_meter};
 use gridtrail_search::fake::Fault;
 use prost::Message as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -1,6 +1,6 @@
 //! Logins over gRPC: from a request to a token, and from a token to nobody.
 
-use crate::fixture::{ANN, World, of_meter, party_of, time, with_header};
+use crate::it::fixture::{ANN, World, of_meter, party_of, time, with_header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_access::{DevKey, RoleMatrix, SessionGate, SessionKey};

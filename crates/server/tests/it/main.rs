@@ -1,10 +1,10 @@
 //! The server over loopback, as its callers meet it: a real listener, real gRPC, and a lake in memory, which is a fake
 //! that obeys the test or, for the matrix of rights, a real one.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod errors;
 mod fixture;
 mod freshness;
+mod large;
 mod life;
 mod log_in;
 mod matrix;

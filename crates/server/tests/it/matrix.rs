@@ -5,8 +5,8 @@
 //! from the file behind that, so that a slip in either shows. A component with a service is called. Of the others the server's
 //! word is the list in the caller's profile, which is held against the table as a whole.
 
-use crate::fixture::{ANN, BOB, World, bearer_of, of_meter, with_header};
-use crate::rights::{RELATIONS, counts, world_of};
+use crate::it::fixture::{ANN, BOB, World, bearer_of, of_meter, with_header};
+use crate::it::rights::{RELATIONS, counts, world_of};
 use gridtrail_access::{Bearer, OrgId};
 use gridtrail_lake::Lake;
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
@@ -121,8 +121,9 @@ impl Services {
     async fn of(world: &World<Lake>) -> Self {
         let (mut audit, reads) = (world.audit_trails().await, world.meter_reads().await);
         let anns = audit.search(world.by(ANN, of_meter())).await.unwrap().into_inner().rows;
-        let anns_row = GetRequest { reference: anns[0].reference.clone() };
-        let no_row = GetRequest { reference: of_another_device(&anns_row.reference) };
+        let anns_row = GetRequest { reference: anns[0].reference.clone(), ..GetRequest::default() };
+        let no_row =
+            GetRequest { reference: of_another_device(&anns_row.reference), ..GetRequest::default() };
         Self { audit, reads, sessions: world.sessions().await, anns_row, no_row }
     }
 
@@ -148,7 +149,7 @@ impl Services {
         match got {
             Ok(answer) => {
                 let row = answer.into_inner().row.unwrap();
-                assert!(*sees_ann && row.dcc_service_user_organisation_id == ANN, "{name}: {row:?}");
+                assert!(*sees_ann && row.user_id == ANN, "{name}: {row:?}");
             }
             Err(status) => {
                 assert!(!sees_ann, "{name}: {status}");
@@ -170,7 +171,7 @@ impl Services {
         }
         assert_eq!(counts(&found.expect(name).into_inner()), BTreeMap::from([(ANN, 2)]), "{name}");
         let row = got.expect(name).into_inner().row.unwrap();
-        assert_eq!(row.dcc_service_user_organisation_id, ANN, "{name}");
+        assert_eq!(row.user_id, ANN, "{name}");
     }
 }
 

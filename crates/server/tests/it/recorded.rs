@@ -1,6 +1,6 @@
 //! What is on record of calls: who, what, how many rows, and how many of those were another User's.
 
-use crate::fixture::{ANN, BOB, METER, MPAN, World, of_meter, party_of, with_header};
+use crate::it::fixture::{ANN, BOB, METER, MPAN, World, of_meter, party_of, with_header};
 use gridtrail_access_log::Entry;
 use gridtrail_proto::query::v1::{GetRequest, ProfileRequest, SearchRequest, search_request::Key};
 
@@ -43,11 +43,15 @@ async fn a_search_is_on_record_as_it_was_executed_and_counts_rows_of_others() {
     let next = SearchRequest { page_token: first.next_page_token.clone(), ..of_mpan() };
     reads.search(world.by(BOB, next)).await.unwrap();
     let reference = all.rows[0].reference.clone();
-    reads.get(world.by(BOB, GetRequest { reference: reference.clone() })).await.unwrap();
+    reads
+        .get(world.by(BOB, GetRequest { reference: reference.clone(), ..GetRequest::default() }))
+        .await
+        .unwrap();
     // Ann sees her own, and nobody else's.
     reads.search(world.by(ANN, of_meter())).await.unwrap();
     audit.search(world.by(ANN, of_meter())).await.unwrap();
-    let own = audit.get(world.by(BOB, GetRequest { reference: reference.clone() })).await;
+    let own =
+        audit.get(world.by(BOB, GetRequest { reference: reference.clone(), ..GetRequest::default() })).await;
     own.unwrap_err();
     let version = all.snapshot_version;
     let entries = world.recorded().await;

@@ -1,8 +1,8 @@
 //! Whose rows a caller sees, by how two Users stand to each other: what holds at once, what a profile tells of it, and what is
 //! left where nothing is known. Every way for every role and component is in the matrix.
 
-use crate::fixture::{ANN, BOB, World, now, of_meter, party_of, time, with_header};
-use crate::matrix::open_to;
+use crate::it::fixture::{ANN, BOB, World, now, of_meter, party_of, time, with_header};
+use crate::it::matrix::open_to;
 use gridtrail_access::{AccessEvent, Assignment, Notice, NoticeKind, Sharing};
 use gridtrail_model::{Timestamp, UserId, UserRole};
 use gridtrail_proto::query::v1::{ProfileRequest, SearchRequest, SearchResponse};
@@ -85,7 +85,7 @@ pub(crate) fn world_of(relation: &str) -> Arc<Sharing> {
 pub(crate) fn counts(answer: &SearchResponse) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
     for row in &answer.rows {
-        *counts.entry(row.dcc_service_user_organisation_id.as_str()).or_default() += 1;
+        *counts.entry(row.user_id.as_str()).or_default() += 1;
     }
     counts
 }
@@ -102,7 +102,7 @@ async fn a_rescission_holds_for_open_pages_and_sessions_at_once() {
         with_header(request, &bearer)
     };
     let first = audit.search(ask(1, "")).await.unwrap().into_inner();
-    assert_eq!(first.rows[0].dcc_service_user_organisation_id, BOB, "Bob's is the newest");
+    assert_eq!(first.rows[0].user_id, BOB, "Bob's is the newest");
     let rest = audit.search(ask(10, &first.next_page_token)).await.unwrap().into_inner();
     assert_eq!(counts(&rest), BTreeMap::from([(ANN, 2)]));
     world.admission.replace(world_of("rescinded"));

@@ -1,6 +1,6 @@
 //! What searches give.
 
-use crate::fixture::{ANN, BOB, METER, MPAN, World, of_meter};
+use crate::it::fixture::{ANN, BOB, METER, MPAN, World, of_meter};
 use gridtrail_proto::query::v1::{
     DeviceResolution, GetRequest, RowView, SearchRequest, SearchResponse, StatusChange, TrailDetails,
     TrailRow, search_request::Key,
@@ -25,7 +25,7 @@ fn done() -> TrailRow {
     TrailRow {
         reference: String::new(),
         matched_device_id: METER.into(),
-        dcc_service_user_organisation_id: ANN.into(),
+        dcc_service_user_organisation_id: format!("({ANN})Party {ANN}/IS"),
         device_id: METER.into(),
         gbcs_transaction_sequence_number: Some(7),
         mpxn: MPAN.into(),
@@ -52,8 +52,10 @@ fn done() -> TrailRow {
                 change("2026-03-01T09:31:02.003Z", "RESPONSE_SENT", "I0", ""),
             ],
             last_recorded_at: Some(time("2026-03-01T09:31:02.003Z")),
+            status_change_history_count: 3,
             ..TrailDetails::default()
         }),
+        user_id: ANN.into(),
     }
 }
 
@@ -110,8 +112,7 @@ async fn meter_reads_of_all_users_are_open_and_nothing_else_is() {
     let by_mpan = SearchRequest { key: Some(Key::Mpxn(MPAN.into())), ..SearchRequest::default() };
     let response = world.meter_reads().await.search(world.by(BOB, by_mpan)).await.unwrap().into_inner();
     assert_eq!(response.device_resolution(), DeviceResolution::BySeenPairs);
-    let seen: Vec<_> =
-        response.rows.iter().map(|row| row.dcc_service_user_organisation_id.as_str()).collect();
+    let seen: Vec<_> = response.rows.iter().map(|row| row.user_id.as_str()).collect();
     assert_eq!(seen, [ANN, ANN], "and not Bob's own 6.8");
 }
 
@@ -121,11 +122,19 @@ async fn a_row_is_got_by_its_reference() {
     let mut client = world.audit_trails().await;
     let row = client.search(world.by(ANN, of_meter())).await.unwrap().into_inner().rows.remove(1);
     let reference = row.reference.clone();
-    let answer =
-        client.get(world.by(ANN, GetRequest { reference: reference.clone() })).await.unwrap().into_inner();
+    let answer = client
+        .get(world.by(ANN, GetRequest { reference: reference.clone(), ..GetRequest::default() }))
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(answer.row, Some(row.clone()));
     assert_eq!(answer.complete_up_to, Some(time("2026-03-01T23:59:00Z")));
-    let other_way = world.meter_reads().await.get(world.by(BOB, GetRequest { reference })).await.unwrap();
+    let other_way = world
+        .meter_reads()
+        .await
+        .get(world.by(BOB, GetRequest { reference, ..GetRequest::default() }))
+        .await
+        .unwrap();
     assert_eq!(other_way.into_inner().row, Some(row), "4.8.1 is open to Bob as a meter read");
 }
 

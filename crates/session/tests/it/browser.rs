@@ -1,6 +1,6 @@
 //! A browser that keeps cookies as browsers do, as far as the tests need it.
 
-use crate::world::{LANDING, Server, answer_to, posted};
+use crate::it::world::{LANDING, Server, answer_to, posted};
 use bytes::Bytes;
 use gridtrail_saml::fake::ISSUER;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, SET_COOKIE};

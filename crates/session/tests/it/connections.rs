@@ -1,6 +1,6 @@
 //! Over connections.
 
-use crate::world::{Server, pair};
+use crate::it::world::{Server, pair};
 use gridtrail_session::serve;
 use std::io;
 use std::sync::Arc;

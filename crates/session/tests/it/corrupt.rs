@@ -1,6 +1,6 @@
 //! Objects that are not what was written: an error that names the object, and never a pass.
 
-use crate::world::{DCC, Server, anchors, answer_to, clock, posted, settings};
+use crate::it::world::{DCC, Server, anchors, answer_to, clock, posted, settings};
 use futures::TryStreamExt;
 use gridtrail_saml::fake::{ISSUER, metadata};
 use gridtrail_session::{LoginError, RegisterError, SessionError, StoreError, Sweep};
@@ -110,7 +110,7 @@ async fn an_entry_of_the_register_that_cannot_be_read_stops_nobody_else() {
         assert!(other.logins.start(DCC).await.is_ok());
         let listed = other.register.list().await;
         assert!(matches!(listed, Err(RegisterError::Store(StoreError::Corrupt { .. }))));
-        let (next, anchors) = (metadata(ISSUER, &[&crate::world::KEYS.next]), anchors());
+        let (next, anchors) = (metadata(ISSUER, &[&crate::it::world::KEYS.next]), anchors());
         let added = other.register.add(&next, None, settings(), &anchors);
         assert!(added.await.is_err(), "a corrupt entry was replaced");
     }

@@ -1,6 +1,6 @@
 //! Stores that fail: nothing is let in that was not written down, and nothing twice.
 
-use crate::world::{Server, answer_to, clock, posted};
+use crate::it::world::{Server, answer_to, clock, posted};
 use gridtrail_faults::{Fault, FaultStore, Faults};
 use gridtrail_runtime::Clock;
 use gridtrail_session::{LoginError, Reason, SessionError};

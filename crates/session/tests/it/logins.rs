@@ -1,6 +1,6 @@
 //! Who is logged in, and who is not.
 
-use crate::world::{
+use crate::it::world::{
     DCC, HOUR, KEYS, MINUTE, Server, anchors, answer_to, at, clock, named, pair, party, posted, reason,
     settings, unsolicited, with_attributes,
 };

@@ -1,7 +1,7 @@
 //! What browsers are answered.
 
-use crate::browser::{Browser, From, ORIGIN_OURS, Seen};
-use crate::world::{LANDING, answer_to, pair, posted};
+use crate::it::browser::{Browser, From, ORIGIN_OURS, Seen};
+use crate::it::world::{LANDING, answer_to, pair, posted};
 use gridtrail_saml::fake::{ACS_URL, CONTEXT, ENTITY_ID};
 use gridtrail_saml::{OUTWARD_SENTENCE, ServiceProvider};
 use gridtrail_session::{EndpointFault, FORM_BYTES_MAX, Landing};

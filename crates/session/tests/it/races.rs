@@ -1,6 +1,6 @@
 //! Several servers at once.
 
-use crate::world::{Server, answer_to, clock, posted, settings, unsolicited};
+use crate::it::world::{Server, answer_to, clock, posted, settings, unsolicited};
 use gridtrail_saml::fake::ISSUER;
 use gridtrail_session::{LoginError, ProviderSettings, Reason};
 use object_store::ObjectStore;
@@ -65,10 +65,10 @@ async fn what_nobody_asked_for_is_taken_by_one_in_a_local_directory_too() {
     let servers = servers(Arc::new(LocalFileSystem::new_with_prefix(directory.path()).unwrap())).await;
     servers[0].register.remove(ISSUER).await.unwrap();
     let allowing = ProviderSettings { allow_unsolicited: true, ..settings() };
-    let metadata = gridtrail_saml::fake::metadata(ISSUER, &[&crate::world::KEYS.signer]);
+    let metadata = gridtrail_saml::fake::metadata(ISSUER, &[&crate::it::world::KEYS.signer]);
     servers[0]
         .register
-        .add(&metadata, Some(&crate::world::party()), allowing, &crate::world::anchors())
+        .add(&metadata, Some(&crate::it::world::party()), allowing, &crate::it::world::anchors())
         .await
         .unwrap();
     for round in 0..25 {

@@ -1,6 +1,6 @@
 //! Who is enrolled.
 
-use crate::world::{DCC, KEYS, anchors, named, pair, party, settings};
+use crate::it::world::{DCC, KEYS, anchors, named, pair, party, settings};
 use gridtrail_saml::fake::{ISSUER, metadata};
 use gridtrail_saml::{CertificateFault, MetadataFault, TrustAnchors};
 use gridtrail_session::{ProviderSettings, RegisterError};

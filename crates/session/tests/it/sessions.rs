@@ -1,6 +1,6 @@
 //! How long a session holds, and where.
 
-use crate::world::{HOUR, MINUTE, Server, answer_to, at, holds, pair};
+use crate::it::world::{HOUR, MINUTE, Server, answer_to, at, holds, pair};
 use gridtrail_session::{Ended, Handle, IdleLimit, SessionError, SessionId};
 
 async fn ended(server: &Server, id: &SessionId) -> Ended {

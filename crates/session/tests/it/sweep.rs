@@ -1,6 +1,6 @@
 //! What is deleted, and what must not be.
 
-use crate::world::{DCC, HOUR, MINUTE, Server, anchors, clock, holds, named, settings};
+use crate::it::world::{DCC, HOUR, MINUTE, Server, anchors, clock, holds, named, settings};
 use futures::TryStreamExt;
 use gridtrail_saml::fake::{ISSUER, metadata};
 use gridtrail_session::Sweep;
@@ -52,7 +52,7 @@ async fn earlier_versions_of_the_register_go_and_numbers_are_never_used_again() 
     assert!(other.register.accounts().await.unwrap().is_empty());
     other
         .register
-        .add(&metadata(ISSUER, &[&crate::world::KEYS.next]), Some(&named("P")), settings(), &anchors())
+        .add(&metadata(ISSUER, &[&crate::it::world::KEYS.next]), Some(&named("P")), settings(), &anchors())
         .await
         .unwrap();
     other.register.add_account(DCC, "p", &named("B")).await.unwrap();

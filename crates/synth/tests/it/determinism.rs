@@ -1,6 +1,6 @@
 //! A seed gives one world.
 
-use crate::{disordered, region};
+use crate::it::{disordered, region};
 use gridtrail_model::Event;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};

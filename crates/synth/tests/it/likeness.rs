@@ -1,6 +1,6 @@
 //! The region is like a real one where anything is known of real ones, and as set where nothing is.
 
-use crate::region;
+use crate::it::region;
 use gridtrail_model::{Body, CommandVariant, Mode, Simplified, State, Subject, UserId, UserRole, catalogue};
 use gridtrail_synth::{ACCESS_CONTROL_BROKER, ExpectedTrail, NIGHT_SHARE_PER_MILLE, Settings, World};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

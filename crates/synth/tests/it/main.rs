@@ -1,7 +1,5 @@
 //! The synthetic region as its users see it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod determinism;
 mod likeness;
 mod memory;

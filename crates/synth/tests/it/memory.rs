@@ -1,6 +1,6 @@
 //! Memory does not grow with the run, counted in what the feed holds.
 
-use crate::{disordered, region};
+use crate::it::{disordered, region};
 
 #[test]
 fn what_is_in_flight_settles_however_many_days_there_are() {

@@ -1,7 +1,7 @@
 //! The truth and the model's fold, worked out apart, agree on every field of every trail.
 
-use crate::{disordered, region};
-use gridtrail_model::{Event, Fold, Fragment, Merge, RequestId, Resolved, Trail, TrailKey, UserId};
+use crate::it::{disordered, region};
+use gridtrail_model::{Event, Fold, Fragment, Merge, RequestId, Resolved, Subject, Trail, TrailKey, UserId};
 use gridtrail_synth::{Settings, World};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -95,6 +95,18 @@ fn every_trail_of_a_clean_day_is_as_it_must_be() {
 fn every_trail_of_a_disordered_quarter_is_as_it_must_be() {
     let world = disordered(2, 120_000, 90);
     hold_against_truth(&world, batches_of(world.events(), 1_000).settle());
+}
+
+/// Systems that stamp one receipt in two places: the row shows the first, whatever the batches, and the others as a dispute.
+#[test]
+fn every_event_may_claim_another_receipt() {
+    let settings = Settings { other_receipts_ppm: 1_000_000, ..Settings::for_events(30_000, 10) };
+    let world = World::seeded(5, settings).unwrap();
+    let found = batches_of(world.events(), 300).settle();
+    let disputed = found.values().filter(|trail| !trail.disputes.is_empty()).count();
+    let legs = found.keys().filter(|key| matches!(key.subject, Subject::Leg(_))).count();
+    assert!(disputed * 10 > legs * 9, "{disputed} of {legs} legs are disputed");
+    hold_against_truth(&world, found);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Clients with and without certificates, and servers whose certificates change.
 
-use crate::authority::{Authority, Issued};
+use crate::it::authority::{Authority, Issued};
 use futures::StreamExt as _;
 use gridtrail_tls::{ClientCheck, Tls, TlsError, TlsFiles};
 use rustls::pki_types::pem::PemObject as _;

@@ -1,6 +1,6 @@
 //! The first message of clients that offer too little, byte by byte: no library of today sends it.
 
-use crate::connections::Served;
+use crate::it::connections::Served;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 

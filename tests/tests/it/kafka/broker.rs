@@ -56,7 +56,9 @@ impl Topic {
 
     fn make_with(&self, partitions: i32, settings: &[(&str, &str)]) {
         // Deleting takes the broker a moment after it has said so.
-        until("the topic is made", || self.admin().create_topic(&self.name, partitions, settings).is_ok());
+        until("the topic is made", || {
+            matches!(self.admin().create_topic(&self.name, partitions, settings), Ok(true))
+        });
     }
 
     pub(crate) fn settings(&self) -> KafkaSettings {
@@ -111,7 +113,7 @@ impl Topic {
             let partitions = cluster.topics(std::slice::from_ref(&self.name)).ok()?.first()?.partitions;
             let all: Vec<_> = (0..partitions).map(|p| (self.name.clone(), p)).collect();
             let ends = cluster.ends(&all).ok()?;
-            Some(all.iter().map(|partition| ends[partition]).collect())
+            Some(all.iter().map(|partition| ends[partition].readable).collect())
         };
         // A broker that has just started may not lead its partitions yet.
         let mut ends = None;

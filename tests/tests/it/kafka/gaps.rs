@@ -10,18 +10,17 @@ use gridtrail_lake::SkipReason;
 use gridtrail_runtime::Clock;
 use gridtrail_synth::{Settings, World};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 /// Keys of records that are compacted.
 const KEYS: usize = 20;
 
-fn region(seed: u64) -> World {
+pub(super) fn region(seed: u64) -> World {
     let settings = Settings { bare_responses_ppm: 0, ..Settings::for_events(2_000, 2).with_disorder() };
     World::seeded(seed, settings).unwrap()
 }
 
 /// The events of a region as values of records.
-fn values(world: &World) -> Vec<Vec<u8>> {
+pub(super) fn values(world: &World) -> Vec<Vec<u8>> {
     let value = |event| {
         let mut value = Vec::new();
         encode_protobuf(&event, &mut value);
@@ -66,15 +65,8 @@ impl<'a> Written<'a> {
     }
 
     fn end(&self) -> i64 {
-        self.all.ends(std::slice::from_ref(&self.to)).unwrap()[&self.to]
+        self.all.ends(std::slice::from_ref(&self.to)).unwrap()[&self.to].high
     }
-}
-
-/// A connection that sees what is not decided, too.
-fn undecided_too(topic: &Topic) -> Cluster {
-    let mut settings = topic.settings();
-    settings.properties.push(("isolation.level".to_owned(), "read_uncommitted".to_owned()));
-    Cluster::connect(&settings, Duration::from_secs(30)).unwrap()
 }
 
 /// Every offset of a partition that evidence declares as passed over by the broker; it may declare no others.
@@ -102,7 +94,7 @@ async fn what_was_committed_is_stored_and_every_other_offset_is_declared() {
     let mut kept = kept.iter().map(Vec::as_slice).peekable();
     let mut dropped = dropped.iter().map(Vec::as_slice).cycle();
     let (keeps, drops) = (topic.transactions("keeps"), topic.transactions("drops"));
-    let all = undecided_too(&topic);
+    let all = topic.cluster();
     let mut written = Written::nothing(&topic, 0, &all);
     let mut chance = Chance(31);
     while kept.peek().is_some() {
@@ -142,7 +134,7 @@ async fn an_undecided_transaction_holds_reading_back_until_it_is_decided() {
     let mut part = || -> Vec<&[u8]> { parts.next().unwrap() };
     let (slow, quick, beside) =
         (topic.transactions("slow"), topic.transactions("quick"), topic.transactions("beside"));
-    let all = undecided_too(&topic);
+    let all = topic.cluster();
     let (mut held, mut free) = (Written::nothing(&topic, 0, &all), Written::nothing(&topic, 1, &all));
     quick.begin().unwrap();
     held.send(&quick, true, &part());
@@ -162,11 +154,19 @@ async fn an_undecided_transaction_holds_reading_back_until_it_is_decided() {
         beside.begin().unwrap();
         free.send(&beside, true, &last[..1]);
         free.decide(&beside, true);
-        let held = futures_now(known.partitions(&id)).into_iter().next();
-        held.and_then(|held| held.complete_up_to).is_some_and(|at| at > since)
+        let partitions = futures_now(known.partitions(&id));
+        let complete = |n: usize| partitions.get(n).and_then(|partition| partition.complete_up_to);
+        // The other holds no record from before.
+        partitions.first().is_some_and(|held| held.position == Some(stable)) && complete(1) > Some(since)
     });
-    let position = known.partitions(&id).await[0].position;
-    assert_eq!(position, Some(stable), "of {} records, those from {stable} on are undecided", held.next);
+    let behind = known.partitions(&id).await.swap_remove(0);
+    assert_eq!(
+        behind.position,
+        Some(stable),
+        "of {} records, those from {stable} on are undecided",
+        held.next
+    );
+    assert!(behind.complete_up_to.is_none_or(|at| at < since), "{behind:?}");
     slow.commit().unwrap();
     held.hidden.insert(held.next);
     held.next += 1;
