@@ -54,7 +54,10 @@ impl Checkpoint {
             let txn = txn.as_struct_opt()?;
             let names = txn.column_by_name("appId")?.as_string_opt::<i32>()?;
             let versions = txn.column_by_name("version")?.as_primitive_opt::<Int64Type>()?;
-            for row in (0..txn.len()).filter(|row| names.is_valid(*row) && versions.is_valid(*row)) {
+            // Where there is no number at all, its parts may be there all the same, with nothing in them.
+            let is_there =
+                |row: &usize| txn.is_valid(*row) && names.is_valid(*row) && versions.is_valid(*row);
+            for row in (0..txn.len()).filter(is_there) {
                 self.state.set_number(names.value(row).to_owned(), versions.value(row));
             }
         }

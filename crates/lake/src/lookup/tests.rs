@@ -140,7 +140,8 @@ async fn a_changed_byte_never_panics() {
                 for sheet in sheets(&cache, &run, device).await? {
                     all_of(&sheet, device)?;
                 }
-                all(&cache, &run).await
+                // Rows are written anew of the first format only once the whole file was checked.
+                if tail.is_some() { all(&cache, &run).await } else { Ok(Vec::new()) }
             };
             match read.await {
                 Err(error) => assert!(error.to_string().contains("one.parquet"), "{error}"),
