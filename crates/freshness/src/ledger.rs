@@ -139,8 +139,8 @@ impl Ledger {
     }
 
     fn take_source(&mut self, e: &SourceEvidence, seen: Option<Timestamp>) -> Option<Delay> {
-        if e.expired.is_some() {
-            // What retention takes away is read by nobody, and of no source.
+        if e.expired.is_some() || e.repaired().is_some() {
+            // What retention takes away is read by nobody, and of no source; what a repair puts back was read before.
             return None;
         }
         let committed = e.committed_at_ms;

@@ -23,6 +23,8 @@ pub struct Inputs<'a> {
     pub confirmed: Timestamp,
     /// How many days of the daily table, up to today.
     pub days: i64,
+    /// Why the reader stays at that version though there is a newer one: an entry of a log is not gridtrail's, or damaged.
+    pub stopped: Option<&'a str>,
 }
 
 /// How fresh the lake is.
@@ -48,6 +50,9 @@ pub struct Report {
     pub days: Vec<DayReport>,
     /// Pieces of evidence that were changed since they were written, and left out.
     pub broken_evidence: u64,
+    /// Why the reader stays at its version though there is a newer one. Then the level is the worst: what the lake holds beyond
+    /// it is not known.
+    pub stopped: Option<String>,
 }
 
 /// One source.
@@ -190,7 +195,8 @@ impl Ledger {
         let followed = sources.iter().filter(|source| !follows_topics || !source.partitions.is_empty());
         let marks: Option<Vec<Timestamp>> = followed.map(|source| source.complete_up_to).collect();
         let waiting = self.waiting_report(inputs.waiting);
-        let levels = sources.iter().map(|source| source.level).chain([waiting.level]);
+        let stopped = inputs.stopped.map(|_| Level::Breach);
+        let levels = sources.iter().map(|source| source.level).chain([waiting.level]).chain(stopped);
         Report {
             at: inputs.now,
             levels: self.levels,
@@ -203,6 +209,7 @@ impl Ledger {
             waiting,
             days: self.day_reports(inputs),
             broken_evidence: self.broken,
+            stopped: inputs.stopped.map(str::to_owned),
         }
     }
 

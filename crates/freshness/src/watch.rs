@@ -48,11 +48,17 @@ impl Watch {
     /// Takes in what was committed since, and gives how long records took until this process could find them, a line a
     /// commit and source. The first time all evidence is read, which gives none: nobody watched.
     ///
+    /// A lake of which an entry of a log is not gridtrail's, or damaged, is watched as far as it is answered from; the report
+    /// says so.
+    ///
     /// Cost: that of `Lake::refresh` and a log entry a commit; the first time all evidence of the lake, in the memory of
     /// one file of it. Errors: the lake's; the next call goes on where this one stopped.
     pub async fn refresh(&self) -> Result<Vec<Delay>, LakeError> {
         let asked = self.lake.clock().now();
-        self.lake.refresh().await?;
+        let refreshed = self.lake.refresh().await;
+        if self.lake.stopped().is_none() {
+            refreshed?;
+        }
         let (after, watched) = {
             let state = self.state();
             (state.ledger.version(), state.confirmed.is_some())
@@ -70,7 +76,9 @@ impl Watch {
         self.look_at_waiting().await?;
         let mut state = self.state();
         state.ledger.reached(newest);
-        state.confirmed = Some(asked);
+        if self.lake.stopped().is_none() || state.confirmed.is_none() {
+            state.confirmed = Some(asked);
+        }
         Ok(delays)
     }
 
@@ -103,6 +111,7 @@ impl Freshness for Watch {
         let snapshot = self.lake.snapshot();
         let state = self.state();
         let confirmed = state.confirmed?;
+        let stopped = self.lake.stopped().map(|at| at.summary());
         let inputs = Inputs {
             now: self.lake.clock().now(),
             partitions: snapshot.partitions(),
@@ -110,6 +119,7 @@ impl Freshness for Watch {
             version: &snapshot.version().to_string(),
             confirmed,
             days,
+            stopped: stopped.as_deref(),
         };
         Some(state.ledger.report(&inputs))
     }

@@ -169,6 +169,14 @@ pub enum Failure {
         /// How many.
         faults: u64,
     },
+    /// Housekeeping left damaged files where they are.
+    #[error(
+        "{files} damaged files were left where they are; `gridtrail lake repair` takes their rows anew from their sources"
+    )]
+    DamagedFiles {
+        /// How many.
+        files: u64,
+    },
     /// No proof could be tried.
     #[error(transparent)]
     Reconcile(#[from] ReconcileError),
@@ -261,7 +269,7 @@ impl Failure {
             Self::LakeExists { .. } => Exit::Precondition,
             Self::AccessLog(_) | Self::Connect { .. } | Self::Connection(_) => Exit::Unavailable,
             Self::Stale { .. } => Exit::Stale,
-            Self::Unproven { .. } => Exit::Unproven,
+            Self::Unproven { .. } | Self::DamagedFiles { .. } => Exit::Unproven,
             Self::Reconcile(ReconcileError::OtherCluster { .. }) => Exit::Usage,
             Self::NoLetter { .. } | Self::NoSession { .. } => Exit::NotFound,
             Self::Call { code, again, .. } => exit_of(*code, *again),

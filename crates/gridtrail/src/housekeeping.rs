@@ -67,6 +67,8 @@ pub(crate) async fn maintain(lake: Lake, how: Housekeeping) {
                     tracing::info!(swept.joined, swept.waiting, "joined parked fragments")
                 }
                 Ok(_) => {}
+                // Whoever watches the lake has said so once.
+                Err(_) if lake.stopped().is_some() => {}
                 Err(error) => tracing::warn!(error = error.report(), "the lake could not be maintained"),
             }
         }
@@ -78,7 +80,9 @@ pub(crate) async fn maintain(lake: Lake, how: Housekeeping) {
 async fn tidy_for_ever(lake: &Lake, settings: &CompactionSettings) {
     loop {
         tokio::time::sleep(TIDY_EVERY).await;
-        if let Err(error) = tidy(lake, settings).await {
+        if let Err(error) = tidy(lake, settings).await
+            && lake.stopped().is_none()
+        {
             let error = Failure::from(error).report();
             tracing::warn!(error, "what is too old could not be let go");
         }
@@ -109,6 +113,7 @@ async fn compact_for_ever(lake: &Lake, settings: &CompactionSettings) {
         match compact(lake, settings).await {
             Ok(done) if done.jobs > 0 || done.rows_united > 0 => tracing::debug!(?done, "compacted"),
             Ok(_) => {}
+            Err(_) if lake.stopped().is_some() => {}
             Err(error) => {
                 let error = Failure::from(error).report();
                 tracing::warn!(error, "the lake could not be compacted");
@@ -188,8 +193,13 @@ async fn print(lake: &Lake, done: &Compacted, took: Duration, format: Format) ->
     let report = CompactReport::of(done, &lake.counts(), took);
     let mut out = io::stdout().lock();
     match format {
-        Format::Table => output::write(&mut out, format!("{}\n", report.line()).as_bytes()),
-        Format::Json => output::write_json(&mut out, &report),
+        Format::Table => output::write(&mut out, format!("{}\n", report.line()).as_bytes())?,
+        Format::Json => output::write_json(&mut out, &report)?,
+    }
+    // Each was named when it was found.
+    match lake.damaged_files().len() as u64 {
+        0 => Ok(()),
+        files => Err(Failure::DamagedFiles { files }),
     }
 }
 
@@ -200,6 +210,8 @@ struct CompactReport {
     jobs: u64,
     /// Jobs that another process had done meanwhile.
     overtaken: u64,
+    /// Jobs that found a file damaged, and left it where it is.
+    refused: u64,
     rows_read: u64,
     rows_written: u64,
     bytes_read: u64,
@@ -221,6 +233,7 @@ impl CompactReport {
         Self {
             jobs: done.jobs,
             overtaken: done.overtaken,
+            refused: done.refused,
             rows_read: done.rows_in,
             rows_written: done.rows_out,
             bytes_read: done.bytes_in,

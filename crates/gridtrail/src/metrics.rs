@@ -24,6 +24,7 @@ const WAITING: &str = "gridtrail_freshness_waiting_rows";
 const WAITING_LATE: &str = "gridtrail_freshness_waiting_late_rows";
 const WAITING_AGE: &str = "gridtrail_freshness_waiting_oldest_age_seconds";
 const BROKEN: &str = "gridtrail_freshness_broken_evidence";
+const STOPPED: &str = "gridtrail_snapshot_stopped";
 const RECORDS: &str = "gridtrail_ingest_records_total";
 const COMMITS: &str = "gridtrail_ingest_commits_total";
 const PARKED: &str = "gridtrail_ingest_parked_total";
@@ -145,6 +146,7 @@ impl Metrics {
         gauge!(WAITING_LATE).set(report.waiting.late as f64);
         gauge!(WAITING_AGE).set(age(report.waiting.oldest.map(|at| at.millis())));
         gauge!(BROKEN).set(report.broken_evidence as f64);
+        gauge!(STOPPED).set(if report.stopped.is_some() { 1.0 } else { 0.0 });
         // The version's first number is that of the main table.
         let version = report.version.split('.').next().and_then(|number| number.parse::<f64>().ok());
         gauge!(VERSION).set(version.unwrap_or(f64::NAN));
@@ -204,6 +206,10 @@ fn describe() {
     describe_gauge!(WAITING_LATE, "Those older than the level warn.");
     describe_gauge!(WAITING_AGE, "The age of the oldest.");
     describe_gauge!(BROKEN, "Pieces of evidence that were changed since they were written.");
+    describe_gauge!(
+        STOPPED,
+        "1 while a log entry that is not gridtrail's, or damaged, keeps answers at an older version."
+    );
     describe_counter!(RECORDS, "Records read, since the lake began.");
     describe_counter!(COMMITS, "Commits that read of the source, since the lake began.");
     describe_counter!(PARKED, "Records that waited for their request when they came, since the lake began.");

@@ -3,7 +3,7 @@
 use crate::exit::Failure;
 use crate::metrics::Metrics;
 use gridtrail_freshness::{Freshness as _, Level, Report, SourceKey, SourceReport, Watch};
-use gridtrail_lake::Lake;
+use gridtrail_lake::{Lake, LakeError, StoppedAt};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,9 @@ use tokio::sync::oneshot;
 
 /// Keeps a lake's newest version in sight, for ever. Metrics, where there are any, are brought up to date each time.
 pub(crate) async fn keep_fresh(lake: Lake, watch: Arc<Watch>, every: Duration, metrics: Option<Metrics>) {
-    let mut watching = Watching { lake: lake.clone(), watch, metrics, told: Told::default() };
+    let (told, failing) = (Told::default(), Failing::default());
+    let mut watching = Watching { lake: lake.clone(), watch, metrics, told, failing };
+    let mut failing = Failing::default();
     // The first time all evidence is read, which must not hold up what searches see.
     let (ready, mut waits) = oneshot::channel::<()>();
     tokio::join!(
@@ -24,9 +26,7 @@ pub(crate) async fn keep_fresh(lake: Lake, watch: Arc<Watch>, every: Duration, m
         async {
             // Only waiting is cut short: a refresh is not to be dropped half-way.
             while tokio::time::timeout(every, &mut waits).await.is_err() {
-                if let Err(error) = lake.refresh().await {
-                    tracing::warn!(error = Failure::from(error).report(), "the lake could not be refreshed");
-                }
+                failing.tell(lake.refresh().await.err());
             }
         }
     );
@@ -41,6 +41,29 @@ struct Watching {
     watch: Arc<Watch>,
     metrics: Option<Metrics>,
     told: Told,
+    failing: Failing,
+}
+
+/// Why a lake cannot be refreshed. Told when it begins, when it is another reason, and when it is over: not each time.
+#[derive(Default)]
+struct Failing(Option<String>);
+
+impl Failing {
+    /// Whether the lake cannot be refreshed.
+    fn tell(&mut self, error: Option<LakeError>) -> bool {
+        let now = error.map(|error| Failure::from(error).report());
+        if now != self.0 {
+            match &now {
+                // Answers go on at the version before, and say how fresh they are.
+                Some(error) => {
+                    tracing::warn!(error, "the lake cannot be refreshed; answers stay at the version before")
+                }
+                None => tracing::info!("the lake is refreshed again"),
+            }
+        }
+        self.0 = now;
+        self.0.is_some()
+    }
 }
 
 impl Watching {
@@ -51,6 +74,7 @@ impl Watching {
             metrics.delays(delays);
         }
         // Also when the lake does not answer: what is not refreshed grows old.
+        self.told.tell_stopped(self.lake.stopped());
         if let Some(report) = self.watch.report(0) {
             self.told.tell(&report);
             if let Some(metrics) = &mut self.metrics {
@@ -59,12 +83,7 @@ impl Watching {
                 metrics.runs(&self.lake.months());
             }
         }
-        if let Err(error) = refreshed {
-            // Answers go on at the version before, and say how fresh they are.
-            tracing::warn!(error = Failure::from(error).report(), "the lake could not be refreshed");
-            return false;
-        }
-        true
+        !self.failing.tell(refreshed.err())
     }
 }
 
@@ -73,9 +92,32 @@ impl Watching {
 struct Told {
     sources: BTreeMap<SourceKey, Level>,
     waiting: Option<Level>,
+    stopped: Option<StoppedAt>,
 }
 
 impl Told {
+    fn tell_stopped(&mut self, stopped: Option<StoppedAt>) {
+        if stopped == self.stopped {
+            return;
+        }
+        match &stopped {
+            Some(at) => {
+                let (entry, why, remedy) = (&at.entry, &at.why, at.remedy());
+                tracing::error!(
+                    table = at.table,
+                    version = at.version,
+                    entry,
+                    why,
+                    remedy,
+                    "{}",
+                    at.summary()
+                );
+            }
+            None => tracing::info!("the logs are read on"),
+        }
+        self.stopped = stopped;
+    }
+
     fn tell(&mut self, report: &Report) {
         for source in &report.sources {
             let SourceReport { source: key, level, lag_ms, open_letters: letters, .. } = source;

@@ -7,7 +7,7 @@ use crate::limits::BATCH_LETTER_BYTES;
 use crate::plan::hex;
 use bytes::Bytes;
 use gridtrail_access::AccessRecord;
-use gridtrail_lake::{Batch, CommitKind, DeadLetter, Skip, SourceEvidence, Stream, Writer};
+use gridtrail_lake::{Batch, CommitKind, DeadLetter, OnRecord, Skip, SourceEvidence, Stream, Writer};
 use gridtrail_model::{
     CommandVariant, Event, Fold, Folded, Fragment, Leg, Rejection, Resolved, Subject, Timestamp, TrailKey,
 };
@@ -335,6 +335,9 @@ impl Filling {
             return Ok(Vec::new());
         }
         let on_record = writer.resolve(&unplaced).await?;
+        if on_record.is_unknown() {
+            return Ok(unplaced);
+        }
         // Before anything is joined: what a row was joined with has no say in what else is joined to it.
         let here: Vec<Vec<Resolved>> = unplaced.iter().map(|fragment| self.legs_of(&fragment.key)).collect();
         let mut parked = Vec::new();
@@ -354,11 +357,49 @@ impl Filling {
 
     /// The legs of a key's request that this batch touches.
     fn legs_of(&self, key: &TrailKey) -> Vec<Resolved> {
-        let Some(request_id) = key.request_id() else { return Vec::new() };
-        let leg = |command_variant| Subject::Leg(Leg { request_id, command_variant });
-        let keys = CommandVariant::all().map(|variant| TrailKey { subject: leg(variant), ..*key });
-        keys.filter_map(|key| Resolved::of(self.fold.get(&key)?)).collect()
+        legs_of(&self.fold, key)
     }
+}
+
+/// What is read again for a repair: no evidence is made of it.
+impl Filling {
+    pub(crate) fn again(&mut self, event: Event) -> Result<(), Rejection> {
+        self.fold.add(event).map(drop)
+    }
+
+    pub(crate) fn merge(&mut self, fragment: Fragment) {
+        self.fold.merge(fragment);
+    }
+
+    pub(crate) fn fold(&self) -> &Fold {
+        &self.fold
+    }
+
+    pub(crate) fn take_unplaced(&mut self) -> Vec<Fragment> {
+        self.fold.take_unplaced()
+    }
+
+    pub(crate) fn into_fragments(self) -> Vec<Fragment> {
+        self.fold.into_fragments()
+    }
+}
+
+/// The legs of a key's request that a fold touches.
+fn legs_of(fold: &Fold, key: &TrailKey) -> Vec<Resolved> {
+    let Some(request_id) = key.request_id() else { return Vec::new() };
+    let leg = |command_variant| Subject::Leg(Leg { request_id, command_variant });
+    let keys = CommandVariant::all().map(|variant| TrailKey { subject: leg(variant), ..*key });
+    keys.filter_map(|key| Resolved::of(fold.get(&key)?)).collect()
+}
+
+/// Joins a fragment without a place to rows of a fold or of the lake. `None`: there are none that it belongs to.
+pub(crate) fn join(fold: &Fold, fragment: &Fragment, on_record: &OnRecord) -> Option<Vec<Fragment>> {
+    let mut rows = on_record.of(&fragment.key).to_vec();
+    rows.extend(legs_of(fold, &fragment.key));
+    if let Subject::ScheduledRun(_) = fragment.key.subject {
+        rows.extend(fold.get(&fragment.key).and_then(Resolved::of));
+    }
+    fragment.join(&rows)
 }
 
 fn min(a: Option<i64>, b: Option<i64>) -> Option<i64> {

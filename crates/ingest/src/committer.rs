@@ -39,7 +39,7 @@ impl Committer {
     }
 
     /// Ends when the folder does.
-    pub(crate) async fn run(mut self, mut loads: mpsc::Receiver<Load>) -> Followed {
+    pub(crate) async fn run(mut self, mut loads: mpsc::Receiver<Load>) -> Result<Followed, IngestError> {
         while let Some(load) = loads.recv().await {
             if load.epoch <= self.control.failed() && !load.filling.is_empty() {
                 continue;
@@ -51,6 +51,11 @@ impl Committer {
                     tracing::info!("another ingester was faster; reading on from where the lake is");
                     self.writer = None;
                     self.control.restart(epoch);
+                }
+                // A log that is damaged, or has an entry of another engine: trying again is no cure.
+                Err(error) if error.is_damage() => {
+                    self.control.stop();
+                    return Err(error);
                 }
                 Err(error) => {
                     let pause = self.pause;
@@ -66,7 +71,7 @@ impl Committer {
                 }
             }
         }
-        self.followed
+        Ok(self.followed)
     }
 
     async fn commit(&mut self, load: Load) -> Result<(), IngestError> {

@@ -63,6 +63,11 @@ pub enum IngestError {
 }
 
 impl IngestError {
+    /// Whether the lake is damaged, which no time heals.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Lake(error) if error.kind() == LakeErrorKind::Corrupt)
+    }
+
     /// Whether another ingester was faster, so that reading again from the table's positions is the cure.
     pub(crate) fn is_overtaken(&self) -> bool {
         matches!(self, Self::Lake(error) if error.kind() == LakeErrorKind::PositionMoved)

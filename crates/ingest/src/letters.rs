@@ -120,7 +120,7 @@ pub async fn dismiss_letters(lake: &Lake, letters: &[DeadLetter], reason: &str) 
 }
 
 /// What a letter tells. Errors: why it tells nothing yet.
-fn told_by(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<Told, String> {
+pub(crate) fn told_by(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<Told, String> {
     if let (Extent::Cut { bytes, sha256 }, None) = (&letter.extent, &mended.value) {
         let kept = letter.raw.len();
         return Err(format!(

@@ -26,6 +26,7 @@ mod open;
 mod plan;
 mod probe;
 mod record;
+mod repair;
 mod sidecar;
 mod topics;
 mod unpack;
@@ -46,5 +47,6 @@ pub use letters::{Mended, Replayed, Unreadable, dismiss_letters, replay_letters}
 pub use made::{Maker, ingest_made, ingest_made_access};
 pub use name::{Content, ENDINGS, FileName, Packing};
 pub use plan::holds_events;
+pub use repair::{Lost, RepairSettings, Repaired, repair};
 pub use topics::{Followed, Observer, TopicSettings, follow_topics};
 pub use unpack::open as open_unpacked;

@@ -200,6 +200,12 @@ impl Identity {
     }
 }
 
+/// The event files under a path, each with the source that it is now.
+pub(crate) fn sources_under(path: &Path, recorded_at: Option<Timestamp>) -> Result<Vec<Source>, IngestError> {
+    let files = Found::under(path)?.files.into_iter();
+    files.map(|(file, name)| identify(file, name, recorded_at)).collect()
+}
+
 fn identify(path: PathBuf, name: FileName, recorded_at: Option<Timestamp>) -> Result<Source, IngestError> {
     let FileName { content, packing, kind } = name;
     let failed = |source| IngestError::File { path: path.clone(), source };

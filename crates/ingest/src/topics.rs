@@ -111,7 +111,7 @@ impl Load {
 
 /// Follows topics into the lake until `stop` completes; what was read by then is committed first.
 ///
-/// Errors: `Kafka` when no broker answers at the start, or a setting cannot be used. Everything else is tried again for as
+/// Errors: `Kafka` when no broker answers at the start, or a setting cannot be used; `Lake` when the lake is damaged. Everything else is tried again for as
 /// long as it takes: a store that fails, a broker that is away, another ingester that was faster. With `once` there are
 /// more: a topic that is not there, no broker that answers for so long, and `Hidden`.
 pub async fn follow_topics(
@@ -165,7 +165,7 @@ pub async fn follow_topics(
     };
     // The reader's end closes the queues one after the other.
     folding.await.map_err(panicked)?;
-    let followed = committing.await.map_err(panicked)?;
+    let followed = committing.await.map_err(panicked)??;
     read.map_err(panicked)??;
     whole.map(|()| followed)
 }

@@ -29,5 +29,5 @@ pub use limits::{MESSAGE_BYTES, RECORD_BYTES};
 pub use piece::{Gap, GapReason, Header, Piece, RangeHash, Record, Source};
 pub use publisher::{Publisher, Transactions};
 pub use reader::{Closed, Control, Delivery, Offsets, Reader, Sink};
-pub use reread::reread;
+pub use reread::{HeadersOf, reread, reread_messages};
 pub use settings::KafkaSettings;

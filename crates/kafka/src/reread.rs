@@ -6,7 +6,7 @@ use crate::error::KafkaError;
 use crate::settings::KafkaSettings;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError as Client;
-use rdkafka::message::Message;
+use rdkafka::message::{Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,20 @@ pub fn reread(
     from: i64,
     to: i64,
     mut show: impl FnMut(i64, Option<&[u8]>),
+) -> Result<(), KafkaError> {
+    reread_messages(settings, partition, from, to, |offset, value, _| show(offset, value))
+}
+
+/// Gives the headers of a record. One whose value is null says as much as one that is empty.
+pub type HeadersOf<'a> = &'a dyn Fn() -> Vec<(&'a str, &'a [u8])>;
+
+/// As [`reread`], with the headers of each record.
+pub fn reread_messages(
+    settings: &KafkaSettings,
+    partition: &TopicPartition,
+    from: i64,
+    to: i64,
+    mut show: impl FnMut(i64, Option<&[u8]>, HeadersOf<'_>),
 ) -> Result<(), KafkaError> {
     if from >= to {
         return Ok(());
@@ -43,7 +57,11 @@ pub fn reread(
             Some(Ok(message)) => {
                 heard = Instant::now();
                 if message.offset() >= from {
-                    show(message.offset(), message.payload());
+                    let headers = || {
+                        let all = message.headers().into_iter().flat_map(Headers::iter);
+                        all.map(|header| (header.key, header.value.unwrap_or_default())).collect()
+                    };
+                    show(message.offset(), message.payload(), &headers);
                 }
                 if message.offset() + 1 == to {
                     return Ok(());

@@ -281,7 +281,7 @@ impl Summary for AccessSummary {
         Ok(())
     }
 
-    fn file(self, path: String, written: Written, _: Option<u64>) -> Result<NewFile, LakeError> {
+    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError> {
         Ok(NewFile { path, written, month: None, rows: self.rows, tag: "{}".to_owned(), received: None })
     }
 }
@@ -325,14 +325,16 @@ impl SharingReader {
             if self.folded.contains(&file.path) {
                 continue;
             }
-            let path = self.table.full_path(&file.path)?;
-            let records = read(self.lake.fetch(&path).await?, path.as_ref())?;
+            let (path, bytes) = self.lake.read_file(&self.table, &file).await?;
+            let records = read(bytes, path.as_ref())?;
             let sharing = Arc::make_mut(&mut self.sharing);
             records.into_iter().for_each(|record| sharing.take(record.event));
             self.folded.insert(file.path.clone());
             self.changed = true;
         }
         self.folded.retain(|path| self.table.names(path));
+        // What came before an entry that is not ours counts, and is not all.
+        self.table.check_whole()?;
         Ok(std::mem::take(&mut self.changed))
     }
 }

@@ -158,7 +158,7 @@ impl Summary for LogSummary {
         Ok(())
     }
 
-    fn file(mut self, path: String, written: Written, _: Option<u64>) -> Result<NewFile, LakeError> {
+    fn file(mut self, path: String, written: Written) -> Result<NewFile, LakeError> {
         self.heads = newest(std::mem::take(&mut self.last).into_values());
         let failed = |_| LakeError::Internal("what is said of a file of the access log could not be encoded");
         let tag = serde_json::to_string(&self).map_err(failed)?;
@@ -198,7 +198,7 @@ async fn upload(table: &Table, month: Month, mut rows: Vec<Row>) -> Result<NewFi
     let (bytes, summary) = encoded.map_err(|_| LakeError::Internal("encoding the access log panicked"))??;
     let path = path_in(month);
     let written = table.upload(&path, bytes).await?;
-    summary.file(path, written, None)
+    summary.file(path, written)
 }
 
 fn path_in(month: Month) -> String {

@@ -2,11 +2,16 @@
 //!
 //! Runs never change once written, so nothing is ever invalidated. What is kept: parsed footers with their page
 //! index and bloom filters, the dictionaries of columns, and the pages that look-ups touched, decompressed. What is missing
-//! is fetched at once: neighbours in one request, and all requests at the same time; of a file system, all in one go.
+//! is fetched at once: neighbours in one request, and all requests at the same time; of a file system, all in one go. What comes into memory is
+//! held against its checksum first, where its file has any: the footer with all that belongs to it, and each page.
 
+use crate::checksum;
 use crate::error::LakeError;
+use crate::intact::ALTERED;
 use crate::limits::{AT_ONCE_BYTES, GAP_BYTES, TAIL_BYTES};
 use crate::location::Location;
+use crate::log::TableFile;
+use crate::page_sums::PageSums;
 use crate::pages::{self, Dictionary, Page};
 use crate::schema::FRAGMENTS;
 use crate::schema::column::FOREIGN_COUNTER;
@@ -35,6 +40,8 @@ pub(crate) struct OpenRun {
     pub(crate) keys: Vec<Option<Sbbf>>,
     /// Bloom filters of the counters of requests whose target is not their Device, one a row group.
     pub(crate) foreign: Vec<Option<Sbbf>>,
+    /// The checksums of its pages. `None`: it is of the first format.
+    sums: Option<PageSums>,
     /// Tells its pages from those of other runs.
     number: u64,
     /// Bytes that it takes in memory, about.
@@ -59,6 +66,38 @@ impl OpenRun {
 
     fn corrupt(&self, why: &str) -> LakeError {
         LakeError::Corrupt { path: self.path.to_string(), why: why.to_owned() }
+    }
+
+    /// Refuses bytes that are not those of a part.
+    fn check(&self, PartName { group, column, page }: PartName, bytes: &[u8]) -> Result<(), LakeError> {
+        let Some(sums) = &self.sums else { return Ok(()) };
+        let (group, column) = (group as usize, column as usize);
+        let page = page.map_or(0, |page| page as usize + usize::from(self.has_dictionary(group, column)));
+        if sums.fit((group, column), page, bytes) { Ok(()) } else { Err(self.corrupt(ALTERED)) }
+    }
+
+    /// Refuses the bytes of a row group of which a part is not what was written.
+    pub(crate) fn check_group(
+        &self,
+        group: usize,
+        span: &Range<u64>,
+        bytes: &Bytes,
+    ) -> Result<(), LakeError> {
+        if self.sums.is_none() {
+            return Ok(());
+        }
+        let damaged = || self.corrupt("its page index is damaged");
+        let number = |number: usize| u32::try_from(number).map_err(|_| damaged());
+        for column in 0..self.metadata.metadata().row_group(group).num_columns() {
+            let dictionary = self.has_dictionary(group, column).then_some(None);
+            let pages = self.pages(group, column).ok_or_else(damaged)?.len();
+            for page in dictionary.into_iter().chain((0..number(pages)?).map(Some)) {
+                let name = PartName { group: number(group)?, column: number(column)?, page };
+                let range = range_of(self, name).ok_or_else(damaged)?;
+                self.check(name, &within(span, bytes, &range).ok_or_else(damaged)?)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -212,33 +251,44 @@ impl RunCache {
         Some(found)
     }
 
-    /// The run at a path, its footer read once.
-    pub(crate) async fn open(&self, path: &Path, size: u64) -> Result<Arc<OpenRun>, LakeError> {
-        self.open_at(path, size, TAIL_BYTES).await
+    /// The store of the lake.
+    pub(crate) fn store(&self) -> &dyn ObjectStore {
+        self.store.as_ref()
+    }
+
+    /// The run at a path, its footer read once. `file` is what a log says of it.
+    pub(crate) async fn open(&self, path: &Path, file: &TableFile) -> Result<Arc<OpenRun>, LakeError> {
+        self.open_at(path, file, TAIL_BYTES).await
     }
 
     /// A run that a log lists. Its log entry says how long its footer is, so one request gets all of it.
     pub(crate) async fn open_file(&self, file: &RunFile) -> Result<Arc<OpenRun>, LakeError> {
-        self.open_at(&file.path, file.file.size, file.summary.footer_bytes.unwrap_or(TAIL_BYTES)).await
+        self.open_at(&file.path, &file.file, file.summary.footer_bytes.unwrap_or(TAIL_BYTES)).await
     }
 
-    async fn open_at(&self, path: &Path, size: u64, tail: u64) -> Result<Arc<OpenRun>, LakeError> {
+    async fn open_at(&self, path: &Path, file: &TableFile, guess: u64) -> Result<Arc<OpenRun>, LakeError> {
         if let Some(run) = self.opened(path) {
             return Ok(run);
         }
         self.counters.footer_misses.fetch_add(1, Ordering::Relaxed);
-        let run = Arc::new(self.read_footer(path, size, tail).await?);
+        let run = Arc::new(self.read_footer(path, file, guess).await?);
         self.runs.insert(path.clone(), Arc::clone(&run));
         Ok(run)
     }
 
-    async fn read_footer(&self, path: &Path, size: u64, tail: u64) -> Result<OpenRun, LakeError> {
+    /// Reads what follows the pages of a file. Where nothing says how much that is, `guess` is tried first.
+    async fn read_footer(&self, path: &Path, file: &TableFile, guess: u64) -> Result<OpenRun, LakeError> {
         let corrupt = || LakeError::corrupt(path.as_ref());
-        let tail = size.saturating_sub(tail)..size;
+        let size = file.size;
+        let tail = size.saturating_sub(file.tail.map_or(guess, |tail| tail.bytes))..size;
         let mut decoder = ParquetMetaDataPushDecoder::try_new(size)
             .map_err(corrupt())?
             .with_page_index_policy(PageIndexPolicy::Required);
-        let end = Tail { cache: self, path, bytes: self.fetch(path, &tail).await?, range: tail };
+        let bytes = self.fetch(path, &tail).await?;
+        if file.tail.is_some_and(|tail| checksum::sum(&bytes) != tail.xxh64) {
+            return Err(LakeError::Corrupt { path: path.to_string(), why: ALTERED.to_owned() });
+        }
+        let end = Tail { cache: self, path, bytes, range: tail, whole: file.tail.is_some() };
         end.check_length(size)?;
         decoder.push_range(end.range.clone(), end.bytes.clone()).map_err(corrupt())?;
         let metadata = loop {
@@ -246,7 +296,7 @@ impl RunCache {
                 DecodeResult::Data(metadata) => break metadata,
                 DecodeResult::NeedsData(ranges) => {
                     for range in ranges {
-                        let bytes = self.fetch(path, &range).await?;
+                        let bytes = end.get(&range).await?;
                         decoder.push_range(range, bytes).map_err(corrupt())?;
                     }
                 }
@@ -260,10 +310,17 @@ impl RunCache {
         check_layout(path, &metadata)?;
         let keys = end.blooms(&metadata, 0).await?;
         let foreign = end.blooms(&metadata, FOREIGN_COUNTER).await?;
+        let sums = match file.tail {
+            Some(_) => Some(PageSums::of(metadata.metadata()).ok_or_else(|| LakeError::Corrupt {
+                path: path.to_string(),
+                why: "its footer has no checksums of its pages".to_owned(),
+            })?),
+            None => None,
+        };
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let blooms: usize = [0, FOREIGN_COUNTER].iter().map(|column| bloom_bytes(&metadata, *column)).sum();
-        let size = metadata.metadata().memory_size() + blooms;
-        Ok(OpenRun { path: Arc::new(path.clone()), metadata, keys, foreign, number, size })
+        let size = metadata.metadata().memory_size() + blooms + sums.as_ref().map_or(0, PageSums::size);
+        Ok(OpenRun { path: Arc::new(path.clone()), metadata, keys, foreign, sums, number, size })
     }
 
     pub(crate) async fn fetch(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
@@ -340,6 +397,7 @@ impl RunCache {
             let from = spans.partition_point(|span| span.end < range.end);
             let bytes = spans.get(from).zip(fetched.get(from));
             let bytes = bytes.and_then(|(span, bytes)| within(span, bytes, &range));
+            bytes.as_ref().map_or(Ok(()), |bytes| run.check(names[at], bytes))?;
             let part = bytes.and_then(|bytes| read_part(run, names[at], &bytes));
             let part = part.ok_or_else(|| run.corrupt("a page cannot be read"))?;
             self.parts.insert((run.number, names[at]), part.clone());
@@ -372,9 +430,23 @@ struct Tail<'a> {
     path: &'a Path,
     range: Range<u64>,
     bytes: Bytes,
+    /// Whether nothing that belongs to the footer lies before it.
+    whole: bool,
 }
 
 impl Tail<'_> {
+    /// Bytes of the file that belong to its footer.
+    async fn get(&self, range: &Range<u64>) -> Result<Bytes, LakeError> {
+        match within(&self.range, &self.bytes, range) {
+            Some(bytes) => Ok(bytes),
+            None if self.whole => Err(LakeError::Corrupt {
+                path: self.path.to_string(),
+                why: "its footer names bytes among its pages".to_owned(),
+            }),
+            None => self.cache.fetch(self.path, range).await,
+        }
+    }
+
     /// The last eight bytes say how long the footer is. One longer than the file would have the library panic.
     fn check_length(&self, size: u64) -> Result<(), LakeError> {
         let length = self.bytes.last_chunk::<8>().and_then(|last| {
@@ -404,10 +476,7 @@ impl Tail<'_> {
             });
             blooms.push(match range {
                 Some(range) => {
-                    let bytes = match within(&self.range, &self.bytes, &range) {
-                        Some(bytes) => bytes,
-                        None => self.cache.fetch(self.path, &range).await?,
-                    };
+                    let bytes = self.get(&range).await?;
                     Some(Sbbf::from_bytes(&bytes).map_err(LakeError::corrupt(self.path.as_ref()))?)
                 }
                 None => None,

@@ -1,12 +1,9 @@
 //! Checksums: what the bytes of a file were when it was written.
 //!
 //! Every file that a commit names carries the XXH64 (seed 0) of its bytes in a tag of its own, so that a byte that changes
-//! afterwards, anywhere in the file, is found by reading the file and nothing else.
+//! afterwards, anywhere in the file, is found by reading the file and nothing else. A run carries the sum of its tail in
+//! another tag, and those of its pages in its footer ([`crate::page_sums`]): of those only parts are read.
 
-use bytes::Bytes;
-use futures::future::BoxFuture;
-use object_store::buffered::BufWriter;
-use parquet::arrow::async_writer::AsyncFileWriter;
 use xxhash_rust::xxh64::{Xxh64, xxh64};
 
 /// The seed of every checksum.
@@ -18,13 +15,41 @@ pub(crate) struct Written {
     pub(crate) size: u64,
     /// XXH64 of its bytes.
     pub(crate) xxh64: u64,
+    /// Its tail, where the footer has the sums of its pages.
+    pub(crate) tail: Option<Tail>,
+}
+
+/// What follows the pages of a run: bloom filters, page indexes and footer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tail {
+    pub(crate) bytes: u64,
+    /// XXH64 of them.
+    pub(crate) xxh64: u64,
 }
 
 impl Written {
     /// Of a file that holds these bytes.
     pub(crate) fn of(bytes: &[u8]) -> Self {
-        Self { size: bytes.len() as u64, xxh64: xxh64(bytes, SEED) }
+        Self { size: bytes.len() as u64, xxh64: sum(bytes), tail: None }
     }
+}
+
+impl Tail {
+    /// As a tag has it.
+    pub(crate) fn to_text(self) -> String {
+        format!("{}:{}", self.bytes, to_text(self.xxh64))
+    }
+
+    /// Reads a tag. `None`: it is none.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let (bytes, xxh64) = text.split_once(':')?;
+        Some(Self { bytes: bytes.parse().ok()?, xxh64: from_text(xxh64)? })
+    }
+}
+
+/// The checksum of some bytes.
+pub(crate) fn sum(bytes: &[u8]) -> u64 {
+    xxh64(bytes, SEED)
 }
 
 /// A checksum as a tag has it.
@@ -54,35 +79,7 @@ impl Checksum {
     }
 
     pub(crate) fn written(&self) -> Written {
-        Written { size: self.size, xxh64: self.hash.digest() }
-    }
-}
-
-/// Writes into the store, and takes the checksum of what passes.
-pub(crate) struct CheckedSink {
-    sink: BufWriter,
-    checksum: Checksum,
-}
-
-impl CheckedSink {
-    pub(crate) fn new(sink: BufWriter) -> Self {
-        Self { sink, checksum: Checksum::new() }
-    }
-
-    /// What was written so far.
-    pub(crate) fn written(&self) -> Written {
-        self.checksum.written()
-    }
-}
-
-impl AsyncFileWriter for CheckedSink {
-    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, parquet::errors::Result<()>> {
-        self.checksum.add(&bytes);
-        AsyncFileWriter::write(&mut self.sink, bytes)
-    }
-
-    fn complete(&mut self) -> BoxFuture<'_, parquet::errors::Result<()>> {
-        AsyncFileWriter::complete(&mut self.sink)
+        Written { size: self.size, xxh64: self.hash.digest(), tail: None }
     }
 }
 
@@ -100,5 +97,9 @@ mod tests {
         assert_eq!(parts.written(), Written::of(b"abc"));
         assert_eq!(from_text("44bc2cf5ad770999"), Some(Written::of(b"abc").xxh64));
         assert_eq!(from_text("no"), None);
+        let tail = Tail { bytes: 12, xxh64: sum(b"abc") };
+        assert_eq!(tail.to_text(), "12:44bc2cf5ad770999");
+        assert_eq!(Tail::from_text("12:44bc2cf5ad770999"), Some(tail));
+        assert_eq!(Tail::from_text("44bc2cf5ad770999"), None);
     }
 }

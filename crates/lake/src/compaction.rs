@@ -65,6 +65,8 @@ pub struct Compacted {
     pub jobs: u64,
     /// Jobs whose runs another process had compacted meanwhile.
     pub overtaken: u64,
+    /// Jobs that found a run of theirs damaged, and left it where it is: [`Lake::damaged_files`] names it.
+    pub refused: u64,
     /// Runs that were taken away.
     pub runs_in: u64,
     /// Runs that were added.
@@ -255,7 +257,7 @@ impl Job {
     async fn open(&self, lake: &Lake) -> Result<Vec<Arc<OpenRun>>, LakeError> {
         let mut runs = Vec::with_capacity(self.inputs.len());
         for input in &self.inputs {
-            runs.push(lake.cache().open(&input.path, input.file.size).await?);
+            runs.push(lake.cache().open_to_rewrite(&input.path, &input.file).await?);
         }
         Ok(runs)
     }
@@ -277,7 +279,8 @@ impl Job {
     }
 
     fn writer(&self, table: &Table, number: u32) -> Result<RunWriter<FragmentSummary>, LakeError> {
-        let summary = FragmentSummary::new(Some(self.month.clone()), self.bucket(number));
+        let summary =
+            FragmentSummary::new(Some(self.month.clone()), self.bucket(number), run::since(&self.inputs));
         RunWriter::new(table, self.path(number), (&FRAGMENTS, run::properties()), summary)
     }
 
@@ -341,10 +344,10 @@ pub(crate) async fn gather_pairs(
     now: Timestamp,
     oldest: Option<Timestamp>,
 ) -> Result<Option<Changes>, LakeError> {
-    let Some(files) = alike(&table.files(), |file| file.size) else { return Ok(None) };
+    let Some(files) = alike(&lake.whole_files(table)?, |file| file.size) else { return Ok(None) };
     let mut runs = Vec::with_capacity(files.len());
     for file in &files {
-        runs.push(lake.cache().open(&table.full_path(&file.path)?, file.size).await?);
+        runs.push(lake.cache().open_to_rewrite(&table.full_path(&file.path)?, file).await?);
     }
     let mut merge = Merge::new(PairRule, lake.cache(), runs).await?;
     let path = format!("{}.parquet", uuid::Uuid::now_v7());
@@ -379,10 +382,10 @@ pub(crate) async fn gather_access(
     table: &Table,
     now: Timestamp,
 ) -> Result<Option<Changes>, LakeError> {
-    let Some(files) = alike(&table.files(), |file| file.size) else { return Ok(None) };
+    let Some(files) = alike(&lake.whole_files(table)?, |file| file.size) else { return Ok(None) };
     let mut runs = Vec::with_capacity(files.len());
     for file in &files {
-        runs.push(lake.cache().open(&table.full_path(&file.path)?, file.size).await?);
+        runs.push(lake.cache().open_to_rewrite(&table.full_path(&file.path)?, file).await?);
     }
     let mut merge = Merge::new(AccessRule, lake.cache(), runs).await?;
     let path = format!("{}.parquet", uuid::Uuid::now_v7());

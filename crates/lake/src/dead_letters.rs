@@ -148,6 +148,7 @@ impl Lake {
     pub async fn dead_letters(&self) -> Result<LetterReader, LakeError> {
         let mut table = self.tables().await.dead_letters;
         table.refresh().await?;
+        table.check_whole()?;
         let mut files = table.files();
         // Names are ordered by time.
         files.sort_by(|a, b| b.path.cmp(&a.path));
@@ -173,8 +174,8 @@ impl LetterReader {
     /// The letters of the next file; `None` after the last. Errors: `Unavailable`, `Corrupt`.
     pub async fn next(&mut self) -> Result<Option<Vec<DeadLetter>>, LakeError> {
         let Some(file) = self.files.pop() else { return Ok(None) };
-        let path = self.table.full_path(&file.path)?;
-        read(self.lake.fetch(&path).await?, path.as_ref()).map(Some)
+        let (path, bytes) = self.lake.read_file(&self.table, &file).await?;
+        read(bytes, path.as_ref()).map(Some)
     }
 
     /// All that are left, in memory at once.

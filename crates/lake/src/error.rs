@@ -64,6 +64,17 @@ pub enum LakeError {
         /// What is wrong with it.
         why: String,
     },
+    /// A log entry was written by another engine.
+    #[error(
+        "{path} was not written by gridtrail: {what}; gridtrail answers from the version before it and writes nothing to this table \
+         until it is gone: `gridtrail lake status` says how to get rid of it"
+    )]
+    NotOurs {
+        /// The entry's path.
+        path: String,
+        /// What it is.
+        what: String,
+    },
     /// A table version that was asked for is no longer, or not yet, there.
     #[error("version {version} of the lake is not available")]
     VersionGone {
@@ -201,7 +212,7 @@ impl LakeError {
             Self::Store { source, .. } => kind_of(source),
             Self::Delta { source, .. } => kind_of(source),
             Self::Overtaken { .. } | Self::GivenUp => LakeErrorKind::Unavailable,
-            Self::Corrupt { .. } => LakeErrorKind::Corrupt,
+            Self::Corrupt { .. } | Self::NotOurs { .. } => LakeErrorKind::Corrupt,
             Self::VersionGone { .. } | Self::TooEarly { .. } => LakeErrorKind::VersionGone,
             Self::PositionMoved { .. } => LakeErrorKind::PositionMoved,
             Self::Internal(_) => LakeErrorKind::Internal,

@@ -184,15 +184,18 @@ pub enum CommitKind {
     Dismissal,
     /// What is older than it must be kept went.
     Retention,
+    /// Rows of a damaged run were taken anew from their sources.
+    Repair,
 }
 
 impl CommitKind {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Ingest, "ingest"),
         (Self::Sweep, "sweep"),
         (Self::Replay, "replay"),
         (Self::Dismissal, "dismissal"),
         (Self::Retention, "retention"),
+        (Self::Repair, "repair"),
     ];
 
     /// The word for it in the evidence.
@@ -208,6 +211,8 @@ impl CommitKind {
 
 /// What the sources of settled dead letters begin with.
 const LETTERS: &str = "letters:";
+/// What stands for the source of a damaged run's rows.
+const REPAIR: &str = "repair:";
 
 impl SourceEvidence {
     /// Evidence about dead letters of a source.
@@ -223,6 +228,19 @@ impl SourceEvidence {
             Self { source, name: month.to_owned(), expired, committed_at_ms, ..Self::default() };
         evidence.seal = evidence.sealed_by();
         evidence
+    }
+
+    /// Evidence about a damaged run that was replaced, sealed.
+    pub(crate) fn of_repair(path: &str, told: String, committed_at_ms: i64) -> Self {
+        let (source, event) = (format!("{REPAIR}{path}"), Some(told));
+        let mut evidence = Self { source, name: path.to_owned(), event, committed_at_ms, ..Self::default() };
+        evidence.seal = evidence.sealed_by();
+        evidence
+    }
+
+    /// The damaged run that was replaced, where this is about such: nothing else was read, and no position moved.
+    pub fn repaired(&self) -> Option<&str> {
+        self.source.strip_prefix(REPAIR)
     }
 
     /// The source whose dead letters this is about, where it is about such.

@@ -5,6 +5,7 @@ use crate::evidence::SourceEvidence;
 use crate::evidence_table::{self, CommitEvidence};
 use crate::lake::{Lake, Tables};
 use crate::maintenance::{COPIED, evidence_of};
+use crate::table::Table;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -69,6 +70,8 @@ impl Lake {
     pub async fn evidence(&self, mut show: impl FnMut(Commit)) -> Result<EvidenceEnd, LakeError> {
         let mut tables = self.tables().await;
         tables.trails.refresh().await?;
+        tables.commits.refresh().await?;
+        [&tables.trails, &tables.commits].into_iter().try_for_each(Table::check_whole)?;
         let version = tables.trails.version();
         read(self, &mut tables, None, version, &mut show).await?;
         let positions = tables.trails.positions();

@@ -231,14 +231,15 @@ async fn dropped_between(trails: &Table, first: u64, last: u64) -> Result<Vec<Mo
 /// Every hold, as the newest version of its table has it.
 pub(crate) async fn read_all(lake: &Lake, tables: &mut Tables) -> Result<Vec<Hold>, LakeError> {
     tables.holds.refresh().await?;
+    tables.holds.check_whole()?;
     let mut files = tables.holds.files();
     // Names are ordered by time.
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut holds: Vec<Hold> = Vec::new();
     let mut releases = Vec::new();
     for file in files {
-        let path = tables.holds.full_path(&file.path)?;
-        for change in read(lake.fetch(&path).await?, path.as_ref())? {
+        let (path, bytes) = lake.read_file(&tables.holds, &file).await?;
+        for change in read(bytes, path.as_ref())? {
             match change {
                 Change::Placed(hold) => holds.push(hold),
                 Change::Released(id, change) => releases.push((id, change)),

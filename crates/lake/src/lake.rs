@@ -8,6 +8,7 @@ use crate::error::LakeError;
 use crate::evidence_table::COMMITS;
 use crate::holds::HOLD_CHANGES;
 use crate::index::RunIndex;
+use crate::intact::LeftAlone;
 use crate::limits::BUCKETS;
 use crate::location::Location;
 use crate::log::TableFile;
@@ -15,6 +16,7 @@ use crate::maintenance::Maintenance;
 use crate::pairs::{PAIRS, PairFile};
 use crate::schema::FRAGMENTS;
 use crate::snapshot::{Snapshot, SnapshotVersion};
+use crate::stopped::StoppedAt;
 use crate::streams;
 use crate::table::Table;
 use crate::windows::Windows;
@@ -31,6 +33,9 @@ use tokio_util::task::TaskTracker;
 
 /// The main table: a batch counts when it is committed to this one.
 pub(crate) const MAIN: &str = "trails";
+/// Every table.
+const NAMES: [&str; 8] =
+    [MAIN, "parked", "mpxn_devices", "dead_letters", "commits", "holds", "access_events", access_log::NAME];
 /// The mark that says how far file sources are complete.
 pub(crate) const MARK_FILES: &str = "mark/files";
 /// The position that says how many buckets were chosen.
@@ -91,21 +96,23 @@ pub(crate) struct Tables {
 
 impl Tables {
     async fn open(location: &Location, writes: bool) -> Result<Self, LakeError> {
-        let open = |name: &'static str, schema: &'static Schema, by_month: bool| {
-            Table::open_or_create(location, name, schema, by_month, writes)
-        };
+        let trails = Table::open_or_create(location, MAIN, (&**FRAGMENTS, true), writes).await?;
+        // Nobody commits to the main table before all others were made: from then on, one whose log is not there was lost.
+        let fresh = writes && trails.version() == 0;
+        let side =
+            |name, schema: (&'static Schema, bool)| Table::open_or_create(location, name, schema, fresh);
         let mut tables = Self {
             runs: RunIndex::default(),
             waiting: RunIndex::default(),
             pairs_files: Arc::default(),
-            trails: open(MAIN, &FRAGMENTS, true).await?,
-            parked: open("parked", &FRAGMENTS, false).await?,
-            pairs: open("mpxn_devices", &PAIRS, false).await?,
-            dead_letters: open("dead_letters", &DEAD_LETTERS, false).await?,
-            commits: open("commits", &COMMITS, false).await?,
-            holds: open("holds", &HOLD_CHANGES, false).await?,
-            access: open("access_events", &ACCESS_EVENTS, false).await?,
-            access_log: open(access_log::NAME, &ACCESS_LOG, true).await?,
+            parked: side("parked", (&**FRAGMENTS, false)).await?,
+            pairs: side("mpxn_devices", (&**PAIRS, false)).await?,
+            dead_letters: side("dead_letters", (&**DEAD_LETTERS, false)).await?,
+            commits: side("commits", (&**COMMITS, false)).await?,
+            holds: side("holds", (&**HOLD_CHANGES, false)).await?,
+            access: side("access_events", (&**ACCESS_EVENTS, false)).await?,
+            access_log: side(access_log::NAME, (&**ACCESS_LOG, true)).await?,
+            trails,
         };
         tables.index()?;
         Ok(tables)
@@ -137,6 +144,16 @@ impl Tables {
             self.pairs_files = Arc::new(files.iter().map(pair_file).collect::<Result<_, _>>()?);
         }
         Ok(())
+    }
+
+    /// Refuses tables of which the newest entry of one is not ours, or damaged.
+    pub(crate) fn check_whole(&mut self) -> Result<(), LakeError> {
+        self.all().into_iter().try_for_each(|table| table.check_whole())
+    }
+
+    /// Where one of them is not read on.
+    pub(crate) fn stopped(&mut self) -> Option<StoppedAt> {
+        self.all().into_iter().find_map(|table| StoppedAt::of(table))
     }
 
     pub(crate) fn all(&mut self) -> [&mut Table; 8] {
@@ -173,6 +190,18 @@ impl Tables {
             cache,
         }
     }
+}
+
+/// Refuses a place where tables of a lake are, of which the main one has lost its log: it is no place for a new lake.
+async fn check_nothing_left(location: &Location) -> Result<(), LakeError> {
+    for name in NAMES {
+        let left = Table::has_rows(location, name).await? || Table::exists(location, name).await?;
+        // Another process may be making a lake just now, and makes the main table first.
+        if left && !Table::exists(location, MAIN).await? {
+            return Err(Table::lost(location, MAIN)?);
+        }
+    }
+    Ok(())
 }
 
 /// Counts of a lake, from its logs alone.
@@ -215,6 +244,9 @@ struct Inner {
     tables: tokio::sync::Mutex<Tables>,
     newest: RwLock<Arc<Snapshot>>,
     kept: moka::sync::Cache<SnapshotVersion, Arc<Snapshot>>,
+    left_alone: LeftAlone,
+    /// Why a table's newest entry is not answered from, where that is so.
+    stopped: RwLock<Option<StoppedAt>>,
 }
 
 impl Lake {
@@ -229,9 +261,11 @@ impl Lake {
             (location.store, location.is_files) = (store, false);
         }
         if !Table::exists(&location, MAIN).await? {
+            check_nothing_left(&location).await?;
             location.check_absent(&settings.address, settings.create && !settings.read_only).await?;
         }
-        let tables = Tables::open(&location, !settings.read_only).await?;
+        let mut tables = Tables::open(&location, !settings.read_only).await?;
+        let stopped = tables.stopped();
         let cache = RunCache::new(&location, settings.cache_bytes);
         let newest = Arc::new(tables.snapshot(cache.clone()));
         let kept = moka::sync::Cache::builder().time_to_idle(settings.snapshots_kept).build();
@@ -243,6 +277,8 @@ impl Lake {
             tables: tokio::sync::Mutex::new(tables),
             newest: RwLock::new(newest),
             kept,
+            left_alone: LeftAlone::default(),
+            stopped: RwLock::new(stopped),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -273,16 +309,29 @@ impl Lake {
     }
 
     /// Takes in what was committed since, by any process. Cheap when nothing was.
+    ///
+    /// Errors: `Corrupt` when the next entry of a table's log is not ours, or damaged: what came before it is taken in, and
+    /// nothing of it. `Unavailable`.
     pub async fn refresh(&self) -> Result<(), LakeError> {
         let mut tables = self.inner.tables.lock().await;
         tables.refresh().await?;
-        if tables.version() == *self.snapshot().version() {
-            return Ok(());
+        if tables.version() != *self.snapshot().version() {
+            let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()));
+            self.inner.kept.insert(snapshot.version.clone(), Arc::clone(&snapshot));
+            *self.inner.newest.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
         }
-        let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()));
-        self.inner.kept.insert(snapshot.version.clone(), Arc::clone(&snapshot));
-        *self.inner.newest.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
-        Ok(())
+        // What stopped a table that no snapshot is made of may be gone.
+        for table in tables.all().into_iter().filter(|table| table.stop().is_some()) {
+            table.refresh().await?;
+        }
+        *self.inner.stopped.write().unwrap_or_else(PoisonError::into_inner) = tables.stopped();
+        tables.check_whole()
+    }
+
+    /// Why the newest snapshot that this process has seen is not the newest version of the lake: an entry of a log that is not
+    /// ours, or damaged. `None` where nothing is known of such.
+    pub fn stopped(&self) -> Option<StoppedAt> {
+        self.inner.stopped.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A writer of its own.
@@ -291,12 +340,20 @@ impl Lake {
         Ok(Writer::new(self.clone(), self.tables().await))
     }
 
-    /// The lake's housekeeping.
+    /// The lake's housekeeping. Errors: `Corrupt` when an entry of a log is not ours, or damaged; `Unavailable`.
     pub async fn maintenance(&self) -> Result<Maintenance, LakeError> {
+        self.refresh().await?;
+        let mut maintenance = self.inspection().await?;
+        maintenance.tables.check_whole()?;
+        Ok(maintenance)
+    }
+
+    /// The lake's housekeeping, for looking at a lake: also one of which the newest entry of a log is not ours.
+    pub async fn inspection(&self) -> Result<Maintenance, LakeError> {
         // All tables, also those that no snapshot is made of, and the lake's own, not copies of them: who only keeps house would
         // read their logs from the start again each time, and one day find that it is no longer there.
-        self.refresh().await?;
         let mut tables = self.inner.tables.lock().await;
+        tables.refresh().await?;
         tables.commits.refresh().await?;
         tables.holds.refresh().await?;
         tables.access.refresh().await?;
@@ -345,6 +402,10 @@ impl Lake {
             }
         }
         Ok(named)
+    }
+
+    pub(crate) fn left_alone(&self) -> &LeftAlone {
+        &self.inner.left_alone
     }
 
     /// A cache of its own, for housekeeping that reads much and little of it twice.

@@ -100,9 +100,9 @@ pub(crate) const WRITER_BYTES: u64 = 24 << 20;
 /// Commits between two checkpoints of a table's log: a reader replays at most this many log entries.
 pub(crate) const CHECKPOINT_EVERY: u64 = 100;
 
-/// Refreshes in a row without anything new after which it is asked whether the log was cleaned up meanwhile. A process
-/// that slept for days is back within a minute.
-pub(crate) const QUIET_REFRESHES: u32 = 100;
+/// Refreshes in a row without anything new after which it is asked whether the log was cleaned up meanwhile, or an entry of it
+/// lost. A process that slept for days is back within seconds.
+pub(crate) const QUIET_REFRESHES: u32 = 10;
 
 /// Log entries that are read at the same time when a table is opened: hides an object store's latency.
 pub(crate) const LOG_READS_AT_ONCE: usize = 16;

@@ -3,21 +3,28 @@
 //! The library reads the log anew for each number, lists the log to learn of a new version, and keeps every entry that it
 //! has ever seen. Here a new version is one request for the entry behind the last, and costs what that entry holds,
 //! however long the log is. A start reads the newest checkpoint and the entries after it.
+//!
+//! **Nothing is believed that is not ours and not whole.** An entry counts as a whole or not at all ([`entry`]); each says what state it
+//! leads to ([`state`]), and so does the entry of a checkpoint's version. Where one is not ours, or damaged, or missing while later ones
+//! are there, the log stays at the version before it, and says why in [`Log::stop`].
 
-use crate::checksum;
+mod checkpoint;
+pub(crate) mod entry;
+pub(crate) mod state;
+
+use crate::checksum::Tail;
 use crate::error::LakeError;
 use crate::limits::{CHECKPOINT_EVERY, LOG_READS_AT_ONCE, QUIET_REFRESHES};
 use crate::location::Location;
-use arrow::array::{Array, ArrayRef, AsArray, MapArray, RecordBatch, StructArray};
-use arrow::datatypes::Int64Type;
 use bytes::Bytes;
+use checkpoint::Checkpoint;
 use deltalake_core::Path;
+use entry::Entry;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectMeta, ObjectStoreExt};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use state::{State, StateSum};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -25,6 +32,8 @@ use std::sync::Arc;
 pub(crate) const TAG: &str = "gridtrail";
 /// The tag that holds the checksum of a file's bytes.
 pub(crate) const CHECKSUM_TAG: &str = "gridtrail.xxh64";
+/// The tag that holds the length and the checksum of a run's tail.
+pub(crate) const TAIL_TAG: &str = "gridtrail.tail";
 
 /// A file of a table, as its log lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +47,37 @@ pub(crate) struct TableFile {
     pub(crate) tag: Option<String>,
     /// XXH64 of its bytes. Files of earlier versions have none.
     pub(crate) xxh64: Option<u64>,
+    /// What follows its pages. `None` where its footer has no sums of them, as in the first format.
+    pub(crate) tail: Option<Tail>,
+}
+
+/// Why a log is not read on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The next entry is of another engine.
+    NotOurs {
+        /// The entry.
+        path: String,
+        /// What it is.
+        what: String,
+    },
+    /// The next entry is damaged, or missing.
+    Damaged {
+        /// The entry.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Stop {
+    /// What a caller is told of it.
+    pub(crate) fn error(self) -> LakeError {
+        match self {
+            Self::NotOurs { path, what } => LakeError::NotOurs { path, what },
+            Self::Damaged { path, why } => LakeError::Corrupt { path, why },
+        }
+    }
 }
 
 /// What changed since it was last asked for.
@@ -56,15 +96,15 @@ pub(crate) struct Log {
     /// Where the entries lie.
     folder: Path,
     version: u64,
-    numbers: BTreeMap<String, i64>,
-    properties: HashMap<String, String>,
-    files: HashMap<String, Arc<TableFile>>,
+    state: State,
     changes: FileChanges,
     /// Files that were taken away and are still listed as such, with the time of it, milliseconds since the epoch; `None`
     /// where nobody asks for them.
     removed: Option<HashMap<String, i64>>,
     /// Refreshes in a row that found nothing new.
     quiet: u32,
+    /// Why the entry behind the version is not read, where it is there.
+    stop: Option<Stop>,
 }
 
 /// What lies in the folder of a log.
@@ -72,65 +112,6 @@ pub(crate) struct Log {
 pub(crate) struct Listed {
     pub(crate) entries: BTreeSet<u64>,
     pub(crate) checkpoints: BTreeSet<u64>,
-}
-
-/// How the other lines of an entry begin.
-const OTHER_LINES: [&str; 5] =
-    ["{\"commitInfo\":", "{\"protocol\":", "{\"cdc\":", "{\"domainMetadata\":", "{\"checkpointMetadata\":"];
-
-/// The lines of an entry that matter here.
-#[derive(Deserialize)]
-enum Line {
-    #[serde(rename = "txn")]
-    Number(Number),
-    #[serde(rename = "add")]
-    Add(Added),
-    #[serde(rename = "remove")]
-    Remove(Removed),
-    #[serde(rename = "metaData")]
-    Metadata(Metadata),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Number {
-    app_id: String,
-    version: i64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Added {
-    path: String,
-    size: i64,
-    #[serde(default)]
-    modification_time: i64,
-    #[serde(default)]
-    partition_values: HashMap<String, Option<String>>,
-    #[serde(default)]
-    tags: Option<HashMap<String, Option<String>>>,
-    /// Whether it has rows that no file of the table had, as opposed to rows that lay elsewhere.
-    #[serde(default = "changes_data")]
-    data_change: bool,
-}
-
-/// What does not say counts as new.
-const fn changes_data() -> bool {
-    true
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Removed {
-    path: String,
-    #[serde(default)]
-    deletion_timestamp: Option<i64>,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    #[serde(default)]
-    configuration: HashMap<String, Option<String>>,
 }
 
 #[derive(Deserialize)]
@@ -164,47 +145,138 @@ impl Log {
             location: location.clone(),
             folder,
             version: 0,
-            numbers: BTreeMap::new(),
-            properties: HashMap::new(),
-            files: HashMap::new(),
+            state: State::default(),
             changes: FileChanges::default(),
             removed: None,
             quiet: 0,
+            stop: None,
         }
     }
 
-    /// Reads a checkpoint and what came after it.
+    /// Reads a checkpoint and what came after it. Errors: `Corrupt` where an entry that must be there is damaged or missing; one
+    /// that is not ours is told by [`Log::stop`], and what came before it is read.
     async fn start(&mut self, wanted: Option<u64>) -> Result<(), LakeError> {
-        let checkpoint = match wanted {
-            None => self.newest_checkpoint().await?,
-            Some(version) => self.checkpoint_before(version).await?,
-        };
-        let gone = |version: u64| LakeError::VersionGone { version: version.to_string() };
         let mut log = Self {
-            version: checkpoint.unwrap_or(0),
-            numbers: BTreeMap::new(),
-            properties: HashMap::new(),
-            files: HashMap::new(),
             changes: FileChanges { anew: true, ..FileChanges::default() },
             removed: self.removed.as_ref().map(|_| HashMap::new()),
-            quiet: 0,
-            ..self.clone()
+            ..Self::at_no_version(&self.location, self.folder.clone())
         };
-        match checkpoint {
-            Some(version) => log.read_checkpoint(version).await?,
-            None => match log.entry(0).await? {
-                Some(entry) => log.apply(0, &entry)?,
-                None => return Err(gone(wanted.unwrap_or(0))),
-            },
-        }
-        log.advance(wanted).await?;
-        match wanted {
-            Some(version) if version != log.version => Err(gone(version)),
-            _ => {
-                *self = log;
-                Ok(())
+        let gone = |version: u64| LakeError::VersionGone { version: version.to_string() };
+        if !log.begin_at_checkpoint(wanted).await? {
+            match log.entry(0).await? {
+                Some(entry) => {
+                    let entry = Entry::read(&entry, 0, &log.entry_name(0)).map_err(Stop::error)?;
+                    log.take(0, entry);
+                }
+                None => match wanted {
+                    Some(version) => return Err(gone(version)),
+                    None => return Err(log.no_beginning().await?),
+                },
             }
         }
+        log.advance(wanted).await?;
+        match (wanted, &log.stop) {
+            (Some(version), _) if version == log.version => {}
+            (Some(_), Some(stop)) | (None, Some(stop @ Stop::Damaged { .. })) => {
+                return Err(stop.clone().error());
+            }
+            (Some(version), None) => return Err(gone(version)),
+            (None, Some(Stop::NotOurs { .. })) => {}
+            (None, None) => log.check_end().await?,
+        }
+        *self = log;
+        Ok(())
+    }
+
+    /// Reads the newest checkpoint that can be begun from. Whether there is one.
+    async fn begin_at_checkpoint(&mut self, wanted: Option<u64>) -> Result<bool, LakeError> {
+        if let Some(version) = wanted {
+            return match self.checkpoint_before(version).await? {
+                Some(version) => self.read_checkpoint(version).await,
+                None => Ok(false),
+            };
+        }
+        let hinted = self.newest_checkpoint().await?;
+        if let Some(version) = hinted
+            && self.read_checkpoint(version).await?
+        {
+            return Ok(true);
+        }
+        // The first entry says that nothing was cleaned up: without a hint there has been no checkpoint of ours yet.
+        if hinted.is_none() && self.entry(0).await?.is_some() {
+            return Ok(false);
+        }
+        for version in self.listed().await?.checkpoints.into_iter().rev() {
+            if Some(version) != hinted && self.read_checkpoint(version).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What is wrong with a log of which neither a checkpoint nor the first entry is there.
+    async fn no_beginning(&self) -> Result<LakeError, LakeError> {
+        let listed = self.listed().await?;
+        Ok(match listed.entries.first().or(listed.checkpoints.first()) {
+            Some(first) => LakeError::Corrupt {
+                path: self.entry_name(0),
+                why: format!(
+                    "it is missing, and so is any checkpoint that would stand in for it; the oldest version there is {first}"
+                ),
+            },
+            None => LakeError::Corrupt { path: self.folder.to_string(), why: "it is empty".to_owned() },
+        })
+    }
+
+    /// Refuses a log of which an entry is missing while a later one is there.
+    async fn check_end(&mut self) -> Result<(), LakeError> {
+        while let Some(later) = self.later_entry().await? {
+            let before = self.version;
+            self.advance(None).await?;
+            if let Some(stop) = self.stop.clone() {
+                return match stop {
+                    Stop::Damaged { .. } => Err(stop.error()),
+                    Stop::NotOurs { .. } => Ok(()),
+                };
+            }
+            if self.version == before {
+                return Err(self.gap(later).error());
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest entry that lies behind the version.
+    async fn later_entry(&self) -> Result<Option<u64>, LakeError> {
+        let offset = self.folder.clone().join(format!("{:020}.json", self.version));
+        let failed = LakeError::store(format!("list {}", self.folder));
+        let listed = self.location.store.list_with_offset(Some(&self.folder), &offset);
+        let files: Vec<ObjectMeta> = listed.try_collect().await.map_err(failed)?;
+        Ok(listed_among(&files).entries.last().copied().filter(|last| *last > self.version))
+    }
+
+    fn gap(&self, later: u64) -> Stop {
+        let why = format!("it is missing, and version {later} is there");
+        Stop::Damaged { path: self.entry_name(self.version + 1), why }
+    }
+
+    fn entry_name(&self, version: u64) -> String {
+        self.folder.clone().join(format!("{version:020}.json")).to_string()
+    }
+
+    /// Why the entry behind the version is not read, where it is there.
+    pub(crate) fn stop(&self) -> Option<&Stop> {
+        self.stop.as_ref()
+    }
+
+    /// The sum of the state that an entry would lead to.
+    pub(crate) fn sum_after(&self, entry: &Entry) -> StateSum {
+        self.state.sum_after(entry)
+    }
+
+    /// All properties of the table.
+    pub(crate) fn properties(&self) -> &HashMap<String, String> {
+        &self.state.properties
     }
 
     /// The version.
@@ -214,12 +286,12 @@ impl Log {
 
     /// A property of the table.
     pub(crate) fn property(&self, name: &str) -> Option<&str> {
-        self.properties.get(name).map(String::as_str)
+        self.state.properties.get(name).map(String::as_str)
     }
 
     /// A number that commits carry.
     pub(crate) fn number(&self, app_id: &str) -> Option<i64> {
-        self.numbers.get(app_id).copied()
+        self.state.numbers.get(app_id).copied()
     }
 
     /// The numbers whose names start so, in order of name.
@@ -227,7 +299,8 @@ impl Log {
         &'a self,
         prefix: &'a str,
     ) -> impl Iterator<Item = (&'a str, i64)> {
-        self.numbers
+        self.state
+            .numbers
             .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
             .take_while(move |(name, _)| name.starts_with(prefix))
             .map(|(name, number)| (name.as_str(), *number))
@@ -235,7 +308,7 @@ impl Log {
 
     /// The live files, in no order.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Arc<TableFile>> {
-        self.files.values()
+        self.state.files.values()
     }
 
     /// Files that were taken away, and when, milliseconds since the epoch: those that the newest checkpoint still lists, and
@@ -249,22 +322,12 @@ impl Log {
         let failed = LakeError::store(format!("list {}", self.folder));
         let listed = self.location.store.list(Some(&self.folder));
         let files: Vec<ObjectMeta> = listed.try_collect().await.map_err(failed)?;
-        let mut found = Listed::default();
-        for name in files.iter().filter_map(|file| file.location.filename()) {
-            let Some((version, kind)) = name.split_once('.') else { continue };
-            let Ok(version) = version.parse() else { continue };
-            match kind {
-                "json" => drop(found.entries.insert(version)),
-                "checkpoint.parquet" => drop(found.checkpoints.insert(version)),
-                _ => {}
-            }
-        }
-        Ok(found)
+        Ok(listed_among(&files))
     }
 
     /// Whether a file is live.
     pub(crate) fn names(&self, path: &str) -> bool {
-        self.files.contains_key(path)
+        self.state.files.contains_key(path)
     }
 
     /// What changed among the files since this was last asked.
@@ -272,8 +335,10 @@ impl Log {
         std::mem::take(&mut self.changes)
     }
 
-    /// Takes in newer entries, up to a version or as far as there are any. Where it fails, it stays at what was read.
+    /// Takes in newer entries, up to a version or as far as there are any that can be believed: see [`Log::stop`]. Where it fails, it stays at
+    /// what was read.
     pub(crate) async fn advance(&mut self, until: Option<u64>) -> Result<(), LakeError> {
+        self.stop = None;
         // One request at a time while there is little to read, which is nearly always, and more once there is much.
         let mut at_once = 1;
         while until.is_none_or(|until| self.version < until) {
@@ -289,7 +354,10 @@ impl Log {
                 .await;
             for entry in entries {
                 let Some(entry) = entry? else { return Ok(()) };
-                self.apply(self.version + 1, &entry)?;
+                if let Err(stop) = self.apply(self.version + 1, &entry) {
+                    self.stop = Some(stop);
+                    return Ok(());
+                }
             }
             at_once = LOG_READS_AT_ONCE as u64;
         }
@@ -298,28 +366,63 @@ impl Log {
 
     /// Starts over from the newest checkpoint, as one does who stayed behind what was cleaned up.
     pub(crate) async fn restart(&mut self) -> Result<(), LakeError> {
-        self.start(None).await
-    }
-
-    /// Takes in newer entries. Entries that were cleaned up before they were read are made up for by a checkpoint.
-    pub(crate) async fn refresh(&mut self) -> Result<(), LakeError> {
-        let before = self.version;
-        self.advance(None).await?;
-        if self.version > before {
-            self.quiet = 0;
-            return Ok(());
-        }
-        // Nothing behind the last entry: there is nothing new, or what came next is cleaned up already. That is asked for
-        // rarely, since a log is kept for days.
-        self.quiet += 1;
-        if self.quiet.is_multiple_of(QUIET_REFRESHES) && self.is_behind_checkpoint().await? {
-            self.start(None).await?;
+        let mut anew = self.clone();
+        anew.start(None).await?;
+        // Never back: what was answered from once is.
+        if anew.version >= self.version {
+            *self = anew;
         }
         Ok(())
     }
 
-    async fn is_behind_checkpoint(&self) -> Result<bool, LakeError> {
-        Ok(self.newest_checkpoint().await?.is_some_and(|version| version > self.version))
+    /// Takes in newer entries. Entries that were cleaned up before they were read are made up for by a checkpoint.
+    pub(crate) async fn refresh(&mut self) -> Result<(), LakeError> {
+        let (before, gap) = (self.version, self.stop.take().filter(|stop| self.is_gap(stop)));
+        self.advance(None).await?;
+        if self.version > before || self.stop.is_some() {
+            self.quiet = 0;
+            return Ok(());
+        }
+        // Nothing behind the last entry: there is nothing new, or what came next is cleaned up already, or lost. That is asked for
+        // rarely, since a log is kept for days.
+        self.quiet += 1;
+        if self.quiet.is_multiple_of(QUIET_REFRESHES) || gap.is_some() {
+            if self.newest_checkpoint().await?.is_some_and(|version| version > self.version) {
+                self.restart().await?;
+            }
+            if self.stop.is_none() {
+                self.stop = self.lost().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what stops the log may be that the next entry is missing, or its own.
+    fn is_gap(&self, stop: &Stop) -> bool {
+        let names = [self.version, self.version + 1].map(|version| self.entry_name(version));
+        matches!(stop, Stop::Damaged { path, .. } if names.contains(path))
+    }
+
+    /// What stops the log, or is lost of it, after somebody else could not read it.
+    pub(crate) async fn damage(&mut self) -> Option<LakeError> {
+        self.advance(None).await.ok()?;
+        let stop = match self.stop.clone() {
+            None => self.lost().await.ok()?,
+            stop => stop,
+        };
+        stop.map(Stop::error)
+    }
+
+    /// What of the log is not there, though it must be.
+    async fn lost(&self) -> Result<Option<Stop>, LakeError> {
+        if let Some(later) = self.later_entry().await? {
+            // It may have come just now.
+            let next = self.entry(self.version + 1).await?;
+            return Ok(next.is_none().then(|| self.gap(later)));
+        }
+        let own = self.entry(self.version).await?;
+        let why = "it is missing, and nothing stands in for it".to_owned();
+        Ok(own.is_none().then(|| Stop::Damaged { path: self.entry_name(self.version), why }))
     }
 
     /// The entry of one version, as JSON lines; `None` when it is not there.
@@ -358,44 +461,37 @@ impl Log {
         Ok(None)
     }
 
-    fn apply(&mut self, version: u64, entry: &[u8]) -> Result<(), LakeError> {
-        for line in entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            // What stands around the files and numbers is long, and says nothing of them.
-            if OTHER_LINES.iter().any(|start| line.starts_with(start.as_bytes())) {
-                continue;
-            }
-            // A kind of line that is unknown may be one that was changed: passing it over would lose files in silence.
-            let line = serde_json::from_slice(line).map_err(|error| LakeError::Corrupt {
-                path: self.folder.clone().join(format!("{version:020}.json")).to_string(),
-                why: error.to_string(),
-            })?;
-            match line {
-                Line::Number(Number { app_id, version }) => drop(self.numbers.insert(app_id, version)),
-                Line::Metadata(Metadata { configuration }) => {
-                    self.properties =
-                        configuration.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-                }
-                Line::Add(added) => self.add(added.into()),
-                Line::Remove(Removed { path, deletion_timestamp }) => {
-                    self.remove(&path);
-                    if let Some(removed) = &mut self.removed {
-                        removed.insert(path, deletion_timestamp.unwrap_or(0));
-                    }
-                }
-            }
+    /// Takes in an entry, wholly or not at all.
+    fn apply(&mut self, version: u64, bytes: &[u8]) -> Result<(), Stop> {
+        let path = self.entry_name(version);
+        let entry = Entry::read(bytes, version, &path)?;
+        let seal = entry.commit.state.as_ref().map(|_| entry.seal(self.state.sum_after(&entry), version));
+        if entry.commit.state != seal {
+            let why = "what it says does not lead to the state that its writer came to".to_owned();
+            return Err(Stop::Damaged { path, why });
         }
-        self.version = version;
+        self.take(version, entry);
         Ok(())
     }
 
-    fn add(&mut self, file: TableFile) {
-        let file = Arc::new(file);
-        self.changes.added.push(Arc::clone(&file));
-        self.files.insert(file.path.clone(), file);
+    fn take(&mut self, version: u64, entry: Entry) {
+        for (path, taken_away_ms) in entry.removed {
+            self.remove(&path);
+            if let Some(removed) = &mut self.removed {
+                removed.insert(path, taken_away_ms);
+            }
+        }
+        for file in entry.added {
+            self.changes.added.push(Arc::clone(&file));
+            self.state.add(file);
+        }
+        entry.numbers.into_iter().for_each(|(name, number)| self.state.set_number(name, number));
+        entry.properties.into_iter().for_each(|properties| self.state.set_properties(properties));
+        self.version = version;
     }
 
     fn remove(&mut self, path: &str) {
-        let Some(file) = self.files.remove(path) else { return };
+        let Some(file) = self.state.remove(path) else { return };
         // One that came and went since it was last asked never was.
         let before = self.changes.added.len();
         self.changes.added.retain(|added| added.path != path);
@@ -404,132 +500,56 @@ impl Log {
         }
     }
 
-    async fn read_checkpoint(&mut self, version: u64) -> Result<(), LakeError> {
+    /// Reads the checkpoint of a version. `false`: it is not there, or is of an entry that is not ours.
+    async fn read_checkpoint(&mut self, version: u64) -> Result<bool, LakeError> {
         let name = checkpoint_name(version);
         let path = self.folder.clone().join(name.as_str());
-        let bytes = self.read(name).await?;
-        let bytes = bytes.ok_or_else(|| LakeError::VersionGone { version: version.to_string() })?;
-        let corrupt = || LakeError::corrupt(path.as_ref());
-        let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(corrupt())?;
-        let names = ["txn.appId", "txn.version", "add.path", "add.size", "add.modificationTime"];
-        let more = [
-            "add.partitionValues",
-            "add.tags",
-            "remove.path",
-            "remove.deletionTimestamp",
-            "metaData.configuration",
-        ];
-        let columns = ProjectionMask::columns(builder.parquet_schema(), names.into_iter().chain(more));
-        let batches = builder.with_projection(columns).build().map_err(corrupt())?;
-        for batch in batches {
-            let batch = batch
-                .map_err(|error| LakeError::Corrupt { path: path.to_string(), why: error.to_string() })?;
-            let taken = self.take_checkpoint(&batch);
-            taken.ok_or_else(|| LakeError::Corrupt {
+        let Some(bytes) = self.read(name).await? else { return Ok(false) };
+        let entry = match self.entry(version).await? {
+            Some(entry) => match Entry::read(&entry, version, &self.entry_name(version)) {
+                Ok(entry) => entry,
+                Err(Stop::NotOurs { .. }) => return Ok(false),
+                Err(stop) => return Err(stop.error()),
+            },
+            // What is cleaned up lies below a checkpoint.
+            None => {
+                return Err(LakeError::Corrupt {
+                    path: self.entry_name(version),
+                    why: "it is missing, and a checkpoint of its version is there".to_owned(),
+                });
+            }
+        };
+        let Checkpoint { state, removed } = Checkpoint::read(bytes, path.as_ref())?;
+        if entry.commit.state.as_ref().is_some_and(|said| *said != entry.seal(state.sum(), version)) {
+            return Err(LakeError::Corrupt {
                 path: path.to_string(),
-                why: "a column of the checkpoint is of another type".to_owned(),
-            })?;
-        }
-        Ok(())
-    }
-
-    fn take_checkpoint(&mut self, batch: &RecordBatch) -> Option<()> {
-        if let Some(txn) = batch.column_by_name("txn") {
-            let txn = txn.as_struct_opt()?;
-            let names = txn.column_by_name("appId")?.as_string_opt::<i32>()?;
-            let versions = txn.column_by_name("version")?.as_primitive_opt::<Int64Type>()?;
-            for row in (0..txn.len()).filter(|row| names.is_valid(*row) && versions.is_valid(*row)) {
-                self.numbers.insert(names.value(row).to_owned(), versions.value(row));
-            }
-        }
-        if let Some(metadata) = batch.column_by_name("metaData") {
-            let metadata = metadata.as_struct_opt()?;
-            for row in (0..metadata.len()).filter(|row| metadata.is_valid(*row)) {
-                self.properties.extend(map_values(metadata, "configuration", row)?);
-            }
-        }
-        if let Some(listed) = &mut self.removed
-            && let Some(remove) = batch.column_by_name("remove")
-        {
-            let remove = remove.as_struct_opt()?;
-            let paths = remove.column_by_name("path")?.as_string_opt::<i32>()?;
-            let times = remove.column_by_name("deletionTimestamp")?.as_primitive_opt::<Int64Type>()?;
-            for row in (0..remove.len()).filter(|row| remove.is_valid(*row) && paths.is_valid(*row)) {
-                listed.insert(paths.value(row).to_owned(), times.value(row));
-            }
-        }
-        let add = batch.column_by_name("add")?.as_struct_opt()?;
-        let paths = add.column_by_name("path")?.as_string_opt::<i32>()?;
-        let sizes = add.column_by_name("size")?.as_primitive_opt::<Int64Type>()?;
-        let times = add.column_by_name("modificationTime")?.as_primitive_opt::<Int64Type>()?;
-        for row in (0..add.len()).filter(|row| add.is_valid(*row) && paths.is_valid(*row)) {
-            self.add(TableFile {
-                path: paths.value(row).to_owned(),
-                size: u64::try_from(sizes.value(row)).unwrap_or(0),
-                month: map_value(add, "partitionValues", row, "month"),
-                written_ms: times.value(row),
-                tag: map_value(add, "tags", row, TAG),
-                xxh64: map_value(add, "tags", row, CHECKSUM_TAG).as_deref().and_then(checksum::from_text),
+                why: "it is not the state that the entry of its version leads to; where all entries from the first on are there, move it \
+                      and _last_checkpoint away"
+                    .to_owned(),
             });
         }
-        Some(())
+        self.changes.added.extend(state.files.values().cloned());
+        self.removed = self.removed.take().map(|_| removed);
+        (self.version, self.state) = (version, state);
+        Ok(true)
     }
-}
-
-impl From<Added> for TableFile {
-    fn from(added: Added) -> Self {
-        let Added { path, size, modification_time, mut partition_values, tags, .. } = added;
-        let mut tags = tags.unwrap_or_default();
-        Self {
-            path,
-            size: u64::try_from(size).unwrap_or(0),
-            month: partition_values.remove("month").flatten(),
-            written_ms: modification_time,
-            tag: tags.remove(TAG).flatten(),
-            xxh64: tags.remove(CHECKSUM_TAG).flatten().as_deref().and_then(checksum::from_text),
-        }
-    }
-}
-
-/// The files that an entry adds with rows that may be new to the table. `None`: it cannot be read.
-pub(crate) fn new_rows(entry: &[u8]) -> Option<Vec<TableFile>> {
-    let mut added = Vec::new();
-    for line in entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        if OTHER_LINES.iter().any(|start| line.starts_with(start.as_bytes())) {
-            continue;
-        }
-        match serde_json::from_slice(line).ok()? {
-            Line::Add(file) if file.data_change => added.push(file.into()),
-            Line::Add(_) | Line::Remove(_) | Line::Number(_) | Line::Metadata(_) => {}
-        }
-    }
-    Some(added)
 }
 
 fn checkpoint_name(version: u64) -> String {
     format!("{version:020}.checkpoint.parquet")
 }
 
-/// What a map of texts holds under a key, in one row of a struct that has such a column.
-fn map_value(of: &StructArray, column: &str, row: usize, key: &str) -> Option<String> {
-    map_values(of, column, row)?.find_map(|(name, value)| (name == key).then_some(value))
-}
-
-/// What a map of texts holds, without what is null.
-fn map_values(
-    of: &StructArray,
-    column: &str,
-    row: usize,
-) -> Option<impl Iterator<Item = (String, String)> + use<>> {
-    let maps: &MapArray = of.column_by_name(column)?.as_map_opt()?;
-    let entries = maps.value(row);
-    let entries = if maps.is_null(row) { entries.slice(0, 0) } else { entries };
-    let text = |column: &ArrayRef, at: usize| {
-        let texts = column.as_string_opt::<i32>()?;
-        texts.is_valid(at).then(|| texts.value(at).to_owned())
-    };
-    Some(
-        (0..entries.len())
-            .filter_map(move |at| Some((text(entries.column(0), at)?, text(entries.column(1), at)?))),
-    )
+/// The entries and checkpoints among some files.
+fn listed_among(files: &[ObjectMeta]) -> Listed {
+    let mut found = Listed::default();
+    for name in files.iter().filter_map(|file| file.location.filename()) {
+        let Some((version, kind)) = name.split_once('.') else { continue };
+        let Ok(version) = version.parse() else { continue };
+        match kind {
+            "json" => drop(found.entries.insert(version)),
+            "checkpoint.parquet" => drop(found.checkpoints.insert(version)),
+            _ => {}
+        }
+    }
+    found
 }

@@ -11,6 +11,7 @@ use crate::cache::{OpenRun, RunCache};
 use crate::decode::Stored;
 use crate::error::LakeError;
 use crate::limits::READ_ROWS;
+use crate::merge::Scan;
 use crate::packed;
 use crate::pages::halve;
 use crate::schema::column;
@@ -280,16 +281,13 @@ pub(crate) fn first_devices(run: &OpenRun) -> Vec<[u8; 8]> {
     pages.filter_map(|(_, least)| least?.try_into().ok()).collect()
 }
 
-/// Every row of a run: for housekeeping.
+/// Every row of a run, read from the store anew: for housekeeping.
 pub(crate) async fn all(cache: &RunCache, run: &Arc<OpenRun>) -> Result<Vec<Fragment>, LakeError> {
-    let mut found = Vec::new();
-    for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
-        let rows = usize::try_from(meta.num_rows()).unwrap_or(0);
-        each_row(cache, run, group, (ranges_of(0..rows), ROW_COLUMNS), |row| {
-            found.push(row.fragment()?);
-            Ok(())
-        })
-        .await?;
+    let (mut scan, mut found) = (Scan::new(cache.clone(), Arc::clone(run)), Vec::new());
+    while let Some(batch) = scan.next().await? {
+        for row in 0..batch.num_rows() {
+            found.push(Stored::of(&batch, row, run.path.as_ref().as_ref())?.fragment()?);
+        }
     }
     Ok(found)
 }

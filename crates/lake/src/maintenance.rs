@@ -9,7 +9,7 @@ use crate::lake::{Lake, SWEPT, Tables};
 use crate::limits::RUN_WAITS;
 use crate::lookup;
 use crate::pairs::{self, Pairs};
-use crate::run::{self, SortedFragments};
+use crate::run::{self, RunSummary, SortedFragments};
 use crate::snapshot::{RunFile, Snapshot};
 use crate::table::{Changes, EVIDENCE, Move, NewFile, Table, commit_info};
 use crate::writer::{upload_parked, upload_run};
@@ -56,7 +56,16 @@ impl Maintenance {
         let (mut joined, mut waiting, mut files) = (Vec::new(), Vec::new(), Vec::new());
         let mut count = 0;
         for file in snapshot.parked.iter() {
-            let (found, rest) = self.join_file(&snapshot, file).await?;
+            let (found, rest) = match self.join_file(&snapshot, file).await {
+                // What is in it waits, as does what may belong to rows of a damaged run.
+                Err(error @ LakeError::Corrupt { .. }) => {
+                    let runs = snapshot.trails.iter().map(|run| &run.path);
+                    self.lake.leave_alone(error, &runs.chain([&file.path]).collect::<Vec<_>>())?;
+                    waiting.extend((0..file.summary.rows).map(|_| None));
+                    continue;
+                }
+                joined => joined?,
+            };
             if found.is_empty() {
                 waiting.extend(std::iter::repeat_n(None, rest.len()));
                 continue;
@@ -64,20 +73,24 @@ impl Maintenance {
             count += file.summary.rows - rest.len() as u64;
             joined.extend(found);
             waiting.extend(rest.into_iter().map(Some));
-            files.push(file.file.clone());
+            files.push(Arc::clone(file));
         }
+        let since_ms = run::since(&files);
         let swept = Swept { joined: count, waiting: waiting.len() as u64 };
         if joined.is_empty() {
             return Ok(swept);
         }
-        let version = self.add_joined(joined).await?;
+        let version = self.add_joined(joined, since_ms).await?;
         let rest: Vec<Fragment> = waiting.into_iter().flatten().collect();
-        let add =
-            if rest.is_empty() { Vec::new() } else { vec![upload_parked(&self.tables.parked, rest).await?] };
+        let add = if rest.is_empty() {
+            Vec::new()
+        } else {
+            vec![upload_parked(&self.tables.parked, rest, since_ms).await?]
+        };
         let from = self.tables.parked.position(SWEPT);
         let changes = Changes {
             add,
-            remove: files,
+            remove: files.iter().map(|run| Arc::clone(&run.file)).collect(),
             moves: vec![Move { app_id: SWEPT.to_owned(), from, to: version.cast_signed() }],
             now_ms: self.lake.clock().now().millis(),
             evidence: Some(json!({ "kind": CommitKind::Sweep.name() })),
@@ -94,7 +107,7 @@ impl Maintenance {
         snapshot: &Snapshot,
         file: &RunFile,
     ) -> Result<(Vec<Fragment>, Vec<Fragment>), LakeError> {
-        let run = self.lake.cache().open(&file.path, file.file.size).await?;
+        let run = self.lake.cache().open_to_rewrite(&file.path, &file.file).await?;
         let now = self.lake.clock().now();
         let (mut joined, mut rest) = (Vec::new(), Vec::new());
         let fragments = lookup::all(self.lake.cache(), &run).await?;
@@ -109,16 +122,17 @@ impl Maintenance {
         Ok((joined, rest))
     }
 
-    async fn add_joined(&mut self, joined: Vec<Fragment>) -> Result<u64, LakeError> {
+    async fn add_joined(&mut self, joined: Vec<Fragment>, since_ms: Option<i64>) -> Result<u64, LakeError> {
         // Where they lie now, they are to be found by all that they name.
         let mut pairs = Pairs::new();
         joined.iter().for_each(|fragment| pairs::add(fragment, &mut pairs));
         pairs::commit(&mut self.tables.pairs, &pairs, self.lake.clock().now()).await?;
         let mut add = Vec::new();
         for (month, sorted) in SortedFragments::sort(&joined)?.by_month() {
-            let (bytes, summary) = run::write(&sorted)?;
+            let (encoded, summary) = run::write(&sorted)?;
+            let summary = RunSummary { since_ms, ..summary };
             let path = format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7());
-            add.push(upload_run(&self.tables.trails, path, Some(month), bytes, &summary).await?);
+            add.push(upload_run(&self.tables.trails, path, Some(month), encoded, &summary).await?);
         }
         let changes = Changes {
             add,
@@ -146,23 +160,34 @@ impl Maintenance {
             let now = if settings.full { Timestamp::MAX } else { self.lake.clock().now() };
             let jobs = {
                 let tables = &self.tables;
-                compaction::plan(tables.runs.iter(), tables.buckets(), now, |id| tables.trails.position(id))
+                let runs = tables.runs.iter().filter(|run| !self.lake.is_left_alone(&run.path));
+                compaction::plan(runs, tables.buckets(), now, |id| tables.trails.position(id))
             };
             if jobs.is_empty() {
                 break;
             }
-            let before = done.jobs;
+            let before = (done.jobs, done.refused);
             let (lake, table) = (&self.lake, self.tables.trails.clone());
             let mut making = stream::iter(jobs)
                 .map(|job| make(lake.clone(), table.clone(), job, *settings, wanted.watch()))
                 .buffer_unordered(settings.jobs.max(1));
-            while let Some(made) = making.next().await {
-                let (job, made) = made?;
-                self.tables.trails.commit_job(&job, made, &mut done, self.lake.clock().now()).await?;
+            while let Some((job, made)) = making.next().await {
+                match made {
+                    Ok(made) => {
+                        let now = self.lake.clock().now();
+                        self.tables.trails.commit_job(&job, made, &mut done, now).await?;
+                    }
+                    // The others go on without the damaged file.
+                    Err(error) => {
+                        let inputs: Vec<_> = job.inputs.iter().map(|run| &run.path).collect();
+                        lake.leave_alone(error, &inputs)?;
+                        done.refused += 1;
+                    }
+                }
             }
             drop(making);
             self.lake.refresh().await?;
-            if done.jobs == before {
+            if (done.jobs, done.refused) == before {
                 // Others are at work on the same runs: leave them to it.
                 break;
             }
@@ -181,8 +206,8 @@ impl Maintenance {
         let oldest = runs.map(|run| run.summary.min_received_ms).min().and_then(Timestamp::from_millis);
         let work = move || runtime.block_on(compaction::gather_pairs(&lake, &table, now, oldest));
         let made = self.lake.begun().spawn_blocking(work).await;
-        let made = made.map_err(|_| LakeError::Internal("gathering pairs panicked"))??;
-        match made {
+        let made = made.map_err(|_| LakeError::Internal("gathering pairs panicked"))?;
+        match self.gathered(made, |tables| &tables.pairs)? {
             None => Ok(()),
             Some(changes) => match self.tables.pairs.commit(&changes).await {
                 // Another process was faster.
@@ -199,8 +224,8 @@ impl Maintenance {
         let (table, now) = (self.tables.access.clone(), self.lake.clock().now());
         let work = move || runtime.block_on(compaction::gather_access(&lake, &table, now));
         let made = tokio::task::spawn_blocking(work).await;
-        let made = made.map_err(|_| LakeError::Internal("gathering events of access panicked"))??;
-        let Some(changes) = made else { return Ok(()) };
+        let made = made.map_err(|_| LakeError::Internal("gathering events of access panicked"))?;
+        let Some(changes) = self.gathered(made, |tables| &tables.access)? else { return Ok(()) };
         match self.tables.access.commit(&changes).await {
             // Another process was faster.
             Err(LakeError::PositionMoved { .. }) => Ok(()),
@@ -215,13 +240,30 @@ impl Maintenance {
         let (table, now) = (self.tables.access_log.clone(), self.lake.clock().now());
         let work = move || runtime.block_on(access_log::gather(&lake, &table, now));
         let made = self.lake.begun().spawn_blocking(work).await;
-        let made = made.map_err(|_| LakeError::Internal("gathering the access log panicked"))??;
-        let Some(changes) = made else { return Ok(()) };
+        let made = made.map_err(|_| LakeError::Internal("gathering the access log panicked"))?;
+        let Some(changes) = self.gathered(made, |tables| &tables.access_log)? else { return Ok(()) };
         match self.tables.access_log.commit(&changes).await {
             // Another process was faster.
             Err(LakeError::PositionMoved { .. }) => Ok(()),
             done => done.map(drop),
         }
+    }
+
+    /// What was gathered of a side table. Nothing where a file of it is damaged: it is left alone from now on.
+    fn gathered(
+        &self,
+        made: Result<Option<Changes>, LakeError>,
+        table: impl Fn(&Tables) -> &Table,
+    ) -> Result<Option<Changes>, LakeError> {
+        let error = match made {
+            Err(error @ LakeError::Corrupt { .. }) => error,
+            made => return made,
+        };
+        let table = table(&self.tables);
+        let paths =
+            table.files().iter().map(|file| table.full_path(&file.path)).collect::<Result<Vec<_>, _>>()?;
+        self.lake.leave_alone(error, &paths.iter().collect::<Vec<_>>())?;
+        Ok(None)
     }
 
     /// Copies the evidence of commits since the last copy into the `commits` table. Returns how many commits.
@@ -279,17 +321,15 @@ async fn make(
     job: Job,
     settings: CompactionSettings,
     given_up: Arc<AtomicBool>,
-) -> Result<(Job, Made), LakeError> {
-    let (runtime, begun) = (tokio::runtime::Handle::current(), lake.begun().clone());
-    let work = move || {
-        let made = runtime.block_on(compaction::carry_out(&lake, &table, &job, &settings, &given_up))?;
-        Ok((job, made))
-    };
-    begun.spawn_blocking(work).await.map_err(|_| LakeError::Internal("a compaction panicked"))?
+) -> (Job, Result<Made, LakeError>) {
+    let (runtime, begun, own) = (tokio::runtime::Handle::current(), lake.begun().clone(), job.clone());
+    let work = move || runtime.block_on(compaction::carry_out(&lake, &table, &own, &settings, &given_up));
+    let made = begun.spawn_blocking(work).await;
+    (job, made.unwrap_or(Err(LakeError::Internal("a compaction panicked"))))
 }
 
 /// Whether a result of a scheduled run is to lie where it was shown while it waited: at its own time.
-fn has_waited(fragment: &Fragment, now: Timestamp) -> bool {
+pub fn has_waited(fragment: &Fragment, now: Timestamp) -> bool {
     let waited = now.millis().saturating_sub(fragment.recorded_at_max.millis());
     fragment.is_placed() && u128::try_from(waited).is_ok_and(|ms| ms >= RUN_WAITS.as_millis())
 }

@@ -99,6 +99,7 @@ impl Scan {
         let span = ranges.map(|(start, length)| start..start.saturating_add(length));
         let span = span.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0);
         let bytes = self.cache.fetch(&self.run.path, &span).await?;
+        self.run.check_group(self.group, &span, &bytes)?;
         let decoder = ParquetPushDecoderBuilder::new_with_metadata(self.run.metadata.clone())
             .with_row_groups(vec![self.group])
             .with_batch_size(READ_BATCH_ROWS)

@@ -333,6 +333,11 @@ pub(crate) fn dictionary(bytes: &Bytes, compression: Compression) -> Option<Dict
     Some(all)
 }
 
+/// How long the header of a page is, and its body; `None`: the header does not end within the bytes, or is none.
+pub(crate) fn page_sizes(bytes: &[u8]) -> Option<(usize, usize)> {
+    Header::read(bytes).map(|(header, at)| (at, header.compressed))
+}
+
 fn decompressed(bytes: &Bytes, size: usize, compression: Compression) -> Option<Bytes> {
     match compression {
         Compression::UNCOMPRESSED => (bytes.len() == size).then(|| bytes.clone()),

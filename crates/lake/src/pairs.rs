@@ -15,7 +15,7 @@ use crate::checksum::Written;
 use crate::error::LakeError;
 use crate::log::TableFile;
 use crate::lookup;
-use crate::run::Summary;
+use crate::run::{Encoded, Summary};
 use crate::table::{Changes, NewFile, Table};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
@@ -24,10 +24,8 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
 use deltalake_core::Path;
 use gridtrail_model::{DeviceId, Fragment, Named, Timestamp};
-use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
@@ -59,21 +57,21 @@ fn key_of(named: Named) -> String {
 /// A file of pairs, with its smallest and largest meter point.
 #[derive(Debug, Clone)]
 pub(crate) struct PairFile {
+    pub(crate) file: Arc<TableFile>,
     pub(crate) path: Path,
-    pub(crate) size: u64,
     pub(crate) min: String,
     pub(crate) max: String,
 }
 
 impl PairFile {
-    pub(crate) fn new(file: &TableFile, path: Path) -> Result<Self, LakeError> {
+    pub(crate) fn new(file: &Arc<TableFile>, path: Path) -> Result<Self, LakeError> {
         let range: Option<(String, String)> =
             file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok());
         let (min, max) = range.ok_or_else(|| LakeError::Corrupt {
             path: path.to_string(),
             why: "its log entry has no range".to_owned(),
         })?;
-        Ok(Self { path, size: file.size, min, max })
+        Ok(Self { file: Arc::clone(file), path, min, max })
     }
 }
 
@@ -110,9 +108,9 @@ pub(crate) async fn commit(table: &mut Table, pairs: &Pairs, now: Timestamp) -> 
     if pairs.is_empty() {
         return Ok(());
     }
-    let (bytes, tag) = write(pairs)?;
+    let (encoded, tag) = write(pairs)?;
     let path = format!("{}.parquet", uuid::Uuid::now_v7());
-    let written = table.upload(&path, bytes).await?;
+    let written = table.upload_encoded(&path, encoded).await?;
     let file = NewFile { path, written, month: None, rows: pairs.len() as u64, tag, received: None };
     let changes = Changes { add: vec![file], now_ms: now.millis(), ..Changes::default() };
     table.commit(&changes).await.map(drop)
@@ -177,8 +175,7 @@ pub(crate) fn batch(pairs: &[Pair]) -> Result<RecordBatch, LakeError> {
 }
 
 /// A file of pairs, with the tag that names its range.
-pub(crate) fn write(pairs: &Pairs) -> Result<(Bytes, String), LakeError> {
-    let failed = |_| LakeError::Internal("a file of pairs could not be encoded");
+pub(crate) fn write(pairs: &Pairs) -> Result<(Encoded, String), LakeError> {
     let pair = |((named, device), seen): (&(Named, DeviceId), &(Timestamp, Timestamp))| Pair {
         mpxn: key_of(*named),
         device: *device,
@@ -187,13 +184,11 @@ pub(crate) fn write(pairs: &Pairs) -> Result<(Bytes, String), LakeError> {
     };
     let mut sorted: Vec<Pair> = pairs.iter().map(pair).collect();
     sorted.sort_unstable_by(|a, b| (&a.mpxn, a.device).cmp(&(&b.mpxn, b.device)));
-    let mut writer =
-        ArrowWriter::try_new(Vec::new(), Arc::clone(&PAIRS), Some(properties())).map_err(failed)?;
-    writer.write(&batch(&sorted)?).map_err(failed)?;
+    let encoded = Encoded::of((&PAIRS, properties()), std::iter::once(batch(&sorted)))?;
     let range = (sorted.first().map(|pair| &pair.mpxn), sorted.last().map(|pair| &pair.mpxn));
     let tag =
         serde_json::to_string(&range).map_err(|_| LakeError::Internal("a range could not be written"))?;
-    Ok((writer.into_inner().map_err(failed)?.into(), tag))
+    Ok((encoded, tag))
 }
 
 /// The Parquet settings of a file of pairs.
@@ -232,7 +227,7 @@ impl Summary for PairSummary {
         Ok(())
     }
 
-    fn file(self, path: String, written: Written, _: Option<u64>) -> Result<NewFile, LakeError> {
+    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError> {
         let tag = serde_json::to_string(&self.range.unwrap_or_default())
             .map_err(|_| LakeError::Internal("a range could not be written"))?;
         Ok(NewFile { path, written, month: None, rows: self.rows, tag, received: None })
@@ -248,7 +243,7 @@ pub(crate) async fn keys_of(
     let key = key_of(named);
     let mut devices = BTreeSet::new();
     for file in files.iter().filter(|f| f.min <= key && key <= f.max) {
-        let run = cache.open(&file.path, file.size).await?;
+        let run = cache.open(&file.path, &file.file).await?;
         for sheet in lookup::key_sheets(cache, &run, key.as_bytes(), &[0, 1]).await? {
             let rows = sheet.rows_equal(0, key.as_bytes())?;
             for id in sheet.texts(1, &rows)? {

@@ -9,6 +9,7 @@ use crate::lake::BUCKETS_CHOSEN;
 use crate::limits::BUCKETS_MAX;
 use crate::maintenance::Maintenance;
 use crate::rewrite::{self, MonthRewrite};
+use crate::snapshot::RunFile;
 use crate::table::{Changes, Move};
 use std::sync::Arc;
 
@@ -36,11 +37,11 @@ impl Maintenance {
         let mut done = Compacted::default();
         loop {
             self.tables.refresh().await?;
-            let Some(job) =
-                rewrite::with_other_buckets(self.tables.runs.months(), buckets).into_iter().next()
-            else {
-                break;
-            };
+            let lake = &self.lake;
+            let whole = |run: &&Arc<RunFile>| !lake.is_left_alone(&run.path);
+            let months = self.tables.runs.months();
+            let months = months.map(|(name, runs)| (name, runs.into_iter().filter(whole).collect()));
+            let Some(job) = rewrite::with_other_buckets(months, buckets).into_iter().next() else { break };
             self.rebucket_month(job, settings, &mut done).await?;
             self.lake.refresh().await?;
         }
@@ -55,7 +56,15 @@ impl Maintenance {
     ) -> Result<(), LakeError> {
         let moves = rewrite::fences(&job.month, job.inputs.iter(), &self.tables.trails);
         let inputs = job.inputs.clone();
-        let made = self.rewrite(job, settings).await?;
+        let made = match self.rewrite(job, settings).await {
+            Ok(made) => made,
+            // It keeps the number of buckets that it has, and the others of its month go on.
+            Err(error) => {
+                self.lake.leave_alone(error, &inputs.iter().map(|run| &run.path).collect::<Vec<_>>())?;
+                done.refused += 1;
+                return Ok(());
+            }
+        };
         let changes = Changes {
             add: made.files,
             remove: inputs.iter().map(|run| Arc::clone(&run.file)).collect(),

@@ -9,16 +9,30 @@ use crate::lookup::{self, Counters};
 use crate::packed;
 use crate::snapshot::Snapshot;
 use gridtrail_model::{DeviceId, Fragment, Resolved, Subject, TrailKey};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The rows on record, by the key of the fragments that could belong to them.
 #[derive(Debug, Default)]
-pub struct OnRecord(HashMap<TrailKey, Vec<Resolved>>);
+pub struct OnRecord {
+    rows: HashMap<TrailKey, Vec<Resolved>>,
+    unknown: bool,
+}
 
 impl OnRecord {
     /// The rows for fragments of one key.
     pub fn of(&self, key: &TrailKey) -> &[Resolved] {
-        self.0.get(key).map(Vec::as_slice).unwrap_or_default()
+        self.rows.get(key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether nobody knows what is on record, since a run that may hold some of it is damaged. Then what was asked for waits: a place
+    /// given to it now could be another than its own.
+    pub fn is_unknown(&self) -> bool {
+        self.unknown
+    }
+
+    /// What is on record where it cannot be read.
+    pub(crate) fn unknown() -> Self {
+        Self { rows: HashMap::new(), unknown: true }
     }
 
     /// Takes a row in where it was asked for: by its own key, or, for a leg, by what is unjoined of its request.
@@ -30,7 +44,7 @@ impl OnRecord {
             Subject::ScheduledRun(_) | Subject::Alert { .. } => None,
         };
         for key in [Some(key), unjoined].into_iter().flatten() {
-            if let Some(rows) = self.0.get_mut(&key) {
+            if let Some(rows) = self.rows.get_mut(&key) {
                 rows.push(row);
             }
         }
@@ -47,7 +61,17 @@ impl Snapshot {
     /// The rows on record that fragments could belong to: same User, same id; from the newest month back, as far as
     /// needed. No row's content leaves, so no [`Access`](gridtrail_access::Access) is needed.
     pub(crate) async fn resolve(&self, fragments: &[Fragment]) -> Result<OnRecord, LakeError> {
-        let mut found = OnRecord(fragments.iter().map(|fragment| (fragment.key, Vec::new())).collect());
+        self.resolve_beside(fragments, &HashSet::new()).await
+    }
+
+    /// The same, of all runs but some.
+    pub(crate) async fn resolve_beside(
+        &self,
+        fragments: &[Fragment],
+        but: &HashSet<&str>,
+    ) -> Result<OnRecord, LakeError> {
+        let rows = fragments.iter().map(|fragment| (fragment.key, Vec::new())).collect();
+        let mut found = OnRecord { rows, unknown: false };
         let mut open: Vec<&Fragment> = fragments.iter().collect();
         for (_, runs) in self.trails.months().rev() {
             let (devices, counters): (BTreeSet<DeviceId>, Counters) =
@@ -55,8 +79,8 @@ impl Snapshot {
             if devices.is_empty() {
                 break;
             }
-            for file in runs {
-                let run = self.cache.open(&file.path, file.file.size).await?;
+            for file in runs.into_iter().filter(|run| !but.contains(run.path.as_ref())) {
+                let run = self.cache.open_file(file).await?;
                 let here: Vec<DeviceId> =
                     devices.iter().copied().filter(|device| file.is_of(*device)).collect();
                 let mut take = |row: &Stored<'_>| {
@@ -69,7 +93,7 @@ impl Snapshot {
             // An older month could change nothing for these, and most answers come within days of their request.
             open.retain(|fragment| !fragment.is_settled_by(found.of(&fragment.key)));
         }
-        for rows in found.0.values_mut() {
+        for rows in found.rows.values_mut() {
             rows.sort_by_key(|row| (row.subject, row.received, row.anchor));
             rows.dedup();
         }

@@ -61,6 +61,8 @@ pub struct Retained {
     pub access_log: u64,
     /// Commits that others overtook; what they were about is looked at again the next time.
     pub overtaken: u64,
+    /// Months and files that stay since a file is damaged: [`Lake::damaged_files`] names it.
+    pub refused: u64,
 }
 
 /// What went from a month.
@@ -253,6 +255,11 @@ impl Maintenance {
             let whole =
                 holds.is_empty() && runs.iter().all(|run| run.summary.max_recorded_ms < floor.millis());
             let keep = Keep { floor_ms: floor.millis(), changes: changes.unwrap_or(0), holds };
+            // Which rows of a damaged run may go cannot be told, nor which others are parts of them.
+            let damaged = !whole && runs.iter().any(|run| self.lake.is_left_alone(&run.path));
+            if damaged {
+                continue;
+            }
             if whole || runs.iter().any(|run| keep.may_shorten(run)) {
                 let runs: Vec<_> = runs.into_iter().cloned().collect();
                 let moves = rewrite::fences(name, runs.iter(), &self.tables.trails);
@@ -303,7 +310,15 @@ impl Maintenance {
             }
             keep => {
                 let (month, inputs, buckets) = (month.to_string(), runs.clone(), self.tables.buckets());
-                self.rewrite(MonthRewrite { month, inputs, buckets, keep, dry }, settings).await?
+                match self.rewrite(MonthRewrite { month, inputs, buckets, keep, dry }, settings).await {
+                    Ok(rewritten) => rewritten,
+                    Err(error) => {
+                        self.lake
+                            .leave_alone(error, &runs.iter().map(|run| &run.path).collect::<Vec<_>>())?;
+                        done.refused += 1;
+                        return Ok(());
+                    }
+                }
             }
         };
         let expired = Expired { files: runs.len() as u64, rows_dropped, rows_kept, rows_held };
@@ -390,8 +405,15 @@ impl Maintenance {
         let (mut remove, mut rows) = (Vec::new(), 0);
         for run in self.tables.waiting.iter().filter(old) {
             if !holds.is_empty() {
-                let opened = self.lake.cache().open(&run.path, run.file.size).await?;
-                let fragments = lookup::all(self.lake.cache(), &opened).await?;
+                let fragments = match self.all_of(run).await {
+                    Ok(fragments) => fragments,
+                    // It may hold what is held.
+                    Err(error) => {
+                        self.lake.leave_alone(error, &[&run.path])?;
+                        done.refused += 1;
+                        continue;
+                    }
+                };
                 // Where a fragment without a request would lie is not known, so months do not count.
                 if fragments.iter().any(|fragment| holds.iter().any(|hold| hold.holds(fragment))) {
                     continue;
@@ -423,6 +445,11 @@ impl Maintenance {
         Ok(())
     }
 
+    async fn all_of(&self, run: &RunFile) -> Result<Vec<Fragment>, LakeError> {
+        let opened = self.lake.cache().open_to_rewrite(&run.path, &run.file).await?;
+        lookup::all(self.lake.cache(), &opened).await
+    }
+
     /// Lets go the months of the access log that are due. No hold counts: it keeps records of Service Requests.
     async fn retain_access_log(&mut self, dry: bool, done: &mut Retained) -> Result<(), LakeError> {
         self.tables.access_log.refresh().await?;
@@ -436,7 +463,19 @@ impl Maintenance {
         let (lake, runtime, read) = (self.lake.clone(), tokio::runtime::Handle::current(), table.clone());
         let work = move || runtime.block_on(access_log::drop_months(&lake, &read, first_kept, now));
         let made = self.lake.begun().spawn_blocking(work).await;
-        let made = made.map_err(|_| LakeError::Internal("reading the access log panicked"))??;
+        let made = match made.map_err(|_| LakeError::Internal("reading the access log panicked"))? {
+            Ok(made) => made,
+            Err(error) => {
+                let paths = table
+                    .files()
+                    .iter()
+                    .map(|file| table.full_path(&file.path))
+                    .collect::<Result<Vec<_>, _>>()?;
+                self.lake.leave_alone(error, &paths.iter().collect::<Vec<_>>())?;
+                done.refused += 1;
+                return Ok(());
+            }
+        };
         let Some((changes, rows)) = made else { return Ok(()) };
         match table.commit(&changes).await {
             Err(LakeError::PositionMoved { .. }) => done.overtaken += 1,
@@ -463,8 +502,15 @@ impl Maintenance {
         let fates = self.lake.letter_fates().await?;
         let (mut remove, mut gone, mut letters) = (Vec::new(), BTreeMap::<String, (String, Spans)>::new(), 0);
         for file in files {
-            let path = self.tables.dead_letters.full_path(&file.path)?;
-            let held = crate::dead_letters::read(self.lake.fetch(&path).await?, path.as_ref())?;
+            let read = self.lake.read_file(&self.tables.dead_letters, &file).await;
+            let held = match read.and_then(|(path, bytes)| crate::dead_letters::read(bytes, path.as_ref())) {
+                Ok(held) => held,
+                Err(error) => {
+                    self.lake.leave_alone(error, &[&self.tables.dead_letters.full_path(&file.path)?])?;
+                    done.refused += 1;
+                    continue;
+                }
+            };
             if held.iter().any(|letter| fates.of(&letter.source, letter.position) == Some(Fate::Open)) {
                 continue;
             }

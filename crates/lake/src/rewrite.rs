@@ -79,7 +79,7 @@ impl MonthRewrite {
         let mut runs = Vec::new();
         for run in &self.inputs {
             if run.summary.bucket.is_none_or(|bucket| bucket.number % parts == part) {
-                runs.push(lake.cache().open(&run.path, run.file.size).await?);
+                runs.push(lake.cache().open_to_rewrite(&run.path, &run.file).await?);
             }
         }
         let mut done = Rewritten::default();
@@ -147,7 +147,7 @@ impl Writers<'_> {
 
 fn start(of: &MonthRewrite, table: &Table, bucket: Bucket) -> Result<RunWriter<FragmentSummary>, LakeError> {
     let path = bucket.run_path(&of.month);
-    let summary = FragmentSummary::new(Some(of.month.clone()), Some(bucket));
+    let summary = FragmentSummary::new(Some(of.month.clone()), Some(bucket), run::since(&of.inputs));
     RunWriter::new(table, path, (&FRAGMENTS, run::properties()), summary)
 }
 

@@ -5,14 +5,16 @@
 
 use crate::anchor;
 use crate::bucket::Bucket;
-use crate::checksum::{CheckedSink, Written};
+use crate::checksum::Written;
 use crate::decode::recorded_ms;
 use crate::encode;
 use crate::error::LakeError;
 use crate::limits::{
     BLOOM_DEVICES, BLOOM_FALSE_POSITIVES, ENCODE_ROWS, PAGE_ROWS, ROW_GROUP_ROWS, WRITE_BATCH_ROWS,
 };
+use crate::paged::PagedWriter;
 use crate::schema::{DICTIONARY_COLUMNS, FRAGMENTS, column};
+use crate::snapshot::RunFile;
 use crate::table::{NewFile, Table};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
@@ -20,9 +22,8 @@ use arrow::datatypes::{SchemaRef, TimestampMillisecondType};
 use bytes::Bytes;
 use gridtrail_model::{DeviceId, Fragment, Timestamp};
 use object_store::buffered::BufWriter;
-use parquet::arrow::{ArrowWriter, AsyncArrowWriter};
+use parquet::arrow::async_writer::AsyncFileWriter;
 use parquet::basic::{Compression, Encoding};
-use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 use std::collections::BTreeMap;
@@ -92,6 +93,10 @@ pub(crate) struct RunSummary {
     /// What retention found when it wrote the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retained: Option<RetainedMark>,
+    /// No commit went into it that is older than this, milliseconds since the epoch, by the clock of that commit's writer. `None` where
+    /// nobody kept count, as in the first format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since_ms: Option<i64>,
     /// The bucket that all its rows are of; `None` in level 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bucket: Option<Bucket>,
@@ -122,19 +127,17 @@ impl RunSummary {
             max_recorded_ms: millis(recorded().max()),
             min_recorded_ms: recorded().min().map(Timestamp::millis),
             retained: None,
+            since_ms: None,
             bucket: None,
             footer_bytes: None,
         }
     }
 }
 
-/// How many bytes at the end of a file of a size hold its bloom filters, its page index and its footer, which is how they
-/// follow each other.
-fn footer_bytes(metadata: &ParquetMetaData, size: u64) -> Option<u64> {
-    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
-    let starts = columns.flat_map(|column| [column.bloom_filter_offset(), column.column_index_offset()]);
-    let first = starts.flatten().min().and_then(|start| u64::try_from(start).ok())?;
-    size.checked_sub(first)
+/// Since when commits went into any of some runs. `None`: of one of them nobody knows.
+pub(crate) fn since(runs: &[Arc<RunFile>]) -> Option<i64> {
+    let all: Option<Vec<i64>> = runs.iter().map(|run| run.summary.since_ms).collect();
+    all?.into_iter().min()
 }
 
 /// The only columns with an encoding of their own.
@@ -185,19 +188,34 @@ pub(crate) fn properties() -> WriterProperties {
     builder.build()
 }
 
-/// Writes one run into memory. CPU-bound: about a microsecond a row.
-pub(crate) fn write(fragments: &SortedFragments<'_>) -> Result<(Bytes, RunSummary), LakeError> {
-    let failed = |_| LakeError::Internal("a run could not be encoded");
-    let mut bytes = Vec::new();
-    let mut writer =
-        ArrowWriter::try_new(&mut bytes, Arc::clone(&FRAGMENTS), Some(properties())).map_err(failed)?;
-    for part in fragments.0.chunks(ENCODE_ROWS) {
-        writer.write(&encode::batch(part)?).map_err(failed)?;
+/// A file that was encoded and is not uploaded yet.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) bytes: Bytes,
+    pub(crate) written: Written,
+}
+
+impl Encoded {
+    /// A file of rows, in the order of its table.
+    pub(crate) fn of(
+        (schema, properties): (&SchemaRef, WriterProperties),
+        batches: impl Iterator<Item = Result<RecordBatch, LakeError>>,
+    ) -> Result<Self, LakeError> {
+        let mut writer = PagedWriter::new(schema, properties)?;
+        for batch in batches {
+            writer.write(&batch?)?;
+        }
+        let written = writer.finish()?;
+        Ok(Self { bytes: writer.take()?, written })
     }
-    let metadata = writer.finish().map_err(failed)?;
-    drop(writer);
-    let footer_bytes = footer_bytes(&metadata, bytes.len() as u64);
-    Ok((bytes.into(), RunSummary { footer_bytes, ..RunSummary::of(fragments) }))
+}
+
+/// Writes one run into memory. CPU-bound: about a microsecond a row.
+pub(crate) fn write(fragments: &SortedFragments<'_>) -> Result<(Encoded, RunSummary), LakeError> {
+    let batches = fragments.0.chunks(ENCODE_ROWS).map(encode::batch);
+    let encoded = Encoded::of((&FRAGMENTS, properties()), batches)?;
+    let footer_bytes = encoded.written.tail.map(|tail| tail.bytes);
+    Ok((encoded, RunSummary { footer_bytes, ..RunSummary::of(fragments) }))
 }
 
 /// What a commit says of a file, gathered while the file is written.
@@ -206,13 +224,14 @@ pub(crate) trait Summary: Send {
     fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError>;
 
     /// The file, as a commit names it.
-    fn file(self, path: String, written: Written, footer_bytes: Option<u64>) -> Result<NewFile, LakeError>;
+    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError>;
 }
 
 /// Writes a run batch by batch, straight into the store: for runs that are larger than memory should be.
 pub(crate) struct RunWriter<S> {
     path: String,
-    writer: AsyncArrowWriter<CheckedSink>,
+    writer: PagedWriter,
+    sink: BufWriter,
     schema: SchemaRef,
     /// Rows that do not fill pages yet: pages are cut at the ends of what is written.
     waiting: Vec<RecordBatch>,
@@ -228,10 +247,10 @@ impl<S: Summary> RunWriter<S> {
         (schema, properties): (&SchemaRef, WriterProperties),
         summary: S,
     ) -> Result<Self, LakeError> {
-        let sink = CheckedSink::new(BufWriter::new(table.store(), table.full_path(&path)?));
-        let writer = AsyncArrowWriter::try_new(sink, Arc::clone(schema), Some(properties))
-            .map_err(|_| LakeError::Internal("a run could not be started"))?;
-        Ok(Self { path, writer, schema: Arc::clone(schema), waiting: Vec::new(), rows_waiting: 0, summary })
+        let sink = BufWriter::new(table.store(), table.full_path(&path)?);
+        let writer = PagedWriter::new(schema, properties)?;
+        let schema = Arc::clone(schema);
+        Ok(Self { path, writer, sink, schema, waiting: Vec::new(), rows_waiting: 0, summary })
     }
 
     /// Adds rows. They come in the order of the table.
@@ -248,11 +267,17 @@ impl<S: Summary> RunWriter<S> {
     async fn write_waiting(&mut self, rows: usize) -> Result<(), LakeError> {
         let failed = |_| LakeError::Internal("rows of a run could not be put together");
         let waiting = concat_batches(&self.schema, &self.waiting).map_err(failed)?;
-        let written = self.writer.write(&waiting.slice(0, rows)).await;
-        written.map_err(|error| LakeError::write(&self.path, error))?;
+        let before = self.writer.groups();
+        self.writer.write(&waiting.slice(0, rows))?;
         self.rows_waiting -= rows;
         self.waiting = vec![waiting.slice(rows, self.rows_waiting)];
-        Ok(())
+        if self.writer.groups() > before { self.store().await } else { Ok(()) }
+    }
+
+    /// Hands what is done to the store.
+    async fn store(&mut self) -> Result<(), LakeError> {
+        let stored = AsyncFileWriter::write(&mut self.sink, self.writer.take()?).await;
+        stored.map_err(|error| LakeError::write(&self.path, error))
     }
 
     /// What is said of the file.
@@ -263,11 +288,11 @@ impl<S: Summary> RunWriter<S> {
     /// Ends the file, which a commit can name then.
     pub(crate) async fn finish(mut self) -> Result<NewFile, LakeError> {
         self.write_waiting(self.rows_waiting).await?;
-        let finished = self.writer.finish().await;
-        let metadata = finished.map_err(|error| LakeError::write(&self.path, error))?;
-        let written = self.writer.into_inner().written();
-        let footer_bytes = footer_bytes(&metadata, written.size);
-        self.summary.file(self.path, written, footer_bytes)
+        let written = self.writer.finish()?;
+        self.store().await?;
+        let completed = AsyncFileWriter::complete(&mut self.sink).await;
+        completed.map_err(|error| LakeError::write(&self.path, error))?;
+        self.summary.file(self.path, written)
     }
 }
 
@@ -279,13 +304,20 @@ pub(crate) struct FragmentSummary {
 }
 
 impl FragmentSummary {
-    /// Of a run of a month and bucket.
-    pub(crate) fn new(month: Option<String>, bucket: Option<Bucket>) -> Self {
+    /// Of a run of a month and bucket, with since when commits went into it.
+    pub(crate) fn new(month: Option<String>, bucket: Option<Bucket>, since_ms: Option<i64>) -> Self {
         let (min_received_ms, max_received_ms, max_recorded_ms) = (i64::MAX, i64::MIN, i64::MIN);
         let none = RunSummary::default();
         Self {
             month,
-            summary: RunSummary { min_received_ms, max_received_ms, max_recorded_ms, bucket, ..none },
+            summary: RunSummary {
+                min_received_ms,
+                max_received_ms,
+                max_recorded_ms,
+                bucket,
+                since_ms,
+                ..none
+            },
         }
     }
 }
@@ -339,7 +371,8 @@ impl Summary for FragmentSummary {
         Ok(())
     }
 
-    fn file(self, path: String, written: Written, footer_bytes: Option<u64>) -> Result<NewFile, LakeError> {
+    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError> {
+        let footer_bytes = written.tail.map(|tail| tail.bytes);
         new_file(path, self.month, written, &RunSummary { footer_bytes, ..self.summary })
     }
 }

@@ -257,7 +257,7 @@ impl Snapshot {
             if summary.max_received_ms < limit.millis() {
                 waiting.before_limit += summary.rows;
             } else if summary.min_received_ms < limit.millis() {
-                let run = self.cache.open(&file.path, file.file.size).await?;
+                let run = self.cache.open_file(file).await?;
                 let fragments = lookup::all(&self.cache, &run).await?;
                 let before = fragments.iter().filter(|f| f.placement().is_some_and(|at| at < limit));
                 waiting.before_limit += before.count() as u64;

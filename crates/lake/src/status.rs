@@ -8,6 +8,7 @@ use crate::maintenance::Maintenance;
 use crate::month::Month;
 use crate::retention;
 use crate::snapshot::RunFile;
+use crate::stopped::StoppedAt;
 use crate::windows::Windows;
 use gridtrail_model::Timestamp;
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ pub struct LakeStatus {
     pub holds: u64,
     /// For how long what was is kept, in the main table.
     pub windows: Windows,
+    /// Entries of logs that are not ours, or damaged, so that nothing is answered from them nor from what lies behind them.
+    pub stopped: Vec<StoppedAt>,
 }
 
 /// A table.
@@ -86,12 +89,18 @@ impl Maintenance {
     ///
     /// Errors: `Unavailable`, `Settings` when a window cannot be read.
     pub async fn status(&mut self) -> Result<LakeStatus, LakeError> {
-        let expiring = self.expiring().await?;
         for table in self.tables.all() {
             table.refresh().await?;
         }
         self.tables.index()?;
-        let holds = holds::read_all(&self.lake, &mut self.tables).await?;
+        let stopped: Vec<_> =
+            self.tables.all().into_iter().filter_map(|table| StoppedAt::of(table)).collect();
+        // Of a lake that is not whole, nothing is due: nothing would be done.
+        let (expiring, holds) = if stopped.is_empty() {
+            (self.expiring().await?, holds::read_all(&self.lake, &mut self.tables).await?)
+        } else {
+            (Vec::new(), Vec::new())
+        };
         let rows =
             BTreeMap::from([("trails", self.tables.runs.rows()), ("parked", self.tables.waiting.rows())]);
         let tables = self.tables.all().map(|table| {
@@ -116,6 +125,7 @@ impl Maintenance {
             expiring,
             holds: holds.iter().filter(|hold| hold.released.is_none()).count() as u64,
             windows: Windows::of(trails)?,
+            stopped,
         })
     }
 }

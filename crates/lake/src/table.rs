@@ -12,8 +12,10 @@ use crate::checksum::{self, Written};
 use crate::error::LakeError;
 use crate::limits::{CHECKPOINT_EVERY, COMMIT_ATTEMPTS};
 use crate::location::Location;
-use crate::log::{CHECKSUM_TAG, FileChanges, Log, TAG, TableFile};
+use crate::log::entry::{Commit, Entry};
+use crate::log::{CHECKSUM_TAG, FileChanges, Log, Stop, TAG, TAIL_TAG, TableFile};
 use crate::retention;
+use crate::run::Encoded;
 use crate::schema::delta_columns;
 use crate::windows;
 use arrow::datatypes::Schema;
@@ -51,6 +53,28 @@ pub(crate) struct NewFile {
     pub(crate) received: Option<(String, String)>,
 }
 
+impl NewFile {
+    /// What a commit says of it beside its path and size.
+    fn tags(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let tail = self.written.tail.map(|tail| (TAIL_TAG, tail.to_text()));
+        let all = [(TAG, self.tag.clone()), (CHECKSUM_TAG, checksum::to_text(self.written.xxh64))];
+        all.into_iter().chain(tail)
+    }
+
+    /// The file as the log lists it once it is committed.
+    fn listed(&self, now_ms: i64) -> TableFile {
+        TableFile {
+            path: self.path.clone(),
+            size: self.written.size,
+            month: self.month.clone(),
+            written_ms: now_ms,
+            tag: Some(self.tag.clone()),
+            xxh64: Some(self.written.xxh64),
+            tail: self.written.tail,
+        }
+    }
+}
+
 /// What one commit does.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Changes {
@@ -63,6 +87,8 @@ pub(crate) struct Changes {
     pub(crate) properties: Vec<(&'static str, String)>,
     /// Whether rows go, as opposed to lying elsewhere.
     pub(crate) drops: bool,
+    /// Whether rows come that no file had, though files are taken away.
+    pub(crate) brings: bool,
     /// Numbers that only grow, whoever commits: the larger of this and the table's own is kept.
     pub(crate) marks: Vec<(String, i64)>,
     /// Time of the commit, milliseconds since the epoch: the age of removed files counts from here.
@@ -75,6 +101,8 @@ pub(crate) struct Changes {
 const COMMIT_ID: &str = "gridtrailCommitId";
 /// The key of the time of the commit in a log entry, milliseconds since the epoch.
 const COMMITTED_MS: &str = "gridtrailCommittedMs";
+/// The key of the checksum of the state that a log entry leads to.
+const STATE: &str = "gridtrailState";
 /// The key of the evidence in a log entry.
 pub(crate) const EVIDENCE: &str = "gridtrailEvidence";
 /// One Delta table at one version.
@@ -94,19 +122,37 @@ impl Table {
         found.map_err(LakeError::delta(format!("look for table {name}")))
     }
 
-    /// Opens a table, creating it when it is not there and it may be.
+    /// Whether files of rows lie in a table's folder.
+    pub(crate) async fn has_rows(location: &Location, name: &'static str) -> Result<bool, LakeError> {
+        let folder = table_path(location, name, "")?;
+        let mut listed = location.store.list(Some(&folder));
+        while let Some(file) = listed.try_next().await.map_err(LakeError::store(format!("list {folder}")))? {
+            if file.location.as_ref().ends_with(".parquet") {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// That a table's log is not there, though it must be.
+    pub(crate) fn lost(location: &Location, name: &'static str) -> Result<LakeError, LakeError> {
+        let path = table_path(location, name, "_delta_log")?.to_string();
+        let why = "it is not there, and the lake is: put it back from a copy of the store, for a new one would be empty".to_owned();
+        Ok(LakeError::Corrupt { path, why })
+    }
+
+    /// Opens a table. It is made when it is not there, unless it must be.
     pub(crate) async fn open_or_create(
         location: &Location,
         name: &'static str,
-        schema: &Schema,
-        by_month: bool,
+        (schema, by_month): (&Schema, bool),
         create: bool,
     ) -> Result<Self, LakeError> {
         if Self::exists(location, name).await? {
             return Self::open(location, name, None).await;
         }
-        if !create {
-            return Err(LakeError::NoTable { table: name });
+        if !create || (Self::has_rows(location, name).await? && !Self::exists(location, name).await?) {
+            return Err(Self::lost(location, name)?);
         }
         let mut columns = delta_columns(schema);
         let mut create = CreateBuilder::new().with_log_store(log_store(location, name)?);
@@ -232,10 +278,15 @@ impl Table {
 
     /// Uploads a file that a later commit will name.
     pub(crate) async fn upload(&self, path: &str, bytes: Bytes) -> Result<Written, LakeError> {
-        let full = self.full_path(path)?;
         let written = Written::of(&bytes);
-        let put = self.location.store.put(&full, bytes.into()).await;
-        put.map(|_| written).map_err(LakeError::store(format!("write {full}")))
+        self.upload_encoded(path, Encoded { bytes, written }).await
+    }
+
+    /// Uploads a file that was encoded, in the same way.
+    pub(crate) async fn upload_encoded(&self, path: &str, file: Encoded) -> Result<Written, LakeError> {
+        let full = self.full_path(path)?;
+        let put = self.location.store.put(&full, file.bytes.into()).await;
+        put.map(|_| file.written).map_err(LakeError::store(format!("write {full}")))
     }
 
     /// When a version was committed, milliseconds since the epoch; `None` when its entry is not there, or does not say.
@@ -278,6 +329,7 @@ impl Table {
             match self.try_commit(&table, changes, &commit_id).await {
                 Ok(version) => {
                     self.log.advance(Some(version)).await?;
+                    self.check_whole()?;
                     self.delta = Some(table);
                     self.checkpoint_if_due(version).await;
                     return Ok(version);
@@ -309,25 +361,44 @@ impl Table {
     }
 
     /// The library's view at the newest version, with this handle's own at the very same.
+    ///
+    /// Errors: `NotOurs`, `Corrupt` where the newest version is none that we answer from.
     async fn current(&mut self) -> Result<DeltaTable, LakeError> {
-        let failed = || LakeError::delta(format!("read the newest version of table {}", self.name));
         let mut table = match self.delta.take() {
             Some(table) => table,
-            None => load(&self.location, self.name).await?,
+            None => match load(&self.location, self.name).await {
+                Ok(table) => table,
+                Err(error) => return Err(self.log.damage().await.unwrap_or(error)),
+            },
         };
         loop {
-            table.update_incremental(None).await.map_err(failed())?;
+            if let Err(error) = table.update_incremental(None).await {
+                let failed = LakeError::delta(format!("read the newest version of table {}", self.name));
+                return Err(self.log.damage().await.unwrap_or_else(|| failed(error)));
+            }
             let version = table.version().unwrap_or(0);
             self.log.advance(Some(version)).await?;
+            self.check_whole()?;
             if self.log.version() < version {
                 // The entries between were cleaned up while nothing was asked of this handle.
                 self.log.restart().await?;
+                self.check_whole()?;
             }
             // What is read entry by entry may have been ahead.
             if self.log.version() == version {
                 return Ok(table);
             }
         }
+    }
+
+    /// Refuses a table whose newest entry is not ours, or damaged.
+    pub(crate) fn check_whole(&self) -> Result<(), LakeError> {
+        self.log.stop().map_or(Ok(()), |stop| Err(stop.clone().error()))
+    }
+
+    /// Why the newest entry is not answered from, where that is so.
+    pub(crate) fn stop(&self) -> Option<&Stop> {
+        self.log.stop()
     }
 
     fn check_positions(&self, changes: &Changes) -> Result<(), LakeError> {
@@ -361,16 +432,15 @@ impl Table {
         changes: &Changes,
         commit_id: &str,
     ) -> Result<u64, deltalake_core::DeltaTableError> {
+        let entry = self.entry(changes, commit_id);
+        let state = entry.seal(self.log.sum_after(&entry), self.version() + 1);
         let mut metadata = vec![
             (COMMIT_ID.to_owned(), Value::from(commit_id)),
             (COMMITTED_MS.to_owned(), Value::from(changes.now_ms)),
+            (STATE.to_owned(), Value::from(state)),
         ];
         metadata.extend(changes.evidence.clone().map(|evidence| (EVIDENCE.to_owned(), evidence)));
-        let mut moves: Vec<_> = changes.moves.iter().map(|m| Transaction::new(&m.app_id, m.to)).collect();
-        for (app_id, mark) in &changes.marks {
-            let known = self.log.number(app_id);
-            moves.push(Transaction::new(app_id, known.map_or(*mark, |known| known.max(*mark))));
-        }
+        let moves = entry.numbers.iter().map(|(app_id, to)| Transaction::new(app_id, *to)).collect();
         let properties = CommitProperties::default()
             .with_application_transactions(moves)
             .with_metadata(metadata)
@@ -385,6 +455,32 @@ impl Table {
             .into_prepared_commit_future()
             .await?;
         Ok(prepared.await?.version)
+    }
+
+    /// What a commit says, as it is read from the log afterwards. It is made for the version behind that of this handle: the
+    /// library tries no other.
+    fn entry(&self, changes: &Changes, commit_id: &str) -> Entry {
+        let moves = changes.moves.iter().map(|change| (change.app_id.clone(), change.to));
+        let larger = |(app_id, mark): &(String, i64)| {
+            let known = self.log.number(app_id);
+            (app_id.clone(), known.map_or(*mark, |known| known.max(*mark)))
+        };
+        let properties = (!changes.properties.is_empty()).then(|| {
+            let mut all = self.log.properties().clone();
+            all.extend(changes.properties.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+            all
+        });
+        Entry {
+            numbers: moves.chain(changes.marks.iter().map(larger)).collect(),
+            properties,
+            added: changes.add.iter().map(|file| Arc::new(file.listed(changes.now_ms))).collect(),
+            removed: changes.remove.iter().map(|file| (file.path.clone(), changes.now_ms)).collect(),
+            commit: Commit {
+                id: Some(commit_id.to_owned()),
+                committed_ms: changes.now_ms,
+                ..Commit::default()
+            },
+        }
     }
 
     /// The version whose log entry carries this commit id, from `first` to the version of this handle.
@@ -423,7 +519,7 @@ fn actions(
 ) -> Result<(Vec<Action>, DeltaOperation), deltalake_core::DeltaTableError> {
     let rewrite = !changes.remove.is_empty() && !changes.drops;
     let removes = changes.remove.iter().map(|file| remove(file, changes));
-    let adds = changes.add.iter().map(|file| add(file, !rewrite, changes.now_ms));
+    let adds = changes.add.iter().map(|file| add(file, !rewrite || changes.brings, changes.now_ms));
     let mut actions: Vec<Action> = removes.map(Action::Remove).chain(adds.map(Action::Add)).collect();
     if !changes.properties.is_empty() {
         let mut metadata = metadata.clone();
@@ -449,27 +545,7 @@ async fn load(location: &Location, name: &'static str) -> Result<DeltaTable, Lak
     let url = location.table(name)?;
     let failed = || LakeError::delta(format!("open table {name}"));
     let builder = DeltaTableBuilder::from_url(url.clone()).map_err(failed())?;
-    match builder.with_storage_backend(location.store.clone(), url).load().await {
-        Ok(table) => Ok(table),
-        // The library says what is wrong with a log entry, and not with which.
-        Err(error) => Err(damaged_entry(location, name).await.unwrap_or_else(|| failed()(error))),
-    }
-}
-
-/// The first log entry of a table that is not what a log entry must be; `None` when there is none, or none can be read.
-async fn damaged_entry(location: &Location, name: &'static str) -> Option<LakeError> {
-    let log = table_path(location, name, "_delta_log").ok()?;
-    let mut entries: Vec<_> = location.store.list(Some(&log)).try_collect().await.ok()?;
-    entries.retain(|entry| entry.location.as_ref().ends_with(".json"));
-    entries.sort_by(|a, b| a.location.cmp(&b.location));
-    for path in entries.into_iter().map(|entry| entry.location) {
-        let bytes = location.store.get(&path).await.ok()?.bytes().await.ok()?;
-        let mut lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        if let Some(error) = lines.find_map(|line| serde_json::from_slice::<Value>(line).err()) {
-            return Some(LakeError::Corrupt { path: path.to_string(), why: error.to_string() });
-        }
-    }
-    None
+    builder.with_storage_backend(location.store.clone(), url).load().await.map_err(failed())
 }
 
 /// The path of a table's file from the root of the store.
@@ -515,10 +591,7 @@ fn add(file: &NewFile, data_change: bool, now_ms: i64) -> Add {
         data_change,
         partition_values: partition(file.month.as_ref()),
         stats: Some(stats.to_string()),
-        tags: Some(HashMap::from([
-            (TAG.to_owned(), Some(file.tag.clone())),
-            (CHECKSUM_TAG.to_owned(), Some(checksum::to_text(file.written.xxh64))),
-        ])),
+        tags: Some(file.tags().map(|(name, value)| (name.to_owned(), Some(value))).collect()),
         ..Default::default()
     }
 }

@@ -20,12 +20,12 @@ use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::lake::Lake;
 use crate::limits::{APART_MS, LOG_READS_AT_ONCE, PAGE_ROWS, UNITE_EVERY_MS, UNITE_ROWS};
-use crate::log::new_rows;
+use crate::log::entry::new_rows;
 use crate::lookup::{self, Counters};
 use crate::maintenance::{Maintenance, Wanted};
 use crate::merge::Scan;
 use crate::packed;
-use crate::run::{self, FragmentSummary, RunWriter, SortedFragments};
+use crate::run::{self, FragmentSummary, RunSummary, RunWriter, SortedFragments};
 use crate::schema::FRAGMENTS;
 use crate::snapshot::RunFile;
 use crate::table::{Changes, Move, NewFile, Table};
@@ -218,7 +218,9 @@ async fn unite_runs(
     if leaving.is_empty() {
         return Ok(United::default());
     }
-    let mut union = Union { cache: &cache, table: &table, add: Vec::new(), moved: BTreeMap::new(), given_up };
+    let taken: Vec<Arc<RunFile>> = leaving.keys().map(|number| Arc::clone(&runs[*number])).collect();
+    let (since_ms, moved) = (run::since(&taken), BTreeMap::new());
+    let mut union = Union { cache: &cache, table: &table, add: Vec::new(), since_ms, moved, given_up };
     let mut pace = Pace::new(settings.rows_per_second);
     for (number, rows) in &leaving {
         union.take_out(&runs[*number], rows, &mut pace).await?;
@@ -226,7 +228,7 @@ async fn unite_runs(
     let moved: BTreeSet<TrailKey> = leaving.values().flat_map(|rows| rows.keys().map(|at| at.2)).collect();
     let fragments = leaving.values().map(|rows| rows.len() as u64).sum();
     let add = union.put_in().await?;
-    let taken: Vec<&Arc<RunFile>> = leaving.keys().map(|number| &runs[*number]).collect();
+    let taken: Vec<&Arc<RunFile>> = taken.iter().collect();
     let changes = Changes {
         add,
         remove: taken.iter().map(|run| Arc::clone(&run.file)).collect(),
@@ -347,6 +349,8 @@ struct Union<'a> {
     cache: &'a RunCache,
     table: &'a Table,
     add: Vec<NewFile>,
+    /// Since when commits went into any of the runs.
+    since_ms: Option<i64>,
     /// By what each lies under, and its row.
     moved: BTreeMap<(Option<[u8; 8]>, TrailKey), Fragment>,
     given_up: &'a AtomicBool,
@@ -355,13 +359,14 @@ struct Union<'a> {
 impl Union<'_> {
     /// Writes a run anew without what leaves it.
     async fn take_out(&mut self, file: &RunFile, rows: &Leaving, pace: &mut Pace) -> Result<(), LakeError> {
-        let run = self.cache.open_file(file).await?;
+        let run = self.cache.open_to_rewrite(&file.path, &file.file).await?;
         let month = file.file.month.clone().unwrap_or_default();
         let path = match file.summary.bucket {
             Some(bucket) => bucket.run_path(&month),
             None => format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7()),
         };
-        let mut summary = FragmentSummary::new(file.file.month.clone(), file.summary.bucket);
+        let mut summary =
+            FragmentSummary::new(file.file.month.clone(), file.summary.bucket, file.summary.since_ms);
         summary.keep_mark(&file.summary);
         let mut writer = RunWriter::new(self.table, path, (&FRAGMENTS, run::properties()), summary)?;
         let places: HashSet<(Option<[u8; 8]>, Timestamp)> = rows.keys().map(|at| (at.0, at.1)).collect();
@@ -417,9 +422,10 @@ impl Union<'_> {
         let moved: Vec<Fragment> = self.moved.into_values().collect();
         let mut add = self.add;
         for (month, sorted) in SortedFragments::sort(&moved)?.by_month() {
-            let (bytes, summary) = run::write(&sorted)?;
+            let (encoded, summary) = run::write(&sorted)?;
+            let summary = RunSummary { since_ms: self.since_ms, ..summary };
             let path = format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7());
-            add.push(upload_run(self.table, path, Some(month), bytes, &summary).await?);
+            add.push(upload_run(self.table, path, Some(month), encoded, &summary).await?);
         }
         Ok(add)
     }

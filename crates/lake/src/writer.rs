@@ -14,10 +14,9 @@ use crate::evidence::{CommitKind, SourceEvidence};
 use crate::lake::{Lake, MARK_FILES, Tables};
 use crate::pairs::{self, Pairs};
 use crate::resolve::OnRecord;
-use crate::run::{self, RunSummary, SortedFragments};
+use crate::run::{self, Encoded, RunSummary, SortedFragments};
 use crate::streams::{self, Stream, complete_mark};
 use crate::table::{Changes, Move, NewFile, Table};
-use bytes::Bytes;
 use gridtrail_access::AccessRecord;
 use gridtrail_model::{Fragment, Timestamp};
 use serde_json::json;
@@ -49,9 +48,9 @@ pub struct Writer {
 }
 
 /// A run that is encoded and not yet uploaded.
-struct Encoded {
+struct EncodedRun {
     month: String,
-    bytes: Bytes,
+    encoded: Encoded,
     summary: RunSummary,
 }
 
@@ -91,9 +90,17 @@ impl Writer {
     /// no older ones than can matter to [`Fragment::join`].
     ///
     /// Cost: the pages of each run that can hold one of them, each read once, so ask for many at once; from the newest
-    /// month back until each has its rows.
+    /// month back until each has its rows. Where a run that can hold some is damaged, it is not known what is on record.
     pub async fn resolve(&self, fragments: &[Fragment]) -> Result<OnRecord, LakeError> {
-        self.lake.snapshot().resolve(fragments).await
+        let snapshot = self.lake.snapshot();
+        match snapshot.resolve(fragments).await {
+            Err(error @ LakeError::Corrupt { .. }) => {
+                let runs: Vec<_> = snapshot.trails.iter().map(|run| &run.path).collect();
+                self.lake.leave_alone(error, &runs)?;
+                Ok(OnRecord::unknown())
+            }
+            resolved => resolved,
+        }
     }
 
     /// Commits a batch and makes it visible to this process. Returns the version of the main table.
@@ -107,11 +114,10 @@ impl Writer {
         let mut pairs = Pairs::new();
         fragments.iter().for_each(|fragment| pairs::add(fragment, &mut pairs));
         parked.iter().for_each(|fragment| pairs::add_waiting(fragment, &mut pairs));
-        let encoded = self.encode(fragments).await?;
         let mut add = Vec::new();
-        for run in encoded {
-            let path = format!("month={}/l0-{}.parquet", run.month, uuid::Uuid::now_v7());
-            add.push(upload_run(&self.tables.trails, path, Some(run.month), run.bytes, &run.summary).await?);
+        for EncodedRun { month, encoded, summary } in self.encode(fragments).await? {
+            let path = format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7());
+            add.push(upload_run(&self.tables.trails, path, Some(month), encoded, &summary).await?);
         }
         let moves = moves(&sources);
         // First of all: a rescission waits for nothing.
@@ -149,12 +155,13 @@ impl Writer {
         marks
     }
 
-    async fn encode(&self, fragments: Vec<Fragment>) -> Result<Vec<Encoded>, LakeError> {
-        let work = move || -> Result<Vec<Encoded>, LakeError> {
+    async fn encode(&self, fragments: Vec<Fragment>) -> Result<Vec<EncodedRun>, LakeError> {
+        let since_ms = Some(self.lake.clock().now().millis());
+        let work = move || -> Result<Vec<EncodedRun>, LakeError> {
             let mut runs = Vec::new();
             for (month, sorted) in SortedFragments::sort(&fragments)?.by_month() {
-                let (bytes, summary) = run::write(&sorted)?;
-                runs.push(Encoded { month, bytes, summary });
+                let (encoded, summary) = run::write(&sorted)?;
+                runs.push(EncodedRun { month, encoded, summary: RunSummary { since_ms, ..summary } });
             }
             Ok(runs)
         };
@@ -217,7 +224,7 @@ impl Writer {
             return Ok(());
         }
         let sources: Vec<&str> = sources.iter().map(|s| s.source.as_str()).collect();
-        let file = upload_parked(&self.tables.parked, parked).await?;
+        let file = upload_parked(&self.tables.parked, parked, Some(now.millis())).await?;
         let changes = Changes {
             add: vec![file],
             now_ms: now.millis(),
@@ -229,10 +236,17 @@ impl Writer {
 }
 
 /// Uploads one run of fragments without a place, each lying at the time of what is known of it.
-pub(crate) async fn upload_parked(table: &Table, parked: Vec<Fragment>) -> Result<NewFile, LakeError> {
+///
+/// `since_ms`: since when commits went into it.
+pub(crate) async fn upload_parked(
+    table: &Table,
+    parked: Vec<Fragment>,
+    since_ms: Option<i64>,
+) -> Result<NewFile, LakeError> {
     let placed: Vec<Fragment> = parked.into_iter().map(placed_by_history).collect();
-    let (bytes, summary) = run::write(&SortedFragments::sort(&placed)?)?;
-    upload_run(table, format!("{}.parquet", uuid::Uuid::now_v7()), None, bytes, &summary).await
+    let (encoded, summary) = run::write(&SortedFragments::sort(&placed)?)?;
+    let summary = RunSummary { since_ms, ..summary };
+    upload_run(table, format!("{}.parquet", uuid::Uuid::now_v7()), None, encoded, &summary).await
 }
 
 /// An unjoined fragment is shown at the time of its first answer, under the Device that its RequestID targets.
@@ -254,10 +268,10 @@ pub(crate) async fn upload_run(
     table: &Table,
     path: String,
     month: Option<String>,
-    bytes: Bytes,
+    encoded: Encoded,
     summary: &RunSummary,
 ) -> Result<NewFile, LakeError> {
-    let written = table.upload(&path, bytes).await?;
+    let written = table.upload_encoded(&path, encoded).await?;
     run::new_file(path, month, written, summary)
 }
 

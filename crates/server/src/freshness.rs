@@ -20,6 +20,7 @@ pub fn freshness_response(report: Report) -> v1::GetFreshnessResponse {
         waiting: Some(waiting(report.waiting)),
         days: report.days.into_iter().map(day).collect(),
         broken_evidence: report.broken_evidence,
+        stopped: report.stopped.unwrap_or_default(),
         next_page_token: String::new(),
     }
 }

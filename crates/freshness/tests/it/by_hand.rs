@@ -77,6 +77,7 @@ fn report(ledger: &Ledger, now: i64, complete: &[Option<i64>], waiting: Waiting)
         version: "1.0.0",
         confirmed: now,
         days: 400,
+        stopped: None,
     })
 }
 

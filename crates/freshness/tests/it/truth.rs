@@ -325,6 +325,7 @@ impl World {
             version: "1.0.0",
             confirmed: now,
             days,
+            stopped: None,
         })
     }
 

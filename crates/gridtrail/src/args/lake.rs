@@ -1,10 +1,12 @@
 //! Arguments of the subcommands that keep a lake in order, and those by which other commands do so beside their work.
 
+use super::data::setting;
 use super::value::LifeTime;
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, Subcommand};
 use gridtrail_lake::{BUCKETS_MAX, Month};
-use gridtrail_model::{DeviceId, Mpxn, UserId};
+use gridtrail_model::{DeviceId, Mpxn, Timestamp, UserId};
+use std::path::PathBuf;
 
 /// The subcommands of `gridtrail lake`.
 #[derive(Debug, Subcommand)]
@@ -26,6 +28,8 @@ pub enum LakeCommand {
     Rebucket(RebucketArgs),
     /// Look at every file of a lake: whether it is as it was written, and what searches rely on.
     Verify(VerifyArgs),
+    /// Replace damaged runs by their rows, taken anew from the sources that they came from.
+    Repair(RepairArgs),
 }
 
 /// The lake.
@@ -242,6 +246,43 @@ pub struct VerifyArgs {
     /// Files that are read at the same time.
     #[arg(long, default_value_t = 2)]
     pub jobs: usize,
+}
+
+/// Arguments of `gridtrail lake repair`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Looks for damaged runs as `verify --quick` does. The evidence says which files and offsets may have gone into each: those are read again,
+files where they were and under --from, topics from --kafka, and the rows that belong there take the place of the run, in one commit. A
+run of which something cannot be read again stays as it is, with exit code 8, unless --accept-loss is given: a copy of the store may have it.
+
+Examples:
+  gridtrail lake repair --lake data/lake --dry-run
+  gridtrail lake repair --lake data/lake --from /archive/events --kafka 127.0.0.1:9092")]
+pub struct RepairArgs {
+    /// Which lake.
+    #[command(flatten)]
+    pub of: WhichLake,
+    /// A file or folder in which event files are looked for by their content; may be repeated.
+    #[arg(long, value_name = "PATH")]
+    pub from: Vec<PathBuf>,
+    /// Brokers from which topics are read again, separated by commas.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub kafka: Option<String>,
+    /// A file of further client settings, one `name=value` a line; the names are librdkafka's.
+    #[arg(long, value_name = "FILE", requires = "kafka")]
+    pub kafka_config: Option<PathBuf>,
+    /// A further client setting; may be repeated. Secrets belong in a file.
+    #[arg(long = "kafka-set", value_name = "NAME=VALUE", value_parser = setting, requires = "kafka")]
+    pub kafka_settings: Vec<(String, String)>,
+    /// The receipt time with which plain DUIS files without one were taken in.
+    #[arg(long, value_name = "TIME")]
+    pub recorded_at: Option<Timestamp>,
+    /// Only say what could be replaced.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Replace a run though not all that may have gone into it can be read again.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub accept_loss: bool,
 }
 
 /// What compaction may use.

@@ -26,7 +26,8 @@ pub use identity::{
 };
 pub use lake::{
     AddHoldArgs, BecauseArgs, CompactArgs, CompactionArgs, CreateArgs, HoldCommand, LakeCommand,
-    ListHoldsArgs, RebucketArgs, ReleaseHoldArgs, RetainArgs, StatusArgs, VacuumArgs, VerifyArgs, WhichLake,
+    ListHoldsArgs, RebucketArgs, ReleaseHoldArgs, RepairArgs, RetainArgs, StatusArgs, VacuumArgs, VerifyArgs,
+    WhichLake,
 };
 pub use letters::{
     DismissLettersArgs, LetterCommand, LettersArgs, ListLettersArgs, ReplayLettersArgs, ShowLetterArgs,

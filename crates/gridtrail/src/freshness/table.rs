@@ -2,7 +2,7 @@
 
 use super::level;
 use crate::client::time;
-use crate::output::{Grid, count, csv_cell as cell, table_with};
+use crate::output::{Grid, count, csv_cell as cell, printable, table_with};
 use gridtrail_kafka::describe_producers;
 use gridtrail_proto::query::v1::{FreshnessDay, GetFreshnessResponse};
 use pbjson_types::Duration;
@@ -84,6 +84,9 @@ pub(super) fn text_of(answer: &GetFreshnessResponse) -> String {
             waiting.late,
             time(waiting.oldest).as_deref().unwrap_or("no known time"),
         ));
+    }
+    if !answer.stopped.is_empty() {
+        text.push_str(&format!("{}\n", printable(&answer.stopped)));
     }
     if answer.broken_evidence > 0 {
         let pieces = count(answer.broken_evidence, "piece of evidence");

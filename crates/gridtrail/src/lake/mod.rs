@@ -2,6 +2,7 @@
 
 mod create;
 mod hold;
+mod repair;
 mod retain;
 mod status;
 mod vacuum;
@@ -22,5 +23,6 @@ pub(crate) async fn run(command: &LakeCommand, format: ListFormat) -> Result<(),
         LakeCommand::Vacuum(args) => vacuum::run(args, report()?).await,
         LakeCommand::Rebucket(args) => housekeeping::rebucket(args, report()?).await,
         LakeCommand::Verify(args) => verify::run(args, report()?).await,
+        LakeCommand::Repair(args) => Box::pin(repair::run(args, report()?)).await,
     }
 }

@@ -61,6 +61,8 @@ struct RetainedRow {
     dead_letters: u64,
     access_log: u64,
     overtaken: u64,
+    /// Months and files that stay since a file is damaged.
+    refused: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,12 +76,19 @@ struct MonthRow {
 }
 
 impl RetainedRow {
-    fn of(Retained { months, parked, dead_letters, access_log, overtaken }: Retained) -> Self {
+    fn of(Retained { months, parked, dead_letters, access_log, overtaken, refused }: Retained) -> Self {
         let row = |MonthRetained { month, expired }: MonthRetained| {
             let Expired { files, rows_dropped, rows_kept, rows_held } = expired;
             MonthRow { month: month.to_string(), files, rows_dropped, rows_kept, rows_held }
         };
-        Self { months: months.into_iter().map(row).collect(), parked, dead_letters, access_log, overtaken }
+        Self {
+            months: months.into_iter().map(row).collect(),
+            parked,
+            dead_letters,
+            access_log,
+            overtaken,
+            refused,
+        }
     }
 }
 
@@ -112,6 +121,12 @@ fn text_of(answer: &Answer) -> String {
     ));
     if retained.overtaken > 0 {
         text.push_str(&format!("overtaken by others: {}\n", count(retained.overtaken, "commit")));
+    }
+    if retained.refused > 0 {
+        text.push_str(&format!(
+            "{} months or files stay, since a file is damaged: `gridtrail lake repair` takes its rows anew\n",
+            retained.refused
+        ));
     }
     text + &setting
 }

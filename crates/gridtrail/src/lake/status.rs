@@ -3,8 +3,8 @@
 use crate::args::{Format, StatusArgs};
 use crate::exit::Failure;
 use crate::opening::open_existing;
-use crate::output::{self, count, table_with};
-use gridtrail_lake::{Expiring, LakeStatus, MonthStatus, TableStatus};
+use crate::output::{self, count, printable, table_with};
+use gridtrail_lake::{Expiring, LakeStatus, MonthStatus, StoppedAt, TableStatus};
 use gridtrail_model::Timestamp;
 use serde::Serialize;
 use std::io;
@@ -22,6 +22,26 @@ struct Answer {
     holds: u64,
     /// For how long files, log entries, versions and page tokens are kept, in seconds.
     kept_seconds: KeptRow,
+    /// Log entries that are not gridtrail's, or damaged: nothing is answered from them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stopped: Vec<StoppedRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct StoppedRow {
+    table: &'static str,
+    /// The version that answers are of.
+    version: u64,
+    entry: String,
+    why: String,
+    remedy: String,
+}
+
+impl StoppedRow {
+    fn of(at: &StoppedAt) -> Self {
+        let StoppedAt { table, version, entry, why, .. } = at.clone();
+        Self { table, version, entry, why, remedy: at.remedy() }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -66,7 +86,7 @@ struct KeptRow {
 
 pub(crate) async fn run(args: &StatusArgs, format: Format) -> Result<(), Failure> {
     let lake = open_existing(&args.of.lake).await?;
-    let answer = Answer::of(lake.maintenance().await?.status().await?);
+    let answer = Answer::of(lake.inspection().await?.status().await?);
     let mut out = io::stdout().lock();
     match format {
         Format::Json => output::write_json(&mut out, &answer),
@@ -111,6 +131,7 @@ impl Answer {
                 as_of: windows.as_of.as_secs(),
                 page_token: windows.page_token.as_secs(),
             },
+            stopped: status.stopped.iter().map(StoppedRow::of).collect(),
         }
     }
 }
@@ -149,6 +170,12 @@ fn text_of(answer: &Answer) -> String {
         let what = if row.whole { "all" } else { "some" };
         let rows = count(row.rows, "row");
         text.push_str(&format!("retention would take {what} of {rows} of {}\n", row.month));
+    }
+    for StoppedRow { table, version, entry, why, remedy } in &answer.stopped {
+        let (entry, why, remedy) = (printable(entry), printable(why), printable(remedy));
+        text.push_str(&format!(
+            "table {table} is answered from version {version}, and nothing is written to it: {entry}: {why}\n  To go on: {remedy}\n"
+        ));
     }
     text
 }

@@ -30,7 +30,7 @@ fn moved(table: &Table, app_id: String) -> Move {
 /// Gathers files of a month that are of one size into one, where there are some. `None`: there are few.
 pub(crate) async fn gather(lake: &Lake, table: &Table, now: Timestamp) -> Result<Option<Changes>, LakeError> {
     let mut months: BTreeMap<Month, Vec<Arc<TableFile>>> = BTreeMap::new();
-    for file in table.files() {
+    for file in lake.whole_files(table)? {
         months.entry(month_of(&file).unwrap_or(Month::of(Timestamp::MIN))).or_default().push(file);
     }
     let size = |file: &Arc<TableFile>| LogSummary::of(file).map_or(file.size, |summary| summary.rows);
@@ -103,7 +103,7 @@ async fn last_rows(
     let (mut count, mut last) = (0, BTreeMap::<Uuid, (Head, bool)>::new());
     for file in files {
         let path = table.full_path(&file.path)?;
-        let mut scan = Scan::new(lake.cache().clone(), lake.cache().open(&path, file.size).await?);
+        let mut scan = Scan::new(lake.cache().clone(), lake.cache().open_to_rewrite(&path, file).await?);
         while let Some(batch) = scan.next().await? {
             for row in rows(&batch, path.as_ref())? {
                 count += 1;

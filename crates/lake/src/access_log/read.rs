@@ -38,6 +38,7 @@ impl Lake {
     ) -> Result<LogReader, LakeError> {
         let mut table = self.tables().await.access_log;
         table.refresh().await?;
+        table.check_whole()?;
         let mut months: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for file in table.files() {
             let outside = LogSummary::of(&file).is_some_and(|summary| {
@@ -87,7 +88,7 @@ pub(crate) async fn merged(
 ) -> Result<Merge<LogRule>, LakeError> {
     let mut runs = Vec::with_capacity(files.len());
     for file in files {
-        runs.push(cache.open(&table.full_path(&file.path)?, file.size).await?);
+        runs.push(cache.open_to_rewrite(&table.full_path(&file.path)?, file).await?);
     }
     Merge::new(LogRule, cache, runs).await
 }

@@ -34,6 +34,7 @@ impl Sim {
             written_ms: self.now_ms,
             tag: Some(serde_json::to_string(&summary).unwrap()),
             xxh64: None,
+            tail: None,
         };
         self.runs.push(Arc::new(RunFile::new(Arc::new(file), Path::from("x")).unwrap()));
         self.written += rows;

@@ -1,6 +1,6 @@
 //! Verification: whether every file is what it was when it was written, and every run what look-ups rely on.
 //!
-//! 1. **Logs**: each is read anew, and has no gap behind its newest checkpoint.
+//! 1. **Logs**: each is read anew from its newest checkpoint, every entry is ours and leads to the state that it says, and none is missing.
 //! 2. **Files**: each that is named is there, with its size and checksum.
 //! 3. **Rows** (`rows`): each run is read from front to back: sorted, each key once, each row in its month and bucket,
 //!    found by its look-up, and no other than the log's summary says.
@@ -17,18 +17,17 @@ mod sample;
 
 use crate::access_log;
 use crate::cache::RunCache;
-use crate::checksum::Checksum;
 use crate::error::LakeError;
 use crate::index::RunIndex;
+use crate::intact::{ALTERED, checksum_of};
 use crate::lake::{Lake, Tables};
-use crate::log::TableFile;
+use crate::log::{Stop, TableFile};
 use crate::table::Table;
 use crate::unite;
 use crate::windows::Windows;
 use deltalake_core::Path;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use gridtrail_access_log::{Fault, Findings, Witnesses};
-use object_store::ObjectStoreExt;
 use sample::Sample;
 use std::sync::Arc;
 
@@ -266,7 +265,6 @@ impl Verification {
     async fn open(&self, table: &Table, found: &mut Verified) -> Result<Option<Table>, LakeError> {
         let opened = Table::open(self.lake.location(), table.name(), None).await;
         let mut of = TableVerified { name: table.name(), ..TableVerified::default() };
-        let folder = || table.full_path("_delta_log").map(|path| path.to_string());
         let fresh = match opened {
             Ok(fresh) => fresh,
             Err(LakeError::Corrupt { path, why }) => {
@@ -274,23 +272,18 @@ impl Verification {
                 found.tables.push(of);
                 return Ok(None);
             }
-            Err(LakeError::VersionGone { version }) => {
-                let what = format!("the entry or checkpoint of version {version} is not there");
-                found.damaged(Damage { kind: DamageKind::Log, path: folder()?, what });
-                found.tables.push(of);
-                return Ok(None);
-            }
             Err(error) => return Err(error),
         };
+        // What came before it is looked at all the same.
+        if let Some(Stop::NotOurs { path, what }) = fresh.stop() {
+            let what = format!("it was not written by gridtrail: {what}");
+            found.damaged(Damage { kind: DamageKind::Log, path: path.clone(), what });
+        }
         let files = fresh.files();
         of.version = fresh.version();
         of.files = files.len() as u64;
         of.without_checksum = files.iter().filter(|file| file.xxh64.is_none()).count() as u64;
         of.orphans = crate::vacuum::orphans(&fresh, &Windows::of(&fresh)?, self.lake.clock().now()).await?;
-        if let Some(missing) = gap(&fresh).await? {
-            let what = format!("the entry of version {missing} is missing among those that are there");
-            found.damaged(Damage { kind: DamageKind::Log, path: folder()?, what });
-        }
         found.tables.push(of);
         Ok(Some(fresh))
     }
@@ -324,15 +317,14 @@ impl Verification {
     }
 
     async fn look_closer(&self, item: &Item, looked: &mut Looked) -> Result<(), LakeError> {
-        let written = self.checksum(&item.path).await?;
+        let written = checksum_of(self.cache.store(), &item.path).await?;
         looked.bytes = written.size;
         let damaged = |kind, what| Some(Damage { kind, path: item.path.to_string(), what });
         if written.size != item.file.size {
             let what = format!("it has {} bytes, and is said to have {}", written.size, item.file.size);
             looked.damage = damaged(DamageKind::Size, what);
         } else if item.file.xxh64.is_some_and(|xxh64| xxh64 != written.xxh64) {
-            let what = "its bytes are not those that were written: their XXH64 is another one".to_owned();
-            looked.damage = damaged(DamageKind::Checksum, what);
+            looked.damage = damaged(DamageKind::Checksum, ALTERED.to_owned());
         } else if self.settings.rows {
             let file = (&item.file, &item.path);
             if item.content == Content::AccessLog {
@@ -345,16 +337,6 @@ impl Verification {
         Ok(())
     }
 
-    async fn checksum(&self, path: &Path) -> Result<crate::checksum::Written, LakeError> {
-        let failed = || LakeError::store(format!("read {path}"));
-        let mut bytes = self.lake.location().store.get(path).await.map_err(failed())?.into_stream();
-        let mut checksum = Checksum::new();
-        while let Some(part) = bytes.try_next().await.map_err(failed())? {
-            checksum.add(&part);
-        }
-        Ok(checksum.written())
-    }
-
     /// Whether the newest version still names a file.
     async fn is_named(&self, item: &Item) -> Result<bool, LakeError> {
         let mut tables = self.lake.tables().await;
@@ -363,15 +345,6 @@ impl Verification {
         table.refresh().await?;
         Ok(table.names(&item.file.path))
     }
-}
-
-/// The first version that is missing among the entries of a log behind its newest checkpoint.
-async fn gap(table: &Table) -> Result<Option<u64>, LakeError> {
-    let listed = table.positions().listed().await?;
-    let Some(last) = listed.entries.last() else { return Ok(None) };
-    // Below its newest checkpoint a log may end anywhere, as it is cleaned up from there.
-    let first = listed.checkpoints.last().map_or(0, |version| version + 1);
-    Ok((first..=*last).find(|version| !listed.entries.contains(version)))
 }
 
 impl Tables {

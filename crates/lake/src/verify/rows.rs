@@ -79,7 +79,7 @@ pub(super) async fn access_log(
     witnesses: &mut Witnesses,
 ) -> Result<u64, LakeError> {
     let month = access_log::month_of(file);
-    let mut scan = Scan::new(cache.clone(), cache.open(path, file.size).await?);
+    let mut scan = Scan::new(cache.clone(), cache.open(path, file).await?);
     let (mut count, mut last) = (0, None);
     while let Some(batch) = scan.next().await? {
         for row in access_log::rows(&batch, path.as_ref())? {
@@ -128,8 +128,8 @@ async fn fragments(
     rows: &mut u64,
     sample: &mut Sample,
 ) -> Result<(), LakeError> {
-    let run = cache.open(&file.path, file.file.size).await?;
-    let summary = FragmentSummary::new(file.file.month.clone(), file.summary.bucket);
+    let run = cache.open_file(file).await?;
+    let summary = FragmentSummary::new(file.file.month.clone(), file.summary.bucket, None);
     let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
     let mut reading = Reading { file, run, summary, last: None, at: (0, 0) };
     while let Some(batch) = scan.next().await? {
@@ -234,7 +234,7 @@ impl Reading<'_> {
 }
 
 async fn pairs(cache: &RunCache, file: &PairFile, rows: &mut u64) -> Result<(), LakeError> {
-    let run = cache.open(&file.path, file.size).await?;
+    let run = cache.open(&file.path, &file.file).await?;
     let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
     let mut first: Option<String> = None;
     let mut last: Option<(String, DeviceId)> = None;

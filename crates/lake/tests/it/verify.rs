@@ -2,7 +2,7 @@
 
 use crate::it::access_log::calls;
 use crate::it::world::*;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment};
 use gridtrail_lake::{Batch, DamageKind, HoldScope, Lake, LakeSettings, Verified, VerifySettings};
 use gridtrail_runtime::Clock;
@@ -163,7 +163,7 @@ async fn what_is_missing_is_named() {
     let wanted = [
         (gone.to_string(), DamageKind::Missing),
         (cut.to_string(), DamageKind::Size),
-        ("verified/dead_letters/_delta_log".to_owned(), DamageKind::Log),
+        (entry.to_string(), DamageKind::Log),
     ];
     assert_eq!(named, BTreeSet::from(wanted), "{found:#?}");
 }
@@ -175,6 +175,14 @@ async fn rows_that_are_not_as_the_log_says_are_named() {
     let plain = Arc::new(InMemory::new());
     let lake = over(plain.clone(), &clock).await;
     fill(&lake, &clock, 2).await;
+    // A faulty writer would say what its faults lead to; here nothing is said of that, as in the first format.
+    let log = Path::from("verified/trails/_delta_log");
+    let entries: Vec<object_store::ObjectMeta> = plain.list(Some(&log)).try_collect().await.unwrap();
+    for entry in entries {
+        let text = plain.get(&entry.location).await.unwrap().bytes().await.unwrap();
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        plain.put(&entry.location, text.replace("\"gridtrailState\":", "\"_\":").into()).await.unwrap();
+    }
     // Two batches, the word that their rows were looked at, and then what compaction makes.
     let entry = Path::from("verified/trails/_delta_log/00000000000000000004.json");
     let text = plain.get(&entry).await.unwrap().bytes().await.unwrap();

@@ -249,7 +249,7 @@ impl World {
             5 => {
                 self.finish_walks().await;
                 self.clock.advance(7 * HOUR_MS);
-                drop(maintenance.compact(&CompactionSettings::default()).await.unwrap());
+                maintenance.compact(&CompactionSettings::default()).await.unwrap();
             }
             _ => drop(maintenance.compact(&CompactionSettings::default()).await.unwrap()),
         }

@@ -65,6 +65,7 @@ impl Freshness for FakeFreshness {
             version: "1.0.0",
             confirmed: now(),
             days,
+            stopped: None,
         }))
     }
 }

@@ -63,7 +63,7 @@ async fn rewrite(store: &InMemory, change: impl FnOnce(&mut Vec<Row>)) {
     add["tags"] = serde_json::json!({});
     let remove = serde_json::json!({ "path": path, "dataChange": true, "deletionTimestamp": 0 });
     let lines = [
-        serde_json::json!({ "commitInfo": { "timestamp": 0 } }),
+        serde_json::json!({ "commitInfo": { "timestamp": 0, "gridtrailCommitId": "forged" } }),
         serde_json::json!({ "remove": remove }),
         serde_json::json!({ "add": add }),
     ];

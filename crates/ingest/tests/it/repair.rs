@@ -1,0 +1,195 @@
+//! A damaged run gets its rows back from the files that they came from, exactly once, and what is gone is told.
+
+use super::*;
+use gridtrail_ingest::{RepairSettings, repair};
+use gridtrail_lake::{CompactionSettings, LakeErrorKind, VerifySettings};
+use tempfile::TempDir;
+
+const DAY: i64 = 86_400_000;
+
+async fn over(folder: &TempDir) -> Lake {
+    let settings = LakeSettings::at(folder.path().to_str().unwrap());
+    Lake::open(settings, Clock::manual(at(40 * DAY))).await.unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
+        if path.is_dir() {
+            copy(&path, &to.join(name));
+        } else {
+            std::fs::copy(&path, to.join(name)).unwrap();
+        }
+    }
+}
+
+/// The answer to a request, which says nothing of when that was received.
+fn answered(counter: u64) -> Event {
+    let request = received(counter);
+    let request_id = request.correlation.request_id.unwrap();
+    let sent = request.recorded_at.plus_millis(5_000);
+    Event {
+        id: format!("a{counter}").parse().unwrap(),
+        recorded_at: sent,
+        correlation: Correlation { request_id: Some(request_id), ..Correlation::of_user(user()) },
+        body: Body::ResponseSent(ResponseSent {
+            response_id: Some(ResponseId::mirror_of(&request_id)),
+            code: "I0".parse().unwrap(),
+            at: sent,
+            content: ResponseContent::ServiceResponse,
+        }),
+    }
+}
+
+/// Files of requests, some with the answers to those of the file before; each file is a commit or more.
+fn files(folder: &Path) {
+    for file in 0..4u64 {
+        let requests = (file * 20..file * 20 + 20).map(received);
+        let answers = (file.saturating_sub(1) * 20..file * 20).map(answered);
+        let lines: Vec<String> = requests.chain(answers).map(|event| encode_json(&event)).collect();
+        std::fs::write(folder.join(format!("{file}.jsonl")), lines.join("\n")).unwrap();
+    }
+}
+
+/// Rows as a search shows them: counters, and how many changes each has. The error, where it is refused.
+async fn rows(lake: &Lake) -> Result<Vec<(u64, usize)>, LakeErrorKind> {
+    let key = DevKey::generate().unwrap();
+    let claims = Bearer {
+        subject: "tester".to_owned(),
+        party: "region".parse().unwrap(),
+        org_id: OrgId::All,
+        user_ids: [user()].into(),
+        roles: JobTypeRole::new(1).into_iter().collect(),
+        valid_from: at(0),
+        expires_at: at(100 * DAY),
+    };
+    let query = KeyQuery::all(device(), View::Audit, 100_000);
+    let found = lake.snapshot().lookup(&key.access(&claims).unwrap(), &query).await;
+    let found = found.map_err(|error| error.kind())?;
+    let row = |found: &gridtrail_lake::Found| {
+        (found.fragment.key.request_id().unwrap().counter, found.fragment.history().len())
+    };
+    Ok(found.iter().map(row).collect())
+}
+
+fn flip(path: &str) {
+    let path = Path::new("/").join(path);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // Pages come first.
+    bytes[60] ^= 4;
+    std::fs::write(&path, bytes).unwrap();
+}
+
+async fn filled(folder: &Path) -> TempDir {
+    files(folder);
+    let store = tempfile::tempdir().unwrap();
+    let lake = over(&store).await;
+    ingest(&lake, folder, &FileSettings { batch_rows: 15, ..FileSettings::default() }).await.unwrap();
+    lake.maintenance().await.unwrap().sweep().await.unwrap();
+    store
+}
+
+async fn runs(lake: &Lake) -> Vec<String> {
+    let files = lake.named_files().await.unwrap();
+    files.into_iter().filter(|file| file.path.contains("/trails/")).map(|file| file.path).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_runs_get_their_rows_back_from_files_whether_they_were_compacted_or_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = filled(folder.path()).await;
+    let moved = tempfile::tempdir().unwrap();
+    for file in ["0.jsonl", "1.jsonl"] {
+        std::fs::rename(folder.path().join(file), moved.path().join(format!("x-{file}"))).unwrap();
+    }
+    let settings = RepairSettings { paths: vec![moved.path().to_owned()], ..RepairSettings::default() };
+    for compacted in [false, true] {
+        let store = tempfile::tempdir().unwrap();
+        copy(whole.path(), store.path());
+        let lake = over(&store).await;
+        if compacted {
+            let full = CompactionSettings { full: true, ..CompactionSettings::default() };
+            lake.maintenance().await.unwrap().compact(&full).await.unwrap();
+        }
+        let expected = rows(&lake).await.unwrap();
+        assert_eq!(expected.len(), 80);
+        let run = runs(&lake).await.pop().unwrap();
+        flip(&run);
+        let lake = over(&store).await;
+        assert_eq!(rows(&lake).await, Err(LakeErrorKind::Corrupt), "{compacted}");
+        let dry = repair(&lake, &RepairSettings { dry: true, ..settings.clone() }).await.unwrap();
+        assert_eq!((dry.len(), dry[0].path.as_str(), dry[0].rows), (1, run.as_str(), None));
+        assert_eq!(dry[0].lost, [], "{compacted}");
+        let repaired = repair(&lake, &settings).await.unwrap();
+        assert!(repaired[0].rows.is_some_and(|rows| rows >= repaired[0].rows_before), "{repaired:?}");
+        for lake in [&lake, &over(&store).await] {
+            assert_eq!(rows(lake).await.unwrap(), expected, "{compacted}");
+            assert_eq!(repair(lake, &settings).await.unwrap(), [], "once");
+        }
+        let full = CompactionSettings { full: true, ..CompactionSettings::default() };
+        lake.maintenance().await.unwrap().compact(&full).await.unwrap();
+        let found = lake.verify(&VerifySettings::default()).await.unwrap();
+        assert_eq!(found.damages, [], "{compacted}");
+        assert_eq!(rows(&lake).await.unwrap(), expected, "{compacted}");
+        let mut told = Vec::new();
+        let take = |commit: gridtrail_lake::Commit| {
+            for evidence in commit.sources {
+                let Evidence::Whole(evidence) = evidence else { panic!("broken evidence") };
+                told.extend(evidence.repaired().map(str::to_owned));
+            }
+        };
+        lake.evidence(take).await.unwrap();
+        assert_eq!(told, [run], "it is in the evidence");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_which_a_source_is_gone_stays_unless_the_loss_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path()).await;
+    let lake = over(&store).await;
+    let full = CompactionSettings { full: true, ..CompactionSettings::default() };
+    lake.maintenance().await.unwrap().compact(&full).await.unwrap();
+    let expected = rows(&lake).await.unwrap();
+    let run = runs(&lake).await.pop().unwrap();
+    flip(&run);
+    std::fs::remove_file(folder.path().join("2.jsonl")).unwrap();
+    let lake = over(&store).await;
+    let settings = RepairSettings::default();
+    let stays = repair(&lake, &settings).await.unwrap();
+    assert_eq!(stays[0].rows, None);
+    assert!(!stays[0].lost.is_empty() && stays[0].lost.iter().all(|lost| lost.name.ends_with("2.jsonl")));
+    assert_eq!(rows(&lake).await, Err(LakeErrorKind::Corrupt));
+    let accepted = repair(&lake, &RepairSettings { accept_loss: true, ..settings }).await.unwrap();
+    assert!(accepted[0].rows.is_some());
+    let left = rows(&lake).await.unwrap();
+    assert!(
+        left.len() < expected.len() && left.iter().all(|row| expected.iter().any(|other| row.0 == other.0))
+    );
+    assert!(lake.verify(&VerifySettings::default()).await.unwrap().is_clean());
+}
+
+/// A run of answers that wait is replaced by what still waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines: Vec<String> = (0..20).map(answered).map(|event| encode_json(&event)).collect();
+    std::fs::write(folder.path().join("a.jsonl"), lines.join("\n")).unwrap();
+    let store = tempfile::tempdir().unwrap();
+    let lake = over(&store).await;
+    ingest(&lake, folder.path(), &FileSettings::default()).await.unwrap();
+    let expected = rows(&lake).await.unwrap();
+    assert_eq!((expected.len(), lake.counts().parked), (20, 20));
+    let files = lake.named_files().await.unwrap();
+    let parked = files.into_iter().find(|file| file.path.contains("/parked/")).unwrap();
+    flip(&parked.path);
+    let lake = over(&store).await;
+    assert_eq!(rows(&lake).await, Err(LakeErrorKind::Corrupt));
+    let swept = lake.maintenance().await.unwrap().sweep().await.unwrap();
+    assert_eq!((swept.joined, swept.waiting), (0, 20), "what is damaged is left alone");
+    let repaired = repair(&lake, &RepairSettings::default()).await.unwrap();
+    assert_eq!(repaired[0].rows, Some(20), "{repaired:?}");
+    assert_eq!(rows(&lake).await.unwrap(), expected);
+    assert!(lake.verify(&VerifySettings::default()).await.unwrap().is_clean());
+}
