@@ -197,8 +197,11 @@ const OTHER_RESPONSES: [&str; 5] =
 fn messages() -> Messages {
     let mut messages = Messages::default();
     for body in table().iter().filter(|body| !OTHER_RESPONSES.contains(&body.name)) {
-        messages.message(body, &body.elements);
-        if body.elements.len() > 1 {
+        // One of three breaches, each of one request; and a failure is that of a command and a Device.
+        if body.name != "QuarantinedRequest" {
+            messages.message(body, &body.elements);
+        }
+        if body.elements.len() > 1 && body.name != "CommandFailure" {
             body.elements.iter().for_each(|element| messages.message(body, std::slice::from_ref(element)));
         }
     }
@@ -427,9 +430,14 @@ impl Schema {
     }
 
     fn walk_element(&self, element: &Node, path: &mut Vec<String>, leaves: &mut Leaves) {
-        // Signatures are another schema.
-        let Some(name) = element.attributes.get("name") else { return };
         let many = !matches!(element.get("maxOccurs"), "" | "1");
+        let element = match element.attributes.get("ref").map(|name| name.split_once(':')) {
+            Some(Some(("sr", name))) => self.element(name),
+            // Signatures are another schema.
+            Some(_) => return,
+            None => element,
+        };
+        let Some(name) = element.attributes.get("name") else { return };
         path.push(if many { format!("{name}*") } else { name.clone() });
         let named = element.get("type");
         let inline = element.children.iter().find(|child| child.name.ends_with("Type"));
