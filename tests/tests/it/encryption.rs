@@ -152,9 +152,11 @@ fn a_server_that_wants_certificates_lets_nobody_else_in() {
         stage.search(&server.url, &[&trusting[..], &shown].concat()).0
     };
     assert_eq!(showing("client"), Some(0));
-    assert_eq!(showing("stranger"), Some(4));
+    // The server's word on it may be lost with the connection that it closes: then it is told as one that broke.
+    assert!(matches!(showing("stranger"), Some(4 | 6)));
     let (code, error) = stage.search(&server.url, &trusting);
-    assert!(code == Some(4) && error.contains("--client-certificate"), "{error}");
+    let is_told = code == Some(4) && error.contains("--client-certificate");
+    assert!(is_told || code == Some(6), "{error}");
     server.stop();
 }
 
