@@ -45,6 +45,11 @@ impl UserIds {
         &self.0.digest
     }
 
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = UserId> {
+        self.0.ids.iter().copied()
+    }
+
     /// All of them, in order.
     pub fn to_set(&self) -> BTreeSet<UserId> {
         self.0.ids.iter().copied().collect()

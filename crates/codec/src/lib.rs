@@ -15,6 +15,7 @@
 //! Left out on purpose: whether an event fits a row. `gridtrail_model::Fold` says so, once, for every encoding.
 
 pub mod capture;
+mod charset;
 pub mod duis;
 mod error;
 pub mod limits;
@@ -30,6 +31,7 @@ extern crate self as gridtrail_codec;
 #[path = "../tests/it/main.rs"]
 mod it;
 
+pub use charset::{is_utf16, without_mark};
 pub use error::DecodeError;
 pub use receipt::Receipt;
 pub use wire::{
@@ -53,7 +55,7 @@ pub enum Encoding {
 /// Reads one event.
 ///
 /// `receipt` says when the DCC received or sent a DUIS message, which the message itself does not; the other
-/// encodings carry their own time, and a receipt given with them is ignored.
+/// encodings carry their own time, and a receipt given with them is ignored. A byte order mark is passed over.
 ///
 /// Errors name the field, its rule and a short piece of what was found. No input panics.
 /// Source: DUIS schema 5.4 for XML; `proto/gridtrail/events/v1/events.proto` for the others.
@@ -61,6 +63,6 @@ pub fn decode(encoding: Encoding, bytes: &[u8], receipt: Option<&Receipt>) -> Re
     match encoding {
         Encoding::Protobuf => wire::decode_protobuf(bytes),
         Encoding::Json => wire::decode_json(bytes),
-        Encoding::DuisXml => duis::decode(bytes, receipt),
+        Encoding::DuisXml => duis::decode(bytes, None, receipt),
     }
 }

@@ -2,14 +2,16 @@
 //!
 //! It goes through the document once, holds no tree, resolves namespaces, and refuses what could reach outside of
 //! the document or make a small one large: document type declarations, entities other than the five that
-//! XML predefines, nesting beyond `XML_DEPTH_MAX`, namespaces beyond `XML_NAMESPACES_MAX`, and any encoding but
-//! UTF-8. Comments and processing instructions are passed over.
+//! XML predefines, nesting beyond `XML_DEPTH_MAX`, namespaces beyond `XML_NAMESPACES_MAX`. Which characters the bytes are
+//! is settled before (`charset`). Comments and processing instructions are passed over.
 
+use crate::charset::Charset;
 use crate::{DecodeError, limits};
 use quick_xml::escape::resolve_xml_entity;
-use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
+use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
+use std::borrow::Cow;
 
 /// The namespaces that mean something here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +36,7 @@ pub(crate) enum Node<'i> {
     /// An element begins.
     Open(Space, BytesStart<'i>),
     /// Text within the innermost open element.
-    Text(std::borrow::Cow<'i, str>),
+    Text(Cow<'i, str>),
     /// The innermost open element ends.
     Close,
     /// The document ends.
@@ -86,8 +88,8 @@ impl<'i> XmlReader<'i> {
                 Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) => {
                     return Err(self.wrong("text outside of the root element"));
                 }
-                Event::Comment(_) | Event::PI(_) => {}
-                Event::Decl(declaration) => self.declared(&declaration)?,
+                // What a declaration says of the encoding was heeded when the bytes became text.
+                Event::Comment(_) | Event::PI(_) | Event::Decl(_) => {}
                 Event::DocType(_) => return Err(self.forbidden("a document type declaration")),
                 Event::Eof if self.depth > 0 => {
                     return Err(self.wrong("the document ends within an element"));
@@ -135,17 +137,6 @@ impl<'i> XmlReader<'i> {
         predefined.ok_or_else(|| self.forbidden("an entity that XML does not predefine"))
     }
 
-    fn declared(&self, declaration: &BytesDecl<'_>) -> Result<(), DecodeError> {
-        match declaration.encoding() {
-            None => Ok(()),
-            Some(Ok(name)) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("us-ascii") => {
-                Ok(())
-            }
-            Some(Ok(name)) => Err(self.wrong(format_args!("encoding {name} is not read; only UTF-8 is"))),
-            Some(Err(error)) => Err(self.wrong(error)),
-        }
-    }
-
     fn wrong(&self, reason: impl ToString) -> DecodeError {
         DecodeError::xml(self.position(), reason)
     }
@@ -166,15 +157,18 @@ fn space_of(resolved: &ResolveResult<'_>) -> Option<Space> {
     }
 }
 
-/// The text of a document: UTF-8, within the limit, without a byte order mark.
-pub(crate) fn document<'i>(what: &'static str, bytes: &'i [u8]) -> Result<&'i str, DecodeError> {
-    if bytes.len() > limits::XML_BYTES_MAX {
-        let limit = limits::XML_BYTES_MAX;
+/// The text of a document: within the limit, of an encoding that is read, without a byte order mark. `charset` is that of the
+/// document around it; `None`: it says itself.
+pub(crate) fn document<'i>(
+    what: &'static str,
+    bytes: &'i [u8],
+    charset: Option<Charset>,
+) -> Result<Cow<'i, str>, DecodeError> {
+    if bytes.len() > limits::MESSAGE_BYTES_MAX {
+        let limit = limits::MESSAGE_BYTES_MAX;
         return Err(DecodeError::TooLarge { what, bytes: bytes.len() as u64, limit });
     }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| DecodeError::xml(error.valid_up_to() as u64, "not UTF-8"))?;
-    Ok(text.trim_start_matches('\u{feff}'))
+    charset.map_or_else(|| Charset::of(bytes), Ok)?.text(bytes)
 }
 
 #[cfg(test)]
@@ -231,7 +225,6 @@ mod tests {
             "<a>&#0;</a>",
             "</a>",
             "<a",
-            "<?xml version='1.0' encoding='utf-16'?><a/>",
         ] {
             assert!(walk(text).is_err(), "{text}");
         }
@@ -252,10 +245,10 @@ mod tests {
 
     #[test]
     fn size_and_encoding_have_limits() {
-        assert!(document("x", &vec![b' '; limits::XML_BYTES_MAX]).is_ok());
-        let long = vec![b' '; limits::XML_BYTES_MAX + 1];
-        assert!(matches!(document("x", &long), Err(DecodeError::TooLarge { .. })));
-        assert!(document("x", &[b'<', 0xff]).is_err());
-        assert_eq!(document("x", "\u{feff}<a/>".as_bytes()).unwrap(), "<a/>");
+        assert!(document("x", &vec![b' '; limits::MESSAGE_BYTES_MAX], None).is_ok());
+        let long = vec![b' '; limits::MESSAGE_BYTES_MAX + 1];
+        assert!(matches!(document("x", &long, None), Err(DecodeError::TooLarge { .. })));
+        assert!(document("x", &[b'<', 0xff], None).is_err());
+        assert_eq!(document("x", "\u{feff}<a/>".as_bytes(), None).unwrap(), "<a/>");
     }
 }

@@ -196,7 +196,8 @@ impl Ledger {
             match skip.why {
                 SkipReason::Lost => day.lost += skip.len(),
                 SkipReason::BeforeFirstRead => day.before_first_read += skip.len(),
-                SkipReason::NotDelivered => {}
+                // Nothing that anybody could have searched for.
+                SkipReason::NotDelivered | SkipReason::Tombstone => {}
             }
         }
         if let Some(event) = &e.event {

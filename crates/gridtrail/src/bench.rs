@@ -54,7 +54,7 @@ pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
 
 /// The keys of a file, one a line: Device IDs, or MPxNs.
 fn read_keys(path: &Path) -> Result<Vec<Key>, Failure> {
-    let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    let text = crate::text::read(path)?;
     let wrong = |reason| Failure::Argument { argument: "--devices", reason };
     let key = |line: &str| match (line.parse::<DeviceId>(), line.parse::<Mpxn>()) {
         (Ok(device), _) => Ok(Key::DeviceId(device.to_string())),

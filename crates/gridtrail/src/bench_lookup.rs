@@ -22,7 +22,7 @@ const PIECE_BYTES: usize = 1 << 20;
 const ACCESS_MS: i64 = 24 * 60 * 60 * 1000;
 
 pub(crate) async fn run(args: &BenchLookupArgs) -> Result<(), Failure> {
-    let text = std::fs::read_to_string(&args.devices).map_err(Failure::file("read", &args.devices))?;
+    let text = crate::text::read(&args.devices)?;
     let devices = text.split_whitespace().map(str::parse).collect::<Result<Vec<DeviceId>, _>>();
     let devices =
         devices.map_err(|error| Failure::Argument { argument: "--devices", reason: error.to_string() })?;

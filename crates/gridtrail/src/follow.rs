@@ -5,7 +5,7 @@ use crate::exit::Failure;
 use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, keep_house, maintain};
 use crate::metrics::{self, Metrics};
-use crate::output;
+use crate::output::{self, count};
 use crate::serve::{asked_to_stop, end, settle};
 use crate::watching::keep_fresh;
 use gridtrail_freshness::Watch;
@@ -79,7 +79,7 @@ fn kafka_settings(args: &TopicArgs) -> Result<KafkaSettings, Failure> {
 /// The client settings of `--kafka-config`.
 pub(crate) fn settings_file(path: Option<&Path>) -> Result<Vec<(String, String)>, Failure> {
     let Some(path) = path else { return Ok(Vec::new()) };
-    let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    let text = crate::text::read(path)?;
     TopicArgs::settings_of(&text).map_err(|why| Failure::Argument {
         argument: "--kafka-config",
         reason: format!("{}: {why}", path.display()),
@@ -131,13 +131,13 @@ impl Report {
 
     fn line(&self) -> String {
         format!(
-            "{} records in {:.1} s: {} stored, {} parked, {} dead letters; {} commits; {} wait for their request; {}",
-            self.records,
+            "{} in {:.1} s: {} stored, {} parked, {}; {}; {} waiting for their request; {}",
+            count(self.records, "record"),
             self.seconds,
             self.stored,
             self.parked,
-            self.dead_lettered,
-            self.commits,
+            count(self.dead_lettered, "dead letter"),
+            count(self.commits, "commit"),
             self.waiting,
             match &self.complete_up_to {
                 Some(at) => format!("complete up to {at}"),

@@ -1,12 +1,13 @@
 //! `gridtrail sp`, `idp` and `session`: who may vouch for people, and whose sessions end.
 
 use crate::args::{
-    AddAccountArgs, AddIdpArgs, Format, IdpCommand, RemoveAccountArgs, RemoveIdpArgs, ReplaceIdpArgs,
+    AddAccountArgs, AddIdpArgs, IdpCommand, ListFormat, RemoveAccountArgs, RemoveIdpArgs, ReplaceIdpArgs,
     RevokeArgs, SessionCommand, SpArgs, SpCommand, TrustArgs, WhichSessions,
 };
 use crate::exit::Failure;
-use crate::ingest::open_existing;
-use crate::output::{self, printable, table_with};
+use crate::opening::open_existing;
+use crate::output::{self, Grid, printable, table_with};
+use crate::text;
 use gridtrail_access::OrgId;
 use gridtrail_lake::Lake;
 use gridtrail_saml::{IdentityProvider, ServiceProvider, TrustAnchors};
@@ -14,8 +15,8 @@ use gridtrail_session::{
     Account, IdleLimit, Objects, Provider, ProviderSettings, Register, SessionId, Sessions,
 };
 use serde::Serialize;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The folder beside the lake's tables that holds what all servers share of logins.
@@ -37,9 +38,8 @@ pub(crate) fn service_provider(entity_id: &str, acs_url: &str) -> Result<Service
 
 /// Reads the anchors, and what is revoked.
 pub(crate) fn trust_anchors(args: &TrustArgs) -> Result<TrustAnchors, Failure> {
-    let read = |path: &Path| std::fs::read(path).map_err(Failure::file("read", path));
     let named = |path: &Option<PathBuf>, argument: &'static str| match path {
-        Some(path) => read(path),
+        Some(path) => text::bytes(path),
         None => {
             let reason = "signing certificates are judged by it: name a file".to_owned();
             Err(Failure::Argument { argument, reason })
@@ -47,7 +47,7 @@ pub(crate) fn trust_anchors(args: &TrustArgs) -> Result<TrustAnchors, Failure> {
     };
     let anchors = named(&args.saml_anchors, "--saml-anchors")?;
     let revoked = named(&args.saml_revoked, "--saml-revoked")?;
-    let between = args.saml_intermediates.as_deref().map(read).transpose()?.unwrap_or_default();
+    let between = args.saml_intermediates.as_deref().map(text::bytes).transpose()?.unwrap_or_default();
     TrustAnchors::new(&anchors, &between, &revoked).map_err(|error| Failure::Argument {
         argument: "--saml-anchors, --saml-intermediates, --saml-revoked",
         reason: error.to_string(),
@@ -69,10 +69,14 @@ pub(crate) async fn session_command(command: &SessionCommand) -> Result<(), Fail
     let (lake, register) = register_of(of).await?;
     let register = Arc::new(register);
     let sessions = Sessions::new(objects_of(&lake)?, lake.clock().clone(), register, IdleLimit::default());
-    sessions.revoke(&id).await.map_err(|error| Failure::Register(error.into()))
+    match sessions.revoke(&id).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::NoSession { session: session.clone() }),
+        Err(error) => Err(Failure::Register(error.into())),
+    }
 }
 
-pub(crate) async fn run(command: &IdpCommand, format: Format) -> Result<(), Failure> {
+pub(crate) async fn run(command: &IdpCommand, format: ListFormat) -> Result<(), Failure> {
     match command {
         IdpCommand::Add(args) => add(args, format).await,
         IdpCommand::Replace(args) => replace(args).await,
@@ -94,12 +98,8 @@ async fn register_of(of: &WhichSessions) -> Result<(Lake, Register), Failure> {
     Ok((lake, register))
 }
 
-fn read_metadata(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(Failure::file("read", path))
-}
-
-async fn add(args: &AddIdpArgs, format: Format) -> Result<(), Failure> {
-    let metadata = read_metadata(&args.metadata)?;
+async fn add(args: &AddIdpArgs, format: ListFormat) -> Result<(), Failure> {
+    let metadata = text::read(&args.metadata)?;
     let anchors = trust_anchors(&args.trust)?;
     let settings = ProviderSettings {
         org_id: args.org_id,
@@ -113,7 +113,7 @@ async fn add(args: &AddIdpArgs, format: Format) -> Result<(), Failure> {
 
 /// Takes in new metadata of the Identity Provider that they name.
 async fn replace(args: &ReplaceIdpArgs) -> Result<(), Failure> {
-    let metadata = read_metadata(&args.metadata)?;
+    let metadata = text::read(&args.metadata)?;
     let anchors = trust_anchors(&args.trust)?;
     let read = IdentityProvider::from_metadata(&metadata)
         .map_err(|fault| Failure::Register(gridtrail_session::RegisterError::Metadata(fault)))?;
@@ -121,19 +121,12 @@ async fn replace(args: &ReplaceIdpArgs) -> Result<(), Failure> {
     Ok(register.replace_metadata(read.entity_id(), &metadata, &anchors).await?)
 }
 
-async fn list(of: &WhichSessions, format: Format) -> Result<(), Failure> {
+async fn list(of: &WhichSessions, format: ListFormat) -> Result<(), Failure> {
     show(&register_of(of).await?.1.list().await?, format)
 }
 
-async fn add_account(args: &AddAccountArgs, format: Format) -> Result<(), Failure> {
-    let path = &args.name_id_file;
-    let read = if path.as_os_str() == "-" {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(path)
-    };
-    let text = read.map_err(Failure::file("read", path))?;
+async fn add_account(args: &AddAccountArgs, format: ListFormat) -> Result<(), Failure> {
+    let text = text::read(&args.name_id_file)?;
     let name_id = text.trim_end_matches(['\r', '\n']);
     if name_id.is_empty() {
         let reason = "it holds no NameID".to_owned();
@@ -144,7 +137,7 @@ async fn add_account(args: &AddAccountArgs, format: Format) -> Result<(), Failur
     show_accounts(&[account], format)
 }
 
-async fn list_accounts(of: &WhichSessions, format: Format) -> Result<(), Failure> {
+async fn list_accounts(of: &WhichSessions, format: ListFormat) -> Result<(), Failure> {
     show_accounts(&register_of(of).await?.1.accounts().await?, format)
 }
 
@@ -177,10 +170,10 @@ fn row(provider: &Provider) -> ProviderRow<'_> {
     }
 }
 
-fn show(providers: &[Arc<Provider>], format: Format) -> Result<(), Failure> {
+fn show(providers: &[Arc<Provider>], format: ListFormat) -> Result<(), Failure> {
     let rows: Vec<ProviderRow<'_>> = providers.iter().map(|provider| row(provider)).collect();
     let mut out = io::stdout().lock();
-    if format == Format::Json {
+    if format == ListFormat::Json {
         return output::write_json(&mut out, &rows);
     }
     let mut table = table_with(&["Entity ID", "Party", "OrgID", "Unsolicited", "Certificates", "Enrolled"]);
@@ -194,7 +187,14 @@ fn show(providers: &[Arc<Provider>], format: Format) -> Result<(), Failure> {
             row.enrolled_at.clone(),
         ]);
     }
-    output::write(&mut out, format!("{table}\n").as_bytes())
+    print(&mut out, &table, format)
+}
+
+fn print(out: &mut impl io::Write, table: &Grid, format: ListFormat) -> Result<(), Failure> {
+    match format {
+        ListFormat::Csv => output::write(out, &table.csv()?),
+        _ => output::write(out, format!("{table}\n").as_bytes()),
+    }
 }
 
 /// An account. The fields are an interface: programs read them as JSON.
@@ -204,18 +204,18 @@ struct AccountRow<'a> {
     party: &'a str,
 }
 
-fn show_accounts(accounts: &[Account], format: Format) -> Result<(), Failure> {
+fn show_accounts(accounts: &[Account], format: ListFormat) -> Result<(), Failure> {
     let rows: Vec<AccountRow<'_>> = accounts
         .iter()
         .map(|Account { subject, party, .. }| AccountRow { subject, party: party.as_str() })
         .collect();
     let mut out = io::stdout().lock();
-    if format == Format::Json {
+    if format == ListFormat::Json {
         return output::write_json(&mut out, &rows);
     }
     let mut table = table_with(&["Person", "Party"]);
     for AccountRow { subject, party } in rows {
         table.add_row([subject.to_owned(), printable(party)]);
     }
-    output::write(&mut out, format!("{table}\n").as_bytes())
+    print(&mut out, &table, format)
 }

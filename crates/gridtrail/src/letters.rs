@@ -3,30 +3,31 @@
 //! A letter is shown with the control characters in it written out: what nobody could read is not to speak to a terminal.
 
 use crate::args::{
-    DismissLettersArgs, Format, LetterCommand, ListLettersArgs, ReplayLettersArgs, ShowLetterArgs,
-    WhichLetters,
+    DismissLettersArgs, Format, LetterCommand, ListFormat, ListLettersArgs, ReplayLettersArgs,
+    ShowLetterArgs, WhichLetters,
 };
 use crate::exit::Failure;
-use crate::ingest::open_existing;
-use crate::output::{self, printable, table_with};
+use crate::opening::open_existing;
+use crate::output::{self, count_of, printable, table_with};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gridtrail_ingest::{Mended, Outcome, Replayed, Unreadable, dismiss_letters, replay_letters};
-use gridtrail_lake::{DeadLetter, Fate, Fates, Lake, LakeError};
+use gridtrail_lake::{DeadLetter, Extent, Fate, Fates, Lake, LakeError};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::io;
 
-/// Letters that are read again in one go: bounds the memory.
+/// Letters that are read again in one go, and their bytes: both bound the memory.
 const AT_ONCE: usize = 10_000;
+const BYTES_AT_ONCE: usize = 64 << 20;
 
-pub(crate) async fn run(command: &LetterCommand, format: Format) -> Result<(), Failure> {
+pub(crate) async fn run(command: &LetterCommand, format: ListFormat) -> Result<(), Failure> {
     match command {
         LetterCommand::List(args) => list(args, format).await,
-        LetterCommand::Show(args) => show(args, format).await,
-        LetterCommand::Replay(args) => replay(args, format).await,
-        LetterCommand::Dismiss(args) => dismiss(args, format).await,
+        LetterCommand::Show(args) => show(args, format.of_report()?).await,
+        LetterCommand::Replay(args) => replay(args, format.of_report()?).await,
+        LetterCommand::Dismiss(args) => dismiss(args, format.of_report()?).await,
     }
 }
 
@@ -144,7 +145,16 @@ struct LetterRow {
     state: &'static str,
     read_at: String,
     reason: String,
+    /// Bytes of the record that the letter holds.
     bytes: usize,
+    /// Whether that is all of it; absent where an earlier version did not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole: Option<bool>,
+    /// Where it is not all: the length of the record, and its SHA-256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record_sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -170,6 +180,12 @@ struct WholeLetter {
 impl LetterRow {
     fn of(fate: Fate, letter: &DeadLetter) -> Self {
         let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        let (whole, cut) = match &letter.extent {
+            Extent::Whole => (Some(true), None),
+            Extent::Cut { bytes, sha256 } => (Some(false), Some((*bytes, sha256.clone()))),
+            Extent::Unsaid => (None, None),
+        };
+        let (record_bytes, record_sha256) = cut.unzip();
         Self {
             source: letter.source.clone(),
             name: letter.source_name.clone(),
@@ -182,8 +198,20 @@ impl LetterRow {
             read_at: letter.read_at.to_string(),
             reason: letter.reason.clone(),
             bytes: letter.raw.len(),
+            whole,
+            record_bytes,
+            record_sha256,
             key: letter.key.as_ref().map(text),
             headers: letter.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+        }
+    }
+
+    /// How many bytes of how many it holds.
+    fn size(&self) -> String {
+        match (self.whole, self.record_bytes) {
+            (_, Some(of)) => format!("{} of {of}", self.bytes),
+            (None, None) => format!("{} (perhaps cut)", self.bytes),
+            (Some(_), None) => self.bytes.to_string(),
         }
     }
 
@@ -193,7 +221,7 @@ impl LetterRow {
     }
 }
 
-async fn list(args: &ListLettersArgs, format: Format) -> Result<(), Failure> {
+async fn list(args: &ListLettersArgs, format: ListFormat) -> Result<(), Failure> {
     let lake = open_existing(&args.of.lake).await?;
     let mut letters = Letters::of(&lake).await?;
     let wanted = Wanted { settled: args.all, ..Wanted::of(&args.which, &[], true)? };
@@ -204,18 +232,24 @@ async fn list(args: &ListLettersArgs, format: Format) -> Result<(), Failure> {
         rows.extend(found.iter().take(room).map(|(fate, letter)| LetterRow::of(*fate, letter)));
     }
     let mut out = io::stdout().lock();
-    if format == Format::Json {
+    if format == ListFormat::Json {
         return output::write_json(&mut out, &LetterList { found: count, letters: rows });
     }
     let mut table = table_with(&["Letter", "Put aside (UTC)", "Bytes", "State", "Reason"]);
     for row in &rows {
-        table.add_row([&row.id(), &row.read_at, &row.bytes.to_string(), row.state, &printable(&row.reason)]);
+        table.add_row([&row.id(), &row.read_at, &row.size(), row.state, &printable(&row.reason)]);
     }
-    let more =
-        if count > rows.len() { format!(", of which {} are shown", rows.len()) } else { String::new() };
+    if format == ListFormat::Csv {
+        return output::write(&mut out, &table.csv()?);
+    }
+    let more = if count > rows.len() {
+        format!(", of which the first {} are shown; --limit shows more", rows.len())
+    } else {
+        String::new()
+    };
     let printed = match count {
         0 => "no dead letters\n".to_owned(),
-        _ => format!("{table}\n{count} dead letters{more}\n"),
+        _ => format!("{table}\n{}{more}\n", count_of(count, "dead letter")),
     };
     output::write(&mut out, printed.as_bytes())
 }
@@ -241,6 +275,7 @@ async fn show(args: &ShowLetterArgs, format: Format) -> Result<(), Failure> {
         let base64 = STANDARD.encode(&letter.raw);
         return output::write_json(&mut out, &WholeLetter { letter: row, base64 });
     }
+    let size = row.size();
     let mut lines = vec![
         ("Letter", row.id()),
         ("Source", printable(&row.source)),
@@ -248,10 +283,11 @@ async fn show(args: &ShowLetterArgs, format: Format) -> Result<(), Failure> {
         ("Put aside", row.read_at),
         ("Reason", printable(&row.reason)),
     ];
+    lines.extend(row.record_sha256.map(|sha256| ("SHA-256", sha256)));
     lines.extend(row.key.map(|key| ("Key", printable(&key))));
     lines.extend(row.headers.iter().map(|(name, value)| ("Header", printable(&format!("{name}: {value}")))));
     let mut text: String = lines.iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect();
-    text.push_str(&format!("\n{} bytes\n{}", letter.raw.len(), readable(&letter.raw)));
+    text.push_str(&format!("\n{size} bytes\n{}", readable(&letter.raw)));
     output::write(&mut out, text.as_bytes())
 }
 
@@ -319,10 +355,12 @@ impl<'a> Parts<'a> {
     }
 
     async fn next(&mut self) -> Result<Option<Vec<DeadLetter>>, LakeError> {
-        let mut part = Vec::new();
+        let (mut part, mut bytes) = (Vec::new(), 0);
         while part.len() < AT_ONCE
+            && bytes < BYTES_AT_ONCE
             && let Some(found) = self.letters.next(&self.wanted).await?
         {
+            bytes += found.iter().map(|(_, letter)| letter.raw.len()).sum::<usize>();
             part.extend(found.into_iter().map(|(_, letter)| letter));
         }
         Ok((!part.is_empty()).then_some(part))
@@ -338,7 +376,7 @@ async fn replay(args: &ReplayLettersArgs, format: Format) -> Result<(), Failure>
         Some(path) => Some(std::fs::read(path).map_err(Failure::file("read", path))?.into()),
         None => None,
     };
-    let mended = Mended { value, recorded_at: args.recorded_at };
+    let mended = Mended { value, recorded_at: args.recorded_at, named: !args.all };
     let lake = open_existing(&args.of.lake).await?;
     let mut parts = Parts::of(&lake, Wanted::of(&args.which, &args.letters, args.all)?).await?;
     let mut settled = Settled { dry_run: args.dry_run, ..Settled::default() };
@@ -386,8 +424,8 @@ fn report(settled: &Settled, format: Format) -> Result<(), Failure> {
         text.push_str(&format!("{}@{position}: {}\n", printable(source), printable(reason)));
     }
     text.push_str(&format!(
-        "{} dead letters: {} stored, {} parked, {} dismissed, {} still cannot be read{}\n",
-        settled.letters,
+        "{}: {} stored, {} parked, {} dismissed, {} still cannot be read{}\n",
+        count_of(settled.letters, "dead letter"),
         settled.stored,
         settled.parked,
         settled.dismissed,

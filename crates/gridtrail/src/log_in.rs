@@ -58,7 +58,7 @@ impl LoginPlan {
         };
         let service_provider = service_provider(entity_id, acs_url)?;
         let anchors = Arc::new(Anchors::new(trust_anchors(&args.trust)?));
-        let pem = std::fs::read_to_string(key).map_err(Failure::file("read", key))?;
+        let pem = crate::text::read(key)?;
         let wrong =
             |error: AccessError| Failure::Argument { argument: "--session-key", reason: error.to_string() };
         let key = Arc::new(SessionKey::from_pem(&pem).map_err(wrong)?);

@@ -3,14 +3,13 @@
 use crate::args::{Format, PublishArgs};
 use crate::exit::Failure;
 use crate::follow::settings_file;
-use crate::output;
+use crate::output::{self, count};
 use gridtrail_codec::{Encoding, Frame, decode, encode_json, encode_protobuf, next_frame};
-use gridtrail_ingest::Kind;
+use gridtrail_ingest::{Content, FileName, Kind, open_unpacked};
 use gridtrail_kafka::{Admin, KafkaSettings, Publisher};
 use gridtrail_model::Event;
 use gridtrail_runtime::Clock;
 use serde::Serialize;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -59,7 +58,8 @@ pub(crate) fn run(args: &PublishArgs, format: Format) -> Result<(), Failure> {
     match format {
         Format::Table => {
             let line = format!(
-                "{records} records in {seconds:.1} s ({:.0} records/s)\n",
+                "{} in {seconds:.1} s ({:.0} records/s)\n",
+                count(records, "record"),
                 published.records_per_second
             );
             output::write(&mut out, line.as_bytes())
@@ -79,18 +79,22 @@ fn event_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
         }
     }
     if files.is_empty() {
-        let reason = format!("{} holds no .binpb or .jsonl file", folder.display());
+        let reason = format!(
+            "{} holds no .binpb, .jsonl, .ndjson or .json file, compressed (.gz, .zst) or not",
+            folder.display()
+        );
         return Err(Failure::Argument { argument: "DIR", reason });
     }
     files.sort();
     Ok(files)
 }
 
-fn form(path: &Path) -> Option<Encoding> {
-    match path.extension()?.to_str()? {
-        "binpb" => Some(Encoding::Protobuf),
-        "jsonl" => Some(Encoding::Json),
-        _ => None,
+fn form(path: &Path) -> Option<(Encoding, FileName)> {
+    let name = FileName::of(path)?;
+    match name.content {
+        Content::Frames => Some((Encoding::Protobuf, name)),
+        Content::Lines => Some((Encoding::Json, name)),
+        Content::Xml => None,
     }
 }
 
@@ -124,9 +128,9 @@ impl Sender<'_> {
 
     fn send_file(&mut self, path: &Path) -> Result<(), Failure> {
         let failed = || Failure::file("read", path);
-        let file = File::open(path).map_err(failed())?;
-        let kind = Kind::of_file(path);
-        if form(path) == Some(Encoding::Json) {
+        let Some((encoding, FileName { packing, kind, .. })) = form(path) else { return Ok(()) };
+        let file = open_unpacked(path, packing, 0).map_err(failed())?;
+        if encoding == Encoding::Json {
             for line in BufReader::new(file).split(b'\n') {
                 self.send(kind, Encoding::Json, &line.map_err(failed())?)?;
             }
@@ -196,7 +200,7 @@ impl Sender<'_> {
 
 /// The frames of a file, one after the other.
 struct Frames {
-    file: File,
+    file: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     at: usize,
 }

@@ -65,7 +65,7 @@ fn load_or_create(path: &Path) -> Result<DevKey, Failure> {
             Ok(key)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let pem = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+            let pem = crate::text::read(path)?;
             DevKey::from_pem(&pem)
                 .map_err(|error| Failure::Argument { argument: "--key", reason: error.to_string() })
         }

@@ -2,6 +2,8 @@
 
 use crate::chunk::{Decoded, Unread};
 use crate::error::IngestError;
+use crate::kept::Kept;
+use crate::limits::BATCH_LETTER_BYTES;
 use crate::plan::hex;
 use bytes::Bytes;
 use gridtrail_access::AccessRecord;
@@ -48,12 +50,39 @@ pub(crate) struct Portion<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// A record as it came: what a dead letter keeps of it.
+/// What a topic keeps of a record beside its value.
 #[derive(Debug, Default)]
-pub(crate) struct Raw {
-    pub(crate) value: Bytes,
+pub(crate) struct Beside {
     pub(crate) key: Option<Bytes>,
     pub(crate) headers: Vec<(String, Bytes)>,
+}
+
+/// What dead letters hold of the records of a portion.
+pub(crate) trait Records {
+    /// The record at a position, of which an event was made that is no row.
+    fn kept(&self, position: i64) -> Kept;
+
+    /// What stands beside its value.
+    fn beside(&self, _position: i64) -> Beside {
+        Beside::default()
+    }
+}
+
+/// Records that are made within this process: nothing is kept of them.
+pub(crate) struct Made;
+
+impl Records for Made {
+    fn kept(&self, _position: i64) -> Kept {
+        Kept::default()
+    }
+}
+
+/// Where a dead letter stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) position: i64,
 }
 
 /// What a record told.
@@ -72,6 +101,7 @@ pub(crate) struct Filling {
     fold: Fold,
     access: Vec<AccessRecord>,
     letters: Vec<DeadLetter>,
+    letter_bytes: usize,
     sources: Vec<SourceEvidence>,
     hashes: Vec<Sha256>,
     /// Sum of `recorded_at` over the records of each source that could be read.
@@ -84,6 +114,11 @@ pub(crate) struct Filling {
 impl Filling {
     pub(crate) fn rows(&self) -> usize {
         self.fold.len() + self.access.len()
+    }
+
+    /// Whether it is to be committed, for its rows or for the bytes of its dead letters.
+    pub(crate) fn is_full(&self, rows: usize) -> bool {
+        self.rows() >= rows || self.letter_bytes >= BATCH_LETTER_BYTES
     }
 
     /// An empty batch that is likely to become as large as this one.
@@ -104,21 +139,21 @@ impl Filling {
         &mut self.sources
     }
 
-    /// Takes in a decoded portion of a source. `raw` gives the record at a position.
+    /// Takes in a decoded portion of a source.
     ///
     /// Errors: the portion does not go on where the one before it ended.
     pub(crate) fn take(
         &mut self,
         portion: Portion<'_>,
         decoded: Decoded,
-        raw: impl Fn(i64) -> Raw,
+        records: &impl Records,
     ) -> Result<(), IngestError> {
         let at = self.evidence_of(&portion)?;
         self.hashes[at].update(portion.hashed);
         let mut letters = decoded.letters;
         for (position, event) in decoded.events {
             if let Err(rejection) = self.add(at, position, event, portion.now) {
-                let raw = raw(position).value;
+                let raw = records.kept(position);
                 letters.push(Unread { position, reason: rejection.to_string(), raw });
             }
         }
@@ -129,17 +164,20 @@ impl Filling {
         evidence.to = portion.to;
         evidence.finished = portion.finished;
         evidence.skipped.extend(portion.skipped);
+        evidence.skipped.extend(decoded.skipped);
         evidence.dead_lettered += letters.len() as u64;
         evidence.records = evidence.stored + evidence.dead_lettered;
         letters.iter().for_each(|letter| evidence.dead_lettered_at.insert(letter.position));
+        self.letter_bytes += letters.iter().map(|letter| letter.raw.bytes.len()).sum::<usize>();
         self.letters.extend(letters.into_iter().map(|unread| {
-            let Raw { key, headers, .. } = raw(unread.position);
+            let Beside { key, headers } = records.beside(unread.position);
             DeadLetter {
                 source: portion.source.to_owned(),
                 source_name: portion.name.to_owned(),
                 position: unread.position,
                 reason: unread.reason,
-                raw: unread.raw,
+                raw: unread.raw.bytes,
+                extent: unread.raw.extent,
                 key,
                 headers,
                 read_at: portion.now,
@@ -151,8 +189,9 @@ impl Filling {
     /// Folds an event of a source, and counts it.
     fn add(&mut self, at: usize, position: i64, event: Event, now: Timestamp) -> Result<(), Rejection> {
         let recorded = event.recorded_at;
-        let says_when = event.correlation.request_received_at.is_some();
-        let Folded { key, duplicate } = self.fold.add(event)?;
+        let received = event.correlation.request_received_at;
+        let says_when = received.is_some_and(|received| received.can_be_of_event(Some(now)));
+        let Folded { key, duplicate } = self.fold.add_read_at(event, now)?;
         if !says_when {
             self.unplaced.push((at, position, key));
         }
@@ -190,12 +229,12 @@ impl Filling {
     /// Takes in the event that a dead letter holds, of which `value` is what was read.
     pub(crate) fn replay(
         &mut self,
-        letter: &DeadLetter,
+        letter: Place<'_>,
         value: &[u8],
         told: Told,
         now: Timestamp,
     ) -> Result<(), Rejection> {
-        let about = SourceEvidence::of_letters(&letter.source, &letter.source_name);
+        let about = SourceEvidence::of_letters(letter.source, letter.name);
         let found = self.sources.iter().position(|source| source.source == about.source);
         let at = found.unwrap_or_else(|| self.start(about));
         let added = match told {
@@ -264,7 +303,10 @@ impl Filling {
             // The mean of values of 64 bits has 64 bits.
             evidence.recorded_mean_ms = recorded.checked_div(read).and_then(|mean| i64::try_from(mean).ok());
         }
-        let sum = |count: fn(&SourceEvidence) -> u64| self.sources.iter().map(count).sum();
+        // What settles a letter beside records that were read is one of them.
+        let replay = self.kind == CommitKind::Replay;
+        let counted = || self.sources.iter().filter(|source| replay || source.letters_of().is_none());
+        let sum = |count: fn(&SourceEvidence) -> u64| counted().map(count).sum();
         let outcome = Outcome {
             stored: sum(|s| s.stored),
             parked: sum(|s| s.parked),
@@ -303,7 +345,7 @@ impl Filling {
             let mut rows = on_record.of(&fragment.key).to_vec();
             rows.extend(here);
             if let Subject::ScheduledRun(_) = fragment.key.subject {
-                rows.extend(self.fold.get(&fragment.key).and_then(resolved));
+                rows.extend(self.fold.get(&fragment.key).and_then(Resolved::of));
             }
             match fragment.join(&rows) {
                 Some(parts) => parts.into_iter().for_each(|part| self.fold.merge(part)),
@@ -347,7 +389,7 @@ fn legs_of(fold: &Fold, key: &TrailKey) -> Vec<Resolved> {
     let Some(request_id) = key.request_id() else { return Vec::new() };
     let leg = |command_variant| Subject::Leg(Leg { request_id, command_variant });
     let keys = CommandVariant::all().map(|variant| TrailKey { subject: leg(variant), ..*key });
-    keys.filter_map(|key| resolved(fold.get(&key)?)).collect()
+    keys.filter_map(|key| Resolved::of(fold.get(&key)?)).collect()
 }
 
 /// Joins a fragment without a place to rows of a fold or of the lake. `None`: there are none that it belongs to.
@@ -355,14 +397,9 @@ pub(crate) fn join(fold: &Fold, fragment: &Fragment, on_record: &OnRecord) -> Op
     let mut rows = on_record.of(&fragment.key).to_vec();
     rows.extend(legs_of(fold, &fragment.key));
     if let Subject::ScheduledRun(_) = fragment.key.subject {
-        rows.extend(fold.get(&fragment.key).and_then(resolved));
+        rows.extend(fold.get(&fragment.key).and_then(Resolved::of));
     }
     fragment.join(&rows)
-}
-
-fn resolved(fragment: &Fragment) -> Option<Resolved> {
-    let received: Timestamp = fragment.placement()?;
-    Some(Resolved { subject: fragment.key.subject, received, device: fragment.device.value().copied() })
 }
 
 fn min(a: Option<i64>, b: Option<i64>) -> Option<i64> {

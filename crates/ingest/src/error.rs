@@ -1,5 +1,6 @@
 //! What can stop an ingest. A record that cannot be read never does: it becomes a dead letter.
 
+use crate::name::ENDINGS;
 use gridtrail_kafka::KafkaError;
 use gridtrail_lake::{LakeError, LakeErrorKind};
 use std::path::PathBuf;
@@ -17,8 +18,19 @@ pub enum IngestError {
         source: std::io::Error,
     },
     /// There is nothing to read.
-    #[error("{0} holds no .xml, .jsonl or .binpb file")]
-    Nothing(PathBuf),
+    #[error(
+        "{path} holds no file of events, and {others} other files; names of files of events end with {endings}",
+        endings = ENDINGS
+    )]
+    Nothing {
+        /// The folder.
+        path: PathBuf,
+        /// Files whose names tell of nothing that is read.
+        others: usize,
+    },
+    /// The name of a file does not tell what it holds.
+    #[error("the name of {0} does not tell what it holds; names of files of events end with {endings}", endings = ENDINGS)]
+    Ending(PathBuf),
     /// The lake could not take a batch.
     #[error("write to the lake")]
     Lake(#[from] LakeError),

@@ -5,16 +5,17 @@
 //!
 //! Kill it at any instant and run it again: each source is read on from the position in the lake's own commit.
 
-use crate::batch::{Filling, Outcome, Portion, Raw};
-use crate::chunk::{Chunk, Chunks, Decoded, decode_chunk, to_position};
+use crate::batch::{Filling, Outcome, Place, Portion, Records, Told};
+use crate::chunk::{Chunk, Chunks, Decoded, Holds, Sizes, decode_chunk, record_at, to_position};
 use crate::error::IngestError;
-use crate::limits::{BATCH_ROWS, CHUNKS_IN_FLIGHT, LETTER_BYTES, RESTARTS};
+use crate::kept::{Kept, kept};
+use crate::limits::{BATCH_ROWS, CHUNKS_IN_FLIGHT, FILE_BATCH_BYTES, RESTARTS};
 use crate::plan::{Plan, Source, plan};
-use bytes::Bytes;
+use crate::whole;
 use gridtrail_lake::{Lake, Writer};
-use gridtrail_model::Timestamp;
+use gridtrail_model::{Event, Timestamp};
 use gridtrail_runtime::Clock;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -25,6 +26,12 @@ pub trait Progress: Send + Sync {
     fn start(&self, bytes: u64);
     /// So many more bytes and events were folded.
     fn advance(&self, bytes: u64, events: u64);
+    /// A file was read to its end, by this ingest from its beginning: how many of its records could be read, and how many could not.
+    fn file_read(&self, _path: &Path, _read: u64, _unread: u64) {}
+    /// Whether to read on. Otherwise what was read is committed, and the ingest ends; the next one goes on from there.
+    fn go_on(&self) -> bool {
+        true
+    }
 }
 
 /// How files are ingested.
@@ -43,13 +50,15 @@ impl Default for FileSettings {
 }
 
 /// What an ingest did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {
     /// Files read.
     pub files: u64,
     /// Files that were in the lake already.
     pub known_files: u64,
-    /// Bytes read.
+    /// Files that were not read, since their names tell of nothing that is, and receipt sidecars of no message.
+    pub passed_over: Vec<PathBuf>,
+    /// Bytes read, unpacked.
     pub bytes: u64,
     /// What became of the records.
     pub outcome: Outcome,
@@ -63,9 +72,9 @@ struct Piece {
     decoding: JoinHandle<(Chunk, Decoded)>,
 }
 
-/// Ingests every `.xml`, `.jsonl` and `.binpb` file under a path, those of access among them.
+/// Ingests every file of events under a path ([`crate::FileName`]), those of access among them.
 ///
-/// Idempotent and resumable. Errors: `File` when something cannot be read at all, `Lake` when a batch cannot be
+/// Idempotent and resumable. Errors: `Nothing` and `Ending` when there is none, `File` when something cannot be read at all, `Lake` when a batch cannot be
 /// written; what was committed before stays.
 pub async fn ingest_files(
     lake: &Lake,
@@ -76,11 +85,17 @@ pub async fn ingest_files(
     let mut summary = Summary::default();
     for _ in 0..RESTARTS {
         let writer = lake.writer().await?;
-        let plan = plan(path, settings.recorded_at, &writer).await?;
+        let mut plan = plan(path, settings.recorded_at, &writer).await?;
         summary.known_files = plan.known;
+        let files = plan.sources.clone();
+        summary.passed_over = std::mem::take(&mut plan.passed_over);
         match run(writer, lake.clock(), plan, settings, Arc::clone(&progress), &mut summary).await {
             Err(error) if error.is_overtaken() => tracing::info!("another ingester was faster; reading on"),
-            done => return done.map(|()| summary),
+            Err(error) => return Err(error),
+            Ok(()) => {
+                whole::settle(lake, files).await?;
+                return Ok(summary);
+            }
         }
     }
     Err(IngestError::Contended)
@@ -97,9 +112,7 @@ async fn run(
     progress.start(plan.sources.iter().map(|s| s.size - s.from).sum());
     let (pieces, decoded) = mpsc::channel(CHUNKS_IN_FLIGHT);
     let (batches, filled) = mpsc::channel(1);
-    let files = plan.sources.len() as u64;
-    let bytes: u64 = plan.sources.iter().map(|s| s.size - s.from).sum();
-    let reading = tokio::spawn(read(plan.sources, pieces));
+    let reading = tokio::spawn(read(plan.sources, pieces, Arc::clone(&progress)));
     let batch_rows = settings.batch_rows;
     let runtime = tokio::runtime::Handle::current();
     let clock = clock.clone();
@@ -111,7 +124,7 @@ async fn run(
     let panicked = |_| IngestError::Internal("a stage of the ingest panicked");
     let (outcome, commits) = committing.await.map_err(panicked)??;
     folding.await.map_err(panicked)??;
-    reading.await.map_err(panicked)??;
+    let (files, bytes) = reading.await.map_err(panicked)??;
     summary.files += files;
     summary.bytes += bytes;
     summary.commits += commits;
@@ -119,28 +132,39 @@ async fn run(
     Ok(())
 }
 
-async fn read(sources: Vec<Source>, pieces: mpsc::Sender<Piece>) -> Result<(), IngestError> {
+/// Reads files to their ends, unless it is told to stop. How many were read to their ends, and how many bytes in all.
+async fn read(
+    sources: Vec<Source>,
+    pieces: mpsc::Sender<Piece>,
+    progress: Arc<dyn Progress>,
+) -> Result<(u64, u64), IngestError> {
+    let (mut files, mut bytes) = (0, 0);
     for source in sources {
         let source = Arc::new(source);
         let failed = |error| IngestError::File { path: source.path.clone(), source: error };
-        let mut chunks = Chunks::open(&source).map_err(failed)?;
+        let mut chunks = Chunks::open(&source, Sizes::default()).map_err(failed)?;
         loop {
+            if !progress.go_on() {
+                return Ok((files, bytes));
+            }
             let reading = tokio::task::spawn_blocking(move || (chunks.next(), chunks));
             let (chunk, rest) =
                 reading.await.map_err(|_| IngestError::Internal("reading a file panicked"))?;
             chunks = rest;
             let Some(chunk) = chunk.map_err(failed)? else { break };
             // A place in the queue first, then the work: what is in flight stays bounded.
-            let Ok(place) = pieces.reserve().await else { return Ok(()) };
+            let Ok(place) = pieces.reserve().await else { return Ok((files, bytes)) };
+            bytes += chunk.end - chunk.start;
             let of = Arc::clone(&source);
             let decoding = tokio::task::spawn_blocking(move || {
-                let decoded = decode_chunk(&chunk, (of.kind, &of.form), of.from);
+                let decoded = decode_chunk(&chunk, (of.kind, &of.form));
                 (chunk, decoded)
             });
             place.send(Piece { source: Arc::clone(&source), decoding });
         }
+        files += 1;
     }
-    Ok(())
+    Ok((files, bytes))
 }
 
 /// Folds pieces in order into batches. Runs on a thread of its own: it is the busiest stage.
@@ -152,11 +176,22 @@ fn fold(
     clock: &Clock,
     progress: &dyn Progress,
 ) -> Result<(), IngestError> {
-    let mut filling = Filling::default();
+    let (mut filling, mut bytes) = (Filling::default(), 0);
+    // Of the file that is being read: records that could be read, and those that could not.
+    let (mut read, mut unread) = (0, 0);
     while let Some(Piece { source, decoding }) = pieces.blocking_recv() {
         let (chunk, decoded) =
             runtime.block_on(decoding).map_err(|_| IngestError::Internal("decoding a file panicked"))?;
         progress.advance(chunk.bytes.len() as u64, decoded.read());
+        read += decoded.read();
+        unread += decoded.letters.len() as u64;
+        if chunk.last {
+            let (read, unread) = (std::mem::take(&mut read), std::mem::take(&mut unread));
+            if source.from == 0 {
+                progress.file_read(&source.path, read, unread);
+            }
+        }
+        let now = clock.now();
         let portion = Portion {
             source: &source.id,
             name: &source.path.display().to_string(),
@@ -166,15 +201,23 @@ fn fold(
             hashed: &chunk.bytes,
             skipped: Vec::new(),
             finished: chunk.last,
-            now: clock.now(),
+            now,
         };
-        let raw = |position| Raw { value: record_at(&chunk, position), ..Raw::default() };
-        filling.take(portion, decoded, raw)?;
-        if filling.rows() >= batch_rows {
+        // A message that has its receipt at last.
+        let event =
+            decoded.events.first().filter(|_| !source.settles.is_empty()).map(|(_, event)| event.clone());
+        filling.take(portion, decoded, &InFile { chunk: &chunk, source: &source })?;
+        if let Some(event) = event {
+            settle(&mut filling, &source, &chunk.bytes, &event, now);
+        }
+        bytes += chunk.bytes.len();
+        let is_full = filling.is_full(batch_rows) || bytes >= FILE_BATCH_BYTES;
+        if is_full && !matches!(chunk.holds, Holds::Part) {
             let next = filling.successor();
             if batches.blocking_send(std::mem::replace(&mut filling, next)).is_err() {
                 return Ok(());
             }
+            bytes = 0;
         }
     }
     if !filling.is_empty() {
@@ -197,17 +240,24 @@ pub(crate) async fn commit(
     Ok((total, commits))
 }
 
-/// The raw bytes of the record at a position of a piece, as far as a dead letter keeps them.
-fn record_at(chunk: &Chunk, position: i64) -> Bytes {
-    let start = usize::try_from(position - to_position(chunk.start)).unwrap_or(0).min(chunk.bytes.len());
-    let rest = chunk.bytes.slice(start..);
-    match gridtrail_codec::next_frame(&rest) {
-        gridtrail_codec::Frame::Complete { record, .. } if rest.first() != Some(&b'{') => {
-            rest.slice_ref(record)
-        }
-        _ => {
-            let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-            rest.slice(..end.min(LETTER_BYTES))
-        }
+/// The records of a piece of a file.
+struct InFile<'a> {
+    chunk: &'a Chunk,
+    source: &'a Source,
+}
+
+impl Records for InFile<'_> {
+    fn kept(&self, position: i64) -> Kept {
+        kept(record_at(self.chunk, &self.source.form, position))
+    }
+}
+
+/// Settles the letters that a message left as it had no receipt, or none that could be read: they were replayed by this.
+fn settle(filling: &mut Filling, source: &Source, value: &[u8], event: &Event, now: Timestamp) {
+    let name = source.path.display().to_string();
+    for letter in &source.settles {
+        let place = Place { source: letter, name: &name, position: 0 };
+        // Where the event fits no row, it has become a letter of this source as well, and both stay open.
+        let _ = filling.replay(place, value, Told::Event(event.clone()), now);
     }
 }

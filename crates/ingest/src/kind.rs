@@ -1,12 +1,11 @@
 //! What the records of a source are. As with files of events, names tell.
 
+use crate::name::FileName;
 use gridtrail_lake::DeadLetter;
 use std::path::Path;
 
 /// The part of a topic's name, between dots, that says that it holds events of access.
 const ACCESS_TOPIC: &str = "access-events";
-/// The last part but one of a file's name that says the same.
-const ACCESS_FILE: &str = "access";
 
 /// What the records of a source are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,15 +17,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Of a file: `….access.jsonl` and `….access.binpb` hold events of access.
+    /// Of a file: `….access.jsonl`, `….access.binpb` and the like hold events of access ([`FileName`]).
     pub fn of_file(path: &Path) -> Self {
-        let form =
-            path.extension().is_some_and(|e| ["jsonl", "binpb"].iter().any(|f| e.eq_ignore_ascii_case(f)));
-        let kind = path.file_stem().map(Path::new).and_then(Path::extension);
-        match kind {
-            Some(kind) if form && kind.eq_ignore_ascii_case(ACCESS_FILE) => Self::Access,
-            _ => Self::Service,
-        }
+        FileName::of(path).map_or(Self::Service, |name| name.kind)
     }
 
     /// Of a topic: `gridtrail.access-events.v1` and others with such a part hold events of access.
@@ -49,12 +42,16 @@ mod tests {
 
     #[test]
     fn names_tell_what_a_source_holds() {
-        for name in ["parties.access.jsonl", "a/b.access.binpb", "A.ACCESS.JSONL"] {
+        for name in [
+            "parties.access.jsonl",
+            "a/b.access.binpb",
+            "A.ACCESS.JSONL",
+            "a.access.jsonl.gz",
+            "a.access.json",
+        ] {
             assert_eq!(Kind::of_file(Path::new(name)), Kind::Access, "{name}");
         }
-        for name in
-            ["access.jsonl", "a.access.xml", "access/a.jsonl", "a.access", "a.access.jsonl.gz", "accessjsonl"]
-        {
+        for name in ["access.jsonl", "a.access.xml", "access/a.jsonl", "a.access", "accessjsonl"] {
             assert_eq!(Kind::of_file(Path::new(name)), Kind::Service, "{name}");
         }
         for name in ["gridtrail.access-events.v1", "access-events", "test-7.access-events"] {

@@ -3,14 +3,20 @@
 //! A replay goes the way of every record: decoded, folded, placed or parked, committed with evidence. It moves no
 //! position of its source, and a letter that is replayed twice changes nothing the second time, as no event does.
 
-use crate::batch::{Filling, Outcome, Told};
+use crate::batch::{Filling, Outcome, Place, Told};
 use crate::error::IngestError;
 use crate::kind::Kind;
 use crate::limits::BATCH_ROWS;
-use crate::record::{CONTENT_TYPE, event_bytes};
-use gridtrail_codec::{Encoding, Receipt, capture, decode, decode_access};
-use gridtrail_lake::{Batch, CommitKind, DeadLetter, Lake, SourceEvidence, Writer};
+use crate::name::{Content, FileName};
+use crate::plan::UNPACKABLE;
+use crate::record::event_bytes;
+use crate::sidecar::{SidecarFault, receipt_of};
+use crate::unpack;
+use gridtrail_codec::{Encoding, Receipt, capture, decode, decode_access, without_mark};
+use gridtrail_lake::{Batch, CommitKind, DeadLetter, Extent, Lake, SourceEvidence, Writer};
 use gridtrail_model::{Event, Timestamp};
+use std::io::Read;
+use std::path::Path;
 
 /// What a person adds to letters that lack something.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +25,9 @@ pub struct Mended {
     pub value: Option<bytes::Bytes>,
     /// The receipt time of DUIS messages that came without one.
     pub recorded_at: Option<Timestamp>,
+    /// Whether each letter was named, and not one of many. A message whose sidecar could not be read, and is gone since, takes
+    /// `recorded_at` only then.
+    pub named: bool,
 }
 
 /// A letter that still cannot be read.
@@ -56,8 +65,9 @@ pub async fn replay_letters(
     for letter in letters {
         let value = mended.value.as_ref().unwrap_or(&letter.raw);
         let now = lake.clock().now();
-        let read = told_by(letter, value, mended.recorded_at)
-            .and_then(|told| filling.replay(letter, value, told, now).map_err(|e| e.to_string()));
+        let place = Place { source: &letter.source, name: &letter.source_name, position: letter.position };
+        let read = told_by(letter, value, mended)
+            .and_then(|told| filling.replay(place, value, told, now).map_err(|e| e.to_string()));
         if let Err(reason) = read {
             let (source, position) = (letter.source.clone(), letter.position);
             replayed.unreadable.push(Unreadable { source, position, reason });
@@ -109,48 +119,86 @@ pub async fn dismiss_letters(lake: &Lake, letters: &[DeadLetter], reason: &str) 
     Ok(())
 }
 
-/// What a letter tells.
-pub(crate) fn told_by(
-    letter: &DeadLetter,
-    value: &[u8],
-    recorded_at: Option<Timestamp>,
-) -> Result<Told, String> {
-    if Kind::of_letter(letter) == Kind::Service {
-        return event_of(letter, value, recorded_at).map(Told::Event);
+/// What a letter tells. Errors: why it tells nothing yet.
+pub(crate) fn told_by(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<Told, String> {
+    if let (Extent::Cut { bytes, sha256 }, None) = (&letter.extent, &mended.value) {
+        let kept = letter.raw.len();
+        return Err(format!(
+            "the letter holds the first {kept} of {bytes} bytes, which is longer than a message may be (SHA-256 of all: \
+             {sha256}); it cannot be replayed but with other bytes"
+        ));
     }
+    let told = read(letter, value, mended);
+    match letter.extent {
+        Extent::Unsaid if mended.value.is_none() => told.map_err(|reason| {
+            format!("{reason} (an earlier version may have cut it at its {} bytes)", letter.raw.len())
+        }),
+        _ => told,
+    }
+}
+
+fn read(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<Told, String> {
+    if letter.reason.starts_with(UNPACKABLE) && mended.value.is_none() {
+        return Err(letter.reason.clone());
+    }
+    let name = FileName::of(Path::new(&letter.source_name));
+    let content = name.map(|name| name.content);
     let (encoding, bytes) = if letter.source.starts_with("kafka:") {
-        event_bytes(content_type(letter), value)?
-    } else if letter.source_name.to_ascii_lowercase().ends_with(".jsonl") {
-        (Encoding::Json, value)
+        event_bytes(letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_ref())), value)?
     } else {
-        (Encoding::Protobuf, value)
+        (encoding_of(content, value), value)
     };
-    decode_access(encoding, bytes).map(Told::Access).map_err(|error| error.to_string())
-}
-
-fn content_type(letter: &DeadLetter) -> Option<&str> {
-    let header = letter.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE));
-    header.and_then(|(_, value)| std::str::from_utf8(value).ok())
-}
-
-/// The event that a letter holds.
-fn event_of(letter: &DeadLetter, value: &[u8], recorded_at: Option<Timestamp>) -> Result<Event, String> {
-    let receipt = recorded_at.map(|recorded_at| Receipt { recorded_at, event_id: None });
-    if letter.source.starts_with("kafka:") {
-        let (encoding, bytes) = event_bytes(content_type(letter), value)?;
-        return decode(encoding, bytes, None).map_err(|error| error.to_string());
+    if Kind::of_letter(letter) == Kind::Access {
+        let encoding = match content {
+            Some(Content::Lines) => Encoding::Json,
+            Some(_) => Encoding::Protobuf,
+            None => encoding,
+        };
+        return decode_access(encoding, bytes).map(Told::Access).map_err(|error| error.to_string());
     }
-    let lines = letter.source_name.to_ascii_lowercase().ends_with(".jsonl");
-    let read = match value.trim_ascii_start().first() {
-        Some(b'<') => match in_capture(value) {
-            Some(capture) => return only_message(&capture),
-            None => decode(Encoding::DuisXml, value, receipt.as_ref()),
-        },
-        Some(b'{') => decode(Encoding::Json, value, None),
-        _ if lines => decode(Encoding::Json, value, None),
-        _ => decode(Encoding::Protobuf, value, None),
+    let event = match (encoding, in_capture(value)) {
+        (Encoding::DuisXml, Some(capture)) => return only_message(&capture).map(Told::Event),
+        (Encoding::DuisXml, None) => decode(encoding, bytes, receipt(letter, mended)?.as_ref()),
+        _ => decode(encoding, bytes, None),
     };
-    read.map_err(|error| error.to_string())
+    event.map(Told::Event).map_err(|error| error.to_string())
+}
+
+/// The encoding of what a file held: what it looks like, since mended bytes need not be what the file was.
+fn encoding_of(content: Option<Content>, value: &[u8]) -> Encoding {
+    match (without_mark(value).trim_ascii_start().first(), content) {
+        (Some(b'<'), _) | (_, Some(Content::Xml)) => Encoding::DuisXml,
+        (Some(b'{'), _) | (_, Some(Content::Lines)) => Encoding::Json,
+        _ => Encoding::Protobuf,
+    }
+}
+
+/// The receipt of a plain message: what its sidecar says by now, or else what was given for those that have none. Errors: the
+/// sidecar still cannot be read, or was there and is gone.
+fn receipt(letter: &DeadLetter, mended: &Mended) -> Result<Option<Receipt>, String> {
+    let message = Path::new(&letter.source_name);
+    if !is_another(message, &letter.raw) {
+        match receipt_of(message) {
+            Ok(Some(receipt)) => return Ok(Some(receipt)),
+            Ok(None) => {}
+            Err(fault) => return Err(fault.to_string()),
+        }
+    }
+    if letter.reason.starts_with(SidecarFault::BEGINNING) && mended.recorded_at.is_some() && !mended.named {
+        let reason =
+            "its receipt sidecar could not be read, and is not there now; name the letter to give it a time";
+        return Err(reason.to_owned());
+    }
+    Ok(mended.recorded_at.map(|recorded_at| Receipt { recorded_at, event_id: None }))
+}
+
+/// Whether a file holds another message than this: a sidecar beside it says nothing of this one.
+fn is_another(path: &Path, message: &[u8]) -> bool {
+    let packing = FileName::of(path).and_then(|name| name.packing);
+    let Ok(file) = unpack::open(path, packing, 0) else { return false };
+    let mut found = Vec::new();
+    // One byte more than the message has tells as much as all of them.
+    file.take(message.len() as u64 + 1).read_to_end(&mut found).is_ok_and(|_| found != message)
 }
 
 /// The capture around a message that was cut out of one; `None` when it was not.

@@ -15,17 +15,22 @@ mod chunk;
 mod committer;
 mod error;
 mod files;
+mod kept;
 mod kind;
 mod letters;
 mod limits;
 mod made;
+mod name;
 mod once;
 mod open;
 mod plan;
 mod probe;
 mod record;
 mod repair;
+mod sidecar;
 mod topics;
+mod unpack;
+mod whole;
 
 // What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
 #[cfg(test)]
@@ -40,5 +45,8 @@ pub use files::{FileSettings, Progress, Summary, ingest_files};
 pub use kind::Kind;
 pub use letters::{Mended, Replayed, Unreadable, dismiss_letters, replay_letters};
 pub use made::{Maker, ingest_made, ingest_made_access};
+pub use name::{Content, ENDINGS, FileName, Packing};
+pub use plan::holds_events;
 pub use repair::{Lost, RepairSettings, Repaired, repair};
 pub use topics::{Followed, Observer, TopicSettings, follow_topics};
+pub use unpack::open as open_unpacked;

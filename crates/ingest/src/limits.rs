@@ -1,30 +1,49 @@
 //! The sizes of this crate, each with its reason.
 
+use gridtrail_codec::limits::MESSAGE_BYTES_MAX;
+use gridtrail_kafka::MESSAGE_BYTES;
 use std::time::Duration;
 
 /// Bytes of a file that are decoded as one piece: large enough to make handing it over cheap, small enough that a
 /// few pieces in flight are no memory to speak of.
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 
-/// Pieces in flight between reading and folding: keeps two cores busy without running ahead.
+/// Bytes of a file that are read to find where a record ends, at most: the longest message and what stands around it. A record
+/// that goes on behind them is too long, and is passed over piece by piece.
+pub(crate) const WINDOW_BYTES: usize = MESSAGE_BYTES_MAX + CHUNK_BYTES;
+
+/// Pieces in flight between reading and folding: keeps two cores busy without running ahead. With the window, they bound what
+/// is read and not yet folded: 85 MiB where every message has the greatest length.
 pub(crate) const CHUNKS_IN_FLIGHT: usize = 4;
 
 /// Rows that close a batch. Two batches are in memory at a time, one folding and one being written, at about half
 /// a kilobyte a row; larger batches make fewer and larger runs, and look-ups pay per run.
 pub(crate) const BATCH_ROWS: usize = 400_000;
 
-/// Raw bytes of a record that cannot be read or framed that are kept in its dead letter.
-pub(crate) const LETTER_BYTES: usize = 64 * 1024;
+/// Bytes read that close a batch of files, where its rows do not before: rows grow with what is told of them.
+pub(crate) const FILE_BATCH_BYTES: usize = 512 << 20;
+
+/// Bytes of dead letters that close a batch.
+pub(crate) const BATCH_LETTER_BYTES: usize = 64 << 20;
+
+/// Raw bytes of a dead letter that is kept whole, at most: the longest message, within the longest tags of a capture.
+pub(crate) const LETTER_BYTES_MAX: usize = MESSAGE_BYTES_MAX + (4 << 10);
+
+/// Raw bytes that are kept of a longer one: enough to see what it is.
+pub(crate) const LETTER_HEAD_BYTES: usize = 64 << 10;
 
 /// How often a run starts over after another ingester moved a source's position.
 pub(crate) const RESTARTS: u32 = 10;
 
-/// The largest XML file that is read: it is scanned as a whole.
-pub(crate) const XML_FILE_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes that any compressed file may unpack to: they are gone through, never held.
+pub(crate) const UNPACKED_BYTES: u64 = 1 << 30;
 
-/// The longest stretch without a record border that is read to find one. Past it, the rest of the file is one dead
-/// letter.
-pub(crate) const UNFRAMED_BYTES: usize = 64 << 20;
+/// How many times its size a compressed file may unpack to beyond that. Events of one shape are packed to a fiftieth; what is
+/// packed to less than a thousandth is made to keep a machine busy.
+pub(crate) const UNPACKED_TIMES: u64 = 1_000;
+
+/// The window of zstd that is read, as a power of two: 128 MiB of memory, what `zstd --ultra -22` writes.
+pub(crate) const ZSTD_WINDOW_LOG: u32 = 27;
 
 /// Raw bytes that close a batch of a topic: bounds what a batch of few, large rows holds.
 pub(crate) const BATCH_BYTES: usize = 256 << 20;
@@ -63,3 +82,6 @@ pub(crate) const ONCE_ASKS: Duration = Duration::from_secs(1);
 
 /// And how long a topic that was just made may take to be known to every broker.
 pub(crate) const TOPIC_APPEARS: Duration = Duration::from_secs(5);
+
+// What a topic may hold is what files may: a message that came by the one way replays by the other.
+const _: () = assert!(MESSAGE_BYTES == MESSAGE_BYTES_MAX);

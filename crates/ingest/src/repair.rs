@@ -5,14 +5,13 @@
 //! is read, decoded and folded as it was then, commit by commit, and what is not is told.
 
 use crate::batch::{Filling, Told, join};
-use crate::chunk::{Chunks, Decoded, decode_chunk};
+use crate::chunk::{Chunks, Decoded, Sizes, decode_chunk};
 use crate::error::IngestError;
 use crate::kind::Kind;
-use crate::letters::told_by;
+use crate::letters::{Mended, told_by};
 use crate::limits::CONNECT;
-use crate::plan::{Source, event_files, identify};
-use crate::record::{CONTENT_TYPE, event_bytes};
-use bytes::Bytes;
+use crate::plan::{Source, sources_under};
+use crate::record::event_bytes;
 use gridtrail_kafka::{Bounds, Cluster, KafkaSettings, RangeHash, TopicPartition, reread_messages};
 use gridtrail_lake::{CommitRead, DamagedRun, DeadLetter, Lake, Reread, SourceEvidence, has_waited};
 use gridtrail_model::{Event, Fragment, Timestamp};
@@ -249,10 +248,11 @@ impl Readers<'_> {
             None => Arc::new(self.lake.dead_letters().await?.rest().await?),
         };
         self.letters = Some(Arc::clone(&letters));
+        let mended = Mended { recorded_at: self.settings.recorded_at, ..Mended::default() };
         let mut read = Read::default();
         for position in evidence.replayed_at.iter() {
             let letter = letters.iter().find(|letter| letter.source == source && letter.position == position);
-            let told = letter.map(|letter| told_by(letter, &letter.raw, self.settings.recorded_at));
+            let told = letter.map(|letter| told_by(letter, &letter.raw, &mended));
             match told {
                 Some(Ok(Told::Event(event))) => read.events.push(event),
                 Some(Ok(Told::Access(_))) => {}
@@ -327,8 +327,7 @@ async fn identified(
     blocking(move || {
         let mut found = HashMap::new();
         for path in paths {
-            for file in event_files(&path)? {
-                let source = identify(file, recorded_at)?;
+            for source in sources_under(&path, recorded_at)? {
                 found.insert(source.id.clone(), Arc::new(source));
             }
         }
@@ -340,10 +339,10 @@ async fn identified(
 fn read_file(source: &Source, from: u64, to: u64) -> Result<Read, IngestError> {
     let failed = |error| IngestError::File { path: source.path.clone(), source: error };
     let part = Source { from, size: source.size.min(to), ..source.clone() };
-    let mut chunks = Chunks::open(&part).map_err(failed)?;
+    let mut chunks = Chunks::open(&part, Sizes::default()).map_err(failed)?;
     let mut read = Read::default();
     while let Some(chunk) = chunks.next().map_err(failed)? {
-        let decoded = decode_chunk(&chunk, (part.kind, &part.form), from);
+        let decoded = decode_chunk(&chunk, (part.kind, &part.form));
         read.events.extend(decoded.events.into_iter().map(|(_, event)| event));
     }
     Ok(read)
@@ -393,11 +392,11 @@ impl Topics {
         let from = evidence.from.max(low);
         let (mut decoded, mut hash) = (Decoded::default(), RangeHash::default());
         let kind = Kind::of_topic(&partition.0);
-        reread_messages(settings, &partition, from, evidence.to, |offset, value, header| {
+        reread_messages(settings, &partition, from, evidence.to, |offset, value, headers| {
             hash.record(offset, value);
             let Some(value) = value else { return };
-            if let Ok((encoding, bytes)) = event_bytes(header(CONTENT_TYPE), value) {
-                decoded.record(offset, (kind, encoding), bytes, Bytes::new);
+            if let Ok((encoding, bytes)) = event_bytes(headers().into_iter(), value) {
+                decoded.record(offset, (kind, encoding), bytes, value);
             }
         })?;
         let lost = if from > evidence.from {

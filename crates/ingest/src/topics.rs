@@ -6,19 +6,21 @@
 //! An error never means that nothing was written. After any, all that was read and not committed is dropped, and the
 //! partitions are read again from where the lake says that it is.
 
-use crate::batch::{Filling, Outcome, Portion, Raw};
+use crate::batch::{Beside, Filling, Outcome, Portion, Records};
 use crate::chunk::Decoded;
 use crate::committer::Committer;
 use crate::error::{IngestError, chain};
+use crate::kept::{Kept, kept};
 use crate::limits::{
     BACK_OFF, BATCH_AGE, BATCH_AGES_BEHIND, BATCH_BYTES, BATCH_ROWS, CHUNKS_IN_FLIGHT, CONNECT, HEARTBEAT,
 };
 use crate::once::Once;
 use crate::probe::stream;
 use crate::record::decode_piece;
+use bytes::Bytes;
 use gridtrail_kafka::{
-    Closed, Cluster, Control, Delivery, GapReason, KafkaError, KafkaSettings, Offsets, Piece, Reader, Sink,
-    Source,
+    Closed, Cluster, Control, Delivery, GapReason, KafkaError, KafkaSettings, Offsets, Piece, Reader, Record,
+    Sink, Source,
 };
 use gridtrail_lake::{Lake, Skip, SkipReason, Stream};
 use gridtrail_runtime::Clock;
@@ -273,7 +275,7 @@ impl Folder {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if load.filling.rows() >= self.settings.batch_rows || load.bytes >= self.settings.batch_bytes {
+            if load.filling.is_full(self.settings.batch_rows) || load.bytes >= self.settings.batch_bytes {
                 if loads.blocking_send(load.close()).is_err() {
                     return;
                 }
@@ -327,7 +329,7 @@ impl Folder {
             finished: false,
             now: self.clock.now(),
         };
-        if let Err(error) = load.filling.take(portion, decoded, |offset| raw(piece, offset)) {
+        if let Err(error) = load.filling.take(portion, decoded, piece.as_ref()) {
             tracing::error!(%error, source = id, "what was read is dropped and read again");
             self.control.restart(piece.epoch);
             *load = Load { drained: std::mem::take(&mut load.drained), ..Load::default() };
@@ -358,12 +360,22 @@ fn reason(why: GapReason) -> SkipReason {
     }
 }
 
-fn raw(piece: &Piece, offset: i64) -> Raw {
-    let at = piece.records.binary_search_by_key(&offset, |record| record.offset);
-    let Ok(record) = at.map(|at| &piece.records[at]) else { return Raw::default() };
-    Raw {
-        value: piece.value(record).unwrap_or_default(),
-        key: piece.key(record),
-        headers: record.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect(),
+impl Records for Piece {
+    fn kept(&self, position: i64) -> Kept {
+        let value = record_at(self, position).and_then(|record| self.value(record));
+        kept(&value.unwrap_or_default())
     }
+
+    fn beside(&self, position: i64) -> Beside {
+        let Some(record) = record_at(self, position) else { return Beside::default() };
+        // A letter never holds on to what was read with it.
+        let key = self.key(record).map(|key| Bytes::copy_from_slice(&key));
+        let headers = record.headers.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+        Beside { key, headers: headers.collect() }
+    }
+}
+
+fn record_at(piece: &Piece, offset: i64) -> Option<&Record> {
+    let at = piece.records.binary_search_by_key(&offset, |record| record.offset).ok()?;
+    piece.records.get(at)
 }

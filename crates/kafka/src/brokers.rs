@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What the client says of a broker's connection in its log, and again as an error or in its statistics.
-const OF_CONNECTIONS: [&str; 3] = ["FAIL", "ERROR", "REQTMOUT"];
+/// What the client says in its log and again otherwise: of a broker's connection as an error and in its statistics, of a lost
+/// session as partitions that are taken, of offsets that the group was not told as the answer to that.
+const TOLD_OTHERWISE: [&str; 5] = ["FAIL", "ERROR", "REQTMOUT", "SESSTMOUT", "COMMITFAIL"];
 /// What stands in for a broker's address while nobody answers a question, and no broker is known to be away.
 const NOBODY: &str = "none answers";
 
@@ -165,7 +166,7 @@ impl ConsumerContext for Logged {}
 /// Logs a line of the client.
 pub(crate) fn log(level: RDKafkaLogLevel, fac: &str, line: &str) {
     match level {
-        _ if OF_CONNECTIONS.contains(&fac) => tracing::debug!(fac, line, "kafka"),
+        _ if TOLD_OTHERWISE.contains(&fac) => tracing::debug!(fac, line, "kafka"),
         RDKafkaLogLevel::Debug => tracing::debug!(fac, line, "kafka"),
         RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => tracing::info!(fac, line, "kafka"),
         RDKafkaLogLevel::Warning => tracing::warn!(fac, line, "kafka"),

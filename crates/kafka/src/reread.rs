@@ -28,8 +28,8 @@ pub fn reread(
     reread_messages(settings, partition, from, to, |offset, value, _| show(offset, value))
 }
 
-/// Gives the text of a header of a record, by its name.
-pub type HeaderOf<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
+/// Gives the headers of a record. One whose value is null says as much as one that is empty.
+pub type HeadersOf<'a> = &'a dyn Fn() -> Vec<(&'a str, &'a [u8])>;
 
 /// As [`reread`], with the headers of each record.
 pub fn reread_messages(
@@ -37,7 +37,7 @@ pub fn reread_messages(
     partition: &TopicPartition,
     from: i64,
     to: i64,
-    mut show: impl FnMut(i64, Option<&[u8]>, HeaderOf<'_>),
+    mut show: impl FnMut(i64, Option<&[u8]>, HeadersOf<'_>),
 ) -> Result<(), KafkaError> {
     if from >= to {
         return Ok(());
@@ -57,12 +57,11 @@ pub fn reread_messages(
             Some(Ok(message)) => {
                 heard = Instant::now();
                 if message.offset() >= from {
-                    let headers = message.headers();
-                    let header = |name: &str| {
-                        let found = headers?.iter().find(|header| header.key.eq_ignore_ascii_case(name));
-                        std::str::from_utf8(found?.value?).ok()
+                    let headers = || {
+                        let all = message.headers().into_iter().flat_map(Headers::iter);
+                        all.map(|header| (header.key, header.value.unwrap_or_default())).collect()
                     };
-                    show(message.offset(), message.payload(), &header);
+                    show(message.offset(), message.payload(), &headers);
                 }
                 if message.offset() + 1 == to {
                     return Ok(());

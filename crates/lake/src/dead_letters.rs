@@ -37,8 +37,10 @@ pub struct DeadLetter {
     pub position: i64,
     /// Why it could not be read.
     pub reason: String,
-    /// The record, byte for byte, up to a limit.
+    /// The record, byte for byte; its beginning, where it was cut.
     pub raw: Bytes,
+    /// What was cut off: [`Extent::Whole`] for nothing.
+    pub extent: Extent,
     /// The record's key in its topic.
     pub key: Option<Bytes>,
     /// The record's headers in its topic, in order.
@@ -46,6 +48,26 @@ pub struct DeadLetter {
     /// When it was put aside.
     pub read_at: Timestamp,
 }
+
+/// How much of its record a dead letter holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Extent {
+    /// All of it.
+    #[default]
+    Whole,
+    /// Its beginning: the record is longer than a message may be.
+    Cut {
+        /// The length of the record, in bytes.
+        bytes: u64,
+        /// The SHA-256 of the record, in hexadecimal: by it the whole record is known where it still is.
+        sha256: String,
+    },
+    /// Nobody knows: an earlier version wrote it, at a length at which that version cut records without saying so.
+    Unsaid,
+}
+
+/// The lengths at which earlier versions cut records.
+const EARLIER_CUTS: [usize; 2] = [64 << 10, 1 << 20];
 
 /// What became of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,6 +166,11 @@ pub struct LetterReader {
 }
 
 impl LetterReader {
+    /// Whether nothing is left to read.
+    pub const fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// The letters of the next file; `None` after the last. Errors: `Unavailable`, `Corrupt`.
     pub async fn next(&mut self) -> Result<Option<Vec<DeadLetter>>, LakeError> {
         let Some(file) = self.files.pop() else { return Ok(None) };
@@ -161,7 +188,13 @@ impl LetterReader {
     }
 }
 
-/// The columns of the table. Files of earlier versions lack the last two.
+/// Raw bytes of letters in one row group and in one file, at most, but for the last letter of each: a reader holds a file.
+const FILE_BYTES: usize = 64 << 20;
+
+/// Raw bytes of letters that are encoded at once, at most, but for the last letter: pages close between them.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// The columns of the table. Files of earlier versions lack the last ones.
 pub(crate) static DEAD_LETTERS: LazyLock<SchemaRef> = LazyLock::new(|| {
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
@@ -173,6 +206,8 @@ pub(crate) static DEAD_LETTERS: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("read_at", time, false),
         Field::new("record_key", DataType::Binary, true),
         Field::new("record_headers", DataType::Utf8, true),
+        Field::new("record_bytes", DataType::Int64, true),
+        Field::new("record_sha256", DataType::Utf8, true),
     ]))
 });
 
@@ -201,6 +236,8 @@ struct Columns<'a> {
     times: &'a arrow::array::TimestampMicrosecondArray,
     keys: Option<&'a arrow::array::BinaryArray>,
     headers: Option<&'a arrow::array::StringArray>,
+    /// Length and hash of what was cut; `None` in files of versions that did not say.
+    cut: Option<(&'a arrow::array::Int64Array, &'a arrow::array::StringArray)>,
 }
 
 impl<'a> Columns<'a> {
@@ -216,6 +253,10 @@ impl<'a> Columns<'a> {
             times: batch.column_by_name("read_at")?.as_primitive_opt::<TimestampMicrosecondType>()?,
             keys: binary("record_key"),
             headers: text("record_headers"),
+            cut: batch
+                .column_by_name("record_bytes")
+                .and_then(|bytes| bytes.as_primitive_opt::<Int64Type>())
+                .zip(text("record_sha256")),
         })
     }
 
@@ -228,10 +269,26 @@ impl<'a> Columns<'a> {
             position: self.positions.value(row),
             reason: self.reasons.value(row).to_owned(),
             raw: Bytes::copy_from_slice(self.raws.value(row)),
+            extent: self.extent(row)?,
             key: key.map(Bytes::copy_from_slice),
             headers: headers.map_or(Some(Vec::new()), headers_from)?,
             read_at: Timestamp::from_millis(self.times.value(row) / 1_000)?,
         })
+    }
+}
+
+impl Columns<'_> {
+    /// `None`: the length that it tells is none.
+    fn extent(&self, row: usize) -> Option<Extent> {
+        let Some((bytes, sha256)) = self.cut else {
+            let unsaid = EARLIER_CUTS.contains(&self.raws.value(row).len());
+            return Some(if unsaid { Extent::Unsaid } else { Extent::Whole });
+        };
+        if bytes.is_null(row) {
+            return Some(Extent::Whole);
+        }
+        let sha256 = sha256.value(row).to_owned();
+        Some(Extent::Cut { bytes: u64::try_from(bytes.value(row)).ok()?, sha256 })
     }
 }
 
@@ -247,13 +304,50 @@ fn headers_from(text: &str) -> Option<Vec<(String, Bytes)>> {
     encoded.into_iter().map(|(name, value)| Some((name, STANDARD.decode(value).ok()?.into()))).collect()
 }
 
-/// A file of dead letters.
+/// Letters in parts that are no larger than a file may be; each letter is in one.
+pub(crate) fn by_file<'a>(letters: &'a [&'a DeadLetter]) -> impl Iterator<Item = &'a [&'a DeadLetter]> {
+    parts(letters, FILE_BYTES)
+}
+
+/// Letters in parts that close once they hold so many bytes.
+fn parts<'a>(mut letters: &'a [&'a DeadLetter], bytes: usize) -> impl Iterator<Item = &'a [&'a DeadLetter]> {
+    std::iter::from_fn(move || {
+        let mut held = 0;
+        let full = |letter: &&DeadLetter| {
+            held += letter.raw.len();
+            held >= bytes
+        };
+        let end = letters.iter().position(full).map_or(letters.len(), |last| last + 1);
+        let (part, rest) = letters.split_at(end);
+        letters = rest;
+        (!part.is_empty()).then_some(part)
+    })
+}
+
+/// A file of dead letters. Memory: its raw bytes a few times.
 pub(crate) fn write(letters: &[&DeadLetter]) -> Result<Bytes, LakeError> {
     let failed = |_| LakeError::Internal("a file of dead letters could not be encoded");
+    let level = ZstdLevel::try_new(3).map_err(failed)?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        // No two records that cannot be read are expected to be the same, and a dictionary is one more page.
+        .set_column_dictionary_enabled("raw".into(), false)
+        .set_column_dictionary_enabled("record_key".into(), false)
+        .build();
+    let mut writer =
+        ArrowWriter::try_new(Vec::new(), Arc::clone(&DEAD_LETTERS), Some(properties)).map_err(failed)?;
+    for part in parts(letters, PAGE_BYTES) {
+        writer.write(&encoded(part)?).map_err(failed)?;
+    }
+    Ok(writer.into_inner().map_err(failed)?.into())
+}
+
+fn encoded(letters: &[&DeadLetter]) -> Result<RecordBatch, LakeError> {
     let (mut sources, mut names, mut reasons) =
         (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
     let (mut positions, mut raws) = (Int64Builder::new(), BinaryBuilder::new());
     let (mut keys, mut headers) = (BinaryBuilder::new(), StringBuilder::new());
+    let (mut lengths, mut hashes) = (Int64Builder::new(), StringBuilder::new());
     let mut times = TimestampMicrosecondBuilder::new();
     for letter in letters {
         sources.append_value(&letter.source);
@@ -264,6 +358,12 @@ pub(crate) fn write(letters: &[&DeadLetter]) -> Result<Bytes, LakeError> {
         times.append_value(letter.read_at.millis() * 1_000);
         keys.append_option(letter.key.as_deref());
         headers.append_option(headers_text(&letter.headers));
+        let (length, hash) = match &letter.extent {
+            Extent::Cut { bytes, sha256 } => (Some(i64::try_from(*bytes).unwrap_or(i64::MAX)), Some(sha256)),
+            Extent::Whole | Extent::Unsaid => (None, None),
+        };
+        lengths.append_option(length);
+        hashes.append_option(hash);
     }
     let columns: Vec<ArrayRef> = vec![
         Arc::new(sources.finish()),
@@ -274,15 +374,11 @@ pub(crate) fn write(letters: &[&DeadLetter]) -> Result<Bytes, LakeError> {
         Arc::new(times.finish().with_timezone("UTC")),
         Arc::new(keys.finish()),
         Arc::new(headers.finish()),
+        Arc::new(lengths.finish()),
+        Arc::new(hashes.finish()),
     ];
-    let batch = RecordBatch::try_new(Arc::clone(&DEAD_LETTERS), columns)
-        .map_err(|_| LakeError::Internal("columns of a file of dead letters do not fit its schema"))?;
-    let level = ZstdLevel::try_new(3).map_err(failed)?;
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
-    let mut writer =
-        ArrowWriter::try_new(Vec::new(), Arc::clone(&DEAD_LETTERS), Some(properties)).map_err(failed)?;
-    writer.write(&batch).map_err(failed)?;
-    Ok(writer.into_inner().map_err(failed)?.into())
+    RecordBatch::try_new(Arc::clone(&DEAD_LETTERS), columns)
+        .map_err(|_| LakeError::Internal("columns of a file of dead letters do not fit its schema"))
 }
 
 #[cfg(test)]
@@ -300,10 +396,11 @@ mod tests {
             position in 0i64..,
             (raw, key) in (bytes(), prop::option::of(bytes())),
             headers in prop::collection::vec((".{0,9}", bytes()), 0..3),
-            read_at in 0i64..4_000_000_000_000,
+            (read_at, cut) in (0i64..4_000_000_000_000, prop::option::of((0u64..1 << 40, ".{0,9}"))),
         ) -> DeadLetter {
             let read_at = Timestamp::from_millis(read_at).unwrap();
-            DeadLetter { source, source_name, position, reason, raw, key, headers, read_at }
+            let extent = cut.map_or(Extent::Whole, |(bytes, sha256)| Extent::Cut { bytes, sha256 });
+            DeadLetter { source, source_name, position, reason, raw, extent, key, headers, read_at }
         }
     }
 
@@ -313,5 +410,47 @@ mod tests {
             let written = write(&letters.iter().collect::<Vec<_>>()).unwrap();
             prop_assert_eq!(read(written, "file").unwrap(), letters);
         }
+    }
+
+    fn of_length(position: i64, length: usize) -> DeadLetter {
+        DeadLetter {
+            source: "file:s".into(),
+            source_name: "s".into(),
+            position,
+            reason: "r".into(),
+            raw: vec![b'x'; length].into(),
+            extent: Extent::Whole,
+            key: None,
+            headers: Vec::new(),
+            read_at: Timestamp::MIN,
+        }
+    }
+
+    #[test]
+    fn files_and_pages_are_bounded_by_bytes() {
+        let letters: Vec<_> = (0..9).map(|n| of_length(n, 16 << 20)).collect();
+        let letters: Vec<_> = letters.iter().collect();
+        let sizes: Vec<_> = by_file(&letters).map(<[_]>::len).collect();
+        assert_eq!(sizes, [4, 4, 1]);
+        let small: Vec<_> = (0..40).map(|n| of_length(n, 300 << 10)).collect();
+        let file = write(&small.iter().collect::<Vec<_>>()).unwrap();
+        let found = ParquetRecordBatchReaderBuilder::try_new(file.clone()).unwrap();
+        let raw = found.metadata().row_group(0).column(4);
+        let pages = raw.page_encoding_stats().unwrap().iter().map(|stats| stats.count).sum::<i32>();
+        assert!(pages >= 5, "{pages} pages of 12 MB of letters");
+        assert_eq!(read(file, "file").unwrap(), small);
+    }
+
+    /// A file as earlier versions wrote it: without the columns that say what was cut.
+    #[test]
+    fn letters_of_earlier_versions_do_not_claim_to_be_whole() {
+        let letters = [of_length(1, 64 << 10), of_length(2, (64 << 10) + 1), of_length(3, 1 << 20)];
+        let batch = encoded(&letters.iter().collect::<Vec<_>>()).unwrap();
+        let earlier = batch.project(&(0..8).collect::<Vec<_>>()).unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), earlier.schema(), None).unwrap();
+        writer.write(&earlier).unwrap();
+        let found = read(writer.into_inner().unwrap().into(), "file").unwrap();
+        let extents: Vec<_> = found.into_iter().map(|letter| letter.extent).collect();
+        assert_eq!(extents, [Extent::Unsaid, Extent::Whole, Extent::Unsaid]);
     }
 }

@@ -3,12 +3,13 @@
 //! A run is read as if it could be damaged: a value that no writer of ours writes is an error that names the run,
 //! never a panic and never a guess.
 
+use crate::anchor;
 use crate::error::LakeError;
-use crate::packed::Unpacked;
+use crate::packed::{StandsFor, Unpacked};
 use crate::schema::column;
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 use arrow::datatypes::TimestampMillisecondType;
-use gridtrail_model::{DeviceId, Fragment, Resolved, Subject, Timestamp, TrailKey};
+use gridtrail_model::{Anchor, DeviceId, Fragment, Resolved, Subject, Timestamp, TrailKey};
 use std::str::FromStr;
 
 /// When the youngest event of each row of a batch that has all columns was recorded, milliseconds since the epoch.
@@ -103,25 +104,40 @@ impl<'a> Stored<'a> {
     /// no place of its own belongs to one.
     pub(crate) fn resolved(&self) -> Result<Option<(TrailKey, Resolved)>, LakeError> {
         let (received, device) = (self.placement()?, self.device_bytes()?);
-        let key = self.unpacked(received, device)?.key;
+        let unpacked = self.unpacked(received, device)?;
+        let key = unpacked.key;
         if let Subject::Alert { .. } = key.subject {
             return Ok(None);
         }
-        let device = device.map(DeviceId::from_bytes);
-        Ok(Some((key, Resolved { subject: key.subject, received, device })))
+        let anchor = self.anchor(&unpacked, device)?;
+        Ok(Some((key, Resolved { subject: key.subject, received, anchor })))
+    }
+
+    /// What the row lies under.
+    fn anchor(&self, row: &Unpacked<'_>, device: Option<[u8; 8]>) -> Result<Anchor, LakeError> {
+        let Some(key) = device.map(DeviceId::from_bytes) else { return Ok(Anchor::Nothing) };
+        match row.stands_for() {
+            StandsFor::Device => Ok(Anchor::Device(key)),
+            StandsFor::User => Ok(Anchor::User(row.key.user)),
+            StandsFor::Mpxn => {
+                let mpxn = anchor::mpxn_of(key);
+                mpxn.map(Anchor::Mpxn).ok_or_else(|| self.corrupt("a row lies under no meter point"))
+            }
+        }
     }
 
     /// The row's fragment.
     pub(crate) fn fragment(&self) -> Result<Fragment, LakeError> {
         let (placement, device) = (self.placement()?, self.device_bytes()?);
-        let mut fragment = self
-            .unpacked(placement, device)?
-            .fragment(placement)
-            .ok_or_else(|| self.corrupt("a row cannot be read"))?;
-        fragment.device.add_some(device.map(DeviceId::from_bytes));
+        let unpacked = self.unpacked(placement, device)?;
+        let anchor = self.anchor(&unpacked, device)?;
+        let mut fragment =
+            unpacked.fragment(placement).ok_or_else(|| self.corrupt("a row cannot be read"))?;
+        fragment.device.add_some(anchor.device());
         fragment.variant.add_some(self.parsed(self.variant)?);
         fragment.mpxn.add_some(self.parsed(self.mpxn)?);
         fragment.region.add_some(self.parsed(self.region)?);
+        fragment.lie_under(anchor);
         Ok(fragment)
     }
 }

@@ -1,5 +1,6 @@
 //! Fragments to columns.
 
+use crate::anchor;
 use crate::error::LakeError;
 use crate::packed::{self, Packed};
 use crate::schema::FRAGMENTS;
@@ -40,7 +41,7 @@ impl Columns {
     fn push(&mut self, fragment: &Fragment) -> Result<(), LakeError> {
         let placement =
             fragment.placement().ok_or(LakeError::Internal("a fragment without a place was written"))?;
-        self.device.append_option(fragment.device.value().map(|device| device.to_bytes()));
+        self.device.append_option(anchor::of_fragment(fragment).map(|key| key.to_bytes()));
         self.received.append_value(placement.millis());
         self.user.append_value(fragment.key.user.to_bytes());
         push_text(&mut self.text, fragment.variant.value(), &mut self.variant);

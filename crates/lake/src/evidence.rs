@@ -142,6 +142,8 @@ pub enum SkipReason {
     Lost,
     /// The source deleted them before anyone read it for the first time.
     BeforeFirstRead,
+    /// Records without a value, by which a compacted topic forgets a key. They tell of no event, and undo none.
+    Tombstone,
 }
 
 impl SkipReason {
@@ -151,6 +153,7 @@ impl SkipReason {
             Self::NotDelivered => "not-delivered",
             Self::Lost => "lost",
             Self::BeforeFirstRead => "before-first-read",
+            Self::Tombstone => "tombstone",
         }
     }
 }

@@ -32,7 +32,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 /// The main table: a batch counts when it is committed to this one.
-const MAIN: &str = "trails";
+pub(crate) const MAIN: &str = "trails";
 /// Every table.
 const NAMES: [&str; 8] =
     [MAIN, "parked", "mpxn_devices", "dead_letters", "commits", "holds", "access_events", access_log::NAME];
@@ -54,6 +54,8 @@ pub struct LakeSettings {
     pub store: Option<Arc<dyn ObjectStore>>,
     /// Whether a lake is made where there is none.
     pub create: bool,
+    /// Nothing is written when it is opened, not even a table that earlier versions did not make.
+    pub read_only: bool,
     /// Bytes of runs and footers kept in memory.
     pub cache_bytes: u64,
     /// How long a snapshot can be asked for again: at least the life of a page token.
@@ -69,6 +71,7 @@ impl LakeSettings {
             store_options: HashMap::new(),
             store: None,
             create: true,
+            read_only: false,
             cache_bytes: 512 * 1024 * 1024,
             snapshots_kept: Duration::from_secs(65 * 60),
         }
@@ -92,10 +95,10 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    async fn open(location: &Location) -> Result<Self, LakeError> {
-        let trails = Table::open_or_create(location, MAIN, (&**FRAGMENTS, true), true).await?;
+    async fn open(location: &Location, writes: bool) -> Result<Self, LakeError> {
+        let trails = Table::open_or_create(location, MAIN, (&**FRAGMENTS, true), writes).await?;
         // Nobody commits to the main table before all others were made: from then on, one whose log is not there was lost.
-        let fresh = trails.version() == 0;
+        let fresh = writes && trails.version() == 0;
         let side =
             |name, schema: (&'static Schema, bool)| Table::open_or_create(location, name, schema, fresh);
         let mut tables = Self {
@@ -249,8 +252,9 @@ struct Inner {
 impl Lake {
     /// Opens a lake, making its tables when they are not there.
     ///
-    /// Errors: `Settings` when the address cannot be used, or holds no lake and none is to be made; `Unavailable` when the
-    /// store does not answer. Needs a multi-threaded tokio runtime.
+    /// Errors: `Settings` when the address cannot be used, or holds no lake and none is to be made, or none can be, since it lies within
+    /// another or within a table; `Denied` when a table is to be made and may not be; `Unavailable` when the store does not answer. Needs
+    /// a multi-threaded tokio runtime.
     pub async fn open(settings: LakeSettings, clock: Clock) -> Result<Self, LakeError> {
         let mut location = Location::parse(&settings.address, &settings.store_options)?;
         if let Some(store) = settings.store {
@@ -258,11 +262,9 @@ impl Lake {
         }
         if !Table::exists(&location, MAIN).await? {
             check_nothing_left(&location).await?;
-            if !settings.create {
-                return Err(LakeError::NoLake { address: settings.address });
-            }
+            location.check_absent(&settings.address, settings.create && !settings.read_only).await?;
         }
-        let mut tables = Tables::open(&location).await?;
+        let mut tables = Tables::open(&location, !settings.read_only).await?;
         let stopped = tables.stopped();
         let cache = RunCache::new(&location, settings.cache_bytes);
         let newest = Arc::new(tables.snapshot(cache.clone()));
@@ -438,6 +440,11 @@ impl Lake {
     /// How much the object store was asked for by look-ups, since the lake was opened.
     pub fn store_use(&self) -> StoreUse {
         self.inner.cache.store_use()
+    }
+
+    /// Where it lies: the same for every spelling of one folder or URL.
+    pub fn address(&self) -> &str {
+        self.inner.location.url.as_str()
     }
 
     /// The clock that the lake goes by.

@@ -4,13 +4,14 @@
 //! from, [`Snapshot`] answers look-ups by key for an `Access`, [`SharingReader`] follows who shares with whom, [`Appender`]
 //! keeps the record of calls, [`Maintenance`] keeps house.
 //!
-//! Invariants: **I2** a run is sorted by `(device, placement time, trail key)`; **I3** a source position and the rows
+//! Invariants: **I2** a run is sorted by `(anchor, placement time, trail key)`; **I3** a source position and the rows
 //! it produced are committed together or not at all; **I4** a row leaves only through an `Access`.
 //!
 //! Only this crate knows Delta and Parquet. Nothing in it assumes local files.
 
 mod access_events;
 mod access_log;
+mod anchor;
 mod as_of;
 mod bits;
 mod bucket;
@@ -78,8 +79,8 @@ pub use access_log::{Appender, LogReader};
 pub use as_of::{AsOf, BadAsOf};
 pub use cache::{HitsAndMisses, StoreUse};
 pub use compaction::{Compacted, CompactionSettings};
-pub use dead_letters::{DeadLetter, Fate, Fates, LetterReader};
-pub use error::{LakeError, LakeErrorKind};
+pub use dead_letters::{DeadLetter, Extent, Fate, Fates, LetterReader};
+pub use error::{LakeError, LakeErrorKind, is_denied};
 pub use evidence::{CommitKind, Expired, OpenTransaction, Skip, SkipReason, SourceEvidence};
 pub use evidence_log::{Commit, Evidence, EvidenceEnd};
 pub use holds::{Hold, HoldChange, HoldScope, PlacedHold};

@@ -8,6 +8,7 @@ use crate::evidence_table::{self, CommitEvidence};
 use crate::lake::{Lake, SWEPT, Tables};
 use crate::limits::RUN_WAITS;
 use crate::lookup;
+use crate::pairs::{self, Pairs};
 use crate::run::{self, RunSummary, SortedFragments};
 use crate::snapshot::{RunFile, Snapshot};
 use crate::table::{Changes, EVIDENCE, Move, NewFile, Table, commit_info};
@@ -122,6 +123,10 @@ impl Maintenance {
     }
 
     async fn add_joined(&mut self, joined: Vec<Fragment>, since_ms: Option<i64>) -> Result<u64, LakeError> {
+        // Where they lie now, they are to be found by all that they name.
+        let mut pairs = Pairs::new();
+        joined.iter().for_each(|fragment| pairs::add(fragment, &mut pairs));
+        pairs::commit(&mut self.tables.pairs, &pairs, self.lake.clock().now()).await?;
         let mut add = Vec::new();
         for (month, sorted) in SortedFragments::sort(&joined)?.by_month() {
             let (encoded, summary) = run::write(&sorted)?;

@@ -9,13 +9,15 @@
 //!
 //! Shape: a byte of kind and flags, two of what the tail has, the Command Variant, the mode, the code of an alert, the history.
 //! Tail: the counter, what the shape says of the rest, the times of the history. A counter is kept as its distance from
-//! the receipt time: most senders count by the clock, some with the highest bit set.
+//! the receipt time: most senders count by the clock, some with the highest bit set. At the end of the tail stand the Devices and
+//! meter points that the row names besides its own, and times that cannot be, ascending, each as its distance from the one before: a list of 50,000 Devices
+//! of a few makers takes about 5 bytes for each.
 
 use crate::bits::{BitReader, BitWriter};
 use crate::history_bytes::{self, put_text, take_text};
 use gridtrail_model::{
-    AlertCode, Claims, CommandVariant, DeviceId, Fragment, Leg, Mode, RequestId, ResponseId, Subject,
-    Timestamp, TrailKey, UserId,
+    AlertCode, Anchor, Claims, CommandVariant, DeviceId, Fragment, Leg, Mode, Mpxn, RequestId, ResponseId,
+    Subject, Timestamp, TrailKey, UserId,
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -37,6 +39,11 @@ const HAS_SCHEDULE: u16 = 64;
 const HAS_RESPONSES: u16 = 128;
 const HAS_LAG: u16 = 256;
 const HAS_OTHERS: u16 = 512;
+/// What the row lies under stands for its meter point.
+const UNDER_MPXN: u16 = 1024;
+/// What the row lies under stands for its User.
+const UNDER_USER: u16 = 2048;
+const HAS_BESIDES: u16 = 4096;
 
 const HIGHEST: u64 = 1 << 63;
 
@@ -143,6 +150,17 @@ pub(crate) fn foreign_counter(fragment: &Fragment) -> Option<u64> {
     (!is_own).then_some(id.counter)
 }
 
+/// What the bytes in the Device column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StandsFor {
+    /// The Device itself.
+    Device,
+    /// What stands for a meter point.
+    Mpxn,
+    /// What stands for the User.
+    User,
+}
+
 /// Both columns of one row. One is used for many rows, to spare their memory.
 #[derive(Debug, Default)]
 pub(crate) struct Packed {
@@ -184,6 +202,9 @@ impl Packed {
             tail.number(others.len() as u64);
             tail.bytes(others.as_bytes());
         }
+        if has & HAS_BESIDES != 0 {
+            pack_besides(fragment, &mut tail);
+        }
         tail.finish();
     }
 }
@@ -204,6 +225,62 @@ fn fields_of(fragment: &Fragment, id: &KeyId, placement: Timestamp, others: bool
         | field(fragment.response_ids.iter().any(|id| *id != implied), HAS_RESPONSES)
         | field(lag_of(fragment, placement) != 0, HAS_LAG)
         | field(others, HAS_OTHERS)
+        | match fragment.anchor() {
+            Anchor::Device(_) | Anchor::Nothing => 0,
+            Anchor::Mpxn(_) => UNDER_MPXN,
+            Anchor::User(_) => UNDER_USER,
+        }
+        | field(has_besides(fragment), HAS_BESIDES)
+}
+
+fn has_besides(fragment: &Fragment) -> bool {
+    let named = !fragment.concerned_devices().is_empty() || !fragment.concerned_mpxns().is_empty();
+    named || !fragment.impossible_times().is_empty()
+}
+
+/// Devices, meter points and times, each ascending and as its distance from the one before.
+fn pack_besides(fragment: &Fragment, tail: &mut BitWriter<'_>) {
+    let devices = fragment.concerned_devices().iter().map(|device| u64::from_be_bytes(device.to_bytes()));
+    pack_ascending(fragment.concerned_devices().len(), devices, tail);
+    // A code is no negative number, and longer references have larger codes: so these ascend, too.
+    let mut codes: Vec<u64> =
+        fragment.concerned_mpxns().iter().map(|m| m.to_code().cast_unsigned()).collect();
+    codes.sort_unstable();
+    pack_ascending(codes.len(), codes.into_iter(), tail);
+    let times =
+        fragment.impossible_times().iter().map(|time| time.millis().abs_diff(Timestamp::MIN.millis()));
+    pack_ascending(fragment.impossible_times().len(), times, tail);
+}
+
+fn pack_ascending(count: usize, numbers: impl Iterator<Item = u64>, tail: &mut BitWriter<'_>) {
+    tail.number(count as u64);
+    let mut last = 0;
+    for number in numbers {
+        tail.number(number - last);
+        last = number;
+    }
+}
+
+/// What [`pack_ascending`] wrote. A count is no reason to reserve memory: the bytes that follow bear it out or end.
+fn unpack_ascending(tail: &mut BitReader<'_>) -> Option<Vec<u64>> {
+    let (mut numbers, mut last) = (Vec::new(), 0u64);
+    for _ in 0..tail.number()? {
+        last = last.checked_add(tail.number()?)?;
+        numbers.push(last);
+    }
+    Some(numbers)
+}
+
+fn unpack_besides(fragment: &mut Fragment, tail: &mut BitReader<'_>) -> Option<()> {
+    let device = |number: u64| DeviceId::from_bytes(number.to_be_bytes());
+    let devices: Vec<DeviceId> = unpack_ascending(tail)?.into_iter().map(device).collect();
+    let codes = unpack_ascending(tail)?.into_iter();
+    let mpxns: Vec<Mpxn> = codes.map(|code| Mpxn::from_code(code.cast_signed())).collect::<Option<_>>()?;
+    fragment.add_besides(devices.into_iter(), mpxns.into_iter());
+    let time = |past: u64| Timestamp::from_millis(Timestamp::MIN.millis().checked_add_unsigned(past)?);
+    let times: Vec<Timestamp> = unpack_ascending(tail)?.into_iter().map(time).collect::<Option<_>>()?;
+    fragment.add_impossible_times(times.into_iter());
+    Some(())
 }
 
 fn kind_of(key: &TrailKey) -> u8 {
@@ -337,6 +414,15 @@ impl<'a> Unpacked<'a> {
         })
     }
 
+    /// What the bytes in the Device column are.
+    pub(crate) const fn stands_for(&self) -> StandsFor {
+        match (self.has & UNDER_MPXN != 0, self.has & UNDER_USER != 0) {
+            (true, _) => StandsFor::Mpxn,
+            (false, true) => StandsFor::User,
+            (false, false) => StandsFor::Device,
+        }
+    }
+
     /// The fragment, as far as both columns say.
     pub(crate) fn fragment(mut self, placement: Timestamp) -> Option<Fragment> {
         let mut fragment = Fragment::new(self.key, placement);
@@ -352,6 +438,9 @@ impl<'a> Unpacked<'a> {
         if self.has & HAS_OTHERS != 0 {
             let length = usize::try_from(self.tail.number()?).ok()?;
             add_others(&mut fragment, &self.tail.bytes(length)?)?;
+        }
+        if self.has & HAS_BESIDES != 0 {
+            unpack_besides(&mut fragment, &mut self.tail)?;
         }
         self.tail.is_at_end().then_some(fragment)
     }

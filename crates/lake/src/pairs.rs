@@ -3,21 +3,29 @@
 //! One row for each pair and commit, with the first and last time seen; so an exchanged meter's history is found by
 //! its meter point. A repeat of a batch writes the same pairs again, which changes no answer: the table may say a
 //! pair twice, never miss one.
+//!
+//! What a row lies under need not be the Device of a meter point: of a row that names no Device it is what stands for one
+//! (`anchor`). And a row that names several Devices lies under one of them; for each of the others there is a pair, too, whose key
+//! is no meter point but `d` and the Device's bytes in base64url: behind all digits, so that a file without such pairs is passed
+//! by, and short enough to be merged as a number.
 
+use crate::anchor;
 use crate::cache::RunCache;
 use crate::checksum::Written;
 use crate::error::LakeError;
 use crate::log::TableFile;
 use crate::lookup;
 use crate::run::{Encoded, Summary};
-use crate::table::NewFile;
+use crate::table::{Changes, NewFile, Table};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use deltalake_core::Path;
-use gridtrail_model::{DeviceId, Fragment, Mpxn, Timestamp};
+use gridtrail_model::{DeviceId, Fragment, Named, Timestamp};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
@@ -35,8 +43,16 @@ pub(crate) static PAIRS: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-/// Pairs of one batch, with first and last time seen.
-pub(crate) type Pairs = HashMap<(Mpxn, DeviceId), (Timestamp, Timestamp)>;
+/// Pairs of one batch: what was named, and the bytes of what the row lies under; with first and last time seen.
+pub(crate) type Pairs = HashMap<(Named, DeviceId), (Timestamp, Timestamp)>;
+
+/// The key of the pairs of what was named.
+fn key_of(named: Named) -> String {
+    match named {
+        Named::Mpxn(mpxn) => mpxn.to_string(),
+        Named::Device(device) => format!("d{}", URL_SAFE_NO_PAD.encode(device.to_bytes())),
+    }
+}
 
 /// A file of pairs, with its smallest and largest meter point.
 #[derive(Debug, Clone)]
@@ -59,23 +75,53 @@ impl PairFile {
     }
 }
 
-/// The pairs that fragments name.
-pub(crate) fn collect<'a>(fragments: impl Iterator<Item = &'a Fragment>) -> Pairs {
-    let mut pairs = Pairs::new();
-    for fragment in fragments {
-        let Some(at) = fragment.placement() else { continue };
-        for (mpxn, device) in fragment.mpxn.iter().flat_map(|m| fragment.device.iter().map(move |d| (m, d))) {
-            let seen = pairs.entry((*mpxn, *device)).or_insert((at, at));
-            *seen = (seen.0.min(at), seen.1.max(at));
+/// Adds the pairs that a fragment with a place makes.
+pub(crate) fn add(fragment: &Fragment, pairs: &mut Pairs) {
+    let (Some(at), Some(under)) = (fragment.placement(), anchor::of_fragment(fragment)) else { return };
+    let mut see = |named, under| {
+        let seen = pairs.entry((named, under)).or_insert((at, at));
+        *seen = (seen.0.min(at), seen.1.max(at));
+    };
+    for mpxn in fragment.mpxns() {
+        fragment.device.iter().for_each(|device| see(Named::Mpxn(mpxn), *device));
+        if fragment.device.is_empty() {
+            see(Named::Mpxn(mpxn), under);
         }
     }
-    pairs
+    let devices = fragment.device.iter().chain(fragment.concerned_devices().iter());
+    devices.filter(|device| **device != under).for_each(|device| see(Named::Device(*device), under));
+}
+
+/// Adds the pairs of a fragment that waits for its request: of the Devices that it names, since it is found as the row that it is,
+/// and of no meter points, whose pairs find every row of a Device.
+pub(crate) fn add_waiting(fragment: &Fragment, pairs: &mut Pairs) {
+    let mut devices_only = fragment.clone();
+    devices_only.mpxn = <_>::default();
+    if let Some(besides) = &mut devices_only.besides {
+        besides.mpxns = <_>::default();
+    }
+    add(&devices_only, pairs);
+}
+
+/// Commits pairs to their table, if there are any.
+pub(crate) async fn commit(table: &mut Table, pairs: &Pairs, now: Timestamp) -> Result<(), LakeError> {
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    let (encoded, tag) = write(pairs)?;
+    let path = format!("{}.parquet", uuid::Uuid::now_v7());
+    let written = table.upload_encoded(&path, encoded).await?;
+    let file = NewFile { path, written, month: None, rows: pairs.len() as u64, tag, received: None };
+    let changes = Changes { add: vec![file], now_ms: now.millis(), ..Changes::default() };
+    table.commit(&changes).await.map(drop)
 }
 
 /// One pair of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pair {
+    /// The meter point, or the key of a Device.
     pub(crate) mpxn: String,
+    /// The bytes of what the row lies under.
     pub(crate) device: DeviceId,
     /// When events first and last named the two together, microseconds since the epoch.
     pub(crate) first_seen: i64,
@@ -130,8 +176,8 @@ pub(crate) fn batch(pairs: &[Pair]) -> Result<RecordBatch, LakeError> {
 
 /// A file of pairs, with the tag that names its range.
 pub(crate) fn write(pairs: &Pairs) -> Result<(Encoded, String), LakeError> {
-    let pair = |((mpxn, device), seen): (&(Mpxn, DeviceId), &(Timestamp, Timestamp))| Pair {
-        mpxn: mpxn.to_string(),
+    let pair = |((named, device), seen): (&(Named, DeviceId), &(Timestamp, Timestamp))| Pair {
+        mpxn: key_of(*named),
         device: *device,
         first_seen: seen.0.millis() * 1_000,
         last_seen: seen.1.millis() * 1_000,
@@ -188,13 +234,13 @@ impl Summary for PairSummary {
     }
 }
 
-/// Devices seen with a meter point, ascending.
-pub(crate) async fn devices_of(
+/// The bytes of what rows lie under that name a meter point, or that name a Device beside the one that they lie under; ascending.
+pub(crate) async fn keys_of(
     cache: &RunCache,
     files: &[PairFile],
-    mpxn: Mpxn,
+    named: Named,
 ) -> Result<Vec<DeviceId>, LakeError> {
-    let key = mpxn.to_string();
+    let key = key_of(named);
     let mut devices = BTreeSet::new();
     for file in files.iter().filter(|f| f.min <= key && key <= f.max) {
         let run = cache.open(&file.path, &file.file).await?;

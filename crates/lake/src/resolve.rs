@@ -94,7 +94,7 @@ impl Snapshot {
             open.retain(|fragment| !fragment.is_settled_by(found.of(&fragment.key)));
         }
         for rows in found.rows.values_mut() {
-            rows.sort_by_key(|row| (row.subject, row.received, row.device));
+            rows.sort_by_key(|row| (row.subject, row.received, row.anchor));
             rows.dedup();
         }
         Ok(found)

@@ -32,7 +32,7 @@ use crate::table::{Changes, Move, Table};
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use futures::{StreamExt, stream};
-use gridtrail_model::{DeviceId, Fragment, Timestamp};
+use gridtrail_model::{DeviceId, Fragment, Named, Timestamp};
 use serde_json::json;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -100,10 +100,10 @@ pub(crate) struct KeptRows {
 impl ActiveHold {
     fn holds(&self, fragment: &Fragment) -> bool {
         let HoldScope { device, mpxn, user, .. } = &self.scope;
-        device.is_none_or(|device| fragment.device.iter().any(|d| *d == device))
+        device.is_none_or(|device| fragment.names(Named::Device(device)))
             && user.is_none_or(|user| fragment.key.user == user)
             && mpxn.is_none_or(|mpxn| {
-                fragment.mpxn.iter().any(|m| *m == mpxn)
+                fragment.names(Named::Mpxn(mpxn))
                     || fragment.device.iter().any(|device| self.devices.contains(device))
             })
     }

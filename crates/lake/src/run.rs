@@ -1,8 +1,9 @@
 //! Runs: Parquet files of sorted fragments.
 //!
-//! A run is sorted by `(device, placement time, trail key)` (invariant **I2**): all that a look-up does rests on
+//! A run is sorted by `(anchor, placement time, trail key)` (invariant **I2**): all that a look-up does rests on
 //! it. Only [`SortedFragments`] can be written, and only sorting makes one.
 
+use crate::anchor;
 use crate::bucket::Bucket;
 use crate::checksum::Written;
 use crate::decode::recorded_ms;
@@ -43,8 +44,8 @@ impl<'a> SortedFragments<'a> {
                 .placement()
                 .ok_or(LakeError::Internal("a fragment without a place cannot be sorted"))?;
             // As a number: it has the order of the bytes, and compares faster.
-            let device = fragment.device.value().map(|device| u64::from_be_bytes(device.to_bytes()));
-            keyed.push(((device, placement), fragment));
+            let key = anchor::of_fragment(fragment).map(|key| u64::from_be_bytes(key.to_bytes()));
+            keyed.push(((key, placement), fragment));
         }
         keyed.sort_unstable_by(|(a, of_a), (b, of_b)| a.cmp(b).then_with(|| of_a.key.cmp(&of_b.key)));
         Ok(Self(keyed.into_iter().map(|(_, fragment)| fragment).collect()))
@@ -107,8 +108,8 @@ pub(crate) struct RunSummary {
 impl RunSummary {
     fn of(sorted: &SortedFragments<'_>) -> Self {
         // Ascending by Device, those without one first.
-        let with_device = sorted.0.partition_point(|fragment| fragment.device.value().is_none());
-        let device = |fragment: &&Fragment| fragment.device.value().map(ToString::to_string);
+        let with_device = sorted.0.partition_point(|fragment| anchor::of_fragment(fragment).is_none());
+        let device = |fragment: &&Fragment| anchor::of_fragment(fragment).map(|key| key.to_string());
         let mut received: Option<(Timestamp, Timestamp)> = None;
         for fragment in &sorted.0 {
             if let Some(at) = fragment.placement() {

@@ -17,7 +17,7 @@ use crate::packed;
 use crate::sheet::Sheet;
 use crate::snapshot::{Cost, Found, KeyQuery, RowPosition, View};
 use gridtrail_access::Access;
-use gridtrail_model::{Fragment, Merge, ServiceReferenceVariant, Timestamp};
+use gridtrail_model::{DeviceId, Fragment, Merge, ServiceReferenceVariant, Timestamp};
 use std::cmp::Reverse;
 
 /// The times at which a look-up looks for fragments: those at which rows of the query may have one.
@@ -76,6 +76,8 @@ struct Chain {
 pub(crate) struct Scan<'a> {
     who: &'a Access,
     query: &'a KeyQuery,
+    /// The bytes of what the query looks under.
+    under: DeviceId,
     reach: Reach,
     /// Sheets read so far; a row's source is a number in this list.
     sheets: Vec<Sheet>,
@@ -92,7 +94,7 @@ pub(crate) struct Scan<'a> {
 impl<'a> Scan<'a> {
     pub(crate) fn new(
         who: &'a Access,
-        query: &'a KeyQuery,
+        (query, under): (&'a KeyQuery, DeviceId),
         reach: Reach,
         parked: Vec<Fragment>,
     ) -> Result<Self, LakeError> {
@@ -102,7 +104,7 @@ impl<'a> Scan<'a> {
         }
         let (sheets, open, chains) = (Vec::new(), Vec::new(), Vec::new());
         let mut scan =
-            Self { who, query, reach, sheets, parked, open, chains, stride: 0, cost: Cost::default() };
+            Self { who, query, under, reach, sheets, parked, open, chains, stride: 0, cost: Cost::default() };
         scan.add(located.into_iter())?;
         Ok(scan)
     }
@@ -117,7 +119,7 @@ impl<'a> Scan<'a> {
         self.cost.runs += u64::from(!sheets.is_empty());
         for sheet in sheets {
             self.cost.pages += sheet.pages() as u64;
-            let candidates = lookup::candidates(&sheet, self.query.device)?;
+            let candidates = lookup::candidates(&sheet, self.under)?;
             let source = Source::Sheet(self.sheets.len());
             self.sheets.push(sheet);
             self.add(candidates.into_iter().map(|candidate| (candidate, source)))?;
@@ -365,13 +367,14 @@ fn asks_for(query: &KeyQuery, candidate: &Candidate) -> bool {
 
 /// Whether the rights and the variants of a query let a merged row be shown.
 fn shows(who: &Access, query: &KeyQuery, fragment: &Fragment) -> bool {
-    let variant = fragment.variant.value();
     let in_view = match query.view {
         View::Audit => who.user_ids().contains(&fragment.key.user),
-        // Every claim must be open: a disputed row stays with its own User.
-        View::MeterReads => variant.is_some() && fragment.variant.iter().all(|v| v.is_meter_read()),
+        View::MeterReads => fragment.is_meter_read(),
     };
-    in_view && (query.variants.is_empty() || variant.is_some_and(|v| query.variants.contains(v)))
+    let is_meant =
+        fragment.anchor() == query.anchor && query.naming.is_none_or(|named| fragment.names(named));
+    let variant = fragment.variant_shown();
+    in_view && is_meant && (query.variants.is_empty() || variant.is_some_and(|v| query.variants.contains(&v)))
 }
 
 fn parked_candidate(fragment: &Fragment) -> Result<Candidate, LakeError> {

@@ -5,7 +5,7 @@
 //!
 //! | column | meaning, and what empty means |
 //! |---|---|
-//! | `device_id` | Device, 8 bytes; empty: the request names none |
+//! | `device_id` | Device, 8 bytes; of a row that names none, what stands for its meter point or User (`anchor`) |
 //! | `received_at` | placement time, to the millisecond |
 //! | `user_id` | the User that the row belongs to, 8 bytes |
 //! | `service_reference_variant` | text |

@@ -4,6 +4,7 @@
 //! asks: an audit look-up sees the rows of the caller's User IDs, a meter-read look-up the rows of the four open
 //! variants, and nothing else is ever returned.
 
+use crate::anchor;
 use crate::bucket::Bucket;
 use crate::cache::RunCache;
 use crate::error::LakeError;
@@ -18,7 +19,9 @@ use crate::streams::Partition;
 use crate::touched::Touching;
 use deltalake_core::Path;
 use gridtrail_access::Access;
-use gridtrail_model::{DeviceId, Fragment, Mpxn, ServiceReferenceVariant, Timestamp, TrailKey};
+use gridtrail_model::{
+    Anchor, DeviceId, Fragment, Mpxn, Named, ServiceReferenceVariant, Timestamp, TrailKey,
+};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -77,8 +80,10 @@ pub struct RowPosition {
 /// What to look up.
 #[derive(Debug, Clone)]
 pub struct KeyQuery {
-    /// The Device.
-    pub device: DeviceId,
+    /// What the rows lie under.
+    pub anchor: Anchor,
+    /// Only rows whose messages name this.
+    pub naming: Option<Named>,
     /// Which rows.
     pub view: View,
     /// Service Reference Variants; empty means all.
@@ -98,7 +103,22 @@ pub struct KeyQuery {
 impl KeyQuery {
     /// Every row of a Device in a view, the newest `limit` of them. Struct update syntax narrows it.
     pub fn all(device: DeviceId, view: View, limit: usize) -> Self {
-        Self { device, view, variants: Vec::new(), from: None, to: None, before: None, limit, key: None }
+        Self::under(Anchor::Device(device), view, limit)
+    }
+
+    /// Every row under an anchor in a view, the newest `limit` of them.
+    pub const fn under(anchor: Anchor, view: View, limit: usize) -> Self {
+        Self {
+            anchor,
+            naming: None,
+            view,
+            variants: Vec::new(),
+            from: None,
+            to: None,
+            before: None,
+            limit,
+            key: None,
+        }
     }
 }
 
@@ -283,10 +303,11 @@ impl Snapshot {
         who: &Access,
         query: &KeyQuery,
     ) -> Result<(Vec<Found>, Cost), LakeError> {
+        let Some(under) = anchor::key_of(query.anchor) else { return Ok(<_>::default()) };
         let (cache, requests) = self.cache.counting();
         let mut above_ms = APART_MS;
         let (found, cost) = loop {
-            match self.look(&cache, who, query, above_ms).await? {
+            match self.look(&cache, who, query, (under, above_ms)).await? {
                 Some(done) => break done,
                 // The next fragment of a row may lie further up still. Twice as far at a time, so that it ends soon.
                 None => above_ms = above_ms.saturating_mul(2),
@@ -305,12 +326,12 @@ impl Snapshot {
         cache: &RunCache,
         who: &Access,
         query: &KeyQuery,
-        above_ms: i64,
+        (under, above_ms): (DeviceId, i64),
     ) -> Result<Option<(Vec<Found>, Cost)>, LakeError> {
         let reach = Reach::of(query, above_ms);
-        let files = self.trails.of_device(query.device, reach.from, reach.to).collect();
-        let mut touching = Touching::new(cache, query.device, files);
-        let mut scan = Scan::new(who, query, reach, self.parked_of(query).await?)?;
+        let files = self.trails.of_device(under, reach.from, reach.to).collect();
+        let mut touching = Touching::new(cache, under, files);
+        let mut scan = Scan::new(who, (query, under), reach, self.parked_of(query, under).await?)?;
         let mut found = Vec::new();
         while found.len() < query.limit {
             let wanted = query.limit - found.len();
@@ -334,21 +355,21 @@ impl Snapshot {
         Ok(Some((found, scan.cost())))
     }
 
-    /// Parked fragments of the query's Device. Each is joined to its leg where that is on record by now, so that
+    /// Parked fragments of what the query looks under. Each is joined to its leg where that is on record by now, so that
     /// what a reader sees never depends on when the sweep runs.
-    async fn parked_of(&self, query: &KeyQuery) -> Result<Vec<Fragment>, LakeError> {
+    async fn parked_of(&self, query: &KeyQuery, under: DeviceId) -> Result<Vec<Fragment>, LakeError> {
         let mut found = Vec::new();
-        for file in self.parked.of_device(query.device, None, None) {
+        for file in self.parked.of_device(under, None, None) {
             let run = self.cache.open_file(file).await?;
             let mut fragments = Vec::new();
-            for sheet in lookup::sheets(&self.cache, &run, query.device).await? {
-                fragments.extend(lookup::all_of(&sheet, query.device)?);
+            for sheet in lookup::sheets(&self.cache, &run, under).await? {
+                fragments.extend(lookup::all_of(&sheet, under)?);
             }
             let on_record = self.resolve(&fragments).await?;
             for fragment in fragments {
                 match fragment.join(on_record.of(&fragment.key)) {
                     Some(joined) => {
-                        found.extend(joined.into_iter().filter(|f| f.device.value() == Some(&query.device)));
+                        found.extend(joined.into_iter().filter(|f| f.anchor() == query.anchor));
                     }
                     None => found.push(fragment),
                 }
@@ -357,8 +378,20 @@ impl Snapshot {
         Ok(found)
     }
 
+    /// What rows lie under that name a meter point, or a Device beside their own; as far as `who` may see them. Ascending.
+    ///
+    /// Under a Device that events named together with the meter point, every row is one of the meter point. Under anything else,
+    /// only rows are meant that [name](KeyQuery::naming) it.
+    pub async fn anchors_of(&self, who: &Access, named: Named) -> Result<Vec<Anchor>, LakeError> {
+        let keys = crate::pairs::keys_of(&self.cache, &self.pairs, named).await?;
+        let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, who.user_ids().iter()));
+        Ok(anchors.collect())
+    }
+
     /// Devices that events named together with a meter point, ascending.
-    pub async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, LakeError> {
-        crate::pairs::devices_of(&self.cache, &self.pairs, mpxn).await
+    pub(crate) async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, LakeError> {
+        let keys = crate::pairs::keys_of(&self.cache, &self.pairs, Named::Mpxn(mpxn)).await?;
+        let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, std::iter::empty()));
+        Ok(anchors.filter_map(Anchor::device).collect())
     }
 }

@@ -351,7 +351,8 @@ struct Union<'a> {
     add: Vec<NewFile>,
     /// Since when commits went into any of the runs.
     since_ms: Option<i64>,
-    moved: BTreeMap<(Option<DeviceId>, TrailKey), Fragment>,
+    /// By what each lies under, and its row.
+    moved: BTreeMap<(Option<[u8; 8]>, TrailKey), Fragment>,
     given_up: &'a AtomicBool,
 }
 
@@ -406,7 +407,7 @@ impl Union<'_> {
             let Some(to) = to else { continue };
             let mut fragment = row.fragment()?;
             fragment.received.add(*to);
-            let at = (fragment.device.value().copied(), fragment.key);
+            let at = (place.0, fragment.key);
             match self.moved.get_mut(&at) {
                 Some(known) => known.merge(fragment),
                 None => drop(self.moved.insert(at, fragment)),

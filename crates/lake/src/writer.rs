@@ -12,7 +12,7 @@ use crate::dead_letters::{self, DeadLetter};
 use crate::error::LakeError;
 use crate::evidence::{CommitKind, SourceEvidence};
 use crate::lake::{Lake, MARK_FILES, Tables};
-use crate::pairs;
+use crate::pairs::{self, Pairs};
 use crate::resolve::OnRecord;
 use crate::run::{self, Encoded, RunSummary, SortedFragments};
 use crate::streams::{self, Stream, complete_mark};
@@ -110,7 +110,10 @@ impl Writer {
     pub async fn commit(&mut self, batch: Batch) -> Result<u64, LakeError> {
         let now = self.lake.clock().now();
         let Batch { fragments, parked, access, dead_letters, mut sources, streams, kind } = batch;
-        let pairs = pairs::collect(fragments.iter().chain(&parked));
+        let parked: Vec<Fragment> = parked.into_iter().map(placed_by_history).collect();
+        let mut pairs = Pairs::new();
+        fragments.iter().for_each(|fragment| pairs::add(fragment, &mut pairs));
+        parked.iter().for_each(|fragment| pairs::add_waiting(fragment, &mut pairs));
         let mut add = Vec::new();
         for EncodedRun { month, encoded, summary } in self.encode(fragments).await? {
             let path = format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7());
@@ -121,7 +124,7 @@ impl Writer {
         self.commit_access(access, now).await?;
         self.commit_dead_letters(&dead_letters, &sources).await?;
         self.commit_parked(parked, &sources, now).await?;
-        self.commit_pairs(&pairs, now).await?;
+        pairs::commit(&mut self.tables.pairs, &pairs, now).await?;
         // All is uploaded: what is left is one entry in the log, so this is the time of the commit.
         let now = self.lake.clock().now();
         for source in &mut sources {
@@ -198,19 +201,15 @@ impl Writer {
         if fresh.is_empty() {
             return Ok(());
         }
-        let path = format!("{}.parquet", uuid::Uuid::now_v7());
-        let bytes = dead_letters::write(&fresh)?;
-        let written = table.upload(&path, bytes).await?;
-        let file = NewFile {
-            path,
-            written,
-            month: None,
-            rows: fresh.len() as u64,
-            tag: "{}".to_owned(),
-            received: None,
-        };
+        let mut add = Vec::new();
+        for part in dead_letters::by_file(&fresh) {
+            let path = format!("{}.parquet", uuid::Uuid::now_v7());
+            let written = table.upload(&path, dead_letters::write(part)?).await?;
+            let (rows, tag) = (part.len() as u64, "{}".to_owned());
+            add.push(NewFile { path, written, month: None, rows, tag, received: None });
+        }
         let now_ms = self.lake.clock().now().millis();
-        table.commit(&Changes { add: vec![file], moves, now_ms, ..Changes::default() }).await?;
+        table.commit(&Changes { add, moves, now_ms, ..Changes::default() }).await?;
         Ok(())
     }
 
@@ -234,18 +233,6 @@ impl Writer {
         };
         self.tables.parked.commit(&changes).await.map(drop)
     }
-
-    async fn commit_pairs(&mut self, pairs: &pairs::Pairs, now: Timestamp) -> Result<(), LakeError> {
-        if pairs.is_empty() {
-            return Ok(());
-        }
-        let (encoded, tag) = pairs::write(pairs)?;
-        let path = format!("{}.parquet", uuid::Uuid::now_v7());
-        let written = self.tables.pairs.upload_encoded(&path, encoded).await?;
-        let file = NewFile { path, written, month: None, rows: pairs.len() as u64, tag, received: None };
-        let changes = Changes { add: vec![file], now_ms: now.millis(), ..Changes::default() };
-        self.tables.pairs.commit(&changes).await.map(drop)
-    }
 }
 
 /// Uploads one run of fragments without a place, each lying at the time of what is known of it.
@@ -265,7 +252,10 @@ pub(crate) async fn upload_parked(
 /// An unjoined fragment is shown at the time of its first answer, under the Device that its RequestID targets.
 fn placed_by_history(mut fragment: Fragment) -> Fragment {
     if fragment.placement().is_none() {
-        let first = fragment.history().first().map_or(fragment.recorded_at_max, |entry| entry.at);
+        // A time that cannot be that of an event decides nothing.
+        let recorded = fragment.recorded_at_max;
+        let mut times = fragment.history().iter().map(|entry| entry.at);
+        let first = times.find(|at| at.can_be_of_event(Some(recorded))).unwrap_or(recorded);
         fragment.received.add(first);
     }
     if let (None, Some(id)) = (fragment.device.value(), fragment.key.request_id()) {

@@ -18,6 +18,13 @@ pub struct Claims<T> {
 
 impl<T> Default for Claims<T> {
     fn default() -> Self {
+        Self::none()
+    }
+}
+
+impl<T> Claims<T> {
+    /// Nothing claimed.
+    pub const fn none() -> Self {
         Self { first: None, others: None }
     }
 }
@@ -63,19 +70,51 @@ impl<T: Ord> Claims<T> {
 
     /// Adds all claims of another set.
     pub fn merge(&mut self, other: Self) {
-        self.add_some(other.first);
-        for claim in other.others.into_iter().flat_map(|others| *others) {
-            self.add(claim);
+        if other.others.is_none() {
+            self.add_some(other.first);
+        } else {
+            self.extend(other.into_iter());
         }
+    }
+
+    /// Adds many claims, in the time that sorting takes. Returns whether any was new.
+    pub fn extend(&mut self, claims: impl Iterator<Item = T>) -> bool {
+        let before = std::mem::take(self);
+        let count = before.len();
+        let mut all: Vec<T> = before.into_iter().chain(claims).collect();
+        all.sort_unstable();
+        all.dedup();
+        let is_new = all.len() > count;
+        let mut rest = all.into_iter();
+        self.first = rest.next();
+        self.others = (rest.len() > 0).then(|| Box::new(rest.collect()));
+        is_new
+    }
+
+    /// How many claims there are.
+    pub fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others().len()
+    }
+
+    /// Whether nothing was claimed.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Whether this is one of the claims.
+    pub fn contains(&self, claim: &T) -> bool {
+        self.first.as_ref() == Some(claim) || self.others().binary_search(claim).is_ok()
+    }
+
+    fn into_iter(self) -> impl Iterator<Item = T> {
+        self.first.into_iter().chain(self.others.into_iter().flat_map(|others| *others))
     }
 }
 
 impl<T: Ord> FromIterator<T> for Claims<T> {
     fn from_iter<I: IntoIterator<Item = T>>(claims: I) -> Self {
         let mut set = Self::default();
-        for claim in claims {
-            set.add(claim);
-        }
+        set.extend(claims.into_iter());
         set
     }
 }
@@ -98,6 +137,11 @@ mod tests {
                 prop_assert_eq!(seen.0.add(*claim), seen.1.insert(*claim));
             }
             prop_assert!(merged.iter().eq(expected.iter()));
+            prop_assert_eq!(merged.len(), expected.len());
+            prop_assert!((0..=u8::MAX).all(|claim| merged.contains(&claim) == expected.contains(&claim)));
+            let (mut extended, news) = (left.iter().copied().collect::<Claims<u8>>(), right.iter().any(|c| !left.contains(c)));
+            prop_assert_eq!(extended.extend(right.iter().copied()), news);
+            prop_assert_eq!(&extended, &merged);
             prop_assert_eq!(merged.value(), expected.first());
         }
     }

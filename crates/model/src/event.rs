@@ -78,8 +78,12 @@ pub struct Correlation {
     pub scheduled_run: Option<ResponseId>,
     /// The Device that the request or alert is about.
     pub device_id: Option<DeviceId>,
+    /// Other Devices that the message names: of a list, of whitelists, of replies. Any order; a repeat says nothing.
+    pub concerned_devices: Vec<DeviceId>,
     /// The meter point.
     pub mpxn: Option<Mpxn>,
+    /// Other meter points that the message names, such as the export MPAN beside the import MPAN.
+    pub concerned_mpxns: Vec<Mpxn>,
     /// The CSP Region, as the source writes it.
     pub csp_region: Option<CspRegion>,
     /// The Service Reference Variant.
@@ -103,7 +107,9 @@ impl Correlation {
             command_variant: None,
             scheduled_run: None,
             device_id: None,
+            concerned_devices: Vec::new(),
             mpxn: None,
+            concerned_mpxns: Vec::new(),
             csp_region: None,
             variant: None,
             mode: None,

@@ -4,7 +4,7 @@ use crate::event::{Affected, Alert, Body, Correlation, Event, ResponseContent, R
 use crate::fragment::{Fragment, Merge};
 use crate::history::HistoryEntry;
 use crate::key::{Leg, Subject, TrailKey};
-use crate::{CommandVariant, Mode, State};
+use crate::{CommandVariant, DeviceId, Mode, State, Timestamp};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -53,12 +53,22 @@ impl Fold {
     /// Adds one event. An event may touch two rows: a DCC Alert about a request is a row of its own and a change
     /// of that request.
     pub fn add(&mut self, event: Event) -> Result<Folded, Rejection> {
+        self.add_with(event, None)
+    }
+
+    /// Adds one event that was read at a time: a receipt more than a day later is none that it can have.
+    pub fn add_read_at(&mut self, event: Event, read_at: Timestamp) -> Result<Folded, Rejection> {
+        self.add_with(event, Some(read_at))
+    }
+
+    fn add_with(&mut self, event: Event, read_at: Option<Timestamp>) -> Result<Folded, Rejection> {
         let key = key_of(&event)?;
+        let times = Times::of(&event, read_at);
         let mut news = false;
-        if let Body::DccAlert(Alert { affects: Some(affected), at, .. }) = &event.body {
-            news |= self.add_affected(&event, affected, *at);
+        if let Body::DccAlert(Alert { affects: Some(affected), .. }) = &event.body {
+            news |= self.add_affected(&event, affected, &times);
         }
-        news |= apply(self.fragment_of(key, event.recorded_at), event);
+        news |= apply(self.fragment_of(key, times.recorded), event, times);
         Ok(Folded { key, duplicate: !news })
     }
 
@@ -111,7 +121,7 @@ impl Fold {
         self.fragments
     }
 
-    fn fragment_of(&mut self, key: TrailKey, recorded_at: crate::Timestamp) -> &mut Fragment {
+    fn fragment_of(&mut self, key: TrailKey, recorded_at: Timestamp) -> &mut Fragment {
         let at = *self.places.entry(key).or_insert_with(|| {
             self.fragments.push(Fragment::new(key, recorded_at));
             self.fragments.len() - 1
@@ -119,14 +129,46 @@ impl Fold {
         &mut self.fragments[at]
     }
 
-    fn add_affected(&mut self, event: &Event, affected: &Affected, at: crate::Timestamp) -> bool {
+    fn add_affected(&mut self, event: &Event, affected: &Affected, times: &Times) -> bool {
         let key =
             TrailKey { user: event.correlation.user_id, subject: Subject::Unjoined(affected.request_id) };
-        let fragment = self.fragment_of(key, event.recorded_at);
-        fragment.recorded_at_max = fragment.recorded_at_max.max(event.recorded_at);
-        let mut entry = HistoryEntry::new(affected.state, at);
+        let fragment = self.fragment_of(key, times.recorded);
+        fragment.recorded_at_max = fragment.recorded_at_max.max(times.recorded);
+        let mut entry = HistoryEntry::new(affected.state, times.alerted.unwrap_or(times.recorded));
         entry.cause = affected.cause.clone();
         fragment.record(entry)
+    }
+}
+
+/// The times of an event that decide where its row lies and how long it stays. One that no event can have had decides
+/// nothing: it is set apart, and another stands in for it.
+struct Times {
+    /// When it was recorded; else when its request was received or its alert came; else when it is read.
+    recorded: Timestamp,
+    /// When its request was received.
+    received: Option<Timestamp>,
+    /// When its alert came.
+    alerted: Option<Timestamp>,
+    impossible: Vec<Timestamp>,
+}
+
+impl Times {
+    fn of(event: &Event, read_at: Option<Timestamp>) -> Self {
+        let mut impossible = Vec::new();
+        let mut possible = |time: Timestamp| {
+            let can_be = time.can_be_of_event(read_at);
+            if !can_be {
+                impossible.push(time);
+            }
+            can_be.then_some(time)
+        };
+        let received = event.correlation.request_received_at.and_then(&mut possible);
+        let alerted = match &event.body {
+            Body::DeviceAlert(alert) | Body::DccAlert(alert) => possible(alert.at),
+            _ => None,
+        };
+        let recorded = possible(event.recorded_at).or(received).or(alerted).or(read_at);
+        Self { recorded: recorded.unwrap_or(event.recorded_at), received, alerted, impossible }
     }
 }
 
@@ -163,14 +205,34 @@ fn key_of(event: &Event) -> Result<TrailKey, Rejection> {
     Ok(TrailKey { user: *user, subject })
 }
 
+/// The Device that an event is about. One that the event does not name is named by the key: the target of a request
+/// that does not go to the DCC itself, and the sender of a run's result or of a Device Alert. Of a list without any other,
+/// the first counts where the list is what was asked for or told, not where it is part of an answer.
+fn device_of(key: &TrailKey, correlation: &Correlation, body: &Body) -> Option<DeviceId> {
+    let implied = || match key.subject {
+        Subject::Leg(leg) if leg.command_variant != CommandVariant::DCC_ONLY => Some(leg.request_id.target),
+        Subject::ScheduledRun(id) => Some(id.first),
+        Subject::Alert { response_id, .. } if matches!(body, Body::DeviceAlert(_)) => Some(response_id.first),
+        _ => None,
+    };
+    let is_told = matches!(body, Body::RequestReceived(_) | Body::DeviceAlert(_) | Body::DccAlert(_));
+    let listed = || correlation.concerned_devices.first().copied().filter(|_| is_told);
+    correlation.device_id.or_else(implied).or_else(listed)
+}
+
 /// Adds what one event says to the fragment of its row. Returns whether anything of it was new.
-fn apply(fragment: &mut Fragment, event: Event) -> bool {
-    let Event { recorded_at, correlation, body, .. } = event;
-    fragment.recorded_at_max = fragment.recorded_at_max.max(recorded_at);
-    let mut news = fragment.device.add_some(correlation.device_id);
+fn apply(fragment: &mut Fragment, event: Event, times: Times) -> bool {
+    let Event { correlation, body, .. } = event;
+    fragment.recorded_at_max = fragment.recorded_at_max.max(times.recorded);
+    let mut news = fragment.device.add_some(device_of(&fragment.key, &correlation, &body));
     news |= fragment.mpxn.add_some(correlation.mpxn);
+    let (devices, mpxns) = (correlation.concerned_devices, correlation.concerned_mpxns);
+    news |= fragment.add_besides(devices.into_iter(), mpxns.into_iter());
     news |= fragment.region.add_some(correlation.csp_region);
-    news |= fragment.variant.add_some(correlation.variant);
+    // An alert is no Service Request and has no variant, whatever its event says (H8.16(c)).
+    if !fragment.key.is_alert() {
+        news |= fragment.variant.add_some(correlation.variant);
+    }
     // A billing push from the meter's own calendar is told apart by the source (`Meter Scheduled`).
     news |= fragment.mode.add_some(correlation.mode.or(match body {
         Body::DeviceAlert(_) => Some(Mode::DeviceAlert),
@@ -179,12 +241,13 @@ fn apply(fragment: &mut Fragment, event: Event) -> bool {
     }));
     news |= fragment.preceding.add_some(correlation.preceding_request_id);
     news |= fragment.originator_counter.add_some(correlation.gbcs_originator_counter);
-    if !matches!(fragment.key.subject, Subject::Alert { .. }) {
-        news |= fragment.received.add_some(correlation.request_received_at);
+    if !fragment.key.is_alert() {
+        news |= fragment.received.add_some(times.received);
     }
+    news |= fragment.add_impossible_times(times.impossible.into_iter());
     news | match body {
         Body::RequestReceived(received) => {
-            let at = correlation.request_received_at.unwrap_or(recorded_at);
+            let at = times.received.unwrap_or(times.recorded);
             fragment.received.add(at)
                 | fragment.execution_at.add_some(received.execution_at)
                 | fragment.record(HistoryEntry::new(State::Received, at))
@@ -196,7 +259,9 @@ fn apply(fragment: &mut Fragment, event: Event) -> bool {
             fragment.record(entry)
         }
         Body::ResponseSent(response) => apply_response(fragment, &response),
-        Body::DeviceAlert(alert) | Body::DccAlert(alert) => apply_alert(fragment, alert),
+        Body::DeviceAlert(alert) | Body::DccAlert(alert) => {
+            apply_alert(fragment, &alert, times.alerted.unwrap_or(times.recorded))
+        }
     }
 }
 
@@ -220,10 +285,11 @@ fn apply_response(fragment: &mut Fragment, response: &ResponseSent) -> bool {
     news | fragment.record(entry)
 }
 
-fn apply_alert(fragment: &mut Fragment, alert: Alert) -> bool {
+/// `at`: when it came, as far as it can be told.
+fn apply_alert(fragment: &mut Fragment, alert: &Alert, at: Timestamp) -> bool {
     let mut news = fragment.response_ids.add(alert.response_id);
-    news |= fragment.received.add(alert.at);
-    let mut entry = HistoryEntry::new(State::AlertReceived, alert.at);
+    news |= fragment.received.add(at);
+    let mut entry = HistoryEntry::new(State::AlertReceived, at);
     entry.cause =
         alert.throttle_count.and_then(|count| format!("throttled: stands for {count} alerts").parse().ok());
     news |= fragment.record(entry);

@@ -2,8 +2,8 @@
 
 use crate::key::Subject;
 use crate::{
-    Claims, CommandVariant, CspRegion, DeviceId, HistoryEntry, Mode, Mpxn, RequestId, ResponseId,
-    ServiceReferenceVariant, State, Timestamp, TrailKey,
+    Anchor, Claims, CommandVariant, CspRegion, DeviceId, HistoryEntry, Mode, Mpxn, Named, RequestId,
+    ResponseId, ServiceReferenceVariant, State, Timestamp, TrailKey,
 };
 
 /// What some of a trail's events say: the unit that is stored, and merged when it is read.
@@ -21,6 +21,8 @@ pub struct Fragment {
     pub received: Claims<Timestamp>,
     /// The meter point.
     pub mpxn: Claims<Mpxn>,
+    /// What its messages name besides; nearly always nothing, and then absent.
+    pub besides: Option<Box<Besides>>,
     /// The CSP Region, raw.
     pub region: Claims<CspRegion>,
     /// The Service Reference Variant.
@@ -43,6 +45,29 @@ pub struct Fragment {
     pub recorded_at_max: Timestamp,
 }
 
+/// What the messages of a row say besides, rarely. A message may name any number of Devices and meter points: they are no claims
+/// about one thing, and no dispute comes of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Besides {
+    /// Other Devices.
+    pub devices: Claims<DeviceId>,
+    /// Other meter points.
+    pub mpxns: Claims<Mpxn>,
+    /// What the row is known to lie under though its messages name no Device.
+    pub lies_under: Option<Anchor>,
+    /// Times of receipt and recording that no event can have had. They are shown, and decide nothing.
+    pub impossible_times: Claims<Timestamp>,
+}
+
+impl Besides {
+    fn merge(&mut self, other: Self) {
+        self.devices.merge(other.devices);
+        self.mpxns.merge(other.mpxns);
+        self.impossible_times.merge(other.impossible_times);
+        self.lies_under = self.lies_under.into_iter().chain(other.lies_under).min();
+    }
+}
+
 /// Merging, as a trait so that the storage engine can be written over anything that merges.
 pub trait Merge {
     /// Takes in what `other` knows. Commutative, associative and idempotent.
@@ -57,6 +82,7 @@ impl Fragment {
             device: Claims::default(),
             received: Claims::default(),
             mpxn: Claims::default(),
+            besides: None,
             region: Claims::default(),
             variant: Claims::default(),
             mode: Claims::default(),
@@ -79,6 +105,88 @@ impl Fragment {
     /// or parked.
     pub fn is_placed(&self) -> bool {
         self.placement().is_some() && !matches!(self.key.subject, Subject::Unjoined(_))
+    }
+
+    /// What the row lies under: its Device; without one, its first meter point; without either, its User.
+    pub fn anchor(&self) -> Anchor {
+        let device = self.device.value().copied().map(Anchor::Device);
+        let lies_under = || self.besides.as_ref().and_then(|besides| besides.lies_under);
+        let mpxn = || self.mpxns().next().map(Anchor::Mpxn);
+        device.or_else(lies_under).or_else(mpxn).unwrap_or(Anchor::User(self.key.user))
+    }
+
+    /// Has the fragment lie where its row does, though by what it names itself it would not.
+    pub fn lie_under(&mut self, anchor: Anchor) {
+        if self.anchor() != anchor {
+            self.besides.get_or_insert_default().lies_under = Some(anchor);
+        }
+    }
+
+    /// Adds what messages name besides the row's Device and meter point. Returns whether any was new.
+    pub fn add_besides(
+        &mut self,
+        devices: impl ExactSizeIterator<Item = DeviceId>,
+        mpxns: impl ExactSizeIterator<Item = Mpxn>,
+    ) -> bool {
+        if devices.len() == 0 && mpxns.len() == 0 {
+            return false;
+        }
+        let besides = self.besides.get_or_insert_default();
+        besides.devices.extend(devices) | besides.mpxns.extend(mpxns)
+    }
+
+    /// Records times that no event can have had. Returns whether any was new.
+    pub fn add_impossible_times(&mut self, times: impl ExactSizeIterator<Item = Timestamp>) -> bool {
+        times.len() > 0 && self.besides.get_or_insert_default().impossible_times.extend(times)
+    }
+
+    /// Times of receipt and recording that no event can have had.
+    pub fn impossible_times(&self) -> &Claims<Timestamp> {
+        static NONE: Claims<Timestamp> = Claims::none();
+        self.besides.as_ref().map_or(&NONE, |besides| &besides.impossible_times)
+    }
+
+    /// Every Device that its messages name, beyond its own.
+    pub fn concerned_devices(&self) -> &Claims<DeviceId> {
+        static NONE: Claims<DeviceId> = Claims::none();
+        self.besides.as_ref().map_or(&NONE, |besides| &besides.devices)
+    }
+
+    /// Every meter point that its messages name, beyond its own.
+    pub fn concerned_mpxns(&self) -> &Claims<Mpxn> {
+        static NONE: Claims<Mpxn> = Claims::none();
+        self.besides.as_ref().map_or(&NONE, |besides| &besides.mpxns)
+    }
+
+    /// Whether its messages name this Device or meter point.
+    pub fn names(&self, named: Named) -> bool {
+        match named {
+            Named::Device(device) => {
+                self.device.contains(&device) || self.concerned_devices().contains(&device)
+            }
+            Named::Mpxn(mpxn) => self.mpxn.contains(&mpxn) || self.concerned_mpxns().contains(&mpxn),
+        }
+    }
+
+    /// Every meter point that its messages name. One may come twice.
+    pub fn mpxns(&self) -> impl Iterator<Item = Mpxn> {
+        self.mpxn.iter().chain(self.concerned_mpxns().iter()).copied()
+    }
+
+    /// The Service Reference Variant that the row is shown and found under. An alert has none, whatever is claimed.
+    pub fn variant_shown(&self) -> Option<ServiceReferenceVariant> {
+        self.variant.value().copied().filter(|_| !self.key.is_alert())
+    }
+
+    /// Whether the row is a meter-read transaction, which all Users may see (UC_MeterRead_001, Section H8.16(c)).
+    ///
+    /// That clause opens Service Requests of four variants: so the leg of a request or a scheduled run, and nothing else:
+    /// no alert, though UC_MeterRead_001 lists the modes of alerts, and no answer whose request is not on record. And only
+    /// when every claim is one of the four, since a disputed row stays with its own User.
+    pub fn is_meter_read(&self) -> bool {
+        let is_request = matches!(self.key.subject, Subject::Leg(_) | Subject::ScheduledRun(_));
+        let mut claims = self.variant.iter();
+        is_request && self.variant.value().is_some() && claims.all(|variant| variant.is_meter_read())
     }
 
     /// The Status Change History, ascending by time; at equal times by the order of an ordinary life.
@@ -107,7 +215,7 @@ impl Fragment {
     /// at several times, the newest counts. `None` when none of the rows is the right one.
     pub fn join(&self, rows: &[Resolved]) -> Option<Vec<Self>> {
         let mut rows: Vec<&Resolved> = rows.iter().collect();
-        rows.sort_by_key(|row| (row.received, row.subject, row.device));
+        rows.sort_by_key(|row| (row.received, row.subject, row.anchor));
         let Subject::Unjoined(_) = self.key.subject else {
             let row = rows.into_iter().rfind(|row| row.subject == self.key.subject)?;
             return Some(vec![self.placed_at(row, self.history.clone())]);
@@ -154,9 +262,17 @@ impl Fragment {
             history,
             ..self.clone()
         };
-        // The row's Device decides, not the target of the RequestID: that may be the DCC itself.
-        if row.device.is_some() {
-            placed.device = row.device.into_iter().collect();
+        // The row decides, not the target of the RequestID: that may be the DCC itself.
+        match row.anchor {
+            Anchor::Device(device) => placed.device = std::iter::once(device).collect(),
+            anchor => {
+                let target = self.key.request_id().map(|id| id.target);
+                let others = std::mem::take(&mut placed.device);
+                let others: Vec<DeviceId> =
+                    others.iter().copied().filter(|device| Some(*device) != target).collect();
+                placed.add_besides(others.into_iter(), std::iter::empty());
+                placed.lie_under(anchor);
+            }
         }
         placed
     }
@@ -169,11 +285,17 @@ pub struct Resolved {
     pub subject: Subject,
     /// Its placement time.
     pub received: Timestamp,
-    /// The Device that it is about.
-    pub device: Option<DeviceId>,
+    /// What it lies under.
+    pub anchor: Anchor,
 }
 
 impl Resolved {
+    /// What is to be known of a fragment that has a place.
+    pub fn of(fragment: &Fragment) -> Option<Self> {
+        let received = fragment.placement()?;
+        Some(Self { subject: fragment.key.subject, received, anchor: fragment.anchor() })
+    }
+
     /// Whether an entry can be about this leg: a Pre-Command answers the transform leg whenever that was received,
     /// anything else a leg received at or before it.
     fn is_leg_of(&self, entry: &HistoryEntry) -> bool {
@@ -193,6 +315,9 @@ impl Merge for Fragment {
         self.device.merge(other.device);
         self.received.merge(other.received);
         self.mpxn.merge(other.mpxn);
+        if let Some(besides) = other.besides {
+            self.besides.get_or_insert_default().merge(*besides);
+        }
         self.region.merge(other.region);
         self.variant.merge(other.variant);
         self.mode.merge(other.mode);

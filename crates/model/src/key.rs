@@ -60,4 +60,9 @@ impl TrailKey {
             _ => None,
         }
     }
+
+    /// Whether the row is that of an alert: of nothing that a User asked for.
+    pub fn is_alert(&self) -> bool {
+        matches!(self.subject, Subject::Alert { .. })
+    }
 }

@@ -11,6 +11,7 @@
 //! Sources: Smart Energy Code Appendix AH (SSI Baseline Requirements), UC_ServiceAudit_001 and
 //! UC_MeterRead_001; DUIS schema 5.4.
 
+mod anchor;
 mod catalogue;
 mod claims;
 mod code;
@@ -33,6 +34,7 @@ extern crate self as gridtrail_model;
 #[path = "../tests/it/main.rs"]
 mod it;
 
+pub use anchor::{Anchor, Named};
 pub use catalogue::{CatalogueEntry, FutureDating, ServiceReferenceVariant, UserRole, catalogue};
 pub use claims::Claims;
 pub use code::{AlertCode, ResponseCode};
@@ -42,13 +44,13 @@ pub use event::{
     StatusChanged,
 };
 pub use fold::{Fold, Folded, Rejection};
-pub use fragment::{Fragment, Merge, Resolved};
+pub use fragment::{Besides, Fragment, Merge, Resolved};
 pub use history::{Cause, HistoryEntry, Instruction};
 pub use ids::{RequestId, ResponseId};
 pub use key::{Leg, Subject, TrailKey};
 pub use mpxn::{CheckDigit, Mpan, Mprn, Mpxn, Uprn};
 pub use time::Timestamp;
-pub use trail::{Dispute, Simplified, Trail};
+pub use trail::{Concerned, Dispute, Simplified, Trail};
 pub use vocabulary::{CommandVariant, CspRegion, Mode, SsiRegion, State};
 
 /// Why a text is not a value of the type it was read as.

@@ -18,6 +18,17 @@ impl Timestamp {
     /// The latest time that is accepted: 9999-12-31T23:59:59.999Z.
     pub const MAX: Self = Self(253_402_300_799_999);
 
+    /// No event of this system is older: 2012-01-01T00:00:00Z, years before the first smart meter was enrolled.
+    pub const FIRST_EVENT: Self = Self(1_325_376_000_000);
+    /// How far ahead of the clock the receipt of an event may claim to be: clocks differ, by less than a day.
+    const AHEAD_MS: i64 = 24 * 60 * 60 * 1000;
+
+    /// Whether an event can have been received or generated at this time, as far as one can tell who reads it at another;
+    /// `None`: as far as can be told without that.
+    pub fn can_be_of_event(self, read_at: Option<Self>) -> bool {
+        self >= Self::FIRST_EVENT && read_at.is_none_or(|read_at| self <= read_at.plus_millis(Self::AHEAD_MS))
+    }
+
     /// From milliseconds since the epoch; `None` outside the years 1900 to 9999.
     pub fn from_millis(millis: i64) -> Option<Self> {
         (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
@@ -72,13 +83,13 @@ impl Timestamp {
 
 impl FromStr for Timestamp {
     type Err = ParseError;
-    /// Reads an RFC 3339 time (the `xs:dateTime` of DUIS, with its zone), or a date alone, meaning its
-    /// first instant in UTC.
+    /// Reads an RFC 3339 time (the `xs:dateTime` of DUIS, with its zone), or a date alone, exactly `YYYY-MM-DD`, meaning
+    /// its first instant in UTC.
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        const RULE: &str =
-            "a time is RFC 3339, such as 2026-03-01T09:30:00.000Z, within the years 1900 to 9999";
+        const RULE: &str = "a time is a date, such as 2026-03-01, or an instant with its zone, such as 2026-03-01T09:30:00Z or \
+             2026-03-01T09:30:00.250+01:00, within the years 1900 to 9999";
         let wrong = || ParseError::new("time", RULE, text);
-        let millis = if text.len() == 10 {
+        let millis = if is_date(text) {
             let date: chrono::NaiveDate = text.parse().map_err(|_| wrong())?;
             date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()
         } else {
@@ -86,6 +97,13 @@ impl FromStr for Timestamp {
         };
         Self::from_millis(millis).ok_or_else(wrong)
     }
+}
+
+/// Whether a text has the form of a date. The library takes signs, white space and single digits, too: `+2026-1-01`.
+fn is_date(text: &str) -> bool {
+    let form =
+        |(at, byte): (usize, u8)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    text.len() == 10 && text.bytes().enumerate().all(form)
 }
 
 impl fmt::Display for Timestamp {
@@ -134,6 +152,44 @@ mod tests {
     fn a_time_without_zone_is_refused() {
         for text in ["2026-06-01T00:30:00", "2026-13-01", "yesterday", "", "1899-12-31T23:59:59Z"] {
             assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_ten_characters_and_nothing_else() {
+        assert!("2024-02-29".parse::<Timestamp>().is_ok());
+        for text in [
+            "2026-3-01",
+            "2026-03-1",
+            "2026-3-1",
+            "2026-03-0",
+            "2026-03-",
+            "2026-03",
+            "2026",
+            "20260301",
+            "026-03-01",
+            "+2026-3-01",
+            "-2026-3-01",
+            "+026-03-01",
+            "-026-03-01",
+            " 2026-3-01",
+            "2026-3-01 ",
+            "2026 -3- 1",
+            "2026-03-+1",
+            "2026-03--1",
+            "2026/03/01",
+            "2026-03-01Z",
+            "2026-03-001",
+            "02026-03-1",
+            "2026-02-30",
+            "2025-02-29",
+            "2026-00-10",
+            "\u{662}026-03-1",
+            "2026-03-01T",
+            "2026-03-01T09",
+            "2026-03-01T09:30Z",
+        ] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text:?}");
         }
     }
 

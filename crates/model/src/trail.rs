@@ -2,8 +2,8 @@
 
 use crate::key::Subject;
 use crate::{
-    AlertCode, CatalogueEntry, CommandVariant, CspRegion, DeviceId, Fragment, HistoryEntry, Mode, Mpxn,
-    RequestId, ResponseCode, ResponseId, ServiceReferenceVariant, State, Timestamp, UserId,
+    AlertCode, CatalogueEntry, Claims, CommandVariant, CspRegion, DeviceId, Fragment, HistoryEntry, Mode,
+    Mpxn, RequestId, ResponseCode, ResponseId, ServiceReferenceVariant, State, Timestamp, UserId,
 };
 use std::collections::BTreeSet;
 use std::fmt;
@@ -45,6 +45,24 @@ pub struct Dispute {
     pub others: Vec<String>,
 }
 
+/// Devices or meter points that a row's messages name: how many, and the first of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Concerned<T> {
+    /// The first, ascending: at most [`Trail::CONCERNED_SHOWN`].
+    pub first: Vec<T>,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl<T: Ord + Copy> Concerned<T> {
+    fn of<'a>(subject: &'a Claims<T>, others: &'a Claims<T>) -> Self {
+        // The subject is shown as that.
+        let count = others.len() - usize::from(subject.value().is_some_and(|own| others.contains(own)));
+        let concerned = others.iter().filter(|other| subject.value() != Some(other)).copied();
+        Self { first: concerned.take(Trail::CONCERNED_SHOWN).collect(), count }
+    }
+}
+
 /// One row of the service audit trail, with every field of UC_ServiceAudit_001 and UC_MeterRead_001.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trail {
@@ -52,10 +70,14 @@ pub struct Trail {
     pub user_id: UserId,
     /// "Device ID". Empty for a request that names no Device.
     pub device_id: Option<DeviceId>,
+    /// Other Devices that its messages name, such as those of a `DeviceIDList`.
+    pub concerned_devices: Concerned<DeviceId>,
     /// "GBCS Transaction Sequence Number, where required by GBCS": else empty.
     pub gbcs_transaction_sequence_number: Option<u64>,
     /// "MPxN".
     pub mpxn: Option<Mpxn>,
+    /// Other meter points that its messages name, such as the export MPAN.
+    pub concerned_mpxns: Concerned<Mpxn>,
     /// "Service Request Received Date/Time"; for an alert, when the DCC received or generated it. Empty while
     /// the request is not on record.
     pub received_at: Option<Timestamp>,
@@ -100,6 +122,9 @@ pub struct Trail {
 }
 
 impl Trail {
+    /// The most Devices, and meter points, that a trail names beside its own. A list may have 50,000.
+    pub const CONCERNED_SHOWN: usize = 100;
+
     /// "Service Reference".
     pub fn service_reference(&self) -> Option<ServiceReferenceVariant> {
         self.variant.map(ServiceReferenceVariant::service_reference)
@@ -119,8 +144,10 @@ impl From<&Fragment> for Trail {
         Self {
             user_id: fragment.key.user,
             device_id: fragment.device.value().copied(),
+            concerned_devices: Concerned::of(&fragment.device, fragment.concerned_devices()),
             gbcs_transaction_sequence_number: fragment.originator_counter.value().copied(),
             mpxn: fragment.mpxn.value().copied(),
+            concerned_mpxns: Concerned::of(&fragment.mpxn, fragment.concerned_mpxns()),
             received_at: fragment.placement().filter(|_| !awaiting_request),
             sent_at: history.iter().rev().find(|e| is_answer(e)).map(|e| e.at),
             simplified,
@@ -129,7 +156,7 @@ impl From<&Fragment> for Trail {
             csp_region: fragment.region.value().copied(),
             mode: reading.mode,
             preceding_request_id: fragment.preceding.value().copied(),
-            variant: fragment.variant.value().copied(),
+            variant: fragment.variant_shown(),
             command_variant: fragment.key.command_variant(),
             response_code: history.iter().rev().find_map(|e| e.code),
             current_status,
@@ -191,8 +218,7 @@ impl Reading {
             _ => Mode::OnDemand,
         });
         let on_device = fragment
-            .variant
-            .value()
+            .variant_shown()
             .and_then(|v| v.entry())
             .is_some_and(|CatalogueEntry { future_dating, .. }| future_dating.reports_by_alert());
         // An execution time in the year 3000 cancels an earlier request; nothing is left for the Device to report.
@@ -297,12 +323,18 @@ fn disputes(fragment: &Fragment) -> Vec<Dispute> {
     fn texts<T: ToString>(others: &[T]) -> Vec<String> {
         others.iter().map(ToString::to_string).collect()
     }
+    let variants = if fragment.key.is_alert() { &[][..] } else { fragment.variant.others() };
+    let impossible = texts(&fragment.impossible_times().iter().collect::<Vec<_>>());
+    let impossible = (!impossible.is_empty()).then_some(Dispute {
+        field: "Receipt or recording at a time that no event can have",
+        others: impossible,
+    });
     let fields = [
         ("Device ID", texts(fragment.device.others())),
         ("Service Request Received Date/Time", texts(fragment.received.others())),
         ("MPxN", texts(fragment.mpxn.others())),
         ("CSP Region", texts(fragment.region.others())),
-        ("Service Reference Variant", texts(fragment.variant.others())),
+        ("Service Reference Variant", texts(variants)),
         ("Mode of operation", texts(fragment.mode.others())),
         ("Preceding Request ID", texts(fragment.preceding.others())),
         ("GBCS Transaction Sequence Number", texts(fragment.originator_counter.others())),
@@ -313,5 +345,6 @@ fn disputes(fragment: &Fragment) -> Vec<Dispute> {
         .into_iter()
         .filter(|(_, others)| !others.is_empty())
         .map(|(field, others)| Dispute { field, others })
+        .chain(impossible)
         .collect()
 }

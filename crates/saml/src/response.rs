@@ -130,7 +130,9 @@ fn decoded(posted: &str) -> Result<String, Refusal> {
     if bytes.len() > RESPONSE_BYTES_MAX {
         return Err(TOO_LONG);
     }
-    String::from_utf8(bytes).map_err(|_| Refusal::NotUtf8)
+    let text = String::from_utf8(bytes).map_err(|_| Refusal::NotUtf8)?;
+    // A byte order mark is none of the document, and stands outside of all that is signed.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// The identifier of the assertion and what its signature says of itself, if the response has the one shape that is accepted:

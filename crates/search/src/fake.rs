@@ -4,7 +4,7 @@ use crate::store::{Pinned, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
 use gridtrail_lake::{AsOf, Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
-use gridtrail_model::{DeviceId, Fragment, Merge as _, Mpxn, Timestamp};
+use gridtrail_model::{Anchor, Fragment, Merge as _, Named, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,8 +35,8 @@ struct State {
 struct FakeSnapshot {
     version: SnapshotVersion,
     complete_up_to: Option<Timestamp>,
-    rows: BTreeMap<(DeviceId, RowPosition), Fragment>,
-    pairs: BTreeSet<(Mpxn, DeviceId)>,
+    rows: BTreeMap<(Anchor, RowPosition), Fragment>,
+    pairs: BTreeSet<(Named, Anchor)>,
     fault: Option<Fault>,
 }
 
@@ -62,10 +62,10 @@ impl FakeLake {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Commits fragments, each under its own Device, placement time and key, as a new version.
+    /// Commits fragments, each under its own anchor, placement time and key, as a new version.
     ///
     /// # Panics
-    /// On a fragment without a Device or a placement time.
+    /// On a fragment without a placement time.
     pub fn commit(&self, fragments: impl IntoIterator<Item = Fragment>, complete_up_to: Option<Timestamp>) {
         let mut state = self.state();
         let mut next = state.snapshots.last().map(|last| FakeSnapshot::clone(last)).unwrap_or_else(|| {
@@ -74,16 +74,21 @@ impl FakeLake {
         next.version = version(state.snapshots.len());
         next.complete_up_to = complete_up_to;
         for fragment in fragments {
-            let (Some(device), Some(placement)) = (fragment.device.value().copied(), fragment.placement())
-            else {
-                panic!("a row has a Device and a placement time");
+            let Some(placement) = fragment.placement() else {
+                panic!("a row has a placement time");
             };
-            next.pairs.extend(fragment.mpxn.iter().map(|mpxn| (*mpxn, device)));
+            let anchor = fragment.anchor();
+            next.pairs.extend(fragment.mpxns().map(|mpxn| (Named::Mpxn(mpxn), anchor)));
+            let concerned = fragment.concerned_devices().iter();
+            let devices = fragment.device.iter().chain(concerned).map(|device| Named::Device(*device));
+            next.pairs.extend(devices.map(|named| (named, anchor)).filter(|(named, anchor)| {
+                !matches!((named, anchor), (Named::Device(one), Anchor::Device(other)) if one == other)
+            }));
             let position = RowPosition { placement, key: fragment.key };
-            match next.rows.get_mut(&(device, position)) {
+            match next.rows.get_mut(&(anchor, position)) {
                 Some(row) => row.merge(fragment),
                 None => {
-                    next.rows.insert((device, position), fragment);
+                    next.rows.insert((anchor, position), fragment);
                 }
             }
         }
@@ -159,18 +164,21 @@ impl Pinned for FakeSnapshot {
         self.fail_on_demand().await?;
         let mine = |fragment: &Fragment| match query.view {
             View::Audit => who.user_ids().contains(&fragment.key.user),
-            View::MeterReads => fragment.variant.value().is_some_and(|variant| variant.is_meter_read()),
+            View::MeterReads => fragment.is_meter_read(),
         };
         let asked = |position: &RowPosition, fragment: &Fragment| {
-            let variant = fragment.variant.value();
-            (query.variants.is_empty() || variant.is_some_and(|variant| query.variants.contains(variant)))
+            let variant = fragment.variant_shown();
+            (query.variants.is_empty() || variant.is_some_and(|variant| query.variants.contains(&variant)))
                 && query.from.is_none_or(|from| from <= position.placement)
                 && query.to.is_none_or(|to| position.placement <= to)
                 && query.before.is_none_or(|before| *position < before)
                 && query.key.is_none_or(|key| position.key == key)
         };
-        let rows = self.rows.iter().rev().filter(|((device, position), fragment)| {
-            *device == query.device && mine(fragment) && asked(position, fragment)
+        let rows = self.rows.iter().rev().filter(|((anchor, position), fragment)| {
+            *anchor == query.anchor
+                && query.naming.is_none_or(|named| fragment.names(named))
+                && mine(fragment)
+                && asked(position, fragment)
         });
         let found = rows.take(query.limit).map(|((_, position), fragment)| Found {
             placement: position.placement,
@@ -179,16 +187,21 @@ impl Pinned for FakeSnapshot {
         Ok((found.collect(), Cost::default()))
     }
 
-    async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, StoreError> {
+    async fn anchors_of(&self, who: &Access, named: Named) -> Result<Vec<Anchor>, StoreError> {
         self.fail_on_demand().await?;
-        Ok(self.pairs.iter().filter(|(known, _)| *known == mpxn).map(|(_, device)| *device).collect())
+        let seen = |anchor: &Anchor| match anchor {
+            Anchor::User(user) => who.user_ids().contains(user),
+            _ => true,
+        };
+        let anchors = self.pairs.iter().filter(|(known, _)| *known == named).map(|(_, anchor)| *anchor);
+        Ok(anchors.filter(seen).collect())
     }
 }
 
 /// Any trail key.
 #[cfg(test)]
 pub(crate) fn arbitrary_key() -> impl proptest::strategy::Strategy<Value = gridtrail_model::TrailKey> {
-    use gridtrail_model::{CommandVariant, Leg, RequestId, ResponseId, Subject, TrailKey, UserId};
+    use gridtrail_model::{CommandVariant, DeviceId, Leg, RequestId, ResponseId, Subject, TrailKey, UserId};
     use proptest::prelude::*;
     let parts = (any::<[u8; 8]>(), any::<[u8; 8]>(), any::<u64>());
     let request_id = parts.prop_map(|(originator, target, counter)| RequestId {

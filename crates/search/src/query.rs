@@ -2,11 +2,11 @@
 
 use crate::error::{SearchError, Violation};
 use crate::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, VARIANTS_MAX};
-use crate::reference::TrailRef;
+use crate::reference::{TrailRef, put_anchor};
 use crate::wire::put_key;
 use aws_lc_rs::digest;
 use gridtrail_lake::{AsOf, View};
-use gridtrail_model::{DeviceId, Mpxn, ParseError, ServiceReferenceVariant, Timestamp, Uprn};
+use gridtrail_model::{DeviceId, Mpxn, ParseError, ServiceReferenceVariant, Timestamp, Uprn, UserId};
 use std::num::NonZeroU32;
 
 /// What to search for.
@@ -18,6 +18,8 @@ pub enum SearchKey {
     Device(DeviceId),
     /// A property. Refused until the inventory lands.
     Uprn(Uprn),
+    /// The rows of a User that lie under no Device and no meter point, since they name neither.
+    User(UserId),
 }
 
 /// A search. Source: UC_ServiceAudit_001 and UC_MeterRead_001, "Inputs".
@@ -120,6 +122,7 @@ pub(crate) struct Checked {
 pub(crate) enum Target {
     Mpxn(Mpxn),
     Device(DeviceId),
+    User(UserId),
 }
 
 impl Checked {
@@ -132,6 +135,7 @@ impl Checked {
         let key = match query.key {
             SearchKey::Mpxn(mpxn) => Target::Mpxn(mpxn),
             SearchKey::Device(device) => Target::Device(device),
+            SearchKey::User(user) => Target::User(user),
             SearchKey::Uprn(_) => return Err(SearchError::NoInventory),
         };
         let mut variants = query.variants.clone();
@@ -156,6 +160,7 @@ impl Checked {
         let key = match self.key {
             Target::Mpxn(mpxn) => SearchKey::Mpxn(mpxn),
             Target::Device(device) => SearchKey::Device(device),
+            Target::User(user) => SearchKey::User(user),
         };
         let Self { variants, from, to, page_size, .. } = self;
         Executed { key, variants: variants.clone(), from: *from, to: *to, page_size: *page_size }
@@ -190,7 +195,7 @@ fn violations(view: View, query: &Query) -> Vec<Violation> {
 /// What tells one row of a view from all others, wherever it lies.
 pub(crate) fn row_fingerprint(view: View, reference: &TrailRef) -> [u8; 32] {
     let mut text = vec![view_byte(view)];
-    text.extend(reference.device.to_bytes());
+    put_anchor(&mut text, reference.anchor);
     put_key(&mut text, &reference.position.key);
     sha256(&text)
 }
@@ -219,6 +224,10 @@ fn fingerprint(view: View, key: Target, variants: &[ServiceReferenceVariant], qu
         Target::Device(device) => {
             text.push(2);
             text.extend(device.to_bytes());
+        }
+        Target::User(user) => {
+            text.push(3);
+            text.extend(user.to_bytes());
         }
     }
     for bound in [query.from, query.to] {
@@ -309,6 +318,7 @@ mod tests {
             print(View::Audit, &Query::of(SearchKey::Device("90-B3-D5-1F-30-01-00-0B".parse().unwrap()))),
             print(View::Audit, &Query::of(SearchKey::Mpxn("0000123".parse().unwrap()))),
             print(View::Audit, &Query::of(SearchKey::Mpxn("000123".parse().unwrap()))),
+            print(View::Audit, &Query::of(SearchKey::User("90-B3-D5-1F-30-01-00-0A".parse().unwrap()))),
         ];
         let distinct: std::collections::BTreeSet<_> = different.iter().collect();
         assert_eq!(distinct.len(), different.len());

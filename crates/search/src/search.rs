@@ -9,7 +9,7 @@ use crate::token::{HISTORY, HistoryToken, PAGE, PageKey, PageToken, Shown, expir
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Component};
 use gridtrail_lake::{Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
-use gridtrail_model::{DeviceId, Merge as _, Timestamp, Trail};
+use gridtrail_model::{Anchor, DeviceId, Merge as _, Named, Timestamp, Trail};
 use gridtrail_runtime::Clock;
 use std::fmt;
 use std::sync::Arc;
@@ -42,8 +42,8 @@ pub enum DeviceResolution {
 pub struct Row {
     /// Names the row for [`Search::audit_trail`] or [`Search::meter_read`].
     pub reference: TrailRef,
-    /// The Device by which the row was found.
-    pub matched_device: DeviceId,
+    /// The Device by which the row was found; `None` for one that was found by its meter point or User alone.
+    pub matched_device: Option<DeviceId>,
     /// The row. Its history is a page of it, the first or a later one: nearly always the whole.
     pub trail: Trail,
     /// How many entries the history has in all.
@@ -223,8 +223,8 @@ impl Search {
         before: Option<RowPosition>,
         expires_at: Timestamp,
     ) -> Result<Page, SearchError> {
-        let (devices, resolution) = devices(&*snapshot, query).await?;
-        let (rows, is_last, cost) = rows_of_page(&*snapshot, who, query, before, &devices).await?;
+        let (sought, resolution) = sought(&*snapshot, who, query).await?;
+        let (rows, is_last, cost) = rows_of_page(&*snapshot, who, query, before, &sought).await?;
         let mut page = Page {
             rows,
             next_page_token: None,
@@ -291,14 +291,15 @@ async fn row_at(
     who: &Access,
     reference: &TrailRef,
 ) -> Result<Row, SearchError> {
-    let TrailRef { device, position } = *reference;
+    let TrailRef { anchor, matched, position } = *reference;
+    let sought = Sought::under(anchor, matched);
     // The row may have moved to an earlier place since the reference was given, so a miss looks everywhere.
     // A row that the caller may not see misses in the same way as one that does not exist.
     for place in [Some(position.placement), None] {
         let key = Some(position.key);
-        let query = KeyQuery { from: place, to: place, key, ..KeyQuery::all(device, view, 1) };
+        let query = KeyQuery { from: place, to: place, key, ..sought.query(view, 1) };
         if let Some(found) = snapshot.lookup(who, &query).await?.0.into_iter().next() {
-            return Ok(row_of(device, &found));
+            return Ok(row_of(sought, &found));
         }
     }
     Err(SearchError::NotFound)
@@ -311,21 +312,69 @@ const fn component_of(view: View) -> Component {
     }
 }
 
-/// The Devices to look up. The same at every page, since they come from the pinned snapshot.
-async fn devices(
+/// One look-up of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sought {
+    anchor: Anchor,
+    /// Only the rows that name this, of all that lie there.
+    naming: Option<Named>,
+    /// The Device that its rows are found by.
+    matched: Option<DeviceId>,
+}
+
+impl Sought {
+    /// What lies under an anchor and is found by a Device: all of it where it is the Device's own, else what names it.
+    fn under(anchor: Anchor, matched: Option<DeviceId>) -> Self {
+        let naming = matched.filter(|device| anchor != Anchor::Device(*device)).map(Named::Device);
+        Self { anchor, naming, matched }
+    }
+
+    fn query(self, view: View, limit: usize) -> KeyQuery {
+        KeyQuery { naming: self.naming, ..KeyQuery::under(self.anchor, view, limit) }
+    }
+}
+
+/// The look-ups of a search. The same at every page, since they come from the pinned snapshot.
+async fn sought(
     snapshot: &dyn Pinned,
+    who: &Access,
     query: &Checked,
-) -> Result<(Vec<DeviceId>, DeviceResolution), SearchError> {
+) -> Result<(Vec<Sought>, DeviceResolution), SearchError> {
     match query.key {
-        Target::Device(device) => Ok((vec![device], DeviceResolution::Direct)),
+        Target::Device(device) => {
+            Ok((sought_by_device(snapshot, who, device).await?, DeviceResolution::Direct))
+        }
+        Target::User(user) => Ok((vec![Sought::under(Anchor::User(user), None)], DeviceResolution::Direct)),
         Target::Mpxn(mpxn) => {
-            let devices = snapshot.devices_of(mpxn).await?;
-            if devices.len() > DEVICES_MAX {
-                return Err(SearchError::TooManyDevices { devices: devices.len() });
+            let named = Named::Mpxn(mpxn);
+            let anchors = snapshot.anchors_of(who, named).await?;
+            if anchors.len() > DEVICES_MAX {
+                return Err(SearchError::TooManyDevices { devices: anchors.len() });
             }
-            Ok((devices, DeviceResolution::BySeenPairs))
+            let mut all = Vec::new();
+            for anchor in anchors {
+                match anchor {
+                    Anchor::Device(device) => {
+                        all.extend(sought_by_device(snapshot, who, device).await?);
+                    }
+                    // It lies under no Device, with others that name other meter points.
+                    anchor => all.push(Sought { anchor, naming: Some(named), matched: None }),
+                }
+            }
+            Ok((all, DeviceResolution::BySeenPairs))
         }
     }
+}
+
+/// What lies under a Device, and what names it and lies elsewhere: beside another Device that it names first, or a meter point.
+async fn sought_by_device(
+    snapshot: &dyn Pinned,
+    who: &Access,
+    device: DeviceId,
+) -> Result<Vec<Sought>, SearchError> {
+    let elsewhere = snapshot.anchors_of(who, Named::Device(device)).await?;
+    let anchors = std::iter::once(Anchor::Device(device)).chain(elsewhere);
+    Ok(anchors.map(|anchor| Sought::under(anchor, Some(device))).collect())
 }
 
 /// The rows of a page, and whether it is the last. It ends early where its rows weigh too much.
@@ -337,7 +386,7 @@ async fn rows_of_page(
     who: &Access,
     query: &Checked,
     mut before: Option<RowPosition>,
-    devices: &[DeviceId],
+    all: &[Sought],
 ) -> Result<(Vec<Row>, bool, Cost), SearchError> {
     let (mut rows, mut weight, mut cost) = (Vec::<Row>::new(), 0usize, Cost::default());
     loop {
@@ -348,7 +397,7 @@ async fn rows_of_page(
         };
         // One more tells whether another page follows.
         let limit = left.min(most.max(1)) + 1;
-        let (found, of_turn) = newest_rows(snapshot, who, query, before, devices, limit).await?;
+        let (found, of_turn) = newest_rows(snapshot, who, query, before, all, limit).await?;
         cost = [cost, of_turn].into_iter().sum();
         let mut found = found.into_iter().peekable();
         let end = rows.len() + limit - 1;
@@ -375,35 +424,33 @@ fn weight_of(row: &Row) -> usize {
     size_of::<Row>() + size_of_val(history.as_slice()) + causes
 }
 
-/// The newest rows of all the Devices.
+/// The newest rows of all look-ups.
 async fn newest_rows(
     snapshot: &dyn Pinned,
     who: &Access,
     query: &Checked,
     before: Option<RowPosition>,
-    devices: &[DeviceId],
+    all: &[Sought],
     limit: usize,
 ) -> Result<(Vec<Row>, Cost), SearchError> {
-    let lookup = |device: DeviceId| async move {
+    let lookup = |sought: Sought| async move {
         let key_query = KeyQuery {
             variants: query.variants.clone(),
             from: query.from,
             to: query.to,
             before,
-            ..KeyQuery::all(device, query.view, limit)
+            ..sought.query(query.view, limit)
         };
         let (rows, cost) = snapshot.lookup(who, &key_query).await?;
-        let rows = rows.into_iter().map(move |found| (device, found)).collect::<Vec<_>>();
+        let rows = rows.into_iter().map(move |found| (sought, found)).collect::<Vec<_>>();
         Ok::<_, SearchError>((rows, cost))
     };
-    let (mut found, cost): (Vec<(DeviceId, Found)>, Cost) = match devices {
+    let (mut found, cost): (Vec<(Sought, Found)>, Cost) = match all {
         // The common case, without the machinery of the general one.
-        [device] => lookup(*device).await?,
+        [sought] => lookup(*sought).await?,
         _ => {
-            let all: Vec<_> = stream::iter(devices.iter().copied().map(lookup))
-                .buffered(LOOKUPS_AT_ONCE)
-                .try_collect()
-                .await?;
+            let all: Vec<_> =
+                stream::iter(all.iter().copied().map(lookup)).buffered(LOOKUPS_AT_ONCE).try_collect().await?;
             let (rows, costs): (Vec<_>, Vec<Cost>) = all.into_iter().unzip();
             (rows.into_iter().flatten().collect(), costs.into_iter().sum())
         }
@@ -417,7 +464,7 @@ async fn newest_rows(
 }
 
 /// One row a trail key: where events disagree on the Device, parts of one row lie under several and are joined.
-fn join_equal(mut found: Vec<(DeviceId, Found)>) -> Vec<Row> {
+fn join_equal(mut found: Vec<(Sought, Found)>) -> Vec<Row> {
     found.dedup_by(|(_, part), (_, row)| {
         let is_same = position_of(part) == position_of(row);
         if is_same {
@@ -425,18 +472,18 @@ fn join_equal(mut found: Vec<(DeviceId, Found)>) -> Vec<Row> {
         }
         is_same
     });
-    found.into_iter().map(|(device, found)| row_of(device, &found)).collect()
+    found.into_iter().map(|(sought, found)| row_of(sought, &found)).collect()
 }
 
 fn position_of(found: &Found) -> RowPosition {
     RowPosition { placement: found.placement, key: found.fragment.key }
 }
 
-fn row_of(device: DeviceId, found: &Found) -> Row {
+fn row_of(sought: Sought, found: &Found) -> Row {
     let trail = Trail::from(&found.fragment);
     Row {
-        reference: TrailRef::new(device, position_of(found)),
-        matched_device: device,
+        reference: TrailRef::new(sought.anchor, sought.matched, position_of(found)),
+        matched_device: sought.matched,
         history_count: trail.history.len(),
         trail,
         next_history_page_token: None,

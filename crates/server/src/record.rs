@@ -240,6 +240,7 @@ fn note_key(entry: &mut Entry, key: &SearchKey) {
         SearchKey::Mpxn(mpxn) => ("mpxn", mpxn.to_string()),
         SearchKey::Device(device) => ("device_id", device.to_string()),
         SearchKey::Uprn(uprn) => ("uprn", uprn.to_string()),
+        SearchKey::User(user) => ("user_id", user.to_string()),
     };
     (entry.key_kind, entry.key) = (Some(kind.into()), Some(key));
 }

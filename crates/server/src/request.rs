@@ -52,8 +52,9 @@ fn key_of(key: Option<Key>, violations: &mut Violations) -> Option<SearchKey> {
         Some(Key::Mpxn(text)) => violations.read("mpxn", text.parse()).map(SearchKey::Mpxn),
         Some(Key::DeviceId(text)) => violations.read("device_id", text.parse()).map(SearchKey::Device),
         Some(Key::Uprn(text)) => violations.read("uprn", text.parse()).map(SearchKey::Uprn),
+        Some(Key::UserId(text)) => violations.read("user_id", text.parse()).map(SearchKey::User),
         None => {
-            violations.add("key", "exactly one of mpxn, device_id and uprn".into());
+            violations.add("key", "exactly one of mpxn, device_id, uprn and user_id".into());
             None
         }
     }

@@ -39,13 +39,14 @@ fn rows_that_fit(
 ) -> Result<(Vec<v1::TrailRow>, Vec<usize>), SearchError> {
     let (mut rows, mut sizes) = (Vec::with_capacity(page.rows.len()), Vec::with_capacity(page.rows.len()));
     let mut room = PAGE_BYTES_MAX;
-    for number in 0..page.rows.len() {
-        let mut row = trail_row(&page.rows[number], view, sharing);
+    // The page gets shorter where it ends early.
+    while let Some(next) = page.rows.get(rows.len()) {
+        let mut row = trail_row(next, view, sharing);
         let mut bytes = field_bytes(&row);
         if bytes > room {
             // A row that no page has room for has one of its own, and the rest of its history can be got.
-            if number > 0 {
-                page.end_after(number)?;
+            if !rows.is_empty() {
+                page.end_after(rows.len())?;
                 break;
             }
             page.end_history_after(0, shorten_history(&mut row, room))?;
@@ -124,7 +125,7 @@ fn trail_row(row: &Row, view: v1::RowView, sharing: &Sharing) -> v1::TrailRow {
     let at = trail.received_at.unwrap_or(reference.placement());
     v1::TrailRow {
         reference: shown(reference),
-        matched_device_id: shown(matched_device),
+        matched_device_id: text(*matched_device),
         dcc_service_user_organisation_id: shown(sharing.organisation_id(trail.user_id, at)),
         device_id: text(trail.device_id),
         gbcs_transaction_sequence_number: trail.gbcs_transaction_sequence_number,
@@ -160,6 +161,10 @@ fn details(row: &Row) -> v1::TrailDetails {
         awaiting_request: trail.awaiting_request,
         disputes: trail.disputes.iter().map(dispute).collect(),
         last_recorded_at: Some(wire_time(trail.recorded_at_max)),
+        concerned_device_count: count(trail.concerned_devices.count),
+        concerned_device_ids: trail.concerned_devices.first.iter().map(shown).collect(),
+        concerned_mpxn_count: count(trail.concerned_mpxns.count),
+        concerned_mpxns: trail.concerned_mpxns.first.iter().map(shown).collect(),
         status_change_history_count: row.history_count as u64,
         next_history_page_token: text(row.next_history_page_token.as_ref()),
     }
@@ -182,6 +187,11 @@ fn status_change(entry: &HistoryEntry) -> v1::StatusChange {
         instruction_number: entry.instruction.map(|instruction| instruction.number.into()),
         instruction_total: entry.instruction.map(|instruction| instruction.total.into()),
     }
+}
+
+/// A number of things that lie in memory, far below 2^32.
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn text<T: Display>(value: Option<T>) -> String {

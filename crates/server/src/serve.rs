@@ -157,6 +157,8 @@ fn switch(
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(gridtrail_proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // What the details of errors are made of.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     // Both versions: older clients, among them many builds of grpcurl, ask for v1alpha only.
     let v1 = reflection().build_v1().map_err(ServeError::Descriptors)?;

@@ -3,7 +3,7 @@
 use crate::chance::Chance;
 use crate::household::Household;
 use crate::profile::Start;
-use crate::script::{Effect, Fact, Row, RowNumber, Script, Shows, Step, Why, code};
+use crate::script::{Besides, Effect, Fact, Row, RowNumber, Script, Shows, Step, Why, code};
 use crate::users::{ACCESS_CONTROL_BROKER, User, Users};
 use gridtrail_model::{
     AlertCode, CommandVariant, DeviceId, Leg, Mode, Mpxn, RequestId, ResponseCode, ResponseContent,
@@ -34,11 +34,12 @@ pub(crate) struct Target {
     /// "Device ID": the addressed one, or the one that a non-device request names in its body.
     pub(crate) device_id: Option<DeviceId>,
     pub(crate) mpxn: Option<Mpxn>,
+    pub(crate) besides: Besides,
 }
 
 impl Target {
     pub(crate) fn device(device_id: DeviceId, mpxn: Option<Mpxn>) -> Self {
-        Self { addressed: Some(device_id), device_id: Some(device_id), mpxn }
+        Self { addressed: Some(device_id), device_id: Some(device_id), mpxn, besides: Besides::default() }
     }
 }
 
@@ -111,6 +112,7 @@ impl<'a> Plot<'a> {
             received_at: at,
             device_id: order.target.device_id,
             mpxn: order.target.mpxn,
+            besides: order.target.besides,
             csp_region: order.target.device_id.map(|_| self.household.region),
             variant: Some(order.variant),
             mode: order.mode,
@@ -271,6 +273,7 @@ impl<'a> Plot<'a> {
             received_at: at,
             device_id,
             mpxn,
+            besides: Besides::default(),
             csp_region: device_id.map(|_| self.household.region),
             variant: None,
             mode,

@@ -14,6 +14,13 @@ use gridtrail_model::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RowNumber(pub(crate) usize);
 
+/// What else a row's messages name, such as the second meter of a firmware update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Besides {
+    pub(crate) device: Option<DeviceId>,
+    pub(crate) mpxn: Option<Mpxn>,
+}
+
 /// One row of the audit trail: what every event of it says.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
@@ -22,6 +29,7 @@ pub(crate) struct Row {
     pub(crate) received_at: Timestamp,
     pub(crate) device_id: Option<DeviceId>,
     pub(crate) mpxn: Option<Mpxn>,
+    pub(crate) besides: Besides,
     pub(crate) csp_region: Option<CspRegion>,
     pub(crate) variant: Option<ServiceReferenceVariant>,
     pub(crate) mode: Mode,
@@ -167,6 +175,8 @@ fn expected_of(row: &Row) -> ExpectedTrail {
         command_variant: row.key.command_variant(),
         variant: row.variant,
         mpxn: row.mpxn,
+        concerned_device: row.besides.device,
+        concerned_mpxn: row.besides.mpxn,
         csp_region: row.csp_region,
         mode: row.mode,
         preceding_request_id: row.preceding_request_id,

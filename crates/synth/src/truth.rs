@@ -23,6 +23,10 @@ pub struct ExpectedTrail {
     pub variant: Option<ServiceReferenceVariant>,
     /// "MPxN".
     pub mpxn: Option<Mpxn>,
+    /// Another Device that the row's messages name.
+    pub concerned_device: Option<DeviceId>,
+    /// Another meter point that they name.
+    pub concerned_mpxn: Option<Mpxn>,
     /// "CSP Region", raw.
     pub csp_region: Option<CspRegion>,
     /// "Mode of operation".
@@ -73,6 +77,10 @@ impl ExpectedTrail {
         compare("command_variant", &self.command_variant, &found.command_variant);
         compare("variant", &self.variant, &found.variant);
         compare("mpxn", &self.mpxn, &found.mpxn);
+        let concerned_device: Vec<DeviceId> = self.concerned_device.into_iter().collect();
+        compare("concerned_devices", &concerned_device, &found.concerned_devices.first);
+        let concerned_mpxn: Vec<Mpxn> = self.concerned_mpxn.into_iter().collect();
+        compare("concerned_mpxns", &concerned_mpxn, &found.concerned_mpxns.first);
         compare("csp_region", &self.csp_region, &found.csp_region);
         compare("mode", &self.mode, &found.mode);
         compare("preceding_request_id", &self.preceding_request_id, &found.preceding_request_id);

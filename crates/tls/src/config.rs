@@ -114,8 +114,11 @@ struct Contents {
 
 impl Contents {
     fn read(files: &TlsFiles) -> Result<Self, TlsError> {
-        let read =
-            |path: &Path| fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source });
+        let read = |path: &Path| {
+            let bytes = fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })?;
+            // Behind a byte order mark the first line of PEM is none.
+            Ok(bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes))
+        };
         let clients = files.clients.as_ref();
         let revoked = clients.and_then(|check| check.revoked.as_ref());
         Ok(Self {

@@ -1,7 +1,8 @@
 //! Finding the messages of a capture.
 
+use crate::charset::Charset;
 use crate::xml::{Node, Space, XmlReader};
-use crate::{DecodeError, Encoding, Receipt, limits};
+use crate::{DecodeError, Receipt, limits};
 use gridtrail_model::Event;
 use quick_xml::events::Event as XmlEvent;
 use quick_xml::reader::Reader;
@@ -14,6 +15,93 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 /// that never end would be gone through again and again.
 const TAG_BYTES_MAX: usize = 1 << 10;
 
+/// What the root element of a capture says of all that follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// `<Message`, with the prefix that the root element has.
+    open: Vec<u8>,
+    /// `</Message`, likewise.
+    close: Vec<u8>,
+    /// `</Capture`, likewise.
+    end: Vec<u8>,
+    charset: Charset,
+    content_at: usize,
+    is_empty: bool,
+}
+
+impl Envelope {
+    /// The envelope that these bytes begin with; the first 64 KiB are enough. Errors: they begin none, or one whose tags cannot
+    /// be found by their bytes, as in UTF-16.
+    pub fn of(head: &[u8]) -> Result<Self, DecodeError> {
+        let charset = Charset::of(head)?;
+        let head = &head[..head.len().min(HEAD_BYTES_MAX)];
+        if !charset.keeps_ascii() {
+            return Err(wrong(0, UTF16));
+        }
+        let root = match charset {
+            // A later message, or the cut, may not be UTF-8; the root element itself must be.
+            Charset::Utf8 => {
+                let whole = std::str::from_utf8(head).map_or_else(|error| error.valid_up_to(), str::len);
+                root(std::str::from_utf8(&head[..whole]).unwrap_or_default())?
+            }
+            // Markup is ASCII, so that places in the text are places in the bytes as far as the root element goes.
+            _ => root(
+                &head
+                    .iter()
+                    .map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' })
+                    .collect::<String>(),
+            )?,
+        };
+        let Root { prefix, content_at, is_empty } = root;
+        Ok(Self {
+            open: format!("<{prefix}Message").into_bytes(),
+            close: format!("</{prefix}Message").into_bytes(),
+            end: format!("</{prefix}Capture").into_bytes(),
+            charset,
+            content_at,
+            is_empty,
+        })
+    }
+
+    /// The messages in a part of the document that starts `base` bytes into it, at its start or where the part before ended
+    /// ([`Messages::position`]). Where the part is not the last, what may go on behind it is left for the next.
+    pub fn messages<'a>(&self, part: &'a [u8], base: usize, last: bool) -> Messages<'a> {
+        let at = self.content_at.saturating_sub(base);
+        Messages {
+            bytes: part,
+            at: at.min(part.len()),
+            base,
+            last,
+            comments_over: false,
+            ended: self.is_empty,
+            done: at > part.len(),
+            envelope: self.clone(),
+        }
+    }
+
+    /// The next place, from one on, where a message begins or the end of the capture stands.
+    pub fn landmark(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        let mut at = from;
+        while let Some(found) = find(bytes, at, b"<") {
+            if is_tag(&bytes[found..], &self.open) || is_tag(&bytes[found..], &self.end) {
+                return Some(found);
+            }
+            at = found + 1;
+        }
+        None
+    }
+
+    /// Whether these bytes begin with the end of the capture.
+    pub fn ends_at(&self, bytes: &[u8]) -> bool {
+        is_tag(bytes, &self.end)
+    }
+
+    /// No landmark that begins further than this from the end of some bytes can be missed in them.
+    pub fn landmark_bytes(&self) -> usize {
+        self.open.len().max(self.end.len()) + 1
+    }
+}
+
 /// One message of a capture, not yet decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message<'a> {
@@ -24,12 +112,13 @@ pub struct Message<'a> {
     /// The DUIS document.
     pub xml: &'a [u8],
     xml_at: usize,
+    charset: Charset,
 }
 
 impl Message<'_> {
     /// Reads the event. Positions in errors count from the start of the capture.
     pub fn decode(&self) -> Result<Event, DecodeError> {
-        crate::decode(Encoding::DuisXml, self.xml, Some(&self.receipt))
+        crate::duis::decode(self.xml, Some(self.charset), Some(&self.receipt))
             .map_err(|error| error.moved_by(self.xml_at as u64))
     }
 }
@@ -49,43 +138,38 @@ pub struct BadMessage {
 /// Costs one pass over the bytes. Nothing is copied.
 #[derive(Debug, Clone)]
 pub struct Messages<'a> {
+    envelope: Envelope,
     bytes: &'a [u8],
     at: usize,
-    /// `<Message`, with the prefix that the root element has.
-    open: Vec<u8>,
-    /// `</Message`, likewise.
-    close: Vec<u8>,
-    /// `</Capture`, likewise.
-    end: Vec<u8>,
+    /// Where `bytes` start in the capture.
+    base: usize,
+    /// Whether the capture ends with `bytes`.
+    last: bool,
     /// Whether a comment was found that never ends: then none behind it does, and looking again would be
     /// quadratic.
     comments_over: bool,
+    /// Whether the end of the capture was found.
+    ended: bool,
     done: bool,
 }
 
 impl<'a> Messages<'a> {
     /// The messages of this document. Errors: it does not begin a capture envelope.
     pub fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let Root { prefix, content_at, is_empty } = root(bytes)?;
-        Ok(Self {
-            bytes,
-            at: content_at,
-            open: format!("<{prefix}Message").into_bytes(),
-            close: format!("</{prefix}Message").into_bytes(),
-            end: format!("</{prefix}Capture").into_bytes(),
-            comments_over: false,
-            done: is_empty,
-        })
+        Ok(Envelope::of(bytes)?.messages(bytes, 0, true))
     }
 
-    /// How many bytes have been gone through.
+    /// How many of the bytes have been gone through.
     pub fn position(&self) -> usize {
         self.at
     }
 
     fn bad(&mut self, start: usize, end: usize, reason: DecodeError) -> Result<Message<'a>, BadMessage> {
         self.at = end;
-        Err(BadMessage { range: start..end, reason })
+        Err(BadMessage {
+            range: self.base + start..self.base + end,
+            reason: reason.moved_by(self.base as u64),
+        })
     }
 
     /// Passes over white space and comments.
@@ -102,21 +186,15 @@ impl<'a> Messages<'a> {
         }
     }
 
-    /// The next place where a message begins, or the end of the capture stands.
+    /// The next place where a message begins, or the end of the capture stands; the end of the bytes if none does.
     fn next_landmark(&self, from: usize) -> usize {
-        let mut at = from;
-        while let Some(found) = find(self.bytes, at, b"<") {
-            if is_tag(&self.bytes[found..], &self.open) || is_tag(&self.bytes[found..], &self.end) {
-                return found;
-            }
-            at = found + 1;
-        }
-        self.bytes.len()
+        self.envelope.landmark(self.bytes, from).unwrap_or(self.bytes.len())
     }
 
     fn message(&mut self, start: usize) -> Result<Message<'a>, BadMessage> {
         let Some(tag_end) = tag_end(self.bytes, start) else {
-            let next = self.next_landmark(start + 1);
+            let cut = !self.last && self.bytes.len() - start < TAG_BYTES_MAX;
+            let next = if cut { self.bytes.len() } else { self.next_landmark(start + 1) };
             return self.bad(start, next, wrong(start, "a Message tag is cut off"));
         };
         let tag = &self.bytes[start..tag_end];
@@ -136,19 +214,20 @@ impl<'a> Messages<'a> {
         };
         let content = &self.bytes[tag_end..close_at];
         let xml = content.trim_ascii();
-        if xml.len() > limits::XML_BYTES_MAX {
-            let (bytes, limit) = (xml.len() as u64, limits::XML_BYTES_MAX);
+        if xml.len() > limits::MESSAGE_BYTES_MAX {
+            let (bytes, limit) = (xml.len() as u64, limits::MESSAGE_BYTES_MAX);
             return self.bad(start, end, DecodeError::TooLarge { what: "a DUIS message", bytes, limit });
         }
         self.at = end;
-        let xml_at = tag_end + (content.len() - content.trim_ascii_start().len());
-        Ok(Message { range: start..end, receipt, xml, xml_at })
+        let xml_at = self.base + tag_end + (content.len() - content.trim_ascii_start().len());
+        let charset = self.envelope.charset;
+        Ok(Message { range: self.base + start..self.base + end, receipt, xml, xml_at, charset })
     }
 
     fn find_close(&self, from: usize, before: usize) -> Option<usize> {
         let mut at = from;
-        while let Some(found) = find(&self.bytes[..before], at, &self.close) {
-            if is_tag(&self.bytes[found..], &self.close) {
+        while let Some(found) = find(&self.bytes[..before], at, &self.envelope.close) {
+            if is_tag(&self.bytes[found..], &self.envelope.close) {
                 return Some(found);
             }
             at = found + 1;
@@ -164,22 +243,41 @@ impl<'a> Iterator for Messages<'a> {
         if self.done {
             return None;
         }
-        self.skip_gap();
-        let (start, rest) = (self.at, &self.bytes[self.at..]);
-        if is_tag(rest, &self.open) {
-            return Some(self.message(start));
-        }
-        if is_tag(rest, &self.end) {
-            self.done = true;
+        let before = self.at;
+        let found = self.step();
+        // What reaches the end of a part may go on behind it.
+        let open = self.comments_over || self.ended || found.as_ref().is_none_or(Result::is_err);
+        if !self.last && open && (self.at == self.bytes.len() || self.comments_over || self.ended) {
+            (self.at, self.done) = (before, true);
             return None;
         }
-        if rest.is_empty() {
+        found
+    }
+}
+
+impl<'a> Messages<'a> {
+    fn step(&mut self) -> Option<Result<Message<'a>, BadMessage>> {
+        self.skip_gap();
+        if !self.ended && self.envelope.ends_at(&self.bytes[self.at..]) {
+            self.ended = true;
+            self.at = tag_end(self.bytes, self.at).unwrap_or(self.bytes.len());
+            self.skip_gap();
+        }
+        let (start, rest) = (self.at, &self.bytes[self.at..]);
+        if self.ended || rest.is_empty() {
             self.done = true;
-            return Some(self.bad(
-                start,
-                start,
-                wrong(start, "the capture is cut off: its end tag is missing"),
-            ));
+            let cut_off = "the capture is cut off: its end tag is missing";
+            return match (self.ended, rest.is_empty()) {
+                (true, true) => None,
+                (false, _) => Some(self.bad(start, start, wrong(start, cut_off))),
+                (true, false) => {
+                    let reason = "something follows the end of the capture; split the file behind it";
+                    Some(self.bad(start, self.bytes.len(), wrong(start, reason)))
+                }
+            };
+        }
+        if is_tag(rest, &self.envelope.open) {
+            return Some(self.message(start));
         }
         let next = self.next_landmark(start + 1);
         Some(self.bad(start, next, wrong(start, "something else than a Message")))
@@ -190,21 +288,25 @@ fn wrong(position: usize, reason: &'static str) -> DecodeError {
     DecodeError::xml(position as u64, reason)
 }
 
+/// Why a capture whose tags cannot be found by their bytes is not read.
+pub(crate) const UTF16: &str = "a capture in UTF-16 is not read; convert it to UTF-8";
+
+const NO_CAPTURE: &str = "the root element is not Capture of urn:gridtrail:capture:v1";
+
 /// The root element of a capture.
-pub(super) struct Root {
+struct Root {
     /// Its prefix with the colon, or nothing.
     prefix: String,
     content_at: usize,
     is_empty: bool,
 }
 
-pub(super) fn root(bytes: &[u8]) -> Result<Root, DecodeError> {
-    let head = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
-    let text = match std::str::from_utf8(head) {
-        Ok(text) => text,
-        // A later message, or the cut, may not be UTF-8; the root element itself must be.
-        Err(error) => std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default(),
-    };
+/// Whether a text begins a capture.
+pub(crate) fn begins(text: &str) -> bool {
+    root(text).is_ok()
+}
+
+fn root(text: &str) -> Result<Root, DecodeError> {
     let body = text.trim_start_matches('\u{feff}');
     let mark = text.len() - body.len();
     let mut reader = XmlReader::new(body);
@@ -213,9 +315,9 @@ pub(super) fn root(bytes: &[u8]) -> Result<Root, DecodeError> {
             let content_at = mark + usize::try_from(reader.position()).unwrap_or(usize::MAX).min(body.len());
             let name = start.name();
             let prefix = name.prefix().map(|prefix| format!("{}:", prefix.into_inner())).unwrap_or_default();
-            Ok(Root { prefix, content_at, is_empty: bytes[..content_at].ends_with(b"/>") })
+            Ok(Root { prefix, content_at, is_empty: text[..content_at].ends_with("/>") })
         }
-        _ => Err(wrong(mark, "the root element is not Capture of urn:gridtrail:capture:v1")),
+        _ => Err(wrong(mark, NO_CAPTURE)),
     }
 }
 

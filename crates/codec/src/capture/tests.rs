@@ -108,7 +108,7 @@ fn another_root_is_no_capture() {
 
 #[test]
 fn a_message_that_is_too_long_is_refused_and_the_next_one_read() {
-    let long = "x".repeat(crate::limits::XML_BYTES_MAX + 1);
+    let long = "x".repeat(crate::limits::MESSAGE_BYTES_MAX + 1);
     let message = |xml: &str| format!("<Message recordedAt=\"2026-03-01T09:30:00Z\">{xml}</Message>");
     let seen = outline(&format!("{HEAD}{}{}</Capture>", message(&long), message("<x/>")));
     assert!(seen[0].contains("longer than the limit"), "{}", seen[0]);
@@ -141,5 +141,73 @@ fn a_row_of_broken_pieces_is_read_in_one_pass() {
         let capture = HEAD.to_owned() + &piece.repeat(count);
         let bad = Messages::new(capture.as_bytes()).unwrap().filter(Result::is_err).count();
         assert!((1..=2 * count + 1).contains(&bad), "{piece}: {bad}");
+    }
+}
+
+#[test]
+fn what_follows_the_end_is_told() {
+    let good = "<Message recordedAt=\"2026-03-01T09:30:00Z\"><x/></Message>";
+    assert_eq!(outline(&format!("{HEAD}{good}</Capture>\n<!-- end -->\n")), ["<x/>"]);
+    let twice = format!("{HEAD}{good}</Capture>\n").repeat(2);
+    let seen = outline(&twice);
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert!(seen[1].contains("follows the end"), "{}", seen[1]);
+}
+
+#[test]
+fn a_capture_says_its_encoding_for_all_of_its_messages() {
+    let capture = |label: &str| {
+        let text = format!(
+            "<?xml version='1.0' encoding='{label}'?>{HEAD}<Message recordedAt=\"2026-03-01T09:30:00Z\"><x>\u{e9}</x></Message></Capture>"
+        );
+        text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect::<Vec<u8>>()
+    };
+    let reason = |bytes: &[u8]| {
+        let message = Messages::new(bytes).unwrap().next().unwrap().unwrap();
+        message.decode().unwrap_err().to_string()
+    };
+    let (latin, utf8) = (reason(&capture("ISO-8859-1")), reason(&capture("UTF-8")));
+    assert!(latin.contains("root element") && utf8.contains("not UTF-8"), "{latin}; {utf8}");
+    let utf16: Vec<u8> =
+        format!("\u{feff}{HEAD}</Capture>").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let refused = Messages::new(&utf16).unwrap_err().to_string();
+    assert!(refused.contains("UTF-16"), "{refused}");
+}
+
+/// What an item of a capture is, and where.
+fn item(found: Result<Message<'_>, BadMessage>) -> (std::ops::Range<usize>, String) {
+    match found {
+        Ok(message) => (message.range, String::from_utf8_lossy(message.xml).into_owned()),
+        Err(bad) => (bad.range, bad.reason.to_string()),
+    }
+}
+
+proptest::proptest! {
+    /// However a capture is cut into parts, the same messages stand at the same places.
+    #[test]
+    fn parts_hold_what_the_whole_holds(
+        pieces in proptest::collection::vec(proptest::sample::select(vec![
+            "<Message recordedAt='2026-03-01T09:30:00Z'><x/></Message>", "<Message recordedAt='no'>y</Message>", "<Message ",
+            "<Message>", "</Message>", "<!--", "-->", "<!-- <Message> -->", "</Capture>", "</Captured>", " ", "x", "<", "'", "\u{e9}",
+        ]), 0..12),
+        room in 1usize..60,
+    ) {
+        let capture = HEAD.to_owned() + &pieces.concat();
+        let bytes = capture.as_bytes();
+        let envelope = Envelope::of(bytes).unwrap();
+        let whole: Vec<_> = envelope.messages(bytes, 0, true).map(item).collect();
+        let (mut cut, mut start, mut wanted) = (Vec::new(), 0, room);
+        loop {
+            let end = bytes.len().min(start + wanted);
+            let mut messages = envelope.messages(&bytes[start..end], start, end == bytes.len());
+            cut.extend(messages.by_ref().map(item));
+            if end == bytes.len() {
+                break;
+            }
+            let gone = messages.position();
+            wanted = if gone == 0 { wanted * 2 } else { room };
+            start += gone;
+        }
+        proptest::prop_assert_eq!(cut, whole);
     }
 }

@@ -4,8 +4,9 @@ use super::message::{Message, Tag};
 use crate::wire::from_wire::{is_dcc_code, is_device_code};
 use crate::{DecodeError, limits};
 use gridtrail_model::{
-    Affected, Alert, AlertCode, Body, Cause, CommandVariant, Correlation, Event, EventId, Instruction, Mode,
-    RequestId, RequestReceived, ResponseContent, ResponseId, ResponseSent, State, Timestamp, UserId,
+    Affected, Alert, AlertCode, Body, Cause, CommandVariant, Correlation, DeviceId, Event, EventId,
+    Instruction, Mode, RequestId, RequestReceived, ResponseContent, ResponseId, ResponseSent, State,
+    Timestamp, UserId,
 };
 
 pub(super) fn event(message: &Message, id: EventId, recorded_at: Timestamp) -> Result<Event, DecodeError> {
@@ -44,15 +45,26 @@ fn request(message: &Message, recorded_at: Timestamp) -> Result<(Correlation, Bo
     correlation.request_received_at = Some(recorded_at);
     correlation.variant = Some(need(message.variant, "Header/ServiceReferenceVariant", SCHEMA)?);
     correlation.preceding_request_id = message.preceding;
-    correlation.mpxn = message.mpxn;
     correlation.gbcs_originator_counter = message.counter;
-    correlation.device_id = if is_non_device(message) { message.device } else { Some(request_id.target) };
+    let target = (!is_non_device(message)).then_some(request_id.target);
+    about(&mut correlation, message, target, request_id.target);
     correlation.mode = Some(match (command_variant, message.execution_at) {
         (CommandVariant::DCC_ONLY, _) => Mode::DccOnly,
         (_, Some(_)) => Mode::FutureDate,
         (_, None) => Mode::OnDemand,
     });
     Ok((correlation, Body::RequestReceived(RequestReceived { execution_at: message.execution_at })))
+}
+
+/// What a request or alert is about: its own Device, or else the first that its body names, and all else that this names. The
+/// DCC itself is no Device.
+fn about(correlation: &mut Correlation, message: &Message, own: Option<DeviceId>, dcc: DeviceId) {
+    let mut devices = message.named.devices(dcc).into_iter();
+    correlation.device_id = own.or_else(|| devices.next());
+    correlation.concerned_devices = devices.filter(|device| Some(*device) != own).collect();
+    let mut mpxns = message.named.mpxns().into_iter();
+    correlation.mpxn = mpxns.next();
+    correlation.concerned_mpxns = mpxns.collect();
 }
 
 /// Whether the request names no Device by its target, which is then the DCC itself.
@@ -96,6 +108,10 @@ fn answer(message: &Message, request_id: RequestId) -> Correlation {
     correlation.request_id = Some(request_id);
     let non_device = message.variant.and_then(|v| v.entry()).is_some_and(|entry| entry.non_device);
     correlation.device_id = (!non_device).then_some(request_id.target);
+    // What the answer names besides is none of what the request was about.
+    let own = request_id.target;
+    correlation.concerned_devices = message.named.devices(own).into_iter().filter(|id| *id != own).collect();
+    correlation.concerned_mpxns = message.named.mpxns();
     correlation
 }
 
@@ -171,8 +187,7 @@ fn dcc_alert(message: &Message) -> Result<(Correlation, Body), DecodeError> {
         return Err(DecodeError::invalid("DCCAlertCode", "DCC Alert code", "AD1, or N and a number", code));
     }
     let mut correlation = Correlation::of_user(user_of(&response_id));
-    correlation.device_id = message.device;
-    correlation.mpxn = message.mpxn;
+    about(&mut correlation, message, None, response_id.first);
     let affects = affects(message, code)?;
     Ok((correlation, Body::DccAlert(alert(message, response_id, code, affects)?)))
 }

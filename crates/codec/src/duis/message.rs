@@ -1,12 +1,13 @@
 //! One pass over a DUIS document that picks the fields an event needs.
 
 use super::gbcs;
+use super::names::{self, NamedInBody};
+use crate::DecodeError;
 use crate::error::InField;
 use crate::xml::{Node, Space, XmlReader};
-use crate::{DecodeError, limits};
 use gridtrail_model::{
-    AlertCode, CommandVariant, DeviceId, Mpxn, ParseError, RequestId, ResponseCode, ResponseId,
-    ServiceReferenceVariant, Timestamp,
+    AlertCode, CommandVariant, ParseError, RequestId, ResponseCode, ResponseId, ServiceReferenceVariant,
+    Timestamp,
 };
 use std::str::FromStr;
 
@@ -14,6 +15,7 @@ macro_rules! tags {
     ($($tag:ident,)+) => {
         /// The elements that mean something here, by the local name that DUIS gives them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[expect(clippy::upper_case_acronyms, reason = "the schema's own names")]
         pub(super) enum Tag { $($tag,)+ Other }
 
         impl Tag {
@@ -25,6 +27,14 @@ macro_rules! tags {
                     _ => Self::Other,
                 }
             }
+
+            /// The name of the element.
+            pub(super) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$tag => stringify!($tag),)+
+                    Self::Other => "element",
+                }
+            }
         }
     };
 }
@@ -33,7 +43,12 @@ tags! {
     Request, Response, Header, Body,
     RequestID, ResponseID, PrecedingServiceRequestID, CommandVariant, ServiceReference, ServiceReferenceVariant,
     ResponseCode, ResponseDateTime, ExecutionDateTime,
-    DeviceID, CommsHubDeviceID, ESMEDeviceID, ImportMPxN, MPxN, ExportMPAN,
+    DeviceID, OtherDeviceID, HCALCS, OldCHFID, OldGPFID, AssociatedGPFDeviceID, CommsHubDeviceID, ESMEDeviceID,
+    OldCHFDeviceID, NewCHFDeviceID, OldGPFDeviceID, NewGPFDeviceID, CHFDeviceID, PPMIDDeviceID, DeviceIDToSuspend,
+    TargetDeviceID, DeviceIDList, InvalidDeviceIDList, NotCommissionedDeviceIDList, NotApplicableFirmwareDeviceIDList,
+    OtherRequestInProgressList, InvalidGBCSVersionList, MeterIDs, DeviceList,
+    MPxN, ImportMPxN, ImportMPAN, ImportMPRN, SecondaryImportMPAN, ExportMPAN,
+    OriginalRequestID, UpdateHANDeviceLogServiceRequestID, ChangeOfSupplierServiceRequestID,
     ResponseMessage, DeviceAlertMessage, DCCAlertMessage, SMETS1ResponseMessage, SMETS1SignedResponse, SMETS1Response,
     SignedPreCommand, PreCommand, LocalCommand, GBCSPayload, DSPScheduledMessage, DSPScheduleID,
     FutureDatedDeviceAlertMessage, FutureDatedAlertCode, InstructionNumber, TotalCommandInstructions,
@@ -60,10 +75,8 @@ pub(super) struct Message {
     pub(super) code: Option<ResponseCode>,
     pub(super) at: Option<Timestamp>,
     pub(super) execution_at: Option<Timestamp>,
-    /// The first Device named in the body.
-    pub(super) device: Option<DeviceId>,
-    /// The first meter point named in the body whose form is right.
-    pub(super) mpxn: Option<Mpxn>,
+    /// The Devices and meter points that the body names.
+    pub(super) named: NamedInBody,
     pub(super) counter: Option<u64>,
     pub(super) schedule_id: Option<u64>,
     pub(super) alert_code: Option<AlertCode>,
@@ -92,7 +105,9 @@ pub(super) fn read(text: &str) -> Result<Message, DecodeError> {
                 is_leaf = true;
                 message.open(&path, reader.position())?;
             }
-            Node::Text(text) if is_leaf => keep(&mut kept, &text),
+            Node::Text(text) if is_leaf => {
+                keep(&mut kept, &text, path.last().map_or(0, |tag| names::kept_of(*tag)));
+            }
             Node::Text(_) => {}
             Node::Close => {
                 if is_leaf {
@@ -107,9 +122,9 @@ pub(super) fn read(text: &str) -> Result<Message, DecodeError> {
 }
 
 /// Keeps the beginning of a text, without the white space in front.
-fn keep(kept: &mut String, text: &str) {
+fn keep(kept: &mut String, text: &str, most: usize) {
     let text = if kept.is_empty() { text.trim_start() } else { text };
-    let room = limits::XML_TEXT_KEPT_MAX.saturating_sub(kept.len());
+    let room = most.saturating_sub(kept.len());
     kept.push_str(&text[..text.floor_char_boundary(room.min(text.len()))]);
 }
 
@@ -178,10 +193,15 @@ impl Message {
     /// An element without children ends; `path` ends with it.
     fn leaf(&mut self, path: &[Tag], text: &str) -> Result<(), DecodeError> {
         use Tag::*;
+        if let [_, Body, .., field] = *path
+            && let Some(names) = names::named_by(field)
+        {
+            self.named.take(names, field, text)?;
+        }
         match *path {
             [_, Header, field] => self.header(field, text),
             [Request, Body, .., field] => self.request_body(&path[2..], field, text),
-            [Response, Body, DCCAlertMessage, DCCAlert, .., field] => self.dcc_alert(&path[4..], field, text),
+            [Response, Body, DCCAlertMessage, DCCAlert, .., _] => self.dcc_alert(&path[4..], text),
             [Response, Body, .., _] => self.response_body(&path[2..], text),
             _ => Ok(()),
         }
@@ -207,22 +227,11 @@ impl Message {
             Tag::ExecutionDateTime if self.execution_at.is_none() => {
                 once(&mut self.execution_at, text, "ExecutionDateTime")
             }
-            Tag::DeviceID if self.device.is_none() => once(&mut self.device, text, "Body/DeviceID"),
             Tag::GBCSPayload if within == [Tag::SignedPreCommand, Tag::GBCSPayload] => {
                 self.counter = gbcs::command_counter(text);
                 Ok(())
             }
-            field => {
-                self.meter_point(field, text);
-                Ok(())
-            }
-        }
-    }
-
-    /// A meter point counts when its form is right; schema 5.4 allows forms that are none.
-    fn meter_point(&mut self, field: Tag, text: &str) {
-        if matches!(field, Tag::ImportMPxN | Tag::MPxN | Tag::ExportMPAN) && self.mpxn.is_none() {
-            self.mpxn = text.parse().ok();
+            _ => Ok(()),
         }
     }
 
@@ -269,7 +278,7 @@ impl Message {
     }
 
     /// Routed by the element, which the schema defines, never by the alert code.
-    fn dcc_alert(&mut self, within: &[Tag], field: Tag, text: &str) -> Result<(), DecodeError> {
+    fn dcc_alert(&mut self, within: &[Tag], text: &str) -> Result<(), DecodeError> {
         use Tag::*;
         match *within {
             [CommandFailure, CommandRequestID] => once(&mut self.affected, text, "CommandRequestID"),
@@ -282,13 +291,7 @@ impl Message {
             [QuarantinedRequest, _, QuarantineEventRef] => {
                 set(&mut self.quarantine_ref, text.to_owned(), "QuarantineEventRef", text)
             }
-            [.., DeviceID | CommsHubDeviceID | ESMEDeviceID] if self.device.is_none() => {
-                once(&mut self.device, text, "DCCAlert/DeviceID")
-            }
-            _ => {
-                self.meter_point(field, text);
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 }

@@ -13,18 +13,29 @@
 mod event;
 pub(crate) mod gbcs;
 mod message;
+mod names;
 mod write;
 
 pub use write::{
     BreachKind, DccAlertBody, Request, RequestBody, Response, ResponseBody, write_request, write_response,
 };
 
-use crate::{DecodeError, Receipt, xml};
+use crate::charset::Charset;
+use crate::{DecodeError, Receipt, capture, is_utf16, xml};
 use gridtrail_model::{Event, EventId};
 
-pub(crate) fn decode(bytes: &[u8], receipt: Option<&Receipt>) -> Result<Event, DecodeError> {
+/// `charset` is that of the capture around it; `None`: the message says it.
+pub(crate) fn decode(
+    bytes: &[u8],
+    charset: Option<Charset>,
+    receipt: Option<&Receipt>,
+) -> Result<Event, DecodeError> {
     let receipt = receipt.ok_or(DecodeError::NoReceipt)?;
-    let message = message::read(xml::document("a DUIS message", bytes)?)?;
+    let text = xml::document("a DUIS message", bytes, charset)?;
+    if is_utf16(bytes) && capture::begins(&text) {
+        return Err(DecodeError::xml(0, capture::UTF16));
+    }
+    let message = message::read(&text)?;
     let id = match &receipt.event_id {
         Some(id) => id.clone(),
         None => derived_id(bytes)?,

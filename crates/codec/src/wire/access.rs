@@ -2,9 +2,9 @@
 //!
 //! **Invariant:** no error repeats what stands where a Senior Responsible Officer's data may stand.
 
-use super::from_wire::{enumeration, mandatory, optional, time};
+use super::from_wire::{enumeration, mandatory, optional, required, time};
 use super::to_wire::time as wire_time;
-use super::within_limit;
+use super::{json_text, within_limit};
 use crate::error::InField;
 use crate::{DecodeError, Encoding, limits};
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Party, Sro};
@@ -23,9 +23,8 @@ pub fn decode_access(encoding: Encoding, bytes: &[u8]) -> Result<AccessRecord, D
     within_limit("a record of access", bytes)?;
     let wire = match encoding {
         Encoding::Protobuf => wire::AccessEvent::decode(bytes).map_err(DecodeError::ProtobufAccess)?,
-        Encoding::Json => {
-            serde_json::from_slice(bytes).map_err(|error| DecodeError::json_unquoted(WHAT, &error))?
-        }
+        Encoding::Json => serde_json::from_slice(json_text(WHAT, bytes)?)
+            .map_err(|error| DecodeError::json_unquoted(WHAT, &error))?,
         Encoding::DuisXml => return Err(DecodeError::NoAccessInDuis),
     };
     record(wire)
@@ -36,25 +35,25 @@ fn record(from: wire::AccessEvent) -> Result<AccessRecord, DecodeError> {
     let at = |at, field| Ok::<_, DecodeError>(time(at, field)?.unwrap_or(recorded_at));
     let event = match mandatory(from.body, "body")? {
         Body::Assigned(assigned) => AccessEvent::Assigned {
-            user_id: assigned.user_id.parse().in_field("assigned.user_id")?,
+            user_id: required(&assigned.user_id, "assigned.user_id")?,
             from: at(assigned.from, "assigned.from")?,
             to: assignment(&assigned)?,
         },
         Body::Notified(notified) => AccessEvent::Notified {
-            id: notified.notification_id.parse().in_field("notified.notification_id")?,
+            id: required(&notified.notification_id, "notified.notification_id")?,
             notice: notice(notified, recorded_at)?,
         },
         Body::Confirmed(confirmed) => AccessEvent::Confirmed {
-            id: confirmed.notification_id.parse().in_field("confirmed.notification_id")?,
+            id: required(&confirmed.notification_id, "confirmed.notification_id")?,
             at: at(confirmed.at, "confirmed.at")?,
         },
         Body::Rejected(rejected) => AccessEvent::Rejected {
-            id: rejected.notification_id.parse().in_field("rejected.notification_id")?,
+            id: required(&rejected.notification_id, "rejected.notification_id")?,
             at: at(rejected.at, "rejected.at")?,
-            reason: rejected.reason.parse().in_field("rejected.reason")?,
+            reason: required(&rejected.reason, "rejected.reason")?,
         },
     };
-    Ok(AccessRecord { id: from.event_id.parse().in_field("event_id")?, recorded_at, event })
+    Ok(AccessRecord { id: required(&from.event_id, "event_id")?, recorded_at, event })
 }
 
 fn assignment(from: &wire::UserIdAssigned) -> Result<Option<Assignment>, DecodeError> {
@@ -77,8 +76,8 @@ fn notice(from: wire::PartyNotified, recorded_at: Timestamp) -> Result<Notice, D
     let kind = enumeration(from.kind, kind_of, "notified.kind")?;
     Ok(Notice {
         kind: mandatory(kind, "notified.kind")?,
-        by: from.party.parse().in_field("notified.party")?,
-        with: from.other_party.parse().in_field("notified.other_party")?,
+        by: required(&from.party, "notified.party")?,
+        with: required(&from.other_party, "notified.other_party")?,
         own: user_ids(&from.user_ids, "notified.user_ids")?,
         other: user_ids(&from.other_user_ids, "notified.other_user_ids")?,
         at: time(from.at, "notified.at")?.unwrap_or(recorded_at),

@@ -14,7 +14,7 @@ pub enum Frame<'a> {
     },
     /// The buffer ends before the record does: read on, or, at the end of the file, the record is cut off.
     Incomplete,
-    /// The record is longer than [`limits::RECORD_BYTES_MAX`]. It can be skipped by its length.
+    /// The record is longer than [`limits::MESSAGE_BYTES_MAX`]. It can be skipped by its length.
     TooLarge {
         /// The length that it claims, in bytes.
         length: u64,
@@ -32,7 +32,7 @@ pub fn next_frame(buffer: &[u8]) -> Frame<'_> {
         Varint::Cut => return Frame::Incomplete,
         Varint::Bad => return Frame::Bad,
     };
-    if length > limits::RECORD_BYTES_MAX as u64 {
+    if length > limits::MESSAGE_BYTES_MAX as u64 {
         return Frame::TooLarge { length, header };
     }
     let consumed = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(header);
@@ -72,15 +72,15 @@ mod tests {
     #[test]
     fn lengths_at_the_limit_and_beyond() {
         let mut buffer = Vec::new();
-        prost::encoding::encode_varint(limits::RECORD_BYTES_MAX as u64, &mut buffer);
+        prost::encoding::encode_varint(limits::MESSAGE_BYTES_MAX as u64, &mut buffer);
         assert_eq!(next_frame(&buffer), Frame::Incomplete);
-        buffer.resize(buffer.len() + limits::RECORD_BYTES_MAX, 0);
+        buffer.resize(buffer.len() + limits::MESSAGE_BYTES_MAX, 0);
         assert!(matches!(next_frame(&buffer), Frame::Complete { record, consumed }
-            if record.len() == limits::RECORD_BYTES_MAX && consumed == buffer.len()));
+            if record.len() == limits::MESSAGE_BYTES_MAX && consumed == buffer.len()));
         let mut buffer = Vec::new();
-        prost::encoding::encode_varint(limits::RECORD_BYTES_MAX as u64 + 1, &mut buffer);
-        assert!(matches!(next_frame(&buffer), Frame::TooLarge { length, header: 3 }
-            if length == limits::RECORD_BYTES_MAX as u64 + 1));
+        prost::encoding::encode_varint(limits::MESSAGE_BYTES_MAX as u64 + 1, &mut buffer);
+        assert!(matches!(next_frame(&buffer), Frame::TooLarge { length, header: 4 }
+            if length == limits::MESSAGE_BYTES_MAX as u64 + 1));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) fn event(from: &wire::ServiceEvent) -> Result<Event, DecodeError> {
     let from_correlation = mandatory(from.correlation.as_ref(), "correlation")?;
     let body = body(mandatory(from.body.as_ref(), "body")?, recorded_at)?;
     Ok(Event {
-        id: from.event_id.parse().in_field("event_id")?,
+        id: required(&from.event_id, "event_id")?,
         recorded_at,
         correlation: correlation(from_correlation)?,
         body,
@@ -38,7 +38,15 @@ pub(super) fn body(from: &WireBody, recorded_at: Timestamp) -> Result<Body, Deco
 }
 
 pub(super) fn mandatory<T>(value: Option<T>, field: &'static str) -> Result<T, DecodeError> {
-    value.ok_or(DecodeError::Missing { field, rule: "every event has one" })
+    value.ok_or(DecodeError::Missing { field, rule: "every event of its kind has one" })
+}
+
+/// A text that every such event has. The default of protobuf, an empty one, is none.
+pub(super) fn required<T: FromStr<Err = ParseError>>(
+    text: &str,
+    field: &'static str,
+) -> Result<T, DecodeError> {
+    mandatory(optional(text, field)?, field)
 }
 
 /// An empty text is an absent one.
@@ -49,11 +57,23 @@ pub(super) fn optional<T: FromStr<Err = ParseError>>(
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).in_field(field) }
 }
 
+/// The values of a list; an empty text in it is an absent one.
+fn all<T: FromStr<Err = ParseError>>(texts: &[String], field: &'static str) -> Result<Vec<T>, DecodeError> {
+    let told = texts.iter().filter(|text| !text.is_empty());
+    told.map(|text| text.parse().in_field(field)).collect()
+}
+
+/// Whether a time is what a source writes that has none: the default of protobuf, 1970, or that of Go and .NET, the year 1.
+fn is_zero(time: &pbjson_types::Timestamp) -> bool {
+    const YEAR_1: i64 = -62_135_596_800;
+    matches!(time.seconds, 0 | YEAR_1) && time.nanos == 0
+}
+
 pub(super) fn time(
     from: Option<pbjson_types::Timestamp>,
     field: &'static str,
 ) -> Result<Option<Timestamp>, DecodeError> {
-    let Some(pbjson_types::Timestamp { seconds, nanos }) = from else {
+    let Some(pbjson_types::Timestamp { seconds, nanos }) = from.filter(|time| !is_zero(time)) else {
         return Ok(None);
     };
     let whole = (0..1_000_000_000).contains(&nanos).then_some(i64::from(nanos) / 1_000_000);
@@ -95,13 +115,15 @@ fn command_variant(number: u32) -> Result<Option<CommandVariant>, DecodeError> {
 fn correlation(from: &wire::Correlation) -> Result<Correlation, DecodeError> {
     let variant = &from.service_reference_variant;
     Ok(Correlation {
-        user_id: from.user_id.parse().in_field("correlation.user_id")?,
+        user_id: required(&from.user_id, "correlation.user_id")?,
         request_id: optional(&from.request_id, "correlation.request_id")?,
         request_received_at: time(from.request_received_at, "correlation.request_received_at")?,
         command_variant: command_variant(from.command_variant)?,
         scheduled_run: optional(&from.scheduled_run_id, "correlation.scheduled_run_id")?,
         device_id: optional(&from.device_id, "correlation.device_id")?,
+        concerned_devices: all(&from.concerned_device_ids, "correlation.concerned_device_ids")?,
         mpxn: optional(&from.mpxn, "correlation.mpxn")?,
+        concerned_mpxns: all(&from.concerned_mpxns, "correlation.concerned_mpxns")?,
         csp_region: enumeration(from.csp_region, CspRegion::from_number, "correlation.csp_region")?,
         variant: optional(variant, "correlation.service_reference_variant")?,
         mode: enumeration(from.mode_of_operation, Mode::from_number, "correlation.mode_of_operation")?,
@@ -148,7 +170,7 @@ fn response_sent(from: &wire::ResponseSent, recorded_at: Timestamp) -> Result<Re
     };
     Ok(ResponseSent {
         response_id,
-        code: from.response_code.parse().in_field("response_sent.response_code")?,
+        code: required(&from.response_code, "response_sent.response_code")?,
         at: time(from.at, "response_sent.at")?.unwrap_or(recorded_at),
         content,
     })
@@ -167,18 +189,19 @@ fn schedule_id(number: u64) -> Result<u64, DecodeError> {
 }
 
 fn ordinal(number: u32, field: &'static str) -> Result<u16, DecodeError> {
+    let number = mandatory((number != 0).then_some(number), field)?;
     let ordinal = u16::try_from(number).ok().filter(|number| *number > 0);
     ordinal.ok_or_else(|| DecodeError::invalid(field, "instruction", "a number from 1 to 65535", number))
 }
 
 fn device_alert(from: &wire::DeviceAlert, recorded_at: Timestamp) -> Result<Alert, DecodeError> {
-    let code: AlertCode = from.alert_code.parse().in_field("device_alert.alert_code")?;
+    let code: AlertCode = required(&from.alert_code, "device_alert.alert_code")?;
     if !is_device_code(&code) {
         let rule = "four hexadecimal digits";
         return Err(DecodeError::invalid("device_alert.alert_code", "Device Alert code", rule, code));
     }
     Ok(Alert {
-        response_id: from.response_id.parse().in_field("device_alert.response_id")?,
+        response_id: required(&from.response_id, "device_alert.response_id")?,
         code,
         at: time(from.at, "device_alert.at")?.unwrap_or(recorded_at),
         sent_at: time(from.sent_at, "device_alert.sent_at")?,
@@ -189,13 +212,13 @@ fn device_alert(from: &wire::DeviceAlert, recorded_at: Timestamp) -> Result<Aler
 }
 
 fn dcc_alert(from: &wire::DccAlert, recorded_at: Timestamp) -> Result<Alert, DecodeError> {
-    let code: AlertCode = from.alert_code.parse().in_field("dcc_alert.alert_code")?;
+    let code: AlertCode = required(&from.alert_code, "dcc_alert.alert_code")?;
     if !is_dcc_code(&code) {
         let rule = "AD1, or N and a number";
         return Err(DecodeError::invalid("dcc_alert.alert_code", "DCC Alert code", rule, code));
     }
     Ok(Alert {
-        response_id: from.response_id.parse().in_field("dcc_alert.response_id")?,
+        response_id: required(&from.response_id, "dcc_alert.response_id")?,
         code,
         at: time(from.at, "dcc_alert.at")?.unwrap_or(recorded_at),
         sent_at: time(from.sent_at, "dcc_alert.sent_at")?,
@@ -207,7 +230,7 @@ fn dcc_alert(from: &wire::DccAlert, recorded_at: Timestamp) -> Result<Alert, Dec
 
 fn affected(from: &wire::AffectedRequest) -> Result<Affected, DecodeError> {
     Ok(Affected {
-        request_id: from.request_id.parse().in_field("dcc_alert.affected_request.request_id")?,
+        request_id: required(&from.request_id, "dcc_alert.affected_request.request_id")?,
         state: state(from.state, "dcc_alert.affected_request.state")?,
         cause: optional(&from.cause, "dcc_alert.affected_request.cause")?,
     })

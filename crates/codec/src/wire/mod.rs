@@ -10,14 +10,14 @@ mod to_wire;
 pub use access::{decode_access, encode_access_frame, encode_access_json, encode_access_protobuf};
 pub use frame::{Frame, next_frame};
 
-use crate::{DecodeError, limits};
+use crate::{DecodeError, is_utf16, limits, without_mark};
 use gridtrail_model::Event;
 use gridtrail_proto::events::v1::ServiceEvent;
 use prost::Message;
 
 fn within_limit(what: &'static str, bytes: &[u8]) -> Result<(), DecodeError> {
-    if bytes.len() > limits::RECORD_BYTES_MAX {
-        let limit = limits::RECORD_BYTES_MAX;
+    if bytes.len() > limits::MESSAGE_BYTES_MAX {
+        let limit = limits::MESSAGE_BYTES_MAX;
         return Err(DecodeError::TooLarge { what, bytes: bytes.len() as u64, limit });
     }
     Ok(())
@@ -31,11 +31,21 @@ pub(crate) fn decode_protobuf(bytes: &[u8]) -> Result<Event, DecodeError> {
     }
 }
 
+/// The JSON that these bytes are, behind a byte order mark. Errors: `Json` for UTF-16, by name.
+pub(crate) fn json_text<'a>(what: &'static str, bytes: &'a [u8]) -> Result<&'a [u8], DecodeError> {
+    if is_utf16(bytes) {
+        let reason = "it is UTF-16, and JSON is UTF-8; convert it".to_owned();
+        return Err(DecodeError::Json { what, reason });
+    }
+    Ok(without_mark(bytes))
+}
+
 pub(crate) fn decode_json(bytes: &[u8]) -> Result<Event, DecodeError> {
+    const WHAT: &str = "a ServiceEvent";
     within_limit("a JSON record", bytes)?;
     // The library stops at a nesting of 128, so depth is limited too.
     let wire: ServiceEvent =
-        serde_json::from_slice(bytes).map_err(|error| DecodeError::json("a ServiceEvent", &error))?;
+        serde_json::from_slice(json_text(WHAT, bytes)?).map_err(|error| DecodeError::json(WHAT, &error))?;
     from_wire::event(&wire)
 }
 

@@ -1,7 +1,7 @@
 //! The short way from protobuf to an event: texts are parsed where they stand, and nothing is copied to be dropped again.
 //!
-//! It takes what a writer of the contract writes: each field at most once and none without a value, in any order. Anything
-//! else, errors included, is `None` here and left to the long way over the generated types, which has the only say on it.
+//! It takes what a writer of the contract writes: each field at most once, but for lists, and none without a value, in any
+//! order. Anything else, errors included, is `None` here and left to the long way over the generated types, which has the only say on it.
 
 use super::from_wire;
 use gridtrail_model::{CommandVariant, Correlation, CspRegion, Event, EventId, Mode, Timestamp, UserId};
@@ -16,15 +16,23 @@ enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
-/// The fields of a message, each seen at most once.
+/// The fields of a message, each seen at most once unless it is a list.
 struct Fields<'a> {
     rest: &'a [u8],
+    /// A bit for each field that may not come again.
     seen: u64,
+    /// A bit for each field that may.
+    lists: u64,
 }
 
 impl<'a> Fields<'a> {
     fn of(message: &'a [u8]) -> Self {
-        Self { rest: message, seen: 0 }
+        Self { rest: message, seen: 0, lists: 0 }
+    }
+
+    /// The same, of a message in which the fields of some bits are lists.
+    fn with_lists(message: &'a [u8], lists: u64) -> Self {
+        Self { lists, ..Self::of(message) }
     }
 
     fn is_empty(&self) -> bool {
@@ -48,7 +56,7 @@ impl<'a> Fields<'a> {
         if self.seen & bit != 0 {
             return None;
         }
-        self.seen |= bit;
+        self.seen |= bit & !self.lists;
         Some((number, value))
     }
 }
@@ -83,7 +91,7 @@ pub(super) fn event(message: &[u8]) -> Option<Event> {
 fn correlation(message: &[u8]) -> Option<Correlation> {
     let mut user_id: Option<UserId> = None;
     let mut of = Correlation::of_user(UserId::from_bytes([0; 8]));
-    let mut fields = Fields::of(message);
+    let mut fields = Fields::with_lists(message, 1 << 13 | 1 << 14);
     while !fields.is_empty() {
         match fields.next()? {
             (1, Value::Bytes(bytes)) => user_id = Some(text(bytes)?),
@@ -98,6 +106,8 @@ fn correlation(message: &[u8]) -> Option<Correlation> {
             (10, Value::Number(number)) => of.mode = Some(small(number, Mode::from_number)?),
             (11, Value::Bytes(bytes)) => of.preceding_request_id = Some(text(bytes)?),
             (12, Value::Number(number)) => of.gbcs_originator_counter = Some(number),
+            (13, Value::Bytes(bytes)) => of.concerned_devices.push(text(bytes)?),
+            (14, Value::Bytes(bytes)) => of.concerned_mpxns.push(text(bytes)?),
             _ => return None,
         }
     }
@@ -125,7 +135,8 @@ mod tests {
     const OF: &str = r#""userId":"90-B3-D5-1F-30-02-00-00","requestId":"90-B3-D5-1F-30-02-00-00:88-73-84-57-00-2F-96-1E:7",
         "requestReceivedAt":"2026-03-01T09:30:00Z","commandVariant":1,"deviceId":"88-73-84-57-00-2F-96-1E",
         "mpxn":"1312345678111","cspRegion":"CSP_REGION_NORTH","serviceReferenceVariant":"4.8.1",
-        "modeOfOperation":"MODE_OF_OPERATION_ON_DEMAND","gbcsOriginatorCounter":"0""#;
+        "modeOfOperation":"MODE_OF_OPERATION_ON_DEMAND","gbcsOriginatorCounter":"0",
+        "concernedDeviceIds":["88-73-84-57-00-2F-96-1F","88-73-84-57-00-2F-96-20"],"concernedMpxns":["1312345678222"]"#;
 
     /// What our own writers write goes the short way, whatever its body.
     #[test]

@@ -50,6 +50,8 @@ fn correlation(from: &Correlation) -> wire::Correlation {
         mode_of_operation: from.mode.map_or(0, |mode| mode.number().into()),
         preceding_request_id: text(from.preceding_request_id),
         gbcs_originator_counter: from.gbcs_originator_counter,
+        concerned_device_ids: from.concerned_devices.iter().map(ToString::to_string).collect(),
+        concerned_mpxns: from.concerned_mpxns.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -153,6 +153,7 @@ fn what_is_refused_names_the_field() {
         (with("notified", Value::Null), "body"),
         (json!({ "eventId": "e", "confirmed": { "notificationId": "n" } }), "recorded_at"),
         (changed("notificationId", json!("")), "notified.notification_id"),
+        (changed("colour", json!(1)), "no field `colour`"),
         (changed("kind", json!("NOTIFICATION_KIND_UNSPECIFIED")), "notified.kind"),
         (changed("party", json!("x".repeat(65))), "notified.party"),
         (changed("otherParty", json!("a\nb")), "notified.other_party"),
@@ -175,7 +176,7 @@ fn what_is_refused_names_the_field() {
         let error = read(&event).unwrap_err();
         assert!(error.contains(field), "{field}: {error}");
     }
-    let long = vec![b' '; limits::RECORD_BYTES_MAX + 1];
+    let long = vec![b' '; limits::MESSAGE_BYTES_MAX + 1];
     for encoding in [Encoding::Json, Encoding::Protobuf] {
         assert!(decode_access(encoding, &long).unwrap_err().to_string().contains("limit"));
     }

@@ -176,6 +176,6 @@ fn messages_that_reach_outside_or_blow_up_are_refused() {
     }
     let deep = format!("{head}{}", "<sr:a>".repeat(100_000));
     assert!(matches!(duis(deep.as_bytes()), Err(DecodeError::Xml { .. })));
-    let long = vec![b' '; gridtrail_codec::limits::XML_BYTES_MAX + 1];
+    let long = vec![b' '; gridtrail_codec::limits::MESSAGE_BYTES_MAX + 1];
     assert!(matches!(duis(&long), Err(DecodeError::TooLarge { .. })));
 }

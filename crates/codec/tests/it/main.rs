@@ -1,6 +1,7 @@
 //! The codec as others use it: real and synthetic messages, round trips, hostile bytes.
 
 mod access;
+mod defaults;
 mod fuzz;
 mod random;
 mod round_trip;

@@ -56,14 +56,20 @@ fn correlation() -> impl Strategy<Value = Correlation> {
         of(request_id()),
         of(any::<u64>()),
     );
-    (ids, rest).prop_map(|(ids, rest)| Correlation {
+    let concerned = (
+        prop::collection::vec(any::<[u8; 8]>(), 0..4),
+        prop::collection::vec(parsed::<Mpxn>("[0-9]{6,10}|[0-9]{13}"), 0..3),
+    );
+    (ids, rest, concerned).prop_map(|(ids, rest, concerned)| Correlation {
         user_id: UserId::from_bytes(ids.0),
         request_id: ids.1,
         request_received_at: ids.2,
         command_variant: ids.3.and_then(CommandVariant::new),
         scheduled_run: ids.4,
         device_id: ids.5.map(DeviceId::from_bytes),
+        concerned_devices: concerned.0.into_iter().map(DeviceId::from_bytes).collect(),
         mpxn: rest.0,
+        concerned_mpxns: concerned.1,
         csp_region: rest.1,
         variant: rest.2,
         mode: rest.3,

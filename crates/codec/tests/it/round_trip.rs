@@ -208,7 +208,7 @@ fn protobuf_values_out_of_range_are_refused() {
 
 #[test]
 fn a_record_beyond_the_limit_is_refused() {
-    let long = vec![b' '; gridtrail_codec::limits::RECORD_BYTES_MAX + 1];
+    let long = vec![b' '; gridtrail_codec::limits::MESSAGE_BYTES_MAX + 1];
     for encoding in [Encoding::Protobuf, Encoding::Json] {
         assert!(matches!(decode(encoding, &long, None), Err(DecodeError::TooLarge { .. })));
     }

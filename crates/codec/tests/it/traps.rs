@@ -244,7 +244,8 @@ fn dcc_alerts_are_routed_by_their_body() {
     // One run of a schedule failed; the request that made the schedule did not.
     let run = failure.replace("<sr:DeviceID>", "<sr:DSPScheduleID>34</sr:DSPScheduleID><sr:DeviceID>");
     assert_eq!(alert("N11", &run), (Some(State::ScheduledInstance), Some(METER.into())));
-    assert_eq!(alert("N13", &breach), (Some(State::Quarantined), None));
+    // It names nothing but the request: so its Device is the target of that.
+    assert_eq!(alert("N13", &breach), (Some(State::Quarantined), Some(METER.into())));
     assert_eq!(alert("N36", &suspended), (None, Some(METER.into())));
 }
 

@@ -214,14 +214,15 @@ pub struct PublishArgs {
 /// Arguments of `gridtrail ingest`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Files are told by their names: .xml (one DUIS message), .jsonl, .binpb; .access.jsonl and .access.binpb hold events of access:
-who shares with whom. Running it again takes in only what is new: it may be killed at any time.
+Files are told by their names: .xml (a DUIS message, or a capture of many), .binpb, and .jsonl, .ndjson or .json (one event a
+line); .access before the ending says that they hold events of access: who shares with whom. Each may be compressed (.gz, .zst).
+Files of other names are passed over, and counted. Running it again takes in only what is new: it may be killed at any time.
 
 With --kafka it follows topics instead, until it is told to stop by SIGINT or SIGTERM, or with --once until what the
 topics held at its start is in the lake. Positions are kept in the lake, never in the consumer group.
 
-A DUIS message does not say when the DCC received it. That time comes from a file beside it, with --recorded-at for
-those that have none.
+A DUIS message does not say when the DCC received it. That time comes from a file beside it (message.xml.receipt.json), with
+--recorded-at for those that have none. A message whose file cannot be read becomes a dead letter, whatever --recorded-at says.
 
 Examples:
   gridtrail ingest data/day --lake data/lake
@@ -237,7 +238,7 @@ pub struct IngestArgs {
     /// The lake: a folder, or a URL such as s3://bucket/path. Created when absent.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
     pub lake: String,
-    /// The receipt time of DUIS messages that come without one, UTC.
+    /// The receipt time of DUIS messages that have no file of their own that says it, UTC.
     #[arg(long, value_name = "TIME")]
     pub recorded_at: Option<Timestamp>,
     /// Rows that close a batch: fewer make more commits, which tests of interruption want.

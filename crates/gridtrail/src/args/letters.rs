@@ -100,7 +100,7 @@ pub struct ReplayLettersArgs {
     /// A file whose bytes stand in for those of the one letter. The evidence says so.
     #[arg(long, value_name = "FILE", conflicts_with = "all")]
     pub with: Option<PathBuf>,
-    /// The receipt time of DUIS messages that came without one, UTC.
+    /// The receipt time of DUIS messages that have no file of their own that says it, UTC.
     #[arg(long, value_name = "TIME")]
     pub recorded_at: Option<Timestamp>,
     /// Say what would be read, and change nothing.

@@ -147,7 +147,7 @@ fn stem(path: &Path) -> String {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(Failure::file("read", path))
+    crate::text::read(path)
 }
 
 #[cfg(test)]

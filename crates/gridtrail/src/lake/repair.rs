@@ -3,7 +3,7 @@
 use crate::args::{Format, RepairArgs};
 use crate::exit::Failure;
 use crate::follow::settings_file;
-use crate::ingest::open_existing;
+use crate::opening::open_existing;
 use crate::output::{self, printable};
 use gridtrail_ingest::{Lost, RepairSettings, Repaired, repair};
 use gridtrail_kafka::KafkaSettings;

@@ -112,7 +112,7 @@ async fn what_is_no_event_of_access_is_put_aside_and_can_be_read_again() {
     letters.sort_by_key(|letter| letter.position);
     assert!(letters[0].reason.contains("event_id"), "{}", letters[0].reason);
     assert!(!letters[1].reason.contains("Soap"), "{}", letters[1].reason);
-    let mended = Mended { value: Some(lines(&good[5..]).trim().to_owned().into()), recorded_at: None };
+    let mended = Mended { value: Some(lines(&good[5..]).trim().to_owned().into()), ..Mended::default() };
     let replayed = replay_letters(&lake, &letters[..1], &mended, false).await.unwrap();
     assert_eq!((replayed.outcome.stored, replayed.unreadable), (1, Vec::new()));
     assert!(shares(&lake).await);

@@ -1,12 +1,14 @@
 //! Files into a lake: idempotent, resumable, nothing good lost beside what is bad.
 
 mod access;
+mod packed;
 mod repair;
+mod sidecars;
 
 use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_codec::{Receipt, capture, encode_frame, encode_json};
 use gridtrail_ingest::{FileSettings, IngestError, Maker, Progress, Summary, ingest_files, ingest_made};
-use gridtrail_lake::{Evidence, KeyQuery, Lake, LakeSettings, View};
+use gridtrail_lake::{Evidence, Found, KeyQuery, Lake, LakeSettings, View};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
 use std::path::Path;
@@ -57,6 +59,11 @@ async fn ingest(lake: &Lake, path: &Path, settings: &FileSettings) -> Result<Sum
 }
 
 async fn counters(lake: &Lake) -> Vec<u64> {
+    rows(lake).await.iter().rev().filter_map(|f| Some(f.fragment.key.request_id()?.counter)).collect()
+}
+
+/// What a search of the one Device finds, newest first.
+async fn rows(lake: &Lake) -> Vec<Found> {
     let key = DevKey::generate().unwrap();
     let claims = Bearer {
         subject: "tester".to_owned(),
@@ -69,8 +76,7 @@ async fn counters(lake: &Lake) -> Vec<u64> {
     };
     let who: Access = key.access(&claims).unwrap();
     let query = KeyQuery::all(device(), View::Audit, 100_000);
-    let found = lake.snapshot().lookup(&who, &query).await.unwrap();
-    found.iter().rev().filter_map(|f| Some(f.fragment.key.request_id()?.counter)).collect()
+    lake.snapshot().lookup(&who, &query).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,7 +217,7 @@ async fn an_empty_folder_and_a_missing_one_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let lake = lake().await;
     let empty = ingest(&lake, folder.path(), &FileSettings::default()).await.unwrap_err();
-    assert!(matches!(empty, IngestError::Nothing(_)), "{empty}");
+    assert!(matches!(empty, IngestError::Nothing { .. }), "{empty}");
     let missing = ingest(&lake, &folder.path().join("no"), &FileSettings::default()).await.unwrap_err();
     assert!(matches!(missing, IngestError::File { .. }), "{missing}");
 }

@@ -13,6 +13,7 @@ pub use control::{Closed, Control, Delivery, Offsets, Sink};
 
 use crate::cluster::{Cluster, TopicPartition};
 use crate::error::KafkaError;
+use crate::headers::Headers;
 use crate::piece::GapReason;
 use crate::settings::KafkaSettings;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -133,7 +134,9 @@ impl Reader {
                 if message.partition() != last.1 || message.topic() != last.0 {
                     *last = (message.topic().to_owned(), message.partition());
                 }
-                let taken = reading.get_mut(last).map_or(Taken::Kept, |reading| reading.take(&message));
+                let headers = Headers::of(&message);
+                let taken =
+                    reading.get_mut(last).map_or(Taken::Kept, |reading| reading.take(&message, headers));
                 (false, After::Taken(taken))
             }
             Some(Err(Client::PartitionEOF(_))) => (false, After::Taken(Taken::Kept)),

@@ -4,7 +4,8 @@ use crate::cluster::{Bounds, End};
 use crate::error::KafkaError;
 use crate::limits::PIECE_BYTES;
 use crate::piece::{Builder, GapReason, Incoming, Source};
-use rdkafka::message::{Headers, Message, Timestamp};
+use rdkafka::message::{Message, Timestamp};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A partition that is being read.
@@ -36,7 +37,11 @@ impl Reading {
 
     /// Takes in one record of the partition. Those of a partition that was given back may still be on their way, and are
     /// dropped before they come here.
-    pub(crate) fn take(&mut self, message: &impl Message) -> Taken {
+    pub(crate) fn take<'m>(
+        &mut self,
+        message: &impl Message,
+        headers: impl Iterator<Item = (Cow<'m, str>, &'m [u8])> + Clone,
+    ) -> Taken {
         let (due, offset) = (self.builder.next(), message.offset());
         if offset < due {
             return Taken::Kept;
@@ -51,11 +56,7 @@ impl Reading {
             Timestamp::LogAppendTime(ms) => Some(ms),
             Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
         };
-        let headers = message.headers().into_iter().flat_map(|all| (0..all.count()).map(|n| all.get(n)));
-        self.builder.push(
-            Incoming { appended_ms, value: message.payload(), key: message.key() },
-            headers.map(|header| (header.key, header.value.unwrap_or_default())),
-        );
+        self.builder.push(Incoming { appended_ms, value: message.payload(), key: message.key() }, headers);
         if self.builder.len() >= PIECE_BYTES { Taken::Full } else { Taken::Kept }
     }
 }
@@ -111,7 +112,7 @@ mod tests {
     /// Takes in records, and gives the offsets of those that were kept and the gaps between them.
     fn taken(reading: &mut Reading, offsets: &[i64]) -> (Vec<i64>, Vec<(i64, i64)>) {
         for offset in offsets {
-            reading.take(&message(*offset));
+            reading.take(&message(*offset), std::iter::empty());
         }
         let piece = reading.builder.take(None);
         let gaps = piece.gaps.iter().map(|gap| (gap.from, gap.to)).collect();
@@ -131,10 +132,10 @@ mod tests {
     #[test]
     fn a_first_record_beyond_the_offset_that_is_due_is_asked_for_again_before_it_is_believed() {
         let mut ignored = reading(10);
-        assert!(matches!(ignored.take(&message(15)), Taken::ReadAgain));
+        assert!(matches!(ignored.take(&message(15), std::iter::empty()), Taken::ReadAgain));
         assert_eq!(taken(&mut ignored, &[10, 11]), (vec![10, 11], vec![]));
         let mut gone = reading(10);
-        assert!(matches!(gone.take(&message(15)), Taken::ReadAgain));
+        assert!(matches!(gone.take(&message(15), std::iter::empty()), Taken::ReadAgain));
         assert_eq!(taken(&mut gone, &[15, 16]), (vec![15, 16], vec![(10, 15)]));
     }
 

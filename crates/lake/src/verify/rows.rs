@@ -4,6 +4,7 @@ use super::Content;
 use super::sample::Sample;
 use crate::access_events;
 use crate::access_log;
+use crate::anchor;
 use crate::bucket;
 use crate::cache::{OpenRun, RunCache};
 use crate::dead_letters;
@@ -151,7 +152,7 @@ impl Reading<'_> {
         for row in 0..batch.num_rows() {
             let fragment = Stored::of(batch, row, self.file.path.as_ref())?.fragment()?;
             let placement = fragment.placement().ok_or_else(|| self.corrupt("a row has no place"))?;
-            let place = (fragment.device.value().copied(), placement, fragment.key);
+            let place = (anchor::of_fragment(&fragment), placement, fragment.key);
             if self.last.is_some_and(|last| last >= place) {
                 let twice = self.last == Some(place);
                 return Err(self.corrupt(if twice {

@@ -153,8 +153,9 @@ async fn a_meter_point_leads_to_every_device_seen_with_it() {
     commit(&mut writer, "a", [received(request_id(1, 1, 1), at(0))]).await;
     commit(&mut writer, "b", [received(request_id(1, 3, 1), at(1)), received(request_id(1, 1, 2), at(2))])
         .await;
-    assert_eq!(lake.snapshot().devices_of(mpxn).await.unwrap(), [device(1), device(3)]);
-    assert!(lake.snapshot().devices_of("1312345678111".parse().unwrap()).await.unwrap().is_empty());
+    let anchors = async |mpxn| lake.snapshot().anchors_of(&access(&[1]), Named::Mpxn(mpxn)).await.unwrap();
+    assert_eq!(anchors(mpxn).await, [device(1), device(3)].map(Anchor::Device));
+    assert!(anchors("1312345678111".parse().unwrap()).await.is_empty());
 }
 
 /// A snapshot never changes, and can be had again by its version after the lake was opened anew.

@@ -1,7 +1,9 @@
 //! Events by hand, and a lake to put them into.
 
 use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
-use gridtrail_lake::{Batch, DeadLetter, Found, KeyQuery, Lake, LakeSettings, SourceEvidence, View, Writer};
+use gridtrail_lake::{
+    Batch, DeadLetter, Extent, Found, KeyQuery, Lake, LakeSettings, SourceEvidence, View, Writer,
+};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
 
@@ -88,6 +90,7 @@ pub(crate) fn letter(source: &str, position: i64, raw: &[u8]) -> DeadLetter {
         position,
         reason: "poison".to_owned(),
         raw: raw.to_vec().into(),
+        extent: Extent::Whole,
         key: None,
         headers: Vec::new(),
         read_at: at(0),

@@ -3,13 +3,15 @@
 
 use crate::it::at;
 use gridtrail_model::{
-    Affected, Alert, Body, CommandVariant, Correlation, DeviceId, Event, Fold, Fragment, Instruction, Leg,
-    Merge, Mode, RequestId, RequestReceived, Resolved, ResponseContent, ResponseId, ResponseSent, State,
+    Affected, Alert, Anchor, Body, CommandVariant, Correlation, DeviceId, Event, Fold, Fragment, Instruction,
+    Leg, Merge, Mode, RequestId, RequestReceived, Resolved, ResponseContent, ResponseId, ResponseSent, State,
     StatusChanged, Subject, Timestamp, Trail, TrailKey, UserId,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::collections::BTreeMap;
+
+const MPXNS: [&str; 3] = ["1312345678111", "1312345678222", "000123"];
 
 const USER: UserId = UserId::from_bytes([9; 8]);
 
@@ -79,15 +81,19 @@ fn an_event() -> impl Strategy<Value = Event> {
         proptest::option::of(0_u8..3),
         proptest::option::of(select(Mode::ALL)),
         proptest::option::of(0_u64..3),
+        (proptest::collection::vec(0_u8..4, 0..3), proptest::collection::vec(0_usize..3, 0..3)),
     );
     (0_u64..3, select(vec![1_u8, 4, 5, 8]), any::<bool>(), time(), claims, body()).prop_map(
-        |(counter, cv, bare, recorded_at, (received_at, device, mode, gbcs), body)| {
+        |(counter, cv, bare, recorded_at, (received_at, device, mode, gbcs, concerned), body)| {
             let bare = bare && matches!(body, Body::ResponseSent(_));
             let correlation = Correlation {
                 request_id: Some(request(counter)),
                 command_variant: CommandVariant::new(cv).filter(|_| !bare),
                 request_received_at: received_at,
                 device_id: device.map(|device| DeviceId::from_bytes([device; 8])),
+                concerned_devices: concerned.0.into_iter().map(|n| DeviceId::from_bytes([n; 8])).collect(),
+                mpxn: concerned.1.first().map(|n| MPXNS[*n].parse().unwrap()),
+                concerned_mpxns: concerned.1.into_iter().skip(1).map(|n| MPXNS[n].parse().unwrap()).collect(),
                 mode,
                 gbcs_originator_counter: gbcs,
                 ..Correlation::of_user(USER)
@@ -132,7 +138,7 @@ fn on_record() -> Vec<Resolved> {
                 command_variant: CommandVariant::new(cv).unwrap(),
             }),
             received: at(seconds),
-            device: Some(DeviceId::from_bytes([2; 8])),
+            anchor: Anchor::Device(DeviceId::from_bytes([2; 8])),
         })
         .collect()
 }
@@ -283,7 +289,7 @@ proptest! {
                 command_variant: CommandVariant::new(cv).unwrap(),
             }),
             received: at(seconds),
-            device: None,
+            anchor: Anchor::User(USER),
         };
         for fragment in folded(events).into_values() {
             let all: Vec<Resolved> = legs.iter().copied().map(leg).collect();

@@ -2,8 +2,8 @@
 
 use crate::it::{at, entered, event, of_leg, received, request_id, row, rows, sent};
 use gridtrail_model::{
-    Alert, Body, Correlation, DeviceId, Event, Fold, Instruction, Mode, RequestReceived, ResponseContent,
-    ResponseId, Simplified, State, UserId,
+    Alert, Anchor, Body, Correlation, DeviceId, Event, Fold, Fragment, Instruction, Merge as _, Mode, Mpxn,
+    Named, RequestReceived, ResponseContent, ResponseId, Simplified, State, Timestamp, Trail, UserId,
 };
 
 const ACK: ResponseContent = ResponseContent::Acknowledgement;
@@ -122,6 +122,28 @@ fn trap_04_another_place_in_a_throttled_sequence_is_another_alert() {
     assert_eq!(rows(sequence).len(), 2);
 }
 
+/// H8.16(c) opens Service Requests of four variants; an alert is none, whatever its event claims.
+#[test]
+fn an_alert_has_no_variant_whatever_its_event_claims() {
+    for code in ["8F36", "N36"] {
+        for variant in ["4.8.1", "4.8.2", "4.8.3", "4.17", "6.11"] {
+            let mut event = alert_to(SUPPLIER, code, None);
+            event.correlation.variant = Some(variant.parse().unwrap());
+            event.correlation.request_id = Some(request_id());
+            event.correlation.command_variant = of_leg(1, variant).command_variant;
+            let mut fold = Fold::default();
+            fold.add(event).unwrap();
+            let [mut alert] = fold.into_fragments().try_into().unwrap();
+            assert_eq!(alert.variant.value(), None, "{code} {variant}");
+            // Nor has one that was stored before that was so.
+            alert.variant.add(variant.parse().unwrap());
+            let trail = Trail::from(&alert);
+            assert_eq!((trail.variant, trail.service_reference()), (None, None), "{code} {variant}");
+            assert!(!alert.is_meter_read() && trail.disputes.is_empty(), "{code} {variant}");
+        }
+    }
+}
+
 #[test]
 fn trap_05_the_code_decides_and_the_payload_is_never_looked_into() {
     let leg = of_leg(1, "4.8.1");
@@ -216,4 +238,109 @@ fn an_event_that_names_no_row_is_refused_with_the_remedy() {
     let legless = Correlation { command_variant: None, ..of_leg(1, "4.8.1") };
     let error = Fold::default().add(entered(&legless, 1, State::SentToCsp)).unwrap_err();
     assert!(error.to_string().contains("command_variant"), "{error}");
+}
+
+fn fragments(events: impl IntoIterator<Item = Event>) -> Vec<Fragment> {
+    let mut fold = Fold::default();
+    for event in events {
+        fold.add(event).unwrap();
+    }
+    let mut fragments = fold.into_fragments();
+    fragments.sort_by_key(|fragment| fragment.key);
+    fragments
+}
+
+#[test]
+fn an_event_that_names_no_device_is_about_the_target_of_its_request() {
+    let unnamed = |cv, variant| Correlation { device_id: None, ..of_leg(cv, variant) };
+    let anchor = |leg: &Correlation| fragments([received(leg)])[0].anchor();
+    assert_eq!(anchor(&unnamed(1, "4.8.1")), Anchor::Device(request_id().target));
+    // One that goes to the DCC has no Device by that; what it names instead is what it lies under.
+    let neither = Correlation { mpxn: None, ..unnamed(8, "5.3") };
+    assert_eq!(anchor(&neither), Anchor::User(neither.user_id));
+    let mpxn = "1217290354420".parse().unwrap();
+    assert_eq!(anchor(&Correlation { mpxn: Some(mpxn), ..neither.clone() }), Anchor::Mpxn(mpxn));
+    let listed: Vec<DeviceId> = [9, 3].map(|n| DeviceId::from_bytes([n; 8])).to_vec();
+    let update = Correlation { concerned_devices: listed.clone(), ..neither.clone() };
+    assert_eq!(anchor(&update), Anchor::Device(listed[0]), "the first of a list");
+    // A list in an answer is none of what was asked for.
+    let warned = Correlation { concerned_devices: listed, ..neither };
+    let answer = fragments([sent(&warned, 5, "W110101", RESPONSE)]);
+    assert_eq!(answer[0].anchor(), Anchor::User(warned.user_id));
+    let alert = Event { correlation: Correlation::of_user(SUPPLIER), ..alert_to(SUPPLIER, "8F36", None) };
+    let Body::DeviceAlert(Alert { response_id, .. }) = &alert.body else { unreachable!() };
+    let sender = response_id.first;
+    assert_eq!(fragments([alert])[0].anchor(), Anchor::Device(sender));
+}
+
+/// Several Devices and meter points of one message are no dispute: each finds the row.
+#[test]
+fn what_a_message_names_besides_is_no_dispute() {
+    let devices: Vec<DeviceId> = (3..=9).map(|n| DeviceId::from_bytes([n; 8])).collect();
+    let mpxns: Vec<Mpxn> = ["1312345678222", "1312345678777"].map(|text| text.parse().unwrap()).to_vec();
+    let leg = Correlation {
+        concerned_devices: devices.iter().rev().copied().chain(devices.clone()).collect(),
+        concerned_mpxns: mpxns.clone(),
+        ..of_leg(1, "8.11")
+    };
+    let fragment = fragments([received(&leg), sent(&leg, 5, "I0", RESPONSE)]).remove(0);
+    assert!(devices.iter().all(|device| fragment.names(Named::Device(*device))));
+    assert!(mpxns.iter().all(|mpxn| fragment.names(Named::Mpxn(*mpxn))));
+    let trail = Trail::from(&fragment);
+    assert!(trail.disputes.is_empty(), "{:?}", trail.disputes);
+    assert_eq!((trail.device_id, &trail.concerned_devices.first), (leg.device_id, &devices));
+    assert_eq!((trail.concerned_mpxns.first, trail.concerned_mpxns.count), (mpxns, 2));
+}
+
+/// A list of any length costs little more than its own reading: merging it again and again does not go through it for each entry.
+#[test]
+fn a_long_list_is_folded_and_shown_in_part() {
+    let devices =
+        (0..50_000_u64).map(|n| DeviceId::from_bytes(n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()));
+    let leg = Correlation { concerned_devices: devices.collect(), device_id: None, ..of_leg(8, "11.1") };
+    let events = [received(&leg), sent(&leg, 1, "I99", ACK), sent(&leg, 9, "W110101", RESPONSE)];
+    let fragment = fragments(events).remove(0);
+    let mut twice = fragment.clone();
+    twice.merge(fragment.clone());
+    assert!(twice == fragment);
+    let shown = Trail::from(&fragment).concerned_devices;
+    assert_eq!((shown.first.len(), shown.count), (Trail::CONCERNED_SHOWN, 49_999));
+}
+
+/// Times of before 2012, and receipts of the day after tomorrow, are told and decide nothing.
+#[test]
+fn impossible_times_are_shown_and_place_no_row() {
+    let time = |text: &str| text.parse::<Timestamp>().unwrap();
+    let now = at(10);
+    let (past, future) = (time("1999-12-31T23:00:00Z"), now.plus_millis(25 * 3_600_000));
+    let placed = |received: Option<Timestamp>, recorded: Timestamp| {
+        let leg = Correlation { request_received_at: received, ..of_leg(1, "4.8.1") };
+        let mut fold = Fold::default();
+        let event = event(recorded, leg, Body::RequestReceived(RequestReceived::default()));
+        fold.add_read_at(event, now).unwrap();
+        let fragment = fold.into_fragments().remove(0);
+        let shown = Trail::from(&fragment).disputes.into_iter().flat_map(|dispute| dispute.others);
+        (fragment.placement().unwrap(), fragment.recorded_at_max, shown.collect::<Vec<_>>())
+    };
+    let text = |time: Timestamp| time.to_string();
+    assert_eq!(placed(Some(at(0)), at(1)), (at(0), at(1), vec![]));
+    for odd in [past, future] {
+        assert_eq!(placed(Some(odd), at(1)), (at(1), at(1), vec![text(odd)]), "received {odd}");
+        assert_eq!(placed(Some(at(0)), odd), (at(0), at(0), vec![text(odd)]), "recorded {odd}");
+        assert_eq!(placed(None, odd), (now, now, vec![text(odd)]), "nothing but {odd}");
+        assert_eq!(placed(Some(past), future), (now, now, vec![text(past), text(future)]));
+    }
+    // Clocks differ by less than a day.
+    let ahead = now.plus_millis(23 * 3_600_000);
+    assert_eq!(placed(Some(ahead), ahead), (ahead, ahead, vec![]));
+    // An alert lies at its own time, and by that of its recording where it has none that can be.
+    let mut alert = alert_to(SUPPLIER, "8F36", None);
+    if let Body::DeviceAlert(alert) = &mut alert.body {
+        alert.at = past;
+    }
+    let alert = fragments([alert]).remove(0);
+    assert_eq!((alert.placement(), alert.impossible_times().value()), (Some(at(6)), Some(&past)));
+    // A status with such a receipt time says nothing of when its request was received.
+    let leg = Correlation { request_received_at: Some(past), ..of_leg(1, "4.8.1") };
+    assert!(!fragments([entered(&leg, 3, State::SentToCsp)])[0].is_placed());
 }

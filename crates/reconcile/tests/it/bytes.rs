@@ -1,6 +1,6 @@
 //! A lake in a folder whose evidence is changed by one byte, wherever it lies.
 
-use gridtrail_lake::{Batch, DeadLetter, Lake, LakeSettings, SourceEvidence, Stream};
+use gridtrail_lake::{Batch, DeadLetter, Extent, Lake, LakeSettings, SourceEvidence, Stream};
 use gridtrail_model::{Event, Fold, Timestamp};
 use gridtrail_reconcile::{FaultKind, Proof, reconcile};
 use gridtrail_runtime::Clock;
@@ -28,6 +28,7 @@ fn letter(position: i64) -> DeadLetter {
         position,
         reason: "poison".to_owned(),
         raw: b"raw".as_slice().into(),
+        extent: Extent::Whole,
         key: None,
         headers: Vec::new(),
         read_at: clock().now(),

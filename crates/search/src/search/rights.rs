@@ -280,7 +280,7 @@ proptest! {
                 prop_assert_eq!(&found, &expected(&sees, None), "at {}: {:?} sees {:?}", now, person, sees);
                 for row in expected(&(0..USERS).collect(), None) {
                     let who = block_on(world.admission.admit(token, world.clock.now())).unwrap();
-                    let reference = TrailRef::new(device(), row);
+                    let reference = TrailRef::new(Anchor::Device(device()), Some(device()), row);
                     let got = block_on(world.search.audit_trail(&who, &reference.into()));
                     prop_assert_eq!(got.is_ok(), found.contains(&row));
                 }

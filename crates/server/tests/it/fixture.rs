@@ -9,8 +9,8 @@ use gridtrail_access_log::{AccessLog, Committing, Entry, Kind};
 use gridtrail_freshness::{Freshness, Inputs, Ledger, Levels, Report};
 use gridtrail_lake::{Batch, Lake, LakeSettings, Partition, SourceEvidence, Stream, Waiting};
 use gridtrail_model::{
-    Body, Correlation, CspRegion, DeviceId, Event, Fold, Fragment, HistoryEntry, Mode, RequestReceived,
-    ResponseContent, ResponseSent, State, StatusChanged, Timestamp, UserId, UserRole,
+    Alert, Body, Correlation, CspRegion, DeviceId, Event, Fold, Fragment, HistoryEntry, Mode,
+    RequestReceived, ResponseContent, ResponseSent, State, StatusChanged, Timestamp, UserId, UserRole,
 };
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
 use gridtrail_proto::query::v1::freshness_service_client::FreshnessServiceClient;
@@ -326,4 +326,25 @@ fn rows() -> Vec<Fragment> {
         fold.add(event).unwrap();
     }
     fold.into_fragments()
+}
+
+/// An alert to Ann whose event claims a variant; `stored`: the claim is in the fragment, too, where the fold never puts it.
+pub(crate) fn alert_that_claims(variant: &str, counter: u64, stored: bool) -> Fragment {
+    let alert = Alert {
+        response_id: format!("{METER}:{ANN}:{counter}").parse().unwrap(),
+        code: "8F36".parse().unwrap(),
+        at: time("2026-03-01T12:00:00Z"),
+        sent_at: None,
+        throttle_sequence: None,
+        throttle_count: None,
+        affects: None,
+    };
+    let mut fold = Fold::default();
+    let of = request(ANN, counter, variant, "2026-03-01T12:00:00Z");
+    fold.add(event("alert", "2026-03-01T12:00:00Z", &of, Body::DeviceAlert(alert))).unwrap();
+    let mut fragment = fold.into_fragments().remove(0);
+    if stored {
+        fragment.variant.add(variant.parse().unwrap());
+    }
+    fragment
 }

@@ -1,6 +1,7 @@
 //! What searches give.
 
-use crate::it::fixture::{ANN, BOB, METER, MPAN, World, of_meter};
+use crate::it::fixture::{ANN, BOB, METER, MPAN, World, alert_that_claims, of_meter};
+use gridtrail_lake::{Batch, SourceEvidence};
 use gridtrail_proto::query::v1::{
     DeviceResolution, GetRequest, RowView, SearchRequest, SearchResponse, StatusChange, TrailDetails,
     TrailRow, search_request::Key,
@@ -159,4 +160,51 @@ async fn filters_and_pages_go_through() {
     }
     let other = SearchRequest { service_reference_variants: vec!["4.8.2".into()], ..of_meter() };
     assert!(client.search(world.by(ANN, other)).await.unwrap().into_inner().rows.is_empty());
+}
+
+/// A Device Alert to Ann whose event claims a variant that is open to all, as two lakes may hold it: one where the claim was
+/// folded, as was once done, and one where it was not.
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_never_qualify_for_the_meter_read_service() {
+    let world = World::serve_lake().await;
+    let mut writer = world.lake.writer().await.unwrap();
+    for (number, stored_claim) in [(1, true), (2, false)] {
+        let alert = alert_that_claims("4.8.1", number, stored_claim);
+        let source =
+            SourceEvidence { source: format!("file:alert-{number}"), first: true, to: 1, ..<_>::default() };
+        let batch = Batch { fragments: vec![alert], sources: vec![source], ..Batch::default() };
+        writer.commit(batch).await.unwrap();
+    }
+    let own = world.audit_trails().await.search(world.by(ANN, of_meter())).await.unwrap().into_inner();
+    let alerts: Vec<&TrailRow> =
+        own.rows.iter().filter(|row| row.service_reference_variant.is_empty()).collect();
+    assert_eq!((own.rows.len(), alerts.len()), (4, 2));
+
+    let mut reads = world.meter_reads().await;
+    let by_mpan = SearchRequest { key: Some(Key::Mpxn(MPAN.into())), ..SearchRequest::default() };
+    let by_variant = SearchRequest { service_reference_variants: vec!["4.8.1".into()], ..of_meter() };
+    for request in [of_meter(), by_mpan, by_variant] {
+        for caller in [ANN, BOB] {
+            let mut request = SearchRequest { page_size: 1, ..request.clone() };
+            let mut seen = 0;
+            loop {
+                let page = reads.search(world.by(caller, request.clone())).await.unwrap().into_inner();
+                assert!(page.rows.iter().all(|row| row.service_reference_variant == "4.8.1"), "{page:?}");
+                seen += page.rows.len();
+                request.page_token = page.next_page_token;
+                if request.page_token.is_empty() {
+                    break;
+                }
+            }
+            assert_eq!(seen, 2, "{request:?}");
+        }
+    }
+    for alert in alerts {
+        let request = GetRequest { reference: alert.reference.clone(), ..GetRequest::default() };
+        assert!(world.audit_trails().await.get(world.by(ANN, request.clone())).await.is_ok());
+        for caller in [ANN, BOB] {
+            let status = reads.get(world.by(caller, request.clone())).await.unwrap_err();
+            assert_eq!(status.code(), tonic::Code::NotFound);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Non-device requests: the DCC answers at once (Command Variant 8).
 
 use crate::plot::{Order, Plot, Target};
-use crate::script::{Shows, code, srv};
+use crate::script::{Besides, Shows, code, srv};
 use gridtrail_model::{Mode, ResponseContent, State};
 
 /// A variant, its weight, its code of success, its own failure, and whether its body names a Device.
@@ -32,9 +32,13 @@ pub(super) fn dcc_only(plot: &mut Plot<'_>) {
         (true, true) => (Some(household.hub), None),
         (true, false) => (Some(household.electricity.device_id), Some(household.electricity.mpxn)),
     };
+    // A firmware update lists both meters; an inventory has their meter points, too.
+    let gas = household.gas.filter(|_| matches!(variant, "8.2" | "11.1"));
+    let mprn = gas.filter(|_| variant == "8.2").map(|gas| gas.mpxn);
+    let besides = Besides { device: gas.map(|gas| gas.device_id), mpxn: mprn };
     let order = Order {
         sender: household.electricity.supplier,
-        target: Target { addressed: None, device_id, mpxn },
+        target: Target { addressed: None, device_id, mpxn, besides },
         variant: srv(variant),
         command_variant: 8,
         execution_at: None,

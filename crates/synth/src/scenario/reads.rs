@@ -210,6 +210,7 @@ pub(super) fn scheduled_run(plot: &mut Plot<'_>) {
         received_at: at,
         device_id: chosen.target.device_id,
         mpxn: chosen.target.mpxn,
+        besides: chosen.target.besides,
         csp_region: Some(plot.household.region),
         variant: Some(srv(chosen.read.variant)),
         mode: Mode::DspScheduled,

@@ -35,12 +35,7 @@ impl Ledger {
         let mut on_record: HashMap<(UserId, RequestId), Vec<Resolved>> = HashMap::new();
         for fragment in self.rows.values() {
             if let Some(request_id) = fragment.key.request_id() {
-                let received = fragment.placement().unwrap();
-                let row = Resolved {
-                    subject: fragment.key.subject,
-                    received,
-                    device: fragment.device.value().copied(),
-                };
+                let row = Resolved::of(fragment).unwrap();
                 on_record.entry((fragment.key.user, request_id)).or_default().push(row);
             }
         }
