@@ -62,7 +62,7 @@ async fn rows(lake: &Lake) -> Result<Vec<(u64, usize)>, LakeErrorKind> {
         user_ids: [user()].into(),
         roles: JobTypeRole::new(1).into_iter().collect(),
         valid_from: at(0),
-        expires_at: at(100 * DAY),
+        expires_at: at(3_600_000),
     };
     let query = KeyQuery::all(device(), View::Audit, 100_000);
     let found = lake.snapshot().lookup(&key.access(&claims).unwrap(), &query).await;
