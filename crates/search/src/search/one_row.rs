@@ -166,6 +166,8 @@ struct World {
     walks: Vec<Walk>,
     /// What a Device showed at a version.
     remembered: Vec<(u64, usize, Vec<Row>)>,
+    /// References that were given, and their Devices.
+    given: Vec<(usize, TrailRef)>,
     /// How many fragments came to lie beside others of their key.
     scattered: usize,
 }
@@ -186,6 +188,7 @@ impl World {
             known: vec![HashMap::new(); CASES],
             walks: Vec::new(),
             remembered: Vec::new(),
+            given: Vec::new(),
             scattered: 0,
         }
     }
@@ -248,6 +251,7 @@ impl World {
             3 | 4 => drop(maintenance.sweep().await.unwrap()),
             5 => {
                 self.finish_walks().await;
+                self.look_back().await;
                 self.clock.advance(7 * HOUR_MS);
                 drop(maintenance.compact(&CompactionSettings::default()).await.unwrap());
             }
@@ -285,6 +289,7 @@ impl World {
         self.check_narrower(&of_device, &rows).await;
         let walk = Query { page_size: Some(1 + self.chance.below(4) as u32), ..of_device };
         self.remembered.push((self.lake.snapshot().version().trails(), case, rows.clone()));
+        self.given.extend(rows.iter().map(|row| (case, row.reference)));
         self.walks.push(Walk { query: walk, expected: rows, found: Vec::new() });
         self.step().await;
     }
@@ -355,18 +360,22 @@ impl World {
         }
     }
 
-    /// What was asked for as of earlier is as it was then, and its references lead to the row wherever it moved.
+    /// What is asked for as of earlier is as it was then. Before the clock moves on: it can be asked for a day.
     async fn look_back(&mut self) {
-        let who = self.access(&[0, 1]);
         for (version, case, rows) in std::mem::take(&mut self.remembered) {
             let query =
                 Query { as_of: Some(AsOf::Version(version)), ..Query::of(SearchKey::Device(device(case))) };
             assert_eq!(self.all(&[0, 1], &query).await, rows, "as of version {version}");
-            for row in rows {
-                let got = self.search.audit_trail(&who, &row.reference.into()).await.unwrap().row;
-                let known = &self.known[case][&row.reference.position.key];
-                assert_eq!(got.trail, Trail::from(&known.whole));
-            }
+        }
+    }
+
+    /// References lead to their rows, wherever those moved.
+    async fn follow_references(&self) {
+        let who = self.access(&[0, 1]);
+        for (case, reference) in &self.given {
+            let got = self.search.audit_trail(&who, &(*reference).into()).await.unwrap().row;
+            let known = &self.known[*case][&reference.position.key];
+            assert_eq!(got.trail, Trail::from(&known.whole));
         }
     }
 
@@ -385,6 +394,7 @@ impl World {
         }
         self.finish_walks().await;
         self.look_back().await;
+        self.follow_references().await;
         let verified = self.lake.verify(&VerifySettings::default()).await.unwrap();
         assert!(verified.is_clean(), "{:#?}", verified.damages);
         assert_eq!(verified.rows_at_several_times, 0);
