@@ -39,13 +39,14 @@ fn rows_that_fit(
 ) -> Result<(Vec<v1::TrailRow>, Vec<usize>), SearchError> {
     let (mut rows, mut sizes) = (Vec::with_capacity(page.rows.len()), Vec::with_capacity(page.rows.len()));
     let mut room = PAGE_BYTES_MAX;
-    for number in 0..page.rows.len() {
-        let mut row = trail_row(&page.rows[number], view, sharing);
+    // The page gets shorter where it ends early.
+    while let Some(next) = page.rows.get(rows.len()) {
+        let mut row = trail_row(next, view, sharing);
         let mut bytes = field_bytes(&row);
         if bytes > room {
             // A row that no page has room for has one of its own, and the rest of its history can be got.
-            if number > 0 {
-                page.end_after(number)?;
+            if !rows.is_empty() {
+                page.end_after(rows.len())?;
                 break;
             }
             page.end_history_after(0, shorten_history(&mut row, room))?;

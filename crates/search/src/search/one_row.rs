@@ -350,9 +350,8 @@ impl World {
         let everybody = self.fragments(&[0, 1, 2], case).await;
         let expected: Vec<RowPosition> =
             everybody.iter().filter(|found| open(found)).map(position_of).collect();
-        let reads = self
-            .search
-            .meter_reads(&self.access(&[0]), &Query { page_size: Some(1_000), ..of_device.clone() });
+        let (who, query) = (self.access(&[0]), Query { page_size: Some(1_000), ..of_device.clone() });
+        let reads = self.search.meter_reads(&who, &query);
         let reads: Vec<_> = reads.await.unwrap().rows.iter().map(|row| row.reference.position).collect();
         assert_eq!(reads, expected);
         for row in rows {

@@ -86,7 +86,7 @@ fn causes(row: &TrailRow) -> Vec<&str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     /// Pages of rows of any size: none skipped, none repeated, each whole in the end, and no message above what clients take.
     #[test]

@@ -238,10 +238,15 @@ async fn a_person_has_so_many_rows_a_minute_whatever_their_sessions() {
         let request = SearchRequest { page_size: 1_000, ..of_meter() };
         stage.one.audit_trails().await.search(with_header(request, &format!("Bearer {token}"))).await
     };
-    for call in 0..100 {
-        assert!(ask(&tokens[call % 2]).await.is_ok(), "{call}");
-    }
-    let status = ask(&tokens[0]).await.unwrap_err();
+    // As many as a minute allows, and, where the machine is slow, those that come back meanwhile.
+    let mut answered = 0;
+    let status = loop {
+        match ask(&tokens[answered % 2]).await {
+            Ok(_) => answered += 1,
+            Err(status) => break status,
+        }
+    };
+    assert!(answered >= 100, "{answered}");
     assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "LIMIT_REACHED"));
     let wait = status.get_details_retry_info().unwrap().retry_delay.unwrap();
     assert!(wait.as_secs() >= 1, "{wait:?}");
