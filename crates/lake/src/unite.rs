@@ -326,15 +326,12 @@ fn leaving(scattered: &Places) -> BTreeMap<usize, Leaving> {
         let mut places = places.clone();
         places.sort_unstable();
         for under in places.chunk_by(|a, b| a.under == b.under) {
-            // How far the row reaches that a look-up of this Device shows at the smallest time.
-            let mut reached = under[0].received;
             for place in under {
+                // Whatever compaction joins first, these stay within a day of the row.
                 let near = under[0].received == smallest
-                    && place.received.millis() - reached.millis() <= APART_MS
+                    && place.received.millis() - smallest.millis() <= APART_MS
                     && place.received.year_and_month() == smallest.year_and_month();
-                if near {
-                    reached = place.received;
-                } else if place.received > smallest {
+                if !near && place.received > smallest {
                     let at = (place.under, place.received, *key);
                     leaving.entry(place.run).or_default().insert(at, smallest);
                 }
