@@ -25,10 +25,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes = prost::Message::encode_to_vec(&set);
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     std::fs::write(out.join("descriptors.bin"), &bytes)?;
+    // Messages know their names, so that they are found among the descriptors.
+    let mut config = prost_build::Config::new();
+    config.enable_type_names();
     tonic_prost_build::configure()
         .compile_well_known_types(true)
         .extern_path(".google.protobuf", "::pbjson_types")
-        .compile_fds(set)?;
+        .compile_fds_with_config(set, config)?;
     pbjson_build::Builder::new().register_descriptors(&bytes)?.build(&[".gridtrail.events"])?;
     Ok(())
 }

@@ -5,9 +5,11 @@
     search.py 127.0.0.1:8471 @me.jwt 00-DB-12-34-56-78-90-A0
     search.py 127.0.0.1:8471 @me.jwt 1217290354420 --meter-reads --from 2026-03-01 --to 2026-03-31
     search.py 127.0.0.1:8471 @me.jwt REFERENCE --get
+    search.py https://gridtrail.example:8471 @me.jwt 00-DB-12-34-56-78-90-A0 --anchors dccki.pem
 
-No generated code is needed: the server describes its services by reflection. Exit code 1 means that the server
-refused or failed; its reason goes to standard error.
+No generated code is needed: the server describes its services by reflection. An address that begins with https:// is spoken to in TLS, and
+--anchors names who vouches for the server's certificate. Exit code 1 means that the server refused or failed; its reason goes to
+standard error.
 """
 
 import argparse
@@ -42,6 +44,24 @@ class Service:
             response_deserializer=response_class.FromString,
         )
         return json_format.MessageToDict(call(request, metadata=self.metadata, timeout=30))
+
+
+def channel_to(arguments):
+    """A connection in the way that the address says: plain, or encrypted."""
+    address = arguments.address
+    if not address.startswith("https://"):
+        return grpc.insecure_channel(address.removeprefix("http://"))
+
+    def read(path):
+        with open(path, "rb") as file:
+            return file.read()
+
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=read(arguments.anchors) if arguments.anchors else None,
+        private_key=read(arguments.key_file) if arguments.key_file else None,
+        certificate_chain=read(arguments.certificate) if arguments.certificate else None,
+    )
+    return grpc.secure_channel(address.removeprefix("https://"), credentials)
 
 
 def key_field(text):
@@ -126,6 +146,9 @@ def main():
     parser.add_argument("--to", default="", help="the last date or RFC 3339 instant, UTC")
     parser.add_argument("--page-size", type=int, default=0, help="rows on a page, 1 to 1000")
     parser.add_argument("--all", action="store_true", help="fetch every page")
+    parser.add_argument("--anchors", metavar="FILE", help="trust anchors of the server's certificate, in PEM; left out: the system's")
+    parser.add_argument("--certificate", metavar="FILE", help="a certificate to show, in PEM, where the server wants one")
+    parser.add_argument("--key-file", metavar="FILE", help="its private key, in PEM")
     parser.add_argument("--details", action="store_true", help="print the Status Change History too")
     arguments = parser.parse_args()
 
@@ -133,7 +156,7 @@ def main():
     if token.startswith("@"):
         with open(token[1:], encoding="ascii") as file:
             token = file.read().strip()
-    with grpc.insecure_channel(arguments.address.removeprefix("http://")) as channel:
+    with channel_to(arguments) as channel:
         try:
             name = "MeterReadService" if arguments.meter_reads else "AuditTrailService"
             service = Service(channel, token, name)

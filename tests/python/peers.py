@@ -300,8 +300,8 @@ class Gridtrail:
         time = lambda text: milliseconds(datetime.datetime.fromisoformat(text.replace("Z", "+00:00")))
         user = lambda text: bytes.fromhex(text.replace("-", ""))
         return [
-            (time(row["request_received_at"]), user(row["user_id"]), row.get("service_reference_variant"))
-            for row in found["rows"][:LIMIT]
+            (time(row["serviceRequestReceivedAt"]), user(row.get("userId") or row["dccServiceUserOrganisationId"]), row.get("serviceReferenceVariant"))
+            for row in found.get("rows", [])[:LIMIT]
         ]
 
 

@@ -66,11 +66,11 @@ class Stage:
         self.serves.__exit__(*how)
 
     @contextlib.contextmanager
-    def serving(self, lake, *arguments, environment=None):
+    def serving(self, lake, *arguments, environment=None, plain=True):
         """The URL of a server over a lake, up as long as the context."""
         server = subprocess.Popen(
             [self.binary, "serve", "--lake", lake, "--public-key", self.path("key.pub.pem"),
-             "--listen", "127.0.0.1:0", "--plain-text", *arguments],
+             "--listen", "127.0.0.1:0", *(["--plain-text"] if plain else []), *arguments],
             stdout=subprocess.PIPE, text=True, env=os.environ | (environment or {}),
         )
         try:

@@ -54,6 +54,22 @@ def test_the_example_finds_everybodys_meter_reads_and_one_row_by_its_reference(s
     assert len(again) > 1, "a row by reference shows its Status Change History"
 
 
+def test_the_example_speaks_tls(stage):
+    device, trails = stage.busiest_device()
+    certificate, key = stage.path("tls.pem"), stage.path("tls.key")
+    stage.run("dev-certificate", "--certificate", certificate, "--key", key, "--name", "127.0.0.1")
+    shown, its_key = stage.path("client.pem"), stage.path("client.key")
+    stage.run("dev-certificate", "--certificate", shown, "--key", its_key, "--name", "client")
+    encrypted = ("--tls-certificate", certificate, "--tls-key", key, "--client-anchors", shown, "--no-maintenance")
+    with stage.serving(stage.lake, *encrypted, plain=False) as url:
+        ask = [sys.executable, ROOT / "docs/examples/search.py", url, stage.token(trails[0]["user_id"]), device]
+        trusting = ["--anchors", certificate, "--certificate", shown, "--key-file", its_key]
+        done = subprocess.run([*ask, *trusting], capture_output=True, text=True, check=False)
+        assert (done.returncode, bool(done.stdout)) == (0, True), done.stderr
+        for less in ([], trusting[:2]):
+            assert subprocess.run([*ask, *less], capture_output=True, text=True, check=False).returncode == 1, less
+
+
 def test_the_example_says_why_it_was_refused(stage):
     device, trails = stage.busiest_device()
     code, rows, errors = python_client(stage, "nonsense", device)
@@ -78,9 +94,9 @@ def test_a_page_token_outlives_the_server_that_gave_it(stage):
         with stage.serving(stage.lake, "--page-key", stage.path("page.key"), "--no-maintenance") as url:
             page = json.loads(stage.run(*search, "--server", url, "--page-size", len(whole) // 2, *token))
         rows += page["rows"]
-        if not page.get("next_page_token"):
+        if not page.get("nextPageToken"):
             break
-        token = ("--page-token", page["next_page_token"])
+        token = ("--page-token", page["nextPageToken"])
     assert rows == whole and len(whole) > 1
 
 
@@ -120,6 +136,17 @@ def test_grpcurl_as_documented(stage):
         row = answer["rows"][0]
         query = json.dumps({"reference": row["reference"]})
         assert json.loads(grpcurl(*header, "-d", query, address, f"{service}/Get"))["row"] == row
+        kind = "audit" if service.endswith("AuditTrailService") else "meter-reads"
+        from_server = ("--server", stage.url, "--token", stage.token(trails[0]["user_id"]), "--format", "json")
+        said = stage.run("search", kind, *from_server, "--device", device, "--from", days[0], "--to", days[1], "--page-size", 1000)
+        assert json.loads(said) == answer, "the command prints what grpcurl prints"
+        meter_reads = [] if kind == "audit" else ["--meter-reads"]
+        said = json.loads(stage.run("get", row["reference"], *meter_reads, *from_server))
+        assert said["row"] == row and row["details"]["serviceReferenceVariantName"], said
+    profile = json.loads(grpcurl(*header, address, "gridtrail.query.v1.SessionService/Profile"))
+    said = json.loads(stage.run("whoami", *from_server))
+    # Each token has an end of its own.
+    assert {**said, "expiresAt": None} == {**profile, "expiresAt": None} and profile["userIds"], said
     freshness = json.loads(grpcurl(*header, "-d", '{"days": 7}', address, "gridtrail.query.v1.FreshnessService/Get"))
     # The stage holds files of a day long past.
     assert freshness["level"] == "FRESHNESS_LEVEL_BREACH" and freshness["sources"][0]["name"] == "files"

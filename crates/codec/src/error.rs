@@ -93,11 +93,15 @@ impl DecodeError {
         Self::Json { what, reason }
     }
 
-    /// As [`DecodeError::json`], without the library's words, which repeat values.
+    /// As [`DecodeError::json`], without the library's words, which repeat values. A field that the contract does not have is named.
     pub(crate) fn json_unquoted(what: &'static str, error: &serde_json::Error) -> Self {
-        let why = match error.classify() {
-            serde_json::error::Category::Data => "a field is not one of the contract, or of another type",
-            _ => "it is no whole JSON object",
+        let text = error.to_string();
+        let why = match (unknown_field(&text), error.classify()) {
+            (Some(name), _) => format!("the contract has no field `{name}`"),
+            (None, serde_json::error::Category::Data) => {
+                "a field is not one of the contract, or of another type".to_owned()
+            }
+            _ => "it is no whole JSON object".to_owned(),
         };
         Self::Json { what, reason: format!("{why} (line {}, column {})", error.line(), error.column()) }
     }
@@ -120,6 +124,15 @@ impl<T> InField<T> for Result<T, ParseError> {
     fn in_field(self, field: &'static str) -> Result<T, DecodeError> {
         self.map_err(|source| DecodeError::Invalid { field, source })
     }
+}
+
+/// The name of the field that the library does not know, by its words. What does not read like a name of a field may be data.
+fn unknown_field(text: &str) -> Option<&str> {
+    const NAME_MAX: usize = 64;
+    let (name, _) = text.strip_prefix("unknown field `")?.split_once('`')?;
+    let is_name = (1..=NAME_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name.then_some(name)
 }
 
 /// The first so many characters.

@@ -1,18 +1,18 @@
 //! `gridtrail access`: who could see what, and why; and who asked for what (`access_log`).
 
 use crate::access_log;
-use crate::args::{AccessCommand, ExplainArgs, Format};
+use crate::args::{AccessCommand, ExplainArgs, Format, ListFormat};
 use crate::exit::Failure;
-use crate::ingest::open_existing;
+use crate::opening::open_existing;
 use crate::output::{self, printable, table_with};
 use gridtrail_access::{Explanation, Moment, NoticeFate, NoticeKind, Party, ToldNotice};
 use gridtrail_model::{Timestamp, UserId};
 use serde::Serialize;
 use std::io;
 
-pub(crate) async fn run(command: &AccessCommand, format: Format) -> Result<(), Failure> {
+pub(crate) async fn run(command: &AccessCommand, format: ListFormat) -> Result<(), Failure> {
     match command {
-        AccessCommand::Explain(args) => explain(args, format).await,
+        AccessCommand::Explain(args) => explain(args, format.of_report()?).await,
         AccessCommand::Log(args) => access_log::run(args, format).await,
     }
 }

@@ -1,25 +1,34 @@
 //! `gridtrail access log`: who asked for what, row by row.
 
-use crate::args::{Format, LogArgs};
+use crate::args::{ListFormat, LogArgs};
 use crate::exit::Failure;
-use crate::ingest::open_existing;
-use crate::output::{self, printable, table_with};
+use crate::opening::open_existing;
+use crate::output::{self, Grid, count, printable, table_with};
 use gridtrail_access_log::{Entry, Kind, Row};
 use gridtrail_model::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use std::io::{self, Write};
 
 /// Rows of one table: a long log comes as several, so that none is held in memory.
 const TABLE_ROWS: usize = 500;
 
-pub(crate) async fn run(args: &LogArgs, format: Format) -> Result<(), Failure> {
+pub(crate) async fn run(args: &LogArgs, format: ListFormat) -> Result<(), Failure> {
     let lake = open_existing(&args.lake).await?;
     let mut reader = lake.read_access_log(args.from, args.to).await?;
     let mut printer = Printer::new(io::stdout().lock(), format);
+    let mut left = args.limit.unwrap_or(usize::MAX);
     while let Some(mut rows) = reader.next().await? {
         rows.retain(|row| is_wanted(row, args));
+        let more = rows.len() > left;
+        rows.truncate(left);
+        left -= rows.len();
         for rows in rows.chunks(TABLE_ROWS) {
             printer.print(rows)?;
+        }
+        if more {
+            printer.cut = true;
+            break;
         }
     }
     printer.end()
@@ -34,21 +43,24 @@ fn is_wanted(row: &Row, args: &LogArgs) -> bool {
 /// Prints rows as they come.
 struct Printer<W> {
     out: W,
-    format: Format,
+    format: ListFormat,
     rows: u64,
+    /// Whether there are more rows than were asked for.
+    cut: bool,
 }
 
 impl<W: Write> Printer<W> {
-    fn new(out: W, format: Format) -> Self {
-        Self { out, format, rows: 0 }
+    fn new(out: W, format: ListFormat) -> Self {
+        Self { out, format, rows: 0, cut: false }
     }
 
     fn print(&mut self, rows: &[Row]) -> Result<(), Failure> {
         let mut text = String::new();
         match self.format {
-            Format::Table => text = format!("{}\n", table_of(rows)),
+            ListFormat::Table => text = format!("{}\n", table_of(rows)),
+            ListFormat::Csv => text = csv_of(rows, self.rows == 0)?,
             // One list, written as it comes.
-            Format::Json => {
+            ListFormat::Json => {
                 for (number, row) in (self.rows..).zip(rows) {
                     text.push_str(if number == 0 { "[\n" } else { ",\n" });
                     text.push_str(&serde_json::to_string(&RowText::of(row)).map_err(Failure::Json)?);
@@ -61,13 +73,48 @@ impl<W: Write> Printer<W> {
 
     fn end(mut self) -> Result<(), Failure> {
         let text = match (self.format, self.rows) {
-            (Format::Table, rows) => format!("{rows} rows\n"),
-            (Format::Json, 0) => "[]\n".to_owned(),
-            (Format::Json, _) => "\n]\n".to_owned(),
+            (ListFormat::Table, rows) => {
+                let more = if self.cut { "; there are more: --limit shows more, --from goes on" } else { "" };
+                format!("{}{more}\n", count(rows, "row"))
+            }
+            (ListFormat::Csv, 0) => csv_of(&[], true)?,
+            (ListFormat::Csv, _) => String::new(),
+            (ListFormat::Json, 0) => "[]\n".to_owned(),
+            (ListFormat::Json, _) => "\n]\n".to_owned(),
         };
         output::write(&mut self.out, text.as_bytes())
     }
 }
+
+/// The columns of CSV: those of the table `access_log` in the lake.
+const COLUMNS: [&str; 26] = [
+    "at",
+    "chain",
+    "seq",
+    "kind",
+    "call",
+    "outcome",
+    "reason",
+    "times",
+    "subject",
+    "party",
+    "session",
+    "roles",
+    "key_kind",
+    "key",
+    "variants",
+    "period_from",
+    "period_to",
+    "rows",
+    "rows_of_others",
+    "version",
+    "page_size",
+    "later_page",
+    "peer",
+    "took_us",
+    "detail",
+    "hash",
+];
 
 /// A row, as programs read it. The fields are an interface: their names are those of the table's columns.
 #[derive(Debug, Serialize)]
@@ -154,7 +201,23 @@ impl<'a> RowText<'a> {
     }
 }
 
-fn table_of(rows: &[Row]) -> comfy_table::Table {
+/// The columns of the table, as lines of CSV.
+fn csv_of(rows: &[Row], with_header: bool) -> Result<String, Failure> {
+    let mut grid = Grid::new(&COLUMNS);
+    for row in rows {
+        let json = serde_json::to_value(RowText::of(row)).map_err(Failure::Json)?;
+        grid.add_row(COLUMNS.map(|name| match &json[name] {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }));
+    }
+    let lines = String::from_utf8_lossy(&grid.csv()?).into_owned();
+    let after_header = || lines.split_once('\n').map_or("", |(_, rest)| rest).to_owned();
+    Ok(if with_header { lines } else { after_header() })
+}
+
+fn table_of(rows: &[Row]) -> Grid {
     let header = ["Time (UTC)", "Call", "Outcome", "Party", "Who", "Key", "Rows", "Of others", "From"];
     let mut table = table_with(&header);
     let text = |text: &Option<String>| text.as_deref().map(printable).unwrap_or_default();
@@ -196,7 +259,7 @@ mod tests {
         vec![first, chain.add(entry), chain.end(now)]
     }
 
-    fn printed(format: Format, parts: &[&[Row]]) -> String {
+    fn printed(format: ListFormat, parts: &[&[Row]]) -> String {
         let mut out = Vec::new();
         let mut printer = Printer::new(&mut out, format);
         parts.iter().for_each(|rows| printer.print(rows).unwrap());
@@ -208,14 +271,35 @@ mod tests {
     fn json_is_one_list_in_however_many_parts_it_comes() {
         let rows = rows();
         for parts in [&[][..], &[&rows[..]], &[&rows[..1], &[], &rows[1..]]] {
-            let list: Vec<serde_json::Value> = serde_json::from_str(&printed(Format::Json, parts)).unwrap();
+            let list: Vec<serde_json::Value> =
+                serde_json::from_str(&printed(ListFormat::Json, parts)).unwrap();
             assert_eq!(list.len(), parts.iter().map(|rows| rows.len()).sum::<usize>());
+        }
+    }
+
+    /// Also in several parts; and no field of a row is left out.
+    #[test]
+    fn csv_has_one_header_and_every_column() {
+        let rows = rows();
+        for parts in [&[][..], &[&rows[..1], &rows[1..]]] {
+            let text = printed(ListFormat::Csv, parts);
+            let mut csv = csv::Reader::from_reader(text.as_bytes());
+            assert_eq!(csv.headers().unwrap(), COLUMNS.as_slice());
+            assert_eq!(
+                csv.records().filter_map(Result::ok).count(),
+                parts.iter().map(|rows| rows.len()).sum::<usize>()
+            );
+        }
+        for row in &rows {
+            let json = serde_json::to_value(RowText::of(row)).unwrap();
+            let fields: Vec<&String> = json.as_object().unwrap().keys().collect();
+            assert!(fields.iter().all(|field| COLUMNS.contains(&field.as_str())), "{fields:?}");
         }
     }
 
     #[test]
     fn a_table_does_not_speak_to_the_terminal() {
-        let table = printed(Format::Table, &[&rows()]);
+        let table = printed(ListFormat::Table, &[&rows()]);
         assert!(table.contains("OK (3 times)") && table.contains("(a chain begins)"), "{table}");
         assert!(!table.contains('\u{1b}') && table.ends_with("3 rows\n"), "{table}");
     }

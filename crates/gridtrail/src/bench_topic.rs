@@ -2,7 +2,7 @@
 
 use crate::args::BenchTopicArgs;
 use crate::exit::Failure;
-use crate::ingest::open_lake;
+use crate::opening::open_lake;
 use crate::output;
 use gridtrail_ingest::{IngestError, Observer, Outcome, TopicSettings, follow_topics};
 use gridtrail_kafka::{KafkaSettings, count};

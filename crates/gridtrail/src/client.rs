@@ -2,7 +2,6 @@
 
 use crate::args::{Bound, Credential, SearchKey, ServerArgs};
 use crate::exit::Failure;
-use crate::output::{DisputeRow, HistoryRow, SearchAnswer, TrailRow};
 use crate::text;
 use gridtrail_lake::Cost;
 use gridtrail_model::Timestamp;
@@ -10,16 +9,19 @@ use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceCli
 use gridtrail_proto::query::v1::freshness_service_client::FreshnessServiceClient;
 use gridtrail_proto::query::v1::meter_read_service_client::MeterReadServiceClient;
 use gridtrail_proto::query::v1::search_request::Key;
+use gridtrail_proto::query::v1::session_service_client::SessionServiceClient;
 use gridtrail_proto::query::v1::{
-    self as wire, DeviceResolution, GetFreshnessRequest, GetFreshnessResponse, GetRequest, GetResponse,
-    SearchRequest, SearchResponse,
+    GetFreshnessRequest, GetFreshnessResponse, GetRequest, GetResponse, ProfileRequest, ProfileResponse,
+    SearchRequest, SearchResponse, TrailRow,
 };
 use gridtrail_server::COST_HEADER;
+use gridtrail_tls::{Disagreement, disagreement, encrypts};
 use std::error::Error as _;
 use std::path::Path;
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic_types::StatusExt as _;
 
 const CONNECT_LIFE: Duration = Duration::from_secs(5);
 const CALL_LIFE: Duration = Duration::from_secs(60);
@@ -56,6 +58,8 @@ fn tls_of(args: &ServerArgs) -> Result<Option<ClientTlsConfig>, Failure> {
 /// One connection, and the token that goes with every call.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
+    /// The server's URL.
+    server: String,
     channel: Channel,
     authorization: MetadataValue<Ascii>,
 }
@@ -67,11 +71,17 @@ impl Caller {
         let wrong = |argument, reason: &str| Failure::Argument { argument, reason: reason.to_owned() };
         let authorization = MetadataValue::try_from(format!("Bearer {token}"))
             .map_err(|_| wrong("--token", "a token has no line ends and no letters beyond ASCII"))?;
-        let endpoint = Endpoint::from_shared(server.to_owned())
-            .map_err(|_| wrong("--server", "a URL such as http://127.0.0.1:8471"))?
-            .connect_timeout(CONNECT_LIFE)
-            .timeout(CALL_LIFE)
-            .tcp_nodelay(true);
+        let no_url = || Failure::Argument {
+            argument: "--server",
+            reason: format!(
+                "{server} is no URL such as http://127.0.0.1:8471 or https://gridtrail.example:8471"
+            ),
+        };
+        let endpoint = Endpoint::from_shared(server.to_owned()).map_err(|_| no_url())?;
+        if !matches!(endpoint.uri().scheme_str(), Some("http" | "https")) || endpoint.uri().host().is_none() {
+            return Err(no_url());
+        }
+        let endpoint = endpoint.connect_timeout(CONNECT_LIFE).timeout(CALL_LIFE).tcp_nodelay(true);
         let endpoint = match tls_of(args)? {
             Some(tls) => endpoint.tls_config(tls).map_err(|error| Failure::Argument {
                 argument: "--server-anchors",
@@ -79,9 +89,14 @@ impl Caller {
             })?,
             None => endpoint,
         };
-        let channel =
-            endpoint.connect().await.map_err(|source| Failure::Connect { server: server.clone(), source })?;
-        Ok(Self { channel, authorization })
+        let connected = endpoint.connect().await;
+        match connected {
+            Ok(channel) => Ok(Self { server: server.clone(), channel, authorization }),
+            Err(error) => Err(match disagreement_with(server, disagreement(&error)).await {
+                Some(disagreement) => Failure::Encryption { server: server.clone(), disagreement },
+                None => Failure::Connect { server: server.clone(), source: error },
+            }),
+        }
     }
 
     /// One page.
@@ -106,20 +121,28 @@ impl Caller {
             View::MeterReads => MeterReadServiceClient::new(channel).search(call).await,
         };
         let cost = answer.as_ref().ok().and_then(|answer| cost_of(answer.metadata()));
-        taken(answer).map(|page| (page, cost))
+        self.taken(answer).await.map(|page| (page, cost))
     }
 
-    /// One row, with one page of its history.
+    /// One row, by its reference, with one page of its history.
     pub(crate) async fn get(&self, view: View, request: GetRequest) -> Result<GetResponse, Failure> {
-        let (call, channel) = (self.call_of(request), self.channel.clone());
-        taken(match view {
+        let call = self.call_of(request);
+        let channel = self.channel.clone();
+        let answer = match view {
             View::Audit => AuditTrailServiceClient::new(channel).get(call).await,
             View::MeterReads => MeterReadServiceClient::new(channel).get(call).await,
-        })
+        };
+        self.taken(answer).await
+    }
+
+    /// Who the caller is to the server.
+    pub(crate) async fn profile(&self) -> Result<ProfileResponse, Failure> {
+        let call = self.call_of(ProfileRequest {});
+        self.taken(SessionServiceClient::new(self.channel.clone()).profile(call).await).await
     }
 
     /// Gets what a row lacks of its history, page by page.
-    pub(crate) async fn complete(&self, view: View, row: &mut wire::TrailRow) -> Result<(), Failure> {
+    pub(crate) async fn complete(&self, view: View, row: &mut TrailRow) -> Result<(), Failure> {
         let Some(details) = &mut row.details else { return Ok(()) };
         while !details.next_history_page_token.is_empty() {
             let history_page_token = std::mem::take(&mut details.next_history_page_token);
@@ -136,10 +159,10 @@ impl Caller {
     pub(crate) async fn freshness(&self, days: u32) -> Result<GetFreshnessResponse, Failure> {
         let mut service = FreshnessServiceClient::new(self.channel.clone());
         let mut request = GetFreshnessRequest { days, ..GetFreshnessRequest::default() };
-        let mut whole = taken(service.get(self.call_of(request.clone())).await)?;
+        let mut whole = self.taken(service.get(self.call_of(request.clone())).await).await?;
         while !whole.next_page_token.is_empty() {
             request.page_token = std::mem::take(&mut whole.next_page_token);
-            let page = taken(service.get(self.call_of(request.clone())).await)?;
+            let page = self.taken(service.get(self.call_of(request.clone())).await).await?;
             for source in page.sources {
                 match whole.sources.last_mut() {
                     // A topic that goes on.
@@ -153,6 +176,25 @@ impl Caller {
             whole.next_page_token = page.next_page_token;
         }
         Ok(whole)
+    }
+
+    /// The answer, or why there is none.
+    async fn taken<T>(&self, answer: Result<tonic::Response<T>, tonic::Status>) -> Result<T, Failure> {
+        let status = match answer {
+            Ok(answer) => return Ok(answer.into_inner()),
+            Err(status) => status,
+        };
+        // What no server said: the connection was refused after all, or broke. A client certificate is judged only then.
+        let Some(broken) = status.source().filter(|source| source.is::<tonic::transport::Error>()) else {
+            let again = status.get_details_retry_info().is_some();
+            let (code, message) = (status.code(), status.message().to_owned());
+            return Err(Failure::Call { code, message, again });
+        };
+        let known = disagreement(broken);
+        Err(match disagreement_with(&self.server, known).await {
+            Some(disagreement) => Failure::Encryption { server: self.server.clone(), disagreement },
+            None => Failure::Connection(Box::new(status)),
+        })
     }
 
     fn call_of<T>(&self, message: T) -> tonic::Request<T> {
@@ -169,14 +211,16 @@ fn cost_of(metadata: &MetadataMap) -> Option<Cost> {
     Some(Cost { runs: next()?, pages: next()?, requests: next()?, bytes: next()? })
 }
 
-fn taken<T>(answer: Result<tonic::Response<T>, tonic::Status>) -> Result<T, Failure> {
-    answer.map(tonic::Response::into_inner).map_err(|status| {
-        // What no server said: the connection was refused after all, or broke. A client certificate is judged only then.
-        if status.source().is_some_and(|source| source.is::<tonic::transport::Error>()) {
-            return Failure::Connection(Box::new(status));
-        }
-        Failure::Call { code: status.code(), message: status.message().to_owned() }
-    })
+/// What of a connection that failed lies with encryption, where its error does not say so.
+async fn disagreement_with(server: &str, known: Option<Disagreement>) -> Option<Disagreement> {
+    if known.is_some() {
+        return known;
+    }
+    // A server that encrypts does not say so to whoever speaks plainly; most just end the connection.
+    let uri: tonic::transport::Uri = server.parse().ok()?;
+    let port = uri.port_u16().unwrap_or(80);
+    let is_plain = uri.scheme_str() == Some("http");
+    (is_plain && encrypts(uri.host()?, port).await).then_some(Disagreement::ServerEncrypts)
 }
 
 /// The token of a credential.
@@ -213,72 +257,11 @@ pub(crate) fn period_of(from: Option<Bound>, to: Option<Bound>) -> (String, Stri
     (text(from.map(Bound::first)), text(to.map(Bound::last)))
 }
 
-/// Adds a page to an answer. What is said of the answer as a whole is the same on every page.
-pub(crate) fn take_page(answer: &mut SearchAnswer, page: SearchResponse) {
-    let by_pairs = page.device_resolution() == DeviceResolution::BySeenPairs;
-    answer.rows.extend(page.rows.into_iter().map(row_of));
-    answer.complete_up_to = time(page.complete_up_to);
-    answer.snapshot_version = some(page.snapshot_version);
-    answer.next_page_token = some(page.next_page_token);
-    if by_pairs && answer.notes.is_empty() {
-        answer.notes.push(
-            "Devices are those seen together with this MPxN in events. Most requests carry no MPxN, so search by \
-             Device ID too."
-                .to_owned(),
-        );
-    }
-}
-
-fn row_of(row: wire::TrailRow) -> TrailRow {
-    let details = row.details.unwrap_or_default();
-    TrailRow {
-        reference: some(row.reference),
-        dcc_service_user_organisation_id: row.dcc_service_user_organisation_id,
-        user_id: row.user_id,
-        device_id: some(row.device_id),
-        gbcs_transaction_sequence_number: row.gbcs_transaction_sequence_number.map(|n| n.to_string()),
-        mpxn: some(row.mpxn),
-        request_received_at: time(row.service_request_received_at),
-        response_sent_at: time(row.service_response_sent_at),
-        service_reference: some(row.service_reference),
-        service_reference_variant: some(row.service_reference_variant),
-        status: row.simplified_transaction_status,
-        request_id: some(details.request_id),
-        response_id: some(details.response_id),
-        csp_region: some(details.csp_region),
-        csp_region_raw: some(details.csp_region_raw),
-        mode_of_operation: details.mode_of_operation,
-        preceding_request_id: some(details.preceding_request_id),
-        command_variant: details.command_variant.map(|number| number.to_string()),
-        response_code: some(details.response_code),
-        current_status: details.current_status,
-        anomaly_detection_flag: details.anomaly_detection_flag,
-        alert_code: some(details.alert_code),
-        schedule_id: details.dsp_schedule_id.map(|id| id.to_string()),
-        execution_at: time(details.execution_at),
-        awaiting_request: details.awaiting_request,
-        status_change_history: details.status_change_history.into_iter().map(history_of).collect(),
-        disputes: details
-            .disputes
-            .into_iter()
-            .map(|dispute| DisputeRow { field: dispute.field, others: dispute.other_claims })
-            .collect(),
-    }
-}
-
-fn history_of(change: wire::StatusChange) -> HistoryRow {
-    let instruction = change.instruction_number.zip(change.instruction_total);
-    HistoryRow {
-        at: time(change.at).unwrap_or_default(),
-        state: change.state,
-        code: some(change.response_code),
-        instruction: instruction.map(|(number, total)| format!("{number} of {total}")),
-        cause: some(change.cause),
-    }
-}
-
-pub(crate) fn some(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
+/// Adds a page to an answer. What is said of the answer as a whole is that of its newest page.
+pub(crate) fn take_page(answer: &mut SearchResponse, page: SearchResponse) {
+    let mut rows = std::mem::take(&mut answer.rows);
+    rows.extend(page.rows);
+    *answer = SearchResponse { rows, ..page };
 }
 
 /// A time as it is printed. One outside the years that a row can have is left out.
@@ -301,19 +284,27 @@ mod tests {
     }
 
     #[test]
-    fn pages_add_up_and_the_note_is_said_once() {
-        let page = |token: &str| SearchResponse {
-            rows: vec![wire::TrailRow::default()],
+    fn pages_add_up() {
+        let page = |token: &str, version: &str| SearchResponse {
+            rows: vec![TrailRow::default()],
             next_page_token: token.to_owned(),
-            complete_up_to: Some(pbjson_types::Timestamp { seconds: 1_772_323_200, nanos: 5_000_000 }),
-            device_resolution: DeviceResolution::BySeenPairs.into(),
+            snapshot_version: version.to_owned(),
             ..SearchResponse::default()
         };
-        let mut answer = SearchAnswer::default();
-        take_page(&mut answer, page("more"));
-        assert_eq!(answer.next_page_token.as_deref(), Some("more"));
-        take_page(&mut answer, page(""));
-        assert_eq!((answer.rows.len(), answer.notes.len(), answer.next_page_token), (2, 1, None));
-        assert_eq!(answer.complete_up_to.as_deref(), Some("2026-03-01T00:00:00.005Z"));
+        let mut answer = SearchResponse::default();
+        take_page(&mut answer, page("more", "1"));
+        assert_eq!(answer.next_page_token, "more");
+        take_page(&mut answer, page("", "1"));
+        assert_eq!(
+            (answer.rows.len(), answer.next_page_token.as_str(), answer.snapshot_version.as_str()),
+            (2, "", "1")
+        );
+    }
+
+    #[test]
+    fn a_time_is_printed_with_its_milliseconds() {
+        let at = pbjson_types::Timestamp { seconds: 1_772_323_200, nanos: 5_000_000 };
+        assert_eq!(time(Some(at)).as_deref(), Some("2026-03-01T00:00:00.005Z"));
+        assert_eq!(time(Some(pbjson_types::Timestamp { seconds: i64::MAX, nanos: 0 })), None);
     }
 }

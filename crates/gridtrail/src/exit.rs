@@ -1,5 +1,6 @@
 //! Exit codes: what a script may conclude from the end of a command.
 
+use crate::output::{count, count_of};
 use gridtrail_access::AccessError;
 use gridtrail_access_log::LogError;
 use gridtrail_ingest::IngestError;
@@ -9,7 +10,7 @@ use gridtrail_reconcile::ReconcileError;
 use gridtrail_search::SearchError;
 use gridtrail_server::ServeError;
 use gridtrail_session::{RegisterError, StoreError};
-use gridtrail_tls::TlsError;
+use gridtrail_tls::{Disagreement, TlsError};
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
@@ -36,6 +37,10 @@ pub enum Exit {
     Stale = 7,
     /// A proof was tried and does not hold.
     Unproven = 8,
+    /// A file holds no record that could be read.
+    NothingRead = 9,
+    /// It was stopped by a signal before it was done.
+    Stopped = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -123,6 +128,14 @@ pub enum Failure {
         #[source]
         source: tonic::transport::Error,
     },
+    /// The two ends do not agree on how the connection is encrypted.
+    #[error("connect to {server}: {}", advice_of(disagreement))]
+    Encryption {
+        /// The server's URL.
+        server: String,
+        /// On what.
+        disagreement: Disagreement,
+    },
     /// The connection was refused after all, or broke.
     #[error("keep the connection to the server")]
     Connection(#[source] Box<tonic::Status>),
@@ -133,6 +146,8 @@ pub enum Failure {
         code: tonic::Code,
         /// What the server says.
         message: String,
+        /// Whether it says when to come back.
+        again: bool,
     },
     /// The metrics cannot be shown.
     #[error("show metrics at {address}: {reason}")]
@@ -149,7 +164,7 @@ pub enum Failure {
         level: String,
     },
     /// What was to be proved is not so; the report says what.
-    #[error("not proven: {faults} faults")]
+    #[error("not proven: {}", count(*faults, "fault"))]
     Unproven {
         /// How many.
         faults: u64,
@@ -164,10 +179,28 @@ pub enum Failure {
         letter: String,
     },
     /// Dead letters still cannot be read; the report says why.
-    #[error("{letters} dead letters still cannot be read")]
+    #[error("still unreadable: {}", count_of(*letters, "dead letter"))]
     Unreadable {
         /// How many.
         letters: usize,
+    },
+    /// A session that is not there.
+    #[error("there is no session {session}")]
+    NoSession {
+        /// As it was named.
+        session: String,
+    },
+    /// Files of which no record could be read. The rest is in the lake.
+    #[error("no record of {} could be read; `gridtrail dead-letters list` says why", files.join(", "))]
+    NothingRead {
+        /// The files.
+        files: Vec<String>,
+    },
+    /// It was asked to stop before it was done.
+    #[error("stopped: {told}")]
+    Stopped {
+        /// What is done, and how to go on.
+        told: String,
     },
     /// A thread, signal or task of this process failed.
     #[error("{0}")]
@@ -177,8 +210,20 @@ pub enum Failure {
 impl Failure {
     /// The exit code that stands for this failure.
     pub fn exit(&self) -> Exit {
+        match self.exit_by_kind() {
+            // Whoever may not write will not be able to the next time.
+            Exit::Unavailable if self.is_denied() => Exit::Failed,
+            exit => exit,
+        }
+    }
+
+    fn exit_by_kind(&self) -> Exit {
         match self {
             Self::Argument { .. } | Self::Tls(_) => Exit::Usage,
+            Self::Encryption { disagreement: Disagreement::Refused(_), .. } => Exit::Denied,
+            Self::Encryption { .. } => Exit::Usage,
+            Self::NothingRead { .. } => Exit::NothingRead,
+            Self::Stopped { .. } => Exit::Stopped,
             Self::Lake(LakeError::NoHold { .. }) => Exit::NotFound,
             Self::Lake(error)
             | Self::Ingest(IngestError::Lake(error))
@@ -218,14 +263,49 @@ impl Failure {
             Self::Stale { .. } => Exit::Stale,
             Self::Unproven { .. } => Exit::Unproven,
             Self::Reconcile(ReconcileError::OtherCluster { .. }) => Exit::Usage,
-            Self::NoLetter { .. } => Exit::NotFound,
-            Self::Call { code, .. } => exit_of(*code),
+            Self::NoLetter { .. } | Self::NoSession { .. } => Exit::NotFound,
+            Self::Call { code, again, .. } => exit_of(*code, *again),
             _ => Exit::Failed,
+        }
+    }
+
+    /// Whether somebody must permit what was tried with a lake.
+    fn is_denied(&self) -> bool {
+        let is_of_files = matches!(
+            self,
+            Self::File { .. }
+                | Self::Output(_)
+                | Self::Listen { .. }
+                | Self::Tls(_)
+                | Self::Ingest(IngestError::File { .. })
+        );
+        !is_of_files && gridtrail_lake::is_denied(self)
+    }
+
+    /// The argument that is to be changed, as it is typed; empty where there is none.
+    pub fn argument(&self) -> &str {
+        match self {
+            Self::Argument { argument, .. } => argument,
+            Self::Encryption { .. } | Self::Connect { .. } => "--server, --server-anchors",
+            Self::Lake(_) | Self::LakeExists { .. } | Self::Ingest(IngestError::Lake(_)) => "--lake",
+            Self::Call { code: tonic::Code::Unauthenticated, .. } => "--token",
+            _ => "",
         }
     }
 
     /// The failure and all its causes, on one line.
     pub fn report(&self) -> String {
+        let told = self.causes();
+        if self.is_denied() {
+            return format!(
+                "{told}. It is not permitted, so trying again does not help: give this process the right to read and write there \
+                 (`gridtrail serve --read-only` answers from a lake that it may only read)"
+            );
+        }
+        told
+    }
+
+    fn causes(&self) -> String {
         let mut text = self.to_string();
         let mut cause = self.source();
         while let Some(error) = cause {
@@ -245,15 +325,40 @@ impl Failure {
     }
 }
 
-const fn exit_of(code: tonic::Code) -> Exit {
+/// What the two ends of a connection do not agree on, and what to do.
+fn advice_of(disagreement: &Disagreement) -> String {
+    match disagreement {
+        Disagreement::Untrusted(why) => {
+            format!(
+                "the server's certificate is not trusted: {why}; --server-anchors names who vouches for it"
+            )
+        }
+        Disagreement::Refused(why) => {
+            format!("the server refuses the connection: {why}; --client-certificate shows it a certificate")
+        }
+        Disagreement::ServerIsPlain => {
+            "the server does not encrypt: use a URL that begins with http, and no --server-anchors".to_owned()
+        }
+        Disagreement::ServerEncrypts => {
+            "the server encrypts: use a URL that begins with https, and --server-anchors to name \
+             who vouches for its certificate"
+                .to_owned()
+        }
+    }
+}
+
+const fn exit_of(code: tonic::Code, again: bool) -> Exit {
     match code {
+        // A search that is too wide is so the next time, too: another one must be asked for.
+        tonic::Code::ResourceExhausted if !again => Exit::Usage,
         tonic::Code::InvalidArgument => Exit::Usage,
         tonic::Code::NotFound => Exit::NotFound,
         tonic::Code::Unauthenticated | tonic::Code::PermissionDenied => Exit::Denied,
         tonic::Code::FailedPrecondition => Exit::Precondition,
-        tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::ResourceExhausted => {
-            Exit::Unavailable
-        }
+        tonic::Code::Unavailable
+        | tonic::Code::DeadlineExceeded
+        | tonic::Code::ResourceExhausted
+        | tonic::Code::Aborted => Exit::Unavailable,
         _ => Exit::Failed,
     }
 }
@@ -270,6 +375,23 @@ mod tests {
         assert_eq!(failure.exit(), Exit::Failed);
     }
 
+    /// What nobody permits is not "try again", however deep the reason lies.
+    #[test]
+    fn what_is_not_permitted_is_not_for_now() {
+        let denied = || object_store::Error::PermissionDenied { path: "a".into(), source: "no".into() };
+        let gone = object_store::Error::NotFound { path: "a".into(), source: "no".into() };
+        let away = object_store::Error::Generic { store: "s3", source: "timed out".into() };
+        let lake = |source| Failure::Lake(LakeError::Store { doing: "write a".into(), source });
+        assert_eq!(lake(denied()).exit(), Exit::Failed);
+        assert!(lake(denied()).report().contains("not permitted"), "{}", lake(denied()).report());
+        let log =
+            gridtrail_access_log::StoreFailed::new(LakeError::Store { doing: "b".into(), source: denied() });
+        assert_eq!(Failure::AccessLog(LogError::Store(log)).exit(), Exit::Failed);
+        let session = StoreError::Unavailable { doing: "create", object: "c".into(), source: denied() };
+        assert_eq!(Failure::Register(session.into()).exit(), Exit::Failed);
+        assert_eq!((lake(gone).exit(), lake(away).exit()), (Exit::Failed, Exit::Unavailable));
+    }
+
     #[test]
     fn each_code_tells_a_script_what_to_do() {
         use tonic::Code;
@@ -280,9 +402,14 @@ mod tests {
             (Code::PermissionDenied, Exit::Denied),
             (Code::FailedPrecondition, Exit::Precondition),
             (Code::Unavailable, Exit::Unavailable),
+            (Code::Aborted, Exit::Unavailable),
+            (Code::ResourceExhausted, Exit::Usage),
             (Code::DataLoss, Exit::Failed),
         ] {
-            assert_eq!(Failure::Call { code, message: String::new() }.exit(), exit, "{code:?}");
+            let failure = Failure::Call { code, message: String::new(), again: false };
+            assert_eq!(failure.exit(), exit, "{code:?}");
         }
+        let later = Failure::Call { code: Code::ResourceExhausted, message: String::new(), again: true };
+        assert_eq!(later.exit(), Exit::Unavailable);
     }
 }

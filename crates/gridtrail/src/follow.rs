@@ -5,7 +5,7 @@ use crate::exit::Failure;
 use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, keep_house, maintain};
 use crate::metrics::{self, Metrics};
-use crate::output;
+use crate::output::{self, count};
 use crate::serve::{asked_to_stop, end, settle};
 use crate::watching::keep_fresh;
 use gridtrail_freshness::Watch;
@@ -131,13 +131,13 @@ impl Report {
 
     fn line(&self) -> String {
         format!(
-            "{} records in {:.1} s: {} stored, {} parked, {} dead letters; {} commits; {} wait for their request; {}",
-            self.records,
+            "{} in {:.1} s: {} stored, {} parked, {}; {}; {} waiting for their request; {}",
+            count(self.records, "record"),
             self.seconds,
             self.stored,
             self.parked,
-            self.dead_lettered,
-            self.commits,
+            count(self.dead_lettered, "dead letter"),
+            count(self.commits, "commit"),
             self.waiting,
             match &self.complete_up_to {
                 Some(at) => format!("complete up to {at}"),

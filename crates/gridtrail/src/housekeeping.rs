@@ -2,14 +2,15 @@
 
 use crate::args::{CompactArgs, CompactionArgs, Format, RebucketArgs};
 use crate::exit::Failure;
-use crate::ingest::{open_existing, open_lake};
-use crate::output;
+use crate::opening::open_existing;
+use crate::output::{self, count};
 use crate::serve::{asked_to_stop, settle};
 use gridtrail_lake::{
     Compacted, CompactionSettings, Expired, Lake, LakeCounts, LakeError, LakeErrorKind, MonthRetained, Swept,
 };
 use serde::Serialize;
 use std::io;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 /// Tries to keep the lake in order while other processes do the same.
@@ -123,14 +124,17 @@ async fn compact(lake: &Lake, settings: &CompactionSettings) -> Result<Compacted
 
 pub(crate) async fn run(args: &CompactArgs, format: Format) -> Result<(), Failure> {
     let settings = CompactionSettings { full: args.full, ..args.compaction.settings() };
-    // Started beside an ingest, it may be there before the lake is.
-    let lake = if args.follow { open_lake(&args.lake).await? } else { open_existing(&args.lake).await? };
     let asked = asked_to_stop()?;
+    let mut asked = pin!(asked);
+    let lake = tokio::select! {
+        () = &mut asked => return Ok(()),
+        lake = opened(args) => lake?,
+    };
     if args.follow {
         let every = Duration::from_secs(args.maintain_every.seconds().into());
         tracing::info!(lake = args.lake, "compacting");
         tokio::select! {
-            () = asked => {}
+            () = &mut asked => {}
             () = maintain(lake.clone(), Housekeeping { every, compaction: settings }) => {}
         }
         settle(&lake).await;
@@ -138,10 +142,26 @@ pub(crate) async fn run(args: &CompactArgs, format: Format) -> Result<(), Failur
     }
     let began = Instant::now();
     let done = tokio::select! {
-        () = asked => return Err(Failure::Process("it was asked to stop before all was compacted")),
+        () = asked => return Err(stopped("what was compacted stays so; run it again for the rest")),
         done = compact(&lake, &settings) => done?,
     };
     print(&lake, &done, began.elapsed(), format).await
+}
+
+/// The lake. Started beside an ingest that makes it, whoever follows it may be there first, and waits.
+async fn opened(args: &CompactArgs) -> Result<Lake, Failure> {
+    let mut told = false;
+    loop {
+        match open_existing(&args.lake).await {
+            Err(failure @ Failure::Lake(LakeError::NoLake { .. })) if args.follow => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(error = failure.report(), "waiting for the lake");
+                }
+                tokio::time::sleep(COMPACT_EVERY).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// `gridtrail lake rebucket`.
@@ -152,10 +172,15 @@ pub(crate) async fn rebucket(args: &RebucketArgs, format: Format) -> Result<(), 
     let settings = args.compaction.settings();
     let mut maintenance = lake.maintenance().await?;
     let done = tokio::select! {
-        () = asked => return Err(Failure::Process("it was asked to stop before every month was sorted anew")),
+        () = asked => return Err(stopped("months that were sorted anew stay so; run it again for the rest")),
         done = maintenance.rebucket(args.buckets, &settings) => done?,
     };
     print(&lake, &done, began.elapsed(), format).await
+}
+
+/// A job that a signal ends.
+fn stopped(told: &str) -> Failure {
+    Failure::Stopped { told: told.to_owned() }
 }
 
 async fn print(lake: &Lake, done: &Compacted, took: Duration, format: Format) -> Result<(), Failure> {
@@ -213,14 +238,19 @@ impl CompactReport {
     fn line(&self) -> String {
         let united = match self.rows_united {
             0 => String::new(),
-            rows => format!("{rows} that lay at several times lie at one; "),
+            rows => format!("{} of several times put at one; ", count(rows, "row")),
         };
         if self.jobs == 0 && self.rows_united == 0 {
-            return format!("nothing to compact: {} runs", self.runs);
+            return format!("nothing to compact: {}", count(self.runs, "run"));
         }
         format!(
-            "{} jobs in {:.1} s: {} rows read ({:.0} rows/s), {} written; {united}{} runs now",
-            self.jobs, self.seconds, self.rows_read, self.rows_per_second, self.rows_written, self.runs
+            "{} in {:.1} s: {} read ({:.0} rows/s), {} written; {united}{} now",
+            count(self.jobs, "job"),
+            self.seconds,
+            count(self.rows_read, "row"),
+            self.rows_per_second,
+            self.rows_written,
+            count(self.runs, "run")
         )
     }
 }

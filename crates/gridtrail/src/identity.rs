@@ -1,12 +1,12 @@
 //! `gridtrail sp`, `idp` and `session`: who may vouch for people, and whose sessions end.
 
 use crate::args::{
-    AddAccountArgs, AddIdpArgs, Format, IdpCommand, RemoveAccountArgs, RemoveIdpArgs, ReplaceIdpArgs,
+    AddAccountArgs, AddIdpArgs, IdpCommand, ListFormat, RemoveAccountArgs, RemoveIdpArgs, ReplaceIdpArgs,
     RevokeArgs, SessionCommand, SpArgs, SpCommand, TrustArgs, WhichSessions,
 };
 use crate::exit::Failure;
-use crate::ingest::open_existing;
-use crate::output::{self, printable, table_with};
+use crate::opening::open_existing;
+use crate::output::{self, Grid, printable, table_with};
 use crate::text;
 use gridtrail_access::OrgId;
 use gridtrail_lake::Lake;
@@ -69,10 +69,14 @@ pub(crate) async fn session_command(command: &SessionCommand) -> Result<(), Fail
     let (lake, register) = register_of(of).await?;
     let register = Arc::new(register);
     let sessions = Sessions::new(objects_of(&lake)?, lake.clock().clone(), register, IdleLimit::default());
-    sessions.revoke(&id).await.map_err(|error| Failure::Register(error.into()))
+    match sessions.revoke(&id).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::NoSession { session: session.clone() }),
+        Err(error) => Err(Failure::Register(error.into())),
+    }
 }
 
-pub(crate) async fn run(command: &IdpCommand, format: Format) -> Result<(), Failure> {
+pub(crate) async fn run(command: &IdpCommand, format: ListFormat) -> Result<(), Failure> {
     match command {
         IdpCommand::Add(args) => add(args, format).await,
         IdpCommand::Replace(args) => replace(args).await,
@@ -94,7 +98,7 @@ async fn register_of(of: &WhichSessions) -> Result<(Lake, Register), Failure> {
     Ok((lake, register))
 }
 
-async fn add(args: &AddIdpArgs, format: Format) -> Result<(), Failure> {
+async fn add(args: &AddIdpArgs, format: ListFormat) -> Result<(), Failure> {
     let metadata = text::read(&args.metadata)?;
     let anchors = trust_anchors(&args.trust)?;
     let settings = ProviderSettings {
@@ -117,11 +121,11 @@ async fn replace(args: &ReplaceIdpArgs) -> Result<(), Failure> {
     Ok(register.replace_metadata(read.entity_id(), &metadata, &anchors).await?)
 }
 
-async fn list(of: &WhichSessions, format: Format) -> Result<(), Failure> {
+async fn list(of: &WhichSessions, format: ListFormat) -> Result<(), Failure> {
     show(&register_of(of).await?.1.list().await?, format)
 }
 
-async fn add_account(args: &AddAccountArgs, format: Format) -> Result<(), Failure> {
+async fn add_account(args: &AddAccountArgs, format: ListFormat) -> Result<(), Failure> {
     let text = text::read(&args.name_id_file)?;
     let name_id = text.trim_end_matches(['\r', '\n']);
     if name_id.is_empty() {
@@ -133,7 +137,7 @@ async fn add_account(args: &AddAccountArgs, format: Format) -> Result<(), Failur
     show_accounts(&[account], format)
 }
 
-async fn list_accounts(of: &WhichSessions, format: Format) -> Result<(), Failure> {
+async fn list_accounts(of: &WhichSessions, format: ListFormat) -> Result<(), Failure> {
     show_accounts(&register_of(of).await?.1.accounts().await?, format)
 }
 
@@ -166,10 +170,10 @@ fn row(provider: &Provider) -> ProviderRow<'_> {
     }
 }
 
-fn show(providers: &[Arc<Provider>], format: Format) -> Result<(), Failure> {
+fn show(providers: &[Arc<Provider>], format: ListFormat) -> Result<(), Failure> {
     let rows: Vec<ProviderRow<'_>> = providers.iter().map(|provider| row(provider)).collect();
     let mut out = io::stdout().lock();
-    if format == Format::Json {
+    if format == ListFormat::Json {
         return output::write_json(&mut out, &rows);
     }
     let mut table = table_with(&["Entity ID", "Party", "OrgID", "Unsolicited", "Certificates", "Enrolled"]);
@@ -183,7 +187,14 @@ fn show(providers: &[Arc<Provider>], format: Format) -> Result<(), Failure> {
             row.enrolled_at.clone(),
         ]);
     }
-    output::write(&mut out, format!("{table}\n").as_bytes())
+    print(&mut out, &table, format)
+}
+
+fn print(out: &mut impl io::Write, table: &Grid, format: ListFormat) -> Result<(), Failure> {
+    match format {
+        ListFormat::Csv => output::write(out, &table.csv()?),
+        _ => output::write(out, format!("{table}\n").as_bytes()),
+    }
 }
 
 /// An account. The fields are an interface: programs read them as JSON.
@@ -193,18 +204,18 @@ struct AccountRow<'a> {
     party: &'a str,
 }
 
-fn show_accounts(accounts: &[Account], format: Format) -> Result<(), Failure> {
+fn show_accounts(accounts: &[Account], format: ListFormat) -> Result<(), Failure> {
     let rows: Vec<AccountRow<'_>> = accounts
         .iter()
         .map(|Account { subject, party, .. }| AccountRow { subject, party: party.as_str() })
         .collect();
     let mut out = io::stdout().lock();
-    if format == Format::Json {
+    if format == ListFormat::Json {
         return output::write_json(&mut out, &rows);
     }
     let mut table = table_with(&["Person", "Party"]);
     for AccountRow { subject, party } in rows {
         table.add_row([subject.to_owned(), printable(party)]);
     }
-    output::write(&mut out, format!("{table}\n").as_bytes())
+    print(&mut out, &table, format)
 }

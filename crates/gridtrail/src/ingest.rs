@@ -4,14 +4,16 @@ use crate::args::{Format, IngestArgs};
 use crate::exit::Failure;
 use crate::follow;
 use crate::housekeeping::keep_house;
-use crate::output;
-use gridtrail_ingest::{FileSettings, Progress, ingest_files};
-use gridtrail_lake::{Lake, LakeSettings};
-use gridtrail_runtime::Clock;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use crate::opening::open_to_ingest;
+use crate::output::{self, count};
+use crate::progress::FileProgress;
+use crate::serve::asked_to_stop;
+use gridtrail_ingest::{FileSettings, ingest_files};
+use gridtrail_lake::Lake;
 use serde::Serialize;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,41 +23,51 @@ pub(crate) async fn run(args: &IngestArgs, format: Format) -> Result<(), Failure
             "files are taken in once; metrics are shown with --kafka, and by gridtrail serve".to_owned();
         return Err(Failure::Argument { argument: "--metrics", reason });
     }
-    let lake = open_lake(&args.lake).await?;
+    let lake = open_to_ingest(&args.lake, args.dir.as_deref()).await?;
     let Some(dir) = &args.dir else { return follow::run(lake, args, format).await };
     let mut settings = FileSettings { recorded_at: args.recorded_at, ..FileSettings::default() };
     settings.batch_rows = args.batch_rows.unwrap_or(settings.batch_rows);
-    let report = ingest(&lake, dir, &settings).await?;
+    let progress = Arc::new(FileProgress::new());
+    // Boxed, as below: the future of an ingest is large.
+    let work = Box::pin(ingest_with(&lake, dir, &settings, &progress));
+    let report = until_asked_to_stop(work, &progress).await?;
     let mut out = io::stdout().lock();
     match format {
-        Format::Table => output::write(&mut out, format!("{}\n", report.line()).as_bytes()),
-        Format::Json => output::write_json(&mut out, &report),
+        Format::Table => output::write(&mut out, format!("{}\n", report.line()).as_bytes())?,
+        Format::Json => output::write_json(&mut out, &report)?,
     }
+    drop(out);
+    if progress.was_cut() {
+        let told = "what was read until then is in the lake; run it again to go on from there".to_owned();
+        return Err(Failure::Stopped { told });
+    }
+    let files = progress.nothing_read_of();
+    for file in &files {
+        tracing::warn!(file, "no record of this file could be read; is it what its name says?");
+    }
+    if files.is_empty() { Ok(()) } else { Err(Failure::NothingRead { files }) }
 }
 
-/// Opens a lake, made where there is none; settings of an object store come from the environment, as its own tools have
-/// it.
-pub(crate) async fn open_lake(address: &str) -> Result<Lake, Failure> {
-    open_with(LakeSettings::at(address)).await
-}
-
-/// Opens a lake to search in, with so much of its runs kept in memory.
-pub(crate) async fn open_to_serve(address: &str, cache_mib: u64) -> Result<Lake, Failure> {
-    open_with(LakeSettings { cache_bytes: cache_mib << 20, ..LakeSettings::at(address) }).await
-}
-
-/// Opens a lake that must be there: a wrong address must not leave a lake behind.
-pub(crate) async fn open_existing(address: &str) -> Result<Lake, Failure> {
-    open_with(LakeSettings { create: false, ..LakeSettings::at(address) }).await
-}
-
-async fn open_with(mut settings: LakeSettings) -> Result<Lake, Failure> {
-    settings.store_options = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("AWS_"))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value))
-        .collect();
-    Ok(Lake::open(settings, Clock::system()).await?)
+/// Lets an ingest end in good order when a signal asks for it: what was read is committed. A second signal ends it at once.
+async fn until_asked_to_stop(
+    work: impl Future<Output = Result<IngestReport, Failure>>,
+    progress: &FileProgress,
+) -> Result<IngestReport, Failure> {
+    let asked = asked_to_stop()?;
+    let mut work = pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = asked => progress.stop(),
+    }
+    tracing::warn!("stopping once what was read is committed; a second signal stops at once");
+    let again = asked_to_stop()?;
+    tokio::select! {
+        done = &mut work => done,
+        () = again => {
+            let told = "at once; what was committed is in the lake, and another run goes on from there".to_owned();
+            Err(Failure::Stopped { told })
+        }
+    }
 }
 
 /// Takes in the files under a path, then keeps house: joins what waited, and copies the evidence.
@@ -64,10 +76,20 @@ pub(crate) async fn ingest(
     path: &Path,
     settings: &FileSettings,
 ) -> Result<IngestReport, Failure> {
+    let progress = Arc::new(FileProgress::new());
+    Box::pin(ingest_with(lake, path, settings, &progress)).await
+}
+
+async fn ingest_with(
+    lake: &Lake,
+    path: &Path,
+    settings: &FileSettings,
+    progress: &Arc<FileProgress>,
+) -> Result<IngestReport, Failure> {
     let start = Instant::now();
-    let bar = Arc::new(Bar::new());
-    let summary = ingest_files(lake, path, settings, Arc::<Bar>::clone(&bar)).await?;
-    bar.0.finish_and_clear();
+    let summary = ingest_files(lake, path, settings, Arc::<FileProgress>::clone(progress)).await;
+    progress.finish();
+    let summary = summary?;
     let swept = keep_house(lake).await?;
     lake.refresh().await?;
     let seconds = start.elapsed().as_secs_f64();
@@ -160,31 +182,32 @@ impl IngestReport {
     /// The whole on one line.
     pub(crate) fn line(&self) -> String {
         if self.files == 0 {
-            return format!(
-                "nothing new: all {} files are in the lake already{}",
-                self.known_files,
-                self.passed_over_line()
-            );
+            let known = match self.known_files {
+                1 => "nothing new: the one file is in the lake already".to_owned(),
+                known => format!("nothing new: all {known} files are in the lake already"),
+            };
+            return known + &self.passed_over_line();
         }
         let mut line = format!(
-            "{} records of {} files in {:.1} s ({:.0} records/s): {} stored, {} parked, {} dead letters; \
-             {} commits, {} rows in {} runs",
-            self.records,
-            self.files,
+            "{} of {} in {:.1} s ({:.0} records/s): {} stored, {} parked, {}; {}, {} in {}",
+            count(self.records, "record"),
+            count(self.files, "file"),
             self.seconds,
             self.records_per_second,
             self.stored,
             self.parked,
-            self.dead_lettered,
-            self.commits,
-            self.lake.trails_rows,
-            self.lake.trails_runs,
+            count(self.dead_lettered, "dead letter"),
+            count(self.commits, "commit"),
+            count(self.lake.trails_rows, "row"),
+            count(self.lake.trails_runs, "run"),
         );
-        if self.known_files > 0 {
-            line.push_str(&format!("; {} files were known", self.known_files));
+        match self.known_files {
+            0 => {}
+            1 => line.push_str("; 1 file was known"),
+            known => line.push_str(&format!("; {known} files were known")),
         }
         if self.joined + self.waiting > 0 {
-            line.push_str(&format!("; {} joined, {} wait for their request", self.joined, self.waiting));
+            line.push_str(&format!("; {} joined, {} waiting for their request", self.joined, self.waiting));
         }
         line + &self.passed_over_line()
     }
@@ -196,37 +219,5 @@ impl IngestReport {
         let more = if self.passed_over > self.passed_over_names.len() as u64 { ", ..." } else { "" };
         let names = self.passed_over_names.join(", ");
         format!("; {} passed over for their names: {names}{more}", self.passed_over)
-    }
-}
-
-/// Progress on a terminal; nothing where standard error is not one.
-struct Bar(ProgressBar);
-
-impl Bar {
-    fn new() -> Self {
-        let target = if io::stderr().is_terminal() {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(None, target);
-        // The template is a constant; were it wrong, the default style would do.
-        if let Ok(style) =
-            ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {msg} eta {eta}")
-        {
-            bar.set_style(style);
-        }
-        Self(bar)
-    }
-}
-
-impl Progress for Bar {
-    fn start(&self, bytes: u64) {
-        self.0.set_length(bytes);
-        self.0.set_position(0);
-    }
-
-    fn advance(&self, bytes: u64, _events: u64) {
-        self.0.inc(bytes);
     }
 }

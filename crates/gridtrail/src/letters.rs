@@ -3,12 +3,12 @@
 //! A letter is shown with the control characters in it written out: what nobody could read is not to speak to a terminal.
 
 use crate::args::{
-    DismissLettersArgs, Format, LetterCommand, ListLettersArgs, ReplayLettersArgs, ShowLetterArgs,
-    WhichLetters,
+    DismissLettersArgs, Format, LetterCommand, ListFormat, ListLettersArgs, ReplayLettersArgs,
+    ShowLetterArgs, WhichLetters,
 };
 use crate::exit::Failure;
-use crate::ingest::open_existing;
-use crate::output::{self, printable, table_with};
+use crate::opening::open_existing;
+use crate::output::{self, count_of, printable, table_with};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -22,12 +22,12 @@ use std::io;
 const AT_ONCE: usize = 10_000;
 const BYTES_AT_ONCE: usize = 64 << 20;
 
-pub(crate) async fn run(command: &LetterCommand, format: Format) -> Result<(), Failure> {
+pub(crate) async fn run(command: &LetterCommand, format: ListFormat) -> Result<(), Failure> {
     match command {
         LetterCommand::List(args) => list(args, format).await,
-        LetterCommand::Show(args) => show(args, format).await,
-        LetterCommand::Replay(args) => replay(args, format).await,
-        LetterCommand::Dismiss(args) => dismiss(args, format).await,
+        LetterCommand::Show(args) => show(args, format.of_report()?).await,
+        LetterCommand::Replay(args) => replay(args, format.of_report()?).await,
+        LetterCommand::Dismiss(args) => dismiss(args, format.of_report()?).await,
     }
 }
 
@@ -221,7 +221,7 @@ impl LetterRow {
     }
 }
 
-async fn list(args: &ListLettersArgs, format: Format) -> Result<(), Failure> {
+async fn list(args: &ListLettersArgs, format: ListFormat) -> Result<(), Failure> {
     let lake = open_existing(&args.of.lake).await?;
     let mut letters = Letters::of(&lake).await?;
     let wanted = Wanted { settled: args.all, ..Wanted::of(&args.which, &[], true)? };
@@ -232,18 +232,24 @@ async fn list(args: &ListLettersArgs, format: Format) -> Result<(), Failure> {
         rows.extend(found.iter().take(room).map(|(fate, letter)| LetterRow::of(*fate, letter)));
     }
     let mut out = io::stdout().lock();
-    if format == Format::Json {
+    if format == ListFormat::Json {
         return output::write_json(&mut out, &LetterList { found: count, letters: rows });
     }
     let mut table = table_with(&["Letter", "Put aside (UTC)", "Bytes", "State", "Reason"]);
     for row in &rows {
         table.add_row([&row.id(), &row.read_at, &row.size(), row.state, &printable(&row.reason)]);
     }
-    let more =
-        if count > rows.len() { format!(", of which {} are shown", rows.len()) } else { String::new() };
+    if format == ListFormat::Csv {
+        return output::write(&mut out, &table.csv()?);
+    }
+    let more = if count > rows.len() {
+        format!(", of which the first {} are shown; --limit shows more", rows.len())
+    } else {
+        String::new()
+    };
     let printed = match count {
         0 => "no dead letters\n".to_owned(),
-        _ => format!("{table}\n{count} dead letters{more}\n"),
+        _ => format!("{table}\n{}{more}\n", count_of(count, "dead letter")),
     };
     output::write(&mut out, printed.as_bytes())
 }
@@ -418,8 +424,8 @@ fn report(settled: &Settled, format: Format) -> Result<(), Failure> {
         text.push_str(&format!("{}@{position}: {}\n", printable(source), printable(reason)));
     }
     text.push_str(&format!(
-        "{} dead letters: {} stored, {} parked, {} dismissed, {} still cannot be read{}\n",
-        settled.letters,
+        "{}: {} stored, {} parked, {} dismissed, {} still cannot be read{}\n",
+        count_of(settled.letters, "dead letter"),
         settled.stored,
         settled.parked,
         settled.dismissed,

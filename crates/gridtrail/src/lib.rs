@@ -16,6 +16,7 @@ mod exit;
 mod follow;
 mod freshness;
 mod generate;
+mod get;
 mod housekeeping;
 mod identity;
 mod ingest;
@@ -24,7 +25,9 @@ mod letters;
 mod log_in;
 mod logging;
 mod metrics;
+mod opening;
 pub mod output;
+mod progress;
 mod publish;
 mod reconcile;
 mod rights;
@@ -33,6 +36,7 @@ mod serve;
 mod text;
 mod token;
 mod watching;
+mod whoami;
 
 pub use exit::{Exit, Failure};
 
@@ -45,23 +49,26 @@ use std::io;
 /// Errors: what went wrong, and the exit code that stands for it.
 pub fn run(cli: &Cli) -> Result<(), Failure> {
     logging::init(&cli.log, cli.log_format)?;
+    let format = cli.format;
     match &cli.command {
         Command::Demo(args) => wait_for(demo::run(args)),
-        Command::Generate(args) => wait_for(generate::run(args, cli.format)),
-        Command::Publish(args) => publish::run(args, cli.format),
-        Command::Ingest(args) => wait_for(ingest::run(args, cli.format)),
-        Command::Serve(args) => wait_for(serve::run(args, cli.format)),
-        Command::Search(command) => wait_for(search::run(command, cli.format)),
-        Command::Freshness(args) => wait_for(freshness::run(args, cli.format)),
-        Command::Compact(args) => wait_for(housekeeping::run(args, cli.format)),
-        Command::Lake(command) => wait_for(lake::run(command, cli.format)),
-        Command::Reconcile(args) => wait_for(reconcile::run(args, cli.format)),
-        Command::DeadLetters(command) => wait_for(letters::run(command, cli.format)),
-        Command::Access(command) => wait_for(access::run(command, cli.format)),
+        Command::Generate(args) => wait_for(generate::run(args, format.of_report()?)),
+        Command::Publish(args) => publish::run(args, format.of_report()?),
+        Command::Ingest(args) => wait_for(ingest::run(args, format.of_report()?)),
+        Command::Serve(args) => wait_for(serve::run(args, format.of_report()?)),
+        Command::Search(command) => wait_for(search::run(command, format)),
+        Command::Get(args) => wait_for(get::run(args, format)),
+        Command::Whoami(args) => wait_for(whoami::run(args, format)),
+        Command::Freshness(args) => wait_for(freshness::run(args, format)),
+        Command::Compact(args) => wait_for(housekeeping::run(args, format.of_report()?)),
+        Command::Lake(command) => wait_for(lake::run(command, format)),
+        Command::Reconcile(args) => wait_for(reconcile::run(args, format.of_report()?)),
+        Command::DeadLetters(command) => wait_for(letters::run(command, format)),
+        Command::Access(command) => wait_for(access::run(command, format)),
         Command::Sp(command) => identity::service_provider_command(command),
-        Command::Idp(command) => wait_for(identity::run(command, cli.format)),
+        Command::Idp(command) => wait_for(identity::run(command, format)),
         Command::Session(command) => wait_for(identity::session_command(command)),
-        Command::Token(args) => token::run(args, cli.format),
+        Command::Token(args) => token::run(args, format.of_report()?),
         Command::DevCertificate(args) => dev_certificate::run(args),
         Command::Bench(BenchCommand::Search(args)) => wait_for(bench::run(args)),
         Command::Bench(BenchCommand::Lookup(args)) => wait_for(bench_lookup::run(args)),

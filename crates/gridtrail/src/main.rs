@@ -1,7 +1,5 @@
 //! The `gridtrail` command.
 
-use clap::Parser;
-use gridtrail::args::Cli;
 use std::process::ExitCode;
 
 // Ingest allocates on some threads what others free, in Rust and in C: docs/performance.md has what other allocators keep of it.
@@ -10,11 +8,11 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     // Wrong arguments end the process here, with exit code 2.
-    let cli = Cli::parse();
+    let (cli, origins) = gridtrail::args::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     match gridtrail::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("gridtrail: {}", failure.report());
+            eprintln!("gridtrail: {}{}", failure.report(), origins.note_on(failure.argument()));
             failure.exit().into()
         }
     }

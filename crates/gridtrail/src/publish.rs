@@ -3,7 +3,7 @@
 use crate::args::{Format, PublishArgs};
 use crate::exit::Failure;
 use crate::follow::settings_file;
-use crate::output;
+use crate::output::{self, count};
 use gridtrail_codec::{Encoding, Frame, decode, encode_json, encode_protobuf, next_frame};
 use gridtrail_ingest::{Content, FileName, Kind, open_unpacked};
 use gridtrail_kafka::{Admin, KafkaSettings, Publisher};
@@ -58,7 +58,8 @@ pub(crate) fn run(args: &PublishArgs, format: Format) -> Result<(), Failure> {
     match format {
         Format::Table => {
             let line = format!(
-                "{records} records in {seconds:.1} s ({:.0} records/s)\n",
+                "{} in {seconds:.1} s ({:.0} records/s)\n",
+                count(records, "record"),
                 published.records_per_second
             );
             output::write(&mut out, line.as_bytes())

@@ -1,22 +1,43 @@
 //! `gridtrail search`: asks a server and prints its answer.
 
-use crate::args::{Format, SearchArgs, SearchCommand};
+use crate::args::{ListFormat, SearchArgs, SearchCommand};
 use crate::client::{Caller, View, key_of, period_of, take_page, token_of};
 use crate::exit::Failure;
-use crate::output::{self, SearchAnswer};
-use gridtrail_proto::query::v1::{RowView, SearchRequest};
+use crate::output::trails;
+use gridtrail_proto::query::v1::{ProfileResponse, RowView, SearchRequest, SearchResponse};
 use std::io;
 
-pub(crate) async fn run(command: &SearchCommand, format: Format) -> Result<(), Failure> {
+pub(crate) async fn run(command: &SearchCommand, format: ListFormat) -> Result<(), Failure> {
     let (view, args) = match command {
         SearchCommand::Audit(args) => (View::Audit, args),
         SearchCommand::MeterReads(args) => (View::MeterReads, args),
     };
     let caller = Caller::connect(&args.server, &token_of(&args.credential)?).await?;
     // The table shows no history.
-    let extent = Extent { all_pages: args.page.all, histories: args.details || format == Format::Json };
+    let histories = args.details || format != ListFormat::Table;
+    let extent = Extent { all_pages: args.page.all, histories };
     let answer = fetch(&caller, view, request_of(args), extent).await?;
-    output::write_answer(&mut io::stdout().lock(), &answer, format, args.details)
+    let if_empty = match (answer.rows.is_empty(), format) {
+        (true, ListFormat::Table) => Some(if_empty(view, caller.profile().await.ok())),
+        _ => None,
+    };
+    trails::write_answer(&mut io::stdout().lock(), &answer, format, args.details, if_empty.as_deref())
+}
+
+/// What an answer without rows may mean. It says nothing of any row: only what the caller may see, which they may know.
+fn if_empty(view: View, profile: Option<ProfileResponse>) -> String {
+    if view == View::MeterReads {
+        return "there are no such meter-read transactions (4.8.1, 4.8.2, 4.8.3, 4.17), of any User"
+            .to_owned();
+    }
+    let sees = match profile {
+        None => "`gridtrail whoami` says whose rows it may see".to_owned(),
+        Some(profile) if profile.user_ids.is_empty() => {
+            "it may see no User ID's: none of those in its token is its Party's or granted to it".to_owned()
+        }
+        Some(profile) => format!("it may see User IDs {}", profile.user_ids.join(", ")),
+    };
+    format!("no such rows, or none that this session may see; {sees}")
 }
 
 /// How much to fetch.
@@ -34,8 +55,8 @@ pub(crate) async fn fetch(
     view: View,
     mut request: SearchRequest,
     extent: Extent,
-) -> Result<SearchAnswer, Failure> {
-    let mut answer = SearchAnswer::default();
+) -> Result<SearchResponse, Failure> {
+    let mut answer = SearchResponse::default();
     loop {
         let mut page = caller.search(view, &request).await?;
         if extent.histories {
@@ -44,10 +65,10 @@ pub(crate) async fn fetch(
             }
         }
         take_page(&mut answer, page);
-        match (&answer.next_page_token, extent.all_pages) {
-            (Some(token), true) => request.page_token.clone_from(token),
-            _ => return Ok(answer),
+        if !extent.all_pages || answer.next_page_token.is_empty() {
+            return Ok(answer);
         }
+        request.page_token.clone_from(&answer.next_page_token);
     }
 }
 
@@ -63,5 +84,28 @@ fn request_of(args: &SearchArgs) -> SearchRequest {
         page_token: args.page.page_token.clone().unwrap_or_default(),
         // The printed table has more columns than that of the specification: mode, and the code of an alert.
         view: RowView::Full.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_answer_names_what_the_caller_may_see_and_nothing_else() {
+        let may_see = |ids: &[&str]| ProfileResponse {
+            user_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+            ..ProfileResponse::default()
+        };
+        let said =
+            if_empty(View::Audit, Some(may_see(&["90-B3-D5-1F-30-01-00-00", "90-B3-D5-1F-30-02-00-00"])));
+        assert_eq!(
+            said,
+            "no such rows, or none that this session may see; it may see User IDs 90-B3-D5-1F-30-01-00-00, \
+             90-B3-D5-1F-30-02-00-00"
+        );
+        assert!(if_empty(View::Audit, Some(may_see(&[]))).contains("no User ID's"));
+        assert!(if_empty(View::Audit, None).contains("gridtrail whoami"));
+        assert!(if_empty(View::MeterReads, Some(may_see(&["90"]))).contains("of any User"));
     }
 }

@@ -4,9 +4,9 @@ use crate::args::{Format, ServeArgs, ServerTlsArgs};
 use crate::exit::Failure;
 use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, maintain};
-use crate::ingest::open_to_serve;
 use crate::log_in::LoginPlan;
 use crate::metrics::{self, Metrics};
+use crate::opening::{open_existing, open_to_serve};
 use crate::output;
 use crate::rights::keep_rights;
 use crate::watching::keep_fresh;
@@ -43,15 +43,19 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let tls = tls_of(&args.tls, args.listen)?;
     let page_key = page_key(args.page_key.as_deref())?;
     let levels = levels_of(&args.levels)?;
-    let housekeeping = (!args.no_maintenance).then(|| Housekeeping {
+    let housekeeping = (!args.no_maintenance && !args.read_only).then(|| Housekeeping {
         every: Duration::from_secs(args.maintain_every.seconds().into()),
         compaction: args.compaction.settings(),
     });
     let pages_tls =
         args.login.saml_listen.map(|address| pages_tls(&args.tls, address)).transpose()?.flatten();
     let login = LoginPlan::read(args.login.clone(), roles, pages_tls).await?;
-    let lake = open_to_serve(&args.lake, args.cache_memory).await?;
+    let lake = open_to_serve(&args.lake, args.cache_memory, args.read_only).await?;
     lake.check_windows().await?;
+    let calls = match &args.access_log_lake {
+        Some(address) => other_than(&lake, open_existing(address).await?)?,
+        None => lake.clone(),
+    };
     let listener = listen(args.listen).await?;
     let metrics = metrics_at.map(Metrics::show).transpose()?;
     // Before the address is told: who reads it may ask for the end at once.
@@ -59,21 +63,45 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let server = url_of(&listener, tls.is_some())?;
     let pages = login.as_ref().and_then(LoginPlan::listener);
     let pages = pages.map(|listener| url_of(listener, tls.is_some())).transpose()?;
-    let line = match format {
-        Format::Table => {
-            [Some(&server), pages.as_ref()].into_iter().flatten().map(|url| format!("{url}\n")).collect()
-        }
-        Format::Json => format!("{}\n", serde_json::json!({ "server": server, "logins": pages })),
-    };
-    output::write(&mut io::stdout().lock(), line.as_bytes())?;
-    tracing::info!(%server, lake = args.lake, "serving");
+    let address = args.lake.clone();
+    let serving = Box::new(move || {
+        let line = match format {
+            Format::Table => {
+                [Some(&server), pages.as_ref()].into_iter().flatten().map(|url| format!("{url}\n")).collect()
+            }
+            Format::Json => format!("{}\n", serde_json::json!({ "server": server, "logins": pages })),
+        };
+        tracing::info!(%server, lake = address, "serving");
+        output::write(&mut io::stdout().lock(), line.as_bytes())
+    });
     let tells_cost = args.tell_cost;
     let limits = args.callers.limits();
-    let hosted =
-        Hosted { lake, tls, gatekeeper, login, page_key, housekeeping, levels, metrics, limits, tells_cost };
+    let hosted = Hosted {
+        lake,
+        calls,
+        tls,
+        gatekeeper,
+        login,
+        page_key,
+        housekeeping,
+        levels,
+        metrics,
+        limits,
+        tells_cost,
+        serving,
+    };
     host(hosted, listener, stop).await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The lake that calls are recorded in, which must be another than that which is served.
+fn other_than(served: &Lake, calls: Lake) -> Result<Lake, Failure> {
+    if calls.address() == served.address() {
+        let reason = "it is the lake that is served, to which nothing is to be written".to_owned();
+        return Err(Failure::Argument { argument: "--access-log-lake", reason });
+    }
+    Ok(calls)
 }
 
 /// Checks tokens of the issuer whose key lies at a path.
@@ -149,6 +177,8 @@ fn page_key(path: Option<&Path>) -> Result<PageKey, Failure> {
 /// What a server answers from, and how.
 pub(crate) struct Hosted {
     pub(crate) lake: Lake,
+    /// The lake whose access log takes the record of calls: the same, unless nothing may be written to that.
+    pub(crate) calls: Lake,
     /// How connections are encrypted; `None`: not at all.
     pub(crate) tls: Option<Arc<Tls>>,
     /// Checks tokens that stand for themselves; `None`: none are accepted.
@@ -166,6 +196,8 @@ pub(crate) struct Hosted {
     pub(crate) limits: Limits,
     /// Whether answers say what they cost.
     pub(crate) tells_cost: bool,
+    /// Called once calls are answered: all that can fail before has not.
+    pub(crate) serving: Box<dyn FnOnce() -> Result<(), Failure> + Send>,
 }
 
 /// Serves a lake, always at its newest version, until `stop` completes and open calls are done.
@@ -174,13 +206,25 @@ pub(crate) async fn host(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Failure> {
-    let Hosted { lake, tls, gatekeeper, login, page_key, housekeeping, levels, metrics, limits, tells_cost } =
-        hosted;
+    let Hosted {
+        lake,
+        calls,
+        tls,
+        gatekeeper,
+        login,
+        page_key,
+        housekeeping,
+        levels,
+        metrics,
+        limits,
+        tells_cost,
+        serving,
+    } = hosted;
     let clock = Clock::system();
     let search = Search::new(lake.clone(), clock.clone(), page_key);
     let sharing = lake.sharing().await?;
     let by = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
-    let (log, recording) = AccessLog::open(lake.access_log().await, clock.clone(), &by).await?;
+    let (log, recording) = AccessLog::open(calls.access_log().await, clock.clone(), &by).await?;
     let login = login.map(|plan| plan.over(&lake, &log)).transpose()?;
     let doors = Doors { gatekeeper, sessions: login.as_ref().map(|login| login.gate.clone()) };
     let admission = Admission::new(doors, sharing.current());
@@ -197,7 +241,10 @@ pub(crate) async fn host(
         None => (None, None),
     };
     let parts = Parts { listener, tls, search, freshness, admission, login, log, clock, limits, tells_cost };
-    let served = serve(parts, stop).await;
+    let served = match serving() {
+        Ok(()) => serve(parts, stop).await.map_err(Failure::from),
+        Err(failure) => Err(failure),
+    };
     if let Some(tasks) = login_tasks {
         tasks.end().await;
     }
@@ -209,7 +256,8 @@ pub(crate) async fn host(
         tracing::warn!(%error, "the record of calls could not be ended: its chain stays open");
     }
     settle(&lake).await;
-    Ok(served?)
+    settle(&calls).await;
+    served
 }
 
 /// Ends a task and waits until it is gone. One that still ran when the runtime goes down would find its store refuse it,

@@ -11,6 +11,7 @@ use crate::error::IngestError;
 use crate::kept::{Kept, kept};
 use crate::limits::{BATCH_ROWS, CHUNKS_IN_FLIGHT, FILE_BATCH_BYTES, RESTARTS};
 use crate::plan::{Plan, Source, plan};
+use crate::whole;
 use gridtrail_lake::{Lake, Writer};
 use gridtrail_model::{Event, Timestamp};
 use gridtrail_runtime::Clock;
@@ -25,6 +26,12 @@ pub trait Progress: Send + Sync {
     fn start(&self, bytes: u64);
     /// So many more bytes and events were folded.
     fn advance(&self, bytes: u64, events: u64);
+    /// A file was read to its end, by this ingest from its beginning: how many of its records could be read, and how many could not.
+    fn file_read(&self, _path: &Path, _read: u64, _unread: u64) {}
+    /// Whether to read on. Otherwise what was read is committed, and the ingest ends; the next one goes on from there.
+    fn go_on(&self) -> bool {
+        true
+    }
 }
 
 /// How files are ingested.
@@ -80,10 +87,15 @@ pub async fn ingest_files(
         let writer = lake.writer().await?;
         let mut plan = plan(path, settings.recorded_at, &writer).await?;
         summary.known_files = plan.known;
+        let files = plan.sources.clone();
         summary.passed_over = std::mem::take(&mut plan.passed_over);
         match run(writer, lake.clock(), plan, settings, Arc::clone(&progress), &mut summary).await {
             Err(error) if error.is_overtaken() => tracing::info!("another ingester was faster; reading on"),
-            done => return done.map(|()| summary),
+            Err(error) => return Err(error),
+            Ok(()) => {
+                whole::settle(lake, files).await?;
+                return Ok(summary);
+            }
         }
     }
     Err(IngestError::Contended)
@@ -100,9 +112,7 @@ async fn run(
     progress.start(plan.sources.iter().map(|s| s.size - s.from).sum());
     let (pieces, decoded) = mpsc::channel(CHUNKS_IN_FLIGHT);
     let (batches, filled) = mpsc::channel(1);
-    let files = plan.sources.len() as u64;
-    let bytes: u64 = plan.sources.iter().map(|s| s.size - s.from).sum();
-    let reading = tokio::spawn(read(plan.sources, pieces));
+    let reading = tokio::spawn(read(plan.sources, pieces, Arc::clone(&progress)));
     let batch_rows = settings.batch_rows;
     let runtime = tokio::runtime::Handle::current();
     let clock = clock.clone();
@@ -114,7 +124,7 @@ async fn run(
     let panicked = |_| IngestError::Internal("a stage of the ingest panicked");
     let (outcome, commits) = committing.await.map_err(panicked)??;
     folding.await.map_err(panicked)??;
-    reading.await.map_err(panicked)??;
+    let (files, bytes) = reading.await.map_err(panicked)??;
     summary.files += files;
     summary.bytes += bytes;
     summary.commits += commits;
@@ -122,19 +132,29 @@ async fn run(
     Ok(())
 }
 
-async fn read(sources: Vec<Source>, pieces: mpsc::Sender<Piece>) -> Result<(), IngestError> {
+/// Reads files to their ends, unless it is told to stop. How many were read to their ends, and how many bytes in all.
+async fn read(
+    sources: Vec<Source>,
+    pieces: mpsc::Sender<Piece>,
+    progress: Arc<dyn Progress>,
+) -> Result<(u64, u64), IngestError> {
+    let (mut files, mut bytes) = (0, 0);
     for source in sources {
         let source = Arc::new(source);
         let failed = |error| IngestError::File { path: source.path.clone(), source: error };
         let mut chunks = Chunks::open(&source, Sizes::default()).map_err(failed)?;
         loop {
+            if !progress.go_on() {
+                return Ok((files, bytes));
+            }
             let reading = tokio::task::spawn_blocking(move || (chunks.next(), chunks));
             let (chunk, rest) =
                 reading.await.map_err(|_| IngestError::Internal("reading a file panicked"))?;
             chunks = rest;
             let Some(chunk) = chunk.map_err(failed)? else { break };
             // A place in the queue first, then the work: what is in flight stays bounded.
-            let Ok(place) = pieces.reserve().await else { return Ok(()) };
+            let Ok(place) = pieces.reserve().await else { return Ok((files, bytes)) };
+            bytes += chunk.end - chunk.start;
             let of = Arc::clone(&source);
             let decoding = tokio::task::spawn_blocking(move || {
                 let decoded = decode_chunk(&chunk, (of.kind, &of.form));
@@ -142,8 +162,9 @@ async fn read(sources: Vec<Source>, pieces: mpsc::Sender<Piece>) -> Result<(), I
             });
             place.send(Piece { source: Arc::clone(&source), decoding });
         }
+        files += 1;
     }
-    Ok(())
+    Ok((files, bytes))
 }
 
 /// Folds pieces in order into batches. Runs on a thread of its own: it is the busiest stage.
@@ -156,10 +177,20 @@ fn fold(
     progress: &dyn Progress,
 ) -> Result<(), IngestError> {
     let (mut filling, mut bytes) = (Filling::default(), 0);
+    // Of the file that is being read: records that could be read, and those that could not.
+    let (mut read, mut unread) = (0, 0);
     while let Some(Piece { source, decoding }) = pieces.blocking_recv() {
         let (chunk, decoded) =
             runtime.block_on(decoding).map_err(|_| IngestError::Internal("decoding a file panicked"))?;
         progress.advance(chunk.bytes.len() as u64, decoded.read());
+        read += decoded.read();
+        unread += decoded.letters.len() as u64;
+        if chunk.last {
+            let (read, unread) = (std::mem::take(&mut read), std::mem::take(&mut unread));
+            if source.from == 0 {
+                progress.file_read(&source.path, read, unread);
+            }
+        }
         let now = clock.now();
         let portion = Portion {
             source: &source.id,

@@ -29,6 +29,7 @@ mod record;
 mod sidecar;
 mod topics;
 mod unpack;
+mod whole;
 
 // What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
 #[cfg(test)]
@@ -44,5 +45,6 @@ pub use kind::Kind;
 pub use letters::{Mended, Replayed, Unreadable, dismiss_letters, replay_letters};
 pub use made::{Maker, ingest_made, ingest_made_access};
 pub use name::{Content, ENDINGS, FileName, Packing};
+pub use plan::holds_events;
 pub use topics::{Followed, Observer, TopicSettings, follow_topics};
 pub use unpack::open as open_unpacked;

@@ -121,6 +121,31 @@ impl Found {
     }
 }
 
+/// Whether a folder itself holds event files, told by what is in them: other files have such names, too.
+pub fn holds_events(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.filter_map(Result::ok).any(|entry| {
+        let path = entry.path();
+        FileName::of(&path).is_some_and(|name| path.is_file() && begins_with_an_event(&path, &name))
+    })
+}
+
+fn begins_with_an_event(path: &Path, name: &FileName) -> bool {
+    let mut head = Vec::new();
+    let read = unpack::open(path, name.packing, 0)
+        .and_then(|input| input.take(HEAD_BYTES as u64).read_to_end(&mut head));
+    if read.is_err() {
+        return false;
+    }
+    let text = String::from_utf8_lossy(&head);
+    match name.content {
+        Content::Frames => !head.is_empty(),
+        Content::Xml => Envelope::of(&head).is_ok() || text.contains("dccinterface.co.uk"),
+        // Both spellings of proto3 JSON.
+        Content::Lines => text.contains("\"eventId\"") || text.contains("\"event_id\""),
+    }
+}
+
 /// Plans the files under a path against what the lake holds.
 pub(crate) async fn plan(
     path: &Path,
@@ -215,6 +240,54 @@ fn identify(path: PathBuf, name: FileName, recorded_at: Option<Timestamp>) -> Re
     }
     let id = format!("file:{}", hex(&hash.finalize()));
     Ok(Source { id, path, kind, form, packing, from: 0, size, settles })
+}
+
+/// The identities that the first bytes of a file would have as files, for each of these sizes, which ascend; as far as the file goes.
+pub(crate) fn identities_of_parts(source: &Source, sizes: &[u64]) -> Result<Vec<String>, IngestError> {
+    let mut identities = parts(source, source.packing, sizes)?;
+    if source.packing.is_some() {
+        // Of a compressed file that came cut short nothing could be unpacked: it is known as it lay there.
+        identities.extend(parts(source, None, sizes)?);
+    }
+    Ok(identities)
+}
+
+fn parts(source: &Source, packing: Option<Packing>, sizes: &[u64]) -> Result<Vec<String>, IngestError> {
+    let failed = |error| IngestError::File { path: source.path.clone(), source: error };
+    let mut input = unpack::open(&source.path, packing, 0).map_err(failed)?;
+    let (mut hash, mut at) = (Sha256::new(), 0);
+    let mut identities = Vec::with_capacity(sizes.len());
+    for size in sizes {
+        let wanted = size - at;
+        let read = io::copy(&mut (&mut input).take(wanted), &mut Hashed(&mut hash)).map_err(failed)?;
+        if read < wanted {
+            break;
+        }
+        at = *size;
+        let mut part = hash.clone();
+        if let (Form::Single(receipted), true) = (&source.form, packing == source.packing) {
+            part.update(said(receipted));
+        }
+        if source.kind == Kind::Access {
+            part.update("events of access");
+        }
+        identities.push(format!("file:{}", hex(&part.finalize())));
+    }
+    Ok(identities)
+}
+
+/// Hashes what is written to it.
+struct Hashed<'a>(&'a mut Sha256);
+
+impl io::Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// How the reason of a letter that is a compressed file begins.

@@ -21,7 +21,10 @@ pub enum AsOf {
 
 /// The text is neither a version nor an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a version such as 1204, or an RFC 3339 instant such as 2026-03-01T09:30:00Z")]
+#[error(
+    "a version such as 1204, an instant with its zone such as 2026-03-01T09:30:00Z, or a date such as 2026-03-01, which means its \
+     first instant in UTC"
+)]
 pub struct BadAsOf;
 
 impl FromStr for AsOf {

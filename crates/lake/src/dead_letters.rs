@@ -165,6 +165,11 @@ pub struct LetterReader {
 }
 
 impl LetterReader {
+    /// Whether nothing is left to read.
+    pub const fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// The letters of the next file; `None` after the last. Errors: `Unavailable`, `Corrupt`.
     pub async fn next(&mut self) -> Result<Option<Vec<DeadLetter>>, LakeError> {
         let Some(file) = self.files.pop() else { return Ok(None) };

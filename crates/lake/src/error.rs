@@ -12,10 +12,31 @@ pub enum LakeError {
         why: String,
     },
     /// There is no lake at the address.
-    #[error("{address} holds no lake")]
+    #[error("{address} holds no lake{hint}")]
     NoLake {
         /// The address as given.
         address: String,
+        /// What is there instead, where that is known, and what to do.
+        hint: String,
+    },
+    /// A lake was to be made where something else is at home.
+    #[error("no lake can be made at {address}: {folder} {holds}; choose a folder outside of it")]
+    Occupied {
+        /// The address as given.
+        address: String,
+        /// The folder that it lies in, or is.
+        folder: String,
+        /// What that is.
+        holds: &'static str,
+    },
+    /// A lake that nothing may be written to lacks a table.
+    #[error(
+        "the lake has no table {table}, which earlier versions did not make, and nothing may be written to it; open it once with a \
+         command that may write, such as `gridtrail lake status`"
+    )]
+    NoTable {
+        /// The table.
+        table: &'static str,
     },
     /// The object store did not answer, or refused.
     #[error("{doing}")]
@@ -121,6 +142,8 @@ pub enum LakeError {
 pub enum LakeErrorKind {
     /// Try again later.
     Unavailable,
+    /// Get the permission: trying again does not help.
+    Denied,
     /// Have a human look at the lake.
     Corrupt,
     /// Ask for another version.
@@ -133,20 +156,51 @@ pub enum LakeErrorKind {
     Internal,
 }
 
+/// What the caller can do about an error of the store: some do not go away by themselves.
+fn kind_of(error: &(dyn std::error::Error + 'static)) -> LakeErrorKind {
+    if is_denied(error) { LakeErrorKind::Denied } else { LakeErrorKind::Unavailable }
+}
+
+/// Whether what lies behind an error is that somebody must permit what was tried.
+pub fn is_denied(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        let by_system = error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem));
+        let by_store = error.downcast_ref::<object_store::Error>().is_some_and(|error| {
+            matches!(
+                error,
+                object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }
+            )
+        });
+        if by_system || by_store {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
 impl LakeError {
     /// What the caller can do about it.
     pub fn kind(&self) -> LakeErrorKind {
         match self {
             Self::Location { .. }
             | Self::NoLake { .. }
+            | Self::Occupied { .. }
+            | Self::NoTable { .. }
             | Self::Windows { .. }
             | Self::Retention { .. }
             | Self::Buckets { .. }
             | Self::Hold { .. }
             | Self::NoHold { .. } => LakeErrorKind::Settings,
-            Self::Store { .. } | Self::Delta { .. } | Self::Overtaken { .. } | Self::GivenUp => {
-                LakeErrorKind::Unavailable
-            }
+            // What a log names is there for as long as anybody may ask for it.
+            _ if self.is_not_found() => LakeErrorKind::Corrupt,
+            Self::Store { source, .. } => kind_of(source),
+            Self::Delta { source, .. } => kind_of(source),
+            Self::Overtaken { .. } | Self::GivenUp => LakeErrorKind::Unavailable,
             Self::Corrupt { .. } => LakeErrorKind::Corrupt,
             Self::VersionGone { .. } | Self::TooEarly { .. } => LakeErrorKind::VersionGone,
             Self::PositionMoved { .. } => LakeErrorKind::PositionMoved,
@@ -188,5 +242,51 @@ impl LakeError {
     pub(crate) fn corrupt(path: &str) -> impl FnOnce(parquet::errors::ParquetError) -> Self {
         let path = path.to_owned();
         move |error| Self::Corrupt { path, why: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::Error as StoreError;
+    use std::io;
+
+    fn store(source: StoreError) -> LakeError {
+        LakeError::Store { doing: "write month=2026-03/a.parquet".into(), source }
+    }
+
+    /// Of what the store says, only that goes for "try again" which may be otherwise the next time.
+    #[test]
+    fn what_does_not_go_away_by_itself_is_not_unavailable() {
+        let generic = |kind: io::ErrorKind| StoreError::Generic {
+            store: "LocalFileSystem",
+            source: Box::new(io::Error::from(kind)),
+        };
+        let of_store = |name: fn(String, Box<dyn std::error::Error + Send + Sync>) -> StoreError| {
+            name("a".into(), "no".into())
+        };
+        let cases = [
+            (generic(io::ErrorKind::PermissionDenied), LakeErrorKind::Denied),
+            (generic(io::ErrorKind::ReadOnlyFilesystem), LakeErrorKind::Denied),
+            (of_store(|path, source| StoreError::PermissionDenied { path, source }), LakeErrorKind::Denied),
+            (of_store(|path, source| StoreError::Unauthenticated { path, source }), LakeErrorKind::Denied),
+            (of_store(|path, source| StoreError::NotFound { path, source }), LakeErrorKind::Corrupt),
+            (generic(io::ErrorKind::TimedOut), LakeErrorKind::Unavailable),
+            (generic(io::ErrorKind::StorageFull), LakeErrorKind::Unavailable),
+        ];
+        for (source, kind) in cases {
+            let delta = deltalake_core::DeltaTableError::ObjectStore {
+                source: StoreError::Generic { store: "wrapped", source: source.to_string().into() },
+            };
+            assert_eq!(
+                LakeError::delta("commit")(delta).kind(),
+                LakeErrorKind::Unavailable,
+                "text decides nothing"
+            );
+            assert_eq!(store(source).kind(), kind);
+        }
+        let denied = generic(io::ErrorKind::PermissionDenied);
+        let delta = deltalake_core::DeltaTableError::ObjectStore { source: denied };
+        assert_eq!(LakeError::delta("commit")(delta).kind(), LakeErrorKind::Denied);
     }
 }

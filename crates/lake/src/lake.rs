@@ -19,6 +19,7 @@ use crate::streams;
 use crate::table::Table;
 use crate::windows::Windows;
 use crate::writer::Writer;
+use arrow::datatypes::Schema;
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
 use object_store::path::Path;
@@ -29,7 +30,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 /// The main table: a batch counts when it is committed to this one.
-const MAIN: &str = "trails";
+pub(crate) const MAIN: &str = "trails";
 /// The mark that says how far file sources are complete.
 pub(crate) const MARK_FILES: &str = "mark/files";
 /// The position that says how many buckets were chosen.
@@ -48,6 +49,8 @@ pub struct LakeSettings {
     pub store: Option<Arc<dyn ObjectStore>>,
     /// Whether a lake is made where there is none.
     pub create: bool,
+    /// Nothing is written when it is opened, not even a table that earlier versions did not make.
+    pub read_only: bool,
     /// Bytes of runs and footers kept in memory.
     pub cache_bytes: u64,
     /// How long a snapshot can be asked for again: at least the life of a page token.
@@ -63,6 +66,7 @@ impl LakeSettings {
             store_options: HashMap::new(),
             store: None,
             create: true,
+            read_only: false,
             cache_bytes: 512 * 1024 * 1024,
             snapshots_kept: Duration::from_secs(65 * 60),
         }
@@ -86,19 +90,22 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    async fn open(location: &Location) -> Result<Self, LakeError> {
+    async fn open(location: &Location, writes: bool) -> Result<Self, LakeError> {
+        let open = |name: &'static str, schema: &'static Schema, by_month: bool| {
+            Table::open_or_create(location, name, schema, by_month, writes)
+        };
         let mut tables = Self {
             runs: RunIndex::default(),
             waiting: RunIndex::default(),
             pairs_files: Arc::default(),
-            trails: Table::open_or_create(location, MAIN, &FRAGMENTS, true).await?,
-            parked: Table::open_or_create(location, "parked", &FRAGMENTS, false).await?,
-            pairs: Table::open_or_create(location, "mpxn_devices", &PAIRS, false).await?,
-            dead_letters: Table::open_or_create(location, "dead_letters", &DEAD_LETTERS, false).await?,
-            commits: Table::open_or_create(location, "commits", &COMMITS, false).await?,
-            holds: Table::open_or_create(location, "holds", &HOLD_CHANGES, false).await?,
-            access: Table::open_or_create(location, "access_events", &ACCESS_EVENTS, false).await?,
-            access_log: Table::open_or_create(location, access_log::NAME, &ACCESS_LOG, true).await?,
+            trails: open(MAIN, &FRAGMENTS, true).await?,
+            parked: open("parked", &FRAGMENTS, false).await?,
+            pairs: open("mpxn_devices", &PAIRS, false).await?,
+            dead_letters: open("dead_letters", &DEAD_LETTERS, false).await?,
+            commits: open("commits", &COMMITS, false).await?,
+            holds: open("holds", &HOLD_CHANGES, false).await?,
+            access: open("access_events", &ACCESS_EVENTS, false).await?,
+            access_log: open(access_log::NAME, &ACCESS_LOG, true).await?,
         };
         tables.index()?;
         Ok(tables)
@@ -213,17 +220,18 @@ struct Inner {
 impl Lake {
     /// Opens a lake, making its tables when they are not there.
     ///
-    /// Errors: `Settings` when the address cannot be used, or holds no lake and none is to be made; `Unavailable` when the
-    /// store does not answer. Needs a multi-threaded tokio runtime.
+    /// Errors: `Settings` when the address cannot be used, or holds no lake and none is to be made, or none can be, since it lies within
+    /// another or within a table; `Denied` when a table is to be made and may not be; `Unavailable` when the store does not answer. Needs
+    /// a multi-threaded tokio runtime.
     pub async fn open(settings: LakeSettings, clock: Clock) -> Result<Self, LakeError> {
         let mut location = Location::parse(&settings.address, &settings.store_options)?;
         if let Some(store) = settings.store {
             (location.store, location.is_files) = (store, false);
         }
-        if !settings.create && !Table::exists(&location, MAIN).await? {
-            return Err(LakeError::NoLake { address: settings.address });
+        if !Table::exists(&location, MAIN).await? {
+            location.check_absent(&settings.address, settings.create && !settings.read_only).await?;
         }
-        let tables = Tables::open(&location).await?;
+        let tables = Tables::open(&location, !settings.read_only).await?;
         let cache = RunCache::new(&location, settings.cache_bytes);
         let newest = Arc::new(tables.snapshot(cache.clone()));
         let kept = moka::sync::Cache::builder().time_to_idle(settings.snapshots_kept).build();
@@ -371,6 +379,11 @@ impl Lake {
     /// How much the object store was asked for by look-ups, since the lake was opened.
     pub fn store_use(&self) -> StoreUse {
         self.inner.cache.store_use()
+    }
+
+    /// Where it lies: the same for every spelling of one folder or URL.
+    pub fn address(&self) -> &str {
+        self.inner.location.url.as_str()
     }
 
     /// The clock that the lake goes by.

@@ -75,7 +75,7 @@ pub use as_of::{AsOf, BadAsOf};
 pub use cache::{HitsAndMisses, StoreUse};
 pub use compaction::{Compacted, CompactionSettings};
 pub use dead_letters::{DeadLetter, Extent, Fate, Fates, LetterReader};
-pub use error::{LakeError, LakeErrorKind};
+pub use error::{LakeError, LakeErrorKind, is_denied};
 pub use evidence::{CommitKind, Expired, OpenTransaction, Skip, SkipReason, SourceEvidence};
 pub use evidence_log::{Commit, Evidence, EvidenceEnd};
 pub use holds::{Hold, HoldChange, HoldScope, PlacedHold};

@@ -1,10 +1,13 @@
 //! Where a lake lies: an address and the object store behind it.
 
 use crate::error::LakeError;
+use crate::lake::MAIN;
 use deltalake_core::logstore::object_store::DynObjectStore;
+use futures::StreamExt;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
+use object_store::path::Path;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
@@ -27,8 +30,15 @@ impl Location {
     pub(crate) fn parse(address: &str, options: &HashMap<String, String>) -> Result<Self, LakeError> {
         let refuse = |why: String| LakeError::Location { address: address.to_owned(), why };
         let url = match Url::parse(address) {
+            Ok(url) if url.scheme() == "file" => {
+                let folder = url.to_file_path().map_err(|()| {
+                    refuse("a URL of a folder of this machine has three slashes: file:///folder".to_owned())
+                })?;
+                folder_url(&folder).map_err(refuse)?
+            }
             Ok(url) if url.scheme().len() > 1 => url,
-            _ => folder_url(address).map_err(refuse)?,
+            _ if address.is_empty() => return Err(refuse("it is empty".to_owned())),
+            _ => folder_url(std::path::Path::new(address)).map_err(refuse)?,
         };
         let store: Arc<dyn ObjectStore> = match url.scheme() {
             "file" => Arc::new(LocalFileSystem::new()),
@@ -49,6 +59,58 @@ impl Location {
         Ok(Self { url, store, is_files, begun: TaskTracker::new() })
     }
 
+    /// Says why there is no lake here; or, where one is to be made, that it can be: it must lie outside of every table and every other
+    /// lake, whose maintenance would take it for files that nobody names, and delete it.
+    ///
+    /// Errors: `NoLake`, `Occupied`; `Location` when the address is no path.
+    pub(crate) async fn check_absent(&self, address: &str, make: bool) -> Result<(), LakeError> {
+        let refuse = |why: object_store::path::Error| LakeError::Location {
+            address: address.to_owned(),
+            why: why.to_string(),
+        };
+        let root = Path::from_url_path(self.url.path()).map_err(refuse)?;
+        let parts: Vec<_> = root.parts().collect();
+        let around = (0..=parts.len()).rev().map(|depth| Path::from_iter(parts[..depth].iter().cloned()));
+        for folder in around {
+            let holds = if self.holds(&folder, "_delta_log").await {
+                "is a table"
+            } else if folder != root && self.holds(&folder, MAIN).await {
+                "is another lake"
+            } else {
+                continue;
+            };
+            let named = self.named(&folder);
+            return Err(if make {
+                LakeError::Occupied { address: address.to_owned(), folder: named, holds }
+            } else {
+                LakeError::NoLake { address: address.to_owned(), hint: format!("; {named} {holds}") }
+            });
+        }
+        if make {
+            return Ok(());
+        }
+        let hint =
+            "; look for a typing error, or make one with `gridtrail lake create` or `gridtrail ingest`"
+                .to_owned();
+        Err(LakeError::NoLake { address: address.to_owned(), hint })
+    }
+
+    /// Whether a folder holds the log of a table: of its own, or of a table in it. What cannot be looked into is no obstacle: nobody
+    /// who may not read it keeps it.
+    async fn holds(&self, folder: &Path, name: &str) -> bool {
+        let log = match name {
+            "_delta_log" => folder.clone().join(name),
+            table => folder.clone().join(table).join("_delta_log"),
+        };
+        let mut entries = self.store.list(Some(&log));
+        matches!(entries.next().await, Some(Ok(_)))
+    }
+
+    /// A path in the store as people write it.
+    fn named(&self, path: &Path) -> String {
+        if self.is_files { format!("/{path}") } else { format!("{}:{path}", self.url.scheme()) }
+    }
+
     /// The URL of one table.
     pub(crate) fn table(&self, name: &str) -> Result<Url, LakeError> {
         let mut url = self.url.clone();
@@ -58,12 +120,25 @@ impl Location {
     }
 }
 
-fn folder_url(address: &str) -> Result<Url, String> {
-    if address.is_empty() {
-        return Err("it is empty".to_owned());
+/// The URL of a folder, which need not be there. As the system reads its path: `..` is the parent of what a link names, not of the link.
+fn folder_url(path: &std::path::Path) -> Result<Url, String> {
+    use std::path::Component;
+    let absolute = std::path::absolute(path).map_err(|error| error.to_string())?;
+    let mut found = std::path::PathBuf::new();
+    for part in absolute.components() {
+        match part {
+            Component::ParentDir => drop(found.pop()),
+            part => found.push(part),
+        }
+        // What is not there has no links in it. What may not be looked into is taken by its name.
+        if let Ok(real) = found.canonicalize() {
+            found = real;
+        }
     }
-    let path = std::path::absolute(address).map_err(|e| e.to_string())?;
-    Url::from_file_path(path).map_err(|()| "it is not a folder's path".to_owned())
+    if found.is_file() {
+        return Err("it is a file, and a lake is a folder".to_owned());
+    }
+    Url::from_file_path(found).map_err(|()| "it is not a folder's path".to_owned())
 }
 
 /// Teaches the Delta library that `s3://` tables use the plain log store: the object store's conditional put is
@@ -87,5 +162,52 @@ fn register_s3() {
     }
     if let Ok(url) = Url::parse("s3://") {
         logstore_factories().insert(url, Arc::new(Plain));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path_of(address: &str) -> String {
+        let location = Location::parse(address, &HashMap::new()).unwrap();
+        location.url.to_file_path().unwrap().display().to_string()
+    }
+
+    /// However a folder is written, it is the same folder: by a link, with dots, slashes or spaces, by a URL.
+    #[test]
+    fn every_spelling_of_a_folder_is_one_folder() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path().canonicalize().unwrap();
+        let lake = root.join("a place/lake 1");
+        std::fs::create_dir_all(root.join("a place/within")).unwrap();
+        std::fs::create_dir_all(&lake).unwrap();
+        std::os::unix::fs::symlink(&lake, root.join("link")).unwrap();
+        std::os::unix::fs::symlink(root.join("a place/within"), root.join("deep")).unwrap();
+        let (root, lake) = (root.display().to_string(), lake.display().to_string());
+        for spelling in [
+            "a place/lake 1",
+            "a place/lake 1/",
+            "a place/./within/..//lake 1",
+            "link",
+            "link/",
+            "link/../lake 1",
+            "deep/../lake 1",
+            "nowhere/../a place/lake 1",
+        ] {
+            assert_eq!(path_of(&format!("{root}/{spelling}")), lake, "{spelling}");
+        }
+        let encoded = lake.replace(' ', "%20");
+        assert_eq!(path_of(&format!("file://{encoded}")), lake);
+        assert_eq!(path_of(&format!("file://localhost{encoded}/")), lake);
+        // One that is not there yet, beside a link.
+        assert_eq!(path_of(&format!("{root}/deep/../new#1")), format!("{root}/a place/new#1"));
+        for wrong in ["", "file://data/lake"] {
+            assert!(Location::parse(wrong, &HashMap::new()).is_err(), "{wrong}");
+        }
+        let file = format!("{root}/file");
+        std::fs::write(&file, "").unwrap();
+        let refused = Location::parse(&file, &HashMap::new()).unwrap_err();
+        assert!(refused.to_string().contains("it is a file"), "{refused}");
     }
 }

@@ -94,15 +94,19 @@ impl Table {
         found.map_err(LakeError::delta(format!("look for table {name}")))
     }
 
-    /// Opens a table, creating it when it is not there.
+    /// Opens a table, creating it when it is not there and it may be.
     pub(crate) async fn open_or_create(
         location: &Location,
         name: &'static str,
         schema: &Schema,
         by_month: bool,
+        create: bool,
     ) -> Result<Self, LakeError> {
         if Self::exists(location, name).await? {
             return Self::open(location, name, None).await;
+        }
+        if !create {
+            return Err(LakeError::NoTable { table: name });
         }
         let mut columns = delta_columns(schema);
         let mut create = CreateBuilder::new().with_log_store(log_store(location, name)?);

@@ -86,8 +86,8 @@ impl FromStr for Timestamp {
     /// Reads an RFC 3339 time (the `xs:dateTime` of DUIS, with its zone), or a date alone, exactly `YYYY-MM-DD`, meaning
     /// its first instant in UTC.
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        const RULE: &str =
-            "a time is RFC 3339, such as 2026-03-01T09:30:00.000Z, within the years 1900 to 9999";
+        const RULE: &str = "a time is a date, such as 2026-03-01, or an instant with its zone, such as 2026-03-01T09:30:00Z or \
+             2026-03-01T09:30:00.250+01:00, within the years 1900 to 9999";
         let wrong = || ParseError::new("time", RULE, text);
         let millis = if is_date(text) {
             let date: chrono::NaiveDate = text.parse().map_err(|_| wrong())?;

@@ -106,10 +106,11 @@ impl SearchError {
                 // Only a page token names a version, and there it is told as a token that holds no longer.
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => SearchErrorKind::Unavailable,
                 LakeErrorKind::Corrupt => SearchErrorKind::Corrupt,
-                // A reader neither moves positions nor chooses settings.
-                LakeErrorKind::Internal | LakeErrorKind::PositionMoved | LakeErrorKind::Settings => {
-                    SearchErrorKind::Internal
-                }
+                // A reader neither moves positions nor chooses settings, and what it may not read somebody must permit.
+                LakeErrorKind::Internal
+                | LakeErrorKind::PositionMoved
+                | LakeErrorKind::Settings
+                | LakeErrorKind::Denied => SearchErrorKind::Internal,
             },
             Self::Seal => SearchErrorKind::Internal,
         }
@@ -143,9 +144,10 @@ impl SearchError {
                     "the audit trail cannot be read just now; try again".into()
                 }
                 LakeErrorKind::Corrupt => "stored data is damaged".into(),
-                LakeErrorKind::Internal | LakeErrorKind::PositionMoved | LakeErrorKind::Settings => {
-                    "the service failed".into()
-                }
+                LakeErrorKind::Internal
+                | LakeErrorKind::PositionMoved
+                | LakeErrorKind::Settings
+                | LakeErrorKind::Denied => "the service failed".into(),
             },
             Self::Seal => "the service failed".into(),
         })

@@ -137,6 +137,7 @@ impl SessionService for Sessions {
         if handle.is_empty() {
             let work = async |who: Access, _: &mut Record| {
                 let id = who.session_id().and_then(|id| id.parse().ok()).ok_or(CallError::NoSession)?;
+                // One that has ended is no error.
                 self.login()?.logins.sessions().revoke(&id).await?;
                 Ok(LogoutResponse {})
             };

@@ -236,7 +236,7 @@ pub(crate) fn told(error: &CallError) -> (Code, &'static str) {
         CallError::NoSuchProvider => NO_PROVIDER,
         CallError::NoLogins => NO_LOGINS,
         CallError::NoSession => NO_IDENTITY,
-        CallError::SessionStore(StoreError::Unavailable { .. }) => UNAVAILABLE,
+        CallError::SessionStore(error) if may_be_back(error) => UNAVAILABLE,
         CallError::SessionStore(_) => INTERNAL,
         CallError::TooMuch { .. } | CallError::PageAboveLimit { .. } => TOO_MUCH,
         CallError::NotWritten => NO_RECORD,
@@ -248,6 +248,11 @@ pub(crate) fn told(error: &CallError) -> (Code, &'static str) {
         CallError::NoRecord(_) => NO_RECORD,
     };
     (face.code, face.reason)
+}
+
+/// Whether what the store refuses it may do the next time: what somebody must permit first, it will not.
+fn may_be_back(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable { .. }) && !gridtrail_lake::is_denied(error)
 }
 
 /// The status of an error of the call named; logs it where a human should know.
@@ -270,7 +275,7 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
             let text = "log in again: there is no such session, or it has ended";
             face_value(&NO_IDENTITY, text.into(), None)
         }
-        CallError::SessionStore(error @ StoreError::Unavailable { .. }) => {
+        CallError::SessionStore(error) if may_be_back(error) => {
             tracing::warn!(call, cause = chain(error), "the store of the sessions is unavailable");
             retry_status(&UNAVAILABLE, "logins do not work at the moment; try again".into(), RETRY_AFTER)
         }

@@ -258,11 +258,11 @@ impl Sessions {
         self.end(&SessionId::of(handle)).await
     }
 
-    /// Ends a session: on every server within a second. One that there is not has ended.
+    /// Ends a session: on every server within a second. Whether there is such a session; one that there is not has ended.
     ///
     /// Errors: `Store`: it may not have ended.
-    pub async fn revoke(&self, id: &SessionId) -> Result<(), StoreError> {
-        self.end(id).await.map(drop)
+    pub async fn revoke(&self, id: &SessionId) -> Result<bool, StoreError> {
+        Ok(self.end(id).await?.is_some())
     }
 
     async fn end(&self, id: &SessionId) -> Result<Option<Arc<Session>>, StoreError> {

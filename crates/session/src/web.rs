@@ -231,7 +231,12 @@ fn refused() -> Answer {
 }
 
 fn status_of(error: &StoreError) -> StatusCode {
+    use object_store::Error::{PermissionDenied, Unauthenticated};
     match error {
+        // What somebody must permit first, no second try gets.
+        StoreError::Unavailable { source: PermissionDenied { .. } | Unauthenticated { .. }, .. } => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         StoreError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         StoreError::Corrupt { .. } | StoreError::NoRandomness => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -239,5 +244,11 @@ fn status_of(error: &StoreError) -> StatusCode {
 
 fn failed(error: &StoreError) -> Answer {
     tracing::error!(error = error as &dyn std::error::Error, "a browser was not answered");
-    page::page(status_of(error), "This does not work at the moment. Please try again.")
+    let status = status_of(error);
+    let told = if status == StatusCode::SERVICE_UNAVAILABLE {
+        "This does not work at the moment. Please try again."
+    } else {
+        "This does not work, and trying again will not help. Please tell whoever runs this service."
+    };
+    page::page(status, told)
 }

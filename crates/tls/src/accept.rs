@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -23,6 +24,12 @@ const HANDSHAKES_MAX: usize = 128;
 const READY_MAX: usize = 16;
 /// How long to wait where the system gives no connection, for instance since all files that it allows are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What a client is told that speaks HTTP without encryption.
+const NOT_ENCRYPTED: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
+    This server encrypts its connections: use a URL that begins with https.\n";
+/// Bytes that are read of what such a client has to say.
+const UNREAD_MAX: u64 = 1 << 16;
 
 /// Connections whose handshake succeeded. A handshake that fails is told in the log, and is nothing to the others.
 ///
@@ -87,12 +94,30 @@ async fn take(tls: Arc<Tls>, listener: TcpListener, made: mpsc::Sender<TlsStream
             let _place = place;
             // An answer is small and wanted at once. A socket that refuses this is broken, and fails below.
             let _ = stream.set_nodelay(true);
-            match tokio::time::timeout(HANDSHAKE_LIFE, acceptor.accept(stream)).await {
+            match tokio::time::timeout(HANDSHAKE_LIFE, shake_hands(&acceptor, stream)).await {
                 // Nobody takes connections any more: this one ends.
-                Ok(Ok(stream)) => _ = made.send(stream).await,
+                Ok(Ok(Some(stream))) => _ = made.send(stream).await,
+                Ok(Ok(None)) => tracing::info!(%peer, "a connection was refused: it is not encrypted"),
                 Ok(Err(error)) => tracing::info!(%peer, %error, "a connection was refused"),
                 Err(_elapsed) => tracing::info!(%peer, "a connection was refused: no handshake in time"),
             }
         });
     }
+}
+
+/// Encrypts a connection; `None`: the client does not, and was told.
+async fn shake_hands(
+    acceptor: &TlsAcceptor,
+    mut stream: TcpStream,
+) -> io::Result<Option<TlsStream<TcpStream>>> {
+    let mut first = [0];
+    // HTTP begins with the letters of a method, and a handshake does not.
+    if stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
+        stream.write_all(NOT_ENCRYPTED).await?;
+        stream.shutdown().await?;
+        // What is not read when a connection closes takes the answer with it.
+        let _ = tokio::io::copy(&mut (&mut stream).take(UNREAD_MAX), &mut tokio::io::sink()).await;
+        return Ok(None);
+    }
+    acceptor.accept(stream).await.map(Some)
 }

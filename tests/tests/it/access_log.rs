@@ -1,6 +1,6 @@
 //! The record of calls, with real processes: what a killed server leaves, and what somebody with the store cannot hide.
 
-use crate::support::{Server, run, succeed, text};
+use crate::support::{Server, run, succeed, text, user_of};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ impl Stage {
         let output = run(&[&fixed[..], &["--device", device]].concat());
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let rows = answer["rows"].as_array().cloned().unwrap_or_default();
-        (output.status.code(), rows.iter().map(|row| row["user_id"].as_str().unwrap().to_owned()).collect())
+        (output.status.code(), rows.iter().map(user_of).collect())
     }
 
     fn log(&self, more: &[&str]) -> Vec<Value> {

@@ -1,6 +1,7 @@
 //! Encrypted connections from the command line: who may connect, and what is said to whoever may not.
 
 use crate::support::{Server, run, succeed, text};
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -75,14 +76,46 @@ fn a_server_with_a_certificate_is_asked_by_whoever_trusts_it() {
         (Some(0), String::new())
     );
     let (code, error) = stage.search(&server.url, &["--server-anchors", &stage.at("stranger.pem")]);
-    assert_eq!(code, Some(6), "{error}");
+    assert!(code == Some(2) && error.contains("not trusted") && !error.contains("try again"), "{error}");
     let (code, error) = stage.search(&server.url, &[]);
     assert!(code == Some(2) && error.contains("trust anchors"), "{error}");
     let plain = server.url.replace("https", "http");
-    assert_eq!(stage.search(&plain, &[]).0, Some(6), "nothing is said in plain text");
+    let (code, error) = stage.search(&plain, &[]);
+    assert!(
+        code == Some(2) && error.contains("the server encrypts"),
+        "nothing is said in plain text: {error}"
+    );
+    // Nor to whoever is no client of ours.
+    let told = told_plainly(server.url.trim_start_matches("https://"));
+    assert!(told.starts_with("HTTP/1.1 400") && told.contains("https"), "{told}");
     server.stop();
     let log = succeed(&["access", "log", "--lake", &stage.at("lake"), "--format", "json"]);
     assert!(log.contains("\"peer\":\"127.0.0.1:"), "who is encrypted has an address all the same: {log}");
+}
+
+/// What a server says to a request in plain HTTP.
+fn told_plainly(address: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut told = String::new();
+    stream.read_to_string(&mut told).unwrap();
+    told
+}
+
+#[test]
+fn whoever_encrypts_to_a_server_that_does_not_is_told_so() {
+    let stage = Stage::set();
+    let server = Server::start(&stage.at("lake"), &stage.at("key.pub.pem"), &[]);
+    let encrypted = server.url.replace("http:", "https:");
+    let (code, error) = stage.search(&encrypted, &["--server-anchors", &stage.at("server.pem")]);
+    assert!(code == Some(2) && error.contains("does not encrypt"), "{error}");
+    // Without a scheme it is no URL; a server that is not there may be there the next time.
+    let bare = server.url.replace("http://", "");
+    let (code, error) = stage.search(&bare, &[]);
+    assert!(code == Some(2) && error.contains("no URL such as"), "{error}");
+    let gone = server.url.clone();
+    server.stop();
+    assert_eq!(stage.search(&gone, &[]).0, Some(6));
 }
 
 #[test]
@@ -90,7 +123,7 @@ fn a_new_certificate_is_taken_in_while_the_server_runs() {
     let stage = Stage::set();
     let server = stage.serve(&[]);
     let code = |trusted: &str| stage.search(&server.url, &["--server-anchors", &stage.at(trusted)]).0;
-    assert_eq!((code("server.pem"), code("stranger.pem")), (Some(0), Some(6)));
+    assert_eq!((code("server.pem"), code("stranger.pem")), (Some(0), Some(2)));
     let old = stage.at("old.pem");
     std::fs::copy(stage.at("server.pem"), &old).unwrap();
     // For a moment the key is not that of the certificate: then the old ones stay.
@@ -103,7 +136,7 @@ fn a_new_certificate_is_taken_in_while_the_server_runs() {
         looks += 1;
         std::thread::sleep(LOOK_EVERY);
     }
-    assert_eq!(code("old.pem"), Some(6));
+    assert_eq!(code("old.pem"), Some(2));
     let log = server.stop();
     assert!(log.contains("new certificates are in use"), "{log}");
 }
@@ -119,8 +152,9 @@ fn a_server_that_wants_certificates_lets_nobody_else_in() {
         stage.search(&server.url, &[&trusting[..], &shown].concat()).0
     };
     assert_eq!(showing("client"), Some(0));
-    assert_eq!(showing("stranger"), Some(6));
-    assert_eq!(stage.search(&server.url, &trusting).0, Some(6));
+    assert_eq!(showing("stranger"), Some(4));
+    let (code, error) = stage.search(&server.url, &trusting);
+    assert!(code == Some(4) && error.contains("--client-certificate"), "{error}");
     server.stop();
 }
 

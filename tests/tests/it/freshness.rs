@@ -1,7 +1,7 @@
 //! Freshness with the real command, on lakes whose topics were written by hand: what the server states, what the
 //! command prints and exits with, what the metrics show.
 
-use crate::support::{Server, run, succeed, text};
+use crate::support::{Server, run, succeed, text, time_of};
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment};
 use gridtrail_lake::{
     Batch, DeadLetter, Extent, Lake, LakeSettings, Skip, SkipReason, SourceEvidence, Stream, Writer,
@@ -201,6 +201,16 @@ async fn the_daily_table_is_the_evidence_of_a_day() {
     assert!(!whole.contains("nobody is told") && !whole.contains("secret"), "{whole}");
 }
 
+/// A level as JSON of the API has it.
+fn level_of(level: &str) -> String {
+    format!("FRESHNESS_LEVEL_{}", level.to_uppercase())
+}
+
+/// A duration as JSON of the API has it, in seconds.
+fn seconds_of(duration: &Value) -> f64 {
+    duration.as_str().unwrap().trim_end_matches('s').parse().unwrap()
+}
+
 /// Exit codes by level, of the lake itself and through a server, for a role that may search nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_fails_from_critical_on() {
@@ -209,11 +219,15 @@ async fn a_check_fails_from_critical_on() {
         stage.heartbeat(0, 10).await;
         let said = stage.said_of_lake(&["--format", "json"]);
         let answer = json(&said.stdout);
-        assert_eq!((said.status.code(), answer["level"].as_str()), (Some(0), Some(level)), "{answer:#}");
+        assert_eq!(
+            (said.status.code(), answer["level"].as_str()),
+            (Some(0), Some(level_of(level).as_str())),
+            "{answer:#}"
+        );
         assert_eq!(answer["sources"][0]["name"], TOPIC);
         // How far behind it was then says nothing of now.
         let behind = &answer["sources"][0]["partitions"][1]["behind"];
-        assert_eq!(behind.as_u64(), (lag == 0).then_some(0), "{answer:#}");
+        assert_eq!(behind.as_str(), (lag == 0).then_some("0"), "{answer:#}");
         let output = stage.said_of_lake(&["--check"]);
         assert_eq!(output.status.code(), Some(checked), "{level}: {}", text(&output.stderr));
         assert!(text(&output.stdout).contains(TOPIC), "the report is printed all the same");
@@ -299,7 +313,7 @@ async fn a_server_times_what_comes_into_its_sight() {
 
     let asked = ["freshness", "--server", &server.url, "--token", &token, "--format", "json"];
     let answer = json(succeed(&asked).as_bytes());
-    assert_eq!(answer["complete_up_to"], mark.to_string());
+    assert_eq!(time_of(&answer["completeUpTo"]), Some(mark));
     let device = device().to_string();
     let search = [
         "search",
@@ -314,13 +328,13 @@ async fn a_server_times_what_comes_into_its_sight() {
         &device,
     ];
     assert_eq!(
-        json(succeed(&search).as_bytes())["complete_up_to"],
-        mark.to_string(),
+        time_of(&json(succeed(&search).as_bytes())["completeUpTo"]),
+        Some(mark),
         "a search says the same"
     );
     let today = &answer["days"][0];
     // Five seconds by the evidence, and then some until the server saw it.
-    assert!(today["receipt_to_queryable_worst_seconds"].as_f64().unwrap() >= 5.0, "{today:#}");
+    assert!(seconds_of(&today["receiptToQueryableWorst"]) >= 5.0, "{today:#}");
     let log = server.stop();
     assert!(log.contains("freshness is better"), "{log}");
 }
@@ -366,9 +380,9 @@ async fn an_answer_without_its_request_is_shown_counted_and_joined() {
     let waiting = &json(&report.stdout)["waiting"];
     assert_eq!(
         (&waiting["rows"], &waiting["late"], &waiting["level"]),
-        (&1.into(), &1.into(), &"warn".into())
+        (&"1".into(), &"1".into(), &level_of("warn").into())
     );
-    assert_eq!(waiting["oldest"], sent_at.to_string());
+    assert_eq!(time_of(&waiting["oldest"]), Some(sent_at));
     let search = [
         "search",
         "audit",
@@ -381,15 +395,16 @@ async fn an_answer_without_its_request_is_shown_counted_and_joined() {
         "--device",
         &device,
     ];
-    let rows = |out: String| json(out.as_bytes())["rows"].as_array().unwrap().clone();
+    let rows = |out: String| json(out.as_bytes())["rows"].as_array().cloned().unwrap_or_default();
     let [row] = rows(succeed(&search)).try_into().unwrap_or_else(|rows| panic!("one row: {rows:?}"));
     assert_eq!(
-        (&row["awaiting_request"], &row["response_sent_at"]),
-        (&true.into(), &sent_at.to_string().into())
+        (&row["details"]["awaitingRequest"], time_of(&row["serviceResponseSentAt"])),
+        (&true.into(), Some(sent_at))
     );
-    for empty in ["request_received_at", "service_reference_variant", "command_variant"] {
+    for empty in ["serviceRequestReceivedAt", "serviceReferenceVariant"] {
         assert!(row[empty].is_null(), "{empty}: {row:#}");
     }
+    assert!(row["details"]["commandVariant"].is_null(), "{row:#}");
 
     let correlation = Correlation {
         request_received_at: Some(asked_at),
@@ -402,12 +417,14 @@ async fn an_answer_without_its_request_is_shown_counted_and_joined() {
     fold.add(event(asked_at, correlation, Body::RequestReceived(RequestReceived::default()))).unwrap();
     let sources = vec![stage.evidence(0, 1, 1)];
     stage.commit(Batch { fragments: fold.into_fragments(), sources, ..Batch::default() }).await;
-    let joined = |rows: &Vec<Value>| rows.len() == 1 && rows[0]["awaiting_request"] == false;
+    let joined = |rows: &Vec<Value>| rows.len() == 1 && rows[0]["details"]["awaitingRequest"].is_null();
     let rows = wait_until("the joined row", || rows(succeed(&search)), joined);
-    assert_eq!(rows[0]["request_received_at"], asked_at.to_string());
-    assert_eq!(rows[0]["response_sent_at"], sent_at.to_string());
+    assert_eq!(time_of(&rows[0]["serviceRequestReceivedAt"]), Some(asked_at));
+    assert_eq!(time_of(&rows[0]["serviceResponseSentAt"]), Some(sent_at));
     // Swept, it waits no longer.
     stage.lake.maintenance().await.unwrap().sweep().await.unwrap();
-    let none = |output: &std::process::Output| json(&output.stdout)["waiting"]["rows"] == 0;
+    let none = |output: &std::process::Output| {
+        output.status.success() && json(&output.stdout)["waiting"]["rows"].is_null()
+    };
     wait_until("nothing that waits", || run(&asked), none);
 }

@@ -16,4 +16,5 @@ mod incidents;
 mod kafka;
 mod layers;
 mod maintenance;
+mod opening;
 mod support;

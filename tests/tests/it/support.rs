@@ -2,9 +2,10 @@
 
 use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_lake::{KeyQuery, Lake, LakeSettings, View};
-use gridtrail_model::{DeviceId, Trail, TrailKey};
+use gridtrail_model::{DeviceId, Timestamp, Trail, TrailKey};
 use gridtrail_runtime::Clock;
 use gridtrail_synth::{ExpectedTrail, World};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -44,6 +45,17 @@ pub(crate) fn succeed(args: &[&str]) -> String {
     assert!(output.status.success(), "{args:?}: {}\n{err}", output.status);
     assert!(!err.contains("WARN") && !err.contains("ERROR"), "{args:?}:\n{err}");
     out
+}
+
+/// The User of a row, as a search prints it in JSON.
+pub(crate) fn user_of(row: &Value) -> String {
+    let bare = row["userId"].as_str();
+    bare.or(row["dccServiceUserOrganisationId"].as_str()).unwrap().to_owned()
+}
+
+/// A time, as JSON of the API has it: without a fraction where that is nothing.
+pub(crate) fn time_of(value: &Value) -> Option<Timestamp> {
+    value.as_str().map(|text| text.parse().unwrap())
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {

@@ -153,6 +153,7 @@ fn what_is_refused_names_the_field() {
         (with("notified", Value::Null), "body"),
         (json!({ "eventId": "e", "confirmed": { "notificationId": "n" } }), "recorded_at"),
         (changed("notificationId", json!("")), "notified.notification_id"),
+        (changed("colour", json!(1)), "no field `colour`"),
         (changed("kind", json!("NOTIFICATION_KIND_UNSPECIFIED")), "notified.kind"),
         (changed("party", json!("x".repeat(65))), "notified.party"),
         (changed("otherParty", json!("a\nb")), "notified.other_party"),

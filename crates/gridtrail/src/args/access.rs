@@ -42,6 +42,9 @@ pub struct LogArgs {
     /// Only calls with this key: an MPxN, a Device ID, or the reference of a row.
     #[arg(long)]
     pub key: Option<String>,
+    /// At most so many rows, the oldest first; left out: all.
+    #[arg(long, value_name = "ROWS")]
+    pub limit: Option<usize>,
 }
 
 /// Whose rows: by a User ID, or by one of them.

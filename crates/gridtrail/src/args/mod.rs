@@ -10,6 +10,7 @@ mod freshness;
 mod identity;
 mod lake;
 mod letters;
+mod origin;
 mod reconcile;
 mod service;
 mod tls;
@@ -31,14 +32,16 @@ pub use letters::{
     DismissLettersArgs, LetterCommand, LettersArgs, ListLettersArgs, ReplayLettersArgs, ShowLetterArgs,
     WhichLetters,
 };
+pub use origin::{Origins, parse};
 pub use reconcile::ReconcileArgs;
 pub use service::{
-    BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, Credential, PageArgs, SearchArgs,
-    SearchCommand, SearchKey, ServeArgs, TokenArgs,
+    BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, Credential, GetArgs, PageArgs,
+    SearchArgs, SearchCommand, SearchKey, ServeArgs, TokenArgs, WhoamiArgs,
 };
 pub use tls::{DevCertificateArgs, ServerArgs, ServerTlsArgs};
 pub use value::{Bound, LifeTime};
 
+use crate::exit::Failure;
 use clap::{Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str = "\
@@ -51,7 +54,9 @@ Exit codes:
   5  something must happen first; the message says what
   6  unavailable for now: try again
   7  not fresh: a source is at critical or breach (freshness --check)
-  8  not proven: something does not add up (reconcile), or is damaged (lake verify)";
+  8  not proven: something does not add up (reconcile), or is damaged (lake verify)
+  9  a file holds no record that could be read (ingest); what could be read elsewhere is in the lake
+  130  stopped by a signal before it was done; the message says what is done";
 
 /// The audit trail of Great Britain's smart-metering Service Requests.
 #[derive(Debug, Parser)]
@@ -62,8 +67,8 @@ pub struct Cli {
     pub command: Command,
 
     /// How results are printed.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table, help_heading = "Output")]
-    pub format: Format,
+    #[arg(long, global = true, value_enum, default_value_t = ListFormat::Table, help_heading = "Output")]
+    pub format: ListFormat,
 
     /// Which log lines go to standard error: a level, or a list such as `warn,gridtrail=debug`.
     #[arg(long, global = true, env = "GRIDTRAIL_LOG", default_value = "warn,gridtrail=info")]
@@ -77,11 +82,36 @@ pub struct Cli {
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum ListFormat {
     /// A table for people.
+    Table,
+    /// One JSON document for programs: proto3 JSON of the API's message, where the API has one.
+    Json,
+    /// Comma-separated values, one line a row, for spreadsheets: of lists only.
+    Csv,
+}
+
+/// How what is no list is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Lines for people.
     Table,
     /// One JSON document for programs.
     Json,
+}
+
+impl ListFormat {
+    /// The format of what is no list. Errors: that has no lines of values.
+    pub(crate) fn of_report(self) -> Result<Format, Failure> {
+        match self {
+            Self::Table => Ok(Format::Table),
+            Self::Json => Ok(Format::Json),
+            Self::Csv => {
+                let reason = "what this command prints is no list of rows; take table or json".to_owned();
+                Err(Failure::Argument { argument: "--format csv", reason })
+            }
+        }
+    }
 }
 
 /// How log lines are written.
@@ -109,6 +139,10 @@ pub enum Command {
     /// Ask a server.
     #[command(subcommand)]
     Search(SearchCommand),
+    /// Show one row by its reference, with every field.
+    Get(GetArgs),
+    /// Say who you are to a server, whose rows you see, and what you may use.
+    Whoami(WhoamiArgs),
     /// Say how fresh the answers are, and evidence it day by day.
     Freshness(FreshnessArgs),
     /// Make fewer and larger runs of a lake.

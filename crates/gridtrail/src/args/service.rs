@@ -24,6 +24,7 @@ const AUDIENCE: &str = "gridtrail";
 Example:
   gridtrail serve --lake data/lake --public-key dev-key.pub.pem --plain-text
   gridtrail serve --lake data/lake --public-key dev-key.pub.pem --listen 0.0.0.0:8471 --tls-certificate tls.pem --tls-key tls.key
+  gridtrail serve --lake /mnt/copy/lake --read-only --access-log-lake data/calls --public-key dev-key.pub.pem --plain-text
   gridtrail serve --lake data/lake --listen 0.0.0.0:8471 --saml-listen 0.0.0.0:8443 --tls-certificate tls.pem --tls-key tls.key \
       --saml-entity-id https://ssi.example/saml --saml-acs-url https://ssi.example/saml/acs --session-key session.pem \
       --saml-anchors dccki.pem --saml-revoked dccki.crl.pem")]
@@ -31,7 +32,7 @@ pub struct ServeArgs {
     /// The lake: a folder, or a URL such as s3://bucket/path.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
     pub lake: String,
-    /// The address to listen on. Port 0 takes a free one. The address is the one line on standard output.
+    /// The address to listen on. Port 0 takes a free one. The address is the one line on standard output, once calls are answered there.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8471")]
     pub listen: SocketAddr,
     /// How connections are encrypted.
@@ -53,11 +54,18 @@ pub struct ServeArgs {
     /// answer for one another share it; without it, the tokens of a server end with the server.
     #[arg(long, env = "GRIDTRAIL_PAGE_KEY", value_name = "FILE")]
     pub page_key: Option<PathBuf>,
+    /// Write nothing to the lake: for one that this process may only read. Maintenance is left to others, nobody logs in, and calls
+    /// are recorded in the lake of --access-log-lake, for none is answered that is not recorded.
+    #[arg(long, requires = "access_log_lake", conflicts_with_all = ["maintain_every", "saml_entity_id"])]
+    pub read_only: bool,
+    /// With --read-only, the lake in whose access log calls are recorded: another one, made by `gridtrail lake create`.
+    #[arg(long, value_name = "URL|PATH", requires = "read_only")]
+    pub access_log_lake: Option<String>,
     /// How often what waits for its request is joined, and evidence is copied out of the log.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub maintain_every: LifeTime,
-    /// Leave the maintenance of the lake to other processes. The server then writes nothing but tables that are missing
-    /// when it opens the lake.
+    /// Leave the maintenance of the lake to other processes. The server then writes nothing but the record of calls, sessions, and
+    /// tables that earlier versions did not make.
     #[arg(long, conflicts_with = "maintain_every")]
     pub no_maintenance: bool,
     /// Memory for what searches read of runs, in MiB, about. Where it holds what is asked for, a search waits for no store.
@@ -174,6 +182,41 @@ pub struct SearchArgs {
     /// Print every field of each row, with its Status Change History. JSON always does.
     #[arg(long)]
     pub details: bool,
+}
+
+/// Arguments of `gridtrail get`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gridtrail get REFERENCE --token-file me.jwt
+  gridtrail get REFERENCE --meter-reads --token-file me.jwt --format json")]
+pub struct GetArgs {
+    /// The reference of a row, as a search of the same service shows it.
+    #[arg(value_name = "REFERENCE")]
+    pub reference: String,
+    /// Ask for a meter-read transaction of any User, not for a row of your own audit trail.
+    #[arg(long)]
+    pub meter_reads: bool,
+    /// Who is asking.
+    #[command(flatten)]
+    pub credential: Credential,
+    /// The server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Arguments of `gridtrail whoami`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  gridtrail whoami --token-file me.jwt")]
+pub struct WhoamiArgs {
+    /// Who is asking.
+    #[command(flatten)]
+    pub credential: Credential,
+    /// The server.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// Arguments of `gridtrail token`.

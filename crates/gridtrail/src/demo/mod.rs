@@ -3,13 +3,14 @@
 mod cast;
 mod samples;
 
-use crate::args::{DemoArgs, Encoding, Format, ServerArgs};
+use crate::args::{DemoArgs, Encoding, ListFormat, ServerArgs};
 use crate::bench::Tally;
 use crate::client::{Caller, View};
 use crate::exit::Failure;
 use crate::generate::{self, parties, write_region};
-use crate::ingest::{ingest, open_lake};
-use crate::output::{self, SearchAnswer};
+use crate::ingest::ingest;
+use crate::opening::open_lake;
+use crate::output::{self, trails};
 use crate::search;
 use crate::serve::{self, Hosted};
 use cast::Cast;
@@ -18,8 +19,8 @@ use gridtrail_freshness::Levels;
 use gridtrail_ingest::FileSettings;
 use gridtrail_lake::Lake;
 use gridtrail_model::{DeviceId, Timestamp, UserId, UserRole};
-use gridtrail_proto::query::v1::SearchRequest;
 use gridtrail_proto::query::v1::search_request::Key;
+use gridtrail_proto::query::v1::{SearchRequest, SearchResponse};
 use gridtrail_runtime::Clock;
 use gridtrail_search::PageKey;
 use gridtrail_server::Limits;
@@ -155,6 +156,7 @@ async fn show(
     let server = serve::url_of(&listener, false)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let hosted = Hosted {
+        calls: lake.clone(),
         lake,
         tls: None,
         gatekeeper: Some(key.gatekeeper()?),
@@ -165,6 +167,7 @@ async fn show(
         metrics: None,
         limits: Limits::default(),
         tells_cost: false,
+        serving: Box::new(|| Ok(())),
     };
     // A sender that is gone means the end as well.
     let serving = tokio::spawn(serve::host(hosted, listener, async {
@@ -220,16 +223,16 @@ async fn ask(
     view: View,
     device: DeviceId,
     rows: usize,
-) -> Result<SearchAnswer, Failure> {
+) -> Result<SearchResponse, Failure> {
     let caller = Caller::connect(&ServerArgs::plain(server), &who.token).await?;
     let request = SearchRequest { page_size: u32::try_from(rows).unwrap_or(50), ..by_device(device) };
     search::fetch(&caller, view, request, search::Extent { all_pages: false, histories: false }).await
 }
 
-fn print(title: &str, answer: &SearchAnswer) -> Result<(), Failure> {
+fn print(title: &str, answer: &SearchResponse) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     output::write(&mut out, format!("\n{title}\n").as_bytes())?;
-    output::write_answer(&mut out, answer, Format::Table, false)
+    trails::write_answer(&mut out, answer, ListFormat::Table, false, None)
 }
 
 /// One audit-trail and one meter-read search, by two Users, and what neither may see.
@@ -244,7 +247,7 @@ async fn searches(server: &str, (first, second): (&Person, &Person), cast: Cast)
         "User B searches the meter reads of the same meter; those of all Users are there, A's too:",
         &reads,
     )?;
-    let found = |answer: &SearchAnswer, user: UserId| {
+    let found = |answer: &SearchResponse, user: UserId| {
         answer.rows.iter().filter(|row| row.user_id == user.to_string()).count() as u64
     };
     // The demo knows what was generated, so it is a test as well.

@@ -1,8 +1,11 @@
 //! The answer as tables for people, and the daily table as CSV.
 
-use super::answer::{DayRow, FreshnessAnswer};
-use comfy_table::{Table, presets};
+use super::level;
+use crate::client::time;
+use crate::output::{Grid, count, csv_cell as cell, table_with};
 use gridtrail_kafka::describe_producers;
+use gridtrail_proto::query::v1::{FreshnessDay, GetFreshnessResponse};
+use pbjson_types::Duration;
 use std::io::{self, Write};
 
 /// The columns of the CSV. They are an interface.
@@ -29,11 +32,13 @@ const COLUMNS: [&str; 19] = [
 ];
 
 /// Writes the daily table as CSV: one line a day and source, times in seconds.
-pub(super) fn write_csv(out: impl Write, days: &[DayRow]) -> io::Result<()> {
+pub(super) fn write_csv(out: impl Write, days: &[FreshnessDay]) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(COLUMNS)?;
     for day in days {
-        let seconds = |value: Option<f64>| value.map(|value| format!("{value:.3}")).unwrap_or_default();
+        let seconds = |value: Option<Duration>| {
+            self::seconds(value).map(|value| format!("{value:.3}")).unwrap_or_default()
+        };
         let counts = [
             day.records,
             day.commits,
@@ -50,11 +55,11 @@ pub(super) fn write_csv(out: impl Write, days: &[DayRow]) -> io::Result<()> {
         let mut cells = vec![
             cell(&day.day),
             cell(&day.source),
-            cell(day.cluster.as_deref().unwrap_or_default()),
-            cell(&day.level),
-            seconds(day.lag_worst_seconds),
-            seconds(day.receipt_to_queryable_worst_seconds),
-            seconds(day.receipt_to_queryable_mean_seconds),
+            cell(&day.cluster),
+            level(day.level).to_owned(),
+            seconds(day.lag_worst),
+            seconds(day.receipt_to_queryable_worst),
+            seconds(day.receipt_to_queryable_mean),
         ];
         cells.extend(counts.map(|count| count.to_string()));
         cells.push(cell(&day.events.join("; ")));
@@ -63,47 +68,41 @@ pub(super) fn write_csv(out: impl Write, days: &[DayRow]) -> io::Result<()> {
     csv.flush()
 }
 
-/// A text that no spreadsheet takes for a formula.
-fn cell(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    }
-}
-
 /// The whole answer, as tables.
-pub(super) fn text_of(answer: &FreshnessAnswer) -> String {
+pub(super) fn text_of(answer: &GetFreshnessResponse) -> String {
     let mut text = format!("{}\n", sources_of(answer));
     if !answer.days.is_empty() {
         text.push_str(&format!("{}\n", days_of(&answer.days)));
     }
     text.push_str(&held_back(answer));
-    let waiting = &answer.waiting;
+    let waiting = answer.waiting.unwrap_or_default();
     if waiting.rows > 0 {
+        let wait = if waiting.rows == 1 { "waits for its" } else { "wait for their" };
         text.push_str(&format!(
-            "{} answers wait for their request, {} of them too long; the oldest since {}\n",
-            waiting.rows,
+            "{} {wait} request, {} of them too long; the oldest since {}\n",
+            count(waiting.rows, "answer"),
             waiting.late,
-            waiting.oldest.as_deref().unwrap_or("no known time"),
+            time(waiting.oldest).as_deref().unwrap_or("no known time"),
         ));
     }
     if answer.broken_evidence > 0 {
-        text.push_str(&format!("{} pieces of evidence were changed and left out\n", answer.broken_evidence));
+        let pieces = count(answer.broken_evidence, "piece of evidence");
+        text.push_str(&format!("changed since it was written, and left out: {pieces}\n"));
     }
-    text.push_str(&match &answer.complete_up_to {
-        Some(at) => format!("{}: complete up to {at}, at {}\n", answer.level, answer.at),
-        None => format!("{}: up to when all is complete is not known, at {}\n", answer.level, answer.at),
+    let (level, at) = (level(answer.level), time(answer.at).unwrap_or_default());
+    text.push_str(&match time(answer.complete_up_to) {
+        Some(up_to) => format!("{level}: complete up to {up_to}, at {at}\n"),
+        None => format!("{level}: up to when all is complete is not known, at {at}\n"),
     });
     text
 }
 
 /// The partitions that an open transaction holds back, each with the command that names its producer.
-fn held_back(answer: &FreshnessAnswer) -> String {
+fn held_back(answer: &GetFreshnessResponse) -> String {
     let mut text = String::new();
     for (source, partition) in answer.sources.iter().flat_map(|s| s.partitions.iter().map(move |p| (s, p))) {
         let Some(offset) = partition.last_stable_offset else { continue };
-        let since = partition.last_stable_offset_time.as_deref();
+        let since = time(partition.last_stable_offset_time);
         let record = since.map(|at| format!(", whose record is of {at}")).unwrap_or_default();
         let (topic, number) = (&source.name, partition.partition);
         text.push_str(&format!(
@@ -115,10 +114,8 @@ fn held_back(answer: &FreshnessAnswer) -> String {
     text
 }
 
-fn sources_of(answer: &FreshnessAnswer) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header([
+fn sources_of(answer: &GetFreshnessResponse) -> Grid {
+    let mut table = table_with(&[
         "Source",
         "Level",
         "Complete up to (UTC)",
@@ -129,15 +126,14 @@ fn sources_of(answer: &FreshnessAnswer) -> Table {
         "Dead letters",
     ]);
     for source in &answer.sources {
-        let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let behind = |count: Option<u64>| count.map(|count| count.to_string()).unwrap_or_default();
         let total = source.partitions.iter().map(|partition| partition.behind).sum::<Option<u64>>();
         table.add_row([
             source.name.clone(),
-            source.level.clone(),
-            text(&source.complete_up_to),
-            span(source.lag_seconds),
-            span(source.time_to_breach_seconds),
+            level(source.level).to_owned(),
+            time(source.complete_up_to).unwrap_or_default(),
+            span(source.lag),
+            span(source.time_to_breach),
             behind(total.filter(|_| !source.partitions.is_empty())),
             source.records.to_string(),
             source.open_dead_letters.to_string(),
@@ -145,10 +141,10 @@ fn sources_of(answer: &FreshnessAnswer) -> Table {
         for partition in &source.partitions {
             table.add_row([
                 format!("  {}", partition.partition),
-                partition.level.clone(),
-                text(&partition.complete_up_to),
-                span(partition.lag_seconds),
-                span(partition.time_to_breach_seconds),
+                level(partition.level).to_owned(),
+                time(partition.complete_up_to).unwrap_or_default(),
+                span(partition.lag),
+                span(partition.time_to_breach),
                 behind(partition.behind),
                 String::new(),
                 String::new(),
@@ -158,10 +154,8 @@ fn sources_of(answer: &FreshnessAnswer) -> Table {
     table
 }
 
-fn days_of(days: &[DayRow]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header([
+fn days_of(days: &[FreshnessDay]) -> Grid {
+    let mut table = table_with(&[
         "Day (UTC)",
         "Source",
         "Level",
@@ -182,9 +176,9 @@ fn days_of(days: &[DayRow]) -> Table {
         table.add_row([
             day.day.clone(),
             day.source.clone(),
-            day.level.clone(),
-            span(day.lag_worst_seconds),
-            span(day.receipt_to_queryable_worst_seconds),
+            level(day.level).to_owned(),
+            span(day.lag_worst),
+            span(day.receipt_to_queryable_worst),
             day.records.to_string(),
             late,
             day.parked.to_string(),
@@ -196,9 +190,15 @@ fn days_of(days: &[DayRow]) -> Table {
     table
 }
 
+fn seconds(span: Option<Duration>) -> Option<f64> {
+    // Whole milliseconds, which a double holds exactly for longer than any lake lasts.
+    let millis = |span: Duration| span.seconds as f64 * 1_000.0 + f64::from(span.nanos / 1_000_000);
+    span.map(|span| millis(span) / 1_000.0)
+}
+
 /// A time span in its two largest units.
-fn span(seconds: Option<f64>) -> String {
-    let Some(seconds) = seconds else { return String::new() };
+fn span(span: Option<Duration>) -> String {
+    let Some(seconds) = seconds(span) else { return String::new() };
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a span of this many seconds is cut at the type's end"
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn no_text_of_a_cell_is_a_formula() {
-        let mut day = DayRow { day: "2026-03-01".into(), level: "fresh".into(), ..DayRow::default() };
+        let mut day = FreshnessDay { day: "2026-03-01".into(), ..FreshnessDay::default() };
         for first in ["=", "+", "-", "@", "\t", "\r", "\n"] {
             day.source = format!("{first}cmd|' /C calc'!A0");
             day.events = vec![format!("{first}1+1"), "two".into()];
@@ -234,7 +234,10 @@ mod tests {
 
     #[test]
     fn a_span_has_two_units() {
-        let spans = [0.25, 59.96, 75.0, 46_800.0, 100_000.0].map(|seconds| span(Some(seconds)));
+        let spans = [250, 59_960, 75_000, 46_800_000, 100_000_000].map(|millis: i64| {
+            let nanos = i32::try_from(millis % 1_000).unwrap() * 1_000_000;
+            span(Some(Duration { seconds: millis / 1_000, nanos }))
+        });
         assert_eq!(spans, ["0.2s", "60.0s", "1m 15s", "13h 00m", "1d 03h"]);
         assert_eq!(span(None), "");
     }

@@ -4,11 +4,17 @@
 use crate::args::GenerateArgs;
 use crate::exit::Failure;
 use crate::housekeeping::keep_house;
-use crate::ingest::open_lake;
+use crate::opening::open_lake;
+use crate::output::count;
+use crate::progress::counting;
+use crate::serve::asked_to_stop;
 use gridtrail_ingest::{Maker, ingest_made, ingest_made_access};
 use gridtrail_model::Event;
 use gridtrail_synth::World;
 use serde::Serialize;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -41,8 +47,11 @@ impl Filled {
         let Self { events, commits, rows, runs, bytes, seconds, events_per_second } = self;
         let bytes_per_row = *bytes as f64 / *rows as f64;
         format!(
-            "{events} events in {seconds:.1} s ({events_per_second:.0} events/s); {commits} commits, {rows} rows of \
-             {bytes_per_row:.1} bytes in {runs} runs"
+            "{} in {seconds:.1} s ({events_per_second:.0} events/s); {}, {} of {bytes_per_row:.1} bytes in {}",
+            count(*events, "event"),
+            count(*commits, "commit"),
+            count(*rows, "row"),
+            count(*runs, "run")
         )
     }
 }
@@ -64,9 +73,27 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
     ingest_made_access(&lake, &maker, world.access_events(args.one_party.as_ref())).await?;
     let (pieces, made) = mpsc::channel(PIECES);
     let world = world.clone();
-    let making = tokio::task::spawn_blocking(move || make(&world, &pieces));
-    let summary = ingest_made(&lake, &maker, made).await?;
-    making.await.map_err(|_| Failure::Process("making the events panicked"))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    let making = tokio::task::spawn_blocking(move || make(&world, &pieces, &told));
+    let asked = asked_to_stop()?;
+    let mut taking = pin!(ingest_made(&lake, &maker, made));
+    let summary = tokio::select! {
+        summary = &mut taking => summary?,
+        () = asked => {
+            stop.store(true, Ordering::Relaxed);
+            taking.await?
+        }
+    };
+    let was_cut = making.await.map_err(|_| Failure::Process("making the events panicked"))?;
+    if was_cut {
+        let events = count(summary.outcome.stored + summary.outcome.parked, "event");
+        let told = format!(
+            "{events} are in the lake, in {}; a lake that was filled in part is not gone on with: fill another",
+            count(summary.commits, "commit")
+        );
+        return Err(Failure::Stopped { told });
+    }
     keep_house(&lake).await?;
     lake.refresh().await?;
     let (counts, seconds) = (lake.counts(), began.elapsed().as_secs_f64());
@@ -82,13 +109,18 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
     })
 }
 
-/// Makes all events. Ends early when nobody takes them any more: then their taker failed, and tells why.
-fn make(world: &World, pieces: &mpsc::Sender<Vec<Event>>) {
+/// Makes all events. Ends early when nobody takes them any more: then their taker failed, and tells why; or when it is to stop. Whether
+/// that was so.
+fn make(world: &World, pieces: &mpsc::Sender<Vec<Event>>, stop: &AtomicBool) -> bool {
+    let bar = counting(world.settings().events_target, "events");
     let mut feed = world.events();
     loop {
         let piece: Vec<Event> = feed.by_ref().take(PIECE_EVENTS).collect();
-        if piece.is_empty() || pieces.blocking_send(piece).is_err() {
-            return;
+        bar.inc(piece.len() as u64);
+        let cut = !piece.is_empty() && stop.load(Ordering::Relaxed);
+        if cut || piece.is_empty() || pieces.blocking_send(piece).is_err() {
+            bar.finish_and_clear();
+            return cut;
         }
     }
 }

@@ -9,7 +9,8 @@ pub(crate) mod parties;
 
 use crate::args::{Encoding, Format, GenerateArgs};
 use crate::exit::Failure;
-use crate::output;
+use crate::output::{self, count};
+use crate::progress::counting;
 use gridtrail_access::Party;
 use gridtrail_codec::{Receipt, capture, encode_frame, encode_json};
 use gridtrail_model::Event;
@@ -112,10 +113,13 @@ pub(crate) struct Written {
 impl Written {
     fn line(&self) -> String {
         let Self { events, access_events, files, seconds, events_per_second, left_out } = self;
-        let mut line =
-            format!("{events} events in {files} files, in {seconds:.1} s ({events_per_second:.0} events/s)");
+        let mut line = format!(
+            "{} in {}, in {seconds:.1} s ({events_per_second:.0} events/s)",
+            count(*events, "event"),
+            count(*files, "file")
+        );
         if *access_events > 0 {
-            line.push_str(&format!("; {access_events} events of access"));
+            line.push_str(&format!("; {}", count(*access_events, "event of access")));
         }
         if *left_out > 0 {
             line.push_str(&format!("; {left_out} have no form in DUIS and were left out"));
@@ -140,7 +144,9 @@ fn write_events(world: &World, encoding: Encoding, folder: &Path) -> Result<Writ
     let start = Instant::now();
     let mut files = Files { folder, encoding, number: 0, open: None };
     let mut written = Written::default();
+    let bar = counting(world.settings().events_target, "events");
     for event in world.events() {
+        bar.inc(1);
         if files.write(&event)? {
             written.events += 1;
         } else {
@@ -148,6 +154,7 @@ fn write_events(world: &World, encoding: Encoding, folder: &Path) -> Result<Writ
         }
     }
     files.close()?;
+    bar.finish_and_clear();
     written.files = files.number;
     written.seconds = start.elapsed().as_secs_f64();
     written.events_per_second = written.events as f64 / written.seconds;
@@ -269,7 +276,7 @@ pub(crate) fn write_lines(path: &Path, lines: impl Iterator<Item = String>) -> R
     write().map_err(Failure::file("write", path))
 }
 
-/// A trail that a search must find, under the names that search answers use.
+/// A trail that a search must find, in the generator's own words: its status changes are counted, not listed.
 fn truth_line(trail: &ExpectedTrail) -> String {
     let text = |value: Option<&dyn ToString>| value.map(ToString::to_string);
     macro_rules! optional {

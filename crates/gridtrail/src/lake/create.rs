@@ -2,7 +2,7 @@
 
 use crate::args::{CreateArgs, Format};
 use crate::exit::Failure;
-use crate::ingest::{open_existing, open_lake};
+use crate::opening::{open_existing, open_lake};
 use crate::output;
 use gridtrail_lake::{CompactionSettings, LakeError};
 use serde::Serialize;
@@ -24,7 +24,7 @@ pub(crate) async fn run(args: &CreateArgs, format: Format) -> Result<(), Failure
     match format {
         Format::Json => output::write_json(&mut out, &Answer { lake: address, buckets }),
         Format::Table => {
-            let text = format!("{address}: an empty lake, {buckets} buckets a month\n");
+            let text = format!("{address}: an empty lake, {} a month\n", output::count(buckets, "bucket"));
             output::write(&mut out, text.as_bytes())
         }
     }

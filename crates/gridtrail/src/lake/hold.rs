@@ -1,18 +1,18 @@
 //! `gridtrail lake hold`: what stays, however old it becomes.
 
-use crate::args::{AddHoldArgs, Format, HoldCommand, ListHoldsArgs, ReleaseHoldArgs};
+use crate::args::{AddHoldArgs, Format, HoldCommand, ListFormat, ListHoldsArgs, ReleaseHoldArgs};
 use crate::exit::Failure;
-use crate::ingest::open_existing;
+use crate::opening::open_existing;
 use crate::output::{self, printable, table_with};
 use gridtrail_lake::{Hold, HoldChange, HoldScope};
 use serde::Serialize;
 use std::io;
 
-pub(crate) async fn run(command: &HoldCommand, format: Format) -> Result<(), Failure> {
+pub(crate) async fn run(command: &HoldCommand, format: ListFormat) -> Result<(), Failure> {
     match command {
-        HoldCommand::Add(args) => add(args, format).await,
+        HoldCommand::Add(args) => add(args, format.of_report()?).await,
         HoldCommand::List(args) => list(args, format).await,
-        HoldCommand::Release(args) => release(args, format).await,
+        HoldCommand::Release(args) => release(args, format.of_report()?).await,
     }
 }
 
@@ -38,18 +38,21 @@ async fn add(args: &AddHoldArgs, format: Format) -> Result<(), Failure> {
     output::write(&mut out, text.as_bytes())
 }
 
-async fn list(args: &ListHoldsArgs, format: Format) -> Result<(), Failure> {
+async fn list(args: &ListHoldsArgs, format: ListFormat) -> Result<(), Failure> {
     let holds = open_existing(&args.of.lake).await?.holds().await?;
     let shown = holds.iter().filter(|hold| args.all || hold.released.is_none());
     let rows: Vec<HoldRow> = shown.map(HoldRow::of).collect();
     let mut out = io::stdout().lock();
-    if format == Format::Json {
+    if format == ListFormat::Json {
         return output::write_json(&mut out, &rows);
     }
     let mut table = table_with(&["Hold", "Keeps", "Placed", "Released"]);
     for row in &rows {
         let released = row.released.as_ref().map(ChangeRow::text).unwrap_or_default();
         table.add_row([row.id.clone(), row.keeps(), row.placed.text(), released]);
+    }
+    if format == ListFormat::Csv {
+        return output::write(&mut out, &table.csv()?);
     }
     let text = if rows.is_empty() { "no holds\n".to_owned() } else { format!("{table}\n") };
     output::write(&mut out, text.as_bytes())

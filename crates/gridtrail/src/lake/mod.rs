@@ -7,19 +7,20 @@ mod status;
 mod vacuum;
 mod verify;
 
-use crate::args::{Format, LakeCommand};
+use crate::args::{LakeCommand, ListFormat};
 use crate::exit::Failure;
 use crate::housekeeping;
 
-pub(crate) async fn run(command: &LakeCommand, format: Format) -> Result<(), Failure> {
+pub(crate) async fn run(command: &LakeCommand, format: ListFormat) -> Result<(), Failure> {
+    let report = || format.of_report();
     match command {
-        LakeCommand::Create(args) => create::run(args, format).await,
-        LakeCommand::Compact(args) => Box::pin(housekeeping::run(args, format)).await,
-        LakeCommand::Status(args) => status::run(args, format).await,
-        LakeCommand::Retain(args) => retain::run(args, format).await,
+        LakeCommand::Create(args) => create::run(args, report()?).await,
+        LakeCommand::Compact(args) => Box::pin(housekeeping::run(args, report()?)).await,
+        LakeCommand::Status(args) => status::run(args, report()?).await,
+        LakeCommand::Retain(args) => retain::run(args, report()?).await,
         LakeCommand::Hold(command) => hold::run(command, format).await,
-        LakeCommand::Vacuum(args) => vacuum::run(args, format).await,
-        LakeCommand::Rebucket(args) => housekeeping::rebucket(args, format).await,
-        LakeCommand::Verify(args) => verify::run(args, format).await,
+        LakeCommand::Vacuum(args) => vacuum::run(args, report()?).await,
+        LakeCommand::Rebucket(args) => housekeeping::rebucket(args, report()?).await,
+        LakeCommand::Verify(args) => verify::run(args, report()?).await,
     }
 }

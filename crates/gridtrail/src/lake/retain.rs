@@ -2,8 +2,8 @@
 
 use crate::args::{Format, RetainArgs};
 use crate::exit::Failure;
-use crate::ingest::open_existing;
-use crate::output::{self, table_with};
+use crate::opening::open_existing;
+use crate::output::{self, count, table_with};
 use crate::serve::asked_to_stop;
 use gridtrail_lake::{Expired, MonthRetained, Retained};
 use serde::Serialize;
@@ -23,7 +23,10 @@ pub(crate) async fn run(args: &RetainArgs, format: Format) -> Result<(), Failure
         let mut maintenance = lake.maintenance().await?;
         let settings = args.compaction.settings();
         tokio::select! {
-            () = asked => return Err(Failure::Process("it was asked to stop before all that is too old went")),
+            () = asked => {
+                let told = "what went is gone; run it again for the rest".to_owned();
+                return Err(Failure::Stopped { told });
+            }
             retained = maintenance.retain(&settings, args.dry_run) => Some(retained?),
         }
     } else {
@@ -82,8 +85,9 @@ impl RetainedRow {
 
 fn text_of(answer: &Answer) -> String {
     let setting = format!(
-        "records are kept for {} months, and the access log for {}\n",
-        answer.months, answer.access_log_months
+        "records are kept for {}, and the access log for {}\n",
+        count(answer.months, "month"),
+        count(answer.access_log_months, "month")
     );
     let Some(retained) = &answer.retained else { return setting };
     let went = if answer.dry_run { "would go" } else { "went" };
@@ -100,11 +104,14 @@ fn text_of(answer: &Answer) -> String {
     }
     let rows: u64 = retained.months.iter().map(|row| row.rows_dropped).sum();
     text.push_str(&format!(
-        "{rows} rows {went}, {} parked fragments, {} dead letters and {} rows of the access log\n",
-        retained.parked, retained.dead_letters, retained.access_log
+        "{went}: {}, {}, {} and {}\n",
+        count(rows, "row"),
+        count(retained.parked, "parked fragment"),
+        count(retained.dead_letters, "dead letter"),
+        count(retained.access_log, "row of the access log")
     ));
     if retained.overtaken > 0 {
-        text.push_str(&format!("{} commits were overtaken by others\n", retained.overtaken));
+        text.push_str(&format!("overtaken by others: {}\n", count(retained.overtaken, "commit")));
     }
     text + &setting
 }

@@ -2,8 +2,8 @@
 
 use crate::args::{Format, StatusArgs};
 use crate::exit::Failure;
-use crate::ingest::open_existing;
-use crate::output::{self, table_with};
+use crate::opening::open_existing;
+use crate::output::{self, count, table_with};
 use gridtrail_lake::{Expiring, LakeStatus, MonthStatus, TableStatus};
 use gridtrail_model::Timestamp;
 use serde::Serialize;
@@ -137,18 +137,18 @@ fn text_of(answer: &Answer) -> String {
     let hours = |seconds: u64| seconds / 3_600;
     let kept = &answer.kept_seconds;
     text.push_str(&format!(
-        "{} buckets a month; {} compactions due; {} legal holds\nrecords are kept for {} months; removed files for {} h, \
-         the log for {} h\n",
-        answer.buckets,
-        answer.compactions_due,
-        answer.holds,
-        answer.retention_months,
+        "{} a month; {} due; {}\nrecords are kept for {}; removed files for {} h, the log for {} h\n",
+        count(answer.buckets, "bucket"),
+        count(answer.compactions_due, "compaction"),
+        count(answer.holds, "legal hold"),
+        count(answer.retention_months, "month"),
         hours(kept.files),
         hours(kept.log)
     ));
     for row in &answer.expiring {
         let what = if row.whole { "all" } else { "some" };
-        text.push_str(&format!("retention would take {what} of {} rows of {}\n", row.rows, row.month));
+        let rows = count(row.rows, "row");
+        text.push_str(&format!("retention would take {what} of {rows} of {}\n", row.month));
     }
     text
 }

@@ -2,8 +2,8 @@
 
 use crate::args::{Format, VacuumArgs};
 use crate::exit::Failure;
-use crate::ingest::open_existing;
-use crate::output::{self, table_with};
+use crate::opening::open_existing;
+use crate::output::{self, count, table_with};
 use gridtrail_lake::TableVacuumed;
 use serde::Serialize;
 use std::io;
@@ -45,5 +45,6 @@ pub(crate) async fn run(args: &VacuumArgs, format: Format) -> Result<(), Failure
     let files: u64 = answer.tables.iter().map(|row| row.files).sum();
     let entries: u64 = answer.tables.iter().map(|row| row.log_entries).sum();
     let went = if answer.dry_run { "would be deleted" } else { "deleted" };
-    output::write(&mut out, format!("{table}\n{files} files and {entries} log entries {went}\n").as_bytes())
+    let what = format!("{} and {}", count(files, "file"), count(entries, "log entry"));
+    output::write(&mut out, format!("{table}\n{went}: {what}\n").as_bytes())
 }

@@ -2,8 +2,8 @@
 
 use crate::args::{Format, VerifyArgs};
 use crate::exit::Failure;
-use crate::ingest::open_existing;
-use crate::output::{self, printable, table_with};
+use crate::opening::open_existing;
+use crate::output::{self, count, printable, table_with};
 use gridtrail_access_log::{ChainEnd, Findings};
 use gridtrail_lake::{Damage, TableVerified, Verified, VerifySettings};
 use gridtrail_runtime::Clock;
@@ -99,7 +99,7 @@ impl LogRow {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("access log: {} rows in {} chains", self.rows, self.chains);
+        let mut text = format!("access log: {} in {}", count(self.rows, "row"), count(self.chains, "chain"));
         if let Some(before) = &self.trimmed_before {
             text.push_str(&format!("; those before {before} were let go"));
         }
@@ -157,7 +157,8 @@ impl DamageRow {
 fn verdict(answer: &Answer) -> String {
     let files: u64 = answer.tables.iter().map(|table| table.files).sum();
     let rows: u64 = answer.tables.iter().map(|table| table.rows).sum();
-    let looked = if answer.quick { format!("{files} files") } else { format!("{files} files, {rows} rows") };
+    let (files, rows) = (count(files, "file"), count(rows, "row"));
+    let looked = if answer.quick { files } else { format!("{files}, {rows}") };
     match answer.damage_count {
         0 => format!("clean: {looked}"),
         1 => format!("1 thing is damaged ({looked})"),
@@ -183,9 +184,10 @@ fn text_of(answer: &Answer) -> String {
     let mut text = format!("{table}\n");
     if answer.devices_sampled > 0 {
         text.push_str(&format!(
-            "of {} Devices, {} rows were merged in several orders; of all rows, {} lie at several times, until maintenance makes \
-             each one\n",
-            answer.devices_sampled, answer.rows_merged, answer.rows_at_several_times
+            "of {}, {} merged in several orders; of all rows, {} at several times, until maintenance makes each one\n",
+            count(answer.devices_sampled, "Device"),
+            count(answer.rows_merged, "row"),
+            answer.rows_at_several_times
         ));
     }
     if let Some(log) = answer.access_log.as_ref().filter(|log| log.chains > 0) {

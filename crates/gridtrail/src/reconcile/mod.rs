@@ -5,8 +5,8 @@ mod page;
 use crate::args::{Format, ReconcileArgs};
 use crate::exit::Failure;
 use crate::follow::settings_file;
-use crate::ingest::open_existing;
-use crate::output::{self, printable, table_with};
+use crate::opening::open_existing;
+use crate::output::{self, count, count_of, printable, table_with};
 use gridtrail_kafka::KafkaSettings;
 use gridtrail_lake::Expired;
 use gridtrail_model::Timestamp;
@@ -203,8 +203,12 @@ impl FaultRow {
 
 /// The verdict, in a sentence.
 fn verdict(answer: &Answer) -> String {
-    let positions =
-        format!("{} sources, {} commits, {} files", answer.sources.len(), answer.commits, answer.files);
+    let positions = [
+        count_of(answer.sources.len(), "source"),
+        count(answer.commits, "commit"),
+        count(answer.files, "file"),
+    ]
+    .join(", ");
     let unread: u64 = answer.unread.values().sum();
     match answer.fault_count {
         0 if unread > 0 => format!(
@@ -262,7 +266,8 @@ fn text_of(answer: &Answer) -> String {
     }
     for ExpiredRow { version, month, at, rows_dropped, rows_kept, .. } in &answer.retention {
         text.push_str(&format!(
-            "Note: retention took {rows_dropped} rows of {} at {at}, version {version}; {rows_kept} stayed\n",
+            "Note: retention took {} of {} at {at}, version {version}; {rows_kept} stayed\n",
+            count(*rows_dropped, "row"),
             printable(month)
         ));
     }

@@ -3,6 +3,7 @@
 mod access;
 mod packed;
 mod sidecars;
+mod whole;
 
 use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_codec::{Receipt, capture, encode_frame, encode_json};

@@ -434,6 +434,7 @@ fn what_lies_beneath_an_error_is_not_told() {
         (LakeErrorKind::VersionGone, SearchErrorKind::Unavailable),
         (LakeErrorKind::Corrupt, SearchErrorKind::Corrupt),
         (LakeErrorKind::Internal, SearchErrorKind::Internal),
+        (LakeErrorKind::Denied, SearchErrorKind::Internal),
     ] {
         bench.lake.set_fault(Some(Fault::Kind(kind)));
         let error = block_on(bench.search.audit_trails(&who, &by_device(1))).unwrap_err();

@@ -118,7 +118,7 @@ async fn nobody_had_a_session_that_was_not_begun() {
     assert!(matches!(server.sessions.resume(&handle).await, Err(SessionError::Ended(Ended::Unknown))));
     let id: SessionId = "0".repeat(64).parse().unwrap();
     assert_eq!(ended(&server, &id).await, Ended::Unknown);
-    server.sessions.revoke(&id).await.unwrap();
+    assert!(!server.sessions.revoke(&id).await.unwrap(), "one that there is not is told");
     for wrong in ["", "x", &"0".repeat(63), &"A".repeat(64), "../requests", &"0".repeat(65)] {
         assert!(wrong.parse::<SessionId>().is_err(), "{wrong}");
     }

@@ -140,8 +140,10 @@ fn lags(lake: &Path) -> Vec<f64> {
     let said = succeed(&["freshness", "--lake", lake.to_str().unwrap(), "--format", "json"]);
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
     let partitions = said["sources"][0]["partitions"].as_array().unwrap();
-    let lags: Vec<f64> =
-        partitions.iter().filter_map(|partition| partition["lag_seconds"].as_f64()).collect();
+    let lags: Vec<f64> = partitions
+        .iter()
+        .filter_map(|partition| partition["lag"].as_str()?.trim_end_matches('s').parse().ok())
+        .collect();
     assert_eq!(lags.len(), 2, "{said:#}");
     lags
 }
