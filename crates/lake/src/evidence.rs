@@ -248,6 +248,12 @@ impl SourceEvidence {
         self.source.strip_prefix(LETTERS)
     }
 
+    /// The records that the source gave: those that were read, and those without a value, which its hash covers as well.
+    pub fn given(&self) -> u64 {
+        let tombstones = self.skipped.iter().filter(|skip| skip.why == SkipReason::Tombstone);
+        self.records + tombstones.map(Skip::len).sum::<u64>()
+    }
+
     /// The positions that were skipped.
     pub fn skipped_count(&self) -> u64 {
         self.skipped.iter().map(Skip::len).sum()

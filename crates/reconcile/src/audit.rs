@@ -19,6 +19,7 @@ pub(crate) struct Range {
     pub(crate) version: u64,
     pub(crate) from: i64,
     pub(crate) to: i64,
+    /// Records that the topic gave, those without a value among them.
     pub(crate) records: u64,
     pub(crate) sha256: String,
 }
@@ -167,7 +168,7 @@ impl Audit {
                 version,
                 from: e.from,
                 to: e.to,
-                records: e.records,
+                records: e.given(),
                 sha256: e.sha256.clone(),
             });
         }

@@ -188,3 +188,16 @@ fn a_commit_of_an_unknown_kind_and_a_broken_seal_are_found() {
     let kinds: Vec<_> = audit.faults().iter().map(|fault| (fault.kind, fault.version)).collect();
     assert_eq!(kinds, [(FaultKind::BrokenEvidence, Some(1)); 2]);
 }
+
+/// Records without a value are skipped, and yet the topic gave them, and gives them again.
+#[test]
+fn tombstones_are_records_of_the_topic() {
+    let mut evidence =
+        range(0, &[Place::Stored, Place::Skipped, Place::Skipped, Place::Letter, Place::Skipped]);
+    evidence.skipped[0].why = SkipReason::Tombstone;
+    let mut audit = Audit::keeping([(SOURCE.to_owned(), 0)].into());
+    let sources = vec![Evidence::Whole(Box::new(evidence))];
+    audit.take(&Commit { version: 1, kind: "ingest".to_owned(), sources });
+    assert!(audit.faults().is_empty(), "{:?}", audit.faults());
+    assert_eq!(audit.ranges[SOURCE][0].records, 4, "one stored, one letter, two tombstones");
+}

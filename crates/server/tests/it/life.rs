@@ -44,7 +44,9 @@ async fn reflection_lists_the_services_and_gives_their_files() {
         ask(MessageRequest::FileContainingSymbol("google.rpc.ErrorInfo".into())),
         ask(MessageRequest::FileContainingSymbol("google.rpc.BadRequest.FieldViolation".into())),
         ask(MessageRequest::FileContainingSymbol("google.rpc.Status".into())),
-        ask(MessageRequest::FileByFilename("google/rpc/error_details.proto".into())),
+        // Where a client goes on: what those files import.
+        ask(MessageRequest::FileByFilename("google/protobuf/any.proto".into())),
+        ask(MessageRequest::FileByFilename("google/protobuf/duration.proto".into())),
     ];
     let mut answers = client.server_reflection_info(futures::stream::iter(asked)).await.unwrap().into_inner();
     let listed = answers.message().await.unwrap().unwrap().message_response.unwrap();
@@ -53,7 +55,7 @@ async fn reflection_lists_the_services_and_gives_their_files() {
     for service in SERVICES.into_iter().chain(["grpc.health.v1.Health"]) {
         assert!(names.contains(&service), "{service} in {names:?}");
     }
-    for _ in 0..5 {
+    for _ in 0..6 {
         let file = answers.message().await.unwrap().unwrap().message_response.unwrap();
         assert!(matches!(file, MessageResponse::FileDescriptorResponse(_)), "{file:?}");
     }
