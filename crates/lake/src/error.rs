@@ -29,10 +29,10 @@ pub enum LakeError {
         /// What that is.
         holds: &'static str,
     },
-    /// A lake that nothing may be written to lacks a table.
+    /// A lake that nothing was committed to yet, and nothing may be written to, lacks a table.
     #[error(
-        "the lake has no table {table}, which earlier versions did not make, and nothing may be written to it; open it once with a \
-         command that may write, such as `gridtrail lake status`"
+        "the lake has no table {table}: it was not wholly made, and nothing may be written to it; open it once with a command that \
+         may write, such as `gridtrail lake status`"
     )]
     NoTable {
         /// The table.

@@ -98,7 +98,14 @@ impl Tables {
     async fn open(location: &Location, writes: bool) -> Result<Self, LakeError> {
         let trails = Table::open_or_create(location, MAIN, (&**FRAGMENTS, true), writes).await?;
         // Nobody commits to the main table before all others were made: from then on, one whose log is not there was lost.
-        let fresh = writes && trails.version() == 0;
+        let fresh = trails.version() == 0;
+        if fresh && !writes {
+            for table in NAMES {
+                if !Table::exists(location, table).await? {
+                    return Err(LakeError::NoTable { table });
+                }
+            }
+        }
         let side =
             |name, schema: (&'static Schema, bool)| Table::open_or_create(location, name, schema, fresh);
         let mut tables = Self {

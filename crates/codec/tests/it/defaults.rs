@@ -3,6 +3,7 @@
 //!
 //! The table has every field of the contract, service events and events of access; it is held against the `.proto` files.
 
+use gridtrail_access::{AccessEvent as Event, AccessRecord, Sro};
 use gridtrail_codec::{DecodeError, Encoding, decode, decode_access};
 use gridtrail_proto::events::v1::{AccessEvent, ServiceEvent};
 use prost::Message as _;
@@ -203,12 +204,19 @@ fn place<'v>(event: &'v mut Value, path: &str) -> Option<(&'v mut Value, String)
     Some((at, last.to_owned()))
 }
 
+/// The texts of the officer who authorised a notification, whom the record's own form keeps to itself.
+fn officer(record: &AccessRecord) -> Option<[String; 4]> {
+    let Event::Notified { notice, .. } = &record.event else { return None };
+    let Sro { name, telephone, email, signature } = notice.sro.clone()?;
+    Some([name, telephone, email, signature])
+}
+
 /// What comes of an event in both encodings, which must agree; told as text, for both kinds of events.
 fn read(event: &Value, is_access: bool) -> Result<String, DecodeError> {
     let json = event.to_string();
     let told = |encoding, bytes: &[u8]| {
         if is_access {
-            decode_access(encoding, bytes).map(|event| format!("{event:?}"))
+            decode_access(encoding, bytes).map(|record| format!("{record:?} {:?}", officer(&record)))
         } else {
             decode(encoding, bytes, None).map(|event| format!("{event:?}"))
         }

@@ -1,10 +1,14 @@
 //! I4: a row leaves only through an `Access`.
 
+use crate::it::compaction::over;
 use crate::it::world::*;
 use gridtrail_lake::{AsOf, Batch, KeyQuery, RowPosition, View};
 use gridtrail_model::*;
+use gridtrail_runtime::Clock;
+use object_store::memory::InMemory;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 async fn two_users() -> gridtrail_lake::Lake {
     let (lake, mut writer) = memory().await;
@@ -133,7 +137,10 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (lake, mut writer) = memory().await;
+            // By the clock of the day: it is a version's time that says whether it can still be asked for.
+            let clock = Clock::manual(Clock::system().now());
+            let lake = over(Arc::new(InMemory::new()), clock).await.unwrap();
+            let mut writer = lake.writer().await.unwrap();
             let mut version = 0;
             for (number, batch) in batches.iter().enumerate() {
                 let fragments = batch.iter().map(fragment_of).collect();
