@@ -170,6 +170,8 @@ impl Table {
             .with_save_mode(SaveMode::ErrorIfExists)
             .with_configuration(windows::properties().chain([retention::property()]))
             .with_raise_if_key_not_exists(false)
+            // Of several processes that make it at once, one does: tried again, the others would make it once more, as version 1.
+            .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .await;
         match created {
             Ok(_) => Self::open(location, name, None).await,

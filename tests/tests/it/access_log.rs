@@ -179,8 +179,10 @@ fn a_file_that_somebody_takes_away_is_missed_by_its_rows() {
         .collect();
     let path = &added[1]["path"];
     let action = json!({ "remove": { "path": path, "dataChange": true, "deletionTimestamp": 1 } });
+    // It looks like a commit of ours: any other entry is told from ours, and not answered from.
+    let commit = json!({ "commitInfo": { "timestamp": 0, "gridtrailCommitId": "forged" } });
     let next = format!("lake/access_log/_delta_log/{:020}.json", entries.len());
-    std::fs::write(stage.at(&next), format!("{action}\n")).unwrap();
+    std::fs::write(stage.at(&next), format!("{commit}\n{action}\n")).unwrap();
 
     let chain = stage.log(&[])[0]["chain"].as_str().unwrap().to_owned();
     let (code, verified) = stage.verify();

@@ -159,10 +159,12 @@ fn what_is_no_base64_no_utf8_or_no_xml() {
         "</x>",
         "<x a=b/>",
         "<x",
-        "\u{feff}<x/>",
     ] {
         assert_eq!(refusal(text), Refusal::Xml(XmlFault::NotWellFormed), "{text}");
     }
+    // A byte order mark is passed over: what follows it is XML, and no response.
+    assert!(matches!(refusal("\u{feff}<x/>"), Refusal::NotAResponse(_)));
+    assert_eq!(refusal("\u{feff}\u{feff}<x/>"), Refusal::Xml(XmlFault::NotWellFormed));
 }
 
 #[test]
