@@ -365,7 +365,7 @@ impl Lake {
         tables.holds.refresh().await?;
         tables.access.refresh().await?;
         tables.access_log.refresh().await?;
-        Ok(Maintenance::new(self.clone(), tables.clone()))
+        Ok(Maintenance::new(self.clone(), Box::new(tables.clone())))
     }
 
     /// Waits for work that was begun, also by what was dropped since, and goes on: commits to their end, compactions until they
@@ -421,8 +421,10 @@ impl Lake {
     }
 
     /// The tables as this process knows them now.
-    pub(crate) async fn tables(&self) -> Tables {
-        self.inner.tables.lock().await.clone()
+    ///
+    /// Boxed, for eight tables are large, and would lie on the stack of everybody who writes or keeps house.
+    pub(crate) async fn tables(&self) -> Box<Tables> {
+        Box::new(self.inner.tables.lock().await.clone())
     }
 
     /// A file as a whole.

@@ -35,11 +35,11 @@ pub struct Swept {
 #[derive(Debug)]
 pub struct Maintenance {
     pub(crate) lake: Lake,
-    pub(crate) tables: Tables,
+    pub(crate) tables: Box<Tables>,
 }
 
 impl Maintenance {
-    pub(crate) fn new(lake: Lake, tables: Tables) -> Self {
+    pub(crate) fn new(lake: Lake, tables: Box<Tables>) -> Self {
         Self { lake, tables }
     }
 

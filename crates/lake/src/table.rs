@@ -189,7 +189,8 @@ impl Table {
         version: Option<u64>,
     ) -> Result<Self, LakeError> {
         let folder = table_path(location, name, "_delta_log")?;
-        let log = Log::open(location, folder, version).await?;
+        // What reading a log holds is large, and would lie on the stack of everybody who opens a lake.
+        let log = Box::pin(Log::open(location, folder, version)).await?;
         Ok(Self { name, location: location.clone(), log, delta: None })
     }
 
@@ -205,7 +206,7 @@ impl Table {
 
     /// Takes in newer commits.
     pub(crate) async fn refresh(&mut self) -> Result<(), LakeError> {
-        self.log.refresh().await
+        Box::pin(self.log.refresh()).await
     }
 
     /// The live files, in no order.
@@ -236,7 +237,7 @@ impl Table {
     /// The log is read anew. A handle that slept while its next entries were cleaned up takes what it knows for the newest
     /// version, and would take every file since for one that nobody names.
     pub(crate) async fn fates(&self) -> Result<HashMap<String, Option<i64>>, LakeError> {
-        let log = Log::open_with_removed(&self.location, self.full_path("_delta_log")?).await?;
+        let log = Box::pin(Log::open_with_removed(&self.location, self.full_path("_delta_log")?)).await?;
         let removed = log.removed().into_iter().map(|(path, at)| (path, Some(at)));
         let named = log.files().map(|file| (file.path.clone(), None));
         // What is named is, whatever became of it before.
@@ -330,7 +331,7 @@ impl Table {
             self.check_removes(&changes.remove)?;
             match self.try_commit(&table, changes, &commit_id).await {
                 Ok(version) => {
-                    self.log.advance(Some(version)).await?;
+                    Box::pin(self.log.advance(Some(version))).await?;
                     self.check_whole()?;
                     self.delta = Some(table);
                     self.checkpoint_if_due(version).await;
@@ -379,7 +380,7 @@ impl Table {
                 return Err(self.log.damage().await.unwrap_or_else(|| failed(error)));
             }
             let version = table.version().unwrap_or(0);
-            self.log.advance(Some(version)).await?;
+            Box::pin(self.log.advance(Some(version))).await?;
             self.check_whole()?;
             if self.log.version() < version {
                 // The entries between were cleaned up while nothing was asked of this handle.

@@ -73,6 +73,8 @@ type Places = HashMap<TrailKey, Vec<Place>, RandomState>;
 
 /// A fragment that is to move, by where it lies in its run.
 type Leaving = HashMap<(Option<[u8; 8]>, Timestamp, TrailKey), Timestamp, RandomState>;
+/// Where the rows that leave a run lie: what each lies under, and its time.
+type Whence = HashSet<(Option<[u8; 8]>, Timestamp)>;
 
 /// Runs in which keys are looked for.
 struct Keys<'a> {
@@ -366,7 +368,7 @@ impl Union<'_> {
             FragmentSummary::new(file.file.month.clone(), file.summary.bucket, file.summary.since_ms);
         summary.keep_mark(&file.summary);
         let mut writer = RunWriter::new(self.table, path, (&FRAGMENTS, run::properties()), summary)?;
-        let places: HashSet<(Option<[u8; 8]>, Timestamp)> = rows.keys().map(|at| (at.0, at.1)).collect();
+        let places: Whence = rows.keys().map(|at| (at.0, at.1)).collect();
         let mut scan = Scan::new(self.cache.clone(), run);
         let mut left = 0;
         while let Some(batch) = scan.next().await? {
@@ -389,7 +391,7 @@ impl Union<'_> {
     fn split(
         &mut self,
         batch: &RecordBatch,
-        (rows, places): (&Leaving, &HashSet<(Option<[u8; 8]>, Timestamp)>),
+        (rows, places): (&Leaving, &Whence),
         path: &str,
     ) -> Result<RecordBatch, LakeError> {
         let mut stay = Vec::with_capacity(batch.num_rows());

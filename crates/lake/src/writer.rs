@@ -44,7 +44,7 @@ pub struct Batch {
 #[derive(Debug)]
 pub struct Writer {
     lake: Lake,
-    tables: Tables,
+    tables: Box<Tables>,
 }
 
 /// A run that is encoded and not yet uploaded.
@@ -55,7 +55,7 @@ struct EncodedRun {
 }
 
 impl Writer {
-    pub(crate) fn new(lake: Lake, tables: Tables) -> Self {
+    pub(crate) fn new(lake: Lake, tables: Box<Tables>) -> Self {
         Self { lake, tables }
     }
 

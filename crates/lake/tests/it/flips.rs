@@ -150,7 +150,7 @@ async fn a_flipped_bit_becomes_no_wrong_answer_and_is_not_sealed() {
                 let mut bytes = store.get(&path).await.unwrap().bytes().await.unwrap().to_vec();
                 bytes[usize::try_from(place).unwrap()] ^= 1 << bit;
                 store.put(&path, bytes.into()).await.unwrap();
-                look(store, who, expected, &format!("bit {bit} of byte {place} of {path}")).await
+                Box::pin(look(store, who, expected, &format!("bit {bit} of byte {place} of {path}"))).await
             }
         })
         .buffer_unordered(AT_ONCE)

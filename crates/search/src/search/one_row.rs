@@ -322,7 +322,7 @@ impl World {
             assert_eq!(*whole, known.whole, "case {case}");
         }
         self.check_narrower(&of_device, &rows).await;
-        let walk = Query { page_size: Some(1 + self.chance.below(4) as u32), ..of_device };
+        let walk = Query { page_size: Some(u32::try_from(1 + self.chance.below(4)).unwrap()), ..of_device };
         self.remembered.push((self.lake.snapshot().version().trails(), case, rows.clone()));
         self.given.extend(rows.iter().map(|row| (case, row.reference)));
         self.walks.push(Walk { query: walk, expected: rows, found: Vec::new() });
@@ -378,7 +378,7 @@ impl World {
         for mut walk in std::mem::take(&mut self.walks) {
             let page = self.search.audit_trails(&who, &walk.query).await.unwrap();
             walk.found.extend(page.rows);
-            walk.query.page_size = Some(1 + self.chance.below(5) as u32);
+            walk.query.page_size = Some(u32::try_from(1 + self.chance.below(5)).unwrap());
             walk.query.page_token = page.next_page_token;
             match walk.query.page_token {
                 Some(_) => self.walks.push(walk),
