@@ -117,10 +117,10 @@ pub(crate) fn print_in(user: [u8; 8], tail: &[u8], placement: Timestamp) -> Opti
     Some(print(user, counter.cast_unsigned()))
 }
 
-/// A print that also tells the legs of a request apart, and one kind of row from another.
-pub(crate) fn key_print(key: &TrailKey) -> u64 {
+/// A key's print, made to tell the legs of a request apart, too, and one kind of row from another.
+pub(crate) fn key_print_of(print: u64, key: &TrailKey) -> u64 {
     let leg = key.command_variant().map_or(0, CommandVariant::number);
-    apart(print_of(key), leg, kind_of(key))
+    apart(print, leg, kind_of(key))
 }
 
 /// The same of a row as it is stored.

@@ -46,8 +46,8 @@ fn latest(query: &KeyQuery) -> Option<Timestamp> {
 struct Located {
     candidate: Candidate,
     source: Source,
-    /// Whether a row can be shown for what this fragment says, and not only with it.
-    asked: bool,
+    /// Whether a row of the query may lie here: for what this fragment says, and not only for what others of the row say.
+    sought: bool,
     print: Option<u64>,
 }
 
@@ -69,7 +69,14 @@ impl Located {
 struct Chain {
     lowest: Timestamp,
     highest: Timestamp,
+    print: u64,
     fragment: Fragment,
+}
+
+impl Chain {
+    fn of(at: Timestamp, fragment: Fragment) -> Self {
+        Self { lowest: at, highest: at, print: packed::print_of(&fragment.key), fragment }
+    }
 }
 
 /// One look-up at work.
@@ -79,6 +86,8 @@ pub(crate) struct Scan<'a> {
     /// The bytes of what the query looks under.
     under: DeviceId,
     reach: Reach,
+    /// No row of the query lies later.
+    latest: Option<Timestamp>,
     /// Sheets read so far; a row's source is a number in this list.
     sheets: Vec<Sheet>,
     parked: Vec<Fragment>,
@@ -103,8 +112,19 @@ impl<'a> Scan<'a> {
             located.push((parked_candidate(fragment)?, Source::Parked(number)));
         }
         let (sheets, open, chains) = (Vec::new(), Vec::new(), Vec::new());
-        let mut scan =
-            Self { who, query, under, reach, sheets, parked, open, chains, stride: 0, cost: Cost::default() };
+        let mut scan = Self {
+            who,
+            query,
+            under,
+            reach,
+            latest: latest(query),
+            sheets,
+            parked,
+            open,
+            chains,
+            stride: 0,
+            cost: Cost::default(),
+        };
         scan.add(located.into_iter())?;
         Ok(scan)
     }
@@ -122,7 +142,7 @@ impl<'a> Scan<'a> {
             let candidates = lookup::candidates(&sheet, self.under)?;
             let source = Source::Sheet(self.sheets.len());
             self.sheets.push(sheet);
-            self.add(candidates.into_iter().map(|candidate| (candidate, source)))?;
+            self.add(candidates.into_iter().rev().map(|candidate| (candidate, source)))?;
         }
         Ok(())
     }
@@ -131,8 +151,8 @@ impl<'a> Scan<'a> {
         let start = self.open.len();
         for (candidate, source) in located {
             if self.may_matter(&candidate) {
-                let asked = asks_for(self.query, &candidate);
-                self.open.push(Located { candidate, source, asked, print: None });
+                let sought = self.is_sought(&candidate);
+                self.open.push(Located { candidate, source, sought, print: None });
             }
         }
         if let Some(key) = self.query.key {
@@ -141,7 +161,7 @@ impl<'a> Scan<'a> {
             added.retain(|located| located.print == Some(packed::print_of(&key)));
             self.open.append(&mut added);
         }
-        // Runs ascend, so this merges what is sorted.
+        // What is added of a run descends, so this merges what is sorted.
         self.open.sort_by_key(|located| Reverse(located.candidate.received));
         Ok(())
     }
@@ -158,12 +178,12 @@ impl<'a> Scan<'a> {
     ///
     /// Within a day below the upper edge also where nothing is shown for what the fragment says: what is asked for may stand in one that
     /// lies above the edge.
-    fn is_sought(&self, located: &Located) -> bool {
-        let at = located.candidate.received;
-        let is_near = || latest(self.query).is_some_and(|to| at > to.plus_millis(-APART_MS));
+    fn is_sought(&self, candidate: &Candidate) -> bool {
+        let at = candidate.received;
+        let is_near = || self.latest.is_some_and(|to| at > to.plus_millis(-APART_MS));
         self.query.from.is_none_or(|from| from <= at)
-            && latest(self.query).is_none_or(|to| at <= to)
-            && (located.asked || is_near())
+            && self.latest.is_none_or(|to| at <= to)
+            && (asks_for(self.query, candidate) || is_near())
     }
 
     /// The lowest time, in milliseconds, of which it is known what lies within a day below, where all later than a horizon is known.
@@ -179,7 +199,7 @@ impl<'a> Scan<'a> {
             if at < from_ms {
                 break;
             }
-            if last != Some(at) && self.is_sought(located) {
+            if located.sought && last != Some(at) {
                 (last, seen) = (Some(at), seen + 1);
                 if seen == n {
                     return last;
@@ -196,7 +216,7 @@ impl<'a> Scan<'a> {
 
     /// Whether nothing is left.
     pub(crate) fn is_done(&self) -> bool {
-        self.chains.is_empty() && !self.open.iter().any(|located| self.is_sought(located))
+        self.chains.is_empty() && !self.open.iter().any(|located| located.sought)
     }
 
     /// The next rows, newest first: those at the next so many different times, or all that can be settled, where all later than a
@@ -216,13 +236,15 @@ impl<'a> Scan<'a> {
         };
         self.read_down_to(cut)?;
         // What is of one row that is looked for everywhere is that row, however far apart.
-        let everywhere =
-            self.query.key.is_some() && self.query.from.is_none() && latest(self.query).is_none();
+        let everywhere = self.query.key.is_some() && self.query.from.is_none() && self.latest.is_none();
         let apart = if everywhere { i64::MAX } else { APART_MS };
         let chains = joined(std::mem::take(&mut self.chains), apart);
-        let (mut settled, open): (Vec<_>, Vec<_>) =
-            chains.into_iter().partition(|chain| chain.lowest.millis() >= cut);
-        self.chains = open;
+        let is_settled = |chain: &Chain| chain.lowest.millis() >= cut;
+        let mut settled = chains;
+        // Nearly always all are: they are large, and stay where they are.
+        if !settled.iter().all(is_settled) {
+            (settled, self.chains) = settled.into_iter().partition(is_settled);
+        }
         if settled.iter().any(|chain| self.may_go_on(chain)) {
             return Ok(None);
         }
@@ -238,15 +260,16 @@ impl<'a> Scan<'a> {
         let end = self.open.partition_point(|located| located.at_ms() >= near);
         let part: Vec<Located> = self.open.drain(..end).collect();
         let (sought, mut others): (Vec<_>, Vec<_>) =
-            part.into_iter().partition(|located| located.at_ms() >= cut && self.is_sought(located));
+            part.into_iter().partition(|located| located.sought && located.at_ms() >= cut);
         self.read(sought)?;
         if !others.is_empty() && !self.chains.is_empty() {
-            let mut prints: Vec<u64> =
-                self.chains.iter().map(|chain| packed::print_of(&chain.fragment.key)).collect();
-            prints.sort_unstable();
             self.read_prints(&mut others)?;
-            let alike =
-                |located: &Located| located.print.is_some_and(|print| prints.binary_search(&print).is_ok());
+            // Few of them, as a rule, and many rows: so those are looked for among these.
+            let mut prints: Vec<u64> = others.iter().filter_map(|located| located.print).collect();
+            prints.sort_unstable();
+            let mut met: Vec<u64> = self.chains.iter().map(|chain| chain.print).collect();
+            met.retain(|print| prints.binary_search(print).is_ok());
+            let alike = |located: &Located| located.print.is_some_and(|print| met.contains(&print));
             let (alike, unlike): (Vec<_>, Vec<_>) = others.into_iter().partition(alike);
             others = unlike;
             self.read(alike)?;
@@ -265,14 +288,13 @@ impl<'a> Scan<'a> {
                     rows.extend(part.iter().map(|l| l.candidate.row));
                     let fragments = lookup::fragments(&self.sheets[number], &rows)?;
                     for (fragment, l) in fragments.into_iter().zip(part) {
-                        let at = l.candidate.received;
-                        self.chains.push(Chain { lowest: at, highest: at, fragment });
+                        self.chains.push(Chain::of(l.candidate.received, fragment));
                     }
                 }
                 Some(Source::Parked(number)) => {
                     let fragment = self.parked[number].clone();
                     let at = fragment.placement().unwrap_or(Timestamp::MIN);
-                    self.chains.push(Chain { lowest: at, highest: at, fragment });
+                    self.chains.push(Chain::of(at, fragment));
                 }
                 None => {}
             }
@@ -305,7 +327,7 @@ impl<'a> Scan<'a> {
 
     /// Whether a row has a fragment so far up that more of it may lie above what was looked at.
     fn may_go_on(&self, chain: &Chain) -> bool {
-        let edge = latest(self.query).zip(self.reach.to).filter(|(_, to)| *to < Timestamp::MAX);
+        let edge = self.latest.zip(self.reach.to).filter(|(_, to)| *to < Timestamp::MAX);
         edge.is_some_and(|(latest, to)| chain.lowest <= latest && chain.highest.plus_millis(APART_MS) > to)
     }
 
@@ -328,7 +350,9 @@ fn position_of(chain: &Chain) -> RowPosition {
 /// Joins what is of one row and lies no further apart than so many milliseconds. What is joined stands where its lowest part stood.
 fn joined(chains: Vec<Chain>, apart_ms: i64) -> Vec<Chain> {
     let order = chains.iter().enumerate();
-    let order = order.map(|(at, chain)| (packed::key_print(&chain.fragment.key), chain.lowest.millis(), at));
+    let order = order.map(|(at, chain)| {
+        (packed::key_print_of(chain.print, &chain.fragment.key), chain.lowest.millis(), at)
+    });
     let mut order: Vec<(u64, i64, usize)> = order.collect();
     order.sort_unstable();
     // Nearly always every row has one fragment.
