@@ -48,8 +48,11 @@ pub(crate) const APART_MS: i64 = 24 * 60 * 60 * 1_000;
 /// its rows are made one by part.
 pub(crate) const HELD_ROWS: usize = 65_536;
 
-/// New rows whose keys are looked for in the whole lake at once: some 40 MB of keys and places.
-pub(crate) const UNITE_ROWS: usize = 262_144;
+/// New rows whose keys are looked for in the whole lake at once: some 40 MB of keys and places. Tests have few rows, and parts all the same.
+pub(crate) const UNITE_ROWS: usize = if cfg!(test) { 2 * PAGE_ROWS } else { 262_144 };
+
+/// The same, of those that are looked for by a column of every run: some 160 MB.
+pub(crate) const UNITE_FOREIGN_ROWS: usize = 4 * UNITE_ROWS;
 
 /// How often it is looked for rows that lie at several times further apart than a look-up joins. It reads the keys of all rows of the
 /// Devices that anything is new of.

@@ -195,7 +195,7 @@ struct Prints<'a> {
     shape: &'a BinaryArray,
     tail: &'a BinaryArray,
     received: &'a arrow::array::PrimitiveArray<TimestampMillisecondType>,
-    order: Vec<(u64, usize)>,
+    sorted: Vec<u64>,
 }
 
 impl<'a> Prints<'a> {
@@ -207,7 +207,7 @@ impl<'a> Prints<'a> {
             shape: binary(batch, column::SHAPE)?,
             tail: binary(batch, column::TAIL)?,
             received: received.ok_or(LakeError::Internal("a batch of fragments lacks its key columns"))?,
-            order: Vec::new(),
+            sorted: Vec::new(),
         })
     }
 
@@ -222,16 +222,22 @@ impl<'a> Prints<'a> {
         if rows.len() < 2 {
             return Ok(Vec::new());
         }
-        self.order.clear();
-        for row in rows {
+        self.sorted.clear();
+        for row in rows.clone() {
             let print = self.at(row).ok_or_else(|| LakeError::Corrupt {
                 path: MERGED.to_owned(),
                 why: "a row's key cannot be read".to_owned(),
             })?;
-            self.order.push((print, row));
+            self.sorted.push(print);
         }
-        self.order.sort_unstable();
-        let alike = self.order.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1);
+        self.sorted.sort_unstable();
+        // Nearly always no two are.
+        if self.sorted.windows(2).all(|pair| pair[0] != pair[1]) {
+            return Ok(Vec::new());
+        }
+        let mut order: Vec<(Option<u64>, usize)> = rows.map(|row| (self.at(row), row)).collect();
+        order.sort_unstable();
+        let alike = order.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1);
         Ok(alike.map(|alike| alike.iter().map(|(_, row)| *row).collect()).collect())
     }
 }

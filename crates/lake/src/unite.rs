@@ -19,7 +19,7 @@ use crate::decode::Stored;
 use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::lake::Lake;
-use crate::limits::{APART_MS, LOG_READS_AT_ONCE, PAGE_ROWS, UNITE_EVERY_MS, UNITE_ROWS};
+use crate::limits::{APART_MS, LOG_READS_AT_ONCE, PAGE_ROWS, UNITE_EVERY_MS, UNITE_FOREIGN_ROWS, UNITE_ROWS};
 use crate::log::entry::new_rows;
 use crate::lookup::{self, Counters};
 use crate::maintenance::{Maintenance, Wanted};
@@ -192,11 +192,7 @@ impl Maintenance {
 pub(crate) async fn count_scattered(cache: &RunCache, index: &RunIndex) -> Result<u64, LakeError> {
     let runs: Vec<Arc<RunFile>> = index.iter().cloned().collect();
     let keys = Keys { cache, runs: &runs };
-    let mut count = 0;
-    for part in keys.parts(&runs).await? {
-        count += keys.scattered(&runs, part).await?.len() as u64;
-    }
-    Ok(count)
+    Ok(keys.scattered(&runs, &AtomicBool::new(false)).await?.len() as u64)
 }
 
 /// Finds what of some runs lies at several times, and moves it. A part of the Devices at a time.
@@ -209,14 +205,7 @@ async fn unite_runs(
 ) -> Result<United, LakeError> {
     let cache = lake.cache_of(CACHE_BYTES);
     let keys = Keys { cache: &cache, runs: &runs };
-    let mut scattered = Places::default();
-    for part in keys.parts(&fresh).await? {
-        if given_up.load(Ordering::Relaxed) {
-            return Err(LakeError::GivenUp);
-        }
-        scattered.extend(keys.scattered(&fresh, part).await?);
-    }
-    let leaving = leaving(&scattered);
+    let leaving = leaving(&keys.scattered(&fresh, given_up).await?);
     if leaving.is_empty() {
         return Ok(United::default());
     }
@@ -285,17 +274,58 @@ impl Keys<'_> {
         Ok(starts.zip(ends).map(|(from, to)| Part { from, to }).collect())
     }
 
-    /// The rows of a part of some runs that lie at several times in all runs, with all their places.
-    async fn scattered(&self, fresh: &[Arc<RunFile>], part: Part) -> Result<Places, LakeError> {
-        let mut places = Places::default();
+    /// The rows of some runs that lie at several times in all runs, with all their places.
+    ///
+    /// Of many rows, a part of the Devices at a time. Those that lie under another Device than their id names are looked for by
+    /// counters, in every run; so they are gathered from all parts, and each time that is done for many of them.
+    async fn scattered(&self, fresh: &[Arc<RunFile>], given_up: &AtomicBool) -> Result<Places, LakeError> {
+        let parts = self.parts(fresh).await?;
+        if let [all] = parts.as_slice() {
+            let keys = self.gather(fresh, *all, None).await?;
+            return self.places_of(keys, true).await;
+        }
+        let mut scattered = Places::default();
+        let mut foreign = Places::default();
+        for part in parts {
+            if given_up.load(Ordering::Relaxed) {
+                return Err(LakeError::GivenUp);
+            }
+            let own = self.gather(fresh, part, Some(&mut foreign)).await?;
+            scattered.extend(self.places_of(own, false).await?);
+            if foreign.len() >= UNITE_FOREIGN_ROWS {
+                scattered.extend(self.places_of(std::mem::take(&mut foreign), true).await?);
+            }
+        }
+        scattered.extend(self.places_of(foreign, true).await?);
+        Ok(scattered)
+    }
+
+    /// The keys of a part of some runs. Those of rows that lie under another Device than their id names go apart, where that is wanted.
+    async fn gather(
+        &self,
+        fresh: &[Arc<RunFile>],
+        part: Part,
+        mut foreign: Option<&mut Places>,
+    ) -> Result<Places, LakeError> {
+        let mut keys = Places::default();
         for file in fresh {
             let run = self.cache.open_file(file).await?;
             lookup::each_key(self.cache, &run, (part.from, part.to), |row| {
-                places.entry(row.key()?).or_default();
+                let key = row.key()?;
+                let is_own = row.device_bytes()? == Some(packed::searched_by(&key).0.to_bytes());
+                match &mut foreign {
+                    Some(foreign) if !is_own => foreign.entry(key).or_default(),
+                    _ => keys.entry(key).or_default(),
+                };
                 Ok(())
             })
             .await?;
         }
+        Ok(keys)
+    }
+
+    /// Where some keys lie in all runs: those of them that lie at several times.
+    async fn places_of(&self, mut places: Places, with_foreign: bool) -> Result<Places, LakeError> {
         let (devices, counters): (BTreeSet<DeviceId>, Counters) =
             places.keys().map(packed::searched_by).unzip();
         for (number, file) in self.runs.iter().enumerate() {
@@ -312,7 +342,9 @@ impl Keys<'_> {
                 Ok(())
             };
             lookup::each_of_devices(self.cache, &run, &here, &mut take).await?;
-            lookup::each_by_foreign_counter(self.cache, &run, &counters, &mut take).await?;
+            if with_foreign {
+                lookup::each_by_foreign_counter(self.cache, &run, &counters, &mut take).await?;
+            }
         }
         places.retain(|_, places| places.windows(2).any(|pair| pair[0].received != pair[1].received));
         Ok(places)
