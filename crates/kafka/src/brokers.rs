@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 /// What the client says in its log and again otherwise: of a broker's connection as an error and in its statistics, of a lost
 /// session as partitions that are taken, of offsets that the group was not told as the answer to that.
 const TOLD_OTHERWISE: [&str; 5] = ["FAIL", "ERROR", "REQTMOUT", "SESSTMOUT", "COMMITFAIL"];
-/// What stands in for a broker's address while nobody answers a question, and no broker is known to be away.
-const NOBODY: &str = "none answers";
+/// A question that has its answer so soon was held up by a broker that has just come back, or by a partition whose leader changed:
+/// the client asks the next time whom it should.
+const PASSES: Duration = Duration::from_secs(2);
 
 /// The brokers that one or more clients cannot reach.
 #[derive(Debug, Default)]
@@ -30,6 +31,14 @@ struct State {
     roles: BTreeMap<String, String>,
     /// Whether a broker said its number: then the addresses that the client was given at first count for nothing.
     learned: bool,
+    /// Questions that get no answer, where no broker is known to be away.
+    unanswered: Option<Unanswered>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Unanswered {
+    since: Instant,
+    told: bool,
 }
 
 impl Brokers {
@@ -56,30 +65,34 @@ impl Brokers {
             Name::FirstAddress(address) | Name::Address(address) => address.to_owned(),
             Name::Role(role) => state.roles.get(role).cloned().unwrap_or_else(|| role.to_owned()),
         };
-        let told = state.away.remove(NOBODY);
         if state.away.contains_key(&address) {
             return;
         }
-        state.away.insert(address.clone(), told.unwrap_or_else(Instant::now));
-        if told.is_none() {
+        let unanswered = state.unanswered.take();
+        state.away.insert(address.clone(), unanswered.map_or_else(Instant::now, |it| it.since));
+        if !unanswered.is_some_and(|it| it.told) {
             tracing::warn!(broker = address, reason, "a broker is away; the client goes on trying");
         }
     }
 
-    /// No broker answered a question. Told of where no broker is known to be away.
+    /// A question was not answered. Told of where that lasts and no broker is known to be away.
     pub(crate) fn unanswered(&self, why: &dyn std::fmt::Display) {
         let mut state = self.state();
-        if state.away.is_empty() {
-            state.away.insert(NOBODY.to_owned(), Instant::now());
-            tracing::warn!(reason = %why, "no broker answers; it is tried again");
-        } else {
-            tracing::debug!(reason = %why, "no broker answers");
+        tracing::debug!(reason = %why, "a question is not answered");
+        if !state.away.is_empty() {
+            return;
+        }
+        let unanswered =
+            state.unanswered.get_or_insert_with(|| Unanswered { since: Instant::now(), told: false });
+        if !unanswered.told && unanswered.since.elapsed() >= PASSES {
+            unanswered.told = true;
+            tracing::warn!(reason = %why, "the brokers do not answer; they are asked again");
         }
     }
 
     /// A question was answered.
     pub(crate) fn answered(&self) {
-        if let Some(since) = self.state().away.remove(NOBODY) {
+        if let Some(Unanswered { since, told: true }) = self.state().unanswered.take() {
             tracing::info!(away_s = since.elapsed().as_secs(), "the brokers answer again");
         }
     }
@@ -246,13 +259,23 @@ mod tests {
     }
 
     #[test]
-    fn questions_without_an_answer_are_told_of_once() {
+    fn questions_without_an_answer_are_told_of_once_and_where_it_lasts() {
+        let told = |brokers: &Brokers| brokers.state().unanswered.map(|it| it.told);
         let brokers = Brokers::default();
+        brokers.unanswered(&"fenced leader epoch");
+        assert_eq!(told(&brokers), Some(false));
+        brokers.answered();
+        assert_eq!(told(&brokers), None);
+        brokers.unanswered(&"timed out");
+        let began = Instant::now().checked_sub(PASSES).unwrap();
+        brokers.state().unanswered.as_mut().unwrap().since = began;
         brokers.unanswered(&"timed out");
         brokers.unanswered(&"timed out");
-        assert_eq!(away(&brokers), [NOBODY]);
+        assert_eq!(told(&brokers), Some(true));
         brokers.wrong(&lost(), REFUSED);
-        assert_eq!(away(&brokers), ["10.0.0.1:9092"], "the same outage, with its reason");
+        assert_eq!(away(&brokers), ["10.0.0.1:9092"]);
+        assert_eq!(brokers.state().away["10.0.0.1:9092"], began, "the same outage, with its reason");
+        assert_eq!(told(&brokers), None);
         brokers.answered();
         assert_eq!(away(&brokers), ["10.0.0.1:9092"]);
     }

@@ -125,7 +125,7 @@ impl Cluster {
         &self.brokers
     }
 
-    /// A question was not answered, and will be asked again. Logged once, until one is answered, and not at all where a
+    /// A question was not answered, and will be asked again. Logged once where that lasts, until one is answered, and not at all where a
     /// broker is known to be away.
     pub fn unanswered(&self, error: &KafkaError) {
         self.brokers.unanswered(&error.chain());
