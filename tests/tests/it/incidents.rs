@@ -1,4 +1,4 @@
-//! The page of incidents names the tests that hold gridtrail to what it says. They must be there.
+//! The pages of incidents and of security name the tests that hold gridtrail to what they say. The tests must be there.
 
 use crate::layers::sources;
 use gridtrail_tests::repository_root;
@@ -43,13 +43,18 @@ fn faults(page: &str, tests: &BTreeSet<String>) -> Vec<String> {
         named(held_by).is_empty() || !row.contains("](https://")
     });
     let mut faults: Vec<String> = without_test.map(|row| format!("no test or no address: {row}")).collect();
-    let missing = named(page).into_iter().filter(|name| !tests.contains(*name));
-    faults.extend(missing.map(|name| format!("no such test: {name}")));
+    faults.extend(missing(page, tests));
     faults
 }
 
+/// The tests that a page names and that are not there.
+fn missing(page: &str, tests: &BTreeSet<String>) -> Vec<String> {
+    let missing = named(page).into_iter().filter(|name| !tests.contains(*name));
+    missing.map(|name| format!("no such test: {name}")).collect()
+}
+
 #[test]
-fn every_test_that_the_page_of_incidents_names_exists() {
+fn every_test_that_the_pages_name_exists() {
     let root = repository_root();
     let mut tests = BTreeSet::new();
     for (folder, extension) in [("crates", "rs"), ("tests", "rs"), ("tests", "py")] {
@@ -62,6 +67,9 @@ fn every_test_that_the_page_of_incidents_names_exists() {
     assert!(rows(&page).len() > 10, "the page has no table: {page}");
     let faults = faults(&page, &tests);
     assert!(faults.is_empty(), "docs/incidents.md:\n  {}", faults.join("\n  "));
+    let page = std::fs::read_to_string(root.join("docs/security.md")).unwrap();
+    let faults = missing(&page, &tests);
+    assert!(faults.is_empty(), "docs/security.md:\n  {}", faults.join("\n  "));
 }
 
 /// Proves that the check can fail.
