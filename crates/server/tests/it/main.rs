@@ -9,6 +9,7 @@ mod large;
 mod life;
 mod log_in;
 mod matrix;
+mod open_rows;
 mod recorded;
 mod rights;
 mod rows;
