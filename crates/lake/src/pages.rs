@@ -175,6 +175,17 @@ impl Page {
     }
 }
 
+impl Page {
+    /// The texts next below and above a key. `None`: as for [`Page::rows_equal`].
+    pub(crate) fn beside(&self, key: &[u8]) -> Option<(Option<&[u8]>, Option<&[u8]>)> {
+        let Values::Repeated(texts) = &self.values else { return None };
+        let place = halve(texts.ends.len(), |at| Some(texts.text(at)? < key))?;
+        let below = place.checked_sub(1).and_then(|at| texts.text(at));
+        let above = texts.text(place).filter(|text| *text != key).or_else(|| texts.text(place + 1));
+        Some((below, above))
+    }
+}
+
 impl Repeated {
     /// So many texts, each behind its length. `None`: damaged.
     fn read(mut plain: &[u8], count: usize) -> Option<Self> {

@@ -145,6 +145,22 @@ impl Sheet {
         Ok(found.unwrap_or(0..0))
     }
 
+    /// The keys next below and above one, in a column that the run is sorted by, as far as the sheet goes.
+    pub(crate) fn beside(
+        &self,
+        number: usize,
+        key: &[u8],
+    ) -> Result<(Option<&[u8]>, Option<&[u8]>), LakeError> {
+        let mut found: (Option<&[u8]>, Option<&[u8]>) = (None, None);
+        for (_, page) in &self.column(number)?.pages {
+            let (below, above) =
+                page.beside(key).ok_or_else(|| self.corrupt("a page of keys cannot be read"))?;
+            // Pages ascend.
+            found = (below.or(found.0), found.1.or(above));
+        }
+        Ok(found)
+    }
+
     /// The numbers in some rows of a column.
     pub(crate) fn numbers(&self, number: usize, rows: &Range<usize>) -> Result<Vec<Option<i64>>, LakeError> {
         let mut all = Vec::with_capacity(rows.len());
