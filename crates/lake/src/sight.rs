@@ -7,11 +7,11 @@
 use crate::anchor;
 use crate::cache::RunCache;
 use crate::error::LakeError;
-use crate::limits::{APART_MS, RUNS_AT_ONCE};
+use crate::limits::RUNS_AT_ONCE;
 use crate::lookup::Seek;
 use crate::pairs;
 use crate::scan::Reach;
-use crate::snapshot::{Cost, KeyQuery, RunFile, Snapshot, View};
+use crate::snapshot::{KeyQuery, RunFile, Snapshot, View};
 use crate::viewers::Viewer;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use gridtrail_access::Access;
@@ -24,8 +24,8 @@ use std::sync::Arc;
 pub struct Anchors {
     /// What rows lie under that name it; ascending.
     pub found: Vec<Anchor>,
-    /// For a meter point that nothing names, what the next lower one leads to. [Looking there in vain](Snapshot::look_in_vain) takes as
-    /// long as it does to find that all of a meter point is of others.
+    /// For a meter point that nothing names, what the next lower one leads to. To look there [in vain](KeyQuery::in_vain) takes as long
+    /// as it does to find that all of a meter point is of others.
     pub in_vain: Vec<Anchor>,
 }
 
@@ -41,11 +41,16 @@ impl Snapshot {
         (query, under): (&KeyQuery, DeviceId),
         reach: Reach,
     ) -> Result<Option<Seek>, LakeError> {
+        // No row lies under what is sought in vain, in the same runs.
+        let sought = match query.in_vain {
+            true => DeviceId::from_bytes(under.to_bytes().map(|byte| !byte)),
+            false => under,
+        };
         match query.view {
-            View::Audit => Ok(Some(own(who, under))),
+            View::Audit => Ok(Some(Seek::shown_to(sought, who.user_ids().iter().map(Viewer::User)))),
             View::MeterReads => {
-                let open = Seek::shown_to(under, std::iter::once(Viewer::Everybody));
-                Ok(self.meets(cache, &open, (under, reach)).await?.then(|| Seek::all(under)))
+                let open = Seek::shown_to(sought, std::iter::once(Viewer::Everybody));
+                Ok(self.meets(cache, &open, (under, reach)).await?.then(|| Seek::all(sought)))
             }
         }
     }
@@ -65,32 +70,6 @@ impl Snapshot {
         // The fragment that says that a row is open may lie at any time above the row's lowest one.
         let Some(to) = reach.to else { return Ok(false) };
         any_meets(cache, seek, self.trails.of_device(under, Some(to), None)).await
-    }
-
-    /// Does what [`Snapshot::lookup`] does where it shows nothing, and shows nothing: so that what is not there takes as long to search
-    /// for as what others have. Returns what it cost.
-    ///
-    /// Errors as [`Snapshot::lookup`]. Cancel-safe.
-    pub async fn look_in_vain(&self, who: &Access, query: &KeyQuery) -> Result<Cost, LakeError> {
-        let Some(under) = anchor::key_of(query.anchor) else { return Ok(Cost::default()) };
-        let (cache, requests) = self.cache.counting();
-        let reach = Reach::of(query, APART_MS);
-        // Who might see rows of the one in whose place it is looked, under what no row lies under.
-        let nothing = DeviceId::from_bytes(under.to_bytes().map(|byte| !byte));
-        match query.view {
-            View::Audit => {
-                let files = self.trails.of_device(under, reach.from, reach.to);
-                let files = files.chain(self.parked.of_device(under, None, None));
-                any_meets(&cache, &own(who, nothing), files).await?;
-            }
-            View::MeterReads => {
-                let open = Seek::shown_to(nothing, std::iter::once(Viewer::Everybody));
-                self.meets(&cache, &open, (under, reach)).await?;
-            }
-        }
-        let cost = requests.cost();
-        cache.count_lookup(&cost);
-        Ok(cost)
     }
 
     /// What rows lie under that name a meter point, or a Device beside their own; as far as `who` may see them.
@@ -122,11 +101,6 @@ impl Snapshot {
         let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, std::iter::empty::<UserId>()));
         Ok(anchors.filter_map(Anchor::device).collect())
     }
-}
-
-/// The rows of the caller's own User IDs.
-fn own(who: &Access, under: DeviceId) -> Seek {
-    Seek::shown_to(under, who.user_ids().iter().map(Viewer::User))
 }
 
 /// Whether any of some runs can hold what is sought. Those in memory are asked first, the newest of them before all; the footers of the

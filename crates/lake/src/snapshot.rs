@@ -95,6 +95,8 @@ pub struct KeyQuery {
     pub limit: usize,
     /// Just this row.
     pub key: Option<TrailKey>,
+    /// Whether it is looked up in vain: as if all that lies there were of others, whoever's it is. Nothing is found.
+    pub in_vain: bool,
 }
 
 impl KeyQuery {
@@ -115,6 +117,7 @@ impl KeyQuery {
             before: None,
             limit,
             key: None,
+            in_vain: false,
         }
     }
 }
@@ -351,7 +354,7 @@ impl Snapshot {
                 break;
             }
         }
-        found.truncate(query.limit);
+        found.truncate(if query.in_vain { 0 } else { query.limit });
         Ok(Some((found, scan.cost())))
     }
 

@@ -198,11 +198,6 @@ impl Pinned for FakeSnapshot {
         let anchors = self.pairs.iter().filter(|(known, _)| *known == named).map(|(_, anchor)| *anchor);
         Ok(Anchors { found: anchors.filter(seen).collect(), in_vain: Vec::new() })
     }
-
-    async fn look_in_vain(&self, _: &Access, _: &KeyQuery) -> Result<Cost, StoreError> {
-        self.fail_on_demand().await?;
-        Ok(Cost::default())
-    }
 }
 
 /// Any trail key.

@@ -332,7 +332,8 @@ impl Sought {
     }
 
     fn query(self, view: View, limit: usize) -> KeyQuery {
-        KeyQuery { naming: self.naming, ..KeyQuery::under(self.anchor, view, limit) }
+        let Self { naming, in_vain, .. } = self;
+        KeyQuery { naming, in_vain, ..KeyQuery::under(self.anchor, view, limit) }
     }
 }
 
@@ -447,9 +448,6 @@ async fn newest_rows(
             before,
             ..sought.query(query.view, limit)
         };
-        if sought.in_vain {
-            return Ok((Vec::new(), snapshot.look_in_vain(who, &key_query).await?));
-        }
         let (rows, cost) = snapshot.lookup(who, &key_query).await?;
         let rows = rows.into_iter().map(move |found| (sought, found)).collect::<Vec<_>>();
         Ok::<_, SearchError>((rows, cost))

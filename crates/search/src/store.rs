@@ -64,8 +64,6 @@ pub trait Pinned: Send + Sync {
     async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<(Vec<Found>, Cost), StoreError>;
     /// What rows lie under that name a meter point, or a Device beside their own; as far as `who` may see them.
     async fn anchors_of(&self, who: &Access, named: Named) -> Result<Anchors, StoreError>;
-    /// Does what a look-up does that shows nothing, as far as that takes time, and shows nothing. Returns what it cost.
-    async fn look_in_vain(&self, who: &Access, query: &KeyQuery) -> Result<Cost, StoreError>;
 }
 
 #[async_trait]
@@ -101,9 +99,5 @@ impl Pinned for Snapshot {
 
     async fn anchors_of(&self, who: &Access, named: Named) -> Result<Anchors, StoreError> {
         Ok(self.anchors_of(who, named).await?)
-    }
-
-    async fn look_in_vain(&self, who: &Access, query: &KeyQuery) -> Result<Cost, StoreError> {
-        Ok(self.look_in_vain(who, query).await?)
     }
 }
