@@ -16,6 +16,7 @@ use crate::pages::{self, Dictionary, Page};
 use crate::schema::FRAGMENTS;
 use crate::schema::column::FOREIGN_COUNTER;
 use crate::snapshot::{Cost, RunFile};
+use crate::viewers::Viewers;
 use bytes::Bytes;
 use deltalake_core::{ObjectStore, Path};
 use foldhash::fast::RandomState;
@@ -40,6 +41,8 @@ pub(crate) struct OpenRun {
     pub(crate) keys: Vec<Option<Sbbf>>,
     /// Bloom filters of the counters of requests whose target is not their Device, one a row group.
     pub(crate) foreign: Vec<Option<Sbbf>>,
+    /// Who may see its rows. `None`: an earlier build wrote it, or it is no run of fragments.
+    pub(crate) viewers: Option<Viewers>,
     /// The checksums of its pages. `None`: it is of the first format.
     sums: Option<PageSums>,
     /// Tells its pages from those of other runs.
@@ -198,6 +201,13 @@ pub(crate) struct Requests {
     pub(crate) bytes: AtomicU64,
 }
 
+impl Requests {
+    pub(crate) fn cost(&self) -> Cost {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Cost { requests: count(&self.gets), bytes: count(&self.bytes), ..Cost::default() }
+    }
+}
+
 impl RunCache {
     /// The same cache, which also counts what is asked of the store by way of it.
     pub(crate) fn counting(&self) -> (Self, Arc<Requests>) {
@@ -317,10 +327,15 @@ impl RunCache {
             })?),
             None => None,
         };
+        let viewers = Viewers::of(metadata.metadata()).map_err(|()| LakeError::Corrupt {
+            path: path.to_string(),
+            why: "the filter of its viewers cannot be read".to_owned(),
+        })?;
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let blooms: usize = [0, FOREIGN_COUNTER].iter().map(|column| bloom_bytes(&metadata, *column)).sum();
-        let size = metadata.metadata().memory_size() + blooms + sums.as_ref().map_or(0, PageSums::size);
-        Ok(OpenRun { path: Arc::new(path.clone()), metadata, keys, foreign, sums, number, size })
+        let added = sums.as_ref().map_or(0, PageSums::size) + viewers.as_ref().map_or(0, Viewers::size);
+        let size = metadata.metadata().memory_size() + blooms + added;
+        Ok(OpenRun { path: Arc::new(path.clone()), metadata, keys, foreign, viewers, sums, number, size })
     }
 
     pub(crate) async fn fetch(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
