@@ -26,15 +26,10 @@ pub struct Row {
     pub hash: [u8; 32],
 }
 
-/// A hash, in hexadecimal digits.
-pub(crate) fn digits(hash: &[u8; 32]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 impl Row {
     /// The hash, in hexadecimal digits.
     pub fn hash_digits(&self) -> String {
-        digits(&self.hash)
+        hex::encode(self.hash)
     }
 
     /// The row that follows on one with the hash `previous`.

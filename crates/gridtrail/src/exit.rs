@@ -7,11 +7,11 @@ use gridtrail_ingest::IngestError;
 use gridtrail_kafka::KafkaError;
 use gridtrail_lake::{LakeError, LakeErrorKind};
 use gridtrail_reconcile::ReconcileError;
+use gridtrail_runtime::with_causes;
 use gridtrail_search::SearchError;
 use gridtrail_server::ServeError;
 use gridtrail_session::{RegisterError, StoreError};
 use gridtrail_tls::{Disagreement, TlsError};
-use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -303,7 +303,7 @@ impl Failure {
 
     /// The failure and all its causes, on one line.
     pub fn report(&self) -> String {
-        let told = self.causes();
+        let told = with_causes(self);
         if self.is_denied() {
             return format!(
                 "{told}. It is not permitted, so trying again does not help: give this process the right to read and write there \
@@ -311,21 +311,6 @@ impl Failure {
             );
         }
         told
-    }
-
-    fn causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let words = error.to_string();
-            // Some libraries repeat the cause in their own words.
-            if !text.ends_with(&words) {
-                text.push_str(": ");
-                text.push_str(&words);
-            }
-            cause = error.source();
-        }
-        text
     }
 
     pub(crate) fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {

@@ -4,7 +4,6 @@ use crate::chunk::{Decoded, Unread};
 use crate::error::IngestError;
 use crate::kept::Kept;
 use crate::limits::BATCH_LETTER_BYTES;
-use crate::plan::hex;
 use bytes::Bytes;
 use gridtrail_access::AccessRecord;
 use gridtrail_lake::{Batch, CommitKind, DeadLetter, OnRecord, Skip, SourceEvidence, Stream, Writer};
@@ -298,7 +297,7 @@ impl Filling {
             evidence.parked_at.insert(*position);
         }
         for ((evidence, hash), recorded) in self.sources.iter_mut().zip(self.hashes).zip(self.recorded) {
-            evidence.sha256 = hex(&hash.finalize());
+            evidence.sha256 = hex::encode(hash.finalize());
             let read = i128::from(evidence.stored + evidence.parked);
             // The mean of values of 64 bits has 64 bits.
             evidence.recorded_mean_ms = recorded.checked_div(read).and_then(|mean| i64::try_from(mean).ok());

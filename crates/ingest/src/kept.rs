@@ -2,7 +2,6 @@
 
 use crate::chunk::{Unread, Until, to_position};
 use crate::limits::{LETTER_BYTES_MAX, LETTER_HEAD_BYTES};
-use crate::plan::hex;
 use bytes::Bytes;
 use gridtrail_lake::Extent;
 use sha2::{Digest, Sha256};
@@ -19,7 +18,7 @@ pub(crate) fn kept(raw: &[u8]) -> Kept {
     if raw.len() <= LETTER_BYTES_MAX {
         return Kept { bytes: Bytes::copy_from_slice(raw), extent: Extent::Whole };
     }
-    let sha256 = hex(&Sha256::digest(raw));
+    let sha256 = hex::encode(Sha256::digest(raw));
     let bytes = Bytes::copy_from_slice(&raw[..LETTER_HEAD_BYTES]);
     Kept { bytes, extent: Extent::Cut { bytes: raw.len() as u64, sha256 } }
 }
@@ -55,7 +54,7 @@ impl Long {
     /// The letter, once all parts were taken in.
     pub(crate) fn unread(self) -> Unread {
         let whole = self.bytes == self.head.len() as u64;
-        let sha256 = hex(&self.hash.finalize());
+        let sha256 = hex::encode(self.hash.finalize());
         let extent = if whole { Extent::Whole } else { Extent::Cut { bytes: self.bytes, sha256 } };
         let raw = Kept { bytes: self.head.into(), extent };
         Unread { position: to_position(self.start), reason: self.reason, raw }

@@ -15,7 +15,6 @@ use gridtrail_lake::Writer;
 use gridtrail_model::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -244,7 +243,7 @@ fn identify(path: PathBuf, name: FileName, recorded_at: Option<Timestamp>) -> Re
         // Read under another name, the same bytes are another thing.
         hash.update("events of access");
     }
-    let id = format!("file:{}", hex(&hash.finalize()));
+    let id = format!("file:{}", hex::encode(hash.finalize()));
     Ok(Source { id, path, kind, form, packing, from: 0, size, settles })
 }
 
@@ -277,7 +276,7 @@ fn parts(source: &Source, packing: Option<Packing>, sizes: &[u64]) -> Result<Vec
         if source.kind == Kind::Access {
             part.update("events of access");
         }
-        identities.push(format!("file:{}", hex(&part.finalize())));
+        identities.push(format!("file:{}", hex::encode(part.finalize())));
     }
     Ok(identities)
 }
@@ -301,7 +300,7 @@ pub(crate) const UNPACKABLE: &str = "the compressed file cannot be unpacked";
 
 fn id(mut content: Sha256, receipted: &Receipted) -> String {
     content.update(said(receipted));
-    format!("file:{}", hex(&content.finalize()))
+    format!("file:{}", hex::encode(content.finalize()))
 }
 
 /// What stands in the hash for a receipt.
@@ -325,13 +324,4 @@ fn receipted(path: &Path, recorded_at: Option<Timestamp>) -> Receipted {
 fn unreadable(fault: &SidecarFault) -> Receipted {
     tracing::warn!(%fault, "a message is put aside");
     Receipted::Unreadable(fault.to_string())
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

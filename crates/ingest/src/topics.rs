@@ -9,7 +9,7 @@
 use crate::batch::{Beside, Filling, Outcome, Portion, Records};
 use crate::chunk::Decoded;
 use crate::committer::Committer;
-use crate::error::{IngestError, chain};
+use crate::error::IngestError;
 use crate::kept::{Kept, kept};
 use crate::limits::{
     BACK_OFF, BATCH_AGE, BATCH_AGES_BEHIND, BATCH_BYTES, BATCH_ROWS, CHUNKS_IN_FLIGHT, CONNECT, HEARTBEAT,
@@ -23,7 +23,7 @@ use gridtrail_kafka::{
     Sink, Source,
 };
 use gridtrail_lake::{Lake, Skip, SkipReason, Stream};
-use gridtrail_runtime::Clock;
+use gridtrail_runtime::{Clock, with_causes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
@@ -208,7 +208,10 @@ impl Members {
         loop {
             match reader.run() {
                 Err(error) if !self.control.is_stopped() => {
-                    tracing::error!(error = chain(&error), "the client cannot go on; joining the group anew");
+                    tracing::error!(
+                        error = with_causes(&error),
+                        "the client cannot go on; joining the group anew"
+                    );
                 }
                 done => return done,
             }

@@ -6,7 +6,7 @@
 //! Only what our own writer writes is read: data pages of version 2, values PLAIN, by dictionary, as differences, or as
 //! lengths and bytes; no column nested. All else is damage. Every length is checked.
 
-use crate::levels::{Runs, deltas};
+use crate::levels::{Runs, deltas, varint, zigzag};
 use bytes::Bytes;
 use parquet::basic::Compression;
 use std::ops::Range;
@@ -424,15 +424,7 @@ impl Compact<'_> {
     }
 
     fn varint(&mut self) -> Option<u64> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7F).checked_shl(shift)?;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
+        varint(&mut self.rest)
     }
 
     /// The kind of the next field, `Some(None)` at the end. `field` is the number of the one before, and then of this one.
@@ -475,10 +467,6 @@ impl Compact<'_> {
         }
         Some(())
     }
-}
-
-const fn zigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use crate::limits::RETRY_AFTER;
 use gridtrail_access::AccessError;
 use gridtrail_access_log::LogError;
+use gridtrail_runtime::with_causes;
 use gridtrail_search::{SearchError, SearchErrorKind, Violation};
 use gridtrail_session::{LoginError, OUTWARD_SENTENCE, SessionError, StoreError};
 use std::collections::HashMap;
@@ -276,7 +277,7 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
             face_value(&NO_IDENTITY, text.into(), None)
         }
         CallError::SessionStore(error) if may_be_back(error) => {
-            tracing::warn!(call, cause = chain(error), "the store of the sessions is unavailable");
+            tracing::warn!(call, cause = with_causes(error), "the store of the sessions is unavailable");
             retry_status(&UNAVAILABLE, "logins do not work at the moment; try again".into(), RETRY_AFTER)
         }
         CallError::SessionStore(error) => reported_status(call, &INTERNAL, "the service failed", error),
@@ -304,7 +305,7 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
             retry_status(&RIGHTS_CHANGED, text.into(), RETRY_AFTER)
         }
         CallError::NoRecord(_) => {
-            tracing::warn!(call, cause = chain(error), "a call cannot be noted in the access log");
+            tracing::warn!(call, cause = with_causes(error), "a call cannot be noted in the access log");
             retry_status(&NO_RECORD, "calls cannot be recorded just now; try again".into(), RETRY_AFTER)
         }
         CallError::NotWritten => {
@@ -330,7 +331,7 @@ fn search_status(call: &'static str, error: &SearchError) -> Status {
         | SearchErrorKind::Precondition
         | SearchErrorKind::Exhausted => face_value(&face, text, None),
         SearchErrorKind::Unavailable => {
-            tracing::warn!(call, cause = chain(error), "the store is unavailable");
+            tracing::warn!(call, cause = with_causes(error), "the store is unavailable");
             retry_status(&face, text, RETRY_AFTER)
         }
         SearchErrorKind::Corrupt | SearchErrorKind::Internal => reported_status(call, &face, &text, error),
@@ -366,18 +367,6 @@ fn retry_status(face: &Face, text: String, after: Duration) -> Status {
 /// A fault of ours: its causes go to the log under an id, and the caller gets the id.
 fn reported_status(call: &'static str, face: &Face, text: &str, error: &dyn Error) -> Status {
     let error_id = Uuid::new_v4().to_string();
-    tracing::error!(call, error_id, cause = chain(error), "a call failed");
+    tracing::error!(call, error_id, cause = with_causes(error), "a call failed");
     face_value(face, format!("{text}; quote the error id {error_id}"), Some(&error_id))
-}
-
-/// An error and all that lies beneath it, on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }

@@ -345,7 +345,7 @@ fn new_request() -> Result<MessageId, StoreError> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).map_err(|_| StoreError::NoRandomness)?;
     // An underscore and hexadecimal digits always make an identifier.
-    format!("_{}", digest::hexadecimal(&bytes)).parse().map_err(|_| StoreError::NoRandomness)
+    format!("_{}", hex::encode(bytes)).parse().map_err(|_| StoreError::NoRandomness)
 }
 
 /// The request that a `RelayState` names, if it is made as ours are.

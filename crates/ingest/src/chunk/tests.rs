@@ -212,7 +212,7 @@ fn a_line_longer_than_a_message_costs_only_itself() {
     let letters: Vec<&Unread> = decoded.iter().flat_map(|decoded| &decoded.letters).collect();
     let [letter] = letters.as_slice() else { panic!("{} letters", letters.len()) };
     let record = &bytes[event.len() + 1..event.len() + 1 + long.len() + 1];
-    let sha256 = crate::plan::hex(&Sha256::digest(record));
+    let sha256 = hex::encode(Sha256::digest(record));
     assert_eq!(letter.raw.extent, Extent::Cut { bytes: record.len() as u64, sha256 });
     assert!(
         letter.reason.contains("16777216 bytes") && long.starts_with(&letter.raw.bytes),

@@ -7,6 +7,7 @@ use crate::piece::{Builder, Source};
 use crate::reader::reading::{Reading, start};
 use crate::reader::told::Change;
 use crate::reader::{Reader, Stop};
+use gridtrail_runtime::with_causes;
 use rdkafka::consumer::{Consumer, RebalanceProtocol};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use std::collections::BTreeSet;
@@ -125,7 +126,7 @@ impl Reader {
 
     /// A partition cannot be read. Told once, however often it is tried again.
     fn refuse(&mut self, partition: TopicPartition, error: &KafkaError) {
-        let why = error.chain();
+        let why = with_causes(error);
         if self.refused.get(&partition) != Some(&why) {
             tracing::error!(
                 topic = partition.0,
