@@ -6,6 +6,7 @@
 use crate::support::{Server, succeed};
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
 use gridtrail_proto::query::v1::{SearchRequest, TrailRow, search_request::Key};
+use gridtrail_tests::skipped;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -516,8 +517,10 @@ fn the_table_is_that_of_the_schema() {
     let folder = std::env::var_os("DUIS_SAMPLES").map(PathBuf::from);
     let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/samples"));
     let Ok(text) = std::fs::read_to_string(folder.join("schema/DUIS Schema V5.4.xsd")) else {
-        println!("skipped: no DUIS schema to hold {} bodies against", table().len());
-        return;
+        let bodies = table().len();
+        return skipped(&format!(
+            "no DUIS schema to hold {bodies} bodies against; DUIS_SAMPLES names its folder"
+        ));
     };
     let schema = Schema(Node::read(text.trim_start_matches('\u{feff}')));
     let mut expected = schema.bodies();

@@ -129,6 +129,7 @@ async fn a_call_is_given_up_at_the_callers_own_deadline() {
     let hang = async |_, _: &mut Record| std::future::pending().await;
     let status = stage.desk.answer::<()>("slow", &stage.caller, hang).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "TOO_SLOW"));
+    assert_eq!(stage.desk.permits.available_permits(), 1, "the permit came back");
     assert_eq!(stage.recorded().await, [row("DEADLINE_EXCEEDED", "TOO_SLOW", true)]);
 }
 
@@ -185,6 +186,7 @@ async fn a_caller_who_goes_away_is_on_record() {
     // Looked at once, and dropped.
     let gone = stage.desk.answer::<()>("slow", &stage.caller, hang).now_or_never();
     assert!(gone.is_none());
+    assert_eq!(stage.desk.permits.available_permits(), 1, "the permit came back");
     assert_eq!(stage.recorded().await, [row("CANCELLED", "", true)]);
 }
 
