@@ -39,7 +39,7 @@ pub enum Fault {
     Another(Uuid, u64),
     /// Rows that the table did not count: they were added by somebody else.
     Uncounted(Uuid, u64),
-    /// It is said that rows were let go that were not old enough.
+    /// A row says that rows were let go which were not old enough.
     TooSoon(Uuid, u64),
 }
 
@@ -312,7 +312,7 @@ impl Audit {
         }
         match self.witnesses.trimmed.get(&chain) {
             Some(trimmed) => (trimmed.seq < last).then_some(Fault::Missing(chain, trimmed.seq + 1, last)),
-            // It went with its end. A chain that lived on would be named with what was let go.
+            // The chain went with its end. One that lived on would be named with what was let go.
             None if self.witnesses.went(began(chain)) => None,
             None => Some(Fault::Missing(chain, 0, last)),
         }

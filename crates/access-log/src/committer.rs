@@ -73,7 +73,7 @@ impl<S: LogStore> Committer<S> {
         }
         keep(&mut self.store, &self.shared, &rows).await;
         for written in waiting {
-            // Who waited may have gone.
+            // The caller that waited for the write may be gone.
             let _ = written.send(());
         }
     }

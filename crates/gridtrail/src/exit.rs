@@ -21,7 +21,7 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// It failed, for a reason that none of the others names.
+    /// The command failed, for a reason that none of the others names.
     Failed = 1,
     /// The arguments are wrong: repeating the command cannot help.
     Usage = 2,
@@ -39,7 +39,7 @@ pub enum Exit {
     Unproven = 8,
     /// A file holds no record that could be read.
     NothingRead = 9,
-    /// It was stopped by a signal before it was done.
+    /// The command was stopped by a signal before it was done.
     Stopped = 130,
 }
 
@@ -204,7 +204,7 @@ pub enum Failure {
         /// The files.
         files: Vec<String>,
     },
-    /// It was asked to stop before it was done.
+    /// The command was asked to stop before it was done.
     #[error("stopped: {told}")]
     Stopped {
         /// What is done, and how to go on.

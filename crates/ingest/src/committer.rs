@@ -110,7 +110,7 @@ impl Committer {
             }
         }
         for answer in drained {
-            // Who waited too long has gone on without it.
+            // Where the drain timed out, its receiver is gone.
             let _ = answer.try_send(());
         }
         Ok(())

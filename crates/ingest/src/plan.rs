@@ -41,7 +41,7 @@ pub(crate) enum Form {
 pub(crate) enum Receipted {
     /// Its receipt, where it has one.
     Known(Option<Receipt>),
-    /// Its sidecar cannot be read, for this reason.
+    /// The file's sidecar cannot be read, for this reason.
     Unreadable(String),
 }
 

@@ -77,7 +77,7 @@ pub struct Topic {
 pub struct Cluster {
     settings: KafkaSettings,
     client: BaseConsumer<Asking>,
-    /// The same, for what no transaction has decided yet.
+    /// Asks the same, records that no transaction has decided yet included.
     uncommitted: BaseConsumer<Asking>,
     brokers: Arc<Brokers>,
     id: String,

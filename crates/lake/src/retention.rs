@@ -3,7 +3,8 @@
 //! 1. A month is **due** when all of it is further back than the setting, in calendar months, UTC.
 //! 2. A due month without an event younger than the floor, and without a hold, goes **as a whole**, unread.
 //! 3. Any other due month is **written anew** with only the rows whose latest message is younger than the floor, or which a
-//!    legal hold keeps, all fragments of a row being seen together. Runs say until when nothing more can go from them.
+//!    legal hold keeps, all fragments of a row being seen together. The summary of a run stores
+//!    the earliest time at which retention could drop another row of it.
 //!
 //! The floor is three calendar months before the day that begins now: SEC Section H8.16(b) and (c) give Users the record "during
 //! a period of no less than three months prior to any date on which that record is accessed", and a message belongs to that record

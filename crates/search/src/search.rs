@@ -357,7 +357,7 @@ async fn sought(
                     Anchor::Device(device) => {
                         all.extend(sought_by_device(snapshot, who, device).await?);
                     }
-                    // It lies under no Device, with others that name other meter points.
+                    // Such a row lies under no Device, with others that name other meter points.
                     anchor => all.push(Sought { anchor, naming: Some(named), matched: None }),
                 }
             }

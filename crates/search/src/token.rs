@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// The version of the form of a search's token.
 const FORM: u8 = 2;
 
-/// That of a row's history.
+/// The form of a token of a row's history.
 const HISTORY_FORM: u8 = 3;
 
 const EVERYBODY: u8 = 0;
@@ -249,11 +249,11 @@ pub(crate) fn expiry_from(now: Timestamp) -> Timestamp {
 /// Whose rows a page could show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Shown {
-    /// Those of all Users, whoever asks.
+    /// The rows of all Users, whoever asks.
     Everybody,
-    /// Those of these few User IDs.
+    /// The rows of these few User IDs.
     These(BTreeSet<UserId>),
-    /// Those of many User IDs, of which this is the digest.
+    /// The rows of many User IDs, of which this is the digest.
     Digest([u8; 32]),
 }
 

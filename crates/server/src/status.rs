@@ -191,7 +191,7 @@ pub(crate) fn explain(headers: &mut HeaderMap) {
     put(&explained, headers);
 }
 
-/// The same of the trailers of an answer. What the caller is told, where that is an error: the answer could not be written.
+/// Adds the details to the trailers of an answer that could not be written. Gives what the caller is told, where that is an error.
 pub(crate) fn explain_failure(trailers: &mut HeaderMap) -> Option<(Code, &'static str)> {
     let status = unexplained(trailers)?;
     let code = status.code();

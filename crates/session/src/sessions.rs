@@ -27,10 +27,10 @@ pub enum Ended {
     /// There is none.
     #[error("there is no such session")]
     Unknown,
-    /// Its time is up. Clause 1.2.
+    /// The session's time is up. Clause 1.2.
     #[error("its time is up")]
     Over,
-    /// It was logged out.
+    /// The person logged out.
     #[error("it was logged out or revoked")]
     Revoked,
     /// Nobody used it for too long.
