@@ -1,7 +1,7 @@
 //! Chains as they are written, and what their first and last rows say.
 
 use crate::row::NO_HASH;
-use crate::{Entry, Kind, Row};
+use crate::{Entry, Row, RowKind};
 use gridtrail_model::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -102,24 +102,24 @@ impl Chain {
         // Below a billion, so it fits.
         let nanos = u32::try_from(millis % 1_000 * 1_000_000).unwrap_or(0);
         let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, millis / 1_000, nanos));
-        let row = Row::after(&NO_HASH, id, 0, Kind::Start, structural(now, started));
+        let row = Row::after(&NO_HASH, id, 0, RowKind::Start, structural(now, started));
         (Self { head: Head::of(&row) }, row)
     }
 
     /// The next row: a call.
     pub fn add(&mut self, entry: Entry) -> Row {
-        self.next(Kind::Call, entry)
+        self.next(RowKind::Call, entry)
     }
 
     /// The next row: that old rows were let go.
     pub fn trim(&mut self, now: Timestamp, trimmed: &Trimmed) -> Row {
-        self.next(Kind::Trimmed, structural(now, trimmed))
+        self.next(RowKind::Trimmed, structural(now, trimmed))
     }
 
     /// The last row.
     pub fn end(mut self, now: Timestamp) -> Row {
         let ended = Ended { rows: self.head.seq + 1 };
-        self.next(Kind::End, structural(now, &ended))
+        self.next(RowKind::End, structural(now, &ended))
     }
 
     /// Its last row so far.
@@ -127,7 +127,7 @@ impl Chain {
         &self.head
     }
 
-    fn next(&mut self, kind: Kind, mut entry: Entry) -> Row {
+    fn next(&mut self, kind: RowKind, mut entry: Entry) -> Row {
         // Also where the machine's clock was set back: in order of time the rows of a chain are in order.
         entry.at = entry.at.max(self.head.at);
         let row = Row::after(&self.head.hash, self.head.chain, self.head.seq + 1, kind, entry);

@@ -2,7 +2,7 @@
 
 use crate::error::IngestError;
 use crate::limits::BACK_OFF;
-use crate::open::Open;
+use crate::open::OpenTransactions;
 use crate::probe::{self, Probe, Probes, Standing};
 use crate::topics::{Followed, Load, Observer};
 use gridtrail_kafka::{Cluster, Control, Source};
@@ -20,7 +20,7 @@ pub(crate) struct Committer {
     cluster: Arc<Cluster>,
     control: Arc<Control>,
     probes: Probes,
-    open: Open,
+    open: OpenTransactions,
     observer: Arc<dyn Observer>,
     pause: Duration,
     followed: Followed,
@@ -175,7 +175,7 @@ fn streams(cluster: &Cluster, probe: &Probe, sources: &[Arc<Source>]) -> Vec<Str
 struct Said<'a> {
     cluster: &'a Cluster,
     probes: &'a Probes,
-    open: &'a Open,
+    open: &'a OpenTransactions,
 }
 
 impl Said<'_> {

@@ -10,7 +10,7 @@ use crate::batch::{Beside, Filling, Outcome, Portion, Records};
 use crate::chunk::Decoded;
 use crate::committer::Committer;
 use crate::error::IngestError;
-use crate::kept::{Kept, kept};
+use crate::letter_content::{LetterContent, letter_content};
 use crate::limits::{
     BACK_OFF, BATCH_AGE, BATCH_AGES_BEHIND, BATCH_BYTES, BATCH_ROWS, CHUNKS_IN_FLIGHT, CONNECT, HEARTBEAT,
 };
@@ -74,7 +74,7 @@ pub struct Followed {
     pub commits: u64,
 }
 
-/// Told of every commit.
+/// RecordContent of every commit.
 pub trait Observer: Send + Sync {
     /// A batch is committed, and this process's searches see it.
     fn committed(&self, outcome: Outcome);
@@ -364,9 +364,9 @@ fn reason(why: GapReason) -> SkipReason {
 }
 
 impl Records for Piece {
-    fn kept(&self, position: i64) -> Kept {
+    fn letter_content(&self, position: i64) -> LetterContent {
         let value = record_at(self, position).and_then(|record| self.value(record));
-        kept(&value.unwrap_or_default())
+        letter_content(&value.unwrap_or_default())
     }
 
     fn beside(&self, position: i64) -> Beside {

@@ -142,7 +142,7 @@ impl Cluster {
         let found = topic_ids::describe(self.client.client(), names, PATIENCE).map_err(failed)?;
         self.brokers.answered();
         let topic = |Description { name, found }| {
-            found.map(|f: topic_ids::Found| Topic { name, id: f.id, partitions: f.partitions })
+            found.map(|f: topic_ids::TopicIdentity| Topic { name, id: f.id, partitions: f.partitions })
         };
         Ok(found.into_iter().filter_map(topic).collect())
     }

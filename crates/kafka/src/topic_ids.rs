@@ -17,12 +17,12 @@ use std::time::Duration;
 pub(crate) struct Description {
     pub(crate) name: String,
     /// `None`: there is no such topic.
-    pub(crate) found: Option<Found>,
+    pub(crate) found: Option<TopicIdentity>,
 }
 
 /// What a topic that is there is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct TopicIdentity {
     /// The id, in the base64 that Kafka's own tools print.
     pub(crate) id: String,
     pub(crate) partitions: i32,
@@ -126,7 +126,7 @@ unsafe fn description(topic: *const native::rd_kafka_TopicDescription_t) -> Resu
         let mut count = 0;
         native::rd_kafka_TopicDescription_partitions(topic, &raw mut count);
         let partitions = i32::try_from(count).map_err(|_| "more partitions than Kafka can number")?;
-        Ok(Description { name, found: Some(Found { id, partitions }) })
+        Ok(Description { name, found: Some(TopicIdentity { id, partitions }) })
     }
 }
 

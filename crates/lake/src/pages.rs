@@ -212,7 +212,7 @@ impl Repeated {
 
     /// The values that are a key, where they ascend.
     fn equal(&self, key: &[u8]) -> Option<Range<usize>> {
-        let at = halve(self.ends.len(), |at| Some(self.text(at)? < key))?;
+        let at = try_partition_point(self.ends.len(), |at| Some(self.text(at)? < key))?;
         if self.text(at) != Some(key) {
             return Some(0..0);
         }
@@ -223,7 +223,7 @@ impl Repeated {
 
 /// The first of so many places that no longer lies before what is looked for, given that all before it do; `None` where a place
 /// that was looked at cannot be read.
-pub(crate) fn halve(places: usize, is_before: impl Fn(usize) -> Option<bool>) -> Option<usize> {
+pub(crate) fn try_partition_point(places: usize, is_before: impl Fn(usize) -> Option<bool>) -> Option<usize> {
     let (mut low, mut high) = (0, places);
     while low < high {
         let middle = low.midpoint(high);

@@ -373,10 +373,10 @@ impl Maintenance {
         let write = |part: u32| {
             let (job, lake, table) = (Arc::clone(&job), self.lake.clone(), self.tables.trails.clone());
             let (settings, given_up) = (*settings, wanted.watch());
-            let (runtime, begun) = (tokio::runtime::Handle::current(), self.lake.begun().clone());
+            let (runtime, detached) = (tokio::runtime::Handle::current(), self.lake.detached().clone());
             let work = move || runtime.block_on(job.write(part, (&lake, &table), &settings, &given_up));
             async move {
-                let written = begun.spawn_blocking(work).await;
+                let written = detached.spawn_blocking(work).await;
                 written.map_err(|_| LakeError::Internal("writing a month anew panicked"))?
             }
         };
@@ -463,7 +463,7 @@ impl Maintenance {
         }
         let (lake, runtime, read) = (self.lake.clone(), tokio::runtime::Handle::current(), table.clone());
         let work = move || runtime.block_on(access_log::drop_months(&lake, &read, first_kept, now));
-        let made = self.lake.begun().spawn_blocking(work).await;
+        let made = self.lake.detached().spawn_blocking(work).await;
         let made = match made.map_err(|_| LakeError::Internal("reading the access log panicked"))? {
             Ok(made) => made,
             Err(error) => {

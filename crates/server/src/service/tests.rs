@@ -59,7 +59,8 @@ impl Stage {
     /// What is on record of all calls: outcome and reason, whether somebody is named, and how many there were.
     async fn recorded(self) -> Vec<(String, String, bool, u64)> {
         self.committing.close().await.unwrap();
-        let rows = self.store.rows().into_iter().filter(|row| row.kind == gridtrail_access_log::Kind::Call);
+        let rows =
+            self.store.rows().into_iter().filter(|row| row.kind == gridtrail_access_log::RowKind::Call);
         rows.map(|row| {
             let entry = row.entry;
             let reason = entry.reason.unwrap_or_default().into_owned();

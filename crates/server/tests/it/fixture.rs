@@ -5,7 +5,7 @@ use gridtrail_access::{
     Sharing,
 };
 use gridtrail_access_log::fake::MemoryLog;
-use gridtrail_access_log::{AccessLog, Committing, Entry, Kind};
+use gridtrail_access_log::{AccessLog, Committing, Entry, RowKind};
 use gridtrail_freshness::{Freshness, Inputs, Ledger, Levels, Report};
 use gridtrail_lake::{Batch, Lake, LakeSettings, Partition, SourceEvidence, Stream, Waiting};
 use gridtrail_model::{
@@ -253,7 +253,7 @@ impl<L: Store + Clone> World<L> {
         self.served.await.unwrap().unwrap();
         self.committing.close().await.unwrap();
         let rows = self.record.rows().into_iter();
-        rows.filter(|row| row.kind == Kind::Call).map(|row| row.entry).collect()
+        rows.filter(|row| row.kind == RowKind::Call).map(|row| row.entry).collect()
     }
 
     pub(crate) async fn stop(self) -> Result<(), ServeError> {
