@@ -84,6 +84,18 @@ fn what_the_guides_quote_exists() {
     }
 }
 
+/// What programs are told of an error stands on the page that tells them what to do.
+#[test]
+fn every_reason_of_an_error_is_on_the_page_of_the_services() {
+    let read = |path: &str| std::fs::read_to_string(repository_root().join(path)).unwrap();
+    let (source, page) = (read("crates/server/src/status.rs"), read("docs/api.md"));
+    let reasons: Vec<_> =
+        source.split("reason: \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(reasons.len() > 15, "{reasons:?}");
+    let missing: Vec<_> = reasons.iter().filter(|reason| !page.contains(&format!("`{reason}`"))).collect();
+    assert!(missing.is_empty(), "docs/api.md lacks {missing:?}");
+}
+
 /// Proves that the check can fail.
 #[test]
 fn a_guide_that_quotes_what_is_gone_is_refused() {
