@@ -151,7 +151,7 @@ async fn a_message_of_sixteen_mebibytes_arrives_whole() {
     // A topic that was made for smaller ones is named, with what to do.
     let event = folder.path().join("events");
     std::fs::create_dir(&event).unwrap();
-    let hex: String = large(1_500_000).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(large(1_500_000));
     std::fs::write(event.join("one.jsonl"), format!("{{\"x\": \"{hex}\"}}\n")).unwrap();
     let mut command = gridtrail();
     command.args(["publish", event.to_str().unwrap(), "--kafka", &beside.bootstrap, "--topic", &beside.name]);
