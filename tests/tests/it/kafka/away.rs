@@ -36,7 +36,7 @@ async fn a_broker_that_is_away_is_told_of_once() {
     let (events, lake, log) =
         (folder.path().join("events"), folder.path().join("lake"), folder.path().join("log"));
     region(51, &events);
-    let said_at_debug = ["--log", "info,gridtrail_kafka=debug"];
+    let said_at_debug = ["--log", "warn,gridtrail=info,gridtrail_kafka=debug"];
     let ingest = Ingester::start(topic.ingest(&lake, "one", &said_at_debug), &log);
     topic.publish(&events);
     Known::of(&lake).await.has_all_of(&topic).await;
