@@ -20,7 +20,7 @@ use gridtrail_proto::query::v1::{SearchRequest, search_request::Key};
 use gridtrail_runtime::Clock;
 use gridtrail_search::fake::FakeLake;
 use gridtrail_search::{PageKey, Search, Store};
-use gridtrail_server::{CallerLimits, Limits, LoginParts, Parts, ServeError, serve};
+use gridtrail_server::{Limits, LoginParts, Parts, ServeError, serve};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
@@ -148,9 +148,9 @@ impl World {
 
     /// One where a caller may have so many calls under way.
     pub(crate) async fn serve_at_once(at_once: NonZeroU32) -> Self {
-        let limits = CallerLimits { at_once, calls_a_minute: None, rows_a_minute: None };
-        let lake = Self::filled();
-        Self::over(lake, Clock::manual(now()), None, Limits { person: limits, program: limits }).await
+        let limits = gridtrail_server::CallerLimits { at_once, calls_a_minute: None, rows_a_minute: None };
+        let limits = Limits { person: limits, program: limits };
+        Self::limited(Self::filled(), Clock::manual(now()), None, limits).await
     }
 
     /// One where people also log in.
@@ -159,7 +159,7 @@ impl World {
     }
 
     async fn with(clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
-        Self::over(Self::filled(), clock, login, Limits::default()).await
+        Self::over(Self::filled(), clock, login).await
     }
 
     fn filled() -> FakeLake {
@@ -174,12 +174,21 @@ impl World<Lake> {
     /// are made at the machine's time, and the clock stands before that.
     pub(crate) async fn serve_lake() -> Self {
         let clock = Clock::manual(now());
-        Self::over(filled_lake(clock.clone()).await, clock, None, Limits::default()).await
+        Self::over(filled_lake(clock.clone()).await, clock, None).await
     }
 }
 
 impl<L: Store + Clone> World<L> {
-    async fn over(lake: L, clock: Clock, login: Option<(LoginParts, SessionGate)>, limits: Limits) -> Self {
+    async fn over(lake: L, clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
+        Self::limited(lake, clock, login, Limits::default()).await
+    }
+
+    async fn limited(
+        lake: L,
+        clock: Clock,
+        login: Option<(LoginParts, SessionGate)>,
+        limits: Limits,
+    ) -> Self {
         let (login, sessions) = login.unzip();
         let freshness = FakeFreshness(Arc::new(Mutex::new(Some(now()))));
         let key = DevKey::generate().unwrap();
