@@ -8,6 +8,7 @@
 use crate::checksum;
 use crate::error::LakeError;
 use crate::intact::ALTERED;
+use crate::lake::MAIN;
 use crate::limits::{AT_ONCE_BYTES, GAP_BYTES, TAIL_BYTES};
 use crate::location::Location;
 use crate::log::TableFile;
@@ -425,12 +426,22 @@ impl RunCache {
 /// Refuses a run of fragments whose columns are those of an earlier version.
 fn check_layout(path: &Path, metadata: &ArrowReaderMetadata) -> Result<(), LakeError> {
     let fields = metadata.schema().fields();
-    let is_run = fields.first().is_some_and(|first| first.name() == FRAGMENTS.field(0).name());
-    if is_run && !fields.iter().map(|f| f.name()).eq(FRAGMENTS.fields().iter().map(|f| f.name())) {
+    if is_of_fragments(path)
+        && !fields.iter().map(|f| f.name()).eq(FRAGMENTS.fields().iter().map(|f| f.name()))
+    {
         let why = "its columns are those of another version of gridtrail; fill a new lake".to_owned();
         return Err(LakeError::Corrupt { path: path.to_string(), why });
     }
     Ok(())
+}
+
+/// Whether a file is of a table of fragments, which the folder that it lies in says, its month aside. Its columns do not: other
+/// tables have a `device_id` as well.
+fn is_of_fragments(path: &Path) -> bool {
+    let mut folders = path.as_ref().rsplit('/').skip(1);
+    folders
+        .find(|folder| !folder.starts_with("month="))
+        .is_some_and(|table| [MAIN, "parked"].contains(&table))
 }
 
 /// Bytes of all bloom filters of a column.
@@ -549,3 +560,6 @@ fn read_part(run: &OpenRun, name: PartName, bytes: &Bytes) -> Option<Part> {
         None => pages::dictionary(&bytes, compression).map(|values| Part::Dictionary(Arc::new(values))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use crate::error::LakeError;
 use crate::limits::READ_ROWS;
 use crate::merge::Scan;
 use crate::packed;
-use crate::pages::halve;
+use crate::pages::try_partition_point;
 use crate::schema::column;
 use crate::sheet::{KEY_COLUMNS, Plan, ROW_COLUMNS, Sheet};
 use crate::viewers::Viewer;
@@ -204,8 +204,10 @@ fn page_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>> {
         return Some(0..rows);
     };
     // Pages ascend. Those without any value come first, and have neither minimum nor maximum.
-    let first = halve(pages.len(), |page| Some(index.max_value(page).is_none_or(|max| max < key)))?;
-    let end = halve(pages.len(), |page| Some(index.min_value(page).is_none_or(|min| min <= key)))?;
+    let first =
+        try_partition_point(pages.len(), |page| Some(index.max_value(page).is_none_or(|max| max < key)))?;
+    let end =
+        try_partition_point(pages.len(), |page| Some(index.min_value(page).is_none_or(|min| min <= key)))?;
     let start =
         |page: usize| pages.get(page).map_or(rows, |p| usize::try_from(p.first_row_index).unwrap_or(rows));
     (first < end).then(|| start(first)..start(end))

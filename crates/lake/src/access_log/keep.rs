@@ -11,7 +11,7 @@ use crate::month::Month;
 use crate::retention::DROPS;
 use crate::run::RunWriter;
 use crate::table::{Changes, Move, Table};
-use gridtrail_access_log::{Chain, Head, Kind, Started, Trimmed};
+use gridtrail_access_log::{Chain, Head, RowKind, Started, Trimmed};
 use gridtrail_model::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -107,7 +107,7 @@ async fn last_rows(
         while let Some(batch) = scan.next().await? {
             for row in rows(&batch, path.as_ref())? {
                 count += 1;
-                let head = (Head::of(&row), row.kind == Kind::End);
+                let head = (Head::of(&row), row.kind == RowKind::End);
                 let known = last.entry(row.chain).or_insert(head);
                 if known.0.seq < row.seq {
                     *known = head;
