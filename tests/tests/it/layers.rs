@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("saml", &["model"]),
     ("codec", &["model", "proto", "access"]),
     ("session", &["model", "runtime", "access", "saml"]),
-    ("tls", &[]),
+    ("tls", &["runtime"]),
     ("faults", &[]),
     ("kafka", &["runtime"]),
     ("lake", &["model", "runtime", "access", "access-log"]),
