@@ -6,7 +6,9 @@ use crate::text;
 use std::path::Path;
 
 /// Settings whose value is a secret.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 8] = [
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
     "sasl.oauthbearer.client.secret",
     "sasl.oauthbearer.config",
     "sasl.password",

@@ -198,19 +198,15 @@ fn a_key_that_others_can_read_is_refused_with_the_command_that_mends_it() {
     let sso =
         ["--saml-entity-id", "urn:x", "--saml-acs-url", "https://x/saml/acs", "--saml-anchors", &anchors];
     let sessions = ["--saml-revoked", &anchors, "--session-key", &key, "--plain-text"];
-    let search = [
-        "search",
-        "audit",
-        "--server",
-        "https://127.0.0.1:1",
-        "--token",
-        "x",
-        "--device",
-        "00-DB-00-00-00-00-00-01",
-    ];
+    let search: Vec<&str> =
+        "search audit --server https://127.0.0.1:1 --token x --device 00-DB-00-00-00-00-00-01"
+            .split(' ')
+            .collect();
+    let token: Vec<&str> =
+        "token --party a --role role-01 --user-id 90-B3-D5-1F-30-02-00-00 --key".split(' ').collect();
     let shown = ["--server-anchors", &anchors, "--client-certificate", &anchors, "--client-key", &client_key];
     let commands: [(Vec<&str>, &str); 6] = [
-        (["token", "--party", "a", "--user-id", "90-B3-D5-1F-30-02-00-00", "--key", &key].to_vec(), &key),
+        ([&token[..], &[&key]].concat(), &key),
         ([&serve[..], &["--tls-certificate", &anchors, "--tls-key", &server_key]].concat(), &server_key),
         ([&serve[..], &["--plain-text", "--page-key", &page_key]].concat(), &page_key),
         ([&serve[..], &sso, &sessions].concat(), &key),

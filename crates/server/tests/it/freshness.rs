@@ -33,7 +33,7 @@ async fn a_report_arrives_whole() {
         (source.partitions[0].level(), source.partitions[0].position),
         (FreshnessLevel::Warn, Some(7))
     );
-    let waiting = said.waiting.clone().unwrap();
+    let waiting = said.waiting.unwrap();
     // The fake says with the oldest how many days it was asked for: 31 where the caller names none. What waits is told by the hour.
     let hour = now().millis().div_euclid(HOUR) - 31;
     assert_eq!((waiting.rows, waiting.oldest.unwrap().seconds), (2, hour * 3_600));
