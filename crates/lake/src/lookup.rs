@@ -178,7 +178,8 @@ fn page_beside(run: &OpenRun, group: usize, key: &[u8]) -> Option<(Range<usize>,
         return None;
     };
     let pages = run.pages(group, 0)?;
-    let above = halve(pages.len(), |page| Some(index.max_value(page).is_none_or(|max| max < key)))?;
+    let above =
+        try_partition_point(pages.len(), |page| Some(index.max_value(page).is_none_or(|max| max < key)))?;
     let page = above.saturating_sub(1);
     let start = |page: usize| pages.get(page).and_then(|page| usize::try_from(page.first_row_index).ok());
     Some((start(page)?..start(page + 1).unwrap_or(rows), above > 0))

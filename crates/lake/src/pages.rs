@@ -182,7 +182,7 @@ impl Page {
     /// The texts next below and above a key. `None`: as for [`Page::rows_equal`].
     pub(crate) fn beside(&self, key: &[u8]) -> Option<Beside<'_>> {
         let Values::Repeated(texts) = &self.values else { return None };
-        let place = halve(texts.ends.len(), |at| Some(texts.text(at)? < key))?;
+        let place = try_partition_point(texts.ends.len(), |at| Some(texts.text(at)? < key))?;
         let below = place.checked_sub(1).and_then(|at| texts.text(at));
         let above = texts.text(place).filter(|text| *text != key).or_else(|| texts.text(place + 1));
         Some((below, above))

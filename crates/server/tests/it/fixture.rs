@@ -54,6 +54,8 @@ impl FakeFreshness {
     }
 }
 
+const HOUR_MS: i64 = 3_600_000;
+
 impl Freshness for FakeFreshness {
     fn report(&self, days: i64) -> Option<Report> {
         let complete_up_to = *self.0.lock().unwrap();
@@ -62,7 +64,7 @@ impl Freshness for FakeFreshness {
         Some(Ledger::new(Levels::default()).report(&Inputs {
             now: now(),
             partitions: &[Partition { stream, partition: 0, position: Some(7), complete_up_to }],
-            waiting: Waiting { rows: 2, oldest: Some(now().plus_millis(-days)), before_limit: 0 },
+            waiting: Waiting { rows: 2, oldest: Some(now().plus_millis(-days * HOUR_MS)), before_limit: 0 },
             version: "1.0.0",
             confirmed: now(),
             days,
