@@ -23,6 +23,7 @@ mod history;
 mod ids;
 mod key;
 mod mpxn;
+mod sender;
 mod time;
 mod trail;
 mod vocabulary;
