@@ -316,7 +316,8 @@ fn a_slip_in_a_confirmed_rescission_leaves_nothing_to_be_seen() {
     assert_eq!(again.status.code(), Some(2), "{}", text(&again.stderr));
 
     // What names nobody suspends nobody, and is told.
-    round.take_in("}{\n");
+    let beside = json!({ "eventId": "c", "recordedAt": Clock::system().now().to_string(), "confirmed": { "notificationId": "none" } });
+    round.take_in(&format!("}}{{\n{beside}\n"));
     let shown = succeed(&["access", "suspensions", "--lake", &lake]);
     assert!(shown.contains("it names nobody"), "{shown}");
     round.wait_for(true, "nobody is named");
@@ -337,7 +338,7 @@ fn an_event_of_another_user_than_its_request_is_a_dead_letter() {
     let lake = stage.at("lake");
     let now = Clock::system().now().to_string();
     let request = format!("{}:{device}:99999999", one.0);
-    let run = format!("{device}:{}:99999998", one.0);
+    let result = format!("{device}:{}:99999998", one.0);
     let of = json!({ "userId": other.0.to_string(), "requestId": request, "requestReceivedAt": now, "commandVariant": 1,
         "deviceId": device.to_string(), "serviceReferenceVariant": "6.8" });
     let of_run = json!({ "userId": other.0.to_string(), "deviceId": device.to_string() });
@@ -349,19 +350,19 @@ fn an_event_of_another_user_than_its_request_is_a_dead_letter() {
     let forged = [
         event(1, &of, "requestReceived", json!({})),
         event(2, &of, "statusChanged", json!({ "state": "STATE_SENT_TO_CSP" })),
-        event(3, &of, "responseSent", json!({ "responseId": run, "responseCode": "I0" })),
+        event(3, &of, "responseSent", json!({ "responseId": result, "responseCode": "I0" })),
         event(
             4,
             &of_run,
             "responseSent",
-            json!({ "responseId": run, "responseCode": "I0", "scheduledRead": { "scheduleId": "3" } }),
+            json!({ "responseId": result, "responseCode": "I0", "scheduledRead": { "scheduleId": "3" } }),
         ),
-        event(5, &of_run, "deviceAlert", json!({ "responseId": run, "alertCode": "8F36" })),
-        event(6, &of_run, "dccAlert", json!({ "responseId": run, "alertCode": "N16" })),
+        event(5, &of_run, "deviceAlert", json!({ "responseId": result, "alertCode": "8F36" })),
+        event(6, &of_run, "dccAlert", json!({ "responseId": result, "alertCode": "N16" })),
     ];
     let file = stage.at("forged.jsonl");
     std::fs::write(&file, forged.concat()).unwrap();
-    succeed(&["ingest", &file, "--lake", &lake]);
+    assert!(!run(&["ingest", &file, "--lake", &lake]).status.success(), "no record of it can be taken in");
     let told: Value = serde_json::from_str(&succeed(&[
         "dead-letters",
         "list",
