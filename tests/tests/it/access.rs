@@ -362,7 +362,7 @@ fn an_event_of_another_user_than_its_request_is_a_dead_letter() {
     ];
     let file = stage.at("forged.jsonl");
     std::fs::write(&file, forged.concat()).unwrap();
-    assert!(!run(&["ingest", &file, "--lake", &lake]).status.success(), "no record of it can be taken in");
+    succeed(&["ingest", &file, "--lake", &lake]);
     let told: Value = serde_json::from_str(&succeed(&[
         "dead-letters",
         "list",
