@@ -3,6 +3,7 @@
 use crate::support::{Server, run, succeed, text, user_of};
 use gridtrail_access::{AccessEvent, AccessRecord, Notice, NoticeKind, Party};
 use gridtrail_codec::encode_access_json;
+use gridtrail_lake::{Batch, Lake, LakeSettings, SourceEvidence, Stream};
 use gridtrail_model::{DeviceId, Timestamp, UserId};
 use gridtrail_runtime::Clock;
 use gridtrail_synth::{Settings, World};
@@ -326,6 +327,47 @@ fn a_slip_in_a_confirmed_rescission_leaves_nothing_to_be_seen() {
     assert!(errors.iter().any(|line| line.contains("names nobody")), "{log}");
     assert!(errors.iter().any(|line| line.contains("suspends pairs")), "{log}");
     assert!(!log.contains("jo@example.org"), "{log}");
+}
+
+/// A topic of events of access that nobody reads any more takes what was granted with it, until it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_granted_is_not_shown_while_a_topic_of_access_stands_still() {
+    let stage = Stage::set();
+    let pair = stage.pair();
+    let token = stage.token(&pair.one.1, &[pair.one.0, pair.other.0], &["--role", "role-01"]);
+    let [own, both] = [vec![pair.one.0], vec![pair.one.0, pair.other.0]]
+        .map(|users| users.iter().map(ToString::to_string).collect::<BTreeSet<_>>());
+    let wait_for = |expected: &BTreeSet<String>, what: &str| {
+        let mut looks = 0;
+        while stage.seen(&token, pair.device) != *expected {
+            assert!(looks < LOOKS, "{what}");
+            looks += 1;
+            std::thread::sleep(LOOK_EVERY);
+        }
+    };
+    wait_for(&both, "events of access that came by files alone do not lapse");
+    let lake = Lake::open(LakeSettings::at(stage.at("lake")), Clock::system()).await.unwrap();
+    let mut writer = lake.writer().await.unwrap();
+    let topic = "gridtrail.access-events.v1".to_owned();
+    let stream = Stream { cluster: "c".into(), id: "one".into(), partitions: 1, topic };
+    for (position, (hours, expected)) in [(25, &own), (0, &both)].into_iter().enumerate() {
+        let from = i64::try_from(position).unwrap();
+        let complete = Clock::system().now().plus_millis(-hours * 3_600_000);
+        let source = SourceEvidence {
+            source: stream.source(0),
+            name: format!("{}/0", stream.topic),
+            first: from == 0,
+            from,
+            to: from + 1,
+            complete_up_to_ms: Some(complete.millis()),
+            ..SourceEvidence::default()
+        };
+        let (sources, streams) = (vec![source], vec![stream.clone()]);
+        writer.commit(Batch { sources, streams, ..Batch::default() }).await.unwrap();
+        wait_for(expected, &format!("complete up to {hours} hours ago"));
+    }
+    let log = stage.server.stop();
+    assert!(log.contains("stand still") && log.contains("come again"), "{log}");
 }
 
 /// An event of one User about the request of another is in nobody's trail.
