@@ -13,6 +13,9 @@ use std::collections::BTreeSet;
 /// The digits of a User ID.
 const DIGITS: usize = 16;
 
+/// How many fields of one name are tried at most: an event has one, and a hostile text as many as it has room for.
+const TRIES: usize = 8;
+
 /// What can be read of a record that is no event of access, or of its beginning. `None`: of a grant, which ends nothing.
 ///
 /// `place` names the record to a person. Nothing of an officer is in it.
@@ -122,7 +125,7 @@ fn values(text: &str, names: &[&str]) -> (bool, Option<Value>) {
     let mut begins = false;
     for name in names {
         let quoted = format!("\"{name}\"");
-        for (at, _) in text.match_indices(&quoted) {
+        for (at, _) in text.match_indices(&quoted).take(TRIES) {
             let Some(value) = text[at + quoted.len()..].trim_start().strip_prefix(':') else { continue };
             begins = true;
             if let Some(Ok(value)) = serde_json::Deserializer::from_str(value).into_iter().next() {
