@@ -15,7 +15,7 @@ use crate::log::TableFile;
 use crate::maintenance::Maintenance;
 use crate::pairs::{PAIRS, PairFile};
 use crate::schema::FRAGMENTS;
-use crate::snapshot::{Snapshot, SnapshotVersion};
+use crate::snapshot::{Newest, Snapshot, SnapshotVersion};
 use crate::stopped::StoppedAt;
 use crate::streams;
 use crate::table::Table;
@@ -27,7 +27,7 @@ use gridtrail_runtime::Clock;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
@@ -183,7 +183,9 @@ impl Tables {
     }
 
     /// The snapshot of these versions.
-    pub(crate) fn snapshot(&self, cache: RunCache) -> Snapshot {
+    ///
+    /// `by_now` leads to what is known later; without it, the snapshot goes by itself alone.
+    pub(crate) fn snapshot(&self, cache: RunCache, by_now: Weak<Newest>) -> Snapshot {
         let partitions = streams::partitions(self.trails.positions());
         let files = || self.trails.position(MARK_FILES).and_then(Timestamp::from_millis);
         Snapshot {
@@ -195,6 +197,7 @@ impl Tables {
             complete_up_to: streams::complete_up_to(&partitions).unwrap_or_else(files),
             partitions,
             cache,
+            by_now,
         }
     }
 }
@@ -249,7 +252,7 @@ struct Inner {
     clock: Clock,
     cache: RunCache,
     tables: tokio::sync::Mutex<Tables>,
-    newest: RwLock<Arc<Snapshot>>,
+    newest: Arc<Newest>,
     kept: moka::sync::Cache<SnapshotVersion, Arc<Snapshot>>,
     left_alone: LeftAlone,
     /// Why a table's newest entry is not answered from, where that is so.
@@ -274,15 +277,15 @@ impl Lake {
         let mut tables = Tables::open(&location, !settings.read_only).await?;
         let stopped = tables.stopped();
         let cache = RunCache::new(&location, settings.cache_bytes);
-        let newest = Arc::new(tables.snapshot(cache.clone()));
+        let newest = Newest::new(|by_now| tables.snapshot(cache.clone(), by_now));
         let kept = moka::sync::Cache::builder().time_to_idle(settings.snapshots_kept).build();
-        kept.insert(newest.version.clone(), Arc::clone(&newest));
+        kept.insert(newest.get().version.clone(), newest.get());
         let inner = Inner {
             location,
             clock,
             cache,
             tables: tokio::sync::Mutex::new(tables),
-            newest: RwLock::new(newest),
+            newest,
             kept,
             left_alone: LeftAlone::default(),
             stopped: RwLock::new(stopped),
@@ -292,7 +295,12 @@ impl Lake {
 
     /// The newest snapshot that this process has seen.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.inner.newest.read().unwrap_or_else(PoisonError::into_inner))
+        self.inner.newest.get()
+    }
+
+    /// The snapshot of some versions of the tables, which goes by the newest where that matters.
+    fn snapshot_of(&self, tables: &Tables) -> Snapshot {
+        tables.snapshot(self.inner.cache.clone(), Arc::downgrade(&self.inner.newest))
     }
 
     /// The snapshot of a version that was seen before, here or by another server.
@@ -310,7 +318,7 @@ impl Lake {
         tables.pairs = Table::open(location, "mpxn_devices", Some(version.pairs)).await.map_err(gone)?;
         (tables.runs, tables.waiting) = (RunIndex::default(), RunIndex::default());
         tables.index()?;
-        let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()));
+        let snapshot = Arc::new(self.snapshot_of(&tables));
         self.inner.kept.insert(version.clone(), Arc::clone(&snapshot));
         Ok(snapshot)
     }
@@ -323,9 +331,9 @@ impl Lake {
         let mut tables = self.inner.tables.lock().await;
         tables.refresh().await?;
         if tables.version() != *self.snapshot().version() {
-            let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()));
+            let snapshot = Arc::new(self.snapshot_of(&tables));
             self.inner.kept.insert(snapshot.version.clone(), Arc::clone(&snapshot));
-            *self.inner.newest.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+            self.inner.newest.set(snapshot);
         }
         // What stopped a table that no snapshot is made of may be gone.
         for table in tables.all().into_iter().filter(|table| table.stop().is_some()) {
