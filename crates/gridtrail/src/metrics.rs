@@ -38,6 +38,8 @@ const LOOKUP_RUNS: &str = "gridtrail_lake_lookup_runs_total";
 const LOOKUP_PAGES: &str = "gridtrail_lake_lookup_pages_total";
 const LEVEL_0_RUNS: &str = "gridtrail_lake_level_0_runs";
 const BUCKET_RUNS: &str = "gridtrail_lake_bucket_runs";
+const RIGHTS_LAPSED: &str = "gridtrail_access_granted_rights_lapsed";
+const SUSPENSIONS: &str = "gridtrail_access_suspensions";
 const VERSION: &str = "gridtrail_snapshot_version";
 const VERSION_AGE: &str = "gridtrail_snapshot_age_seconds";
 
@@ -58,6 +60,16 @@ pub(crate) fn address(args: &MetricsArgs) -> Result<Option<SocketAddr>, Failure>
         }
         address => Ok(address),
     }
+}
+
+/// Whether what Parties granted each other counts no longer.
+pub(crate) fn rights_lapsed(lapsed: bool) {
+    gauge!(RIGHTS_LAPSED).set(if lapsed { 1.0 } else { 0.0 });
+}
+
+/// How many events of access suspend pairs, or may have ended some that nobody can name.
+pub(crate) fn suspensions(count: usize) {
+    gauge!(SUSPENSIONS).set(count as f64);
 }
 
 /// The metrics of this process, shown until this is dropped.
@@ -205,6 +217,11 @@ fn describe() {
     describe_gauge!(WAITING, "Answers whose request is not on record; each is a row of its own.");
     describe_gauge!(WAITING_LATE, "Those older than the level warn.");
     describe_gauge!(WAITING_AGE, "The age of the oldest.");
+    describe_gauge!(
+        RIGHTS_LAPSED,
+        "1 while what Parties granted each other counts no longer, since the topics of events of access stand still."
+    );
+    describe_gauge!(SUSPENSIONS, "Events of access that suspend pairs until an operator settles them.");
     describe_gauge!(BROKEN, "Pieces of evidence that were changed since they were written.");
     describe_gauge!(
         STOPPED,

@@ -8,7 +8,7 @@ use crate::log_in::LoginPlan;
 use crate::metrics::{self, Metrics};
 use crate::opening::{open_existing, open_to_serve};
 use crate::output;
-use crate::rights::keep_rights;
+use crate::rights::{Feed, keep_rights};
 use crate::watching::keep_fresh;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -76,6 +76,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     });
     let tells_cost = args.tell_cost;
     let limits = args.callers.limits();
+    let access_lapse = Duration::from_secs(args.access_lapse.seconds().into());
     let hosted = Hosted {
         lake,
         calls,
@@ -85,6 +86,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         page_key,
         housekeeping,
         levels,
+        access_lapse,
         metrics,
         limits,
         tells_cost,
@@ -190,6 +192,8 @@ pub(crate) struct Hosted {
     pub(crate) housekeeping: Option<Housekeeping>,
     /// Where the levels of freshness begin.
     pub(crate) levels: Levels,
+    /// How long the topics of events of access may stand still before what was granted lapses.
+    pub(crate) access_lapse: Duration,
     /// What to show of it.
     pub(crate) metrics: Option<Metrics>,
     /// What each caller may ask for.
@@ -215,6 +219,7 @@ pub(crate) async fn host(
         page_key,
         housekeeping,
         levels,
+        access_lapse,
         metrics,
         limits,
         tells_cost,
@@ -228,8 +233,8 @@ pub(crate) async fn host(
     let login = login.map(|plan| plan.over(&lake, &log)).transpose()?;
     let doors = Doors { gatekeeper, sessions: login.as_ref().map(|login| login.gate.clone()) };
     let admission = Admission::new(doors, sharing.current());
-    let following =
-        AbortOnDropHandle::new(tokio::spawn(keep_rights(lake.clone(), sharing, admission.clone())));
+    let feed = Feed::new(lake.clone(), access_lapse);
+    let following = AbortOnDropHandle::new(tokio::spawn(keep_rights(feed, sharing, admission.clone())));
     // Tasks of their own: reading a long log must not hold up calls. They end with this function.
     let maintaining =
         housekeeping.map(|how| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));

@@ -16,7 +16,7 @@ mod service;
 mod tls;
 mod value;
 
-pub use access::{AccessCommand, ExplainArgs, LogArgs, RowOwner};
+pub use access::{AccessCommand, ExplainArgs, LogArgs, RowOwner, SettleArgs, SuspensionsArgs};
 pub use callers::CallerArgs;
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
 pub use freshness::{FreshnessArgs, LevelArgs, MetricsArgs};

@@ -27,7 +27,7 @@ use gridtrail_server::Limits;
 use gridtrail_synth::{Settings, World};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// A folder that holds this file is a demo's own, and may be deleted.
@@ -164,6 +164,7 @@ async fn show(
         page_key: PageKey::random()?,
         housekeeping: None,
         levels: Levels::default(),
+        access_lapse: Duration::from_secs(86_400),
         metrics: None,
         limits: Limits::default(),
         tells_cost: false,
