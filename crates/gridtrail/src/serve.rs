@@ -16,9 +16,10 @@ use gridtrail_access::{AccessError, Admission, Doors, Gatekeeper, RoleMatrix};
 use gridtrail_access_log::AccessLog;
 use gridtrail_freshness::{Levels, Watch};
 use gridtrail_lake::Lake;
+use gridtrail_port::{FileLimit, Port};
 use gridtrail_runtime::Clock;
 use gridtrail_search::{PageKey, Search};
-use gridtrail_server::{Limits, Parts, serve};
+use gridtrail_server::{Limits, Parts, serve, terms};
 use gridtrail_tls::{ClientCheck, Tls, TlsFiles};
 use std::io;
 use std::net::SocketAddr;
@@ -49,20 +50,23 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     });
     let pages_tls =
         args.login.saml_listen.map(|address| pages_tls(&args.tls, address)).transpose()?.flatten();
-    let login = LoginPlan::read(args.login.clone(), roles, pages_tls).await?;
+    let (files, whence) = (FileLimit::raised(), args.port.whence());
+    let ports = if args.login.saml_listen.is_some() { 2 } else { 1 };
+    let pages_terms = args.port.terms(files, ports, gridtrail_session::terms);
+    let login = LoginPlan::read(args.login.clone(), roles, (pages_tls, pages_terms, whence.clone())).await?;
     let lake = open_to_serve(&args.lake, args.cache_memory, args.read_only).await?;
     lake.check_windows().await?;
     let calls = match &args.access_log_lake {
         Some(address) => other_than(&lake, open_existing(address).await?)?,
         None => lake.clone(),
     };
-    let listener = listen(args.listen).await?;
+    let terms = args.port.terms(files, ports, terms);
+    let port = Port { listener: listen(args.listen).await?, tls, terms, whence };
     let metrics = metrics_at.map(Metrics::show).transpose()?;
     // Before the address is told: who reads it may ask for the end at once.
     let stop = asked_to_stop()?;
-    let server = url_of(&listener, tls.is_some())?;
-    let pages = login.as_ref().and_then(LoginPlan::listener);
-    let pages = pages.map(|listener| url_of(listener, tls.is_some())).transpose()?;
+    let server = url_of(&port)?;
+    let pages = login.as_ref().and_then(LoginPlan::port).map(url_of).transpose()?;
     let address = args.lake.clone();
     let serving = Box::new(move || {
         let line = match format {
@@ -79,7 +83,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let hosted = Hosted {
         lake,
         calls,
-        tls,
+        port,
         gatekeeper,
         login,
         page_key,
@@ -90,7 +94,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         tells_cost,
         serving,
     };
-    host(hosted, listener, stop).await?;
+    host(hosted, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -115,12 +119,13 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> 
     TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })
 }
 
-/// The URL by which clients reach a listener.
-pub(crate) fn url_of(listener: &TcpListener, is_encrypted: bool) -> Result<String, Failure> {
-    let address = listener
+/// The URL by which clients reach a port.
+pub(crate) fn url_of(port: &Port) -> Result<String, Failure> {
+    let address = port
+        .listener
         .local_addr()
         .map_err(|_| Failure::Process("the system does not tell the server's address"))?;
-    Ok(format!("{}://{address}", if is_encrypted { "https" } else { "http" }))
+    Ok(format!("{}://{address}", if port.tls.is_some() { "https" } else { "http" }))
 }
 
 /// How a server's connections are encrypted.
@@ -179,8 +184,8 @@ pub(crate) struct Hosted {
     pub(crate) lake: Lake,
     /// The lake whose access log takes the record of calls: the same, unless nothing may be written to that.
     pub(crate) calls: Lake,
-    /// How connections are encrypted; `None`: not at all.
-    pub(crate) tls: Option<Arc<Tls>>,
+    /// Where calls come in.
+    pub(crate) port: Port,
     /// Checks tokens that stand for themselves; `None`: none are accepted.
     pub(crate) gatekeeper: Option<Gatekeeper>,
     /// Logs people in; `None`: nobody logs in.
@@ -201,15 +206,11 @@ pub(crate) struct Hosted {
 }
 
 /// Serves a lake, always at its newest version, until `stop` completes and open calls are done.
-pub(crate) async fn host(
-    hosted: Hosted,
-    listener: TcpListener,
-    stop: impl Future<Output = ()> + Send,
-) -> Result<(), Failure> {
+pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) -> Result<(), Failure> {
     let Hosted {
         lake,
         calls,
-        tls,
+        port,
         gatekeeper,
         login,
         page_key,
@@ -223,7 +224,7 @@ pub(crate) async fn host(
     let clock = Clock::system();
     let search = Search::new(lake.clone(), clock.clone(), page_key);
     let sharing = lake.sharing().await?;
-    let by = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    let by = port.listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     let (log, recording) = AccessLog::open(calls.access_log().await, clock.clone(), &by).await?;
     let login = login.map(|plan| plan.over(&lake, &log)).transpose()?;
     let doors = Doors { gatekeeper, sessions: login.as_ref().map(|login| login.gate.clone()) };
@@ -240,7 +241,7 @@ pub(crate) async fn host(
         Some(host) => (Some(host.parts.clone()), Some(host.start())),
         None => (None, None),
     };
-    let parts = Parts { listener, tls, search, freshness, admission, login, log, clock, limits, tells_cost };
+    let parts = Parts { port, search, freshness, admission, login, log, clock, limits, tells_cost };
     let served = match serving() {
         Ok(()) => serve(parts, stop).await.map_err(Failure::from),
         Err(failure) => Err(failure),

@@ -44,5 +44,5 @@ pub use objects::{Objects, StoreError};
 pub use register::{Account, Anchors, Provider, ProviderSettings, Register, RegisterError};
 pub use sessions::{Ended, IdleLimit, Session, SessionError, Sessions};
 pub use sweep::{Sweep, Swept};
-pub use web::{Endpoint, EndpointFault, Landing, serve};
+pub use web::{Endpoint, EndpointFault, Landing, pages, serve, terms};
 pub use witness::{NotWritten, Witness};

@@ -4,6 +4,7 @@ use super::callers::CallerArgs;
 use super::freshness::{LevelArgs, MetricsArgs};
 use super::identity::LoginArgs;
 use super::lake::CompactionArgs;
+use super::port::PortArgs;
 use super::tls::{ServerArgs, ServerTlsArgs};
 use super::value::{Bound, LifeTime};
 use clap::{ArgGroup, Args, Subcommand};
@@ -77,6 +78,9 @@ pub struct ServeArgs {
     /// How people log in.
     #[command(flatten)]
     pub login: LoginArgs,
+    /// Who may connect.
+    #[command(flatten)]
+    pub port: PortArgs,
     /// What each caller may ask for.
     #[command(flatten)]
     pub callers: CallerArgs,
