@@ -112,6 +112,12 @@ impl Port {
 }
 
 impl Terms {
+    /// The greatest age of a connection: a little less for some, so that not all that were made together end together.
+    fn age_of(&self, from: Option<SocketAddr>) -> Duration {
+        let sixteenths = from.map_or(0, |from| u32::from(from.port() % 16));
+        self.age - self.age / 160 * sixteenths
+    }
+
     const fn sizes(&self) -> Sizes {
         Sizes { all: self.connections, each: self.by_address, patience: Duration::ZERO }
     }
@@ -255,7 +261,7 @@ pub async fn attend<S, C, B>(
         ended = connection.as_mut() => Some(ended),
         () = peer.ended() => return,
         () = stop.cancelled() => None,
-        () = tokio::time::sleep(terms.age) => None,
+        () = tokio::time::sleep(terms.age_of(peer.address())) => None,
         () = peer.idle(FIRST_REQUEST_LIFE.min(terms.idle), terms.idle) => None,
     };
     let ended = match ended {
