@@ -16,7 +16,7 @@ impl FileLimit {
         let limit = getrlimit(Resource::Nofile);
         let most = limit.maximum.unwrap_or(u64::MAX);
         let now = limit.current.unwrap_or(u64::MAX);
-        let raised = rustix::process::Rlimit { current: limit.maximum, ..limit.clone() };
+        let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
         match setrlimit(Resource::Nofile, raised) {
             Ok(()) => Self(most),
             // Some systems give less than they say. What there is has to do.

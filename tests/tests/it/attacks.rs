@@ -25,6 +25,7 @@ fn sockets() -> usize {
 }
 
 /// Holds an attack up while honest calls are made. Prints how long those took before and beside it.
+#[allow(clippy::print_stdout, reason = "a figure of `make prove`")]
 async fn beside<A>(what: &str, server: &Attacked, attack: impl Future<Output = A>) {
     let before = median_ms(server.searches(CALLS).await);
     let attack = attack.await;
