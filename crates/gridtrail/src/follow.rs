@@ -6,12 +6,14 @@ use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, keep_house, maintain};
 use crate::metrics::{self, Metrics};
 use crate::output::{self, count};
+use crate::progress;
 use crate::serve::{asked_to_stop, end, settle};
 use crate::watching::keep_fresh;
 use gridtrail_freshness::Watch;
 use gridtrail_ingest::{Followed, Observer, Outcome, TopicSettings, follow_topics};
 use gridtrail_kafka::KafkaSettings;
 use gridtrail_lake::Lake;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use std::io;
 use std::path::Path;
@@ -46,7 +48,9 @@ pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result
     let maintaining =
         (!topics.no_maintenance).then(|| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));
     tracing::info!(topics = topics.topics.join(","), lake = args.lake, "following");
-    let followed = follow_topics(&lake, settings, Arc::new(Unheard), asked).await;
+    let told = Arc::new(Told(topics.once.then(|| progress::counting(None, "records"))));
+    let followed = follow_topics(&lake, settings, Arc::<Told>::clone(&told), asked).await;
+    told.finish();
     let keeps_house = maintaining.is_some();
     for task in maintaining.into_iter().chain(watching) {
         end(task).await;
@@ -86,11 +90,23 @@ pub(crate) fn settings_file(path: Option<&Path>) -> Result<Vec<(String, String)>
     })
 }
 
-/// Nothing is made of single commits.
-struct Unheard;
+/// Counts on a terminal what was committed, where that comes to an end.
+struct Told(Option<ProgressBar>);
 
-impl Observer for Unheard {
-    fn committed(&self, _: Outcome) {}
+impl Told {
+    fn finish(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Observer for Told {
+    fn committed(&self, Outcome { stored, parked, dead_lettered }: Outcome) {
+        if let Some(bar) = &self.0 {
+            bar.inc(stored + parked + dead_lettered);
+        }
+    }
 }
 
 /// What following topics came to. The fields are an interface: programs read them as JSON.

@@ -4,11 +4,13 @@ use crate::args::{Format, PublishArgs};
 use crate::exit::Failure;
 use crate::follow::settings_file;
 use crate::output::{self, count};
+use crate::progress;
 use gridtrail_codec::{Encoding, Frame, decode, encode_json, encode_protobuf, next_frame};
 use gridtrail_ingest::{Content, FileName, Kind, open_unpacked};
 use gridtrail_kafka::{Admin, KafkaSettings, Publisher};
 use gridtrail_model::Event;
 use gridtrail_runtime::Clock;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -43,6 +45,7 @@ pub(crate) fn run(args: &PublishArgs, format: Format) -> Result<(), Failure> {
         clock: Clock::system(),
         began: Instant::now(),
         sent: 0,
+        progress: progress::counting(None, "records"),
     };
     let files = event_files(&args.dir)?;
     sender.find_topics(&settings, &files)?;
@@ -52,6 +55,7 @@ pub(crate) fn run(args: &PublishArgs, format: Format) -> Result<(), Failure> {
     }
     let began = sender.began;
     let records = sender.publisher.finish()?;
+    sender.progress.finish_and_clear();
     let seconds = began.elapsed().as_secs_f64();
     let published = Published { records, seconds, records_per_second: records as f64 / seconds };
     let mut out = io::stdout().lock();
@@ -104,6 +108,7 @@ struct Sender<'a> {
     clock: Clock,
     began: Instant,
     sent: u64,
+    progress: ProgressBar,
 }
 
 impl Sender<'_> {
@@ -156,8 +161,9 @@ impl Sender<'_> {
         };
         let send =
             |key: Option<&[u8]>, value: &[u8]| self.publisher.send(topic, key, Some(content_type), value);
+        self.sent += 1;
+        self.progress.inc(1);
         if kind == Kind::Access {
-            self.sent += 1;
             return Ok(send(None, record)?);
         }
         match decode(encoding, record, None) {
@@ -172,7 +178,6 @@ impl Sender<'_> {
                 }
             }
         }
-        self.sent += 1;
         Ok(())
     }
 

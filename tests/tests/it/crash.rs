@@ -4,11 +4,12 @@
 //! step of a commit alike, on fast machines and slow ones. `GRIDTRAIL_KILLS` raises their number,
 //! `GRIDTRAIL_CRASH_SEED` repeats a run.
 
-use crate::support::{gridtrail, run, setting, succeed, text, verdict};
+use crate::support::{gridtrail, run, setting, succeed, text, until, verdict};
 use gridtrail_codec::encode_frame;
 use gridtrail_synth::{Settings, World};
+use serde_json::Value;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 pub(crate) const EVENTS: u64 = 40_000;
 const DAYS: u32 = 10;
@@ -158,4 +159,40 @@ async fn an_uninterrupted_ingest_is_whole_and_a_second_one_reads_nothing() {
         assert_eq!(second[field], 0, "{field}: {second:#}");
     }
     assert_eq!(second["lake"], first["lake"]);
+}
+
+/// A signal ends an ingest in good order: it says what it committed, and the next one goes on from there.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingest_that_is_interrupted_says_what_it_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (events, lake) = (folder.path().join("events"), folder.path().join("lake"));
+    let world = region_of_legs(23, &events);
+    // Many files: what is begun is read to its end.
+    std::fs::remove_file(events.join("events.binpb")).unwrap();
+    let all: Vec<_> = world.events().collect();
+    for (number, events_of_file) in all.chunks(1_000).enumerate() {
+        let mut frames = Vec::new();
+        events_of_file.iter().for_each(|event| encode_frame(event, &mut frames));
+        std::fs::write(events.join(format!("{number:03}.binpb")), frames).unwrap();
+    }
+    let (events, lake) = (events.to_str().unwrap(), lake.to_str().unwrap());
+    let mut command = gridtrail();
+    command.args(ingest_args(events, lake)).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ingest = command.spawn().unwrap();
+    // From its first commit on it has an ear for signals, and most is still to come.
+    until("it has committed", || {
+        Path::new(lake).join("trails/_delta_log/00000000000000000002.json").exists()
+    });
+    let id = ingest.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let output = ingest.wait_with_output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("what was read until then is in the lake"), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let read = report["records"].as_u64().unwrap();
+    assert!(read > 0 && read < all.len() as u64, "{report:#}");
+    let rest: Value = serde_json::from_str(&succeed(&ingest_args(events, lake))).unwrap();
+    assert_eq!(read + rest["records"].as_u64().unwrap(), all.len() as u64, "{rest:#}");
+    verdict(&world, lake).await.assert_clean();
 }

@@ -10,6 +10,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a condition may take to come about before the test fails. Far more than any takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The command as cargo has built it beside this test: `cargo test --workspace` builds both.
 pub(crate) fn gridtrail() -> Command {
@@ -115,6 +119,15 @@ impl Drop for Server {
         // Already gone, mostly.
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// Waits for a condition.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "waited too long until {what}");
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

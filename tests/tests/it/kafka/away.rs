@@ -1,8 +1,8 @@
 //! A broker that is away, and a topic that is not there: what is said of them, and how often.
 
-use super::broker::{Broker, Ingester, Known, Topic, topic, until};
+use super::broker::{Broker, Ingester, Known, Topic, topic};
 use crate::crash::region;
-use crate::support::{gridtrail, run, setting, text};
+use crate::support::{gridtrail, run, setting, text, until};
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! A topic, an ingester that follows it, and what the lake knows of it.
 
-use crate::support::{gridtrail, text};
+use crate::support::{PATIENCE, gridtrail, text, until};
 use gridtrail_kafka::{Admin, Cluster, KafkaSettings, Publisher, Transactions};
 use gridtrail_lake::{Commit, Evidence, Lake, LakeSettings, Partition, SourceEvidence};
 use gridtrail_runtime::Clock;
@@ -10,9 +10,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
-
-/// How long a condition may take to come about before the test fails. Far more than any takes.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A topic of a test's own.
 pub(crate) struct Topic {
@@ -239,15 +236,6 @@ pub(crate) fn kafka(args: &[&str]) -> String {
     let output = Command::new(repository_root().join("scripts/kafka")).args(args).output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
     text(&output.stdout)
-}
-
-/// Waits for a condition.
-pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < PATIENCE, "waited too long until {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Waits for a future in the middle of a condition.

@@ -1,9 +1,9 @@
 //! A lake on a disk that fills up.
 
-use super::broker::{Ingester, Known, topic, until};
+use super::broker::{Ingester, Known, topic};
 use super::proof::assert_proven;
 use crate::crash::region_of_legs;
-use crate::support::verdict;
+use crate::support::{until, verdict};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 

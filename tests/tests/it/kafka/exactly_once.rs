@@ -1,9 +1,9 @@
 //! Whatever is killed, paused or taken away: every trail is as the generator says, and every offset was taken once.
 
-use super::broker::{Broker, Ingester, Known, Topic, futures_now, topic, until};
+use super::broker::{Broker, Ingester, Known, Topic, futures_now, topic};
 use super::proof::{assert_proven, change_evidence, reconcile};
 use crate::crash::{Chance, kill, region, region_of_legs};
-use crate::support::{setting, succeed, verdict};
+use crate::support::{setting, succeed, until, verdict};
 use gridtrail_runtime::Clock;
 use std::path::Path;
 use std::process::Stdio;

@@ -1,9 +1,9 @@
 //! Offsets that hold no record to read: markers of transactions, what was aborted, what was compacted away.
 
-use super::broker::{Ingester, Known, Topic, futures_now, topic, topic_with, until};
+use super::broker::{Ingester, Known, Topic, futures_now, topic, topic_with};
 use super::proof::{assert_proven, reconcile};
 use crate::crash::Chance;
-use crate::support::verdict;
+use crate::support::{until, verdict};
 use gridtrail_codec::encode_protobuf;
 use gridtrail_kafka::{Cluster, TopicPartition, Transactions, count};
 use gridtrail_lake::SkipReason;

@@ -1,9 +1,9 @@
 //! What an open transaction hides is not read, and nothing that is said meanwhile is better than that.
 
-use super::broker::{Ingester, Known, Topic, futures_now, kafka, topic, topic_with, until};
+use super::broker::{Ingester, Known, Topic, futures_now, kafka, topic, topic_with};
 use super::gaps::{region, values};
 use super::proof::{assert_proven, reconcile};
-use crate::support::{gridtrail, run, succeed, text};
+use crate::support::{gridtrail, run, succeed, text, until};
 use gridtrail_lake::{Partition, SourceEvidence};
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;

@@ -11,5 +11,6 @@ mod gaps;
 mod hidden;
 mod proof;
 mod reader;
+mod repair;
 mod storm;
 mod topics;

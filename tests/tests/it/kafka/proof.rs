@@ -197,7 +197,7 @@ async fn dead_letters_are_settled() {
 }
 
 /// The last event of a region that says when its request was received, and its JSON.
-fn last_event(world: &gridtrail_synth::World) -> (gridtrail_model::Event, String) {
+pub(super) fn last_event(world: &gridtrail_synth::World) -> (gridtrail_model::Event, String) {
     let event =
         world.events().filter(|event| event.correlation.request_received_at.is_some()).last().unwrap();
     let json = gridtrail_codec::encode_json(&event);

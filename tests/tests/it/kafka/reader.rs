@@ -1,6 +1,7 @@
 //! The reader alone, with an owner whose hand a test guides.
 
-use super::broker::{Topic, kafka, topic, until};
+use super::broker::{Topic, kafka, topic};
+use crate::support::until;
 use gridtrail_kafka::{Control, Delivery, KafkaError, KafkaSettings, Offsets, Piece, Reader, Sink, Source};
 use std::error::Error;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,9 +1,9 @@
 //! A storm of rebalances: ingesters of one group join, leave, are killed and are paused, while records come.
 
-use super::broker::{Ingester, Known, Topic, futures_now, topic, until};
+use super::broker::{Ingester, Known, Topic, futures_now, topic};
 use super::proof::assert_proven;
 use crate::crash::{Chance, EVENTS, region_of_legs};
-use crate::support::{gridtrail, setting, verdict};
+use crate::support::{gridtrail, setting, until, verdict};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;

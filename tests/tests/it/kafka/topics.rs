@@ -167,3 +167,37 @@ async fn a_topic_that_is_created_again_is_a_new_source_and_loud() {
     assert_eq!((verdict.lost.len(), verdict.doubled.len()), (0, 0));
     known.covers_every_offset_once().await;
 }
+
+/// Another engine's entry ends an ingest, which names it; without the entry, the next one goes on, and nothing is lost or twice there.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_of_another_engine_ends_an_ingest_by_name() {
+    let Some(topic) = topic("foreign", 1) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (events, lake, log) =
+        (folder.path().join("events"), folder.path().join("lake"), folder.path().join("log"));
+    let world = region_of_legs(24, &events);
+    topic.publish(&events);
+    let first = topic.records();
+    let mut ingest = Ingester::start(topic.ingest(&lake, "one", &["--no-maintenance"]), &log);
+    Known::of(&lake).await.has_all_of(&topic).await;
+    // Where the ingest commits at the same moment, the entry is the one after.
+    let entries = lake.join("trails/_delta_log");
+    let foreign = "{\"commitInfo\":{\"operation\":\"OPTIMIZE\",\"engineInfo\":\"delta-rs:1\"}}";
+    let entry = (1..)
+        .map(|version: u64| entries.join(format!("{version:020}.json")))
+        .find(|entry| {
+            let made = std::fs::OpenOptions::new().write(true).create_new(true).open(entry);
+            made.is_ok_and(|mut file| std::io::Write::write_all(&mut file, foreign.as_bytes()).is_ok())
+        })
+        .unwrap();
+    topic.publish(&events);
+    let status = ingest.0.wait().unwrap();
+    let said = std::fs::read_to_string(&log).unwrap();
+    let name = entry.file_name().unwrap().to_str().unwrap();
+    assert!(status.code() == Some(1) && said.contains(name) && said.contains("OPTIMIZE"), "{status}: {said}");
+    std::fs::remove_file(&entry).unwrap();
+    topic.ingest_once(&lake, "one");
+    let known = Known::of(&lake).await;
+    assert_eq!(known.covers_every_offset_once().await as i64, 2 * first);
+    verdict(&world, lake.to_str().unwrap()).await.assert_clean();
+}
