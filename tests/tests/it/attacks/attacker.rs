@@ -37,8 +37,11 @@ async fn channel(address: SocketAddr) -> Channel {
     endpoint.connect().await.unwrap()
 }
 
-/// The head of a message of so many bytes, and one of them.
-struct HalfSent(Option<Bytes>);
+/// Bytes that a half-sent login announces.
+const ANNOUNCED: usize = 768 * 1024;
+
+/// A message of which all but the end is sent: so many bytes are left to send.
+struct HalfSent(usize);
 
 impl HttpBody for HalfSent {
     type Data = Bytes;
@@ -48,7 +51,14 @@ impl HttpBody for HalfSent {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.take().map_or(Poll::Pending, |head| Poll::Ready(Some(Ok(Frame::data(head)))))
+        static PART: [u8; 16 * 1024] = [b'x'; 16 * 1024];
+        let part = match self.0 {
+            0 => return Poll::Pending,
+            ANNOUNCED => Bytes::from([&[0][..], &u32::try_from(ANNOUNCED).unwrap().to_be_bytes()].concat()),
+            left => Bytes::from_static(&PART[..left.min(PART.len())]),
+        };
+        self.0 -= part.len();
+        Poll::Ready(Some(Ok(Frame::data(part))))
     }
 }
 
@@ -69,17 +79,15 @@ async fn ask(
     channel.call(request.body(Body::new(body)).unwrap()).await.ok()
 }
 
-/// Logins that announce 768 KiB and do not send them.
+/// Logins of 768 KiB of which a few bytes are missing.
 pub(super) async fn half_sent(address: SocketAddr, many: usize) -> JoinSet<Option<Response<Body>>> {
-    const ANNOUNCED: u32 = 768 * 1024;
     let mut begun = JoinSet::new();
     for _ in 0..many.div_ceil(100) {
         let channel = channel(address).await;
         for _ in 0..100 {
-            let head = [&[0][..], &ANNOUNCED.to_be_bytes(), &[10]].concat();
             let at = (address, channel.clone());
             begun.spawn(async move {
-                ask(at, "/gridtrail.query.v1.SessionService/Login", None, HalfSent(Some(head.into()))).await
+                ask(at, "/gridtrail.query.v1.SessionService/Login", None, HalfSent(ANNOUNCED)).await
             });
         }
     }
