@@ -36,7 +36,7 @@ pub(crate) fn weight_of(bytes: usize) -> u32 {
 pub(crate) fn no_memory(reason: NoPlace) -> CallError {
     match reason {
         NoPlace::OfHolder => {
-            CallError::TooMuch { what: "answers that were not read", wait: Duration::from_secs(1) }
+            CallError::TooMuch { what: "answers that are made or not read yet", wait: Duration::from_secs(1) }
         }
         NoPlace::OfAll => CallError::Busy,
     }
