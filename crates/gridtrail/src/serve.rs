@@ -26,12 +26,16 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 
 /// How often new versions of the lake are looked for: it adds at most so much to the age of an answer.
 const REFRESH_EVERY: Duration = Duration::from_millis(500);
+
+/// Connections that the system keeps waiting until they are taken. One more is not refused but tried again after a second, which is long
+/// for whoever calls while somebody else makes thousands.
+const WAITING_MAX: u32 = 4096;
 
 /// How long the end of a process waits for the commits and the runs that it had begun. Nothing is lost without the
 /// wait (an unfinished run is an orphan, an unfinished commit is looked up again); it only ends in good order.
@@ -116,7 +120,14 @@ fn gatekeeper(args: &ServeArgs, path: &Path, roles: &Arc<RoleMatrix>) -> Result<
 }
 
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // As soon as a server has ended another may take its place.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(WAITING_MAX)
+    };
+    bound().map_err(|source| Failure::Listen { address, source })
 }
 
 /// The URL by which clients reach a port.

@@ -1,7 +1,7 @@
 //! Attacks on a server process: by callers without a token, and by one with a token who asks for too much. Beside each, honest calls.
 //!
 //! `make prove` runs them at full size, and holds the time of honest calls against their time before:
-//! `GRIDTRAIL_ATTACK_SOCKETS`, `_MESSAGES`, `_VERSIONS` and `_SECONDS` say how large.
+//! `GRIDTRAIL_ATTACK_SOCKETS`, `_MESSAGES`, `_VERSIONS`, `_SECONDS` and `_CALLS` say how large.
 
 mod attacker;
 mod stage;
@@ -13,7 +13,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Honest calls of which the median is taken.
-const CALLS: usize = 40;
+fn calls() -> usize {
+    usize::try_from(setting("GRIDTRAIL_ATTACK_CALLS", 8)).unwrap()
+}
 
 /// Files that the process may open: as few as many systems give a service.
 fn few_files() -> u64 {
@@ -27,9 +29,9 @@ fn sockets() -> usize {
 /// Holds an attack up while honest calls are made. Prints how long those took before and beside it.
 #[allow(clippy::print_stdout, reason = "a figure of `make prove`")]
 async fn beside<A>(what: &str, server: &Attacked, attack: impl Future<Output = A>) {
-    let before = median_ms(server.searches(CALLS).await);
+    let before = median_ms(server.searches(calls()).await);
     let attack = attack.await;
-    let during = median_ms(server.searches(CALLS).await);
+    let during = median_ms(server.searches(calls()).await);
     drop(attack);
     println!("{what}: honest calls took {during:.2} ms, and {before:.2} ms before");
 }
@@ -65,7 +67,7 @@ async fn half_sent_logins_take_little_memory_and_stop_nobody() {
     let messages = usize::try_from(setting("GRIDTRAIL_ATTACK_MESSAGES", 200)).unwrap();
     let stage = Stage::set(1, 3).await;
     let server = stage.serve(4096, &[]).await;
-    server.searches(CALLS).await;
+    server.searches(calls()).await;
     let before = server.peak_mib();
     beside("half-sent logins", &server, half_sent(server.calls, messages)).await;
     let grown = server.peak_mib() - before;
@@ -82,7 +84,7 @@ async fn all_attacks_at_once_stop_nobody_and_stay_below_a_gibibyte() {
     let stage = Stage::set(versions, 40).await;
     let more = [&["--cache-memory", "256"][..], &stage.logins()].concat();
     let server = stage.serve(8192, &more).await;
-    let before = median_ms(server.searches(CALLS).await);
+    let before = median_ms(server.searches(calls()).await);
     let messages = usize::try_from(setting("GRIDTRAIL_ATTACK_MESSAGES", 200)).unwrap();
     let standing = (
         silent(server.calls, sockets()).await,

@@ -114,7 +114,7 @@ pub(super) async fn watches(address: SocketAddr, many: usize) -> Vec<Response<Bo
 
 /// Asks for the largest pages and reads none of them. Gives how many it got.
 pub(super) async fn unread_pages(address: SocketAddr, caller: Caller, end: Instant) -> usize {
-    let message = prost::Message::encode_to_vec(&of_meter(""));
+    let message = prost::Message::encode_to_vec(&of_meter(METER, ""));
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     let whole = Bytes::from([&[0][..], &length, &message].concat());
     let mut unread = Vec::new();
@@ -145,7 +145,7 @@ pub(super) async fn search_as_of(
         if Instant::now() >= end {
             break;
         }
-        let request = caller.by(SearchRequest { page_size: 1, ..of_meter(&version.to_string()) });
+        let request = caller.by(SearchRequest { page_size: 1, ..of_meter(METER, &version.to_string()) });
         match client.search(request).await {
             Ok(_) => answers += 1,
             Err(status) if status.code() == Code::ResourceExhausted => {}
@@ -170,9 +170,9 @@ pub(super) async fn start_logins(address: SocketAddr, end: Instant) -> usize {
     refused
 }
 
-pub(super) fn of_meter(as_of: &str) -> SearchRequest {
+pub(super) fn of_meter(meter: &str, as_of: &str) -> SearchRequest {
     SearchRequest {
-        key: Some(Key::DeviceId(METER.to_owned())),
+        key: Some(Key::DeviceId(meter.to_owned())),
         page_size: 1_000,
         as_of: as_of.to_owned(),
         ..SearchRequest::default()

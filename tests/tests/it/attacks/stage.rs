@@ -25,7 +25,9 @@ use tokio::time::Instant;
 use tonic::Request;
 use tonic::transport::Channel;
 
+/// What attackers ask for, and honest callers.
 pub(super) const METER: &str = "00-DB-12-34-56-78-90-A0";
+const OWN_METER: &str = "00-DB-12-34-56-78-90-A1";
 const USER: &str = "90-B3-D5-1F-30-01-00-00";
 
 /// Somebody with a token.
@@ -51,13 +53,13 @@ pub(super) struct Stage {
 }
 
 /// A read that was tried again so many times, each for a long reason.
-fn tried_again(counter: u64, times: usize) -> Fragment {
+fn tried_again(meter: &str, counter: u64, times: usize) -> Fragment {
     let received: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
     let correlation = Correlation {
-        request_id: Some(format!("{USER}:{METER}:{counter}").parse().unwrap()),
+        request_id: Some(format!("{USER}:{meter}:{counter}").parse().unwrap()),
         request_received_at: Some(received),
         command_variant: Some("1".parse().unwrap()),
-        device_id: Some(METER.parse::<DeviceId>().unwrap()),
+        device_id: Some(meter.parse::<DeviceId>().unwrap()),
         variant: Some("4.8.1".parse().unwrap()),
         ..Correlation::of_user(USER.parse::<UserId>().unwrap())
     };
@@ -89,10 +91,11 @@ impl Stage {
         let access = vec![AccessRecord { id: "a-1".parse().unwrap(), recorded_at: from, event }];
         writer.commit(Batch { access, ..Batch::default() }).await.unwrap();
         for version in 0..versions {
-            let fragments = vec![tried_again(version, 0)];
+            let fragments = vec![tried_again(METER, version, 0)];
             writer.commit(Batch { fragments, ..Batch::default() }).await.unwrap();
         }
-        let fragments = (0..large).map(|row| tried_again(1_000_000 + row, 600)).collect();
+        let large = (0..large).map(|row| tried_again(METER, 1_000_000 + row, 600));
+        let fragments = large.chain([tried_again(OWN_METER, 1, 1)]).collect();
         writer.commit(Batch { fragments, ..Batch::default() }).await.unwrap();
         let caller = |subject: &str| {
             let (key, public) = (at("key.pem"), at("key.pub.pem"));
@@ -224,8 +227,9 @@ impl Attacked {
             let began = Instant::now();
             let channel = Channel::from_shared(format!("http://{}", self.calls)).unwrap();
             let mut client = AuditTrailServiceClient::new(channel.connect().await.unwrap());
-            let request =
-                self.honest.by(gridtrail_proto::query::v1::SearchRequest { page_size: 1, ..of_meter("") });
+            let request = self
+                .honest
+                .by(gridtrail_proto::query::v1::SearchRequest { page_size: 1, ..of_meter(OWN_METER, "") });
             let found = client.search(request).await.unwrap().into_inner();
             assert_eq!(found.rows.len(), 1);
             took.push(began.elapsed());
@@ -239,9 +243,9 @@ impl Attacked {
             (self.server.url.clone(), stage.at("server.pem"), self.honest.token.clone());
         let asked = tokio::task::spawn_blocking(move || {
             let args = ["search", "audit", "--server", &url, "--server-anchors", &anchors, "--token", &token];
-            succeed(&[&args[..], &["--device", METER, "--format", "json"]].concat())
+            succeed(&[&args[..], &["--device", OWN_METER, "--format", "json"]].concat())
         });
-        assert!(asked.await.unwrap().contains(METER));
+        assert!(asked.await.unwrap().contains(OWN_METER));
     }
 
     /// A page for browsers, which must be answered.
