@@ -10,6 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 
+/// How much of a row an access shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disclosure {
+    /// All of it: it is of the caller's own User IDs, or of one that is granted.
+    Whole,
+    /// Of a meter read of another User, what UC_MeterRead_001 lists; of any other row, nothing.
+    MeterRead,
+}
+
 /// What one admitted caller may do: a capability that every read of rows asks for.
 ///
 /// [`Admission::admit`] makes one; so does a development key ([`crate::DevKey::access`]), for benches and tests of a lake. It may be
@@ -65,6 +74,11 @@ impl Access {
         &self.user_ids
     }
 
+    /// How much the caller is shown of a row of a User.
+    pub fn disclosure(&self, of: UserId) -> Disclosure {
+        if self.user_ids.contains(&of) { Disclosure::Whole } else { Disclosure::MeterRead }
+    }
+
     /// The first instant, UTC, at which this access is over.
     pub fn expires_at(&self) -> Timestamp {
         self.session.bearer.expires_at
@@ -90,14 +104,24 @@ impl Access {
         self.components().contains(component)
     }
 
+    /// Demands that the access still holds at `now` and that the caller has a Job Type Role, whichever it is.
+    ///
+    /// Errors: `Expired`, `NoRole`.
+    pub fn require_any_role(&self, now: Timestamp) -> Result<(), AccessError> {
+        self.require_in_time(now)?;
+        if self.roles().is_empty() { Err(AccessError::NoRole) } else { Ok(()) }
+    }
+
+    fn require_in_time(&self, now: Timestamp) -> Result<(), AccessError> {
+        let expired_at = self.expires_at();
+        if now >= expired_at { Err(AccessError::Expired { expired_at }) } else { Ok(()) }
+    }
+
     /// Demands that the access still holds at `now` and covers the component.
     ///
     /// Errors: `Expired`, `Denied`.
     pub fn require(&self, component: Component, now: Timestamp) -> Result<(), AccessError> {
-        let expired_at = self.expires_at();
-        if now >= expired_at {
-            return Err(AccessError::Expired { expired_at });
-        }
+        self.require_in_time(now)?;
         if self.permits(component) { Ok(()) } else { Err(AccessError::Denied { component }) }
     }
 

@@ -6,10 +6,11 @@
 use crate::bucket::Bucket;
 use crate::error::LakeError;
 use crate::log::{FileChanges, TableFile};
+use crate::run::RunSummary;
 use crate::snapshot::RunFile;
 use crate::table::Table;
 use gridtrail_model::{DeviceId, Timestamp};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The runs of one month.
@@ -19,11 +20,37 @@ struct Month {
     level_0: Vec<Arc<RunFile>>,
     /// By how many buckets there were when they were written; then by the bucket's number.
     buckets: BTreeMap<u32, Vec<Vec<Arc<RunFile>>>>,
+    /// How many runs list a Device among [`closing_targets`](crate::run::RunSummary::closing_targets); under `None`, how many list
+    /// nothing, and may have any.
+    closing: HashMap<Option<DeviceId>, usize>,
 }
 
 impl Month {
     fn runs(&self) -> impl Iterator<Item = &Arc<RunFile>> {
         self.level_0.iter().chain(self.buckets.values().flatten().flatten())
+    }
+
+    /// The list that a run belongs into.
+    fn list(&mut self, bucket: Option<Bucket>) -> &mut Vec<Arc<RunFile>> {
+        let Some(Bucket { number, of }) = bucket else { return &mut self.level_0 };
+        let lists = self.buckets.entry(of).or_default();
+        if lists.len() <= number as usize {
+            lists.resize(number as usize + 1, Vec::new());
+        }
+        &mut lists[number as usize]
+    }
+
+    /// Counts what a run lists, or counts it no more.
+    fn count_closing(&mut self, summary: &RunSummary, is_there: bool) {
+        let listed = summary.closing();
+        let listed = listed.map_or_else(|| vec![None], |listed| listed.into_iter().map(Some).collect());
+        for target in listed {
+            let runs = self.closing.entry(target).or_default();
+            *runs = if is_there { *runs + 1 } else { runs.saturating_sub(1) };
+            if *runs == 0 {
+                self.closing.remove(&target);
+            }
+        }
     }
 }
 
@@ -50,17 +77,21 @@ impl RunIndex {
             self.rows += run.summary.rows;
             self.runs += 1;
             self.bytes += file.size;
-            self.list(file, run.summary.bucket).push(Arc::new(run));
+            let month = self.month(file);
+            month.count_closing(&run.summary, true);
+            month.list(run.summary.bucket).push(Arc::new(run));
         }
         Ok(())
     }
 
     fn remove(&mut self, file: &Arc<TableFile>) -> Result<(), LakeError> {
         let summary = RunFile::summary_of(file)?;
-        let list = self.list(file, summary.bucket);
+        let month = self.month(file);
+        let list = month.list(summary.bucket);
         let before = list.len();
         list.retain(|run| run.file.path != file.path);
         if list.len() < before {
+            month.count_closing(&summary, false);
             self.rows -= summary.rows;
             self.runs -= 1;
             self.bytes -= file.size;
@@ -68,16 +99,9 @@ impl RunIndex {
         Ok(())
     }
 
-    /// The list that a file belongs into, made this index's own.
-    fn list(&mut self, file: &TableFile, bucket: Option<Bucket>) -> &mut Vec<Arc<RunFile>> {
-        let month = self.months.entry(file.month.clone().unwrap_or_default()).or_default();
-        let month = Arc::make_mut(month);
-        let Some(Bucket { number, of }) = bucket else { return &mut month.level_0 };
-        let lists = month.buckets.entry(of).or_default();
-        if lists.len() <= number as usize {
-            lists.resize(number as usize + 1, Vec::new());
-        }
-        &mut lists[number as usize]
+    /// The month of a file, made this index's own.
+    fn month(&mut self, file: &TableFile) -> &mut Month {
+        Arc::make_mut(self.months.entry(file.month.clone().unwrap_or_default()).or_default())
     }
 
     /// The months that hold any run, each with its runs, oldest first.
@@ -92,7 +116,8 @@ impl RunIndex {
         self.months.values().flat_map(|month| month.runs())
     }
 
-    /// The runs that can hold rows of a Device whose placement time lies within a period.
+    /// The runs that a look-up of a Device within a period goes through: the same for every Device of a bucket. That a run's Devices
+    /// begin behind one or end before it leaves none out: of a run of few Devices it would tell which those are.
     pub(crate) fn of_device(
         &self,
         device: DeviceId,
@@ -113,7 +138,7 @@ impl RunIndex {
                 .iter()
                 .filter_map(move |(of, lists)| lists.get(Bucket::of_device(device, *of).number as usize));
             let runs = month.level_0.iter().chain(bucketed.flatten());
-            runs.filter(move |run| run.may_hold(device) && run.may_lie_within(from, to))
+            runs.filter(move |run| run.may_lie_within(from, to))
         })
     }
 
@@ -135,6 +160,15 @@ impl RunIndex {
         };
         let entries = self.months.keys().map(|name| size_of::<(String, Arc<Month>)>() + name.len());
         entries.sum::<usize>() + self.months.iter().map(of_month).sum::<usize>()
+    }
+
+    /// The runs in which a row may lie that closes others, whose id names a Device, and that lies under something else.
+    pub(crate) fn closing_elsewhere(&self, target: DeviceId) -> impl Iterator<Item = &Arc<RunFile>> {
+        let may_have = move |month: &&Arc<Month>| {
+            month.closing.contains_key(&Some(target)) || month.closing.contains_key(&None)
+        };
+        let runs = self.months.values().filter(may_have).flat_map(|month| month.runs());
+        runs.filter(move |run| run.closing.get().is_none_or(|listed| listed.contains(&target)))
     }
 
     /// Rows in all runs.

@@ -16,7 +16,7 @@ use crate::log::TableFile;
 use crate::maintenance::Maintenance;
 use crate::pairs::{PAIRS, PairFile};
 use crate::schema::FRAGMENTS;
-use crate::snapshot::{Snapshot, SnapshotVersion};
+use crate::snapshot::{Newest, Snapshot, SnapshotVersion};
 use crate::stopped::StoppedAt;
 use crate::streams;
 use crate::table::Table;
@@ -28,7 +28,7 @@ use gridtrail_runtime::Clock;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::task::TaskTracker;
@@ -185,7 +185,9 @@ impl Tables {
     }
 
     /// The snapshot of these versions.
-    pub(crate) fn snapshot(&self, cache: RunCache) -> Snapshot {
+    ///
+    /// `by_now` leads to what is known later; without it, the snapshot goes by itself alone.
+    pub(crate) fn snapshot(&self, cache: RunCache, by_now: Weak<Newest>) -> Snapshot {
         let partitions = streams::partitions(self.trails.positions());
         let files = || self.trails.position(MARK_FILES).and_then(Timestamp::from_millis);
         Snapshot {
@@ -197,6 +199,7 @@ impl Tables {
             complete_up_to: streams::complete_up_to(&partitions).unwrap_or_else(files),
             partitions,
             cache,
+            by_now,
         }
     }
 }
@@ -251,7 +254,7 @@ struct Inner {
     clock: Clock,
     cache: RunCache,
     tables: tokio::sync::Mutex<Tables>,
-    newest: RwLock<Arc<Snapshot>>,
+    newest: Arc<Newest>,
     kept: KeptSnapshots,
     /// Bounds how many look for the version of a moment.
     travellers: Semaphore,
@@ -278,15 +281,15 @@ impl Lake {
         let mut tables = Tables::open(&location, !settings.read_only).await?;
         let stopped = tables.stopped();
         let cache = RunCache::new(&location, settings.cache_bytes);
-        let newest = Arc::new(tables.snapshot(cache.clone()));
+        let newest = Newest::new(|by_now| tables.snapshot(cache.clone(), by_now));
         let kept = KeptSnapshots::new(settings.snapshots_kept);
-        kept.keep_newest(&newest, None);
+        kept.keep_newest(&newest.get(), None);
         let inner = Inner {
             location,
             clock,
             cache,
             tables: tokio::sync::Mutex::new(tables),
-            newest: RwLock::new(newest),
+            newest,
             kept,
             travellers: Semaphore::new(TRAVELLERS_AT_ONCE),
             left_alone: LeftAlone::default(),
@@ -297,7 +300,12 @@ impl Lake {
 
     /// The newest snapshot that this process has seen.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.inner.newest.read().unwrap_or_else(PoisonError::into_inner))
+        self.inner.newest.get()
+    }
+
+    /// The snapshot of some versions of the tables, which goes by the newest where that matters.
+    fn snapshot_of(&self, tables: &Tables) -> Snapshot {
+        tables.snapshot(self.inner.cache.clone(), Arc::downgrade(&self.inner.newest))
     }
 
     /// The snapshot of a version that was seen before, here or by another server.
@@ -320,7 +328,7 @@ impl Lake {
         tables.pairs = Table::open(location, "mpxn_devices", Some(version.pairs)).await.map_err(gone)?;
         (tables.runs, tables.waiting) = (RunIndex::default(), RunIndex::default());
         tables.index()?;
-        let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()));
+        let snapshot = Arc::new(self.snapshot_of(&tables));
         self.inner.kept.keep_earlier(&snapshot);
         Ok(snapshot)
     }
@@ -333,9 +341,9 @@ impl Lake {
         let mut tables = self.inner.tables.lock().await;
         tables.refresh().await?;
         if tables.version() != *self.snapshot().version() {
-            let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()));
+            let snapshot = Arc::new(self.snapshot_of(&tables));
             self.inner.kept.keep_newest(&snapshot, Some(&self.snapshot()));
-            *self.inner.newest.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+            self.inner.newest.set(snapshot);
         }
         // What stopped a table that no snapshot is made of may be gone.
         for table in tables.all().into_iter().filter(|table| table.stop().is_some()) {
@@ -378,19 +386,19 @@ impl Lake {
         Ok(Maintenance::new(self.clone(), Box::new(tables.clone())))
     }
 
-    /// Waits for work that was begun, also by what was dropped since, and goes on: commits to their end, compactions until they
+    /// Waits for detached work, which goes on when whoever wanted it was dropped: commits to their end, compactions until they
     /// see that they are not wanted any more. For the end of a process: a runtime that goes down under them is taken for a
     /// crash.
-    pub async fn settle(&self) {
-        let begun = self.begun();
-        begun.close();
-        begun.wait().await;
-        begun.reopen();
+    pub async fn wait_for_detached(&self) {
+        let detached = self.detached();
+        detached.close();
+        detached.wait().await;
+        detached.reopen();
     }
 
-    /// The work that [`Lake::settle`] waits for.
-    pub(crate) fn begun(&self) -> &TaskTracker {
-        &self.inner.location.begun
+    /// The work that [`Lake::wait_for_detached`] waits for.
+    pub(crate) fn detached(&self) -> &TaskTracker {
+        &self.inner.location.detached
     }
 
     /// Refuses a lake of which a table keeps something for a shorter time than what relies on it.

@@ -18,6 +18,12 @@ pub(crate) const ENCODE_ROWS: usize = 16_384;
 /// Chance that a bloom filter lets an absent key through. At 1% a filter costs about 1.2 bytes a key.
 pub(crate) const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
+/// The same, of the filters of pairs: a session asks them for each of its User IDs.
+pub(crate) const PAIR_FALSE_POSITIVES: f64 = 0.001;
+
+/// Bits of a print in the filter of a run's viewers. With so many it lets one absent print through in a thousand.
+pub(crate) const VIEWER_BITS: usize = 15;
+
 /// Distinct Devices for which a row group's bloom filter is sized; the writer folds it down to what is used.
 pub(crate) const BLOOM_DEVICES: u64 = 65_536;
 
@@ -57,6 +63,10 @@ pub(crate) const UNITE_FOREIGN_ROWS: usize = 4 * UNITE_ROWS;
 /// How often it is looked for rows that lie at several times further apart than a look-up joins. It reads the keys of all rows of the
 /// Devices that anything is new of.
 pub(crate) const UNITE_EVERY_MS: i64 = 6 * 60 * 60 * 1_000;
+
+/// Devices that a run lists of rows that may close others and lie elsewhere. Of nearly all such rows the id names the DCC, which has a few
+/// identifiers; what is longer than this a look-up reads from the run itself, once.
+pub(crate) const CLOSING_TARGETS: usize = if cfg!(test) { 2 } else { 32 };
 
 /// Rows that housekeeping and ingest read at once.
 pub(crate) const READ_ROWS: usize = 8 * PAGE_ROWS;

@@ -2,7 +2,8 @@
 //!
 //! **I4: a row leaves the lake only through an [`Access`].** The filter is applied here, beneath everything that
 //! asks: an audit look-up sees the rows of the caller's User IDs, a meter-read look-up the rows of the four open
-//! variants, and nothing else is ever returned.
+//! variants, and nothing else is ever returned. Whether a row of another User is open is decided by all that is known of it now
+//! ([`Openness`]), whatever the snapshot.
 
 use crate::anchor;
 use crate::bucket::Bucket;
@@ -11,7 +12,8 @@ use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::limits::APART_MS;
 use crate::log::TableFile;
-use crate::lookup;
+use crate::lookup::{self, Seek};
+use crate::openness::Openness;
 use crate::pairs::PairFile;
 use crate::run::RunSummary;
 use crate::scan::{Reach, Scan};
@@ -19,16 +21,14 @@ use crate::streams::{Partition, Stream};
 use crate::touched::Touching;
 use deltalake_core::Path;
 use gridtrail_access::Access;
-use gridtrail_model::{
-    Anchor, DeviceId, Fragment, Mpxn, Named, ServiceReferenceVariant, Timestamp, TrailKey,
-};
+use gridtrail_model::{Anchor, DeviceId, Fragment, Named, ServiceReferenceVariant, Timestamp, TrailKey};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use tokio::sync::OnceCell;
 
 /// A fixed vector of table versions: trails first, then parked, then pairs.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapshotVersion {
     pub(crate) trails: u64,
     pub(crate) parked: u64,
@@ -98,6 +98,8 @@ pub struct KeyQuery {
     pub limit: usize,
     /// Just this row.
     pub key: Option<TrailKey>,
+    /// Whether it is looked up in vain: as if all that lies there were of others, whoever's it is. Nothing is found.
+    pub in_vain: bool,
 }
 
 impl KeyQuery {
@@ -118,6 +120,7 @@ impl KeyQuery {
             before: None,
             limit,
             key: None,
+            in_vain: false,
         }
     }
 }
@@ -134,7 +137,7 @@ pub struct Found {
 /// What a look-up cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cost {
-    /// Runs of which pages were read: what the file list, minimum and maximum, and the bloom filters left.
+    /// Runs of which pages were read: what the file list, the filters and the page index left.
     pub runs: u64,
     /// Data pages that were read, of all columns.
     pub pages: u64,
@@ -163,6 +166,8 @@ pub(crate) struct RunFile {
     pub(crate) summary: RunSummary,
     min_device: Option<DeviceId>,
     max_device: Option<DeviceId>,
+    /// What its summary says of [`RunSummary::closing_targets`], or what was read of it where that says nothing.
+    pub(crate) closing: OnceCell<Vec<DeviceId>>,
 }
 
 impl RunFile {
@@ -173,7 +178,8 @@ impl RunFile {
         let (Ok(min_device), Ok(max_device)) = (min_device, max_device) else {
             return Err(no_summary(&file));
         };
-        Ok(Self { file, path, summary, min_device, max_device })
+        let closing = summary.closing().map(OnceCell::from).unwrap_or_default();
+        Ok(Self { file, path, summary, min_device, max_device, closing })
     }
 
     /// What the log says of a run.
@@ -189,7 +195,7 @@ impl RunFile {
         size_of::<Self>() + self.path.as_ref().len() + texts + self.file.bytes()
     }
 
-    /// Whether its Devices go from before to behind one.
+    /// Whether a Device lies within the run's bounds.
     pub(crate) fn may_hold(&self, device: DeviceId) -> bool {
         self.min_device.is_some_and(|min| min <= device) && self.max_device.is_some_and(|max| device <= max)
     }
@@ -210,6 +216,25 @@ fn no_summary(file: &TableFile) -> LakeError {
     LakeError::Corrupt { path: file.path.clone(), why: "its log entry has no summary".to_owned() }
 }
 
+/// The newest snapshot that a process has seen of a lake.
+#[derive(Debug)]
+pub(crate) struct Newest(RwLock<Arc<Snapshot>>);
+
+impl Newest {
+    /// The newest is what `first` makes, which is told where to ask for newer ones.
+    pub(crate) fn new(first: impl FnOnce(Weak<Self>) -> Snapshot) -> Arc<Self> {
+        Arc::new_cyclic(|newest| Self(RwLock::new(Arc::new(first(newest.clone())))))
+    }
+
+    pub(crate) fn get(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set(&self, snapshot: Arc<Snapshot>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+    }
+}
+
 /// The lake at one version. Cheap to share; it never changes.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -220,6 +245,8 @@ pub struct Snapshot {
     pub(crate) complete_up_to: Option<Timestamp>,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) cache: RunCache,
+    /// What is known by now: whether a row of another User may be shown is never decided by what was known then.
+    pub(crate) by_now: Weak<Newest>,
 }
 
 /// Parked fragments of a snapshot.
@@ -327,18 +354,26 @@ impl Snapshot {
     ) -> Result<(Vec<Found>, Cost), LakeError> {
         let Some(under) = anchor::key_of(query.anchor) else { return Ok(<_>::default()) };
         let (cache, requests) = self.cache.counting();
+        let newest = self.newest();
+        let mut openness = Openness::new(newest.as_deref().unwrap_or(self), &cache, who);
         let mut above_ms = APART_MS;
         let (found, cost) = loop {
-            match self.look(&cache, who, query, (under, above_ms)).await? {
+            match self.look(&cache, who, query, (under, above_ms), &mut openness).await? {
                 Some(done) => break done,
                 // The next fragment of a row may lie further up still. Twice as far at a time, so that it ends soon.
                 None => above_ms = above_ms.saturating_mul(2),
             }
         };
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let cost = Cost { requests: count(&requests.gets), bytes: count(&requests.bytes), ..cost };
+        let cost: Cost = [cost, openness.cost(), requests.cost()].into_iter().sum();
         cache.count_lookup(&cost);
         Ok((found, cost))
+    }
+
+    /// What is known by now of the lake, where that is more than this snapshot has: another server may have seen a version that this
+    /// process has not.
+    fn newest(&self) -> Option<Arc<Self>> {
+        let newest = self.by_now.upgrade()?.get();
+        (newest.version > self.version).then_some(newest)
     }
 
     /// Looks a query up, with fragments up to so far above the rows that it asks for. `None`: one of those has a fragment so
@@ -349,11 +384,16 @@ impl Snapshot {
         who: &Access,
         query: &KeyQuery,
         (under, above_ms): (DeviceId, i64),
+        openness: &mut Openness<'_>,
     ) -> Result<Option<(Vec<Found>, Cost)>, LakeError> {
         let reach = Reach::of(query, above_ms);
+        let Some(seek) = self.seek(cache, who, (query, under), reach).await? else {
+            return Ok(Some(<_>::default()));
+        };
         let files = self.trails.of_device(under, reach.from, reach.to).collect();
-        let mut touching = Touching::new(cache, under, files);
-        let mut scan = Scan::new(who, (query, under), reach, self.parked_of(query, under).await?)?;
+        let mut touching = Touching::new(cache, &seek, files);
+        let parked = self.parked_of(cache, who, (query, under), &seek).await?;
+        let mut scan = Scan::new(who, (query, under), reach, parked)?;
         let mut found = Vec::new();
         while found.len() < query.limit {
             let wanted = query.limit - found.len();
@@ -368,25 +408,38 @@ impl Snapshot {
                 }
             };
             let Some(rows) = scan.settle(horizon, wanted + 1)? else { return Ok(None) };
-            found.extend(rows);
+            found.extend(match query.view {
+                View::Audit => rows,
+                View::MeterReads => openness.keep_shown(rows).await?,
+            });
             if horizon.is_none() && scan.is_done() {
                 break;
             }
         }
-        found.truncate(query.limit);
+        found.truncate(if query.in_vain { 0 } else { query.limit });
         Ok(Some((found, scan.cost())))
     }
 
     /// Parked fragments of what the query looks under. Each is joined to its leg where that is on record by now, so that
     /// what a reader sees never depends on when the sweep runs.
-    async fn parked_of(&self, query: &KeyQuery, under: DeviceId) -> Result<Vec<Fragment>, LakeError> {
+    async fn parked_of(
+        &self,
+        cache: &RunCache,
+        who: &Access,
+        (query, under): (&KeyQuery, DeviceId),
+        seek: &Seek,
+    ) -> Result<Vec<Fragment>, LakeError> {
         let mut found = Vec::new();
         for file in self.parked.of_device(under, None, None) {
-            let run = self.cache.open_file(file).await?;
+            let run = cache.open_file(file).await?;
             let mut fragments = Vec::new();
-            for sheet in lookup::sheets(&self.cache, &run, under).await? {
+            for sheet in seek.sheets(cache, &run).await? {
                 fragments.extend(lookup::all_of(&sheet, under)?);
             }
+            // Nothing is looked for on behalf of rows of others.
+            fragments.retain(|fragment| {
+                query.view == View::MeterReads || who.user_ids().contains(&fragment.key.user)
+            });
             let on_record = self.resolve(&fragments).await?;
             for fragment in fragments {
                 match fragment.join(on_record.of(&fragment.key)) {
@@ -398,22 +451,5 @@ impl Snapshot {
             }
         }
         Ok(found)
-    }
-
-    /// What rows lie under that name a meter point, or a Device beside their own; as far as `who` may see them. Ascending.
-    ///
-    /// Under a Device that events named together with the meter point, every row is one of the meter point. Under anything else,
-    /// only rows are meant that [name](KeyQuery::naming) it.
-    pub async fn anchors_of(&self, who: &Access, named: Named) -> Result<Vec<Anchor>, LakeError> {
-        let keys = crate::pairs::keys_of(&self.cache, &self.pairs, named).await?;
-        let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, who.user_ids().iter()));
-        Ok(anchors.collect())
-    }
-
-    /// Devices that events named together with a meter point, ascending.
-    pub(crate) async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, LakeError> {
-        let keys = crate::pairs::keys_of(&self.cache, &self.pairs, Named::Mpxn(mpxn)).await?;
-        let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, std::iter::empty()));
-        Ok(anchors.filter_map(Anchor::device).collect())
     }
 }

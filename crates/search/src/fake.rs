@@ -3,10 +3,13 @@
 use crate::store::{Pinned, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
-use gridtrail_lake::{AsOf, Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
-use gridtrail_model::{Anchor, Fragment, Merge as _, Named, Timestamp};
+use gridtrail_lake::{
+    Anchors, AsOf, Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View,
+};
+use gridtrail_model::{Anchor, Fragment, Merge as _, Named, Timestamp, TrailKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// What a look-up does instead of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +32,7 @@ struct State {
     /// Versions below this one are gone.
     kept_from: usize,
     fault: Option<Fault>,
+    hanging: Arc<watch::Sender<usize>>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,7 +41,19 @@ struct FakeSnapshot {
     complete_up_to: Option<Timestamp>,
     rows: BTreeMap<(Anchor, RowPosition), Fragment>,
     pairs: BTreeSet<(Named, Anchor)>,
+    /// Of which keys it is known by now that their rows are not open to all, whatever was known at this version.
+    closed: BTreeSet<TrailKey>,
     fault: Option<Fault>,
+    hanging: Arc<watch::Sender<usize>>,
+}
+
+/// A look-up that hangs, for as long as somebody waits for it.
+struct Hanging<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Hanging<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 fn version(number: usize) -> SnapshotVersion {
@@ -51,9 +67,13 @@ impl Default for FakeLake {
             complete_up_to: None,
             rows: BTreeMap::new(),
             pairs: BTreeSet::new(),
+            closed: BTreeSet::new(),
             fault: None,
+            hanging: Arc::default(),
         };
-        Self(Arc::new(Mutex::new(State { snapshots: vec![Arc::new(empty)], kept_from: 0, fault: None })))
+        let hanging = Arc::clone(&empty.hanging);
+        let state = State { snapshots: vec![Arc::new(empty)], kept_from: 0, fault: None, hanging };
+        Self(Arc::new(Mutex::new(state)))
     }
 }
 
@@ -105,11 +125,21 @@ impl FakeLake {
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.state().fault = fault;
     }
+
+    /// How many look-ups hang.
+    pub fn hanging(&self) -> watch::Receiver<usize> {
+        self.state().hanging.subscribe()
+    }
 }
 
 impl State {
     fn open(&self, number: usize) -> Arc<dyn Pinned> {
-        let snapshot = FakeSnapshot { fault: self.fault, ..FakeSnapshot::clone(&self.snapshots[number]) };
+        let known = self.snapshots.last().into_iter().flat_map(|newest| newest.rows.values());
+        let says_otherwise =
+            |fragment: &&Fragment| fragment.variant.iter().any(|variant| !variant.is_meter_read());
+        let closed = known.filter(says_otherwise).map(|fragment| fragment.key).collect();
+        let snapshot =
+            FakeSnapshot { fault: self.fault, closed, ..FakeSnapshot::clone(&self.snapshots[number]) };
         Arc::new(snapshot)
     }
 }
@@ -145,7 +175,11 @@ impl FakeSnapshot {
             None => Ok(()),
             Some(Fault::Kind(kind)) => Err(StoreError::new(kind, "secret inner detail of the store")),
             Some(Fault::Panic) => panic!("secret inner detail of a panic"),
-            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Hang) => {
+                self.hanging.send_modify(|count| *count += 1);
+                let _hanging = Hanging(&self.hanging);
+                std::future::pending().await
+            }
         }
     }
 }
@@ -162,9 +196,12 @@ impl Pinned for FakeSnapshot {
 
     async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<(Vec<Found>, Cost), StoreError> {
         self.fail_on_demand().await?;
+        let is_own = |fragment: &Fragment| who.user_ids().contains(&fragment.key.user);
         let mine = |fragment: &Fragment| match query.view {
-            View::Audit => who.user_ids().contains(&fragment.key.user),
-            View::MeterReads => fragment.is_meter_read(),
+            View::Audit => is_own(fragment),
+            View::MeterReads => {
+                fragment.is_meter_read() && (is_own(fragment) || !self.closed.contains(&fragment.key))
+            }
         };
         let asked = |position: &RowPosition, fragment: &Fragment| {
             let variant = fragment.variant_shown();
@@ -187,14 +224,14 @@ impl Pinned for FakeSnapshot {
         Ok((found.collect(), Cost::default()))
     }
 
-    async fn anchors_of(&self, who: &Access, named: Named) -> Result<Vec<Anchor>, StoreError> {
+    async fn anchors_of(&self, who: &Access, named: Named) -> Result<Anchors, StoreError> {
         self.fail_on_demand().await?;
         let seen = |anchor: &Anchor| match anchor {
             Anchor::User(user) => who.user_ids().contains(user),
             _ => true,
         };
         let anchors = self.pairs.iter().filter(|(known, _)| *known == named).map(|(_, anchor)| *anchor);
-        Ok(anchors.filter(seen).collect())
+        Ok(Anchors { found: anchors.filter(seen).collect(), in_vain: Vec::new() })
     }
 }
 

@@ -5,10 +5,10 @@ use crate::limits::{DEVICES_MAX, LOOKUPS_AT_ONCE, PAGE_WEIGHT_MAX, ROWS_AT_FIRST
 use crate::query::{Checked, Executed, Query, RowQuery, Target, row_fingerprint};
 use crate::reference::TrailRef;
 use crate::store::{Pinned, Store, StoreError};
-use crate::token::{HISTORY, HistoryToken, PAGE, PageKey, PageToken, Shown, expiry_from, gone};
+use crate::token::{HISTORY, HistoryToken, PAGE, PageKey, PageToken, RowsShown, expiry_from, gone};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use gridtrail_access::{Access, Component};
-use gridtrail_lake::{Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
+use gridtrail_access::{Access, Component, Disclosure};
+use gridtrail_lake::{Anchors, Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
 use gridtrail_model::{Anchor, DeviceId, Merge as _, Named, Timestamp, Trail};
 use gridtrail_runtime::Clock;
 use std::fmt;
@@ -44,7 +44,9 @@ pub struct Row {
     pub reference: TrailRef,
     /// The Device by which the row was found; `None` for one that was found by its meter point or User alone.
     pub matched_device: Option<DeviceId>,
-    /// The row. Its history is a page of it, the first or a later one: nearly always the whole.
+    /// How much of the row this is.
+    pub disclosure: Disclosure,
+    /// The row, as far as the caller may see it. Its history is a page of it, the first or a later one: nearly always the whole.
     pub trail: Trail,
     /// How many entries the history has in all.
     pub history_count: usize,
@@ -117,7 +119,7 @@ struct Seal {
 
 impl Seal {
     fn page_token(&self, last: RowPosition, fingerprint: &[u8; 32]) -> Result<String, SearchError> {
-        let shown = Shown::of(self.view, &self.who);
+        let shown = RowsShown::of(self.view, &self.who);
         let token = PageToken { version: self.version.clone(), last, shown, expires_at: self.expires_at };
         self.page_key.seal(&token, &self.who, fingerprint)
     }
@@ -299,7 +301,7 @@ async fn row_at(
         let key = Some(position.key);
         let query = KeyQuery { from: place, to: place, key, ..sought.query(view, 1) };
         if let Some(found) = snapshot.lookup(who, &query).await?.0.into_iter().next() {
-            return Ok(row_of(sought, &found));
+            return Ok(row_of(who, sought, &found));
         }
     }
     Err(SearchError::NotFound)
@@ -320,17 +322,20 @@ struct Sought {
     naming: Option<Named>,
     /// The Device that its rows are found by.
     matched: Option<DeviceId>,
+    /// Whether it is looked for in vain: so that to find nothing of a meter point takes as long whoever has rows of it.
+    in_vain: bool,
 }
 
 impl Sought {
     /// What lies under an anchor and is found by a Device: all of it where it is the Device's own, else what names it.
     fn under(anchor: Anchor, matched: Option<DeviceId>) -> Self {
         let naming = matched.filter(|device| anchor != Anchor::Device(*device)).map(Named::Device);
-        Self { anchor, naming, matched }
+        Self { anchor, naming, matched, in_vain: false }
     }
 
     fn query(self, view: View, limit: usize) -> KeyQuery {
-        KeyQuery { naming: self.naming, ..KeyQuery::under(self.anchor, view, limit) }
+        let Self { naming, in_vain, .. } = self;
+        KeyQuery { naming, in_vain, ..KeyQuery::under(self.anchor, view, limit) }
     }
 }
 
@@ -347,20 +352,24 @@ async fn sought(
         Target::User(user) => Ok((vec![Sought::under(Anchor::User(user), None)], DeviceResolution::Direct)),
         Target::Mpxn(mpxn) => {
             let named = Named::Mpxn(mpxn);
-            let anchors = snapshot.anchors_of(who, named).await?;
-            if anchors.len() > DEVICES_MAX {
-                return Err(SearchError::TooManyDevices { devices: anchors.len() });
+            let Anchors { found, in_vain } = snapshot.anchors_of(who, named).await?;
+            if found.len() > DEVICES_MAX {
+                return Err(SearchError::TooManyDevices { devices: found.len() });
             }
+            let is_in_vain = !in_vain.is_empty();
             let mut all = Vec::new();
-            for anchor in anchors {
+            for anchor in found.into_iter().chain(in_vain).take(DEVICES_MAX) {
                 match anchor {
                     Anchor::Device(device) => {
                         all.extend(sought_by_device(snapshot, who, device).await?);
                     }
-                    // It lies under no Device, with others that name other meter points.
-                    anchor => all.push(Sought { anchor, naming: Some(named), matched: None }),
+                    // Such a row lies under no Device, with others that name other meter points.
+                    anchor => {
+                        all.push(Sought { naming: Some(named), ..Sought::under(anchor, None) });
+                    }
                 }
             }
+            all.iter_mut().for_each(|sought| sought.in_vain = is_in_vain);
             Ok((all, DeviceResolution::BySeenPairs))
         }
     }
@@ -372,7 +381,7 @@ async fn sought_by_device(
     who: &Access,
     device: DeviceId,
 ) -> Result<Vec<Sought>, SearchError> {
-    let elsewhere = snapshot.anchors_of(who, Named::Device(device)).await?;
+    let elsewhere = snapshot.anchors_of(who, Named::Device(device)).await?.found;
     let anchors = std::iter::once(Anchor::Device(device)).chain(elsewhere);
     Ok(anchors.map(|anchor| Sought::under(anchor, Some(device))).collect())
 }
@@ -457,14 +466,14 @@ async fn newest_rows(
     };
     // Stable, so that of one row under two Devices the smaller Device comes first.
     found.sort_by_key(|(_, found)| std::cmp::Reverse(position_of(found)));
-    let mut rows = join_equal(found);
+    let mut rows = join_equal(who, found);
     // Each Device gave so many; the newest of all are theirs together.
     rows.truncate(limit);
     Ok((rows, cost))
 }
 
 /// One row a trail key: where events disagree on the Device, parts of one row lie under several and are joined.
-fn join_equal(mut found: Vec<(Sought, Found)>) -> Vec<Row> {
+fn join_equal(who: &Access, mut found: Vec<(Sought, Found)>) -> Vec<Row> {
     found.dedup_by(|(_, part), (_, row)| {
         let is_same = position_of(part) == position_of(row);
         if is_same {
@@ -472,16 +481,23 @@ fn join_equal(mut found: Vec<(Sought, Found)>) -> Vec<Row> {
         }
         is_same
     });
-    found.into_iter().map(|(sought, found)| row_of(sought, &found)).collect()
+    found.into_iter().map(|(sought, found)| row_of(who, sought, &found)).collect()
 }
 
 fn position_of(found: &Found) -> RowPosition {
     RowPosition { placement: found.placement, key: found.fragment.key }
 }
 
-fn row_of(sought: Sought, found: &Found) -> Row {
-    let trail = Trail::from(&found.fragment);
+/// A row as the caller may see it: the one place where that is decided, for every way to it.
+fn row_of(who: &Access, sought: Sought, found: &Found) -> Row {
+    let whole = Trail::from(&found.fragment);
+    let disclosure = who.disclosure(found.fragment.key.user);
+    let trail = match disclosure {
+        Disclosure::Whole => whole,
+        Disclosure::MeterRead => whole.into_meter_read(),
+    };
     Row {
+        disclosure,
         reference: TrailRef::new(sought.anchor, sought.matched, position_of(found)),
         matched_device: sought.matched,
         history_count: trail.history.len(),
@@ -509,3 +525,5 @@ mod one_row;
 mod rights;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod time;

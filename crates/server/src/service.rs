@@ -16,7 +16,7 @@ use crate::status::{CallError, status_of};
 use futures::FutureExt as _;
 use gridtrail_access::{Access, Admission};
 use gridtrail_access_log::AccessLog;
-use gridtrail_freshness::{DAYS_KEPT, Freshness};
+use gridtrail_freshness::{DAYS_KEPT, Freshness, Outward};
 use gridtrail_lake::Cost;
 use gridtrail_model::Timestamp;
 use gridtrail_port::{Hold, Places, Sizes};
@@ -93,9 +93,13 @@ impl Desk {
     }
 
     pub(crate) fn freshness(&self, freshness: Arc<dyn Freshness>) -> FreshnessServiceServer<FreshnessDesk> {
-        FreshnessServiceServer::new(FreshnessDesk { desk: self.clone(), freshness })
-            .max_decoding_message_size(REQUEST_BYTES_MAX)
-            .max_encoding_message_size(RESPONSE_BYTES_MAX)
+        FreshnessServiceServer::new(FreshnessDesk {
+            desk: self.clone(),
+            freshness,
+            outward: Outward::default(),
+        })
+        .max_decoding_message_size(REQUEST_BYTES_MAX)
+        .max_encoding_message_size(RESPONSE_BYTES_MAX)
     }
 
     /// The time by which calls are judged.
@@ -181,7 +185,7 @@ impl Desk {
             let sharing = self.admission.sharing()?;
             let (message, bytes) = search_response(&mut page, view, &sharing)?;
             record.weigh(UNWRITTEN_FACTOR * bytes.iter().sum::<usize>())?;
-            record.shown(&who, &page, &bytes);
+            record.shown(&page, &bytes);
             Ok((message, page.cost))
         };
         self.answer_within(call, &caller, work).await.map(|answer| self.told(answer))
@@ -203,7 +207,7 @@ impl Desk {
             let sharing = self.admission.sharing()?;
             let message = get_response(&mut answer, &sharing)?;
             record.weigh(UNWRITTEN_FACTOR * message.encoded_len())?;
-            record.shown_row(&who, &answer);
+            record.shown_row(&answer);
             Ok(message)
         };
         self.answer(call, &caller, work).await
@@ -281,6 +285,7 @@ impl MeterReadService for MeterReads {
 pub(crate) struct FreshnessDesk {
     desk: Desk,
     freshness: Arc<dyn Freshness>,
+    outward: Outward,
 }
 
 #[async_trait]
@@ -290,8 +295,9 @@ impl FreshnessService for FreshnessDesk {
         request: Request<GetFreshnessRequest>,
     ) -> Result<Response<GetFreshnessResponse>, Status> {
         let (caller, message) = Caller::of(request);
-        // Whoever has a valid token may know: there is no row in it, and so no component to demand.
-        let work = async |_: Access, record: &mut Record| {
+        // Whoever may use anything may know: there is no row in it, and so no component to demand.
+        let work = async |who: Access, record: &mut Record| {
+            who.require_any_role(self.desk.now())?;
             let days = match message.days {
                 0 => FRESHNESS_DAYS_DEFAULT.into(),
                 days => i64::from(days),
@@ -301,6 +307,7 @@ impl FreshnessService for FreshnessDesk {
                 return Err(SearchError::Invalid(vec![Violation { field: "days", rule }]).into());
             }
             let report = self.freshness.report(days).ok_or(CallError::NotReady)?;
+            let report = self.outward.of(report);
             let message = page_of(freshness_response(report), &message.page_token)?;
             record.weigh(UNWRITTEN_FACTOR * message.encoded_len())?;
             Ok(message)

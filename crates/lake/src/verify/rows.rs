@@ -187,6 +187,11 @@ impl Reading<'_> {
         let counters = batch.columns().get(column::FOREIGN_COUNTER);
         let counters =
             counters.and_then(|column| column.as_primitive_opt::<Int64Type>()).ok_or_else(wrong)?;
+        if let Some(viewers) = &self.run.viewers
+            && !viewers.let_through(batch)?
+        {
+            return Err(self.corrupt("the filter of its viewers hides a row"));
+        }
         let (group, first) = self.at;
         let foreign = self.run.foreign.get(group).and_then(Option::as_ref);
         let rows = batch.num_rows();
@@ -226,7 +231,12 @@ impl Reading<'_> {
             }
             None => read.max_recorded_ms <= said.max_recorded_ms,
         };
-        if of(read) != of(said) || !recorded {
+        // One that lists fewer shows to everybody what is their own User's alone.
+        let listed = match (read.closing(), said.closing()) {
+            (Some(read), Some(said)) => read.iter().all(|target| said.contains(target)),
+            (_, said) => said.is_none(),
+        };
+        if of(read) != of(said) || !recorded || !listed {
             return Err(self.corrupt(format!("its rows come to {read:?}, and its log entry says {said:?}")));
         }
         Ok(())

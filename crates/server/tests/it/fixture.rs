@@ -5,7 +5,7 @@ use gridtrail_access::{
     Sharing,
 };
 use gridtrail_access_log::fake::MemoryLog;
-use gridtrail_access_log::{AccessLog, Committing, Entry, Kind};
+use gridtrail_access_log::{AccessLog, Committing, Entry, RowKind};
 use gridtrail_freshness::{Freshness, Inputs, Ledger, Levels, Report};
 use gridtrail_lake::{Batch, Lake, LakeSettings, Partition, SourceEvidence, Stream, Waiting};
 use gridtrail_model::{
@@ -23,6 +23,7 @@ use gridtrail_search::fake::FakeLake;
 use gridtrail_search::{PageKey, Search, Store};
 use gridtrail_server::{Limits, LoginParts, Parts, ServeError, serve, terms};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -54,6 +55,8 @@ impl FakeFreshness {
     }
 }
 
+const HOUR_MS: i64 = 3_600_000;
+
 impl Freshness for FakeFreshness {
     fn report(&self, days: i64) -> Option<Report> {
         let complete_up_to = *self.0.lock().unwrap();
@@ -62,7 +65,7 @@ impl Freshness for FakeFreshness {
         Some(Ledger::new(Levels::default()).report(&Inputs {
             now: now(),
             partitions: &[Partition { stream, partition: 0, position: Some(7), complete_up_to }],
-            waiting: Waiting { rows: 2, oldest: Some(now().plus_millis(-days)), before_limit: 0 },
+            waiting: Waiting { rows: 2, oldest: Some(now().plus_millis(-days * HOUR_MS)), before_limit: 0 },
             version: "1.0.0",
             confirmed: now(),
             days,
@@ -146,15 +149,33 @@ impl World {
         Self::with(Clock::manual(now()), None).await
     }
 
+    /// One where a caller may have so many calls under way.
+    pub(crate) async fn serve_at_once(at_once: NonZeroU32) -> Self {
+        let limits = gridtrail_server::CallerLimits { at_once, calls_a_minute: None, rows_a_minute: None };
+        let limits = Limits { person: limits, program: limits };
+        Self::limited(Self::filled(), Clock::manual(now()), None, limits).await
+    }
+
     /// One where people also log in.
     pub(crate) async fn serve_with(login: (LoginParts, SessionGate), clock: Clock) -> Self {
         Self::with(clock, Some(login)).await
     }
 
+    /// One of other rows.
+    pub(crate) async fn serve_rows(rows: Vec<Fragment>) -> Self {
+        let lake = FakeLake::default();
+        lake.commit(rows, Some(complete_up_to()));
+        Self::over(lake, Clock::manual(now()), None).await
+    }
+
     async fn with(clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
+        Self::over(Self::filled(), clock, login).await
+    }
+
+    fn filled() -> FakeLake {
         let lake = FakeLake::default();
         lake.commit(rows(), Some(complete_up_to()));
-        Self::over(lake, clock, login).await
+        lake
     }
 }
 
@@ -168,7 +189,16 @@ impl World<Lake> {
 }
 
 impl<L: Store + Clone> World<L> {
-    async fn over(lake: L, clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
+    pub(crate) async fn over(lake: L, clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
+        Self::limited(lake, clock, login, Limits::default()).await
+    }
+
+    async fn limited(
+        lake: L,
+        clock: Clock,
+        login: Option<(LoginParts, SessionGate)>,
+        limits: Limits,
+    ) -> Self {
         let (login, sessions) = login.unzip();
         let freshness = FakeFreshness(Arc::new(Mutex::new(Some(now()))));
         let key = DevKey::generate().unwrap();
@@ -187,7 +217,7 @@ impl<L: Store + Clone> World<L> {
             login,
             log,
             clock: clock.clone(),
-            limits: Limits::default(),
+            limits,
             tells_cost: false,
         };
         let (stop, stopped) = oneshot::channel();
@@ -242,7 +272,7 @@ impl<L: Store + Clone> World<L> {
         self.served.await.unwrap().unwrap();
         self.committing.close().await.unwrap();
         let rows = self.record.rows().into_iter();
-        rows.filter(|row| row.kind == Kind::Call).map(|row| row.entry).collect()
+        rows.filter(|row| row.kind == RowKind::Call).map(|row| row.entry).collect()
     }
 
     pub(crate) async fn stop(self) -> Result<(), ServeError> {
@@ -327,6 +357,13 @@ fn rows() -> Vec<Fragment> {
         fold.add(event).unwrap();
     }
     fold.into_fragments()
+}
+
+/// Ann's read that succeeded.
+pub(crate) fn done_row() -> Fragment {
+    let is_done =
+        |row: &Fragment| row.variant_shown().is_some_and(|v| v.is_meter_read()) && row.history().len() == 3;
+    rows().into_iter().find(is_done).unwrap()
 }
 
 /// An alert to Ann whose event claims a variant; `stored`: the claim is in the fragment, too, where the fold never puts it.

@@ -3,12 +3,14 @@
 
 mod attacks;
 mod errors;
+mod fields;
 mod fixture;
 mod freshness;
 mod large;
 mod life;
 mod log_in;
 mod matrix;
+mod open_rows;
 mod recorded;
 mod rights;
 mod rows;
