@@ -17,7 +17,7 @@ use trimming::{Trimming, Trimmings};
 
 use crate::limits::SKEW_MS;
 use crate::row::NO_HASH;
-use crate::{Ended, Head, Kind, Row, Started, Trimmed};
+use crate::{Ended, Head, Row, RowKind, Started, Trimmed};
 use gridtrail_model::Timestamp;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -87,12 +87,12 @@ impl Witnesses {
     pub fn take(&mut self, row: &Row) {
         let unreadable = Fault::Unreadable(row.chain, row.seq);
         match row.kind {
-            Kind::Call | Kind::End => {}
-            Kind::Start => match read::<Started>(row) {
+            RowKind::Call | RowKind::End => {}
+            RowKind::Start => match read::<Started>(row) {
                 Some(started) => started.heads.into_iter().for_each(|head| self.see(head)),
                 None => self.faults.push(unreadable),
             },
-            Kind::Trimmed => match read::<Trimmed>(row).and_then(|said| Some((said.before()?, said))) {
+            RowKind::Trimmed => match read::<Trimmed>(row).and_then(|said| Some((said.before()?, said))) {
                 Some((before, said)) => self.trimmings.push(Trimming { by: Head::of(row), before, said }),
                 None => self.faults.push(unreadable),
             },
@@ -174,10 +174,10 @@ impl Audit {
         if previous.is_some_and(|previous| row.hash_after(&previous) != row.hash) {
             self.faults.insert(Fault::Changed(chain, seq));
         }
-        if (row.kind == Kind::Start) != (seq == 0) {
+        if (row.kind == RowKind::Start) != (seq == 0) {
             self.faults.insert(Fault::Misplaced(chain, seq));
         }
-        if row.kind == Kind::End && read(row) != Some(Ended { rows: seq }) {
+        if row.kind == RowKind::End && read(row) != Some(Ended { rows: seq }) {
             self.faults.insert(Fault::Count(chain, seq));
         }
         if self.seen.get(&chain).and_then(|seen| seen.get(&seq)).is_some_and(|h| h.hash != row.hash) {
@@ -188,7 +188,7 @@ impl Audit {
         if self.grounds.is_future(row.entry.at) && !known_as_future {
             self.faults.insert(Fault::Future(chain, seq));
         }
-        let ended = row.kind == Kind::End || self.chains.get(&chain).is_some_and(|state| state.ended);
+        let ended = row.kind == RowKind::End || self.chains.get(&chain).is_some_and(|state| state.ended);
         self.chains.insert(chain, State { seq, hash: row.hash, at: row.entry.at, ended });
     }
 

@@ -7,7 +7,6 @@ mod sealed;
 
 pub use sealed::{Seal, SealedObjects};
 
-use crate::digest;
 use crate::limits::OBJECT_BYTES_MAX;
 use aws_lc_rs::rand;
 use futures::TryStreamExt;
@@ -153,7 +152,7 @@ impl Objects {
     ) -> Result<String, StoreError> {
         let mut nonce = [0; 16];
         rand::fill(&mut nonce).map_err(|_| StoreError::NoRandomness)?;
-        let nonce = digest::hexadecimal(&nonce);
+        let nonce = hex::encode(nonce);
         let document = Document { version: VERSION, nonce, expires_at, content };
         serde_json::to_string(&document).map_err(|error| self.corrupt(name, reason_of(&error)))
     }

@@ -14,7 +14,7 @@ use crate::month::Month;
 use crate::retention::{DROPS, RETENTION_MONTHS_MIN, months_of};
 use crate::run::RunWriter;
 use crate::table::{Changes, Move, Table};
-use gridtrail_access_log::{Chain, Gone, Head, Kind, Row, SKEW_MS, Started, Trimmed};
+use gridtrail_access_log::{Chain, Gone, Head, Row, RowKind, SKEW_MS, Started, Trimmed};
 use gridtrail_model::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -137,10 +137,10 @@ impl Went {
     fn take(&mut self, row: &Row) {
         self.rows += 1;
         later(&mut self.last, Head::of(row));
-        if row.kind == Kind::End {
+        if row.kind == RowKind::End {
             self.ended.insert(row.chain);
         }
-        let said = row.entry.detail.as_deref().filter(|_| row.kind == Kind::Trimmed);
+        let said = row.entry.detail.as_deref().filter(|_| row.kind == RowKind::Trimmed);
         if let Some(said) = said.and_then(|said| serde_json::from_str::<Trimmed>(said).ok()) {
             said.chains.into_iter().for_each(|head| later(&mut self.earlier, head));
         }

@@ -54,7 +54,7 @@ impl Seal {
 
     fn close(&self, name: &str, document: String) -> Envelope {
         let tag = hmac::sign(&self.0, &Self::sealed(name, &document));
-        Envelope { version: VERSION, seal: crate::digest::hexadecimal(tag.as_ref()), document }
+        Envelope { version: VERSION, seal: hex::encode(tag.as_ref()), document }
     }
 
     fn is_on(&self, name: &str, envelope: &Envelope) -> bool {
