@@ -36,7 +36,7 @@ impl Head {
             hash.update(head.seq.to_be_bytes());
             hash.update(head.hash);
         }
-        digits(&hash.finalize().into())
+        hex::encode(hash.finalize())
     }
 }
 
@@ -120,7 +120,7 @@ impl Gone {
         }
         // The rows of a chain count from 0.
         let rows = last.values().fold(0_u64, |rows, seq| rows.saturating_add(seq.saturating_add(1)));
-        Self { chains: last.len() as u64, rows, hash: digits(&hash.finalize().into()) }
+        Self { chains: last.len() as u64, rows, hash: hex::encode(hash.finalize()) }
     }
 }
 
