@@ -1,9 +1,11 @@
 //! Chains as they are written, and what their first and last rows say.
 
-use crate::row::{NO_HASH, digits};
-use crate::{Entry, Kind, Row};
+use crate::row::NO_HASH;
+use crate::{Entry, Row, RowKind};
 use gridtrail_model::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// The last row of a chain, at some time.
@@ -25,6 +27,17 @@ impl Head {
     pub fn of(row: &Row) -> Self {
         Self { chain: row.chain, seq: row.seq, hash: row.hash, at: row.entry.at }
     }
+
+    /// SHA-256 over chains, places and hashes, in hexadecimal digits. The hash of a row covers all rows before it.
+    pub fn hash_of_all<'a>(heads: impl Iterator<Item = &'a Self>) -> String {
+        let mut hash = Sha256::new_with_prefix(b"gridtrail access log went 1\n");
+        for head in heads {
+            hash.update(head.chain.as_bytes());
+            hash.update(head.seq.to_be_bytes());
+            hash.update(head.hash);
+        }
+        hex::encode(hash.finalize())
+    }
 }
 
 /// A head in JSON.
@@ -38,7 +51,7 @@ struct HeadText {
 
 impl From<Head> for HeadText {
     fn from(head: Head) -> Self {
-        let hash = digits(&head.hash);
+        let hash = hex::encode(head.hash);
         Self { chain: head.chain.to_string(), seq: head.seq, hash, at: head.at.to_string() }
     }
 }
@@ -46,15 +59,8 @@ impl From<Head> for HeadText {
 impl TryFrom<HeadText> for Head {
     type Error = &'static str;
     fn try_from(text: HeadText) -> Result<Self, &'static str> {
-        let digits = text.hash.as_bytes();
         let mut hash = NO_HASH;
-        if digits.len() != 64 || !digits.is_ascii() {
-            return Err("a hash has 64 digits");
-        }
-        for (byte, digits) in hash.iter_mut().zip(text.hash.as_bytes().chunks(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_| "a hash has digits")?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| "a hash has hexadecimal digits")?;
-        }
+        hex::decode_to_slice(&text.hash, &mut hash).map_err(|_| "a hash has 64 hexadecimal digits")?;
         let chain = text.chain.parse().map_err(|_| "a chain is named by a UUID")?;
         Ok(Self { chain, seq: text.seq, hash, at: text.at.parse().map_err(|_| "a head has a time")? })
     }
@@ -78,14 +84,43 @@ pub struct Trimmed {
     pub before: String,
     /// How many.
     pub rows: u64,
-    /// The last rows that went of chains whose end did not go with them: of those that go on, and of processes that were killed.
+    /// [`Head::hash_of_all`] of the last rows that went, one a chain: a copy of what went can be held against it.
+    pub hash: String,
+    /// The last rows that ever went of chains whose end did not go with them: of those that go on, and of processes that were killed.
     pub chains: Vec<Head>,
+    /// All that ever went, with this.
+    pub gone: Gone,
 }
 
 impl Trimmed {
     /// The time before which all rows went.
     pub fn before(&self) -> Option<Timestamp> {
         self.before.parse().ok()
+    }
+}
+
+/// All rows that were ever let go: counted, and with a hash over which chains they were of.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Gone {
+    /// Chains of which rows went.
+    pub chains: u64,
+    /// The rows.
+    pub rows: u64,
+    /// SHA-256 over every chain and the last of its rows that went, in hexadecimal digits.
+    pub hash: String,
+}
+
+impl Gone {
+    /// Of the last row that went of each chain.
+    pub fn of(last: &BTreeMap<Uuid, u64>) -> Self {
+        let mut hash = Sha256::new_with_prefix(b"gridtrail access log gone 1\n");
+        for (chain, seq) in last {
+            hash.update(chain.as_bytes());
+            hash.update(seq.to_be_bytes());
+        }
+        // The rows of a chain count from 0.
+        let rows = last.values().fold(0_u64, |rows, seq| rows.saturating_add(seq.saturating_add(1)));
+        Self { chains: last.len() as u64, rows, hash: hex::encode(hash.finalize()) }
     }
 }
 
@@ -109,24 +144,24 @@ impl Chain {
         // Below a billion, so it fits.
         let nanos = u32::try_from(millis % 1_000 * 1_000_000).unwrap_or(0);
         let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, millis / 1_000, nanos));
-        let row = Row::after(&NO_HASH, id, 0, Kind::Start, structural(now, started));
+        let row = Row::after(&NO_HASH, id, 0, RowKind::Start, structural(now, started));
         (Self { head: Head::of(&row) }, row)
     }
 
     /// The next row: a call.
     pub fn add(&mut self, entry: Entry) -> Row {
-        self.next(Kind::Call, entry)
+        self.next(RowKind::Call, entry)
     }
 
     /// The next row: that old rows were let go.
     pub fn trim(&mut self, now: Timestamp, trimmed: &Trimmed) -> Row {
-        self.next(Kind::Trimmed, structural(now, trimmed))
+        self.next(RowKind::Trimmed, structural(now, trimmed))
     }
 
     /// The last row.
     pub fn end(mut self, now: Timestamp) -> Row {
         let ended = Ended { rows: self.head.seq + 1 };
-        self.next(Kind::End, structural(now, &ended))
+        self.next(RowKind::End, structural(now, &ended))
     }
 
     /// Its last row so far.
@@ -134,7 +169,7 @@ impl Chain {
         &self.head
     }
 
-    fn next(&mut self, kind: Kind, mut entry: Entry) -> Row {
+    fn next(&mut self, kind: RowKind, mut entry: Entry) -> Row {
         // Also where the machine's clock was set back: in order of time the rows of a chain are in order.
         entry.at = entry.at.max(self.head.at);
         let row = Row::after(&self.head.hash, self.head.chain, self.head.seq + 1, kind, entry);
@@ -181,7 +216,9 @@ mod tests {
         let head = Head { chain: Uuid::from_u128(5), seq: 9, hash: [0xA5; 32], at };
         let text = serde_json::to_string(&head).unwrap();
         assert_eq!(serde_json::from_str::<Head>(&text).unwrap(), head);
-        for (from, to) in [("a5a5", "a5"), ("a5a5", "axa5"), ("-0000-", "_0000_"), ("T09", "T29")] {
+        for (from, to) in
+            [("a5a5", "a5"), ("a5a5", "axa5"), ("a5", "+5"), ("-0000-", "_0000_"), ("T09", "T29")]
+        {
             assert!(serde_json::from_str::<Head>(&text.replacen(from, to, 1)).is_err(), "{from}");
         }
     }

@@ -27,6 +27,9 @@ pub enum AccessError {
         /// The component.
         component: Component,
     },
+    /// The caller has no role at all.
+    #[error("the caller has no Job Type Role")]
+    NoRole,
     /// The session that a token stands for has ended, or there was none.
     #[error("the session of the token does not hold")]
     SessionOver,
@@ -65,7 +68,7 @@ pub enum TokenFault {
     /// The signature does not fit.
     #[error("its signature does not fit")]
     Signature,
-    /// It stands for itself, where only tokens of sessions are accepted.
+    /// The token stands for itself, where only tokens of sessions are accepted.
     #[error("it is not that of a session")]
     NotOfASession,
     /// From another issuer.
@@ -74,7 +77,7 @@ pub enum TokenFault {
     /// For another audience.
     #[error("it is meant for another audience")]
     Audience,
-    /// It would be valid for too long.
+    /// The token would be valid for too long.
     #[error("it is valid for more than 24 hours")]
     Lifetime,
     /// A claim is missing, or has the wrong type or value.
@@ -105,7 +108,7 @@ impl AccessError {
             Self::Token(_) | Self::Expired { .. } | Self::NotYetValid { .. } | Self::SessionOver => {
                 AccessErrorKind::NoIdentity
             }
-            Self::Denied { .. } => AccessErrorKind::Denied,
+            Self::Denied { .. } | Self::NoRole => AccessErrorKind::Denied,
             Self::Suspended | Self::SessionUnknown => AccessErrorKind::Unavailable,
             Self::Key(_) | Self::Roles(_) | Self::Mint(_) => AccessErrorKind::SetUp,
         }

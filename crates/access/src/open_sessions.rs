@@ -58,6 +58,13 @@ impl SessionKey {
         SigningKey::from_pem(pem).map(Self)
     }
 
+    /// A secret for another purpose, which all servers with this key have and nobody without it: HKDF (RFC 5869) with SHA-256.
+    ///
+    /// Errors: `Key`.
+    pub fn secret_for(&self, purpose: &'static str) -> Result<[u8; 32], AccessError> {
+        self.0.derive(purpose)
+    }
+
     /// The token of a session. It ends with the session, and is the same whenever it is made.
     ///
     /// Errors: `Mint`, for a session that is over within its first second.
@@ -84,7 +91,7 @@ struct Claims {
 }
 
 /// A token whose signature was found good.
-struct Known {
+struct VerifiedToken {
     session_id: Box<str>,
     subject: String,
     /// Whom it lets in, once that was told.
@@ -97,7 +104,7 @@ pub struct SessionGate {
     key: CheckingKey,
     sessions: Arc<dyn OpenSessions>,
     roles: Arc<RoleMatrix>,
-    good: Cache<Box<str>, Arc<Known>>,
+    good: Cache<Box<str>, Arc<VerifiedToken>>,
 }
 
 // A hand-written form, so that no token that is remembered ever reaches a log.
@@ -150,14 +157,14 @@ impl SessionGate {
         Ok(Arc::clone(session))
     }
 
-    fn check(&self, token: &str) -> Result<Arc<Known>, AccessError> {
+    fn check(&self, token: &str) -> Result<Arc<VerifiedToken>, AccessError> {
         let claims: Claims = self.key.claims(token)?;
         span_of(claims.nbf, claims.exp)?;
         if !(1..=SESSION_ID_BYTES_MAX).contains(&claims.sid.len()) {
             return Err(AccessError::Token(TokenFault::Claim("sid")));
         }
         let (session_id, subject) = (claims.sid.into_boxed_str(), subject_of(&claims.sub)?);
-        let known = Arc::new(Known { session_id, subject, session: OnceLock::new() });
+        let known = Arc::new(VerifiedToken { session_id, subject, session: OnceLock::new() });
         self.good.insert(token.into(), Arc::clone(&known));
         Ok(known)
     }

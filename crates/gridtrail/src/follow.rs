@@ -4,10 +4,11 @@ use crate::args::{Format, IngestArgs, TopicArgs};
 use crate::exit::Failure;
 use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, keep_house, maintain};
+use crate::kafka_properties::kafka_properties;
 use crate::metrics::{self, Metrics};
 use crate::output::{self, count};
 use crate::progress;
-use crate::serve::{asked_to_stop, end, settle};
+use crate::serve::{asked_to_stop, end, wait_for_detached};
 use crate::watching::keep_fresh;
 use gridtrail_freshness::Watch;
 use gridtrail_ingest::{Followed, Observer, Outcome, TopicSettings, follow_topics};
@@ -16,7 +17,6 @@ use gridtrail_lake::Lake;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::task::AbortOnDropHandle;
@@ -48,14 +48,14 @@ pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result
     let maintaining =
         (!topics.no_maintenance).then(|| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));
     tracing::info!(topics = topics.topics.join(","), lake = args.lake, "following");
-    let told = Arc::new(Told(topics.once.then(|| progress::counting(None, "records"))));
-    let followed = follow_topics(&lake, settings, Arc::<Told>::clone(&told), asked).await;
+    let told = Arc::new(CommitBar(topics.once.then(|| progress::counting(None, "records"))));
+    let followed = follow_topics(&lake, settings, Arc::<CommitBar>::clone(&told), asked).await;
     told.finish();
     let keeps_house = maintaining.is_some();
     for task in maintaining.into_iter().chain(watching) {
         end(task).await;
     }
-    settle(&lake).await;
+    wait_for_detached(&lake).await;
     let followed = followed?;
     if keeps_house {
         keep_house(&lake).await?;
@@ -70,30 +70,18 @@ pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result
 }
 
 fn kafka_settings(args: &TopicArgs) -> Result<KafkaSettings, Failure> {
-    let mut properties = settings_file(args.kafka_config.as_deref())?;
-    properties.extend(args.kafka_settings.iter().cloned());
     Ok(KafkaSettings {
         bootstrap: args.kafka.clone().unwrap_or_default(),
         group: args.group.clone(),
         topics: args.topics.clone(),
-        properties,
-    })
-}
-
-/// The client settings of `--kafka-config`.
-pub(crate) fn settings_file(path: Option<&Path>) -> Result<Vec<(String, String)>, Failure> {
-    let Some(path) = path else { return Ok(Vec::new()) };
-    let text = crate::text::read(path)?;
-    TopicArgs::settings_of(&text).map_err(|why| Failure::Argument {
-        argument: "--kafka-config",
-        reason: format!("{}: {why}", path.display()),
+        properties: kafka_properties(args.kafka_config.as_deref(), &args.kafka_settings)?,
     })
 }
 
 /// Counts on a terminal what was committed, where that comes to an end.
-struct Told(Option<ProgressBar>);
+struct CommitBar(Option<ProgressBar>);
 
-impl Told {
+impl CommitBar {
     fn finish(&self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
@@ -101,7 +89,7 @@ impl Told {
     }
 }
 
-impl Observer for Told {
+impl Observer for CommitBar {
     fn committed(&self, Outcome { stored, parked, dead_lettered }: Outcome) {
         if let Some(bar) = &self.0 {
             bar.inc(stored + parked + dead_lettered);

@@ -3,8 +3,7 @@
 //! The letter is told of in the table of events of access, in the commit that puts it aside; so is its settling, whichever command did
 //! that. A grant that cannot be read ends nothing, and is a letter like any other.
 
-use crate::kind::Kind;
-use crate::plan::hex;
+use crate::kind::RecordKind;
 use gridtrail_access::{AccessEvent, AccessRecord, Cause, Unread};
 use gridtrail_codec::unread_access;
 use gridtrail_lake::{DeadLetter, SourceEvidence};
@@ -20,14 +19,14 @@ fn letter_id(source: &str, position: i64) -> Option<EventId> {
     hash.update(source);
     hash.update([0]);
     hash.update(position.to_be_bytes());
-    let mut id = format!("letter-{}", hex(&hash.finalize()));
+    let mut id = format!("letter-{}", hex::encode(hash.finalize()));
     id.truncate("letter-".len() + HASH);
     id.parse().ok()
 }
 
 /// What a letter suspends. `None`: it is of no event of access, or ends nothing.
 pub(crate) fn suspends(letter: &DeadLetter) -> Option<(AccessRecord, Unread)> {
-    if Kind::of_letter(&letter.source, &letter.source_name) != Kind::Access {
+    if RecordKind::of_letter(&letter.source, &letter.source_name) != RecordKind::Access {
         return None;
     }
     let place = format!("{}@{}", letter.source_name, letter.position);
@@ -39,7 +38,7 @@ pub(crate) fn suspends(letter: &DeadLetter) -> Option<(AccessRecord, Unread)> {
 
 /// That a letter is settled. `None`: it was of no event of access.
 pub(crate) fn settles(source: &str, name: &str, position: i64, at: Timestamp) -> Option<AccessRecord> {
-    if Kind::of_letter(source, name) != Kind::Access {
+    if RecordKind::of_letter(source, name) != RecordKind::Access {
         return None;
     }
     let id = letter_id(source, position)?;

@@ -13,7 +13,7 @@ mod keep;
 mod read;
 
 pub use append::Appender;
-pub(crate) use keep::{drop_months, gather, rows_before};
+pub(crate) use keep::{drop_months, gather, kept_from, raise_months, rows_before};
 pub use read::LogReader;
 pub(crate) use read::merged;
 
@@ -30,7 +30,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use bytes::Bytes;
-use gridtrail_access_log::{Entry, HEADS_MAX, Head, Kind, Row};
+use gridtrail_access_log::{Entry, HEADS_MAX, Head, Row, RowKind};
 use gridtrail_model::Timestamp;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -45,6 +45,9 @@ pub(crate) const NAME: &str = "access_log";
 
 /// How the positions begin that count the rows of chains.
 const COUNTED: &str = "chain/";
+
+/// How the marks begin that say up to which row those of a chain were let go.
+const GONE: &str = "gone/";
 
 /// The columns of the table: the sort key first.
 pub(crate) static ACCESS_LOG: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -97,11 +100,25 @@ fn counted(chain: Uuid) -> String {
     format!("{COUNTED}{chain}")
 }
 
+/// The mark that says up to which row those of a chain were let go.
+fn gone_mark(chain: Uuid) -> String {
+    format!("{GONE}{chain}")
+}
+
 /// The last row of each chain that the table ever counted.
 pub(crate) fn all_counted(table: &Table) -> BTreeMap<Uuid, u64> {
-    let counts = table.positions().numbers_starting_with(COUNTED);
-    counts
-        .filter_map(|(name, seq)| Some((name.strip_prefix(COUNTED)?.parse().ok()?, seq.try_into().ok()?)))
+    of_chains(table, COUNTED)
+}
+
+/// The last row of each chain that was let go, as the table counted them.
+pub(crate) fn all_gone(table: &Table) -> BTreeMap<Uuid, u64> {
+    of_chains(table, GONE)
+}
+
+fn of_chains(table: &Table, prefix: &str) -> BTreeMap<Uuid, u64> {
+    let numbers = table.positions().numbers_starting_with(prefix);
+    numbers
+        .filter_map(|(name, seq)| Some((name.strip_prefix(prefix)?.parse().ok()?, seq.try_into().ok()?)))
         .collect()
 }
 
@@ -358,7 +375,7 @@ impl<'a> Columns<'a> {
             took_us: self.number("took_us", row)?,
             detail: self.owned("detail", row)?,
         };
-        let kind: Kind = self.text("kind", row)??.parse().ok()?;
+        let kind: RowKind = self.text("kind", row)??.parse().ok()?;
         Some(Row {
             chain: self.chain(row)?,
             seq: self.number("seq", row)??,

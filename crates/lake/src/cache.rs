@@ -8,6 +8,7 @@
 use crate::checksum;
 use crate::error::LakeError;
 use crate::intact::ALTERED;
+use crate::lake::MAIN;
 use crate::limits::{AT_ONCE_BYTES, GAP_BYTES, TAIL_BYTES};
 use crate::location::Location;
 use crate::log::TableFile;
@@ -16,6 +17,7 @@ use crate::pages::{self, Dictionary, Page};
 use crate::schema::FRAGMENTS;
 use crate::schema::column::FOREIGN_COUNTER;
 use crate::snapshot::{Cost, RunFile};
+use crate::viewers::Viewers;
 use bytes::Bytes;
 use deltalake_core::{ObjectStore, Path};
 use foldhash::fast::RandomState;
@@ -40,6 +42,8 @@ pub(crate) struct OpenRun {
     pub(crate) keys: Vec<Option<Sbbf>>,
     /// Bloom filters of the counters of requests whose target is not their Device, one a row group.
     pub(crate) foreign: Vec<Option<Sbbf>>,
+    /// Who may see its rows. `None`: an earlier build wrote it, or it is no run of fragments.
+    pub(crate) viewers: Option<Viewers>,
     /// The checksums of its pages. `None`: it is of the first format.
     sums: Option<PageSums>,
     /// Tells its pages from those of other runs.
@@ -198,6 +202,13 @@ pub(crate) struct Requests {
     pub(crate) bytes: AtomicU64,
 }
 
+impl Requests {
+    pub(crate) fn cost(&self) -> Cost {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Cost { requests: count(&self.gets), bytes: count(&self.bytes), ..Cost::default() }
+    }
+}
+
 impl RunCache {
     /// The same cache, which also counts what is asked of the store by way of it.
     pub(crate) fn counting(&self) -> (Self, Arc<Requests>) {
@@ -317,10 +328,15 @@ impl RunCache {
             })?),
             None => None,
         };
+        let viewers = Viewers::of(metadata.metadata()).map_err(|()| LakeError::Corrupt {
+            path: path.to_string(),
+            why: "the filter of its viewers cannot be read".to_owned(),
+        })?;
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let blooms: usize = [0, FOREIGN_COUNTER].iter().map(|column| bloom_bytes(&metadata, *column)).sum();
-        let size = metadata.metadata().memory_size() + blooms + sums.as_ref().map_or(0, PageSums::size);
-        Ok(OpenRun { path: Arc::new(path.clone()), metadata, keys, foreign, sums, number, size })
+        let added = sums.as_ref().map_or(0, PageSums::size) + viewers.as_ref().map_or(0, Viewers::size);
+        let size = metadata.metadata().memory_size() + blooms + added;
+        Ok(OpenRun { path: Arc::new(path.clone()), metadata, keys, foreign, viewers, sums, number, size })
     }
 
     pub(crate) async fn fetch(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
@@ -410,12 +426,22 @@ impl RunCache {
 /// Refuses a run of fragments whose columns are those of an earlier version.
 fn check_layout(path: &Path, metadata: &ArrowReaderMetadata) -> Result<(), LakeError> {
     let fields = metadata.schema().fields();
-    let is_run = fields.first().is_some_and(|first| first.name() == FRAGMENTS.field(0).name());
-    if is_run && !fields.iter().map(|f| f.name()).eq(FRAGMENTS.fields().iter().map(|f| f.name())) {
+    if is_of_fragments(path)
+        && !fields.iter().map(|f| f.name()).eq(FRAGMENTS.fields().iter().map(|f| f.name()))
+    {
         let why = "its columns are those of another version of gridtrail; fill a new lake".to_owned();
         return Err(LakeError::Corrupt { path: path.to_string(), why });
     }
     Ok(())
+}
+
+/// Whether a file is of a table of fragments, which the folder that it lies in says, its month aside. Its columns do not: other
+/// tables have a `device_id` as well.
+fn is_of_fragments(path: &Path) -> bool {
+    let mut folders = path.as_ref().rsplit('/').skip(1);
+    folders
+        .find(|folder| !folder.starts_with("month="))
+        .is_some_and(|table| [MAIN, "parked"].contains(&table))
 }
 
 /// Bytes of all bloom filters of a column.
@@ -534,3 +560,6 @@ fn read_part(run: &OpenRun, name: PartName, bytes: &Bytes) -> Option<Part> {
         None => pages::dictionary(&bytes, compression).map(|values| Part::Dictionary(Arc::new(values))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ pub(crate) struct Location {
     /// Whether the store is the machine's file system.
     pub(crate) is_files: bool,
     /// Work that goes on for a while when whoever wanted it is gone: commits to their end, compactions to their next batch.
-    pub(crate) begun: TaskTracker,
+    pub(crate) detached: TaskTracker,
 }
 
 impl Location {
@@ -56,7 +56,7 @@ impl Location {
             }
         };
         let is_files = url.scheme() == "file";
-        Ok(Self { url, store, is_files, begun: TaskTracker::new() })
+        Ok(Self { url, store, is_files, detached: TaskTracker::new() })
     }
 
     /// Says why there is no lake here; or, where one is to be made, that it can be: it must lie outside of every table and every other

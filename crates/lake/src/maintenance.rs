@@ -205,7 +205,7 @@ impl Maintenance {
         let runs = self.tables.runs.iter().chain(self.tables.waiting.iter());
         let oldest = runs.map(|run| run.summary.min_received_ms).min().and_then(Timestamp::from_millis);
         let work = move || runtime.block_on(compaction::gather_pairs(&lake, &table, now, oldest));
-        let made = self.lake.begun().spawn_blocking(work).await;
+        let made = self.lake.detached().spawn_blocking(work).await;
         let made = made.map_err(|_| LakeError::Internal("gathering pairs panicked"))?;
         match self.gathered(made, |tables| &tables.pairs)? {
             None => Ok(()),
@@ -239,7 +239,7 @@ impl Maintenance {
         let (lake, runtime) = (self.lake.clone(), tokio::runtime::Handle::current());
         let (table, now) = (self.tables.access_log.clone(), self.lake.clock().now());
         let work = move || runtime.block_on(access_log::gather(&lake, &table, now));
-        let made = self.lake.begun().spawn_blocking(work).await;
+        let made = self.lake.detached().spawn_blocking(work).await;
         let made = made.map_err(|_| LakeError::Internal("gathering the access log panicked"))?;
         let Some(changes) = self.gathered(made, |tables| &tables.access_log)? else { return Ok(()) };
         match self.tables.access_log.commit(&changes).await {
@@ -322,9 +322,9 @@ async fn make(
     settings: CompactionSettings,
     given_up: Arc<AtomicBool>,
 ) -> (Job, Result<Made, LakeError>) {
-    let (runtime, begun, own) = (tokio::runtime::Handle::current(), lake.begun().clone(), job.clone());
+    let (runtime, detached, own) = (tokio::runtime::Handle::current(), lake.detached().clone(), job.clone());
     let work = move || runtime.block_on(compaction::carry_out(&lake, &table, &own, &settings, &given_up));
-    let made = begun.spawn_blocking(work).await;
+    let made = detached.spawn_blocking(work).await;
     (job, made.unwrap_or(Err(LakeError::Internal("a compaction panicked"))))
 }
 

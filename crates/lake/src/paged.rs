@@ -1,8 +1,10 @@
-//! Parquet that has the checksums of its pages in its footer.
+//! Parquet that has the checksums of its pages in its footer and, of a run of fragments, its viewers.
 
 use crate::checksum::{Checksum, Written};
 use crate::error::LakeError;
 use crate::page_sums::Scanner;
+use crate::schema::FRAGMENTS;
+use crate::viewers::Gathered;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -17,17 +19,23 @@ pub(crate) struct PagedWriter {
     seen: usize,
     scanner: Scanner,
     whole: Checksum,
+    /// Who may see its rows, where it is a run of fragments.
+    viewers: Option<Gathered>,
 }
 
 impl PagedWriter {
     pub(crate) fn new(schema: &SchemaRef, properties: WriterProperties) -> Result<Self, LakeError> {
         let writer = ArrowWriter::try_new(Vec::new(), SchemaRef::clone(schema), Some(properties));
         let writer = writer.map_err(|_| LakeError::Internal("a file could not be started"))?;
-        Ok(Self { writer, seen: 0, scanner: Scanner::new(), whole: Checksum::new() })
+        let viewers = (**schema == **FRAGMENTS).then(Gathered::default);
+        Ok(Self { writer, seen: 0, scanner: Scanner::new(), whole: Checksum::new(), viewers })
     }
 
     /// Adds rows.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        if let Some(viewers) = &mut self.viewers {
+            viewers.add(batch)?;
+        }
         self.writer.write(batch).map_err(failed)
     }
 
@@ -58,6 +66,9 @@ impl PagedWriter {
         self.writer.flush().map_err(failed)?;
         self.see()?;
         self.writer.append_key_value_metadata(self.scanner.end_pages()?);
+        if let Some(viewers) = &self.viewers {
+            self.writer.append_key_value_metadata(viewers.end()?);
+        }
         self.writer.finish().map_err(failed)?;
         self.see()?;
         Ok(Written { tail: Some(self.scanner.tail()), ..self.whole.written() })

@@ -6,7 +6,7 @@
 //! Only what our own writer writes is read: data pages of version 2, values PLAIN, by dictionary, as differences, or as
 //! lengths and bytes; no column nested. All else is damage. Every length is checked.
 
-use crate::levels::{Runs, deltas};
+use crate::levels::{Runs, deltas, varint, zigzag};
 use bytes::Bytes;
 use parquet::basic::Compression;
 use std::ops::Range;
@@ -48,6 +48,9 @@ pub(crate) struct Page {
     present: Option<Box<[bool]>>,
     values: Values,
 }
+
+/// The texts next below and above a key.
+pub(crate) type Beside<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
 
 /// The values of a column chunk's dictionary.
 pub(crate) type Dictionary = Vec<Bytes>;
@@ -175,6 +178,17 @@ impl Page {
     }
 }
 
+impl Page {
+    /// The texts next below and above a key. `None`: as for [`Page::rows_equal`].
+    pub(crate) fn beside(&self, key: &[u8]) -> Option<Beside<'_>> {
+        let Values::Repeated(texts) = &self.values else { return None };
+        let place = try_partition_point(texts.ends.len(), |at| Some(texts.text(at)? < key))?;
+        let below = place.checked_sub(1).and_then(|at| texts.text(at));
+        let above = texts.text(place).filter(|text| *text != key).or_else(|| texts.text(place + 1));
+        Some((below, above))
+    }
+}
+
 impl Repeated {
     /// So many texts, each behind its length. `None`: damaged.
     fn read(mut plain: &[u8], count: usize) -> Option<Self> {
@@ -212,7 +226,7 @@ impl Repeated {
 
     /// The values that are a key, where they ascend.
     fn equal(&self, key: &[u8]) -> Option<Range<usize>> {
-        let at = halve(self.ends.len(), |at| Some(self.text(at)? < key))?;
+        let at = try_partition_point(self.ends.len(), |at| Some(self.text(at)? < key))?;
         if self.text(at) != Some(key) {
             return Some(0..0);
         }
@@ -223,7 +237,7 @@ impl Repeated {
 
 /// The first of so many places that no longer lies before what is looked for, given that all before it do; `None` where a place
 /// that was looked at cannot be read.
-pub(crate) fn halve(places: usize, is_before: impl Fn(usize) -> Option<bool>) -> Option<usize> {
+pub(crate) fn try_partition_point(places: usize, is_before: impl Fn(usize) -> Option<bool>) -> Option<usize> {
     let (mut low, mut high) = (0, places);
     while low < high {
         let middle = low.midpoint(high);
@@ -424,15 +438,7 @@ impl Compact<'_> {
     }
 
     fn varint(&mut self) -> Option<u64> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7F).checked_shl(shift)?;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
+        varint(&mut self.rest)
     }
 
     /// The kind of the next field, `Some(None)` at the end. `field` is the number of the one before, and then of this one.
@@ -477,10 +483,6 @@ impl Compact<'_> {
     }
 }
 
-const fn zigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -513,6 +515,10 @@ mod tests {
             let equal: Vec<usize> = (0..rows).filter(|row| expected[*row] == Some(key.as_slice())).collect();
             let found = page.rows_equal(&key).unwrap();
             prop_assert_eq!(found.collect::<Vec<_>>(), equal);
+            let others = || expected.iter().copied().flatten();
+            let below = others().filter(|text| *text < key.as_slice()).max();
+            let above = others().filter(|text| *text > key.as_slice()).min();
+            prop_assert_eq!(page.beside(&key), Some((below, above)));
             let (from, mut read) = (from.min(rows), Vec::new());
             page.texts((from, rows), None, |text| read.push(text)).unwrap();
             prop_assert_eq!(&read, &expected[from..]);

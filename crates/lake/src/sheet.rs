@@ -1,9 +1,9 @@
-//! Sheets: stretches of rows of one row group, of some columns, with all pages in memory that they need.
+//! Sheets: decoded pages of chosen columns for one range of rows of a row group.
 
 use crate::cache::{OpenRun, Part, PartName, RunCache};
 use crate::decode::Stored;
 use crate::error::LakeError;
-use crate::pages::{Dictionary, Page};
+use crate::pages::{Beside, Dictionary, Page};
 use crate::schema::column;
 use std::ops::Range;
 use std::sync::Arc;
@@ -143,6 +143,18 @@ impl Sheet {
             found = Some(found.map_or(start..end, |found| found.start.min(start)..found.end.max(end)));
         }
         Ok(found.unwrap_or(0..0))
+    }
+
+    /// The keys next below and above one, in a column that the run is sorted by, as far as the sheet goes.
+    pub(crate) fn beside(&self, number: usize, key: &[u8]) -> Result<Beside<'_>, LakeError> {
+        let mut found: Beside<'_> = (None, None);
+        for (_, page) in &self.column(number)?.pages {
+            let (below, above) =
+                page.beside(key).ok_or_else(|| self.corrupt("a page of keys cannot be read"))?;
+            // Pages ascend.
+            found = (below.or(found.0), found.1.or(above));
+        }
+        Ok(found)
     }
 
     /// The numbers in some rows of a column.

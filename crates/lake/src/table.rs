@@ -307,11 +307,11 @@ impl Table {
     /// Commits, and brings this handle to the new version. Returns that version.
     ///
     /// Once begun it goes on to its end, also when this is dropped: the library takes it for a crash of the runtime when
-    /// what its threads wait for is dropped. See [`crate::Lake::settle`].
+    /// what its threads wait for is dropped. See [`crate::Lake::wait_for_detached`].
     pub(crate) async fn commit(&mut self, changes: &Changes) -> Result<u64, LakeError> {
         let (mut own, changes) = (self.clone(), changes.clone());
-        let begun = self.location.begun.clone();
-        let committing = begun.spawn(async move {
+        let detached = self.location.detached.clone();
+        let committing = detached.spawn(async move {
             let done = own.commit_to_the_end(&changes).await;
             (own, done)
         });

@@ -3,10 +3,13 @@
 use crate::store::{Pinned, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
-use gridtrail_lake::{AsOf, Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
+use gridtrail_lake::{
+    Anchors, AsOf, Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View,
+};
 use gridtrail_model::{Anchor, Fragment, Merge as _, Named, Timestamp, TrailKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// What a look-up does instead of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +32,7 @@ struct State {
     /// Versions below this one are gone.
     kept_from: usize,
     fault: Option<Fault>,
+    hanging: Arc<watch::Sender<usize>>,
 }
 
 #[derive(Debug, Clone)]
@@ -40,6 +44,16 @@ struct FakeSnapshot {
     /// Of which keys it is known by now that their rows are not open to all, whatever was known at this version.
     closed: BTreeSet<TrailKey>,
     fault: Option<Fault>,
+    hanging: Arc<watch::Sender<usize>>,
+}
+
+/// A look-up that hangs, for as long as somebody waits for it.
+struct Hanging<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Hanging<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 fn version(number: usize) -> SnapshotVersion {
@@ -55,8 +69,11 @@ impl Default for FakeLake {
             pairs: BTreeSet::new(),
             closed: BTreeSet::new(),
             fault: None,
+            hanging: Arc::default(),
         };
-        Self(Arc::new(Mutex::new(State { snapshots: vec![Arc::new(empty)], kept_from: 0, fault: None })))
+        let hanging = Arc::clone(&empty.hanging);
+        let state = State { snapshots: vec![Arc::new(empty)], kept_from: 0, fault: None, hanging };
+        Self(Arc::new(Mutex::new(state)))
     }
 }
 
@@ -108,6 +125,11 @@ impl FakeLake {
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.state().fault = fault;
     }
+
+    /// How many look-ups hang.
+    pub fn hanging(&self) -> watch::Receiver<usize> {
+        self.state().hanging.subscribe()
+    }
 }
 
 impl State {
@@ -153,7 +175,11 @@ impl FakeSnapshot {
             None => Ok(()),
             Some(Fault::Kind(kind)) => Err(StoreError::new(kind, "secret inner detail of the store")),
             Some(Fault::Panic) => panic!("secret inner detail of a panic"),
-            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Hang) => {
+                self.hanging.send_modify(|count| *count += 1);
+                let _hanging = Hanging(&self.hanging);
+                std::future::pending().await
+            }
         }
     }
 }
@@ -198,14 +224,14 @@ impl Pinned for FakeSnapshot {
         Ok((found.collect(), Cost::default()))
     }
 
-    async fn anchors_of(&self, who: &Access, named: Named) -> Result<Vec<Anchor>, StoreError> {
+    async fn anchors_of(&self, who: &Access, named: Named) -> Result<Anchors, StoreError> {
         self.fail_on_demand().await?;
         let seen = |anchor: &Anchor| match anchor {
             Anchor::User(user) => who.user_ids().contains(user),
             _ => true,
         };
         let anchors = self.pairs.iter().filter(|(known, _)| *known == named).map(|(_, anchor)| *anchor);
-        Ok(anchors.filter(seen).collect())
+        Ok(Anchors { found: anchors.filter(seen).collect(), in_vain: Vec::new() })
     }
 }
 

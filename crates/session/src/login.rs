@@ -17,7 +17,7 @@ pub use settings::LoginSettings;
 use crate::digest;
 use crate::handle::Handle;
 use crate::limits::{KEPT_LONGER_MS, REQUEST_LIFE_MS, STARTS_A_SECOND, STARTS_AT_ONCE, VERIFICATIONS_MAX};
-use crate::objects::{Created, Mark, Objects, StoreError};
+use crate::objects::{Created, Mark, SealedObjects, StoreError};
 use crate::register::{Anchors, Provider, Register, subject_of};
 use crate::sessions::{Session, SessionRecord, Sessions};
 use crate::wire;
@@ -70,7 +70,7 @@ struct Outstanding {
 }
 
 /// A request that waits for an answer in the browser that brought one.
-struct Asked {
+struct AnsweredRequest {
     id: MessageId,
     until: Timestamp,
 }
@@ -78,7 +78,7 @@ struct Asked {
 /// The logins of one server.
 #[derive(Debug)]
 pub struct Logins {
-    objects: Objects,
+    objects: SealedObjects,
     clock: Clock,
     register: Arc<Register>,
     sessions: Arc<Sessions>,
@@ -93,7 +93,7 @@ pub struct Logins {
 impl Logins {
     /// Logins with these parts.
     pub fn new(
-        objects: Objects,
+        objects: SealedObjects,
         clock: Clock,
         (register, sessions): (Arc<Register>, Arc<Sessions>),
         anchors: Arc<Anchors>,
@@ -221,7 +221,7 @@ impl Logins {
         &self,
         relay_state: Option<&str>,
         browser: Option<&Handle>,
-    ) -> Result<Result<(Arc<Provider>, Asked), Reason>, StoreError> {
+    ) -> Result<Result<(Arc<Provider>, AnsweredRequest), Reason>, StoreError> {
         let Some(id) = relay_state.and_then(request_of) else { return Ok(Err(Reason::NoRequest)) };
         let Some(stored) = self.objects.read::<Outstanding>(&format!("requests/{id}")).await? else {
             return Ok(Err(Reason::NoRequest));
@@ -235,7 +235,7 @@ impl Logins {
         }
         let provider = self.register.provider(&outstanding.identity_provider).await?;
         Ok(match provider.filter(|provider| provider.enrolment.id == outstanding.enrolment) {
-            Some(provider) => Ok((provider, Asked { id, until: outstanding.until })),
+            Some(provider) => Ok((provider, AnsweredRequest { id, until: outstanding.until })),
             None => Err(Reason::UnknownProvider),
         })
     }
@@ -311,10 +311,10 @@ impl Logins {
     }
 
     /// Writes down that the assertion is used and the request answered. Only who wrote both goes on.
-    async fn use_up(&self, assertion: &Assertion, asked: Option<&Asked>) -> Result<(), LoginError> {
+    async fn use_up(&self, assertion: &Assertion, asked: Option<&AnsweredRequest>) -> Result<(), LoginError> {
         let key = digest::of("assertion", &[assertion.issuer.as_bytes(), assertion.id.as_str().as_bytes()]);
         let expires_at = assertion.not_on_or_after.plus_millis(KEPT_LONGER_MS);
-        if self.objects.create(&format!("assertions/{key}"), Some(expires_at), &Mark {}).await?
+        if self.objects.plain().create(&format!("assertions/{key}"), Some(expires_at), &Mark {}).await?
             == Created::Others
         {
             return Err(Reason::AssertionUsed.into());
@@ -322,7 +322,7 @@ impl Logins {
         if let Some(asked) = asked {
             let expires_at = asked.until.plus_millis(2 * KEPT_LONGER_MS);
             let name = format!("answered/{}", asked.id);
-            if self.objects.create(&name, Some(expires_at), &Mark {}).await? == Created::Others {
+            if self.objects.plain().create(&name, Some(expires_at), &Mark {}).await? == Created::Others {
                 return Err(Reason::RequestAnswered.into());
             }
         }
@@ -345,7 +345,7 @@ fn new_request() -> Result<MessageId, StoreError> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).map_err(|_| StoreError::NoRandomness)?;
     // An underscore and hexadecimal digits always make an identifier.
-    format!("_{}", digest::hexadecimal(&bytes)).parse().map_err(|_| StoreError::NoRandomness)
+    format!("_{}", hex::encode(bytes)).parse().map_err(|_| StoreError::NoRandomness)
 }
 
 /// The request that a `RelayState` names, if it is made as ours are.

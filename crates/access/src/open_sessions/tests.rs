@@ -31,32 +31,32 @@ fn ann() -> Bearer {
 
 /// Sessions by id; `Err`: there is no telling.
 #[derive(Debug, Default)]
-struct Told(RwLock<BTreeMap<String, Result<Arc<Bearer>, NoTelling>>>);
+struct KnownSessions(RwLock<BTreeMap<String, Result<Arc<Bearer>, NoTelling>>>);
 
-impl Told {
+impl KnownSessions {
     fn say(&self, id: &str, told: Result<Bearer, NoTelling>) {
         self.0.write().unwrap().insert(id.into(), told.map(Arc::new));
     }
 }
 
 #[async_trait]
-impl OpenSessions for Told {
+impl OpenSessions for KnownSessions {
     async fn bearer(&self, session_id: &str) -> Result<Option<Arc<Bearer>>, NoTelling> {
         self.0.read().unwrap().get(session_id).cloned().transpose()
     }
 }
 
 struct World {
-    told: Arc<Told>,
+    told: Arc<KnownSessions>,
     admission: Admission,
 }
 
 impl World {
     fn new(gatekeeper: bool) -> Self {
-        let told = Arc::<Told>::default();
+        let told = Arc::<KnownSessions>::default();
         told.say("s1", Ok(ann()));
         let roles = Arc::new(RoleMatrix::built_in().unwrap());
-        let gate = SessionGate::new(&KEY, Arc::<Told>::clone(&told), roles).unwrap();
+        let gate = SessionGate::new(&KEY, Arc::<KnownSessions>::clone(&told), roles).unwrap();
         let gatekeeper = gatekeeper.then(|| DEV.gatekeeper().unwrap());
         let sharing = Arc::new(Sharing::of_one(&ann().party, &own()));
         let admission = Admission::new(Doors { gatekeeper, sessions: Some(gate) }, sharing);
@@ -184,4 +184,16 @@ fn each_claim_must_be_there_and_right() {
     }
     let critical = Header { crit: Some(vec!["exp".into()]), ..header };
     assert_eq!(world.fault(&signed(&critical, &KEY.0, &claims())), TokenFault::CriticalHeader);
+}
+
+/// By RFC 5869, worked out elsewhere: another secret would end everybody's session.
+#[test]
+fn a_secret_is_that_of_the_key_and_of_its_purpose() {
+    let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n-----END PRIVATE KEY-----\n";
+    let secret = |pem: &str, purpose| SessionKey::from_pem(pem).unwrap().secret_for(purpose).unwrap();
+    let found: String =
+        secret(pem, "gridtrail session objects 1").iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(found, "7a8453e3a56a7076f5b1419106e689fe7282d9a718e1f1e52f3d23f98086f6b0");
+    assert_ne!(secret(pem, "a"), secret(pem, "b"));
+    assert_ne!(secret(pem, "a"), secret(&SigningKey::generate().unwrap().to_pem(), "a"));
 }

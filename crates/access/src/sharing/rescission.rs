@@ -4,7 +4,7 @@
 //! decides: how the other Party is spelled, which of the User IDs are stale, who authorised it. One of whose own User IDs none was ever its
 //! sender's cannot be what the DCC confirmed, which had verified just that: what it names is suspended until an operator settles it.
 
-use super::{KNOWN, Moment, Refusal, Sharing, Told};
+use super::{KNOWN, Moment, NoticeFacts, Refusal, Sharing};
 use crate::party::{Notice, NoticeKind, Party};
 use gridtrail_model::{Timestamp, UserId};
 
@@ -21,7 +21,7 @@ pub(super) struct Rescission<'a> {
 
 impl<'a> Rescission<'a> {
     /// Those that a notification stands for, one a reading. Also of one that was rejected, too: that shows less.
-    pub(super) fn all(told: &'a Told) -> impl Iterator<Item = Self> + 'a {
+    pub(super) fn all(told: &'a NoticeFacts) -> impl Iterator<Item = Self> + 'a {
         let confirmed = told.confirmed.first().copied().zip(told.confirmed.last().copied());
         confirmed.into_iter().flat_map(|(since, last)| {
             let readings = told.readings.iter().filter(|notice| notice.kind == NoticeKind::Rescind);

@@ -4,7 +4,7 @@
 //! a Party: every pair of those is suspended. Officers' data have no say in it, and own User IDs stay.
 
 use super::rescission::Rescission;
-use super::{Moment, Sharing, Told};
+use super::{Moment, NoticeFacts, Sharing};
 use crate::party::{Cause, NoticeId, NoticeKind, Party, Unread, UnreadKind};
 use gridtrail_model::{EventId, Timestamp, UserId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,7 +128,7 @@ impl Sharing {
     }
 
     /// Since when a notification is confirmed, be it by an event that cannot be read in full.
-    fn confirmed_or_so(&self, id: &NoticeId, told: Option<&Told>) -> Option<Timestamp> {
+    fn confirmed_or_so(&self, id: &NoticeId, told: Option<&NoticeFacts>) -> Option<Timestamp> {
         let unread = self.doubts.letters.values();
         let unread = unread.filter(|(_, unread)| {
             unread.kind == UnreadKind::Confirmation && unread.notice.as_ref() == Some(id)
@@ -148,7 +148,7 @@ impl Sharing {
     }
 
     /// What a confirmed rescission suspends of whose User IDs none was ever its sender's.
-    fn by_notice(&self, id: &NoticeId, told: &Told, of: Moment) -> Option<Suspension> {
+    fn by_notice(&self, id: &NoticeId, told: &NoticeFacts, of: Moment) -> Option<Suspension> {
         let cause = Cause::Notice(id.clone());
         let found = Rescission::all(told)
             .find(|rescission| rescission.counts(of) && !rescission.is_of_its_sender(self))?;
@@ -161,7 +161,7 @@ impl Sharing {
 }
 
 /// The pairs that the readings of a kind name.
-fn named(told: &Told, kind: NoticeKind) -> Vec<Scope> {
+fn named(told: &NoticeFacts, kind: NoticeKind) -> Vec<Scope> {
     let readings = told.readings.iter().filter(|notice| notice.kind == kind);
     readings.map(|notice| Scope::Between(notice.own.clone(), notice.other.clone())).collect()
 }

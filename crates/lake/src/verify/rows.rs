@@ -187,6 +187,11 @@ impl Reading<'_> {
         let counters = batch.columns().get(column::FOREIGN_COUNTER);
         let counters =
             counters.and_then(|column| column.as_primitive_opt::<Int64Type>()).ok_or_else(wrong)?;
+        if let Some(viewers) = &self.run.viewers
+            && !viewers.let_through(batch)?
+        {
+            return Err(self.corrupt("the filter of its viewers hides a row"));
+        }
         let (group, first) = self.at;
         let foreign = self.run.foreign.get(group).and_then(Option::as_ref);
         let rows = batch.num_rows();

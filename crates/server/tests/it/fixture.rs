@@ -5,7 +5,7 @@ use gridtrail_access::{
     Sharing,
 };
 use gridtrail_access_log::fake::MemoryLog;
-use gridtrail_access_log::{AccessLog, Committing, Entry, Kind};
+use gridtrail_access_log::{AccessLog, Committing, Entry, RowKind};
 use gridtrail_freshness::{Freshness, Inputs, Ledger, Levels, Report};
 use gridtrail_lake::{Batch, Lake, LakeSettings, Partition, SourceEvidence, Stream, Waiting};
 use gridtrail_model::{
@@ -22,6 +22,7 @@ use gridtrail_search::fake::FakeLake;
 use gridtrail_search::{PageKey, Search, Store};
 use gridtrail_server::{Limits, LoginParts, Parts, ServeError, serve};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -53,6 +54,8 @@ impl FakeFreshness {
     }
 }
 
+const HOUR_MS: i64 = 3_600_000;
+
 impl Freshness for FakeFreshness {
     fn report(&self, days: i64) -> Option<Report> {
         let complete_up_to = *self.0.lock().unwrap();
@@ -61,7 +64,7 @@ impl Freshness for FakeFreshness {
         Some(Ledger::new(Levels::default()).report(&Inputs {
             now: now(),
             partitions: &[Partition { stream, partition: 0, position: Some(7), complete_up_to }],
-            waiting: Waiting { rows: 2, oldest: Some(now().plus_millis(-days)), before_limit: 0 },
+            waiting: Waiting { rows: 2, oldest: Some(now().plus_millis(-days * HOUR_MS)), before_limit: 0 },
             version: "1.0.0",
             confirmed: now(),
             days,
@@ -145,6 +148,13 @@ impl World {
         Self::with(Clock::manual(now()), None).await
     }
 
+    /// One where a caller may have so many calls under way.
+    pub(crate) async fn serve_at_once(at_once: NonZeroU32) -> Self {
+        let limits = gridtrail_server::CallerLimits { at_once, calls_a_minute: None, rows_a_minute: None };
+        let limits = Limits { person: limits, program: limits };
+        Self::limited(Self::filled(), Clock::manual(now()), None, limits).await
+    }
+
     /// One where people also log in.
     pub(crate) async fn serve_with(login: (LoginParts, SessionGate), clock: Clock) -> Self {
         Self::with(clock, Some(login)).await
@@ -158,9 +168,13 @@ impl World {
     }
 
     async fn with(clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
+        Self::over(Self::filled(), clock, login).await
+    }
+
+    fn filled() -> FakeLake {
         let lake = FakeLake::default();
         lake.commit(rows(), Some(complete_up_to()));
-        Self::over(lake, clock, login).await
+        lake
     }
 }
 
@@ -175,6 +189,15 @@ impl World<Lake> {
 
 impl<L: Store + Clone> World<L> {
     pub(crate) async fn over(lake: L, clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
+        Self::limited(lake, clock, login, Limits::default()).await
+    }
+
+    async fn limited(
+        lake: L,
+        clock: Clock,
+        login: Option<(LoginParts, SessionGate)>,
+        limits: Limits,
+    ) -> Self {
         let (login, sessions) = login.unzip();
         let freshness = FakeFreshness(Arc::new(Mutex::new(Some(now()))));
         let key = DevKey::generate().unwrap();
@@ -193,7 +216,7 @@ impl<L: Store + Clone> World<L> {
             login,
             log,
             clock: clock.clone(),
-            limits: Limits::default(),
+            limits,
             tells_cost: false,
         };
         let (stop, stopped) = oneshot::channel();
@@ -248,7 +271,7 @@ impl<L: Store + Clone> World<L> {
         self.served.await.unwrap().unwrap();
         self.committing.close().await.unwrap();
         let rows = self.record.rows().into_iter();
-        rows.filter(|row| row.kind == Kind::Call).map(|row| row.entry).collect()
+        rows.filter(|row| row.kind == RowKind::Call).map(|row| row.entry).collect()
     }
 
     pub(crate) async fn stop(self) -> Result<(), ServeError> {

@@ -25,7 +25,7 @@ pub(super) struct Clauses {
 
 /// A notice, and what became of it.
 #[derive(Default)]
-struct Told<'a> {
+struct NoticeFacts<'a> {
     notice: Option<&'a Notice>,
     confirmed: Option<Timestamp>,
     is_rejected: bool,
@@ -37,7 +37,7 @@ impl Clauses {
         let (counted, naming, pairs) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
         let suspended = BTreeSet::new();
         let mut clauses = Self { now, assigned, counted, naming, refused: 0, suspended, pairs };
-        for Told { notice, confirmed, is_rejected } in told.into_values() {
+        for NoticeFacts { notice, confirmed, is_rejected } in told.into_values() {
             let (Some(notice), Some(confirmed)) = (notice, confirmed) else { continue };
             let is_rescission = notice.kind == NoticeKind::Rescind;
             if !is_rescission && (is_rejected || !clauses.counts(notice, confirmed)) {
@@ -158,7 +158,7 @@ impl Clauses {
 }
 
 /// Whose each User ID is from when on, and what is told of each notice.
-type Sorted<'a> = (BTreeMap<UserId, BTreeMap<Timestamp, Party>>, BTreeMap<&'a NoticeId, Told<'a>>);
+type Sorted<'a> = (BTreeMap<UserId, BTreeMap<Timestamp, Party>>, BTreeMap<&'a NoticeId, NoticeFacts<'a>>);
 
 fn sorted<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> Sorted<'a> {
     let (mut assigned, mut told): Sorted<'a> = Default::default();
