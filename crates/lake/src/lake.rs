@@ -9,7 +9,8 @@ use crate::evidence_table::COMMITS;
 use crate::holds::HOLD_CHANGES;
 use crate::index::RunIndex;
 use crate::intact::LeftAlone;
-use crate::limits::BUCKETS;
+use crate::kept::KeptSnapshots;
+use crate::limits::{BUCKETS, TRAVELLERS_AT_ONCE};
 use crate::location::Location;
 use crate::log::TableFile;
 use crate::maintenance::Maintenance;
@@ -29,6 +30,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::task::TaskTracker;
 
 /// The main table: a batch counts when it is committed to this one.
@@ -253,7 +255,9 @@ struct Inner {
     cache: RunCache,
     tables: tokio::sync::Mutex<Tables>,
     newest: Arc<Newest>,
-    kept: moka::sync::Cache<SnapshotVersion, Arc<Snapshot>>,
+    kept: KeptSnapshots,
+    /// Bounds how many look for the version of a moment.
+    travellers: Semaphore,
     left_alone: LeftAlone,
     /// Why a table's newest entry is not answered from, where that is so.
     stopped: RwLock<Option<StoppedAt>>,
@@ -278,8 +282,8 @@ impl Lake {
         let stopped = tables.stopped();
         let cache = RunCache::new(&location, settings.cache_bytes);
         let newest = Newest::new(|by_now| tables.snapshot(cache.clone(), by_now));
-        let kept = moka::sync::Cache::builder().time_to_idle(settings.snapshots_kept).build();
-        kept.insert(newest.get().version.clone(), newest.get());
+        let kept = KeptSnapshots::new(settings.snapshots_kept);
+        kept.keep_newest(&newest.get(), None);
         let inner = Inner {
             location,
             clock,
@@ -287,6 +291,7 @@ impl Lake {
             tables: tokio::sync::Mutex::new(tables),
             newest,
             kept,
+            travellers: Semaphore::new(TRAVELLERS_AT_ONCE),
             left_alone: LeftAlone::default(),
             stopped: RwLock::new(stopped),
         };
@@ -310,16 +315,21 @@ impl Lake {
         if let Some(snapshot) = self.inner.kept.get(version) {
             return Ok(snapshot);
         }
+        let _turn = self.inner.kept.may_read().await;
+        // Perhaps somebody else read it meanwhile.
+        if let Some(snapshot) = self.inner.kept.get(version) {
+            return Ok(snapshot);
+        }
         let gone = |_| LakeError::VersionGone { version: version.to_string() };
         let location = &self.inner.location;
-        let mut tables = self.inner.tables.lock().await.clone();
+        let mut tables = self.tables().await;
         tables.trails = Table::open(location, MAIN, Some(version.trails)).await.map_err(gone)?;
         tables.parked = Table::open(location, "parked", Some(version.parked)).await.map_err(gone)?;
         tables.pairs = Table::open(location, "mpxn_devices", Some(version.pairs)).await.map_err(gone)?;
         (tables.runs, tables.waiting) = (RunIndex::default(), RunIndex::default());
         tables.index()?;
         let snapshot = Arc::new(self.snapshot_of(&tables));
-        self.inner.kept.insert(version.clone(), Arc::clone(&snapshot));
+        self.inner.kept.keep_earlier(&snapshot);
         Ok(snapshot)
     }
 
@@ -332,7 +342,7 @@ impl Lake {
         tables.refresh().await?;
         if tables.version() != *self.snapshot().version() {
             let snapshot = Arc::new(self.snapshot_of(&tables));
-            self.inner.kept.insert(snapshot.version.clone(), Arc::clone(&snapshot));
+            self.inner.kept.keep_newest(&snapshot, Some(&self.snapshot()));
             self.inner.newest.set(snapshot);
         }
         // What stopped a table that no snapshot is made of may be gone.
@@ -426,6 +436,17 @@ impl Lake {
     /// A cache of its own, for housekeeping that reads much and little of it twice.
     pub(crate) fn cache_of(&self, bytes: u64) -> RunCache {
         RunCache::new(self.location(), bytes)
+    }
+
+    /// Waits until one more may look for the version of a moment. `None`: the lake is no more.
+    pub(crate) async fn may_travel(&self) -> Option<SemaphorePermit<'_>> {
+        self.inner.travellers.acquire().await.ok()
+    }
+
+    /// The snapshots that can be asked for again.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> &KeptSnapshots {
+        &self.inner.kept
     }
 
     /// The tables as this process knows them now.

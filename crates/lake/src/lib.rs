@@ -30,6 +30,7 @@ mod history_bytes;
 mod holds;
 mod index;
 mod intact;
+mod kept;
 mod lake;
 mod levels;
 mod limits;

@@ -51,6 +51,14 @@ pub(crate) struct TableFile {
     pub(crate) tail: Option<Tail>,
 }
 
+impl TableFile {
+    /// How many bytes it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        size_of::<Self>() + self.path.len() + text(&self.month) + text(&self.tag)
+    }
+}
+
 /// Why a log is not read on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stop {

@@ -11,6 +11,7 @@ mod identity;
 mod lake;
 mod letters;
 mod origin;
+mod port;
 mod reconcile;
 mod service;
 mod tls;
@@ -34,6 +35,7 @@ pub use letters::{
     WhichLetters,
 };
 pub use origin::{Origins, parse};
+pub use port::{ClientAddress, PortArgs};
 pub use reconcile::ReconcileArgs;
 pub use service::{
     BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, Credential, GetArgs, PageArgs,

@@ -4,6 +4,7 @@ use super::callers::CallerArgs;
 use super::freshness::{LevelArgs, MetricsArgs};
 use super::identity::LoginArgs;
 use super::lake::CompactionArgs;
+use super::port::PortArgs;
 use super::tls::{ServerArgs, ServerTlsArgs};
 use super::value::{Bound, LapseTime, LifeTime};
 use clap::{ArgGroup, Args, Subcommand};
@@ -80,6 +81,9 @@ pub struct ServeArgs {
     /// How people log in.
     #[command(flatten)]
     pub login: LoginArgs,
+    /// Who may connect.
+    #[command(flatten)]
+    pub port: PortArgs,
     /// What each caller may ask for.
     #[command(flatten)]
     pub callers: CallerArgs,
