@@ -8,11 +8,10 @@
 //! [`SharingReader`] follows the table and folds it. **The officers who authorised notifications are personal data**: their
 //! columns are written and merged, and the fold keeps nothing of them.
 
-use crate::checksum::Written;
 use crate::error::LakeError;
 use crate::lake::Lake;
+use crate::retention;
 use crate::run::Summary;
-use crate::table::{NewFile, Table};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
@@ -20,6 +19,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMi
 use bytes::Bytes;
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Sharing, Sro};
 use gridtrail_model::{Timestamp, UserId};
+use gridtrail_runs::checksum::Written;
+use gridtrail_runs::{Definition, NewFile, RunsError, Table};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
@@ -60,6 +61,14 @@ pub(crate) static ACCESS_EVENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
+/// The table of events of access.
+pub(crate) static TABLE: Definition = Definition {
+    name: "access_events",
+    schema: &ACCESS_EVENTS,
+    by_month: false,
+    made_with: retention::made_with,
+};
+
 /// One row of the table, as its columns have it.
 #[derive(Default)]
 struct Row {
@@ -98,7 +107,7 @@ impl Row {
 }
 
 /// Columns of events, in their order.
-pub(crate) fn batch(records: &[AccessRecord]) -> Result<RecordBatch, LakeError> {
+pub(crate) fn batch(records: &[AccessRecord]) -> Result<RecordBatch, RunsError> {
     let rows: Vec<(Row, Timestamp)> = records.iter().map(|record| Row::of(&record.event)).collect();
     let texts = |of: &dyn Fn(&Row) -> Option<String>| -> ArrayRef {
         let mut column = StringBuilder::new();
@@ -143,7 +152,7 @@ pub(crate) fn batch(records: &[AccessRecord]) -> Result<RecordBatch, LakeError> 
         officer(|sro| &sro.signature),
     ];
     RecordBatch::try_new(Arc::clone(&ACCESS_EVENTS), columns)
-        .map_err(|_| LakeError::Internal("columns of events of access do not fit their schema"))
+        .map_err(|_| RunsError::Internal("columns of events of access do not fit their schema"))
 }
 
 /// One row of a batch, to be read. What cannot be read is `None`.
@@ -231,25 +240,25 @@ pub(crate) fn record(batch: &RecordBatch, row: usize) -> Option<AccessRecord> {
 }
 
 /// The events in a file, in its order.
-pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<AccessRecord>, LakeError> {
+pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<AccessRecord>, RunsError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
     let mut records = Vec::new();
-    for batch in reader.map_err(LakeError::corrupt(path))? {
+    for batch in reader.map_err(RunsError::corrupt(path))? {
         let batch =
-            batch.map_err(|error| LakeError::Corrupt { path: path.to_owned(), why: error.to_string() })?;
+            batch.map_err(|error| RunsError::Corrupt { path: path.to_owned(), why: error.to_string() })?;
         for row in 0..batch.num_rows() {
             // Nothing of the row is told: it may hold a person's data.
             let why = || format!("event of access {} cannot be read", records.len());
             let read = record(&batch, row);
-            records.push(read.ok_or_else(|| LakeError::Corrupt { path: path.to_owned(), why: why() })?);
+            records.push(read.ok_or_else(|| RunsError::Corrupt { path: path.to_owned(), why: why() })?);
         }
     }
     Ok(records)
 }
 
 /// A file of events.
-pub(crate) fn write(records: &[AccessRecord]) -> Result<Bytes, LakeError> {
-    let failed = |_| LakeError::Internal("a file of events of access could not be encoded");
+pub(crate) fn write(records: &[AccessRecord]) -> Result<Bytes, RunsError> {
+    let failed = |_| RunsError::Internal("a file of events of access could not be encoded");
     let mut writer =
         ArrowWriter::try_new(Vec::new(), Arc::clone(&ACCESS_EVENTS), Some(properties()?)).map_err(failed)?;
     writer.write(&batch(records)?).map_err(failed)?;
@@ -264,8 +273,8 @@ pub(crate) fn sorted(mut records: Vec<AccessRecord>) -> Vec<AccessRecord> {
 }
 
 /// The Parquet settings of a file of events.
-pub(crate) fn properties() -> Result<WriterProperties, LakeError> {
-    let level = ZstdLevel::try_new(3).map_err(|_| LakeError::Internal("zstd has no level 3"))?;
+pub(crate) fn properties() -> Result<WriterProperties, RunsError> {
+    let level = ZstdLevel::try_new(3).map_err(|_| RunsError::Internal("zstd has no level 3"))?;
     Ok(WriterProperties::builder().set_compression(Compression::ZSTD(level)).build())
 }
 
@@ -276,12 +285,12 @@ pub(crate) struct AccessSummary {
 }
 
 impl Summary for AccessSummary {
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), RunsError> {
         self.rows += batch.num_rows() as u64;
         Ok(())
     }
 
-    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError> {
+    fn file(self, path: String, written: Written) -> Result<NewFile, RunsError> {
         Ok(NewFile { path, written, month: None, rows: self.rows, tag: "{}".to_owned(), received: None })
     }
 }

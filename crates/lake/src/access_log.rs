@@ -17,13 +17,10 @@ pub(crate) use keep::{drop_months, gather, rows_before};
 pub use read::LogReader;
 pub(crate) use read::merged;
 
-use crate::checksum::Written;
-use crate::error::LakeError;
 use crate::limits::ROW_GROUP_ROWS;
-use crate::log::TableFile;
 use crate::month::Month;
+use crate::retention;
 use crate::run::Summary;
-use crate::table::{NewFile, Table};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, Int64Array, RecordBatch, StringArray,
     StringBuilder, TimestampMicrosecondArray,
@@ -32,6 +29,8 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, 
 use bytes::Bytes;
 use gridtrail_access_log::{Entry, HEADS_MAX, Head, Kind, Row};
 use gridtrail_model::Timestamp;
+use gridtrail_runs::checksum::Written;
+use gridtrail_runs::{Definition, NewFile, RunsError, Table, TableFile};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -80,6 +79,10 @@ pub(crate) static ACCESS_LOG: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("hash", DataType::Binary, false),
     ]))
 });
+
+/// The table of the access log.
+pub(crate) static TABLE: Definition =
+    Definition { name: NAME, schema: &ACCESS_LOG, by_month: true, made_with: retention::made_with };
 
 /// The place of a row in the order of the table, as far as a merge compares it. Of a chain's id the beginning, which is all but unique.
 pub(crate) fn place(at_ms: i64, chain: Uuid, seq: u64) -> (u128, u64) {
@@ -147,20 +150,20 @@ impl LogSummary {
 }
 
 impl Summary for LogSummary {
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), RunsError> {
         let columns =
-            Columns::of(batch).ok_or(LakeError::Internal("rows of the access log lack a column"))?;
+            Columns::of(batch).ok_or(RunsError::Internal("rows of the access log lack a column"))?;
         for row in 0..batch.num_rows() {
             let head =
-                columns.head(row).ok_or(LakeError::Internal("a row of the access log cannot be read"))?;
+                columns.head(row).ok_or(RunsError::Internal("a row of the access log cannot be read"))?;
             self.see(head);
         }
         Ok(())
     }
 
-    fn file(mut self, path: String, written: Written) -> Result<NewFile, LakeError> {
+    fn file(mut self, path: String, written: Written) -> Result<NewFile, RunsError> {
         self.heads = newest(std::mem::take(&mut self.last).into_values());
-        let failed = |_| LakeError::Internal("what is said of a file of the access log could not be encoded");
+        let failed = |_| RunsError::Internal("what is said of a file of the access log could not be encoded");
         let tag = serde_json::to_string(&self).map_err(failed)?;
         Ok(NewFile { path, written, month: Some(self.month), rows: self.rows, tag, received: None })
     }
@@ -187,7 +190,7 @@ fn heads_of<'a>(files: impl Iterator<Item = &'a Arc<TableFile>>) -> Vec<Head> {
 }
 
 /// A file of rows of one month, uploaded.
-async fn upload(table: &Table, month: Month, mut rows: Vec<Row>) -> Result<NewFile, LakeError> {
+async fn upload(table: &Table, month: Month, mut rows: Vec<Row>) -> Result<NewFile, RunsError> {
     let encode = move || {
         rows.sort_unstable_by_key(place_of);
         let mut summary = LogSummary::of_month(month.to_string());
@@ -195,7 +198,7 @@ async fn upload(table: &Table, month: Month, mut rows: Vec<Row>) -> Result<NewFi
         Ok((write(&rows)?, summary))
     };
     let encoded = tokio::task::spawn_blocking(encode).await;
-    let (bytes, summary) = encoded.map_err(|_| LakeError::Internal("encoding the access log panicked"))??;
+    let (bytes, summary) = encoded.map_err(|_| RunsError::Internal("encoding the access log panicked"))??;
     let path = path_in(month);
     let written = table.upload(&path, bytes).await?;
     summary.file(path, written)
@@ -206,7 +209,7 @@ fn path_in(month: Month) -> String {
 }
 
 /// Columns of rows, in their order.
-pub(crate) fn batch(rows: &[Row]) -> Result<RecordBatch, LakeError> {
+pub(crate) fn batch(rows: &[Row]) -> Result<RecordBatch, RunsError> {
     let texts = |of: &dyn Fn(&Row) -> Option<&str>| -> ArrayRef {
         Arc::new(rows.iter().map(of).collect::<StringArray>())
     };
@@ -251,11 +254,11 @@ pub(crate) fn batch(rows: &[Row]) -> Result<RecordBatch, LakeError> {
         Arc::new(hashes.finish()),
     ];
     RecordBatch::try_new(Arc::clone(&ACCESS_LOG), columns)
-        .map_err(|_| LakeError::Internal("columns of the access log do not fit their schema"))
+        .map_err(|_| RunsError::Internal("columns of the access log do not fit their schema"))
 }
 
-fn write(rows: &[Row]) -> Result<Bytes, LakeError> {
-    let failed = |_| LakeError::Internal("a file of the access log could not be encoded");
+fn write(rows: &[Row]) -> Result<Bytes, RunsError> {
+    let failed = |_| RunsError::Internal("a file of the access log could not be encoded");
     let mut writer =
         ArrowWriter::try_new(Vec::new(), Arc::clone(&ACCESS_LOG), Some(properties()?)).map_err(failed)?;
     writer.write(&batch(rows)?).map_err(failed)?;
@@ -263,8 +266,8 @@ fn write(rows: &[Row]) -> Result<Bytes, LakeError> {
 }
 
 /// The Parquet settings of a file.
-pub(crate) fn properties() -> Result<WriterProperties, LakeError> {
-    let level = ZstdLevel::try_new(3).map_err(|_| LakeError::Internal("zstd has no level 3"))?;
+pub(crate) fn properties() -> Result<WriterProperties, RunsError> {
+    let level = ZstdLevel::try_new(3).map_err(|_| RunsError::Internal("zstd has no level 3"))?;
     Ok(WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
@@ -370,8 +373,8 @@ impl<'a> Columns<'a> {
 }
 
 /// The rows of a batch. Errors: `Corrupt`.
-pub(crate) fn rows(batch: &RecordBatch, path: &str) -> Result<Vec<Row>, LakeError> {
-    let corrupt = || LakeError::Corrupt {
+pub(crate) fn rows(batch: &RecordBatch, path: &str) -> Result<Vec<Row>, RunsError> {
+    let corrupt = || RunsError::Corrupt {
         path: path.to_owned(),
         why: "a row of the access log cannot be read".to_owned(),
     };

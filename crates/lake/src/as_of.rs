@@ -3,9 +3,8 @@
 use crate::error::LakeError;
 use crate::lake::{Lake, SWEPT, Tables};
 use crate::snapshot::{Snapshot, SnapshotVersion};
-use crate::table::Table;
-use crate::windows::Windows;
 use gridtrail_model::Timestamp;
+use gridtrail_runs::{RunsError, Table, Windows};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -61,7 +60,7 @@ impl Lake {
         let (trails, at_ms) = match as_of {
             AsOf::Version(version) => {
                 if version > tables.trails.version() {
-                    return Err(LakeError::VersionGone { version: version.to_string() });
+                    return Err(LakeError::Runs(RunsError::VersionGone { version: version.to_string() }));
                 }
                 (version, tables.trails.committed_ms(version).await?.ok_or_else(too_early)?)
             }
@@ -77,14 +76,14 @@ impl Lake {
         }
         let version = beside(&tables, trails).await?.ok_or_else(too_early)?;
         self.snapshot_at(&version).await.map_err(|error| match error {
-            LakeError::VersionGone { .. } => too_early(),
+            LakeError::Runs(RunsError::VersionGone { .. }) => too_early(),
             other => other,
         })
     }
 }
 
 /// The versions of side tables as they were with one of the main table: a side table's part of a commit is there before it.
-async fn beside(tables: &Tables, trails: u64) -> Result<Option<SnapshotVersion>, LakeError> {
+async fn beside(tables: &Tables, trails: u64) -> Result<Option<SnapshotVersion>, RunsError> {
     let Some(at_ms) = tables.trails.committed_ms(trails).await? else { return Ok(None) };
     let Some(mut parked) = newest_at(&tables.parked, at_ms).await? else { return Ok(None) };
     // Within one millisecond a sweep may have taken out of it what a later version of the main table has.
@@ -97,7 +96,7 @@ async fn beside(tables: &Tables, trails: u64) -> Result<Option<SnapshotVersion>,
 }
 
 /// The newest version of a table that was committed at or before a time. `None`: the log does not reach back so far.
-async fn newest_at(table: &Table, at_ms: i64) -> Result<Option<u64>, LakeError> {
+async fn newest_at(table: &Table, at_ms: i64) -> Result<Option<u64>, RunsError> {
     // Entries that were cleaned up are those below some version: they count as earlier.
     let (mut low, mut high) = (0, table.version() + 1);
     while low < high {

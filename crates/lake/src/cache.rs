@@ -5,14 +5,8 @@
 //! is fetched at once: neighbours in one request, and all requests at the same time; of a file system, all in one go. What comes into memory is
 //! held against its checksum first, where its file has any: the footer with all that belongs to it, and each page.
 
-use crate::checksum;
-use crate::error::LakeError;
 use crate::intact::ALTERED;
 use crate::limits::{AT_ONCE_BYTES, GAP_BYTES, TAIL_BYTES};
-use crate::location::Location;
-use crate::log::TableFile;
-use crate::page_sums::PageSums;
-use crate::pages::{self, Dictionary, Page};
 use crate::schema::FRAGMENTS;
 use crate::schema::column::FOREIGN_COUNTER;
 use crate::snapshot::{Cost, RunFile};
@@ -20,6 +14,7 @@ use bytes::Bytes;
 use deltalake_core::{ObjectStore, Path};
 use foldhash::fast::RandomState;
 use futures::future::try_join_all;
+use gridtrail_runs::{Dictionary, Location, Page, PageSums, RunsError, TableFile, checksum};
 use moka::sync::Cache;
 use object_store::ObjectStoreExt;
 use parquet::DecodeResult;
@@ -64,12 +59,12 @@ impl OpenRun {
         self.metadata.metadata().row_groups().get(group)?.columns().get(column)
     }
 
-    fn corrupt(&self, why: &str) -> LakeError {
-        LakeError::Corrupt { path: self.path.to_string(), why: why.to_owned() }
+    fn corrupt(&self, why: &str) -> RunsError {
+        RunsError::Corrupt { path: self.path.to_string(), why: why.to_owned() }
     }
 
     /// Refuses bytes that are not those of a part.
-    fn check(&self, PartName { group, column, page }: PartName, bytes: &[u8]) -> Result<(), LakeError> {
+    fn check(&self, PartName { group, column, page }: PartName, bytes: &[u8]) -> Result<(), RunsError> {
         let Some(sums) = &self.sums else { return Ok(()) };
         let (group, column) = (group as usize, column as usize);
         let page = page.map_or(0, |page| page as usize + usize::from(self.has_dictionary(group, column)));
@@ -82,7 +77,7 @@ impl OpenRun {
         group: usize,
         span: &Range<u64>,
         bytes: &Bytes,
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), RunsError> {
         if self.sums.is_none() {
             return Ok(());
         }
@@ -257,16 +252,16 @@ impl RunCache {
     }
 
     /// The run at a path, its footer read once. `file` is what a log says of it.
-    pub(crate) async fn open(&self, path: &Path, file: &TableFile) -> Result<Arc<OpenRun>, LakeError> {
+    pub(crate) async fn open(&self, path: &Path, file: &TableFile) -> Result<Arc<OpenRun>, RunsError> {
         self.open_at(path, file, TAIL_BYTES).await
     }
 
     /// A run that a log lists. Its log entry says how long its footer is, so one request gets all of it.
-    pub(crate) async fn open_file(&self, file: &RunFile) -> Result<Arc<OpenRun>, LakeError> {
+    pub(crate) async fn open_file(&self, file: &RunFile) -> Result<Arc<OpenRun>, RunsError> {
         self.open_at(&file.path, &file.file, file.summary.footer_bytes.unwrap_or(TAIL_BYTES)).await
     }
 
-    async fn open_at(&self, path: &Path, file: &TableFile, guess: u64) -> Result<Arc<OpenRun>, LakeError> {
+    async fn open_at(&self, path: &Path, file: &TableFile, guess: u64) -> Result<Arc<OpenRun>, RunsError> {
         if let Some(run) = self.opened(path) {
             return Ok(run);
         }
@@ -277,8 +272,8 @@ impl RunCache {
     }
 
     /// Reads what follows the pages of a file. Where nothing says how much that is, `guess` is tried first.
-    async fn read_footer(&self, path: &Path, file: &TableFile, guess: u64) -> Result<OpenRun, LakeError> {
-        let corrupt = || LakeError::corrupt(path.as_ref());
+    async fn read_footer(&self, path: &Path, file: &TableFile, guess: u64) -> Result<OpenRun, RunsError> {
+        let corrupt = || RunsError::corrupt(path.as_ref());
         let size = file.size;
         let tail = size.saturating_sub(file.tail.map_or(guess, |tail| tail.bytes))..size;
         let mut decoder = ParquetMetaDataPushDecoder::try_new(size)
@@ -286,7 +281,7 @@ impl RunCache {
             .with_page_index_policy(PageIndexPolicy::Required);
         let bytes = self.fetch(path, &tail).await?;
         if file.tail.is_some_and(|tail| checksum::sum(&bytes) != tail.xxh64) {
-            return Err(LakeError::Corrupt { path: path.to_string(), why: ALTERED.to_owned() });
+            return Err(RunsError::Corrupt { path: path.to_string(), why: ALTERED.to_owned() });
         }
         let end = Tail { cache: self, path, bytes, range: tail, whole: file.tail.is_some() };
         end.check_length(size)?;
@@ -301,7 +296,7 @@ impl RunCache {
                     }
                 }
                 DecodeResult::Finished => {
-                    return Err(LakeError::Internal("a footer decoder finished without a footer"));
+                    return Err(RunsError::Internal("a footer decoder finished without a footer"));
                 }
             }
         };
@@ -311,7 +306,7 @@ impl RunCache {
         let keys = end.blooms(&metadata, 0).await?;
         let foreign = end.blooms(&metadata, FOREIGN_COUNTER).await?;
         let sums = match file.tail {
-            Some(_) => Some(PageSums::of(metadata.metadata()).ok_or_else(|| LakeError::Corrupt {
+            Some(_) => Some(PageSums::of(metadata.metadata()).ok_or_else(|| RunsError::Corrupt {
                 path: path.to_string(),
                 why: "its footer has no checksums of its pages".to_owned(),
             })?),
@@ -323,16 +318,16 @@ impl RunCache {
         Ok(OpenRun { path: Arc::new(path.clone()), metadata, keys, foreign, sums, number, size })
     }
 
-    pub(crate) async fn fetch(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
+    pub(crate) async fn fetch(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, RunsError> {
         let fetched = self.fetch_all(path, std::slice::from_ref(range)).await?;
         fetched
             .into_iter()
             .next()
-            .ok_or(LakeError::Internal("a store gave fewer ranges than it was asked for"))
+            .ok_or(RunsError::Internal("a store gave fewer ranges than it was asked for"))
     }
 
     /// Ranges of a file, all at once.
-    async fn fetch_all(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, LakeError> {
+    async fn fetch_all(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, RunsError> {
         let length = |range: &Range<u64>| range.end.checked_sub(range.start);
         let bytes = ranges.iter().try_fold(0_u64, |sum, range| sum.checked_add(length(range)?));
         // Each request to a file system opens the file anew and goes through other threads twice. Other stores get single
@@ -349,12 +344,12 @@ impl RunCache {
         try_join_all(ranges.iter().map(|range| self.fetch_one(path, range))).await
     }
 
-    async fn fetch_one(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
+    async fn fetch_one(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, RunsError> {
         self.counters.gets.fetch_add(1, Ordering::Relaxed);
         let bytes = self.store.get_range(path, range.clone()).await;
-        let bytes = bytes.map_err(LakeError::store(format!("read {path}")))?;
+        let bytes = bytes.map_err(RunsError::store(format!("read {path}")))?;
         if bytes.len() as u64 != range.end.saturating_sub(range.start) {
-            return Err(LakeError::Corrupt {
+            return Err(RunsError::Corrupt {
                 path: path.to_string(),
                 why: "it is shorter than its commit says".into(),
             });
@@ -381,7 +376,7 @@ impl RunCache {
     }
 
     /// Parts of a run. Those that are not in memory are fetched all at once.
-    pub(crate) async fn parts(&self, run: &OpenRun, names: &[PartName]) -> Result<Vec<Part>, LakeError> {
+    pub(crate) async fn parts(&self, run: &OpenRun, names: &[PartName]) -> Result<Vec<Part>, RunsError> {
         let mut parts: Vec<Option<Part>> =
             names.iter().map(|name| self.parts.get(&(run.number, *name))).collect();
         let mut missing = Vec::new();
@@ -408,12 +403,12 @@ impl RunCache {
 }
 
 /// Refuses a run of fragments whose columns are those of an earlier version.
-fn check_layout(path: &Path, metadata: &ArrowReaderMetadata) -> Result<(), LakeError> {
+fn check_layout(path: &Path, metadata: &ArrowReaderMetadata) -> Result<(), RunsError> {
     let fields = metadata.schema().fields();
     let is_run = fields.first().is_some_and(|first| first.name() == FRAGMENTS.field(0).name());
     if is_run && !fields.iter().map(|f| f.name()).eq(FRAGMENTS.fields().iter().map(|f| f.name())) {
         let why = "its columns are those of another version of gridtrail; fill a new lake".to_owned();
-        return Err(LakeError::Corrupt { path: path.to_string(), why });
+        return Err(RunsError::Corrupt { path: path.to_string(), why });
     }
     Ok(())
 }
@@ -436,10 +431,10 @@ struct Tail<'a> {
 
 impl Tail<'_> {
     /// Bytes of the file that belong to its footer.
-    async fn get(&self, range: &Range<u64>) -> Result<Bytes, LakeError> {
+    async fn get(&self, range: &Range<u64>) -> Result<Bytes, RunsError> {
         match within(&self.range, &self.bytes, range) {
             Some(bytes) => Ok(bytes),
-            None if self.whole => Err(LakeError::Corrupt {
+            None if self.whole => Err(RunsError::Corrupt {
                 path: self.path.to_string(),
                 why: "its footer names bytes among its pages".to_owned(),
             }),
@@ -448,14 +443,14 @@ impl Tail<'_> {
     }
 
     /// The last eight bytes say how long the footer is. One longer than the file would have the library panic.
-    fn check_length(&self, size: u64) -> Result<(), LakeError> {
+    fn check_length(&self, size: u64) -> Result<(), RunsError> {
         let length = self.bytes.last_chunk::<8>().and_then(|last| {
             let (length, magic) = last.split_first_chunk::<4>()?;
             (magic == b"PAR1").then_some(u64::from(u32::from_le_bytes(*length)))
         });
         match length {
             Some(length) if length.saturating_add(8) <= size => Ok(()),
-            _ => Err(LakeError::Corrupt {
+            _ => Err(RunsError::Corrupt {
                 path: self.path.to_string(),
                 why: "it does not end as a Parquet file does".to_owned(),
             }),
@@ -466,7 +461,7 @@ impl Tail<'_> {
         &self,
         metadata: &ArrowReaderMetadata,
         column: usize,
-    ) -> Result<Vec<Option<Sbbf>>, LakeError> {
+    ) -> Result<Vec<Option<Sbbf>>, RunsError> {
         let mut blooms = Vec::new();
         for group in metadata.metadata().row_groups() {
             let range = group.columns().get(column).and_then(|chunk| {
@@ -477,7 +472,7 @@ impl Tail<'_> {
             blooms.push(match range {
                 Some(range) => {
                     let bytes = self.get(&range).await?;
-                    Some(Sbbf::from_bytes(&bytes).map_err(LakeError::corrupt(self.path.as_ref()))?)
+                    Some(Sbbf::from_bytes(&bytes).map_err(RunsError::corrupt(self.path.as_ref()))?)
                 }
                 None => None,
             });
@@ -531,6 +526,8 @@ fn read_part(run: &OpenRun, name: PartName, bytes: &Bytes) -> Option<Part> {
     let bytes = Bytes::copy_from_slice(bytes);
     match name.page {
         Some(_) => Page::read(&bytes, compression).map(|page| Part::Page(Arc::new(page))),
-        None => pages::dictionary(&bytes, compression).map(|values| Part::Dictionary(Arc::new(values))),
+        None => {
+            gridtrail_runs::dictionary(&bytes, compression).map(|values| Part::Dictionary(Arc::new(values)))
+        }
     }
 }

@@ -16,7 +16,6 @@
 use crate::access_events::{self, ACCESS_EVENTS, AccessSummary};
 use crate::bucket::{self, Bucket};
 use crate::cache::OpenRun;
-use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::limits::{FLUSH_AGE_MS, FLUSH_ROWS, FOLD_RUNS, GATHER_RUNS, IDLE_MONTH_MS, WRITER_BYTES};
 use crate::merge::Merge;
@@ -26,9 +25,9 @@ use crate::rules::{AccessRule, PairRule};
 use crate::run::{self, FragmentSummary, RunWriter};
 use crate::schema::FRAGMENTS;
 use crate::snapshot::RunFile;
-use crate::table::{Changes, Move, NewFile, Table};
 use arrow::array::RecordBatch;
 use gridtrail_model::Timestamp;
+use gridtrail_runs::{Changes, Move, NewFile, RunsError, Table};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Range;
@@ -222,7 +221,7 @@ pub(crate) async fn carry_out(
     job: &Job,
     settings: &CompactionSettings,
     given_up: &AtomicBool,
-) -> Result<Made, LakeError> {
+) -> Result<Made, RunsError> {
     let mut made = Made { files: Vec::new(), rows_in: 0 };
     let mut pace = Pace::new(settings.rows_per_second);
     let outputs = if let Kind::Flush { buckets } = job.kind { buckets } else { 1 };
@@ -234,7 +233,7 @@ pub(crate) async fn carry_out(
         let mut writers: BTreeMap<u32, RunWriter<FragmentSummary>> = BTreeMap::new();
         while let Some(batch) = merge.next().await? {
             if given_up.load(Ordering::Relaxed) {
-                return Err(LakeError::GivenUp);
+                return Err(RunsError::GivenUp);
             }
             pace.keep(batch.num_rows()).await;
             for (number, part) in job.split(batch, &pass)? {
@@ -254,7 +253,7 @@ pub(crate) async fn carry_out(
 }
 
 impl Job {
-    async fn open(&self, lake: &Lake) -> Result<Vec<Arc<OpenRun>>, LakeError> {
+    async fn open(&self, lake: &Lake) -> Result<Vec<Arc<OpenRun>>, RunsError> {
         let mut runs = Vec::with_capacity(self.inputs.len());
         for input in &self.inputs {
             runs.push(lake.cache().open_to_rewrite(&input.path, &input.file).await?);
@@ -263,7 +262,7 @@ impl Job {
     }
 
     /// The parts of a batch, each with the number of the output that it goes to.
-    fn split(&self, batch: RecordBatch, pass: &Range<u32>) -> Result<Vec<(u32, RecordBatch)>, LakeError> {
+    fn split(&self, batch: RecordBatch, pass: &Range<u32>) -> Result<Vec<(u32, RecordBatch)>, RunsError> {
         match self.kind {
             Kind::Flush { buckets } => bucket::split(&batch, buckets, |number| pass.contains(&number)),
             Kind::Fold(_) | Kind::Gather => Ok(vec![(0, batch)]),
@@ -278,7 +277,7 @@ impl Job {
         }
     }
 
-    fn writer(&self, table: &Table, number: u32) -> Result<RunWriter<FragmentSummary>, LakeError> {
+    fn writer(&self, table: &Table, number: u32) -> Result<RunWriter<FragmentSummary>, RunsError> {
         let summary =
             FragmentSummary::new(Some(self.month.clone()), self.bucket(number), run::since(&self.inputs));
         RunWriter::new(table, self.path(number), (&FRAGMENTS, run::properties()), summary)
@@ -305,23 +304,19 @@ impl Job {
     }
 }
 
-impl Table {
-    /// Commits what a job made, and counts it. A job that was overtaken is dropped: its files are seen by nobody.
-    pub(crate) async fn commit_job(
-        &mut self,
-        job: &Job,
+impl Job {
+    /// Commits what the job made, and counts it. A job that was overtaken is dropped: its files are seen by nobody.
+    pub(crate) async fn commit(
+        &self,
+        table: &mut Table,
         made: Made,
         done: &mut Compacted,
         now: Timestamp,
-    ) -> Result<(), LakeError> {
-        let changes = job.changes(made.files, now);
-        match self.commit(&changes).await {
-            Ok(_) => {}
-            Err(LakeError::PositionMoved { .. }) => {
-                done.overtaken += 1;
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+    ) -> Result<(), RunsError> {
+        let changes = self.changes(made.files, now);
+        if table.commit_unless_moved(&changes).await?.is_none() {
+            done.overtaken += 1;
+            return Ok(());
         }
         done.jobs += 1;
         done.rows_in += made.rows_in;
@@ -343,7 +338,7 @@ pub(crate) async fn gather_pairs(
     table: &Table,
     now: Timestamp,
     oldest: Option<Timestamp>,
-) -> Result<Option<Changes>, LakeError> {
+) -> Result<Option<Changes>, RunsError> {
     let Some(files) = alike(&lake.whole_files(table)?, |file| file.size) else { return Ok(None) };
     let mut runs = Vec::with_capacity(files.len());
     for file in &files {
@@ -381,7 +376,7 @@ pub(crate) async fn gather_access(
     lake: &Lake,
     table: &Table,
     now: Timestamp,
-) -> Result<Option<Changes>, LakeError> {
+) -> Result<Option<Changes>, RunsError> {
     let Some(files) = alike(&lake.whole_files(table)?, |file| file.size) else { return Ok(None) };
     let mut runs = Vec::with_capacity(files.len());
     for file in &files {

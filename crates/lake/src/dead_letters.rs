@@ -7,9 +7,8 @@
 use crate::error::LakeError;
 use crate::evidence_log::{Commit, Evidence};
 use crate::lake::Lake;
-use crate::log::TableFile;
+use crate::retention;
 use crate::spans::Spans;
-use crate::table::Table;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder,
     TimestampMicrosecondBuilder,
@@ -19,6 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gridtrail_model::Timestamp;
+use gridtrail_runs::{Definition, RunsError, Table, TableFile};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
@@ -175,7 +175,7 @@ impl LetterReader {
     pub async fn next(&mut self) -> Result<Option<Vec<DeadLetter>>, LakeError> {
         let Some(file) = self.files.pop() else { return Ok(None) };
         let (path, bytes) = self.lake.read_file(&self.table, &file).await?;
-        read(bytes, path.as_ref()).map(Some)
+        Ok(Some(read(bytes, path.as_ref())?))
     }
 
     /// All that are left, in memory at once.
@@ -211,12 +211,20 @@ pub(crate) static DEAD_LETTERS: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
+/// The table of dead letters.
+pub(crate) static TABLE: Definition = Definition {
+    name: "dead_letters",
+    schema: &DEAD_LETTERS,
+    by_month: false,
+    made_with: retention::made_with,
+};
+
 /// The dead letters in one file.
-pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<DeadLetter>, LakeError> {
+pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<DeadLetter>, RunsError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
-    let corrupt = |why: &str| LakeError::Corrupt { path: path.to_owned(), why: why.to_owned() };
+    let corrupt = |why: &str| RunsError::Corrupt { path: path.to_owned(), why: why.to_owned() };
     let mut letters = Vec::new();
-    for batch in reader.map_err(LakeError::corrupt(path))? {
+    for batch in reader.map_err(RunsError::corrupt(path))? {
         let batch = batch.map_err(|error| corrupt(&error.to_string()))?;
         let columns = Columns::of(&batch).ok_or_else(|| corrupt("a column of dead letters is missing"))?;
         for row in 0..batch.num_rows() {
@@ -325,8 +333,8 @@ fn parts<'a>(mut letters: &'a [&'a DeadLetter], bytes: usize) -> impl Iterator<I
 }
 
 /// A file of dead letters. Memory: its raw bytes a few times.
-pub(crate) fn write(letters: &[&DeadLetter]) -> Result<Bytes, LakeError> {
-    let failed = |_| LakeError::Internal("a file of dead letters could not be encoded");
+pub(crate) fn write(letters: &[&DeadLetter]) -> Result<Bytes, RunsError> {
+    let failed = |_| RunsError::Internal("a file of dead letters could not be encoded");
     let level = ZstdLevel::try_new(3).map_err(failed)?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
@@ -342,7 +350,7 @@ pub(crate) fn write(letters: &[&DeadLetter]) -> Result<Bytes, LakeError> {
     Ok(writer.into_inner().map_err(failed)?.into())
 }
 
-fn encoded(letters: &[&DeadLetter]) -> Result<RecordBatch, LakeError> {
+fn encoded(letters: &[&DeadLetter]) -> Result<RecordBatch, RunsError> {
     let (mut sources, mut names, mut reasons) =
         (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
     let (mut positions, mut raws) = (Int64Builder::new(), BinaryBuilder::new());
@@ -378,7 +386,7 @@ fn encoded(letters: &[&DeadLetter]) -> Result<RecordBatch, LakeError> {
         Arc::new(hashes.finish()),
     ];
     RecordBatch::try_new(Arc::clone(&DEAD_LETTERS), columns)
-        .map_err(|_| LakeError::Internal("columns of a file of dead letters do not fit its schema"))
+        .map_err(|_| RunsError::Internal("columns of a file of dead letters do not fit its schema"))
 }
 
 #[cfg(test)]

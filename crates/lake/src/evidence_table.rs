@@ -1,10 +1,11 @@
 //! The `commits` table: evidence copied out of the log, which is cleaned up long before anyone stops asking.
 
-use crate::error::LakeError;
 use crate::evidence::sha256;
+use crate::retention;
 use arrow::array::{ArrayRef, AsArray, Int64Builder, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use bytes::Bytes;
+use gridtrail_runs::{Definition, RunsError};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,10 @@ pub(crate) static COMMITS: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("evidence", DataType::Utf8, false),
     ]))
 });
+
+/// The table of evidence.
+pub(crate) static TABLE: Definition =
+    Definition { name: "commits", schema: &COMMITS, by_month: false, made_with: retention::made_with };
 
 /// What the log says of a file of evidence, beside its path and size.
 #[derive(Serialize, Deserialize)]
@@ -80,8 +85,8 @@ pub(crate) struct CommitEvidence {
 }
 
 /// A file of evidence.
-pub(crate) fn write(commits: &[CommitEvidence]) -> Result<(Bytes, u64), LakeError> {
-    let failed = |_| LakeError::Internal("a file of evidence could not be encoded");
+pub(crate) fn write(commits: &[CommitEvidence]) -> Result<(Bytes, u64), RunsError> {
+    let failed = |_| RunsError::Internal("a file of evidence could not be encoded");
     let (mut versions, mut froms, mut tos) = (Int64Builder::new(), Int64Builder::new(), Int64Builder::new());
     let (mut kinds, mut sources, mut details) =
         (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
@@ -112,7 +117,7 @@ pub(crate) fn write(commits: &[CommitEvidence]) -> Result<(Bytes, u64), LakeErro
         Arc::new(details.finish()),
     ];
     let batch = RecordBatch::try_new(Arc::clone(&COMMITS), columns)
-        .map_err(|_| LakeError::Internal("columns of a file of evidence do not fit its schema"))?;
+        .map_err(|_| RunsError::Internal("columns of a file of evidence do not fit its schema"))?;
     let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&COMMITS), None).map_err(failed)?;
     writer.write(&batch).map_err(failed)?;
     Ok((writer.into_inner().map_err(failed)?.into(), rows))

@@ -4,11 +4,9 @@
 //! keeps for its page tokens cost little more than one.
 
 use crate::bucket::Bucket;
-use crate::error::LakeError;
-use crate::log::{FileChanges, TableFile};
 use crate::snapshot::RunFile;
-use crate::table::Table;
 use gridtrail_model::{DeviceId, Timestamp};
+use gridtrail_runs::{FileChanges, RunsError, Table, TableFile};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,7 +36,7 @@ pub(crate) struct RunIndex {
 
 impl RunIndex {
     /// Takes in what changed. `table` says where files lie.
-    pub(crate) fn apply(&mut self, changes: &FileChanges, table: &Table) -> Result<(), LakeError> {
+    pub(crate) fn apply(&mut self, changes: &FileChanges, table: &Table) -> Result<(), RunsError> {
         if changes.anew {
             *self = Self::default();
         }
@@ -55,7 +53,7 @@ impl RunIndex {
         Ok(())
     }
 
-    fn remove(&mut self, file: &Arc<TableFile>) -> Result<(), LakeError> {
+    fn remove(&mut self, file: &Arc<TableFile>) -> Result<(), RunsError> {
         let summary = RunFile::summary_of(file)?;
         let list = self.list(file, summary.bucket);
         let before = list.len();

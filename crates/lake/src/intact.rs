@@ -5,15 +5,13 @@
 //! table is read. A look-up in a run of the first format reads parts that nothing vouches for, as it always has.
 
 use crate::cache::{OpenRun, RunCache};
-use crate::checksum::{self, Checksum, Written};
-use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::log::TableFile;
-use crate::table::Table;
 use bytes::Bytes;
 use deltalake_core::{ObjectStore, Path};
 use futures::TryStreamExt;
 use gridtrail_model::Timestamp;
+use gridtrail_runs::checksum::{self, Checksum, Written};
+use gridtrail_runs::{RunsError, Table, TableFile};
 use object_store::ObjectStoreExt;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,8 +41,8 @@ impl LeftAlone {
 }
 
 /// The checksum of a file, read from front to back.
-pub(crate) async fn checksum_of(store: &dyn ObjectStore, path: &Path) -> Result<Written, LakeError> {
-    let failed = || LakeError::store(format!("read {path}"));
+pub(crate) async fn checksum_of(store: &dyn ObjectStore, path: &Path) -> Result<Written, RunsError> {
+    let failed = || RunsError::store(format!("read {path}"));
     let mut bytes = store.get(path).await.map_err(failed())?.into_stream();
     let mut checksum = Checksum::new();
     while let Some(part) = bytes.try_next().await.map_err(failed())? {
@@ -54,8 +52,8 @@ pub(crate) async fn checksum_of(store: &dyn ObjectStore, path: &Path) -> Result<
 }
 
 /// Refuses bytes that are not those of a file.
-fn check(file: &TableFile, path: &Path, found: Written) -> Result<(), LakeError> {
-    let corrupt = |why: String| Err(LakeError::Corrupt { path: path.to_string(), why });
+fn check(file: &TableFile, path: &Path, found: Written) -> Result<(), RunsError> {
+    let corrupt = |why: String| Err(RunsError::Corrupt { path: path.to_string(), why });
     if found.size != file.size {
         return corrupt(format!("it has {} bytes, and is said to have {}", found.size, file.size));
     }
@@ -68,7 +66,7 @@ impl RunCache {
         &self,
         path: &Path,
         file: &TableFile,
-    ) -> Result<Arc<OpenRun>, LakeError> {
+    ) -> Result<Arc<OpenRun>, RunsError> {
         if file.tail.is_none() {
             check(file, path, checksum_of(self.store(), path).await?)?;
         }
@@ -82,7 +80,7 @@ impl Lake {
         &self,
         table: &Table,
         file: &TableFile,
-    ) -> Result<(Path, Bytes), LakeError> {
+    ) -> Result<(Path, Bytes), RunsError> {
         let path = table.full_path(&file.path)?;
         let bytes = self.fetch(&path).await?;
         check(file, &path, Written { size: bytes.len() as u64, xxh64: checksum::sum(&bytes), tail: None })?;
@@ -90,10 +88,10 @@ impl Lake {
     }
 
     /// Leaves a file alone for a while if that is what an error is about, and says so once. Gives back any other error.
-    pub(crate) fn leave_alone(&self, error: LakeError, of: &[&Path]) -> Result<(), LakeError> {
-        let LakeError::Corrupt { path, why } = error else { return Err(error) };
+    pub(crate) fn leave_alone(&self, error: RunsError, of: &[&Path]) -> Result<(), RunsError> {
+        let RunsError::Corrupt { path, why } = error else { return Err(error) };
         if of.iter().all(|file| file.as_ref() != path) {
-            return Err(LakeError::Corrupt { path, why });
+            return Err(RunsError::Corrupt { path, why });
         }
         let now = self.clock().now();
         if self.left_alone().all().insert(path.clone(), (now, why.clone())).is_none() {
@@ -115,7 +113,7 @@ impl Lake {
     }
 
     /// The files of a table that are not left alone.
-    pub(crate) fn whole_files(&self, table: &Table) -> Result<Vec<Arc<TableFile>>, LakeError> {
+    pub(crate) fn whole_files(&self, table: &Table) -> Result<Vec<Arc<TableFile>>, RunsError> {
         let mut files = Vec::new();
         for file in table.files() {
             if !self.is_left_alone(&table.full_path(&file.path)?) {

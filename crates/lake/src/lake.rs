@@ -1,28 +1,25 @@
 //! The lake: its tables, and the newest snapshot of them.
 
-use crate::access_events::ACCESS_EVENTS;
-use crate::access_log::{self, ACCESS_LOG};
+use crate::access_events;
+use crate::access_log;
 use crate::cache::{RunCache, StoreUse};
-use crate::dead_letters::DEAD_LETTERS;
+use crate::dead_letters;
 use crate::error::LakeError;
-use crate::evidence_table::COMMITS;
-use crate::holds::HOLD_CHANGES;
+use crate::evidence_table;
+use crate::holds;
 use crate::index::RunIndex;
 use crate::intact::LeftAlone;
 use crate::limits::BUCKETS;
-use crate::location::Location;
-use crate::log::TableFile;
 use crate::maintenance::Maintenance;
-use crate::pairs::{PAIRS, PairFile};
-use crate::schema::FRAGMENTS;
+use crate::pairs::{self, PairFile};
+use crate::place;
+use crate::schema::{PARKED, TRAILS};
 use crate::snapshot::{Snapshot, SnapshotVersion};
 use crate::stopped::StoppedAt;
 use crate::streams;
-use crate::table::Table;
-use crate::windows::Windows;
 use crate::writer::Writer;
-use arrow::datatypes::Schema;
 use gridtrail_model::Timestamp;
+use gridtrail_runs::{Location, RunsError, Table, TableFile, Windows};
 use gridtrail_runtime::Clock;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -34,7 +31,7 @@ use tokio_util::task::TaskTracker;
 /// The main table: a batch counts when it is committed to this one.
 pub(crate) const MAIN: &str = "trails";
 /// Every table.
-const NAMES: [&str; 8] =
+pub(crate) const NAMES: [&str; 8] =
     [MAIN, "parked", "mpxn_devices", "dead_letters", "commits", "holds", "access_events", access_log::NAME];
 /// The mark that says how far file sources are complete.
 pub(crate) const MARK_FILES: &str = "mark/files";
@@ -96,7 +93,7 @@ pub(crate) struct Tables {
 
 impl Tables {
     async fn open(location: &Location, writes: bool) -> Result<Self, LakeError> {
-        let trails = Table::open_or_create(location, MAIN, (&**FRAGMENTS, true), writes).await?;
+        let trails = Table::open_or_create(location, &TRAILS, writes).await?;
         // Nobody commits to the main table before all others were made: from then on, one whose log is not there was lost.
         let fresh = trails.version() == 0;
         if fresh && !writes {
@@ -106,19 +103,18 @@ impl Tables {
                 }
             }
         }
-        let side =
-            |name, schema: (&'static Schema, bool)| Table::open_or_create(location, name, schema, fresh);
+        let side = |definition| Table::open_or_create(location, definition, fresh);
         let mut tables = Self {
             runs: RunIndex::default(),
             waiting: RunIndex::default(),
             pairs_files: Arc::default(),
-            parked: side("parked", (&**FRAGMENTS, false)).await?,
-            pairs: side("mpxn_devices", (&**PAIRS, false)).await?,
-            dead_letters: side("dead_letters", (&**DEAD_LETTERS, false)).await?,
-            commits: side("commits", (&**COMMITS, false)).await?,
-            holds: side("holds", (&**HOLD_CHANGES, false)).await?,
-            access: side("access_events", (&**ACCESS_EVENTS, false)).await?,
-            access_log: side(access_log::NAME, (&**ACCESS_LOG, true)).await?,
+            parked: side(&PARKED).await?,
+            pairs: side(&pairs::TABLE).await?,
+            dead_letters: side(&dead_letters::TABLE).await?,
+            commits: side(&evidence_table::TABLE).await?,
+            holds: side(&holds::TABLE).await?,
+            access: side(&access_events::TABLE).await?,
+            access_log: side(&access_log::TABLE).await?,
             trails,
         };
         tables.index()?;
@@ -128,7 +124,7 @@ impl Tables {
     /// Brings what a snapshot is made of to the newest version, the main table first: what a commit of it counts
     /// on in a side table is then there. Only a sweep takes away from a side table, and says on which version of
     /// the main table it relies: an older one is refreshed again.
-    pub(crate) async fn refresh(&mut self) -> Result<(), LakeError> {
+    pub(crate) async fn refresh(&mut self) -> Result<(), RunsError> {
         self.trails.refresh().await?;
         self.parked.refresh().await?;
         let relied_on = self.parked.position(SWEPT).unwrap_or(0);
@@ -141,7 +137,7 @@ impl Tables {
     }
 
     /// Brings the lists of files up to the versions of their tables.
-    pub(crate) fn index(&mut self) -> Result<(), LakeError> {
+    pub(crate) fn index(&mut self) -> Result<(), RunsError> {
         self.runs.apply(&self.trails.take_changes(), &self.trails)?;
         self.waiting.apply(&self.parked.take_changes(), &self.parked)?;
         let changes = self.pairs.take_changes();
@@ -154,7 +150,7 @@ impl Tables {
     }
 
     /// Refuses tables of which the newest entry of one is not ours, or damaged.
-    pub(crate) fn check_whole(&mut self) -> Result<(), LakeError> {
+    pub(crate) fn check_whole(&mut self) -> Result<(), RunsError> {
         self.all().into_iter().try_for_each(|table| table.check_whole())
     }
 
@@ -197,18 +193,6 @@ impl Tables {
             cache,
         }
     }
-}
-
-/// Refuses a place where tables of a lake are, of which the main one has lost its log: it is no place for a new lake.
-async fn check_nothing_left(location: &Location) -> Result<(), LakeError> {
-    for name in NAMES {
-        let left = Table::has_rows(location, name).await? || Table::exists(location, name).await?;
-        // Another process may be making a lake just now, and makes the main table first.
-        if left && !Table::exists(location, MAIN).await? {
-            return Err(Table::lost(location, MAIN)?);
-        }
-    }
-    Ok(())
 }
 
 /// Counts of a lake, from its logs alone.
@@ -268,8 +252,8 @@ impl Lake {
             (location.store, location.is_files) = (store, false);
         }
         if !Table::exists(&location, MAIN).await? {
-            check_nothing_left(&location).await?;
-            location.check_absent(&settings.address, settings.create && !settings.read_only).await?;
+            place::check_nothing_left(&location).await?;
+            place::check_absent(&location, &settings.address, settings.create && !settings.read_only).await?;
         }
         let mut tables = Tables::open(&location, !settings.read_only).await?;
         let stopped = tables.stopped();
@@ -302,12 +286,12 @@ impl Lake {
         if let Some(snapshot) = self.inner.kept.get(version) {
             return Ok(snapshot);
         }
-        let gone = |_| LakeError::VersionGone { version: version.to_string() };
+        let gone = |_| LakeError::Runs(RunsError::VersionGone { version: version.to_string() });
         let location = &self.inner.location;
         let mut tables = self.inner.tables.lock().await.clone();
-        tables.trails = Table::open(location, MAIN, Some(version.trails)).await.map_err(gone)?;
-        tables.parked = Table::open(location, "parked", Some(version.parked)).await.map_err(gone)?;
-        tables.pairs = Table::open(location, "mpxn_devices", Some(version.pairs)).await.map_err(gone)?;
+        tables.trails = Table::open(location, &TRAILS, Some(version.trails)).await.map_err(gone)?;
+        tables.parked = Table::open(location, &PARKED, Some(version.parked)).await.map_err(gone)?;
+        tables.pairs = Table::open(location, &pairs::TABLE, Some(version.pairs)).await.map_err(gone)?;
         (tables.runs, tables.waiting) = (RunIndex::default(), RunIndex::default());
         tables.index()?;
         let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()));
@@ -332,7 +316,7 @@ impl Lake {
             table.refresh().await?;
         }
         *self.inner.stopped.write().unwrap_or_else(PoisonError::into_inner) = tables.stopped();
-        tables.check_whole()
+        Ok(tables.check_whole()?)
     }
 
     /// Why the newest snapshot that this process has seen is not the newest version of the lake: an entry of a log that is not
@@ -428,8 +412,8 @@ impl Lake {
     }
 
     /// A file as a whole.
-    pub(crate) async fn fetch(&self, path: &deltalake_core::Path) -> Result<bytes::Bytes, LakeError> {
-        let failed = || LakeError::store(format!("read {path}"));
+    pub(crate) async fn fetch(&self, path: &deltalake_core::Path) -> Result<bytes::Bytes, RunsError> {
+        let failed = || RunsError::store(format!("read {path}"));
         self.inner.location.store.get(path).await.map_err(failed())?.bytes().await.map_err(failed())
     }
 
@@ -468,7 +452,7 @@ impl Lake {
     pub fn beside(&self, name: &str) -> Result<(Arc<dyn ObjectStore>, Path), LakeError> {
         let Location { url, store, .. } = &self.inner.location;
         let why = |error: object_store::path::Error| error.to_string();
-        let refuse = |why| LakeError::Location { address: url.to_string(), why };
+        let refuse = |why| LakeError::Runs(RunsError::Location { address: url.to_string(), why });
         let root = Path::from_url_path(url.path()).map_err(|error| refuse(why(error)))?;
         Ok((Arc::clone(store), root.join(name)))
     }

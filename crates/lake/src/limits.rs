@@ -64,9 +64,6 @@ pub(crate) const READ_ROWS: usize = 8 * PAGE_ROWS;
 /// Rows that compaction decodes at once.
 pub(crate) const READ_BATCH_ROWS: usize = 8_192;
 
-/// Times that a commit is tried again when other commits keep getting in between.
-pub(crate) const COMMIT_ATTEMPTS: u32 = 20;
-
 /// How long a result of a scheduled run waits for the events that say when its run was generated. Where none comes, as
 /// when DUIS messages are all there is, its own time has to do.
 pub(crate) const RUN_WAITS: Duration = Duration::from_secs(24 * 60 * 60);
@@ -99,13 +96,3 @@ pub(crate) const IDLE_MONTH_MS: i64 = 24 * 60 * 60 * 1_000;
 /// What one run that is being written holds in memory, measured: a row group of encoded columns, the encoders' own room, and
 /// what waits to be uploaded.
 pub(crate) const WRITER_BYTES: u64 = 24 << 20;
-
-/// Commits between two checkpoints of a table's log: a reader replays at most this many log entries.
-pub(crate) const CHECKPOINT_EVERY: u64 = 100;
-
-/// Refreshes in a row without anything new after which it is asked whether the log was cleaned up meanwhile, or an entry of it
-/// lost. A process that slept for days is back within seconds.
-pub(crate) const QUIET_REFRESHES: u32 = 10;
-
-/// Log entries that are read at the same time when a table is opened: hides an object store's latency.
-pub(crate) const LOG_READS_AT_ONCE: usize = 16;

@@ -9,15 +9,14 @@
 
 use crate::cache::{OpenRun, RunCache};
 use crate::decode::Stored;
-use crate::error::LakeError;
 use crate::limits::READ_ROWS;
 use crate::merge::Scan;
 use crate::packed;
-use crate::pages::halve;
 use crate::schema::column;
 use crate::sheet::{KEY_COLUMNS, Plan, ROW_COLUMNS, Sheet};
 use foldhash::fast::RandomState;
 use gridtrail_model::{DeviceId, Fragment, ServiceReferenceVariant, Timestamp, UserId};
+use gridtrail_runs::{RunsError, halve};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -34,7 +33,7 @@ pub(crate) struct Candidate {
 }
 
 /// The sheets that can hold a key, planned: none where no page can.
-fn plans(run: &OpenRun, key: &[u8], columns: &[usize]) -> Result<Vec<Plan>, LakeError> {
+fn plans(run: &OpenRun, key: &[u8], columns: &[usize]) -> Result<Vec<Plan>, RunsError> {
     let mut plans = Vec::new();
     for group in 0..run.metadata.metadata().num_row_groups() {
         if let Some(rows) = key_rows(run, group, key) {
@@ -49,8 +48,8 @@ pub(crate) fn comes_to(run: &OpenRun, group: usize, row: usize, key: &[u8]) -> b
     key_rows(run, group, key).is_some_and(|rows| rows.contains(&row))
 }
 
-fn plan(run: &OpenRun, group: usize, rows: Range<usize>, columns: &[usize]) -> Result<Plan, LakeError> {
-    Plan::new(run, group, rows, columns).ok_or_else(|| LakeError::Corrupt {
+fn plan(run: &OpenRun, group: usize, rows: Range<usize>, columns: &[usize]) -> Result<Plan, RunsError> {
+    Plan::new(run, group, rows, columns).ok_or_else(|| RunsError::Corrupt {
         path: run.path.to_string(),
         why: "its page index is damaged".to_owned(),
     })
@@ -67,7 +66,7 @@ pub(crate) fn kept(
     cache: &RunCache,
     run: &OpenRun,
     device: DeviceId,
-) -> Result<Option<Vec<Sheet>>, LakeError> {
+) -> Result<Option<Vec<Sheet>>, RunsError> {
     let mut sheets = Vec::new();
     for plan in plans(run, &device.to_bytes(), ROW_COLUMNS)? {
         let Some(parts) = cache.kept(run, plan.names()) else { return Ok(None) };
@@ -81,7 +80,7 @@ pub(crate) async fn sheets(
     cache: &RunCache,
     run: &OpenRun,
     device: DeviceId,
-) -> Result<Vec<Sheet>, LakeError> {
+) -> Result<Vec<Sheet>, RunsError> {
     key_sheets(cache, run, &device.to_bytes(), ROW_COLUMNS).await
 }
 
@@ -91,7 +90,7 @@ pub(crate) async fn key_sheets(
     run: &OpenRun,
     key: &[u8],
     columns: &[usize],
-) -> Result<Vec<Sheet>, LakeError> {
+) -> Result<Vec<Sheet>, RunsError> {
     let mut sheets = Vec::new();
     for plan in plans(run, key, columns)? {
         sheets.push(Sheet::get(cache, run, plan).await?);
@@ -122,8 +121,8 @@ fn key_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>> {
 }
 
 /// The rows of a Device in a sheet, oldest first.
-pub(crate) fn candidates(sheet: &Sheet, device: DeviceId) -> Result<Vec<Candidate>, LakeError> {
-    let corrupt = |why: &str| LakeError::Corrupt { path: sheet.path().to_owned(), why: why.to_owned() };
+pub(crate) fn candidates(sheet: &Sheet, device: DeviceId) -> Result<Vec<Candidate>, RunsError> {
+    let corrupt = |why: &str| RunsError::Corrupt { path: sheet.path().to_owned(), why: why.to_owned() };
     let rows = sheet.rows_equal(column::DEVICE, &device.to_bytes())?;
     let received = sheet.numbers(column::RECEIVED, &rows)?;
     let users = sheet.texts(column::USER, &rows)?;
@@ -143,7 +142,7 @@ pub(crate) fn candidates(sheet: &Sheet, device: DeviceId) -> Result<Vec<Candidat
 }
 
 /// Rows of a sheet in full, given ascending.
-pub(crate) fn fragments(sheet: &Sheet, rows: &[usize]) -> Result<Vec<Fragment>, LakeError> {
+pub(crate) fn fragments(sheet: &Sheet, rows: &[usize]) -> Result<Vec<Fragment>, RunsError> {
     let mut found = Vec::with_capacity(rows.len());
     for range in ranges_of(rows.iter().copied()) {
         for row in sheet.rows(&range)? {
@@ -154,9 +153,9 @@ pub(crate) fn fragments(sheet: &Sheet, rows: &[usize]) -> Result<Vec<Fragment>, 
 }
 
 /// The prints of rows of a sheet, given ascending (see [`crate::packed::print_of`]).
-pub(crate) fn prints(sheet: &Sheet, rows: &[&Candidate]) -> Result<Vec<u64>, LakeError> {
+pub(crate) fn prints(sheet: &Sheet, rows: &[&Candidate]) -> Result<Vec<u64>, RunsError> {
     let corrupt =
-        || LakeError::Corrupt { path: sheet.path().to_owned(), why: "a row's key cannot be read".to_owned() };
+        || RunsError::Corrupt { path: sheet.path().to_owned(), why: "a row's key cannot be read".to_owned() };
     let mut found = Vec::with_capacity(rows.len());
     let mut candidates = rows.iter();
     for range in ranges_of(rows.iter().map(|candidate| candidate.row)) {
@@ -170,7 +169,7 @@ pub(crate) fn prints(sheet: &Sheet, rows: &[&Candidate]) -> Result<Vec<u64>, Lak
 }
 
 /// Every row of a Device in a sheet, in full.
-pub(crate) fn all_of(sheet: &Sheet, device: DeviceId) -> Result<Vec<Fragment>, LakeError> {
+pub(crate) fn all_of(sheet: &Sheet, device: DeviceId) -> Result<Vec<Fragment>, RunsError> {
     let rows: Vec<usize> = sheet.rows_equal(column::DEVICE, &device.to_bytes())?.collect();
     fragments(sheet, &rows)
 }
@@ -181,8 +180,8 @@ async fn each_row(
     run: &OpenRun,
     group: usize,
     (ranges, columns): (Vec<Range<usize>>, &[usize]),
-    mut take: impl FnMut(&Stored<'_>) -> Result<(), LakeError>,
-) -> Result<(), LakeError> {
+    mut take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
+) -> Result<(), RunsError> {
     for range in ranges {
         for from in range.clone().step_by(READ_ROWS) {
             let part = from..range.end.min(from + READ_ROWS);
@@ -202,8 +201,8 @@ pub(crate) async fn each_of_devices(
     cache: &RunCache,
     run: &Arc<OpenRun>,
     devices: &[DeviceId],
-    mut take: impl FnMut(&Stored<'_>) -> Result<(), LakeError>,
-) -> Result<(), LakeError> {
+    mut take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
+) -> Result<(), RunsError> {
     for group in 0..run.metadata.metadata().num_row_groups() {
         let keys = devices.iter().map(|device| device.to_bytes());
         let keys: Vec<([u8; 8], Range<usize>)> =
@@ -234,8 +233,8 @@ pub(crate) async fn each_key(
     cache: &RunCache,
     run: &OpenRun,
     (from, to): (Option<[u8; 8]>, Option<[u8; 8]>),
-    mut take: impl FnMut(&Stored<'_>) -> Result<(), LakeError>,
-) -> Result<(), LakeError> {
+    mut take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
+) -> Result<(), RunsError> {
     for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
         let rows = usize::try_from(meta.num_rows()).unwrap_or(0);
         let (mut first, mut end) = (0, rows);
@@ -282,7 +281,7 @@ pub(crate) fn first_devices(run: &OpenRun) -> Vec<[u8; 8]> {
 }
 
 /// Every row of a run, read from the store anew: for housekeeping.
-pub(crate) async fn all(cache: &RunCache, run: &Arc<OpenRun>) -> Result<Vec<Fragment>, LakeError> {
+pub(crate) async fn all(cache: &RunCache, run: &Arc<OpenRun>) -> Result<Vec<Fragment>, RunsError> {
     let (mut scan, mut found) = (Scan::new(cache.clone(), Arc::clone(run)), Vec::new());
     while let Some(batch) = scan.next().await? {
         for row in 0..batch.num_rows() {
@@ -301,8 +300,8 @@ pub(crate) async fn each_by_foreign_counter(
     cache: &RunCache,
     run: &Arc<OpenRun>,
     counters: &Counters,
-    mut take: impl FnMut(&Stored<'_>) -> Result<(), LakeError>,
-) -> Result<(), LakeError> {
+    mut take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
+) -> Result<(), RunsError> {
     for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
         let bloom = run.foreign.get(group).and_then(Option::as_ref);
         if !counters.iter().any(|counter| bloom.is_none_or(|bloom| bloom.check(counter))) {

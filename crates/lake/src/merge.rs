@@ -9,11 +9,11 @@
 //! Memory: a row group's bytes and a batch a run, and one batch of output. Nothing depends on the length of a run.
 
 use crate::cache::{OpenRun, RunCache};
-use crate::error::LakeError;
 use crate::limits::{ENCODE_ROWS, READ_BATCH_ROWS};
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{interleave_record_batch, take_record_batch};
 use bytes::Bytes;
+use gridtrail_runs::RunsError;
 use parquet::DecodeResult;
 use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
 use std::cmp::Reverse;
@@ -40,13 +40,13 @@ pub(crate) trait MergeRule: Send {
     type Row: Send;
 
     /// The keys of a batch's rows, in order.
-    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, LakeError>;
+    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, RunsError>;
 
     /// Merges rows that share a key, given as batches of one row each, into what stays of them, in the order of the table.
-    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<Self::Row>>, LakeError>;
+    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<Self::Row>>, RunsError>;
 
     /// Columns for rows that were made.
-    fn encode(&self, rows: &[Self::Row]) -> Result<RecordBatch, LakeError>;
+    fn encode(&self, rows: &[Self::Row]) -> Result<RecordBatch, RunsError>;
 }
 
 /// One run, read from front to back.
@@ -68,9 +68,9 @@ impl Scan {
     }
 
     /// The next batch; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, LakeError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, RunsError> {
         let path = Arc::clone(&self.run.path);
-        let corrupt = || LakeError::corrupt(path.as_ref().as_ref());
+        let corrupt = || RunsError::corrupt(path.as_ref().as_ref());
         loop {
             let Some((decoder, span, bytes)) = &mut self.decoder else {
                 if self.group == self.run.metadata.metadata().num_row_groups() {
@@ -93,7 +93,7 @@ impl Scan {
     }
 
     /// Fetches the next row group in one request.
-    async fn open_group(&mut self) -> Result<(ParquetPushDecoder, Range<u64>, Bytes), LakeError> {
+    async fn open_group(&mut self) -> Result<(ParquetPushDecoder, Range<u64>, Bytes), RunsError> {
         let group = self.run.metadata.metadata().row_group(self.group);
         let ranges = group.columns().iter().map(|column| column.byte_range());
         let span = ranges.map(|(start, length)| start..start.saturating_add(length));
@@ -104,18 +104,18 @@ impl Scan {
             .with_row_groups(vec![self.group])
             .with_batch_size(READ_BATCH_ROWS)
             .build()
-            .map_err(LakeError::corrupt(self.run.path.as_ref().as_ref()))?;
+            .map_err(RunsError::corrupt(self.run.path.as_ref().as_ref()))?;
         self.group += 1;
         Ok((decoder, span, bytes))
     }
 }
 
 /// Part of a row group's bytes, checked: a damaged footer can ask for bytes that no group has.
-fn part(run: &OpenRun, span: &Range<u64>, bytes: &Bytes, range: &Range<u64>) -> Result<Bytes, LakeError> {
+fn part(run: &OpenRun, span: &Range<u64>, bytes: &Bytes, range: &Range<u64>) -> Result<Bytes, RunsError> {
     let at = |place: u64| place.checked_sub(span.start).and_then(|at| usize::try_from(at).ok());
     match (at(range.start), at(range.end)) {
         (Some(start), Some(end)) if start <= end && end <= bytes.len() => Ok(bytes.slice(start..end)),
-        _ => Err(LakeError::Corrupt {
+        _ => Err(RunsError::Corrupt {
             path: run.path.to_string(),
             why: "its footer names bytes outside of a row group".to_owned(),
         }),
@@ -152,7 +152,7 @@ enum Place {
 
 impl<R: MergeRule> Merge<R> {
     /// Starts to merge.
-    pub(crate) async fn new(rule: R, cache: &RunCache, runs: Vec<Arc<OpenRun>>) -> Result<Self, LakeError> {
+    pub(crate) async fn new(rule: R, cache: &RunCache, runs: Vec<Arc<OpenRun>>) -> Result<Self, RunsError> {
         let mut merge = Self {
             rule,
             cursors: Vec::with_capacity(runs.len()),
@@ -176,7 +176,7 @@ impl<R: MergeRule> Merge<R> {
     }
 
     /// The next rows, in order; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, LakeError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, RunsError> {
         while self.gathered.len() < ENCODE_ROWS {
             let Some(Reverse((key, cursor))) = self.next.pop() else { break };
             let first = self.take(cursor).await?;
@@ -197,7 +197,7 @@ impl<R: MergeRule> Merge<R> {
     }
 
     /// Takes the row that a cursor stands at, and moves the cursor on.
-    async fn take(&mut self, cursor: usize) -> Result<(usize, usize), LakeError> {
+    async fn take(&mut self, cursor: usize) -> Result<(usize, usize), RunsError> {
         self.rows_in += 1;
         let at = &mut self.cursors[cursor];
         let place = (at.source, at.row);
@@ -212,14 +212,14 @@ impl<R: MergeRule> Merge<R> {
     }
 
     /// Loads a cursor's next batch.
-    async fn load(&mut self, cursor: usize) -> Result<(), LakeError> {
+    async fn load(&mut self, cursor: usize) -> Result<(), RunsError> {
         let at = &mut self.cursors[cursor];
         let Some(batch) = at.scan.next().await? else { return Ok(()) };
         let path = at.scan.run.path.as_ref().as_ref();
         at.keys = self.rule.keys(&batch, path)?;
         // A run that is not sorted would come out unsorted, and lose rows to look-ups without a trace.
         if !at.keys.is_sorted() {
-            return Err(LakeError::Corrupt {
+            return Err(RunsError::Corrupt {
                 path: path.to_owned(),
                 why: "its rows are not in order".to_owned(),
             });
@@ -231,7 +231,7 @@ impl<R: MergeRule> Merge<R> {
         Ok(())
     }
 
-    fn merge_shared(&mut self, shared: &[(usize, usize)]) -> Result<(), LakeError> {
+    fn merge_shared(&mut self, shared: &[(usize, usize)]) -> Result<(), RunsError> {
         let rows: Vec<RecordBatch> =
             shared.iter().map(|(source, row)| self.sources[*source].slice(*row, 1)).collect();
         let path = self.cursors.first().map_or("", |cursor| cursor.scan.run.path.as_ref().as_ref());
@@ -248,8 +248,8 @@ impl<R: MergeRule> Merge<R> {
     }
 
     /// Gathers what was taken into one batch.
-    fn output(&mut self) -> Result<RecordBatch, LakeError> {
-        let failed = |_| LakeError::Internal("merged rows could not be gathered");
+    fn output(&mut self) -> Result<RecordBatch, RunsError> {
+        let failed = |_| RunsError::Internal("merged rows could not be gathered");
         let made_at = self.sources.len();
         if !self.made.is_empty() {
             self.sources.push(self.rule.encode(&std::mem::take(&mut self.made))?);

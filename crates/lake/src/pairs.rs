@@ -11,12 +11,9 @@
 
 use crate::anchor;
 use crate::cache::RunCache;
-use crate::checksum::Written;
-use crate::error::LakeError;
-use crate::log::TableFile;
 use crate::lookup;
-use crate::run::{Encoded, Summary};
-use crate::table::{Changes, NewFile, Table};
+use crate::retention;
+use crate::run::Summary;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
@@ -26,6 +23,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use deltalake_core::Path;
 use gridtrail_model::{DeviceId, Fragment, Named, Timestamp};
+use gridtrail_runs::checksum::Written;
+use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunsError, Table, TableFile};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
@@ -42,6 +41,10 @@ pub(crate) static PAIRS: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("last_seen", time(), false),
     ]))
 });
+
+/// The table of pairs.
+pub(crate) static TABLE: Definition =
+    Definition { name: "mpxn_devices", schema: &PAIRS, by_month: false, made_with: retention::made_with };
 
 /// Pairs of one batch: what was named, and the bytes of what the row lies under; with first and last time seen.
 pub(crate) type Pairs = HashMap<(Named, DeviceId), (Timestamp, Timestamp)>;
@@ -64,10 +67,10 @@ pub(crate) struct PairFile {
 }
 
 impl PairFile {
-    pub(crate) fn new(file: &Arc<TableFile>, path: Path) -> Result<Self, LakeError> {
+    pub(crate) fn new(file: &Arc<TableFile>, path: Path) -> Result<Self, RunsError> {
         let range: Option<(String, String)> =
             file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok());
-        let (min, max) = range.ok_or_else(|| LakeError::Corrupt {
+        let (min, max) = range.ok_or_else(|| RunsError::Corrupt {
             path: path.to_string(),
             why: "its log entry has no range".to_owned(),
         })?;
@@ -104,7 +107,7 @@ pub(crate) fn add_waiting(fragment: &Fragment, pairs: &mut Pairs) {
 }
 
 /// Commits pairs to their table, if there are any.
-pub(crate) async fn commit(table: &mut Table, pairs: &Pairs, now: Timestamp) -> Result<(), LakeError> {
+pub(crate) async fn commit(table: &mut Table, pairs: &Pairs, now: Timestamp) -> Result<(), RunsError> {
     if pairs.is_empty() {
         return Ok(());
     }
@@ -129,8 +132,8 @@ pub(crate) struct Pair {
 }
 
 /// The pair in the first row of a batch.
-pub(crate) fn read(batch: &RecordBatch, path: &str) -> Result<Pair, LakeError> {
-    let corrupt = || LakeError::Corrupt { path: path.to_owned(), why: "a pair cannot be read".to_owned() };
+pub(crate) fn read(batch: &RecordBatch, path: &str) -> Result<Pair, RunsError> {
+    let corrupt = || RunsError::Corrupt { path: path.to_owned(), why: "a pair cannot be read".to_owned() };
     let column = |at: usize| batch.columns().get(at).ok_or_else(corrupt);
     let time = |at: usize| {
         let times = column(at)?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(corrupt)?;
@@ -146,8 +149,8 @@ pub(crate) fn read(batch: &RecordBatch, path: &str) -> Result<Pair, LakeError> {
 }
 
 /// The pairs of a batch that were last seen at a time or later.
-pub(crate) fn seen_since(batch: &RecordBatch, oldest: Timestamp) -> Result<RecordBatch, LakeError> {
-    let failed = || LakeError::Internal("a batch of pairs has no times");
+pub(crate) fn seen_since(batch: &RecordBatch, oldest: Timestamp) -> Result<RecordBatch, RunsError> {
+    let failed = || RunsError::Internal("a batch of pairs has no times");
     let last = batch.columns().get(3).and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
     let from = oldest.millis() * 1_000;
     let keep = last.ok_or_else(failed)?.values().iter().map(|last| Some(*last >= from)).collect();
@@ -155,7 +158,7 @@ pub(crate) fn seen_since(batch: &RecordBatch, oldest: Timestamp) -> Result<Recor
 }
 
 /// Columns of pairs, in their order.
-pub(crate) fn batch(pairs: &[Pair]) -> Result<RecordBatch, LakeError> {
+pub(crate) fn batch(pairs: &[Pair]) -> Result<RecordBatch, RunsError> {
     let (mut mpxns, mut devices) = (StringBuilder::new(), BinaryBuilder::new());
     let (mut first, mut last) = (TimestampMicrosecondBuilder::new(), TimestampMicrosecondBuilder::new());
     for pair in pairs {
@@ -171,11 +174,11 @@ pub(crate) fn batch(pairs: &[Pair]) -> Result<RecordBatch, LakeError> {
         Arc::new(last.finish().with_timezone("UTC")),
     ];
     RecordBatch::try_new(Arc::clone(&PAIRS), columns)
-        .map_err(|_| LakeError::Internal("columns of a file of pairs do not fit its schema"))
+        .map_err(|_| RunsError::Internal("columns of a file of pairs do not fit its schema"))
 }
 
 /// A file of pairs, with the tag that names its range.
-pub(crate) fn write(pairs: &Pairs) -> Result<(Encoded, String), LakeError> {
+pub(crate) fn write(pairs: &Pairs) -> Result<(Encoded, String), RunsError> {
     let pair = |((named, device), seen): (&(Named, DeviceId), &(Timestamp, Timestamp))| Pair {
         mpxn: key_of(*named),
         device: *device,
@@ -187,7 +190,7 @@ pub(crate) fn write(pairs: &Pairs) -> Result<(Encoded, String), LakeError> {
     let encoded = Encoded::of((&PAIRS, properties()), std::iter::once(batch(&sorted)))?;
     let range = (sorted.first().map(|pair| &pair.mpxn), sorted.last().map(|pair| &pair.mpxn));
     let tag =
-        serde_json::to_string(&range).map_err(|_| LakeError::Internal("a range could not be written"))?;
+        serde_json::to_string(&range).map_err(|_| RunsError::Internal("a range could not be written"))?;
     Ok((encoded, tag))
 }
 
@@ -216,9 +219,9 @@ pub(crate) struct PairSummary {
 }
 
 impl Summary for PairSummary {
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), RunsError> {
         let mpxns = batch.columns().first().and_then(|column| column.as_string_opt::<i32>());
-        let mpxns = mpxns.ok_or(LakeError::Internal("a batch of pairs has no meter points"))?;
+        let mpxns = mpxns.ok_or(RunsError::Internal("a batch of pairs has no meter points"))?;
         self.rows += batch.num_rows() as u64;
         if let Some(last) = mpxns.len().checked_sub(1) {
             let first = self.range.take().map_or_else(|| mpxns.value(0).to_owned(), |(first, _)| first);
@@ -227,9 +230,9 @@ impl Summary for PairSummary {
         Ok(())
     }
 
-    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError> {
+    fn file(self, path: String, written: Written) -> Result<NewFile, RunsError> {
         let tag = serde_json::to_string(&self.range.unwrap_or_default())
-            .map_err(|_| LakeError::Internal("a range could not be written"))?;
+            .map_err(|_| RunsError::Internal("a range could not be written"))?;
         Ok(NewFile { path, written, month: None, rows: self.rows, tag, received: None })
     }
 }
@@ -239,7 +242,7 @@ pub(crate) async fn keys_of(
     cache: &RunCache,
     files: &[PairFile],
     named: Named,
-) -> Result<Vec<DeviceId>, LakeError> {
+) -> Result<Vec<DeviceId>, RunsError> {
     let key = key_of(named);
     let mut devices = BTreeSet::new();
     for file in files.iter().filter(|f| f.min <= key && key <= f.max) {
@@ -248,7 +251,7 @@ pub(crate) async fn keys_of(
             let rows = sheet.rows_equal(0, key.as_bytes())?;
             for id in sheet.texts(1, &rows)? {
                 let id = id.and_then(|id| <[u8; 8]>::try_from(id).ok());
-                let corrupt = || LakeError::Corrupt {
+                let corrupt = || RunsError::Corrupt {
                     path: file.path.to_string(),
                     why: "a pair cannot be read".into(),
                 };

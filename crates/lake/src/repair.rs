@@ -23,10 +23,10 @@ use crate::resolve::OnRecord;
 use crate::run::{self, SortedFragments};
 use crate::schema::column;
 use crate::snapshot::RunFile;
-use crate::table::{Changes, Move};
 use crate::writer::{upload_parked, upload_run};
 use arrow::array::{Array, AsArray};
 use gridtrail_model::{DeviceId, Fragment, Merge, Timestamp, TrailKey};
+use gridtrail_runs::{Changes, Move, RunsError};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -102,7 +102,7 @@ impl Lake {
         Ok(damaged)
     }
 
-    async fn damage_of(&self, run: &RunFile) -> Result<Option<String>, LakeError> {
+    async fn damage_of(&self, run: &RunFile) -> Result<Option<String>, RunsError> {
         let found = match checksum_of(self.cache().store(), &run.path).await {
             Ok(found) => found,
             Err(error) if error.is_not_found() => return Ok(Some("it is not there".to_owned())),
@@ -130,7 +130,7 @@ impl Lake {
         damaged: &[DamagedRun],
     ) -> Result<OnRecord, LakeError> {
         let paths = damaged.iter().map(|damaged| damaged.path.as_str()).collect();
-        self.snapshot().resolve_beside(fragments, &paths).await
+        Ok(self.snapshot().resolve_beside(fragments, &paths).await?)
     }
 
     /// Has what was read again take the place of a damaged run. `told` goes into the evidence: what was read, and what could not be.
@@ -197,7 +197,8 @@ impl DamagedRun {
         let batch = encode::batch(&fragments.iter().collect::<Vec<_>>())?;
         let buckets = summary.bucket.map(|bucket| bucket::of_rows(&batch, bucket.of)).transpose()?;
         let devices = batch.column(column::DEVICE).as_binary_opt::<i32>();
-        let devices = devices.ok_or(LakeError::Internal("a batch of fragments lacks its key columns"))?;
+        let devices = devices
+            .ok_or(LakeError::Runs(RunsError::Internal("a batch of fragments lacks its key columns")))?;
         let bound = |text: &Option<String>| {
             text.as_deref().and_then(|text| Some(text.parse::<DeviceId>().ok()?.to_bytes()))
         };
@@ -264,7 +265,7 @@ impl DamagedRun {
         tables: &mut Tables,
         reread: Reread,
         told: String,
-    ) -> Result<Replaced, LakeError> {
+    ) -> Result<Replaced, RunsError> {
         let rows = self.rows_of(reread.placed);
         let (count, mut add) = (rows.len() as u64, Vec::new());
         for (month, sorted) in SortedFragments::sort(&rows)?.by_month() {
@@ -301,7 +302,7 @@ impl DamagedRun {
         tables: &mut Tables,
         reread: Reread,
         told: String,
-    ) -> Result<Replaced, LakeError> {
+    ) -> Result<Replaced, RunsError> {
         let now_ms = lake.clock().now().millis();
         let evidence = SourceEvidence::of_repair(&self.path, told, now_ms);
         let mut add = Vec::new();

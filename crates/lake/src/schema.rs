@@ -13,8 +13,9 @@
 //! | `foreign_counter` | counter of the row's id where that names another target than the Device: such rows are found by it |
 //! | `shape`, `tail` | all else, see `packed` |
 
+use crate::retention;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use deltalake_core::kernel::{DataType as DeltaType, PrimitiveType, StructField};
+use gridtrail_runs::Definition;
 use std::sync::{Arc, LazyLock};
 
 /// Column numbers, in the order of the schema.
@@ -52,19 +53,10 @@ pub(crate) static FRAGMENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(columns.map(|(name, kind, nullable)| Field::new(name, kind, nullable)).to_vec()))
 });
 
-/// The Delta columns of an Arrow schema, for creating its table.
-pub(crate) fn delta_columns(schema: &Schema) -> Vec<StructField> {
-    let primitive = |kind: &DataType| match kind {
-        DataType::Binary => PrimitiveType::Binary,
-        DataType::Boolean => PrimitiveType::Boolean,
-        DataType::Int8 => PrimitiveType::Byte,
-        DataType::Int64 => PrimitiveType::Long,
-        DataType::Timestamp(..) => PrimitiveType::Timestamp,
-        _ => PrimitiveType::String,
-    };
-    schema
-        .fields()
-        .iter()
-        .map(|f| StructField::new(f.name(), DeltaType::Primitive(primitive(f.data_type())), f.is_nullable()))
-        .collect()
-}
+/// The main table: a batch counts when it is committed to this one.
+pub(crate) static TRAILS: Definition =
+    Definition { name: "trails", schema: &FRAGMENTS, by_month: true, made_with: retention::made_with };
+
+/// Fragments that wait for their request.
+pub(crate) static PARKED: Definition =
+    Definition { name: "parked", schema: &FRAGMENTS, by_month: false, made_with: retention::made_with };

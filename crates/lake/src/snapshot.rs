@@ -10,7 +10,6 @@ use crate::cache::RunCache;
 use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::limits::APART_MS;
-use crate::log::TableFile;
 use crate::lookup;
 use crate::pairs::PairFile;
 use crate::run::RunSummary;
@@ -22,6 +21,7 @@ use gridtrail_access::Access;
 use gridtrail_model::{
     Anchor, DeviceId, Fragment, Mpxn, Named, ServiceReferenceVariant, Timestamp, TrailKey,
 };
+use gridtrail_runs::{RunsError, TableFile};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -44,11 +44,11 @@ impl fmt::Display for SnapshotVersion {
 impl FromStr for SnapshotVersion {
     type Err = LakeError;
     fn from_str(text: &str) -> Result<Self, LakeError> {
-        let gone = || LakeError::VersionGone { version: text.chars().take(64).collect() };
+        let gone = || RunsError::VersionGone { version: text.chars().take(64).collect() };
         let mut numbers = text.split('.').map(|number| number.parse().map_err(|_| gone()));
         let mut next = || numbers.next().ok_or_else(gone)?;
         let version = Self { trails: next()?, parked: next()?, pairs: next()? };
-        if numbers.next().is_some() { Err(gone()) } else { Ok(version) }
+        if numbers.next().is_some() { Err(gone().into()) } else { Ok(version) }
     }
 }
 
@@ -166,7 +166,7 @@ pub(crate) struct RunFile {
 }
 
 impl RunFile {
-    pub(crate) fn new(file: Arc<TableFile>, path: Path) -> Result<Self, LakeError> {
+    pub(crate) fn new(file: Arc<TableFile>, path: Path) -> Result<Self, RunsError> {
         let summary = Self::summary_of(&file)?;
         let device = |text: &Option<String>| text.as_deref().map(str::parse).transpose();
         let (min_device, max_device) = (device(&summary.min_device), device(&summary.max_device));
@@ -177,7 +177,7 @@ impl RunFile {
     }
 
     /// What the log says of a run.
-    pub(crate) fn summary_of(file: &TableFile) -> Result<RunSummary, LakeError> {
+    pub(crate) fn summary_of(file: &TableFile) -> Result<RunSummary, RunsError> {
         let summary = file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok());
         summary.ok_or_else(|| no_summary(file))
     }
@@ -199,8 +199,8 @@ impl RunFile {
     }
 }
 
-fn no_summary(file: &TableFile) -> LakeError {
-    LakeError::Corrupt { path: file.path.clone(), why: "its log entry has no summary".to_owned() }
+fn no_summary(file: &TableFile) -> RunsError {
+    RunsError::Corrupt { path: file.path.clone(), why: "its log entry has no summary".to_owned() }
 }
 
 /// The lake at one version. Cheap to share; it never changes.
@@ -327,7 +327,7 @@ impl Snapshot {
         who: &Access,
         query: &KeyQuery,
         (under, above_ms): (DeviceId, i64),
-    ) -> Result<Option<(Vec<Found>, Cost)>, LakeError> {
+    ) -> Result<Option<(Vec<Found>, Cost)>, RunsError> {
         let reach = Reach::of(query, above_ms);
         let files = self.trails.of_device(under, reach.from, reach.to).collect();
         let mut touching = Touching::new(cache, under, files);
@@ -357,7 +357,7 @@ impl Snapshot {
 
     /// Parked fragments of what the query looks under. Each is joined to its leg where that is on record by now, so that
     /// what a reader sees never depends on when the sweep runs.
-    async fn parked_of(&self, query: &KeyQuery, under: DeviceId) -> Result<Vec<Fragment>, LakeError> {
+    async fn parked_of(&self, query: &KeyQuery, under: DeviceId) -> Result<Vec<Fragment>, RunsError> {
         let mut found = Vec::new();
         for file in self.parked.of_device(under, None, None) {
             let run = self.cache.open_file(file).await?;
@@ -389,7 +389,7 @@ impl Snapshot {
     }
 
     /// Devices that events named together with a meter point, ascending.
-    pub(crate) async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, LakeError> {
+    pub(crate) async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, RunsError> {
         let keys = crate::pairs::keys_of(&self.cache, &self.pairs, Named::Mpxn(mpxn)).await?;
         let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, std::iter::empty()));
         Ok(anchors.filter_map(Anchor::device).collect())

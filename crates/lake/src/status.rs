@@ -9,8 +9,8 @@ use crate::month::Month;
 use crate::retention;
 use crate::snapshot::RunFile;
 use crate::stopped::StoppedAt;
-use crate::windows::Windows;
 use gridtrail_model::Timestamp;
+use gridtrail_runs::Windows;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -14,11 +14,11 @@ use crate::evidence::{CommitKind, SourceEvidence};
 use crate::lake::{Lake, MARK_FILES, Tables};
 use crate::pairs::{self, Pairs};
 use crate::resolve::OnRecord;
-use crate::run::{self, Encoded, RunSummary, SortedFragments};
+use crate::run::{self, RunSummary, SortedFragments};
 use crate::streams::{self, Stream, complete_mark};
-use crate::table::{Changes, Move, NewFile, Table};
 use gridtrail_access::AccessRecord;
 use gridtrail_model::{Fragment, Timestamp};
+use gridtrail_runs::{Changes, Encoded, Move, NewFile, RunsError, Table};
 use serde_json::json;
 
 /// What one batch of events came to.
@@ -83,7 +83,7 @@ impl Writer {
 
     /// Takes in what other writers committed.
     pub async fn refresh(&mut self) -> Result<(), LakeError> {
-        self.tables.refresh().await
+        Ok(self.tables.refresh().await?)
     }
 
     /// The rows on record that fragments without a place could belong to: their keys, times and Devices, no more, and
@@ -94,12 +94,12 @@ impl Writer {
     pub async fn resolve(&self, fragments: &[Fragment]) -> Result<OnRecord, LakeError> {
         let snapshot = self.lake.snapshot();
         match snapshot.resolve(fragments).await {
-            Err(error @ LakeError::Corrupt { .. }) => {
+            Err(error @ RunsError::Corrupt { .. }) => {
                 let runs: Vec<_> = snapshot.trails.iter().map(|run| &run.path).collect();
                 self.lake.leave_alone(error, &runs)?;
                 Ok(OnRecord::unknown())
             }
-            resolved => resolved,
+            resolved => Ok(resolved?),
         }
     }
 
@@ -155,9 +155,9 @@ impl Writer {
         marks
     }
 
-    async fn encode(&self, fragments: Vec<Fragment>) -> Result<Vec<EncodedRun>, LakeError> {
+    async fn encode(&self, fragments: Vec<Fragment>) -> Result<Vec<EncodedRun>, RunsError> {
         let since_ms = Some(self.lake.clock().now().millis());
-        let work = move || -> Result<Vec<EncodedRun>, LakeError> {
+        let work = move || -> Result<Vec<EncodedRun>, RunsError> {
             let mut runs = Vec::new();
             for (month, sorted) in SortedFragments::sort(&fragments)?.by_month() {
                 let (encoded, summary) = run::write(&sorted)?;
@@ -165,11 +165,11 @@ impl Writer {
             }
             Ok(runs)
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| LakeError::Internal("encoding a run panicked"))?
+        tokio::task::spawn_blocking(work).await.map_err(|_| RunsError::Internal("encoding a run panicked"))?
     }
 
     /// Events may be there twice after a repeat: each is a fact, however often it is told.
-    async fn commit_access(&mut self, access: Vec<AccessRecord>, now: Timestamp) -> Result<(), LakeError> {
+    async fn commit_access(&mut self, access: Vec<AccessRecord>, now: Timestamp) -> Result<(), RunsError> {
         if access.is_empty() {
             return Ok(());
         }
@@ -186,7 +186,7 @@ impl Writer {
         &mut self,
         letters: &[DeadLetter],
         sources: &[SourceEvidence],
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), RunsError> {
         let table = &mut self.tables.dead_letters;
         let (mut fresh, mut moves) = (Vec::new(), Vec::new());
         for source in sources {
@@ -219,7 +219,7 @@ impl Writer {
         parked: Vec<Fragment>,
         sources: &[SourceEvidence],
         now: Timestamp,
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), RunsError> {
         if parked.is_empty() {
             return Ok(());
         }
@@ -242,7 +242,7 @@ pub(crate) async fn upload_parked(
     table: &Table,
     parked: Vec<Fragment>,
     since_ms: Option<i64>,
-) -> Result<NewFile, LakeError> {
+) -> Result<NewFile, RunsError> {
     let placed: Vec<Fragment> = parked.into_iter().map(placed_by_history).collect();
     let (encoded, summary) = run::write(&SortedFragments::sort(&placed)?)?;
     let summary = RunSummary { since_ms, ..summary };
@@ -270,7 +270,7 @@ pub(crate) async fn upload_run(
     month: Option<String>,
     encoded: Encoded,
     summary: &RunSummary,
-) -> Result<NewFile, LakeError> {
+) -> Result<NewFile, RunsError> {
     let written = table.upload_encoded(&path, encoded).await?;
     run::new_file(path, month, written, summary)
 }

@@ -3,16 +3,14 @@
 use super::read::merged;
 use super::{ACCESS_LOG, LogSummary, counted, heads_of, month_of, path_in, properties, rows, upload};
 use crate::compaction::alike;
-use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::log::TableFile;
 use crate::merge::Scan;
 use crate::month::Month;
 use crate::retention::DROPS;
 use crate::run::RunWriter;
-use crate::table::{Changes, Move, Table};
 use gridtrail_access_log::{Chain, Head, Kind, Started, Trimmed};
 use gridtrail_model::Timestamp;
+use gridtrail_runs::{Changes, Move, RunsError, Table, TableFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -28,7 +26,7 @@ fn moved(table: &Table, app_id: String) -> Move {
 }
 
 /// Gathers files of a month that are of one size into one, where there are some. `None`: there are few.
-pub(crate) async fn gather(lake: &Lake, table: &Table, now: Timestamp) -> Result<Option<Changes>, LakeError> {
+pub(crate) async fn gather(lake: &Lake, table: &Table, now: Timestamp) -> Result<Option<Changes>, RunsError> {
     let mut months: BTreeMap<Month, Vec<Arc<TableFile>>> = BTreeMap::new();
     for file in lake.whole_files(table)? {
         months.entry(month_of(&file).unwrap_or(Month::of(Timestamp::MIN))).or_default().push(file);
@@ -64,7 +62,7 @@ pub(crate) async fn drop_months(
     table: &Table,
     first_kept: Month,
     now: Timestamp,
-) -> Result<Option<(Changes, u64)>, LakeError> {
+) -> Result<Option<(Changes, u64)>, RunsError> {
     let old = |file: &Arc<TableFile>| month_of(file).is_some_and(|month| month < first_kept);
     let (remove, kept): (Vec<_>, Vec<_>) = table.files().into_iter().partition(old);
     if remove.is_empty() {
@@ -99,7 +97,7 @@ async fn last_rows(
     lake: &Lake,
     table: &Table,
     files: &[Arc<TableFile>],
-) -> Result<(u64, Vec<Head>), LakeError> {
+) -> Result<(u64, Vec<Head>), RunsError> {
     let (mut count, mut last) = (0, BTreeMap::<Uuid, (Head, bool)>::new());
     for file in files {
         let path = table.full_path(&file.path)?;

@@ -4,12 +4,11 @@ use super::{LogSummary, rows};
 use crate::cache::RunCache;
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::log::TableFile;
 use crate::merge::Merge;
 use crate::rules::LogRule;
-use crate::table::Table;
 use gridtrail_access_log::Row;
 use gridtrail_model::Timestamp;
+use gridtrail_runs::{RunsError, Table, TableFile};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -85,7 +84,7 @@ pub(crate) async fn merged(
     cache: &RunCache,
     table: &Table,
     files: &[Arc<TableFile>],
-) -> Result<Merge<LogRule>, LakeError> {
+) -> Result<Merge<LogRule>, RunsError> {
     let mut runs = Vec::with_capacity(files.len());
     for file in files {
         runs.push(cache.open_to_rewrite(&table.full_path(&file.path)?, file).await?);

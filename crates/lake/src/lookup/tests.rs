@@ -1,15 +1,14 @@
 //! What is written is read, by pages and by Arrow alike, and nothing that is damaged panics.
 
 use super::*;
-use crate::checksum::Written;
-use crate::location::Location;
-use crate::log::TableFile;
-use crate::run::{self, Encoded, SortedFragments};
+use crate::run::{self, SortedFragments};
 use crate::sheet::Row;
 use deltalake_core::Path;
 use gridtrail_model::{
     CommandVariant, HistoryEntry, Leg, RequestId, ResponseId, State, Subject, Timestamp, TrailKey,
 };
+use gridtrail_runs::checksum::Written;
+use gridtrail_runs::{Encoded, Location, RunsError, TableFile};
 use object_store::ObjectStoreExt as _;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::HashMap;
@@ -166,7 +165,7 @@ async fn a_file_that_is_cut_or_gone_is_named() {
     let page = run.pages(0, column::TAIL).unwrap()[0].clone();
     std::fs::write(&file, &bytes[..usize::try_from(page.offset).unwrap() + 1]).unwrap();
     let cut = all(&cache, &run).await.unwrap_err();
-    assert!(matches!(&cut, LakeError::Corrupt { path, .. } if path.ends_with("one.parquet")), "{cut}");
+    assert!(matches!(&cut, RunsError::Corrupt { path, .. } if path.ends_with("one.parquet")), "{cut}");
     for range in [0..1 << 50, u64::MAX - 1..u64::MAX, std::ops::Range { start: 5, end: 3 }] {
         assert!(cache.fetch(&path, &range).await.is_err(), "{range:?}");
     }

@@ -21,13 +21,11 @@ use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::intact::{ALTERED, checksum_of};
 use crate::lake::{Lake, Tables};
-use crate::log::{Stop, TableFile};
-use crate::table::Table;
 use crate::unite;
-use crate::windows::Windows;
 use deltalake_core::Path;
 use futures::{StreamExt, stream};
 use gridtrail_access_log::{Fault, Findings, Witnesses};
+use gridtrail_runs::{RunsError, Stop, Table, TableFile};
 use sample::Sample;
 use std::sync::Arc;
 
@@ -204,12 +202,12 @@ impl Lake {
     /// Errors: `Unavailable` when the store does not answer.
     pub async fn verify(&self, settings: &VerifySettings) -> Result<Verified, LakeError> {
         let cache = RunCache::new(self.location(), CACHE_BYTES);
-        Verification { lake: self.clone(), cache, settings: *settings }.run().await
+        Ok(Verification { lake: self.clone(), cache, settings: *settings }.run().await?)
     }
 }
 
 impl Verification {
-    async fn run(self) -> Result<Verified, LakeError> {
+    async fn run(self) -> Result<Verified, RunsError> {
         let mut found = Verified::default();
         let mut tables = self.lake.tables().await;
         let mut items = Vec::new();
@@ -250,11 +248,11 @@ impl Verification {
     }
 
     /// How many rows lie at several times.
-    async fn count_scattered(&self, runs: RunIndex) -> Result<u64, LakeError> {
+    async fn count_scattered(&self, runs: RunIndex) -> Result<u64, RunsError> {
         let (cache, runtime) = (self.cache.clone(), tokio::runtime::Handle::current());
         let work = move || runtime.block_on(unite::count_scattered(&cache, &runs));
         let counted = tokio::task::spawn_blocking(work).await;
-        match counted.map_err(|_| LakeError::Internal("counting rows panicked"))? {
+        match counted.map_err(|_| RunsError::Internal("counting rows panicked"))? {
             // Runs were taken away and deleted meanwhile.
             Err(error) if error.is_not_found() => Ok(0),
             counted => counted,
@@ -262,12 +260,12 @@ impl Verification {
     }
 
     /// A table, read anew from its newest checkpoint. `None`: its log is damaged.
-    async fn open(&self, table: &Table, found: &mut Verified) -> Result<Option<Table>, LakeError> {
-        let opened = Table::open(self.lake.location(), table.name(), None).await;
+    async fn open(&self, table: &Table, found: &mut Verified) -> Result<Option<Table>, RunsError> {
+        let opened = Table::open(self.lake.location(), table.definition(), None).await;
         let mut of = TableVerified { name: table.name(), ..TableVerified::default() };
         let fresh = match opened {
             Ok(fresh) => fresh,
-            Err(LakeError::Corrupt { path, why }) => {
+            Err(RunsError::Corrupt { path, why }) => {
                 found.damaged(Damage { kind: DamageKind::Log, path, what: why });
                 found.tables.push(of);
                 return Ok(None);
@@ -283,20 +281,20 @@ impl Verification {
         of.version = fresh.version();
         of.files = files.len() as u64;
         of.without_checksum = files.iter().filter(|file| file.xxh64.is_none()).count() as u64;
-        of.orphans = crate::vacuum::orphans(&fresh, &Windows::of(&fresh)?, self.lake.clock().now()).await?;
+        of.orphans = gridtrail_runs::orphans(&fresh, self.lake.clock().now().millis()).await?;
         found.tables.push(of);
         Ok(Some(fresh))
     }
 
     /// Looks at a file on a thread of its own.
-    async fn look(self, item: Item) -> Result<Looked, LakeError> {
+    async fn look(self, item: Item) -> Result<Looked, RunsError> {
         let runtime = tokio::runtime::Handle::current();
         let work = move || runtime.block_on(self.look_here(item));
         let looked = tokio::task::spawn_blocking(work).await;
-        looked.map_err(|_| LakeError::Internal("verifying a file panicked"))?
+        looked.map_err(|_| RunsError::Internal("verifying a file panicked"))?
     }
 
-    async fn look_here(self, item: Item) -> Result<Looked, LakeError> {
+    async fn look_here(self, item: Item) -> Result<Looked, RunsError> {
         let sample = Sample::new(self.settings.sample);
         let witnesses = Witnesses::default();
         let mut looked = Looked { table: item.table, bytes: 0, rows: 0, sample, witnesses, damage: None };
@@ -310,13 +308,13 @@ impl Verification {
                     looked.damage = damage(DamageKind::Missing, "it is named and not there".to_owned());
                 }
             }
-            Err(LakeError::Corrupt { why, .. }) => looked.damage = damage(DamageKind::Rows, why),
+            Err(RunsError::Corrupt { why, .. }) => looked.damage = damage(DamageKind::Rows, why),
             Err(error) => return Err(error),
         }
         Ok(looked)
     }
 
-    async fn look_closer(&self, item: &Item, looked: &mut Looked) -> Result<(), LakeError> {
+    async fn look_closer(&self, item: &Item, looked: &mut Looked) -> Result<(), RunsError> {
         let written = checksum_of(self.cache.store(), &item.path).await?;
         looked.bytes = written.size;
         let damaged = |kind, what| Some(Damage { kind, path: item.path.to_string(), what });
@@ -338,7 +336,7 @@ impl Verification {
     }
 
     /// Whether the newest version still names a file.
-    async fn is_named(&self, item: &Item) -> Result<bool, LakeError> {
+    async fn is_named(&self, item: &Item) -> Result<bool, RunsError> {
         let mut tables = self.lake.tables().await;
         let tables = tables.with_content();
         let Some((_, table)) = tables.into_iter().nth(item.table) else { return Ok(false) };

@@ -9,10 +9,8 @@ use crate::bucket;
 use crate::cache::{OpenRun, RunCache};
 use crate::dead_letters;
 use crate::decode::Stored;
-use crate::error::LakeError;
 use crate::evidence_table;
 use crate::holds;
-use crate::log::TableFile;
 use crate::lookup;
 use crate::merge::Scan;
 use crate::month::Month;
@@ -25,6 +23,7 @@ use arrow::datatypes::Int64Type;
 use deltalake_core::Path;
 use gridtrail_access_log::Witnesses;
 use gridtrail_model::{DeviceId, Timestamp, TrailKey};
+use gridtrail_runs::{RunsError, TableFile};
 use std::sync::Arc;
 
 /// Checks the rows of a file, counts them, and takes Devices of it into a sample.
@@ -36,7 +35,7 @@ pub(super) async fn check(
     (file, path): (&Arc<TableFile>, &Path),
     rows: &mut u64,
     sample: &mut Sample,
-) -> Result<(), LakeError> {
+) -> Result<(), RunsError> {
     match content {
         Content::Fragments => {
             let run = RunFile::new(Arc::clone(file), path.clone())?;
@@ -77,7 +76,7 @@ pub(super) async fn access_log(
     cache: &RunCache,
     (file, path): (&Arc<TableFile>, &Path),
     witnesses: &mut Witnesses,
-) -> Result<u64, LakeError> {
+) -> Result<u64, RunsError> {
     let month = access_log::month_of(file);
     let mut scan = Scan::new(cache.clone(), cache.open(path, file).await?);
     let (mut count, mut last) = (0, None);
@@ -104,8 +103,8 @@ pub(super) async fn access_log(
     }
 }
 
-fn corrupt(path: &Path, why: impl Into<String>) -> LakeError {
-    LakeError::Corrupt { path: path.to_string(), why: why.into() }
+fn corrupt(path: &Path, why: impl Into<String>) -> RunsError {
+    RunsError::Corrupt { path: path.to_string(), why: why.into() }
 }
 
 /// A row's whole place in the order of a run.
@@ -127,7 +126,7 @@ async fn fragments(
     file: &RunFile,
     rows: &mut u64,
     sample: &mut Sample,
-) -> Result<(), LakeError> {
+) -> Result<(), RunsError> {
     let run = cache.open_file(file).await?;
     let summary = FragmentSummary::new(file.file.month.clone(), file.summary.bucket, None);
     let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
@@ -143,11 +142,11 @@ async fn fragments(
 }
 
 impl Reading<'_> {
-    fn corrupt(&self, why: impl Into<String>) -> LakeError {
+    fn corrupt(&self, why: impl Into<String>) -> RunsError {
         corrupt(&self.file.path, why)
     }
 
-    fn take(&mut self, batch: &RecordBatch, sample: &mut Sample) -> Result<(), LakeError> {
+    fn take(&mut self, batch: &RecordBatch, sample: &mut Sample) -> Result<(), RunsError> {
         let buckets = self.file.summary.bucket.map(|bucket| bucket::of_rows(batch, bucket.of)).transpose()?;
         for row in 0..batch.num_rows() {
             let fragment = Stored::of(batch, row, self.file.path.as_ref())?.fragment()?;
@@ -180,7 +179,7 @@ impl Reading<'_> {
     }
 
     /// Every row is one that a look-up comes to.
-    fn check_found(&self, batch: &RecordBatch) -> Result<(), LakeError> {
+    fn check_found(&self, batch: &RecordBatch) -> Result<(), RunsError> {
         let wrong = || self.corrupt("a key column is of another type");
         let binary = batch.columns().get(column::DEVICE).and_then(|column| column.as_binary_opt::<i32>());
         let devices = binary.ok_or_else(wrong)?;
@@ -208,7 +207,7 @@ impl Reading<'_> {
     }
 
     /// What was read is what the log and the footer say.
-    fn end(self) -> Result<(), LakeError> {
+    fn end(self) -> Result<(), RunsError> {
         let footer = self.run.metadata.metadata().file_metadata().num_rows();
         let (read, said) = (self.summary.summary(), &self.file.summary);
         if u64::try_from(footer).ok() != Some(said.rows) {
@@ -233,7 +232,7 @@ impl Reading<'_> {
     }
 }
 
-async fn pairs(cache: &RunCache, file: &PairFile, rows: &mut u64) -> Result<(), LakeError> {
+async fn pairs(cache: &RunCache, file: &PairFile, rows: &mut u64) -> Result<(), RunsError> {
     let run = cache.open(&file.path, &file.file).await?;
     let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
     let mut first: Option<String> = None;

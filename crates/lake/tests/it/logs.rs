@@ -3,7 +3,8 @@
 use crate::it::world::*;
 use futures::TryStreamExt;
 use gridtrail_lake::{
-    Batch, CompactionSettings, DamageKind, Lake, LakeError, LakeErrorKind, LakeSettings, VerifySettings,
+    Batch, CompactionSettings, DamageKind, Lake, LakeError, LakeErrorKind, LakeSettings, RunsError,
+    VerifySettings,
 };
 use gridtrail_runtime::Clock;
 use object_store::memory::InMemory;
@@ -197,8 +198,8 @@ async fn an_entry_of_another_engine_stops_the_lake_before_it_and_is_named() {
         let stopped = lake.stopped().unwrap();
         assert_eq!((stopped.table, stopped.version, stopped.foreign), ("trails", 4, true));
         assert!(stopped.remedy().contains(entry("trails", 5).as_ref()), "{}", stopped.remedy());
-        assert!(matches!(lake.writer().await, Err(LakeError::NotOurs { .. })));
-        assert!(matches!(lake.maintenance().await, Err(LakeError::NotOurs { .. })));
+        assert!(matches!(lake.writer().await, Err(LakeError::Runs(RunsError::NotOurs { .. }))));
+        assert!(matches!(lake.maintenance().await, Err(LakeError::Runs(RunsError::NotOurs { .. }))));
         let status = lake.inspection().await.unwrap().status().await.unwrap();
         assert_eq!(status.stopped, [stopped]);
         let found = lake.verify(&VerifySettings::default()).await.unwrap();
@@ -206,7 +207,7 @@ async fn an_entry_of_another_engine_stops_the_lake_before_it_and_is_named() {
         assert_eq!(damages, [(DamageKind::Log, entry("trails", 5).to_string())]);
     }
     let batch = Batch { sources: vec![source("s", 4, 5)], ..Batch::default() };
-    assert!(matches!(running.commit(batch).await, Err(LakeError::NotOurs { .. })));
+    assert!(matches!(running.commit(batch).await, Err(LakeError::Runs(RunsError::NotOurs { .. }))));
     // And whatever comes behind it, its checkpoint included.
     store.copy(&entry("trails", 5), &entry("trails", 6)).await.unwrap();
     let hint = Path::from("logs/trails/_delta_log/_last_checkpoint");

@@ -1,9 +1,9 @@
 //! Checkpoints: a whole state of a log in one Parquet file.
 
 use super::{CHECKSUM_TAG, TAG, TAIL_TAG, TableFile};
-use crate::checksum::{self, Tail};
-use crate::error::LakeError;
-use crate::log::state::State;
+use crate::delta::checksum::{self, Tail};
+use crate::delta::log::state::State;
+use crate::error::RunsError;
 use arrow::array::{Array, ArrayRef, AsArray, MapArray, RecordBatch, StructArray};
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
@@ -35,9 +35,9 @@ pub(super) struct Checkpoint {
 
 impl Checkpoint {
     /// Reads a checkpoint. `path` names it.
-    pub(super) fn read(bytes: Bytes, path: &str) -> Result<Self, LakeError> {
-        let corrupt = || LakeError::corrupt(path);
-        let damaged = |why: String| LakeError::Corrupt { path: path.to_owned(), why };
+    pub(super) fn read(bytes: Bytes, path: &str) -> Result<Self, RunsError> {
+        let corrupt = || RunsError::corrupt(path);
+        let damaged = |why: String| RunsError::Corrupt { path: path.to_owned(), why };
         let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(corrupt())?;
         let columns = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
         let mut checkpoint = Self::default();

@@ -6,7 +6,7 @@
 
 use super::state::StateSum;
 use super::{CHECKSUM_TAG, Stop, TAG, TAIL_TAG, TableFile};
-use crate::checksum::{self, Tail};
+use crate::delta::checksum::{self, Tail};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, HashMap};
@@ -203,7 +203,7 @@ impl From<Added> for TableFile {
 }
 
 /// The files that an entry adds with rows that may be new to the table. `None`: it cannot be read.
-pub(crate) fn new_rows(entry: &[u8]) -> Option<Vec<TableFile>> {
+pub fn new_rows(entry: &[u8]) -> Option<Vec<TableFile>> {
     let mut added = Vec::new();
     for line in entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         if let Line::Add(file) = serde_json::from_slice(line).ok()?

@@ -6,7 +6,7 @@
 
 use super::TableFile;
 use super::entry::Entry;
-use crate::checksum::{self, Checksum};
+use crate::delta::checksum::{self, Checksum};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

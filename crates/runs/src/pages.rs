@@ -1,0 +1,8 @@
+//! Pages of Parquet files: written with their checksums, and read in place.
+
+mod levels;
+pub(crate) mod page;
+pub(crate) mod sums;
+pub(crate) mod writer;
+
+pub(crate) use writer::Encoded;

@@ -1,0 +1,100 @@
+//! Parquet that has the checksums of its pages in its footer.
+
+use super::sums::Scanner;
+use crate::delta::checksum::{Checksum, Written};
+use crate::error::RunsError;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+/// Writes a file into memory, from where what is done can be taken while it grows.
+pub struct PagedWriter {
+    writer: ArrowWriter<Vec<u8>>,
+    /// How many of the bytes in memory were seen.
+    seen: usize,
+    scanner: Scanner,
+    whole: Checksum,
+}
+
+impl std::fmt::Debug for PagedWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PagedWriter").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
+
+impl PagedWriter {
+    /// Starts a file.
+    pub fn new(schema: &SchemaRef, properties: WriterProperties) -> Result<Self, RunsError> {
+        let writer = ArrowWriter::try_new(Vec::new(), SchemaRef::clone(schema), Some(properties));
+        let writer = writer.map_err(|_| RunsError::Internal("a file could not be started"))?;
+        Ok(Self { writer, seen: 0, scanner: Scanner::new(), whole: Checksum::new() })
+    }
+
+    /// Adds rows.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), RunsError> {
+        self.writer.write(batch).map_err(failed)
+    }
+
+    /// Row groups that are done.
+    pub fn groups(&self) -> usize {
+        self.writer.flushed_row_groups().len()
+    }
+
+    /// Has the checksums take in what was written since.
+    fn see(&mut self) -> Result<(), RunsError> {
+        self.writer.sync().map_err(|_| RunsError::Internal("a file in memory could not be written"))?;
+        let bytes = &self.writer.inner()[self.seen..];
+        self.scanner.take(bytes);
+        self.whole.add(bytes);
+        self.seen += bytes.len();
+        Ok(())
+    }
+
+    /// Takes the bytes of what is done.
+    pub fn take(&mut self) -> Result<Bytes, RunsError> {
+        self.see()?;
+        self.seen = 0;
+        Ok(std::mem::take(self.writer.inner_mut()).into())
+    }
+
+    /// Ends the file. [`PagedWriter::take`] gives the rest of it.
+    pub fn finish(&mut self) -> Result<Written, RunsError> {
+        self.writer.flush().map_err(failed)?;
+        self.see()?;
+        self.writer.append_key_value_metadata(self.scanner.end_pages()?);
+        self.writer.finish().map_err(failed)?;
+        self.see()?;
+        Ok(Written { tail: Some(self.scanner.tail()), ..self.whole.written() })
+    }
+}
+
+/// A file that was encoded and is not uploaded yet.
+#[derive(Debug)]
+pub struct Encoded {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Their number and checksums.
+    pub written: Written,
+}
+
+impl Encoded {
+    /// A file of rows, in the order of its table.
+    pub fn of(
+        (schema, properties): (&SchemaRef, WriterProperties),
+        batches: impl Iterator<Item = Result<RecordBatch, RunsError>>,
+    ) -> Result<Self, RunsError> {
+        let mut writer = PagedWriter::new(schema, properties)?;
+        for batch in batches {
+            writer.write(&batch?)?;
+        }
+        let written = writer.finish()?;
+        Ok(Self { bytes: writer.take()?, written })
+    }
+}
+
+fn failed(_: ParquetError) -> RunsError {
+    RunsError::Internal("a file could not be encoded")
+}
