@@ -9,21 +9,24 @@
 //! columns are written and merged, and the fold keeps nothing of them.
 
 use crate::error::LakeError;
+use crate::gather::gather;
 use crate::lake::Lake;
 use crate::retention;
-use crate::run::Summary;
+use crate::rules::AccessRule;
+use crate::run::{self, Summary};
+use crate::tables::{Gathering, LakeTable};
+use crate::verify::FileCheck;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use async_trait::async_trait;
 use bytes::Bytes;
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Sharing, Sro};
 use gridtrail_model::{Timestamp, UserId};
 use gridtrail_runs::checksum::Written;
-use gridtrail_runs::{Definition, NewFile, RunsError, Table};
-use parquet::arrow::ArrowWriter;
+use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunsError, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::collections::{BTreeSet, HashSet};
 use std::str::FromStr;
@@ -61,13 +64,35 @@ pub(crate) static ACCESS_EVENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-/// The table of events of access.
-pub(crate) static TABLE: Definition = Definition {
+static TABLE: Definition = Definition {
     name: "access_events",
     schema: &ACCESS_EVENTS,
     by_month: false,
+    format: 1,
+    layout: layout,
     made_with: retention::made_with,
 };
+
+/// The table of events of access.
+pub(crate) struct AccessEvents;
+
+#[async_trait]
+impl LakeTable for AccessEvents {
+    fn definition(&self) -> &'static Definition {
+        &TABLE
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        let events = read(file.bytes().await?, file.path.as_ref())?;
+        file.rows = events.len() as u64;
+        let in_order = events.is_sorted_by(|a, b| (a.recorded_at, a) < (b.recorded_at, b));
+        in_order.then_some(()).ok_or_else(|| file.corrupt("its events of access are not in order"))
+    }
+
+    async fn gather(&self, of: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
+        gather(of, |file| file.size, AccessRule, |_| AccessSummary::default(), |_, batch| Ok(batch)).await
+    }
+}
 
 /// One row of the table, as its columns have it.
 #[derive(Default)]
@@ -257,12 +282,8 @@ pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<AccessRecord>, RunsEr
 }
 
 /// A file of events.
-pub(crate) fn write(records: &[AccessRecord]) -> Result<Bytes, RunsError> {
-    let failed = |_| RunsError::Internal("a file of events of access could not be encoded");
-    let mut writer =
-        ArrowWriter::try_new(Vec::new(), Arc::clone(&ACCESS_EVENTS), Some(properties()?)).map_err(failed)?;
-    writer.write(&batch(records)?).map_err(failed)?;
-    Ok(writer.into_inner().map_err(failed)?.into())
+pub(crate) fn write(records: &[AccessRecord]) -> Result<Encoded, RunsError> {
+    Encoded::of(&TABLE, std::iter::once(batch(records)))
 }
 
 /// The order of the table, each event once.
@@ -273,9 +294,8 @@ pub(crate) fn sorted(mut records: Vec<AccessRecord>) -> Vec<AccessRecord> {
 }
 
 /// The Parquet settings of a file of events.
-pub(crate) fn properties() -> Result<WriterProperties, RunsError> {
-    let level = ZstdLevel::try_new(3).map_err(|_| RunsError::Internal("zstd has no level 3"))?;
-    Ok(WriterProperties::builder().set_compression(Compression::ZSTD(level)).build())
+fn layout() -> WriterProperties {
+    WriterProperties::builder().set_compression(run::zstd()).build()
 }
 
 /// Counts the rows of a file that is written batch by batch.

@@ -13,26 +13,28 @@ mod keep;
 mod read;
 
 pub use append::Appender;
-pub(crate) use keep::{drop_months, gather, rows_before};
+pub(crate) use keep::{drop_months, rows_before};
 pub use read::LogReader;
 pub(crate) use read::merged;
 
+use crate::gather::gather;
 use crate::limits::ROW_GROUP_ROWS;
 use crate::month::Month;
 use crate::retention;
-use crate::run::Summary;
+use crate::rules::LogRule;
+use crate::run::{self, Summary};
+use crate::tables::{Gathering, LakeTable};
+use crate::verify::{FileCheck, rows};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, Int64Array, RecordBatch, StringArray,
     StringBuilder, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
-use bytes::Bytes;
+use async_trait::async_trait;
 use gridtrail_access_log::{Entry, HEADS_MAX, Head, Kind, Row};
 use gridtrail_model::Timestamp;
 use gridtrail_runs::checksum::Written;
-use gridtrail_runs::{Definition, NewFile, RunsError, Table, TableFile};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunsError, Table, TableFile};
 use parquet::file::properties::WriterProperties;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -80,9 +82,34 @@ pub(crate) static ACCESS_LOG: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
+static TABLE: Definition = Definition {
+    name: NAME,
+    schema: &ACCESS_LOG,
+    by_month: true,
+    format: 1,
+    layout: layout,
+    made_with: retention::made_with,
+};
+
 /// The table of the access log.
-pub(crate) static TABLE: Definition =
-    Definition { name: NAME, schema: &ACCESS_LOG, by_month: true, made_with: retention::made_with };
+pub(crate) struct AccessLogTable;
+
+#[async_trait]
+impl LakeTable for AccessLogTable {
+    fn definition(&self) -> &'static Definition {
+        &TABLE
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        rows::access_log(file).await
+    }
+
+    async fn gather(&self, of: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
+        let rows = |file: &TableFile| LogSummary::of(file).map_or(file.size, |summary| summary.rows);
+        let summary = |month: Option<&str>| LogSummary::of_month(month.unwrap_or_default().to_owned());
+        gather(of, rows, LogRule, summary, |_, batch| Ok(batch)).await
+    }
+}
 
 /// The place of a row in the order of the table, as far as a merge compares it. Of a chain's id the beginning, which is all but unique.
 pub(crate) fn place(at_ms: i64, chain: Uuid, seq: u64) -> (u128, u64) {
@@ -198,14 +225,11 @@ async fn upload(table: &Table, month: Month, mut rows: Vec<Row>) -> Result<NewFi
         Ok((write(&rows)?, summary))
     };
     let encoded = tokio::task::spawn_blocking(encode).await;
-    let (bytes, summary) = encoded.map_err(|_| RunsError::Internal("encoding the access log panicked"))??;
-    let path = path_in(month);
-    let written = table.upload(&path, bytes).await?;
+    let (encoded, summary) =
+        encoded.map_err(|_| RunsError::Internal("encoding the access log panicked"))??;
+    let path = table.definition().new_path(Some(&month.to_string()));
+    let written = table.upload_encoded(&path, encoded).await?;
     summary.file(path, written)
-}
-
-fn path_in(month: Month) -> String {
-    format!("month={month}/{}.parquet", Uuid::now_v7())
 }
 
 /// Columns of rows, in their order.
@@ -257,21 +281,16 @@ pub(crate) fn batch(rows: &[Row]) -> Result<RecordBatch, RunsError> {
         .map_err(|_| RunsError::Internal("columns of the access log do not fit their schema"))
 }
 
-fn write(rows: &[Row]) -> Result<Bytes, RunsError> {
-    let failed = |_| RunsError::Internal("a file of the access log could not be encoded");
-    let mut writer =
-        ArrowWriter::try_new(Vec::new(), Arc::clone(&ACCESS_LOG), Some(properties()?)).map_err(failed)?;
-    writer.write(&batch(rows)?).map_err(failed)?;
-    Ok(writer.into_inner().map_err(failed)?.into())
+fn write(rows: &[Row]) -> Result<Encoded, RunsError> {
+    Encoded::of(&TABLE, std::iter::once(batch(rows)))
 }
 
 /// The Parquet settings of a file.
-pub(crate) fn properties() -> Result<WriterProperties, RunsError> {
-    let level = ZstdLevel::try_new(3).map_err(|_| RunsError::Internal("zstd has no level 3"))?;
-    Ok(WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
+fn layout() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(run::zstd())
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .build())
+        .build()
 }
 
 /// The columns of a batch that is read.

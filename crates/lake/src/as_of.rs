@@ -1,10 +1,12 @@
 //! Time travel: the lake as it was at a version or an instant, within the window that is kept.
 
 use crate::error::LakeError;
-use crate::lake::{Lake, SWEPT, Tables};
+use crate::lake::Lake;
 use crate::snapshot::{Snapshot, SnapshotVersion};
+use crate::tables::{self, SWEPT, Tables};
 use gridtrail_model::Timestamp;
 use gridtrail_runs::{RunsError, Table, Windows};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -85,14 +87,21 @@ impl Lake {
 /// The versions of side tables as they were with one of the main table: a side table's part of a commit is there before it.
 async fn beside(tables: &Tables, trails: u64) -> Result<Option<SnapshotVersion>, RunsError> {
     let Some(at_ms) = tables.trails.committed_ms(trails).await? else { return Ok(None) };
-    let Some(mut parked) = newest_at(&tables.parked, at_ms).await? else { return Ok(None) };
-    // Within one millisecond a sweep may have taken out of it what a later version of the main table has.
-    while tables.parked.at(parked).await?.position(SWEPT).is_some_and(|on| on > trails.cast_signed()) {
-        let Some(before) = parked.checked_sub(1) else { return Ok(None) };
-        parked = before;
+    let mut versions = BTreeMap::from([(tables.trails.name(), trails)]);
+    for (of, table) in tables::ALL.iter().zip(tables.each()).skip(1) {
+        if of.is_looked_up() {
+            let Some(version) = newest_at(table, at_ms).await? else { return Ok(None) };
+            versions.insert(table.name(), version);
+        }
     }
-    let Some(pairs) = newest_at(&tables.pairs, at_ms).await? else { return Ok(None) };
-    Ok(Some(SnapshotVersion { trails, parked, pairs }))
+    // Within one millisecond a sweep may have taken out of the parked table what a later version of the main table has.
+    if let Some(parked) = versions.get_mut(tables.parked.name()) {
+        while tables.parked.at(*parked).await?.position(SWEPT).is_some_and(|on| on > trails.cast_signed()) {
+            let Some(before) = parked.checked_sub(1) else { return Ok(None) };
+            *parked = before;
+        }
+    }
+    Ok(Some(SnapshotVersion::of_tables(|table| versions.get(table).copied().unwrap_or(0))))
 }
 
 /// The newest version of a table that was committed at or before a time. `None`: the log does not reach back so far.

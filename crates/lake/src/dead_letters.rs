@@ -8,20 +8,22 @@ use crate::error::LakeError;
 use crate::evidence_log::{Commit, Evidence};
 use crate::lake::Lake;
 use crate::retention;
+use crate::run;
 use crate::spans::Spans;
+use crate::tables::LakeTable;
+use crate::verify::FileCheck;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder,
     TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gridtrail_model::Timestamp;
-use gridtrail_runs::{Definition, RunsError, Table, TableFile};
-use parquet::arrow::ArrowWriter;
+use gridtrail_runs::{Definition, Encoded, RunsError, Table, TableFile};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -211,13 +213,30 @@ pub(crate) static DEAD_LETTERS: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-/// The table of dead letters.
-pub(crate) static TABLE: Definition = Definition {
+static TABLE: Definition = Definition {
     name: "dead_letters",
     schema: &DEAD_LETTERS,
     by_month: false,
+    format: 1,
+    layout: layout,
     made_with: retention::made_with,
 };
+
+/// The table of dead letters.
+pub(crate) struct DeadLetters;
+
+#[async_trait]
+impl LakeTable for DeadLetters {
+    fn definition(&self) -> &'static Definition {
+        &TABLE
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        let bytes = file.bytes().await?;
+        file.rows = read(bytes, file.path.as_ref())?.len() as u64;
+        Ok(())
+    }
+}
 
 /// The dead letters in one file.
 pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<DeadLetter>, RunsError> {
@@ -333,21 +352,18 @@ fn parts<'a>(mut letters: &'a [&'a DeadLetter], bytes: usize) -> impl Iterator<I
 }
 
 /// A file of dead letters. Memory: its raw bytes a few times.
-pub(crate) fn write(letters: &[&DeadLetter]) -> Result<Bytes, RunsError> {
-    let failed = |_| RunsError::Internal("a file of dead letters could not be encoded");
-    let level = ZstdLevel::try_new(3).map_err(failed)?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
+pub(crate) fn write(letters: &[&DeadLetter]) -> Result<Encoded, RunsError> {
+    Encoded::of(&TABLE, parts(letters, PAGE_BYTES).map(encoded))
+}
+
+/// The Parquet settings of a file of dead letters.
+fn layout() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(run::zstd())
         // No two records that cannot be read are expected to be the same, and a dictionary is one more page.
         .set_column_dictionary_enabled("raw".into(), false)
         .set_column_dictionary_enabled("record_key".into(), false)
-        .build();
-    let mut writer =
-        ArrowWriter::try_new(Vec::new(), Arc::clone(&DEAD_LETTERS), Some(properties)).map_err(failed)?;
-    for part in parts(letters, PAGE_BYTES) {
-        writer.write(&encoded(part)?).map_err(failed)?;
-    }
-    Ok(writer.into_inner().map_err(failed)?.into())
+        .build()
 }
 
 fn encoded(letters: &[&DeadLetter]) -> Result<RecordBatch, RunsError> {
@@ -417,7 +433,7 @@ mod tests {
         #[test]
         fn a_letter_is_kept_as_it_came(letters in prop::collection::vec(letter(), 1..5)) {
             let written = write(&letters.iter().collect::<Vec<_>>()).unwrap();
-            prop_assert_eq!(read(written, "file").unwrap(), letters);
+            prop_assert_eq!(read(written.bytes, "file").unwrap(), letters);
         }
     }
 
@@ -442,7 +458,7 @@ mod tests {
         let sizes: Vec<_> = by_file(&letters).map(<[_]>::len).collect();
         assert_eq!(sizes, [4, 4, 1]);
         let small: Vec<_> = (0..40).map(|n| of_length(n, 300 << 10)).collect();
-        let file = write(&small.iter().collect::<Vec<_>>()).unwrap();
+        let file = write(&small.iter().collect::<Vec<_>>()).unwrap().bytes;
         let found = SerializedFileReader::new(file.clone()).unwrap();
         let pages = found.get_row_group(0).unwrap().get_column_page_reader(4).unwrap();
         let sizes: Vec<usize> = pages.map(|page| page.unwrap().buffer().len()).collect();
@@ -457,7 +473,7 @@ mod tests {
         let letters = [of_length(1, 64 << 10), of_length(2, (64 << 10) + 1), of_length(3, 1 << 20)];
         let batch = encoded(&letters.iter().collect::<Vec<_>>()).unwrap();
         let earlier = batch.project(&(0..8).collect::<Vec<_>>()).unwrap();
-        let mut writer = ArrowWriter::try_new(Vec::new(), earlier.schema(), None).unwrap();
+        let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), earlier.schema(), None).unwrap();
         writer.write(&earlier).unwrap();
         let found = read(writer.into_inner().unwrap().into(), "file").unwrap();
         let extents: Vec<_> = found.into_iter().map(|letter| letter.extent).collect();

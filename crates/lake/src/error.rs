@@ -99,7 +99,9 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> LakeErrorKind {
 /// What the caller can do about an error of a table.
 fn kind_in_table(error: &RunsError) -> LakeErrorKind {
     match error {
-        RunsError::Location { .. } | RunsError::Windows { .. } => LakeErrorKind::Settings,
+        RunsError::Location { .. } | RunsError::Windows { .. } | RunsError::Format { .. } => {
+            LakeErrorKind::Settings
+        }
         // What a log names is there for as long as anybody may ask for it.
         _ if error.is_not_found() => LakeErrorKind::Corrupt,
         RunsError::Store { source, .. } => kind_of(source),

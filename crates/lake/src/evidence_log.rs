@@ -3,8 +3,9 @@
 use crate::error::LakeError;
 use crate::evidence::SourceEvidence;
 use crate::evidence_table::{self, CommitEvidence};
-use crate::lake::{Lake, Tables};
+use crate::lake::Lake;
 use crate::maintenance::{COPIED, evidence_of};
+use crate::tables::Tables;
 use gridtrail_runs::{RunsError, Table};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -113,7 +114,7 @@ impl Lake {
         after: Option<u64>,
         mut show: impl FnMut(Commit),
     ) -> Result<u64, LakeError> {
-        let newest = self.snapshot().version().trails;
+        let newest = self.snapshot().version().trails();
         if after.is_some_and(|after| after >= newest) {
             return Ok(newest);
         }

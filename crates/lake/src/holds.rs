@@ -9,19 +9,23 @@
 
 use crate::error::LakeError;
 use crate::evidence::CommitKind;
-use crate::lake::{Lake, Tables};
+use crate::lake::Lake;
 use crate::maintenance::evidence_of;
 use crate::month::Month;
 use crate::retention::{self, DROPS};
+use crate::tables::LakeTable;
+use crate::tables::Tables;
+use crate::verify::FileCheck;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use async_trait::async_trait;
 use bytes::Bytes;
 use gridtrail_model::{DeviceId, Mpxn, Timestamp, UserId};
-use gridtrail_runs::{Changes, Definition, Move, NewFile, RunsError, Table};
-use parquet::arrow::ArrowWriter;
+use gridtrail_runs::{Changes, Definition, Encoded, Move, NewFile, RunsError, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 use std::sync::{Arc, LazyLock};
 
 /// The position that counts changes to holds, in the tables that retention takes rows from.
@@ -48,9 +52,30 @@ pub(crate) static HOLD_CHANGES: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
+static TABLE: Definition = Definition {
+    name: "holds",
+    schema: &HOLD_CHANGES,
+    by_month: false,
+    format: 1,
+    layout: || WriterProperties::builder().build(),
+    made_with: retention::made_with,
+};
+
 /// The table of changes to holds.
-pub(crate) static TABLE: Definition =
-    Definition { name: "holds", schema: &HOLD_CHANGES, by_month: false, made_with: retention::made_with };
+pub(crate) struct HoldChanges;
+
+#[async_trait]
+impl LakeTable for HoldChanges {
+    fn definition(&self) -> &'static Definition {
+        &TABLE
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        let bytes = file.bytes().await?;
+        file.rows = read(bytes, file.path.as_ref())?.len() as u64;
+        Ok(())
+    }
+}
 
 /// What a hold keeps: the rows that are of all that it names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -184,9 +209,9 @@ impl Lake {
         change: &HoldChange,
     ) -> Result<(), RunsError> {
         let released = *change != hold.placed;
-        let bytes = write(hold, if released { RELEASED } else { PLACED }, change)?;
+        let encoded = write(hold, if released { RELEASED } else { PLACED }, change)?;
         let path = format!("{}.parquet", uuid::Uuid::now_v7());
-        let written = tables.holds.upload(&path, bytes).await?;
+        let written = tables.holds.upload_encoded(&path, encoded).await?;
         let file = NewFile { path, written, month: None, rows: 1, tag: "{}".to_owned(), received: None };
         let changes = Changes { add: vec![file], now_ms: change.at.millis(), ..Changes::default() };
         tables.holds.commit(&changes).await.map(drop)
@@ -311,8 +336,7 @@ fn read_row(batch: &RecordBatch, row: usize) -> Option<Change> {
 }
 
 /// A file of one change.
-fn write(hold: &Hold, action: &str, change: &HoldChange) -> Result<Bytes, RunsError> {
-    let failed = |_| RunsError::Internal("a change to a hold could not be encoded");
+fn write(hold: &Hold, action: &str, change: &HoldChange) -> Result<Encoded, RunsError> {
     let text = |value: Option<String>| -> ArrayRef {
         let mut texts = StringBuilder::new();
         texts.append_option(value);
@@ -340,7 +364,5 @@ fn write(hold: &Hold, action: &str, change: &HoldChange) -> Result<Bytes, RunsEr
     ];
     let batch = RecordBatch::try_new(Arc::clone(&HOLD_CHANGES), columns)
         .map_err(|_| RunsError::Internal("columns of a file of holds do not fit its schema"))?;
-    let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&HOLD_CHANGES), None).map_err(failed)?;
-    writer.write(&batch).map_err(failed)?;
-    Ok(writer.into_inner().map_err(failed)?.into())
+    Encoded::of(&TABLE, std::iter::once(Ok(batch)))
 }

@@ -1,16 +1,16 @@
 //! Housekeeping: joining parked fragments to their rows, and copying evidence out of the log.
 
-use crate::access_log;
 use crate::compaction::{self, Compacted, CompactionSettings, Job, Made};
 use crate::error::LakeError;
 use crate::evidence::CommitKind;
 use crate::evidence_table::{self, CommitEvidence};
-use crate::lake::{Lake, SWEPT, Tables};
+use crate::lake::Lake;
 use crate::limits::RUN_WAITS;
 use crate::lookup;
 use crate::pairs::{self, Pairs};
 use crate::run::{self, RunSummary, SortedFragments};
 use crate::snapshot::{RunFile, Snapshot};
+use crate::tables::{self, Gathering, SWEPT, Tables};
 use crate::writer::{upload_parked, upload_run};
 use futures::{StreamExt, stream};
 use gridtrail_model::{Fragment, Timestamp};
@@ -192,69 +192,39 @@ impl Maintenance {
                 break;
             }
         }
-        self.gather_pairs().await?;
-        self.gather_access().await?;
-        self.gather_access_log().await?;
+        self.gather().await?;
         Ok(done)
     }
 
-    /// Keeps the files of pairs few.
-    async fn gather_pairs(&mut self) -> Result<(), RunsError> {
-        let (lake, runtime) = (self.lake.clone(), tokio::runtime::Handle::current());
-        let (table, now) = (self.tables.pairs.clone(), self.lake.clock().now());
+    /// Keeps the small files of every table few.
+    async fn gather(&mut self) -> Result<(), RunsError> {
+        self.tables.refresh_all().await?;
         let runs = self.tables.runs.iter().chain(self.tables.waiting.iter());
         let oldest = runs.map(|run| run.summary.min_received_ms).min().and_then(Timestamp::from_millis);
-        let work = move || runtime.block_on(compaction::gather_pairs(&lake, &table, now, oldest));
-        let made = self.lake.begun().spawn_blocking(work).await;
-        let made = made.map_err(|_| RunsError::Internal("gathering pairs panicked"))?;
-        match self.gathered(made, |tables| &tables.pairs)? {
-            None => Ok(()),
-            // Another process may have been faster.
-            Some(changes) => self.tables.pairs.commit_unless_moved(&changes).await.map(drop),
+        let now = self.lake.clock().now();
+        for (of, table) in tables::ALL.iter().zip(self.tables.all()) {
+            let (lake, runtime) = (self.lake.clone(), tokio::runtime::Handle::current());
+            let read = table.clone();
+            let work =
+                move || runtime.block_on(of.gather(&Gathering { lake: &lake, table: &read, now, oldest }));
+            let made = self.lake.begun().spawn_blocking(work).await;
+            let made = match made.map_err(|_| RunsError::Internal("gathering a table panicked"))? {
+                // It is left alone from now on, and the others are gathered without it.
+                Err(error @ RunsError::Corrupt { .. }) => {
+                    let files = table.files();
+                    let paths = files.iter().map(|file| table.full_path(&file.path));
+                    let paths = paths.collect::<Result<Vec<_>, _>>()?;
+                    self.lake.leave_alone(error, &paths.iter().collect::<Vec<_>>())?;
+                    None
+                }
+                made => made?,
+            };
+            if let Some(changes) = made {
+                // Another process may have been faster.
+                table.commit_unless_moved(&changes).await?;
+            }
         }
-    }
-
-    /// Keeps the files of events of access few.
-    async fn gather_access(&mut self) -> Result<(), RunsError> {
-        self.tables.access.refresh().await?;
-        let (lake, runtime) = (self.lake.clone(), tokio::runtime::Handle::current());
-        let (table, now) = (self.tables.access.clone(), self.lake.clock().now());
-        let work = move || runtime.block_on(compaction::gather_access(&lake, &table, now));
-        let made = tokio::task::spawn_blocking(work).await;
-        let made = made.map_err(|_| RunsError::Internal("gathering events of access panicked"))?;
-        let Some(changes) = self.gathered(made, |tables| &tables.access)? else { return Ok(()) };
-        // Another process may have been faster.
-        self.tables.access.commit_unless_moved(&changes).await.map(drop)
-    }
-
-    /// Keeps the files of the access log few.
-    async fn gather_access_log(&mut self) -> Result<(), RunsError> {
-        self.tables.access_log.refresh().await?;
-        let (lake, runtime) = (self.lake.clone(), tokio::runtime::Handle::current());
-        let (table, now) = (self.tables.access_log.clone(), self.lake.clock().now());
-        let work = move || runtime.block_on(access_log::gather(&lake, &table, now));
-        let made = self.lake.begun().spawn_blocking(work).await;
-        let made = made.map_err(|_| RunsError::Internal("gathering the access log panicked"))?;
-        let Some(changes) = self.gathered(made, |tables| &tables.access_log)? else { return Ok(()) };
-        // Another process may have been faster.
-        self.tables.access_log.commit_unless_moved(&changes).await.map(drop)
-    }
-
-    /// What was gathered of a side table. Nothing where a file of it is damaged: it is left alone from now on.
-    fn gathered(
-        &self,
-        made: Result<Option<Changes>, RunsError>,
-        table: impl Fn(&Tables) -> &Table,
-    ) -> Result<Option<Changes>, RunsError> {
-        let error = match made {
-            Err(error @ RunsError::Corrupt { .. }) => error,
-            made => return made,
-        };
-        let table = table(&self.tables);
-        let paths =
-            table.files().iter().map(|file| table.full_path(&file.path)).collect::<Result<Vec<_>, _>>()?;
-        self.lake.leave_alone(error, &paths.iter().collect::<Vec<_>>())?;
-        Ok(None)
+        Ok(())
     }
 
     /// Copies the evidence of commits since the last copy into the `commits` table. Returns how many commits.
@@ -276,10 +246,10 @@ impl Maintenance {
         let copied = commits.len() as u64;
         let mut add = Vec::new();
         if !commits.is_empty() {
-            let (bytes, rows) = evidence_table::write(&commits)?;
+            let (encoded, rows) = evidence_table::write(&commits)?;
             let path = format!("{}.parquet", uuid::Uuid::now_v7());
-            let tag = evidence_table::tag(&bytes);
-            let written = self.tables.commits.upload(&path, bytes).await?;
+            let tag = evidence_table::tag(&encoded.bytes);
+            let written = self.tables.commits.upload_encoded(&path, encoded).await?;
             add.push(NewFile { path, written, month: None, rows, tag, received: None });
         }
         let moves = vec![Move { app_id: COPIED.to_owned(), from, to: last.cast_signed() }];

@@ -11,14 +11,20 @@
 
 use crate::anchor;
 use crate::cache::RunCache;
+use crate::gather::gather;
+use crate::limits::IDLE_MONTH_MS;
 use crate::lookup;
 use crate::retention;
+use crate::rules::PairRule;
 use crate::run::Summary;
+use crate::tables::{Gathering, LakeTable};
+use crate::verify::{FileCheck, rows};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use deltalake_core::Path;
@@ -42,9 +48,49 @@ pub(crate) static PAIRS: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
+static TABLE: Definition = Definition {
+    name: "mpxn_devices",
+    schema: &PAIRS,
+    by_month: false,
+    format: 1,
+    layout: properties,
+    made_with: retention::made_with,
+};
+
 /// The table of pairs.
-pub(crate) static TABLE: Definition =
-    Definition { name: "mpxn_devices", schema: &PAIRS, by_month: false, made_with: retention::made_with };
+pub(crate) struct PairTable;
+
+#[async_trait]
+impl LakeTable for PairTable {
+    fn definition(&self) -> &'static Definition {
+        &TABLE
+    }
+
+    fn is_looked_up(&self) -> bool {
+        true
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        rows::pairs(file).await
+    }
+
+    async fn gather(&self, of: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
+        // A pair is committed before the rows that it was seen in: only where all files are a day old is none younger than its rows.
+        let day_old = |file: &Arc<TableFile>| of.now.millis() - file.written_ms >= IDLE_MONTH_MS;
+        let oldest = |files: &[Arc<TableFile>]| of.oldest.filter(|_| files.iter().all(day_old));
+        gather(
+            of,
+            |file| file.size,
+            PairRule,
+            |_| PairSummary::default(),
+            |files, batch| match oldest(files) {
+                Some(oldest) => seen_since(&batch, oldest),
+                None => Ok(batch),
+            },
+        )
+        .await
+    }
+}
 
 /// Pairs of one batch: what was named, and the bytes of what the row lies under; with first and last time seen.
 pub(crate) type Pairs = HashMap<(Named, DeviceId), (Timestamp, Timestamp)>;
@@ -187,7 +233,7 @@ pub(crate) fn write(pairs: &Pairs) -> Result<(Encoded, String), RunsError> {
     };
     let mut sorted: Vec<Pair> = pairs.iter().map(pair).collect();
     sorted.sort_unstable_by(|a, b| (&a.mpxn, a.device).cmp(&(&b.mpxn, b.device)));
-    let encoded = Encoded::of((&PAIRS, properties()), std::iter::once(batch(&sorted)))?;
+    let encoded = Encoded::of(&TABLE, std::iter::once(batch(&sorted)))?;
     let range = (sorted.first().map(|pair| &pair.mpxn), sorted.last().map(|pair| &pair.mpxn));
     let tag =
         serde_json::to_string(&range).map_err(|_| RunsError::Internal("a range could not be written"))?;
@@ -195,7 +241,7 @@ pub(crate) fn write(pairs: &Pairs) -> Result<(Encoded, String), RunsError> {
 }
 
 /// The Parquet settings of a file of pairs.
-pub(crate) fn properties() -> WriterProperties {
+fn properties() -> WriterProperties {
     WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_encoding(Encoding::PLAIN)

@@ -5,11 +5,11 @@
 
 use crate::compaction::{Compacted, CompactionSettings};
 use crate::error::LakeError;
-use crate::lake::BUCKETS_CHOSEN;
 use crate::limits::BUCKETS_MAX;
 use crate::maintenance::Maintenance;
 use crate::rewrite::{self, MonthRewrite};
 use crate::snapshot::RunFile;
+use crate::tables::BUCKETS_CHOSEN;
 use gridtrail_runs::{Changes, Move, RunsError};
 use std::sync::Arc;
 

@@ -18,11 +18,12 @@ use crate::error::LakeError;
 use crate::evidence::{CommitKind, SourceEvidence};
 use crate::evidence_log::{Commit, Evidence};
 use crate::intact::{ALTERED, checksum_of};
-use crate::lake::{Lake, Tables};
+use crate::lake::Lake;
 use crate::resolve::OnRecord;
 use crate::run::{self, SortedFragments};
 use crate::schema::column;
 use crate::snapshot::RunFile;
+use crate::tables::Tables;
 use crate::writer::{upload_parked, upload_run};
 use arrow::array::{Array, AsArray};
 use gridtrail_model::{DeviceId, Fragment, Merge, Timestamp, TrailKey};
@@ -158,7 +159,7 @@ impl Lake {
 fn guard(run: &RunFile, is_placed: bool) -> String {
     let month = run.file.month.as_deref().unwrap_or_default();
     match run.summary.bucket {
-        _ if !is_placed => crate::lake::SWEPT.to_owned(),
+        _ if !is_placed => crate::tables::SWEPT.to_owned(),
         Some(bucket) => fence(month, bucket),
         None => level_0_fence(month),
     }
@@ -321,7 +322,7 @@ impl DamagedRun {
         } else {
             vec![upload_parked(&tables.parked, reread.unplaced, since_ms).await?]
         };
-        let app_id = crate::lake::SWEPT.to_owned();
+        let app_id = crate::tables::SWEPT.to_owned();
         let changes = Changes {
             add,
             remove: vec![Arc::clone(&self.run.file)],

@@ -12,7 +12,6 @@ use crate::lake::Lake;
 use crate::one_row::OneRow;
 use crate::retention::Keep;
 use crate::run::{self, FragmentSummary, RunWriter};
-use crate::schema::FRAGMENTS;
 use crate::snapshot::RunFile;
 use arrow::array::RecordBatch;
 use gridtrail_runs::{Move, NewFile, RunsError, Table};
@@ -147,7 +146,7 @@ impl Writers<'_> {
 fn start(of: &MonthRewrite, table: &Table, bucket: Bucket) -> Result<RunWriter<FragmentSummary>, RunsError> {
     let path = bucket.run_path(&of.month);
     let summary = FragmentSummary::new(Some(of.month.clone()), Some(bucket), run::since(&of.inputs));
-    RunWriter::new(table, path, (&FRAGMENTS, run::properties()), summary)
+    RunWriter::new(table, path, summary)
 }
 
 const fn greatest_common_divisor(mut a: u32, mut b: u32) -> u32 {

@@ -10,8 +10,9 @@ use crate::encode;
 use crate::limits::{
     BLOOM_DEVICES, BLOOM_FALSE_POSITIVES, ENCODE_ROWS, PAGE_ROWS, ROW_GROUP_ROWS, WRITE_BATCH_ROWS,
 };
-use crate::schema::{DICTIONARY_COLUMNS, FRAGMENTS, column};
+use crate::schema::{DICTIONARY_COLUMNS, FRAGMENTS, Trails, column};
 use crate::snapshot::RunFile;
+use crate::tables::LakeTable as _;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{SchemaRef, TimestampMillisecondType};
@@ -20,7 +21,7 @@ use gridtrail_runs::checksum::Written;
 use gridtrail_runs::{Encoded, NewFile, PagedWriter, RunsError, Table};
 use object_store::buffered::BufWriter;
 use parquet::arrow::async_writer::AsyncFileWriter;
-use parquet::basic::{Compression, Encoding};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 use std::collections::BTreeMap;
@@ -188,9 +189,15 @@ pub(crate) fn properties() -> WriterProperties {
 /// Writes one run into memory. CPU-bound: about a microsecond a row.
 pub(crate) fn write(fragments: &SortedFragments<'_>) -> Result<(Encoded, RunSummary), RunsError> {
     let batches = fragments.0.chunks(ENCODE_ROWS).map(encode::batch);
-    let encoded = Encoded::of((&FRAGMENTS, properties()), batches)?;
+    let encoded = Encoded::of(Trails.definition(), batches)?;
     let footer_bytes = encoded.written.tail.map(|tail| tail.bytes);
     Ok((encoded, RunSummary { footer_bytes, ..RunSummary::of(fragments) }))
+}
+
+/// How side tables are compressed: few look at them, and they are kept for long.
+pub(crate) fn zstd() -> Compression {
+    // There is a level 3.
+    Compression::ZSTD(ZstdLevel::try_new(3).unwrap_or_default())
 }
 
 /// What a commit says of a file, gathered while the file is written.
@@ -216,15 +223,10 @@ pub(crate) struct RunWriter<S> {
 
 impl<S: Summary> RunWriter<S> {
     /// Starts a file of a table. Nothing of it is seen before [`RunWriter::finish`], and then only once it is committed.
-    pub(crate) fn new(
-        table: &Table,
-        path: String,
-        (schema, properties): (&SchemaRef, WriterProperties),
-        summary: S,
-    ) -> Result<Self, RunsError> {
+    pub(crate) fn new(table: &Table, path: String, summary: S) -> Result<Self, RunsError> {
         let sink = BufWriter::new(table.store(), table.full_path(&path)?);
-        let writer = PagedWriter::new(schema, properties)?;
-        let schema = Arc::clone(schema);
+        let writer = PagedWriter::new(table.definition())?;
+        let schema = Arc::clone(table.definition().schema);
         Ok(Self { path, writer, sink, schema, waiting: Vec::new(), rows_waiting: 0, summary })
     }
 

@@ -14,8 +14,12 @@
 //! | `shape`, `tail` | all else, see `packed` |
 
 use crate::retention;
+use crate::run;
+use crate::tables::LakeTable;
+use crate::verify::{FileCheck, rows};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use gridtrail_runs::Definition;
+use async_trait::async_trait;
+use gridtrail_runs::{Definition, RunsError};
 use std::sync::{Arc, LazyLock};
 
 /// Column numbers, in the order of the schema.
@@ -53,10 +57,56 @@ pub(crate) static FRAGMENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(columns.map(|(name, kind, nullable)| Field::new(name, kind, nullable)).to_vec()))
 });
 
+static TRAILS: Definition = Definition {
+    name: "trails",
+    schema: &FRAGMENTS,
+    by_month: true,
+    format: 1,
+    layout: run::properties,
+    made_with: retention::made_with,
+};
+
+static PARKED: Definition = Definition {
+    name: "parked",
+    schema: &FRAGMENTS,
+    by_month: false,
+    format: 1,
+    layout: run::properties,
+    made_with: retention::made_with,
+};
+
 /// The main table: a batch counts when it is committed to this one.
-pub(crate) static TRAILS: Definition =
-    Definition { name: "trails", schema: &FRAGMENTS, by_month: true, made_with: retention::made_with };
+pub(crate) struct Trails;
 
 /// Fragments that wait for their request.
-pub(crate) static PARKED: Definition =
-    Definition { name: "parked", schema: &FRAGMENTS, by_month: false, made_with: retention::made_with };
+pub(crate) struct Parked;
+
+#[async_trait]
+impl LakeTable for Trails {
+    fn definition(&self) -> &'static Definition {
+        &TRAILS
+    }
+
+    fn is_looked_up(&self) -> bool {
+        true
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        rows::fragments(file).await
+    }
+}
+
+#[async_trait]
+impl LakeTable for Parked {
+    fn definition(&self) -> &'static Definition {
+        &PARKED
+    }
+
+    fn is_looked_up(&self) -> bool {
+        true
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        rows::fragments(file).await
+    }
+}

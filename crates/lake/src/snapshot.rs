@@ -15,6 +15,7 @@ use crate::pairs::PairFile;
 use crate::run::RunSummary;
 use crate::scan::{Reach, Scan};
 use crate::streams::Partition;
+use crate::tables;
 use crate::touched::Touching;
 use deltalake_core::Path;
 use gridtrail_access::Access;
@@ -27,36 +28,55 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A fixed vector of table versions: trails first, then parked, then pairs.
+/// A fixed vector of table versions, by the names of the tables that look-ups read, the main one first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SnapshotVersion {
-    pub(crate) trails: u64,
-    pub(crate) parked: u64,
-    pub(crate) pairs: u64,
-}
+pub struct SnapshotVersion(Vec<(&'static str, u64)>);
 
 impl fmt::Display for SnapshotVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.trails, self.parked, self.pairs)
+        for (at, (name, version)) in self.0.iter().enumerate() {
+            write!(f, "{}{name}={version}", if at > 0 { "," } else { "" })?;
+        }
+        Ok(())
     }
 }
 
 impl FromStr for SnapshotVersion {
     type Err = LakeError;
     fn from_str(text: &str) -> Result<Self, LakeError> {
+        let read = |text: &str| {
+            let parts = text.split(',').map(|part| part.split_once('=')).collect::<Option<Vec<_>>>()?;
+            let of = |table: &str| parts.iter().find(|(name, _)| *name == table)?.1.parse().ok();
+            let versions: Vec<_> =
+                looked_up().map(|table| Some((table, of(table)?))).collect::<Option<_>>()?;
+            (parts.len() == versions.len()).then_some(Self(versions))
+        };
+        // A build that reads other tables wrote it: its versions are none that this one can go back to.
         let gone = || RunsError::VersionGone { version: text.chars().take(64).collect() };
-        let mut numbers = text.split('.').map(|number| number.parse().map_err(|_| gone()));
-        let mut next = || numbers.next().ok_or_else(gone)?;
-        let version = Self { trails: next()?, parked: next()?, pairs: next()? };
-        if numbers.next().is_some() { Err(gone().into()) } else { Ok(version) }
+        Ok(read(text).ok_or_else(gone)?)
     }
 }
 
 impl SnapshotVersion {
-    /// The version of the main table.
-    pub const fn trails(&self) -> u64 {
-        self.trails
+    /// What `version` says of each table that look-ups read.
+    pub(crate) fn of_tables(version: impl Fn(&str) -> u64) -> Self {
+        Self(looked_up().map(|table| (table, version(table))).collect())
     }
+
+    /// The version of a table. `None`: look-ups do not read it.
+    pub(crate) fn of(&self, table: &str) -> Option<u64> {
+        self.0.iter().find(|(name, _)| *name == table).map(|(_, version)| *version)
+    }
+
+    /// The version of the main table.
+    pub fn trails(&self) -> u64 {
+        self.0.first().map_or(0, |(_, version)| *version)
+    }
+}
+
+/// The names of the tables that look-ups read, the main one first.
+fn looked_up() -> impl Iterator<Item = &'static str> {
+    tables::ALL.iter().filter(|table| table.is_looked_up()).map(|table| table.definition().name)
 }
 
 /// Which rows a look-up is about.

@@ -25,7 +25,6 @@ use crate::maintenance::{Maintenance, Wanted};
 use crate::merge::Scan;
 use crate::packed;
 use crate::run::{self, FragmentSummary, RunSummary, RunWriter, SortedFragments};
-use crate::schema::FRAGMENTS;
 use crate::snapshot::RunFile;
 use crate::writer::upload_run;
 use arrow::array::{BooleanArray, RecordBatch};
@@ -392,7 +391,7 @@ impl Union<'_> {
         let mut summary =
             FragmentSummary::new(file.file.month.clone(), file.summary.bucket, file.summary.since_ms);
         summary.keep_mark(&file.summary);
-        let mut writer = RunWriter::new(self.table, path, (&FRAGMENTS, run::properties()), summary)?;
+        let mut writer = RunWriter::new(self.table, path, summary)?;
         let places: Whence = rows.keys().map(|at| (at.0, at.1)).collect();
         let mut scan = Scan::new(self.cache.clone(), run);
         let mut left = 0;

@@ -11,11 +11,12 @@ use crate::access_events;
 use crate::dead_letters::{self, DeadLetter};
 use crate::error::LakeError;
 use crate::evidence::{CommitKind, SourceEvidence};
-use crate::lake::{Lake, MARK_FILES, Tables};
+use crate::lake::Lake;
 use crate::pairs::{self, Pairs};
 use crate::resolve::OnRecord;
 use crate::run::{self, RunSummary, SortedFragments};
 use crate::streams::{self, Stream, complete_mark};
+use crate::tables::{MARK_FILES, Tables};
 use gridtrail_access::AccessRecord;
 use gridtrail_model::{Fragment, Timestamp};
 use gridtrail_runs::{Changes, Encoded, Move, NewFile, RunsError, Table};
@@ -175,7 +176,7 @@ impl Writer {
         }
         let access = access_events::sorted(access);
         let path = format!("{}.parquet", uuid::Uuid::now_v7());
-        let written = self.tables.access.upload(&path, access_events::write(&access)?).await?;
+        let written = self.tables.access.upload_encoded(&path, access_events::write(&access)?).await?;
         let (rows, tag) = (access.len() as u64, "{}".to_owned());
         let file = NewFile { path, written, month: None, rows, tag, received: None };
         let changes = Changes { add: vec![file], now_ms: now.millis(), ..Changes::default() };
@@ -204,7 +205,7 @@ impl Writer {
         let mut add = Vec::new();
         for part in dead_letters::by_file(&fresh) {
             let path = format!("{}.parquet", uuid::Uuid::now_v7());
-            let written = table.upload(&path, dead_letters::write(part)?).await?;
+            let written = table.upload_encoded(&path, dead_letters::write(part)?).await?;
             let (rows, tag) = (part.len() as u64, "{}".to_owned());
             add.push(NewFile { path, written, month: None, rows, tag, received: None });
         }

@@ -72,6 +72,18 @@ pub enum RunsError {
         /// What is wrong.
         why: String,
     },
+    /// A table is of a format that this build does not know.
+    #[error(
+        "table {table} is of format \"{found}\", and this build knows formats up to {known}: use the build that wrote it, or a newer one"
+    )]
+    Format {
+        /// The table.
+        table: &'static str,
+        /// What it says of its format.
+        found: String,
+        /// The newest format of it that is known.
+        known: u32,
+    },
     /// Other commits got in between too many times.
     #[error("the commit was overtaken {attempts} times in a row")]
     Overtaken {

@@ -1,53 +1,17 @@
 //! Keeping the log in order: few files, and no month that is too old.
 
-use super::read::merged;
-use super::{ACCESS_LOG, LogSummary, counted, heads_of, month_of, path_in, properties, rows, upload};
-use crate::compaction::alike;
+use super::{LogSummary, counted, heads_of, month_of, rows, upload};
+use crate::gather::{fence, moved};
 use crate::lake::Lake;
 use crate::merge::Scan;
 use crate::month::Month;
 use crate::retention::DROPS;
-use crate::run::RunWriter;
 use gridtrail_access_log::{Chain, Head, Kind, Started, Trimmed};
 use gridtrail_model::Timestamp;
 use gridtrail_runs::{Changes, Move, RunsError, Table, TableFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// The position that guards the files of a month.
-fn fence(month: Month) -> String {
-    format!("{month}/L0")
-}
-
-fn moved(table: &Table, app_id: String) -> Move {
-    let from = table.position(&app_id);
-    Move { app_id, from, to: from.unwrap_or(0) + 1 }
-}
-
-/// Gathers files of a month that are of one size into one, where there are some. `None`: there are few.
-pub(crate) async fn gather(lake: &Lake, table: &Table, now: Timestamp) -> Result<Option<Changes>, RunsError> {
-    let mut months: BTreeMap<Month, Vec<Arc<TableFile>>> = BTreeMap::new();
-    for file in lake.whole_files(table)? {
-        months.entry(month_of(&file).unwrap_or(Month::of(Timestamp::MIN))).or_default().push(file);
-    }
-    let size = |file: &Arc<TableFile>| LogSummary::of(file).map_or(file.size, |summary| summary.rows);
-    let due = months.into_iter().find_map(|(month, files)| Some((month, alike(&files, size)?)));
-    let Some((month, files)) = due else { return Ok(None) };
-    let mut merge = merged(lake.cache(), table, &files).await?;
-    let summary = LogSummary::of_month(month.to_string());
-    let mut writer = RunWriter::new(table, path_in(month), (&ACCESS_LOG, properties()?), summary)?;
-    while let Some(batch) = merge.next().await? {
-        writer.write(&batch).await?;
-    }
-    Ok(Some(Changes {
-        add: vec![writer.finish().await?],
-        remove: files,
-        moves: vec![moved(table, fence(month))],
-        now_ms: now.millis(),
-        ..Changes::default()
-    }))
-}
 
 /// How many rows lie in months before one.
 pub(crate) fn rows_before(table: &Table, first_kept: Month) -> u64 {
@@ -79,7 +43,7 @@ pub(crate) async fn drop_months(
     let rows = vec![first, chain.trim(now, &trimmed), chain.end(now)];
     let last = rows.last().map_or(0, |row| row.seq.cast_signed());
     let chain_moves = Move { app_id: counted(rows[0].chain), from: None, to: last };
-    let fences: BTreeSet<String> = remove.iter().filter_map(|file| month_of(file)).map(fence).collect();
+    let fences: BTreeSet<String> = remove.iter().map(|file| fence(file.month.as_deref())).collect();
     let fences = fences.into_iter().chain([DROPS.to_owned()]).map(|app_id| moved(table, app_id));
     let changes = Changes {
         moves: fences.chain([chain_moves]).collect(),

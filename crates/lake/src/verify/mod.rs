@@ -12,7 +12,7 @@
 //! Memory: a row group a file, and two files at a time. Cost: with rows, every byte is read twice.
 
 mod chains;
-mod rows;
+pub(crate) mod rows;
 mod sample;
 
 use crate::access_log;
@@ -20,13 +20,15 @@ use crate::cache::RunCache;
 use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::intact::{ALTERED, checksum_of};
-use crate::lake::{Lake, Tables};
+use crate::lake::Lake;
+use crate::tables;
 use crate::unite;
+use bytes::Bytes;
 use deltalake_core::Path;
 use futures::{StreamExt, stream};
 use gridtrail_access_log::{Fault, Findings, Witnesses};
 use gridtrail_runs::{RunsError, Stop, Table, TableFile};
-use sample::Sample;
+pub(crate) use sample::Sample;
 use std::sync::Arc;
 
 /// Damages that are kept one by one. Any more are counted.
@@ -158,22 +160,34 @@ impl Verified {
     }
 }
 
-/// What kind of rows a table's files hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Content {
-    Fragments,
-    Pairs,
-    Letters,
-    Evidence,
-    Holds,
-    Access,
-    AccessLog,
+/// A file of a table whose rows are read.
+pub(crate) struct FileCheck<'a> {
+    pub(crate) cache: &'a RunCache,
+    pub(crate) file: &'a Arc<TableFile>,
+    pub(crate) path: &'a Path,
+    /// How many rows were read.
+    pub(crate) rows: u64,
+    /// Devices of which all fragments are merged in several orders.
+    pub(crate) sample: &'a mut Sample,
+    /// What rows of the access log say of others.
+    pub(crate) witnesses: &'a mut Witnesses,
+}
+
+impl FileCheck<'_> {
+    /// The file as a whole.
+    pub(crate) async fn bytes(&self) -> Result<Bytes, RunsError> {
+        self.cache.fetch(self.path, &(0..self.file.size)).await
+    }
+
+    /// That the file is damaged.
+    pub(crate) fn corrupt(&self, why: impl Into<String>) -> RunsError {
+        RunsError::Corrupt { path: self.path.to_string(), why: why.into() }
+    }
 }
 
 /// One file to look at.
 struct Item {
     table: usize,
-    content: Content,
     file: Arc<TableFile>,
     path: Path,
 }
@@ -211,11 +225,11 @@ impl Verification {
         let mut found = Verified::default();
         let mut tables = self.lake.tables().await;
         let mut items = Vec::new();
-        for (number, (content, table)) in tables.with_content().into_iter().enumerate() {
+        for (number, table) in tables.all().into_iter().enumerate() {
             let Some(fresh) = self.open(table, &mut found).await? else { continue };
             *table = fresh;
             for file in table.files() {
-                items.push(Item { table: number, content, path: table.full_path(&file.path)?, file });
+                items.push(Item { table: number, path: table.full_path(&file.path)?, file });
             }
         }
         let (mut sample, mut witnesses) = (Sample::new(self.settings.sample), Witnesses::default());
@@ -324,13 +338,12 @@ impl Verification {
         } else if item.file.xxh64.is_some_and(|xxh64| xxh64 != written.xxh64) {
             looked.damage = damaged(DamageKind::Checksum, ALTERED.to_owned());
         } else if self.settings.rows {
-            let file = (&item.file, &item.path);
-            if item.content == Content::AccessLog {
-                looked.rows = rows::access_log(&self.cache, file, &mut looked.witnesses).await?;
-            } else {
-                let (rows, sample) = (&mut looked.rows, &mut looked.sample);
-                rows::check(&self.cache, item.content, file, rows, sample).await?;
-            }
+            let Looked { rows, sample, witnesses, .. } = looked;
+            let (file, path) = (&item.file, &item.path);
+            let mut check = FileCheck { cache: &self.cache, file, path, rows: 0, sample, witnesses };
+            let checked = tables::ALL[item.table].check(&mut check).await;
+            *rows = check.rows;
+            checked?;
         }
         Ok(())
     }
@@ -338,26 +351,8 @@ impl Verification {
     /// Whether the newest version still names a file.
     async fn is_named(&self, item: &Item) -> Result<bool, RunsError> {
         let mut tables = self.lake.tables().await;
-        let tables = tables.with_content();
-        let Some((_, table)) = tables.into_iter().nth(item.table) else { return Ok(false) };
+        let Some(table) = tables.all().into_iter().nth(item.table) else { return Ok(false) };
         table.refresh().await?;
         Ok(table.names(&item.file.path))
-    }
-}
-
-impl Tables {
-    /// Every table, with what its files hold.
-    fn with_content(&mut self) -> [(Content, &mut Table); 8] {
-        let Self { trails, parked, pairs, dead_letters, commits, holds, access, access_log, .. } = self;
-        [
-            (Content::Fragments, trails),
-            (Content::Fragments, parked),
-            (Content::Pairs, pairs),
-            (Content::Letters, dead_letters),
-            (Content::Evidence, commits),
-            (Content::Holds, holds),
-            (Content::Access, access),
-            (Content::AccessLog, access_log),
-        ]
     }
 }

@@ -1,16 +1,11 @@
 //! The rows of one file, read from front to back.
 
-use super::Content;
-use super::sample::Sample;
-use crate::access_events;
+use super::{FileCheck, Sample};
 use crate::access_log;
 use crate::anchor;
 use crate::bucket;
-use crate::cache::{OpenRun, RunCache};
-use crate::dead_letters;
+use crate::cache::OpenRun;
 use crate::decode::Stored;
-use crate::evidence_table;
-use crate::holds;
 use crate::lookup;
 use crate::merge::Scan;
 use crate::month::Month;
@@ -21,62 +16,13 @@ use crate::snapshot::RunFile;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use deltalake_core::Path;
-use gridtrail_access_log::Witnesses;
 use gridtrail_model::{DeviceId, Timestamp, TrailKey};
-use gridtrail_runs::{RunsError, TableFile};
+use gridtrail_runs::RunsError;
 use std::sync::Arc;
 
-/// Checks the rows of a file, counts them, and takes Devices of it into a sample.
-///
-/// Errors: `Corrupt` says the first thing that is wrong; `Unavailable`.
-pub(super) async fn check(
-    cache: &RunCache,
-    content: Content,
-    (file, path): (&Arc<TableFile>, &Path),
-    rows: &mut u64,
-    sample: &mut Sample,
-) -> Result<(), RunsError> {
-    match content {
-        Content::Fragments => {
-            let run = RunFile::new(Arc::clone(file), path.clone())?;
-            fragments(cache, &run, rows, sample).await
-        }
-        Content::Pairs => pairs(cache, &PairFile::new(file, path.clone())?, rows).await,
-        Content::Letters => {
-            let bytes = cache.fetch(path, &(0..file.size)).await?;
-            *rows = dead_letters::read(bytes, path.as_ref())?.len() as u64;
-            Ok(())
-        }
-        Content::Holds => {
-            let bytes = cache.fetch(path, &(0..file.size)).await?;
-            *rows = holds::read(bytes, path.as_ref())?.len() as u64;
-            Ok(())
-        }
-        Content::Access => {
-            let bytes = cache.fetch(path, &(0..file.size)).await?;
-            let events = access_events::read(bytes, path.as_ref())?;
-            *rows = events.len() as u64;
-            let in_order = events.is_sorted_by(|a, b| (a.recorded_at, a) < (b.recorded_at, b));
-            in_order.then_some(()).ok_or_else(|| corrupt(path, "its events of access are not in order"))
-        }
-        // They bear witness, so they are looked at by [`access_log`].
-        Content::AccessLog => Ok(()),
-        Content::Evidence => {
-            let bytes = cache.fetch(path, &(0..file.size)).await?;
-            let commits =
-                evidence_table::read(bytes, file.tag.as_deref()).map_err(|why| corrupt(path, why))?;
-            *rows = commits.iter().map(|commit| commit.sources.len().max(1) as u64).sum();
-            Ok(())
-        }
-    }
-}
-
 /// Reads the rows of a file of the access log, counts them, and gathers what they say of others.
-pub(super) async fn access_log(
-    cache: &RunCache,
-    (file, path): (&Arc<TableFile>, &Path),
-    witnesses: &mut Witnesses,
-) -> Result<u64, RunsError> {
+pub(crate) async fn access_log(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
+    let FileCheck { cache, file, path, rows, witnesses, .. } = of;
     let month = access_log::month_of(file);
     let mut scan = Scan::new(cache.clone(), cache.open(path, file).await?);
     let (mut count, mut last) = (0, None);
@@ -99,7 +45,10 @@ pub(super) async fn access_log(
             Err(corrupt(path, format!("it has {count} rows, and its log says {said}")))
         }
         // Files of others say nothing: what they did to the chains is told by those.
-        _ => Ok(count),
+        _ => {
+            *rows = count;
+            Ok(())
+        }
     }
 }
 
@@ -121,12 +70,10 @@ struct Reading<'a> {
     at: (usize, usize),
 }
 
-async fn fragments(
-    cache: &RunCache,
-    file: &RunFile,
-    rows: &mut u64,
-    sample: &mut Sample,
-) -> Result<(), RunsError> {
+/// Reads a run of fragments, and takes Devices of it into the sample.
+pub(crate) async fn fragments(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
+    let file = &RunFile::new(Arc::clone(of.file), of.path.clone())?;
+    let FileCheck { cache, rows, sample, .. } = of;
     let run = cache.open_file(file).await?;
     let summary = FragmentSummary::new(file.file.month.clone(), file.summary.bucket, None);
     let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
@@ -232,7 +179,10 @@ impl Reading<'_> {
     }
 }
 
-async fn pairs(cache: &RunCache, file: &PairFile, rows: &mut u64) -> Result<(), RunsError> {
+/// Reads a file of pairs.
+pub(crate) async fn pairs(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
+    let file = &PairFile::new(of.file, of.path.clone())?;
+    let FileCheck { cache, rows, .. } = of;
     let run = cache.open(&file.path, &file.file).await?;
     let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
     let mut first: Option<String> = None;

@@ -7,9 +7,9 @@ use super::{Damage, DamageKind, Verification, Verified};
 use crate::decode::Stored;
 use crate::encode;
 use crate::index::RunIndex;
-use crate::lake::Tables;
 use crate::lookup;
 use crate::snapshot::RunFile;
+use crate::tables::Tables;
 use gridtrail_model::{DeviceId, Fragment, Merge, TrailKey};
 use gridtrail_runs::RunsError;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use xxhash_rust::xxh64::xxh64;
 const SEED: u64 = 1;
 
 /// The Devices of a sample, by their hash.
-pub(super) struct Sample {
+pub(crate) struct Sample {
     size: usize,
     devices: BTreeMap<u64, DeviceId>,
 }

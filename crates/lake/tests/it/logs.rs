@@ -4,16 +4,13 @@ use crate::it::world::*;
 use futures::TryStreamExt;
 use gridtrail_lake::{
     Batch, CompactionSettings, DamageKind, Lake, LakeError, LakeErrorKind, LakeSettings, RunsError,
-    VerifySettings,
+    VerifySettings, table_names,
 };
 use gridtrail_runtime::Clock;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use std::sync::Arc;
-
-const TABLES: [&str; 8] =
-    ["trails", "parked", "mpxn_devices", "dead_letters", "commits", "holds", "access_events", "access_log"];
 
 async fn open(store: &Arc<InMemory>, create: bool) -> Result<Lake, LakeError> {
     let store: Arc<dyn ObjectStore> = store.clone();
@@ -58,7 +55,7 @@ async fn assert_refused(store: &Arc<InMemory>, names: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_whose_log_is_gone_is_damage_and_no_new_table() {
     let whole = filled(3).await;
-    for table in TABLES {
+    for table in table_names() {
         for all in [false, true] {
             let store = Arc::new(whole.fork());
             let gone = Path::from(format!("logs/{table}{}", if all { "" } else { "/_delta_log" }));
@@ -236,7 +233,7 @@ async fn an_entry_of_another_engine_stops_the_lake_before_it_and_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_of_another_engine_in_any_table_stops_what_writes() {
     let whole = filled(1).await;
-    for table in TABLES {
+    for table in table_names() {
         let store = Arc::new(whole.fork());
         let files: Vec<ObjectMeta> =
             store.list(Some(&Path::from(format!("logs/{table}/_delta_log")))).try_collect().await.unwrap();
@@ -270,4 +267,20 @@ async fn a_running_process_takes_in_an_entry_wholly_or_not_at_all() {
     whole.put(&entry("trails", 3), last.into()).await.unwrap();
     lake.refresh().await.unwrap();
     assert_eq!(find(&lake, &[1], &query(1)).await.len(), 3);
+}
+
+/// What a newer build wrote is refused by name, whichever table it is, and never misread.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_a_format_that_is_not_known_is_refused_by_name() {
+    let whole = filled(0).await;
+    for table in table_names() {
+        let store = Arc::new(whole.fork());
+        let made = text(&store, &entry(table, 0)).await;
+        let newer = made.replace(r#""gridtrail.formatVersion":"1""#, r#""gridtrail.formatVersion":"2""#);
+        assert_ne!(newer, made, "{table}");
+        store.put(&entry(table, 0), newer.into_bytes().into()).await.unwrap();
+        let error = open(&store, false).await.map(|lake| lake.counts()).unwrap_err();
+        assert_eq!(error.kind(), LakeErrorKind::Settings, "{table}: {error}");
+        assert!(error.to_string().contains(&format!("table {table} is of format \"2\"")), "{error}");
+    }
 }

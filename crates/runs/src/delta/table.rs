@@ -5,7 +5,7 @@ use super::commit::{COMMITTED_MS, commit_info};
 use super::location::Location;
 use super::log::{FileChanges, Log, Stop, TableFile};
 use super::windows;
-use crate::definition::{Definition, MONTH};
+use crate::definition::{Definition, FORMAT, MONTH};
 use crate::error::RunsError;
 use crate::pages::Encoded;
 use bytes::Bytes;
@@ -99,6 +99,7 @@ impl Table {
         let folder = table_path(location, definition.name, "_delta_log")?;
         // What reading a log holds is large, and would lie on the stack of everybody who opens a lake.
         let log = Box::pin(Log::open(location, folder, version)).await?;
+        definition.check_format(log.property(FORMAT))?;
         Ok(Self { definition, location: location.clone(), log, delta: None })
     }
 

@@ -1,14 +1,14 @@
 //! Parquet that has the checksums of its pages in its footer.
 
 use super::sums::Scanner;
+use crate::definition::Definition;
 use crate::delta::checksum::{Checksum, Written};
 use crate::error::RunsError;
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use std::sync::Arc;
 
 /// Writes a file into memory, from where what is done can be taken while it grows.
 pub struct PagedWriter {
@@ -26,9 +26,9 @@ impl std::fmt::Debug for PagedWriter {
 }
 
 impl PagedWriter {
-    /// Starts a file.
-    pub fn new(schema: &SchemaRef, properties: WriterProperties) -> Result<Self, RunsError> {
-        let writer = ArrowWriter::try_new(Vec::new(), SchemaRef::clone(schema), Some(properties));
+    /// Starts a file of a table.
+    pub fn new(table: &Definition) -> Result<Self, RunsError> {
+        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(table.schema), Some((table.layout)()));
         let writer = writer.map_err(|_| RunsError::Internal("a file could not be started"))?;
         Ok(Self { writer, seen: 0, scanner: Scanner::new(), whole: Checksum::new() })
     }
@@ -83,10 +83,10 @@ pub struct Encoded {
 impl Encoded {
     /// A file of rows, in the order of its table.
     pub fn of(
-        (schema, properties): (&SchemaRef, WriterProperties),
+        table: &Definition,
         batches: impl Iterator<Item = Result<RecordBatch, RunsError>>,
     ) -> Result<Self, RunsError> {
-        let mut writer = PagedWriter::new(schema, properties)?;
+        let mut writer = PagedWriter::new(table)?;
         for batch in batches {
             writer.write(&batch?)?;
         }

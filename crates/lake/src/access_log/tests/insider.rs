@@ -55,7 +55,7 @@ async fn rewrite(store: &InMemory, change: impl FnOnce(&mut Vec<Row>)) {
     let bytes = store.get(&full).await.unwrap().bytes().await.unwrap();
     let mut rows = read(bytes);
     change(&mut rows);
-    let bytes: Bytes = write(&rows).unwrap();
+    let bytes = write(&rows).unwrap().bytes;
     let mut add = named["add"].clone();
     let made = path.replace(".parquet", "-x.parquet");
     add["path"] = made.clone().into();
