@@ -9,11 +9,10 @@
 //! columns are written and merged, and the fold keeps nothing of them.
 
 use crate::error::LakeError;
-use crate::gather::gather;
 use crate::lake::Lake;
 use crate::retention;
 use crate::rules::AccessRule;
-use crate::run::{self, Summary};
+use crate::run;
 use crate::tables::{Gathering, LakeTable};
 use crate::verify::FileCheck;
 use arrow::array::{
@@ -25,7 +24,7 @@ use bytes::Bytes;
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Sharing, Sro};
 use gridtrail_model::{Timestamp, UserId};
 use gridtrail_runs::checksum::Written;
-use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunsError, Table};
+use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunsError, Summary, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
 use std::collections::{BTreeSet, HashSet};
@@ -69,6 +68,7 @@ static TABLE: Definition = Definition {
     schema: &ACCESS_EVENTS,
     by_month: false,
     format: 1,
+    keys: &[],
     layout: layout,
     made_with: retention::made_with,
 };
@@ -90,7 +90,7 @@ impl LakeTable for AccessEvents {
     }
 
     async fn gather(&self, of: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
-        gather(of, |file| file.size, AccessRule, |_| AccessSummary::default(), |_, batch| Ok(batch)).await
+        of.by_size(|file| file.size, AccessRule, |_| AccessSummary::default(), |_, batch| Ok(batch)).await
     }
 }
 

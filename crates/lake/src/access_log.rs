@@ -17,12 +17,11 @@ pub(crate) use keep::{drop_months, rows_before};
 pub use read::LogReader;
 pub(crate) use read::merged;
 
-use crate::gather::gather;
 use crate::limits::ROW_GROUP_ROWS;
 use crate::month::Month;
 use crate::retention;
 use crate::rules::LogRule;
-use crate::run::{self, Summary};
+use crate::run;
 use crate::tables::{Gathering, LakeTable};
 use crate::verify::{FileCheck, rows};
 use arrow::array::{
@@ -34,7 +33,7 @@ use async_trait::async_trait;
 use gridtrail_access_log::{Entry, HEADS_MAX, Head, Kind, Row};
 use gridtrail_model::Timestamp;
 use gridtrail_runs::checksum::Written;
-use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunsError, Table, TableFile};
+use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunsError, Summary, Table, TableFile};
 use parquet::file::properties::WriterProperties;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -87,6 +86,7 @@ static TABLE: Definition = Definition {
     schema: &ACCESS_LOG,
     by_month: true,
     format: 1,
+    keys: &[],
     layout: layout,
     made_with: retention::made_with,
 };
@@ -107,7 +107,7 @@ impl LakeTable for AccessLogTable {
     async fn gather(&self, of: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
         let rows = |file: &TableFile| LogSummary::of(file).map_or(file.size, |summary| summary.rows);
         let summary = |month: Option<&str>| LogSummary::of_month(month.unwrap_or_default().to_owned());
-        gather(of, rows, LogRule, summary, |_, batch| Ok(batch)).await
+        of.by_size(rows, LogRule, summary, |_, batch| Ok(batch)).await
     }
 }
 

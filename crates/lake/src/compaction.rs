@@ -14,16 +14,15 @@
 //! the job was planned; of two, one finds it moved, and drops what it made. Ingest takes nothing away and moves none of them.
 
 use crate::bucket::{self, Bucket};
-use crate::cache::OpenRun;
-use crate::gather::{self, alike};
 use crate::lake::Lake;
 use crate::limits::{FLUSH_AGE_MS, FLUSH_ROWS, FOLD_RUNS, IDLE_MONTH_MS, WRITER_BYTES};
 use crate::one_row::OneRow;
-use crate::run::{self, FragmentSummary, RunWriter};
+use crate::run::{self, FragmentSummary};
 use crate::snapshot::RunFile;
 use arrow::array::RecordBatch;
 use gridtrail_model::Timestamp;
-use gridtrail_runs::{Changes, Move, NewFile, RunsError, Table};
+use gridtrail_runs::gather::{self, alike};
+use gridtrail_runs::{Changes, Move, NewFile, OpenRun, RunWriter, RunsError, Table};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Range;
@@ -210,7 +209,7 @@ pub(crate) async fn carry_out(
     for pass in passes(outputs, settings) {
         // What is gathered is written again soon, and has few rows of a Device.
         let joins = job.kind != Kind::Gather;
-        let mut merge = OneRow::new(lake.cache(), job.open(lake).await?, joins).await?;
+        let mut merge = OneRow::new(lake.cache(), job.open(lake, table).await?, joins).await?;
         let mut writers: BTreeMap<u32, RunWriter<FragmentSummary>> = BTreeMap::new();
         while let Some(batch) = merge.next().await? {
             if given_up.load(Ordering::Relaxed) {
@@ -234,10 +233,10 @@ pub(crate) async fn carry_out(
 }
 
 impl Job {
-    async fn open(&self, lake: &Lake) -> Result<Vec<Arc<OpenRun>>, RunsError> {
+    async fn open(&self, lake: &Lake, table: &Table) -> Result<Vec<Arc<OpenRun>>, RunsError> {
         let mut runs = Vec::with_capacity(self.inputs.len());
         for input in &self.inputs {
-            runs.push(lake.cache().open_to_rewrite(&input.path, &input.file).await?);
+            runs.push(lake.cache().open_to_rewrite(table, &input.file).await?);
         }
         Ok(runs)
     }

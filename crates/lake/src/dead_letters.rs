@@ -218,6 +218,7 @@ static TABLE: Definition = Definition {
     schema: &DEAD_LETTERS,
     by_month: false,
     format: 1,
+    keys: &[],
     layout: layout,
     made_with: retention::made_with,
 };

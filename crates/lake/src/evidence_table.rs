@@ -33,6 +33,7 @@ static TABLE: Definition = Definition {
     schema: &COMMITS,
     by_month: false,
     format: 1,
+    keys: &[],
     layout: || WriterProperties::builder().build(),
     made_with: retention::made_with,
 };

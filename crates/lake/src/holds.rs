@@ -57,6 +57,7 @@ static TABLE: Definition = Definition {
     schema: &HOLD_CHANGES,
     by_month: false,
     format: 1,
+    keys: &[],
     layout: || WriterProperties::builder().build(),
     made_with: retention::made_with,
 };

@@ -1,6 +1,5 @@
 //! The lake: its tables, and the newest snapshot of them.
 
-use crate::cache::{RunCache, StoreUse};
 use crate::error::LakeError;
 use crate::intact::LeftAlone;
 use crate::maintenance::Maintenance;
@@ -10,7 +9,7 @@ use crate::stopped::StoppedAt;
 use crate::tables::{self, Tables};
 use crate::writer::Writer;
 use gridtrail_model::Timestamp;
-use gridtrail_runs::{Location, RunsError, Table, Windows};
+use gridtrail_runs::{Location, RunCache, RunsError, StoreUse, Table, Windows};
 use gridtrail_runtime::Clock;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};

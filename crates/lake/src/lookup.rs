@@ -7,16 +7,14 @@
 //!
 //! Nothing else of the run is read: the cost does not depend on how large the run is.
 
-use crate::cache::{OpenRun, RunCache};
 use crate::decode::Stored;
 use crate::limits::READ_ROWS;
-use crate::merge::Scan;
 use crate::packed;
 use crate::schema::column;
 use crate::sheet::{KEY_COLUMNS, Plan, ROW_COLUMNS, Sheet};
 use foldhash::fast::RandomState;
 use gridtrail_model::{DeviceId, Fragment, ServiceReferenceVariant, Timestamp, UserId};
-use gridtrail_runs::{RunsError, halve};
+use gridtrail_runs::{OpenRun, RunCache, RunsError, Scan, halve};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -100,7 +98,7 @@ pub(crate) async fn key_sheets(
 
 /// The rows of a group whose pages can hold a key, by the bloom filter and the page index; `None` when no page can.
 fn key_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>> {
-    let bloom = run.keys.get(group).and_then(Option::as_ref);
+    let bloom = run.bloom(column::DEVICE, group);
     if bloom.is_some_and(|bloom| !bloom.check(key)) {
         return None;
     }
@@ -303,7 +301,7 @@ pub(crate) async fn each_by_foreign_counter(
     mut take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
 ) -> Result<(), RunsError> {
     for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
-        let bloom = run.foreign.get(group).and_then(Option::as_ref);
+        let bloom = run.bloom(column::FOREIGN_COUNTER, group);
         if !counters.iter().any(|counter| bloom.is_none_or(|bloom| bloom.check(counter))) {
             continue;
         }

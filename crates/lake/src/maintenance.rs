@@ -107,7 +107,7 @@ impl Maintenance {
         snapshot: &Snapshot,
         file: &RunFile,
     ) -> Result<(Vec<Fragment>, Vec<Fragment>), RunsError> {
-        let run = self.lake.cache().open_to_rewrite(&file.path, &file.file).await?;
+        let run = self.lake.cache().open_to_rewrite(&self.tables.parked, &file.file).await?;
         let now = self.lake.clock().now();
         let (mut joined, mut rest) = (Vec::new(), Vec::new());
         let fragments = lookup::all(self.lake.cache(), &run).await?;

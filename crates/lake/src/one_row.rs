@@ -4,11 +4,9 @@
 //! them, among the rows of the same Device. So rows pass here a Device at a time; their prints tell which may share a key, and only
 //! those are decoded. A Device's rows are held back until the next Device begins, up to [`HELD_ROWS`].
 
-use crate::cache::{OpenRun, RunCache};
 use crate::decode::Stored;
 use crate::encode;
 use crate::limits::HELD_ROWS;
-use crate::merge::Merge;
 use crate::packed;
 use crate::rules::FragmentRule;
 use crate::schema::column;
@@ -16,7 +14,7 @@ use arrow::array::{Array, AsArray, BinaryArray, RecordBatch};
 use arrow::compute::{concat_batches, interleave_record_batch};
 use arrow::datatypes::TimestampMillisecondType;
 use gridtrail_model::{Fragment, Merge as _, Timestamp, TrailKey};
-use gridtrail_runs::RunsError;
+use gridtrail_runs::{Merge, OpenRun, RunCache, RunsError};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;

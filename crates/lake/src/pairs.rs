@@ -10,13 +10,10 @@
 //! by, and short enough to be merged as a number.
 
 use crate::anchor;
-use crate::cache::RunCache;
-use crate::gather::gather;
 use crate::limits::IDLE_MONTH_MS;
 use crate::lookup;
 use crate::retention;
 use crate::rules::PairRule;
-use crate::run::Summary;
 use crate::tables::{Gathering, LakeTable};
 use crate::verify::{FileCheck, rows};
 use arrow::array::{
@@ -30,7 +27,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use deltalake_core::Path;
 use gridtrail_model::{DeviceId, Fragment, Named, Timestamp};
 use gridtrail_runs::checksum::Written;
-use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunsError, Table, TableFile};
+use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunCache, RunsError, Summary, Table, TableFile};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
@@ -53,6 +50,7 @@ static TABLE: Definition = Definition {
     schema: &PAIRS,
     by_month: false,
     format: 1,
+    keys: &[0],
     layout: properties,
     made_with: retention::made_with,
 };
@@ -78,8 +76,7 @@ impl LakeTable for PairTable {
         // A pair is committed before the rows that it was seen in: only where all files are a day old is none younger than its rows.
         let day_old = |file: &Arc<TableFile>| of.now.millis() - file.written_ms >= IDLE_MONTH_MS;
         let oldest = |files: &[Arc<TableFile>]| of.oldest.filter(|_| files.iter().all(day_old));
-        gather(
-            of,
+        of.by_size(
             |file| file.size,
             PairRule,
             |_| PairSummary::default(),
@@ -249,7 +246,7 @@ fn properties() -> WriterProperties {
         .set_bloom_filter_position(BloomFilterPosition::End)
         .set_dictionary_enabled(false)
         .set_max_row_group_row_count(Some(crate::limits::ROW_GROUP_ROWS))
-        .set_data_page_row_count_limit(crate::limits::PAGE_ROWS)
+        .set_data_page_row_count_limit(gridtrail_runs::PAGE_ROWS)
         .set_write_batch_size(crate::limits::WRITE_BATCH_ROWS)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_statistics_enabled(ColumnPath::from("mpxn"), EnabledStatistics::Page)
@@ -292,7 +289,7 @@ pub(crate) async fn keys_of(
     let key = key_of(named);
     let mut devices = BTreeSet::new();
     for file in files.iter().filter(|f| f.min <= key && key <= f.max) {
-        let run = cache.open(&file.path, &file.file).await?;
+        let run = cache.open(&TABLE, (&file.file, &file.path), None).await?;
         for sheet in lookup::key_sheets(cache, &run, key.as_bytes(), &[0, 1]).await? {
             let rows = sheet.rows_equal(0, key.as_bytes())?;
             for id in sheet.texts(1, &rows)? {

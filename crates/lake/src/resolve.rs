@@ -80,7 +80,7 @@ impl Snapshot {
                 break;
             }
             for file in runs.into_iter().filter(|run| !but.contains(run.path.as_ref())) {
-                let run = self.cache.open_file(file).await?;
+                let run = file.open(&self.cache).await?;
                 let here: Vec<DeviceId> =
                     devices.iter().copied().filter(|device| file.is_of(*device)).collect();
                 let mut take = |row: &Stored<'_>| {

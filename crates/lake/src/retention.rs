@@ -440,7 +440,7 @@ impl Maintenance {
     }
 
     async fn all_of(&self, run: &RunFile) -> Result<Vec<Fragment>, RunsError> {
-        let opened = self.lake.cache().open_to_rewrite(&run.path, &run.file).await?;
+        let opened = self.lake.cache().open_to_rewrite(&self.tables.parked, &run.file).await?;
         lookup::all(self.lake.cache(), &opened).await
     }
 

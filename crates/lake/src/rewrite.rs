@@ -11,10 +11,10 @@ use crate::compaction::{CompactionSettings, Pace, fence, level_0_fence, passes};
 use crate::lake::Lake;
 use crate::one_row::OneRow;
 use crate::retention::Keep;
-use crate::run::{self, FragmentSummary, RunWriter};
+use crate::run::{self, FragmentSummary};
 use crate::snapshot::RunFile;
 use arrow::array::RecordBatch;
-use gridtrail_runs::{Move, NewFile, RunsError, Table};
+use gridtrail_runs::{Move, NewFile, RunWriter, RunsError, Table};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl MonthRewrite {
         let mut runs = Vec::new();
         for run in &self.inputs {
             if run.summary.bucket.is_none_or(|bucket| bucket.number % parts == part) {
-                runs.push(lake.cache().open_to_rewrite(&run.path, &run.file).await?);
+                runs.push(lake.cache().open_to_rewrite(table, &run.file).await?);
             }
         }
         let mut done = Rewritten::default();

@@ -4,14 +4,13 @@ use crate::access_events;
 use crate::access_log;
 use crate::decode::Stored;
 use crate::encode;
-use crate::merge::{Kept, MergeKey, MergeRule};
 use crate::pairs::{self, Pair};
 use crate::schema::column;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{TimestampMicrosecondType, TimestampMillisecondType};
 use gridtrail_access::AccessRecord;
 use gridtrail_model::{Fragment, Merge};
-use gridtrail_runs::RunsError;
+use gridtrail_runs::{Kept, MergeKey, MergeRule, RunsError};
 use std::convert::Infallible;
 
 /// Fragments: by Device and placement time, those of one trail key merged.

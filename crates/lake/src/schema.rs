@@ -62,6 +62,7 @@ static TRAILS: Definition = Definition {
     schema: &FRAGMENTS,
     by_month: true,
     format: 1,
+    keys: &[column::DEVICE, column::FOREIGN_COUNTER],
     layout: run::properties,
     made_with: retention::made_with,
 };
@@ -71,6 +72,7 @@ static PARKED: Definition = Definition {
     schema: &FRAGMENTS,
     by_month: false,
     format: 1,
+    keys: &[column::DEVICE, column::FOREIGN_COUNTER],
     layout: run::properties,
     made_with: retention::made_with,
 };

@@ -1,9 +1,8 @@
 //! Sheets: stretches of rows of one row group, of some columns, with all pages in memory that they need.
 
-use crate::cache::{OpenRun, Part, PartName, RunCache};
 use crate::decode::Stored;
 use crate::schema::column;
-use gridtrail_runs::{Dictionary, Page, RunsError};
+use gridtrail_runs::{Dictionary, OpenRun, Page, Part, PartName, RunCache, RunsError};
 use std::ops::Range;
 use std::sync::Arc;
 

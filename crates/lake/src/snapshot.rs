@@ -6,7 +6,6 @@
 
 use crate::anchor;
 use crate::bucket::Bucket;
-use crate::cache::RunCache;
 use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::limits::APART_MS;
@@ -14,15 +13,17 @@ use crate::lookup;
 use crate::pairs::PairFile;
 use crate::run::RunSummary;
 use crate::scan::{Reach, Scan};
+use crate::schema::Trails;
 use crate::streams::Partition;
 use crate::tables;
+use crate::tables::LakeTable as _;
 use crate::touched::Touching;
 use deltalake_core::Path;
 use gridtrail_access::Access;
 use gridtrail_model::{
     Anchor, DeviceId, Fragment, Mpxn, Named, ServiceReferenceVariant, Timestamp, TrailKey,
 };
-use gridtrail_runs::{RunsError, TableFile};
+use gridtrail_runs::{OpenRun, RunCache, RunsError, TableFile};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -196,6 +197,11 @@ impl RunFile {
         Ok(Self { file, path, summary, min_device, max_device })
     }
 
+    /// The run, its footer read once. Its summary says how long that is, so one request gets all of it.
+    pub(crate) async fn open(&self, cache: &RunCache) -> Result<Arc<OpenRun>, RunsError> {
+        cache.open(Trails.definition(), (&self.file, &self.path), self.summary.footer_bytes).await
+    }
+
     /// What the log says of a run.
     pub(crate) fn summary_of(file: &TableFile) -> Result<RunSummary, RunsError> {
         let summary = file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok());
@@ -277,7 +283,7 @@ impl Snapshot {
             if summary.max_received_ms < limit.millis() {
                 waiting.before_limit += summary.rows;
             } else if summary.min_received_ms < limit.millis() {
-                let run = self.cache.open_file(file).await?;
+                let run = file.open(&self.cache).await?;
                 let fragments = lookup::all(&self.cache, &run).await?;
                 let before = fragments.iter().filter(|f| f.placement().is_some_and(|at| at < limit));
                 waiting.before_limit += before.count() as u64;
@@ -335,7 +341,7 @@ impl Snapshot {
         };
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let cost = Cost { requests: count(&requests.gets), bytes: count(&requests.bytes), ..cost };
-        cache.count_lookup(&cost);
+        cache.count_lookup(cost.runs, cost.pages);
         Ok((found, cost))
     }
 
@@ -380,7 +386,7 @@ impl Snapshot {
     async fn parked_of(&self, query: &KeyQuery, under: DeviceId) -> Result<Vec<Fragment>, RunsError> {
         let mut found = Vec::new();
         for file in self.parked.of_device(under, None, None) {
-            let run = self.cache.open_file(file).await?;
+            let run = file.open(&self.cache).await?;
             let mut fragments = Vec::new();
             for sheet in lookup::sheets(&self.cache, &run, under).await? {
                 fragments.extend(lookup::all_of(&sheet, under)?);

@@ -5,7 +5,6 @@
 
 use crate::access_events::AccessEvents;
 use crate::access_log::AccessLogTable;
-use crate::cache::RunCache;
 use crate::dead_letters::DeadLetters;
 use crate::error::LakeError;
 use crate::evidence_table::Commits;
@@ -19,9 +18,12 @@ use crate::snapshot::{Snapshot, SnapshotVersion};
 use crate::stopped::StoppedAt;
 use crate::streams;
 use crate::verify::FileCheck;
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use gridtrail_model::Timestamp;
-use gridtrail_runs::{Changes, Definition, Location, RunsError, Table, TableFile};
+use gridtrail_runs::{
+    Changes, Definition, Location, MergeRule, RunCache, RunsError, Summary, Table, TableFile, gather,
+};
 use std::sync::Arc;
 
 /// The mark that says how far file sources are complete.
@@ -60,6 +62,20 @@ pub(crate) struct Gathering<'a> {
     pub(crate) now: Timestamp,
     /// The placement time of the oldest row that the lake has.
     pub(crate) oldest: Option<Timestamp>,
+}
+
+impl Gathering<'_> {
+    /// Files that are of one size, merged by a rule; see [`gather::gather`].
+    pub(crate) async fn by_size<R: MergeRule, S: Summary>(
+        &self,
+        size: impl Fn(&TableFile) -> u64,
+        rule: R,
+        summary: impl FnOnce(Option<&str>) -> S,
+        keep: impl Fn(&[Arc<TableFile>], RecordBatch) -> Result<RecordBatch, RunsError>,
+    ) -> Result<Option<Changes>, RunsError> {
+        let (files, now_ms) = (self.lake.whole_files(self.table)?, self.now.millis());
+        gather::gather((self.lake.cache(), self.table), files, now_ms, size, rule, summary, keep).await
+    }
 }
 
 macro_rules! tables {

@@ -4,14 +4,13 @@
 //! footers, then the pages of the newest runs that can hold the Device, then, where those were not enough, of all that are left.
 //! So a look-up waits three times at most, however many runs there are.
 
-use crate::cache::RunCache;
 use crate::limits::{READ_AHEAD_RUNS, RUNS_AT_ONCE};
 use crate::lookup;
 use crate::sheet::Sheet;
 use crate::snapshot::RunFile;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use gridtrail_model::DeviceId;
-use gridtrail_runs::RunsError;
+use gridtrail_runs::{RunCache, RunsError};
 use std::sync::Arc;
 
 /// The runs that can hold rows of a Device, the newest last.
@@ -56,7 +55,7 @@ impl<'a> Touching<'a> {
 
     /// Fetches what the newest of the runs that are left need, or what all of them do.
     async fn fetch(&mut self) -> Result<(), RunsError> {
-        let opening: Vec<_> = self.files.iter().map(|file| self.cache.open_file(file)).collect();
+        let opening: Vec<_> = self.files.iter().map(|file| file.open(&self.cache)).collect();
         let runs: Vec<_> = stream::iter(opening).buffered(RUNS_AT_ONCE).try_collect().await?;
         let mut from = runs.len();
         let mut holding = 0;

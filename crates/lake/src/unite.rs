@@ -13,18 +13,16 @@
 //! It moves the positions that guard those runs: of it and a compaction of the same runs one wins. What a row lies under stays as it is:
 //! where events disagree on the Device, each Device has what was said of the row under it, at one time.
 
-use crate::cache::RunCache;
 use crate::compaction::{CompactionSettings, Pace, fence, level_0_fence};
 use crate::decode::Stored;
 use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::lake::Lake;
-use crate::limits::{APART_MS, PAGE_ROWS, UNITE_EVERY_MS, UNITE_FOREIGN_ROWS, UNITE_ROWS};
+use crate::limits::{APART_MS, UNITE_EVERY_MS, UNITE_FOREIGN_ROWS, UNITE_ROWS};
 use crate::lookup::{self, Counters};
 use crate::maintenance::{Maintenance, Wanted};
-use crate::merge::Scan;
 use crate::packed;
-use crate::run::{self, FragmentSummary, RunSummary, RunWriter, SortedFragments};
+use crate::run::{self, FragmentSummary, RunSummary, SortedFragments};
 use crate::snapshot::RunFile;
 use crate::writer::upload_run;
 use arrow::array::{BooleanArray, RecordBatch};
@@ -32,7 +30,10 @@ use arrow::compute::filter_record_batch;
 use foldhash::fast::RandomState;
 use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_model::{DeviceId, Fragment, Merge as _, Timestamp, TrailKey};
-use gridtrail_runs::{Changes, LOG_READS_AT_ONCE, Move, NewFile, RunsError, Table, new_rows};
+use gridtrail_runs::{
+    Changes, LOG_READS_AT_ONCE, Move, NewFile, PAGE_ROWS, RunCache, RunWriter, RunsError, Scan, Table,
+    new_rows,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -255,7 +256,7 @@ impl Keys<'_> {
     async fn parts(&self, fresh: &[Arc<RunFile>]) -> Result<Vec<Part>, RunsError> {
         let mut firsts = Vec::new();
         for file in fresh {
-            let run = self.cache.open_file(file).await?;
+            let run = file.open(&self.cache).await?;
             firsts.extend(lookup::first_devices(&run));
         }
         firsts.sort_unstable();
@@ -301,7 +302,7 @@ impl Keys<'_> {
     ) -> Result<Places, RunsError> {
         let mut keys = Places::default();
         for file in fresh {
-            let run = self.cache.open_file(file).await?;
+            let run = file.open(&self.cache).await?;
             lookup::each_key(self.cache, &run, (part.from, part.to), |row| {
                 let key = row.key()?;
                 let is_own = row.device_bytes()? == Some(packed::searched_by(&key).0.to_bytes());
@@ -321,7 +322,7 @@ impl Keys<'_> {
         let (devices, counters): (BTreeSet<DeviceId>, Counters) =
             places.keys().map(packed::searched_by).unzip();
         for (number, file) in self.runs.iter().enumerate() {
-            let run = self.cache.open_file(file).await?;
+            let run = file.open(&self.cache).await?;
             let here: Vec<DeviceId> = devices.iter().copied().filter(|device| file.is_of(*device)).collect();
             let mut take = |row: &Stored<'_>| {
                 if let Some(known) = places.get_mut(&row.key()?) {
@@ -382,7 +383,7 @@ struct Union<'a> {
 impl Union<'_> {
     /// Writes a run anew without what leaves it.
     async fn take_out(&mut self, file: &RunFile, rows: &Leaving, pace: &mut Pace) -> Result<(), RunsError> {
-        let run = self.cache.open_to_rewrite(&file.path, &file.file).await?;
+        let run = self.cache.open_to_rewrite(self.table, &file.file).await?;
         let month = file.file.month.clone().unwrap_or_default();
         let path = match file.summary.bucket {
             Some(bucket) => bucket.run_path(&month),

@@ -22,6 +22,8 @@ pub struct Definition {
     pub by_month: bool,
     /// The version of what its files and its log mean. A table of a higher one is refused: a newer build wrote it.
     pub format: u32,
+    /// The numbers of the columns with bloom filters, by which look-ups go; the first is the sort key. None: look-ups read no file of it.
+    pub keys: &'static [usize],
     /// The Parquet settings of its files.
     pub layout: fn() -> WriterProperties,
     /// The properties that it is made with, beside [`Windows`](crate::Windows) and its format.
@@ -98,6 +100,7 @@ mod tests {
             schema,
             by_month: true,
             format: 2,
+            keys: &[],
             layout: || WriterProperties::builder().build(),
             made_with: Vec::new,
         }

@@ -1,14 +1,13 @@
 //! Keeping the log in order: few files, and no month that is too old.
 
 use super::{LogSummary, counted, heads_of, month_of, rows, upload};
-use crate::gather::{fence, moved};
 use crate::lake::Lake;
-use crate::merge::Scan;
 use crate::month::Month;
 use crate::retention::DROPS;
 use gridtrail_access_log::{Chain, Head, Kind, Started, Trimmed};
 use gridtrail_model::Timestamp;
-use gridtrail_runs::{Changes, Move, RunsError, Table, TableFile};
+use gridtrail_runs::gather::{fence, moved};
+use gridtrail_runs::{Changes, Move, RunsError, Scan, Table, TableFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -65,7 +64,7 @@ async fn last_rows(
     let (mut count, mut last) = (0, BTreeMap::<Uuid, (Head, bool)>::new());
     for file in files {
         let path = table.full_path(&file.path)?;
-        let mut scan = Scan::new(lake.cache().clone(), lake.cache().open_to_rewrite(&path, file).await?);
+        let mut scan = Scan::new(lake.cache().clone(), lake.cache().open_to_rewrite(table, file).await?);
         while let Some(batch) = scan.next().await? {
             for row in rows(&batch, path.as_ref())? {
                 count += 1;

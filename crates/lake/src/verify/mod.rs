@@ -16,10 +16,8 @@ pub(crate) mod rows;
 mod sample;
 
 use crate::access_log;
-use crate::cache::RunCache;
 use crate::error::LakeError;
 use crate::index::RunIndex;
-use crate::intact::{ALTERED, checksum_of};
 use crate::lake::Lake;
 use crate::tables;
 use crate::unite;
@@ -27,7 +25,8 @@ use bytes::Bytes;
 use deltalake_core::Path;
 use futures::{StreamExt, stream};
 use gridtrail_access_log::{Fault, Findings, Witnesses};
-use gridtrail_runs::{RunsError, Stop, Table, TableFile};
+use gridtrail_runs::checksum::{ALTERED, checksum_of};
+use gridtrail_runs::{Definition, RunCache, RunsError, Stop, Table, TableFile};
 pub(crate) use sample::Sample;
 use std::sync::Arc;
 
@@ -163,6 +162,7 @@ impl Verified {
 /// A file of a table whose rows are read.
 pub(crate) struct FileCheck<'a> {
     pub(crate) cache: &'a RunCache,
+    pub(crate) table: &'static Definition,
     pub(crate) file: &'a Arc<TableFile>,
     pub(crate) path: &'a Path,
     /// How many rows were read.
@@ -340,8 +340,10 @@ impl Verification {
         } else if self.settings.rows {
             let Looked { rows, sample, witnesses, .. } = looked;
             let (file, path) = (&item.file, &item.path);
-            let mut check = FileCheck { cache: &self.cache, file, path, rows: 0, sample, witnesses };
-            let checked = tables::ALL[item.table].check(&mut check).await;
+            let of = tables::ALL[item.table];
+            let table = of.definition();
+            let mut check = FileCheck { cache: &self.cache, table, file, path, rows: 0, sample, witnesses };
+            let checked = of.check(&mut check).await;
             *rows = check.rows;
             checked?;
         }

@@ -4,27 +4,25 @@ use super::{FileCheck, Sample};
 use crate::access_log;
 use crate::anchor;
 use crate::bucket;
-use crate::cache::OpenRun;
 use crate::decode::Stored;
 use crate::lookup;
-use crate::merge::Scan;
 use crate::month::Month;
 use crate::pairs::{self, PairFile};
-use crate::run::{FragmentSummary, RunSummary, Summary as _};
+use crate::run::{FragmentSummary, RunSummary};
 use crate::schema::column;
 use crate::snapshot::RunFile;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use deltalake_core::Path;
 use gridtrail_model::{DeviceId, Timestamp, TrailKey};
-use gridtrail_runs::RunsError;
+use gridtrail_runs::{OpenRun, RunsError, Scan, Summary as _};
 use std::sync::Arc;
 
 /// Reads the rows of a file of the access log, counts them, and gathers what they say of others.
 pub(crate) async fn access_log(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
-    let FileCheck { cache, file, path, rows, witnesses, .. } = of;
+    let FileCheck { cache, table, file, path, rows, witnesses, .. } = of;
     let month = access_log::month_of(file);
-    let mut scan = Scan::new(cache.clone(), cache.open(path, file).await?);
+    let mut scan = Scan::new(cache.clone(), cache.open(table, (file, path), None).await?);
     let (mut count, mut last) = (0, None);
     while let Some(batch) = scan.next().await? {
         for row in access_log::rows(&batch, path.as_ref())? {
@@ -74,7 +72,7 @@ struct Reading<'a> {
 pub(crate) async fn fragments(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
     let file = &RunFile::new(Arc::clone(of.file), of.path.clone())?;
     let FileCheck { cache, rows, sample, .. } = of;
-    let run = cache.open_file(file).await?;
+    let run = file.open(&cache).await?;
     let summary = FragmentSummary::new(file.file.month.clone(), file.summary.bucket, None);
     let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
     let mut reading = Reading { file, run, summary, last: None, at: (0, 0) };
@@ -134,7 +132,7 @@ impl Reading<'_> {
         let counters =
             counters.and_then(|column| column.as_primitive_opt::<Int64Type>()).ok_or_else(wrong)?;
         let (group, first) = self.at;
-        let foreign = self.run.foreign.get(group).and_then(Option::as_ref);
+        let foreign = self.run.bloom(column::FOREIGN_COUNTER, group);
         let rows = batch.num_rows();
         for row in 0..rows {
             // Rows of one Device lie together: its first and last say it for those between.
@@ -182,8 +180,8 @@ impl Reading<'_> {
 /// Reads a file of pairs.
 pub(crate) async fn pairs(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
     let file = &PairFile::new(of.file, of.path.clone())?;
-    let FileCheck { cache, rows, .. } = of;
-    let run = cache.open(&file.path, &file.file).await?;
+    let FileCheck { cache, table, rows, .. } = of;
+    let run = cache.open(table, (&file.file, &file.path), None).await?;
     let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
     let mut first: Option<String> = None;
     let mut last: Option<(String, DeviceId)> = None;

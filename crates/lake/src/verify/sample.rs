@@ -84,7 +84,7 @@ async fn rows_of(
 ) -> Result<BTreeMap<TrailKey, Vec<Fragment>>, RunsError> {
     let mut rows: BTreeMap<TrailKey, Vec<Fragment>> = BTreeMap::new();
     for file in files {
-        let run = of.cache.open_file(file).await?;
+        let run = file.open(&of.cache).await?;
         for sheet in lookup::sheets(&of.cache, &run, device).await? {
             for fragment in lookup::all_of(&sheet, device)? {
                 rows.entry(fragment.key).or_default().push(fragment);

@@ -4,8 +4,14 @@
 //! afterwards, anywhere in the file, is found by reading the file and nothing else. A run carries the sum of its tail in
 //! another tag, and those of its pages in its footer ([`crate::pages::sums`]): of those only parts are read.
 
+use crate::error::RunsError;
+use deltalake_core::{ObjectStore, Path};
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
 use xxhash_rust::xxh64::{Xxh64, xxh64};
 
+/// What is wrong with bytes whose sum is another one.
+pub const ALTERED: &str = "its bytes are not those that were written: their XXH64 is another one";
 /// The seed of every checksum.
 const SEED: u64 = 0;
 
@@ -62,6 +68,17 @@ pub fn to_text(xxh64: u64) -> String {
 /// Reads a tag. `None`: it is no checksum.
 pub fn from_text(text: &str) -> Option<u64> {
     u64::from_str_radix(text, 16).ok()
+}
+
+/// The checksum of a file, read from front to back.
+pub async fn checksum_of(store: &dyn ObjectStore, path: &Path) -> Result<Written, RunsError> {
+    let failed = || RunsError::store(format!("read {path}"));
+    let mut bytes = store.get(path).await.map_err(failed())?.into_stream();
+    let mut checksum = Checksum::new();
+    while let Some(part) = bytes.try_next().await.map_err(failed())? {
+        checksum.add(&part);
+    }
+    Ok(checksum.written())
 }
 
 /// Takes in bytes one after the other.

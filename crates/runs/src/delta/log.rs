@@ -12,7 +12,7 @@ mod checkpoint;
 pub(crate) mod entry;
 pub(crate) mod state;
 
-use crate::delta::checksum::Tail;
+use crate::delta::checksum::{ALTERED, Tail, Written};
 use crate::delta::location::Location;
 use crate::error::RunsError;
 use crate::limits::{CHECKPOINT_EVERY, LOG_READS_AT_ONCE, QUIET_REFRESHES};
@@ -52,6 +52,21 @@ pub struct TableFile {
     pub xxh64: Option<u64>,
     /// What follows its pages. `None` where its footer has no sums of them, as in the first format.
     pub tail: Option<Tail>,
+}
+
+impl TableFile {
+    /// Refuses bytes that are not those of the file. `path` names it.
+    pub fn check(&self, path: &Path, found: Written) -> Result<(), RunsError> {
+        let corrupt = |why: String| Err(RunsError::Corrupt { path: path.to_string(), why });
+        if found.size != self.size {
+            return corrupt(format!("it has {} bytes, and is said to have {}", found.size, self.size));
+        }
+        if self.xxh64.is_some_and(|xxh64| xxh64 != found.xxh64) {
+            corrupt(ALTERED.to_owned())
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// Why a log is not read on.

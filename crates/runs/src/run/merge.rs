@@ -8,12 +8,12 @@
 //!
 //! Memory: a row group's bytes and a batch a run, and one batch of output. Nothing depends on the length of a run.
 
-use crate::cache::{OpenRun, RunCache};
+use crate::error::RunsError;
 use crate::limits::{ENCODE_ROWS, READ_BATCH_ROWS};
+use crate::pages::cache::{OpenRun, RunCache};
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{interleave_record_batch, take_record_batch};
 use bytes::Bytes;
-use gridtrail_runs::RunsError;
 use parquet::DecodeResult;
 use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
 use std::cmp::Reverse;
@@ -24,10 +24,11 @@ use std::sync::Arc;
 /// A row's place in the order of its table, as far as the merge compares it: rows of equal keys are handed to the table's
 /// rule. A missing first part comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct MergeKey(pub(crate) Option<u128>, pub(crate) u64);
+pub struct MergeKey(pub Option<u128>, pub u64);
 
 /// What becomes of rows that share a key.
-pub(crate) enum Kept<T> {
+#[derive(Debug)]
+pub enum Kept<T> {
     /// This one of them stays as it is.
     Same(usize),
     /// A row that was made from several.
@@ -35,7 +36,7 @@ pub(crate) enum Kept<T> {
 }
 
 /// How the rows of a table are ordered and merged.
-pub(crate) trait MergeRule: Send {
+pub trait MergeRule: Send {
     /// A row that was made from several.
     type Row: Send;
 
@@ -50,25 +51,35 @@ pub(crate) trait MergeRule: Send {
 }
 
 /// One run, read from front to back.
-pub(crate) struct Scan {
+pub struct Scan {
     cache: RunCache,
     run: Arc<OpenRun>,
     group: usize,
     decoder: Option<(ParquetPushDecoder, Range<u64>, Bytes)>,
 }
 
+impl std::fmt::Debug for Scan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scan")
+            .field("path", &self.run.path)
+            .field("group", &self.group)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Scan {
-    pub(crate) fn new(cache: RunCache, run: Arc<OpenRun>) -> Self {
+    /// Starts at the first row.
+    pub fn new(cache: RunCache, run: Arc<OpenRun>) -> Self {
         Self { cache, run, group: 0, decoder: None }
     }
 
     /// The number of the row group that the last batch is of.
-    pub(crate) fn group(&self) -> usize {
+    pub fn group(&self) -> usize {
         self.group.saturating_sub(1)
     }
 
     /// The next batch; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, RunsError> {
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, RunsError> {
         let path = Arc::clone(&self.run.path);
         let corrupt = || RunsError::corrupt(path.as_ref().as_ref());
         loop {
@@ -132,7 +143,7 @@ struct Cursor {
 }
 
 /// Merges runs of one table.
-pub(crate) struct Merge<R: MergeRule> {
+pub struct Merge<R: MergeRule> {
     rule: R,
     cursors: Vec<Cursor>,
     next: BinaryHeap<Reverse<(MergeKey, usize)>>,
@@ -150,9 +161,15 @@ enum Place {
     Made(usize),
 }
 
+impl<R: MergeRule> std::fmt::Debug for Merge<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Merge").field("rows_in", &self.rows_in).finish_non_exhaustive()
+    }
+}
+
 impl<R: MergeRule> Merge<R> {
     /// Starts to merge.
-    pub(crate) async fn new(rule: R, cache: &RunCache, runs: Vec<Arc<OpenRun>>) -> Result<Self, RunsError> {
+    pub async fn new(rule: R, cache: &RunCache, runs: Vec<Arc<OpenRun>>) -> Result<Self, RunsError> {
         let mut merge = Self {
             rule,
             cursors: Vec::with_capacity(runs.len()),
@@ -171,12 +188,12 @@ impl<R: MergeRule> Merge<R> {
     }
 
     /// Rows read so far.
-    pub(crate) fn rows_in(&self) -> u64 {
+    pub fn rows_in(&self) -> u64 {
         self.rows_in
     }
 
     /// The next rows, in order; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, RunsError> {
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, RunsError> {
         while self.gathered.len() < ENCODE_ROWS {
             let Some(Reverse((key, cursor))) = self.next.pop() else { break };
             let first = self.take(cursor).await?;
