@@ -8,7 +8,7 @@
 
 use crate::chain::began;
 use crate::row::NO_HASH;
-use crate::{Ended, Head, Kind, Row, Started, Trimmed};
+use crate::{Ended, Head, Row, RowKind, Started, Trimmed};
 use gridtrail_model::Timestamp;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -39,7 +39,7 @@ pub enum Fault {
     Another(Uuid, u64),
     /// Rows that the table did not count: they were added by somebody else.
     Uncounted(Uuid, u64),
-    /// It is said that rows were let go that were not old enough.
+    /// A row says that rows were let go which were not old enough.
     TooSoon(Uuid, u64),
 }
 
@@ -147,12 +147,12 @@ impl Witnesses {
     pub fn take(&mut self, row: &Row) {
         let unreadable = Fault::Unreadable(row.chain, row.seq);
         match row.kind {
-            Kind::Call | Kind::End => {}
-            Kind::Start => match read::<Started>(row) {
+            RowKind::Call | RowKind::End => {}
+            RowKind::Start => match read::<Started>(row) {
                 Some(started) => started.heads.into_iter().for_each(|head| self.see(head)),
                 None => self.faults.push(unreadable),
             },
-            Kind::Trimmed => {
+            RowKind::Trimmed => {
                 match read::<Trimmed>(row).and_then(|trimmed| Some((trimmed.before()?, trimmed.chains))) {
                     None => self.faults.push(unreadable),
                     Some((before, _)) if before > row.entry.at.months_ago(MONTHS_KEPT) => {
@@ -252,17 +252,17 @@ impl Audit {
         if previous.is_some_and(|previous| row.hash_after(&previous) != row.hash) {
             self.faults.insert(Fault::Changed(chain, seq));
         }
-        if (row.kind == Kind::Start) != (seq == 0) {
+        if (row.kind == RowKind::Start) != (seq == 0) {
             self.faults.insert(Fault::Misplaced(chain, seq));
         }
-        if row.kind == Kind::End && read(row) != Some(Ended { rows: seq }) {
+        if row.kind == RowKind::End && read(row) != Some(Ended { rows: seq }) {
             self.faults.insert(Fault::Count(chain, seq));
         }
         if self.witnesses.seen.get(&chain).and_then(|seen| seen.get(&seq)).is_some_and(|h| h.hash != row.hash)
         {
             self.faults.insert(Fault::Another(chain, seq));
         }
-        let ended = row.kind == Kind::End || self.chains.get(&chain).is_some_and(|state| state.ended);
+        let ended = row.kind == RowKind::End || self.chains.get(&chain).is_some_and(|state| state.ended);
         self.chains.insert(chain, State { seq, hash: row.hash, at: row.entry.at, ended });
     }
 
@@ -312,7 +312,7 @@ impl Audit {
         }
         match self.witnesses.trimmed.get(&chain) {
             Some(trimmed) => (trimmed.seq < last).then_some(Fault::Missing(chain, trimmed.seq + 1, last)),
-            // It went with its end. A chain that lived on would be named with what was let go.
+            // The chain went with its end. One that lived on would be named with what was let go.
             None if self.witnesses.went(began(chain)) => None,
             None => Some(Fault::Missing(chain, 0, last)),
         }

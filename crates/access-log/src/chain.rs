@@ -1,7 +1,7 @@
 //! Chains as they are written, and what their first and last rows say.
 
-use crate::row::{NO_HASH, digits};
-use crate::{Entry, Kind, Row};
+use crate::row::NO_HASH;
+use crate::{Entry, Row, RowKind};
 use gridtrail_model::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -38,7 +38,7 @@ struct HeadText {
 
 impl From<Head> for HeadText {
     fn from(head: Head) -> Self {
-        let hash = digits(&head.hash);
+        let hash = hex::encode(head.hash);
         Self { chain: head.chain.to_string(), seq: head.seq, hash, at: head.at.to_string() }
     }
 }
@@ -46,15 +46,8 @@ impl From<Head> for HeadText {
 impl TryFrom<HeadText> for Head {
     type Error = &'static str;
     fn try_from(text: HeadText) -> Result<Self, &'static str> {
-        let digits = text.hash.as_bytes();
         let mut hash = NO_HASH;
-        if digits.len() != 64 || !digits.is_ascii() {
-            return Err("a hash has 64 digits");
-        }
-        for (byte, digits) in hash.iter_mut().zip(text.hash.as_bytes().chunks(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_| "a hash has digits")?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| "a hash has hexadecimal digits")?;
-        }
+        hex::decode_to_slice(&text.hash, &mut hash).map_err(|_| "a hash has 64 hexadecimal digits")?;
         let chain = text.chain.parse().map_err(|_| "a chain is named by a UUID")?;
         Ok(Self { chain, seq: text.seq, hash, at: text.at.parse().map_err(|_| "a head has a time")? })
     }
@@ -109,24 +102,24 @@ impl Chain {
         // Below a billion, so it fits.
         let nanos = u32::try_from(millis % 1_000 * 1_000_000).unwrap_or(0);
         let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, millis / 1_000, nanos));
-        let row = Row::after(&NO_HASH, id, 0, Kind::Start, structural(now, started));
+        let row = Row::after(&NO_HASH, id, 0, RowKind::Start, structural(now, started));
         (Self { head: Head::of(&row) }, row)
     }
 
     /// The next row: a call.
     pub fn add(&mut self, entry: Entry) -> Row {
-        self.next(Kind::Call, entry)
+        self.next(RowKind::Call, entry)
     }
 
     /// The next row: that old rows were let go.
     pub fn trim(&mut self, now: Timestamp, trimmed: &Trimmed) -> Row {
-        self.next(Kind::Trimmed, structural(now, trimmed))
+        self.next(RowKind::Trimmed, structural(now, trimmed))
     }
 
     /// The last row.
     pub fn end(mut self, now: Timestamp) -> Row {
         let ended = Ended { rows: self.head.seq + 1 };
-        self.next(Kind::End, structural(now, &ended))
+        self.next(RowKind::End, structural(now, &ended))
     }
 
     /// Its last row so far.
@@ -134,7 +127,7 @@ impl Chain {
         &self.head
     }
 
-    fn next(&mut self, kind: Kind, mut entry: Entry) -> Row {
+    fn next(&mut self, kind: RowKind, mut entry: Entry) -> Row {
         // Also where the machine's clock was set back: in order of time the rows of a chain are in order.
         entry.at = entry.at.max(self.head.at);
         let row = Row::after(&self.head.hash, self.head.chain, self.head.seq + 1, kind, entry);
@@ -181,7 +174,9 @@ mod tests {
         let head = Head { chain: Uuid::from_u128(5), seq: 9, hash: [0xA5; 32], at };
         let text = serde_json::to_string(&head).unwrap();
         assert_eq!(serde_json::from_str::<Head>(&text).unwrap(), head);
-        for (from, to) in [("a5a5", "a5"), ("a5a5", "axa5"), ("-0000-", "_0000_"), ("T09", "T29")] {
+        for (from, to) in
+            [("a5a5", "a5"), ("a5a5", "axa5"), ("a5", "+5"), ("-0000-", "_0000_"), ("T09", "T29")]
+        {
             assert!(serde_json::from_str::<Head>(&text.replacen(from, to, 1)).is_err(), "{from}");
         }
     }

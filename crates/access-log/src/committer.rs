@@ -3,7 +3,7 @@
 use crate::limits::{BEHIND_AFTER, PAUSE, QUEUE};
 use crate::log::{Noted, Shared};
 use crate::{Chain, LogStore, Row};
-use gridtrail_runtime::Clock;
+use gridtrail_runtime::{Clock, with_causes};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -73,7 +73,7 @@ impl<S: LogStore> Committer<S> {
         }
         keep(&mut self.store, &self.shared, &rows).await;
         for written in waiting {
-            // Who waited may have gone.
+            // The caller that waited for the write may be gone.
             let _ = written.send(());
         }
     }
@@ -93,7 +93,7 @@ async fn keep(store: &mut impl LogStore, shared: &Shared, rows: &[Row]) {
     let mut pause = PAUSE.0;
     let began = Instant::now();
     while let Err(error) = store.append(rows).await {
-        tracing::warn!(rows = rows.len(), error = error.report(), "the access log could not be written");
+        tracing::warn!(rows = rows.len(), error = with_causes(&error), "the access log could not be written");
         if began.elapsed() >= BEHIND_AFTER && !shared.behind.swap(true, Ordering::Relaxed) {
             tracing::error!("calls are refused until the access log can be written");
         }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// What a row stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum RowKind {
     /// A chain begins: its first row.
     Start,
     /// A call, or several that were refused alike.
@@ -18,7 +18,7 @@ pub enum Kind {
     End,
 }
 
-impl Kind {
+impl RowKind {
     /// Every kind.
     pub const ALL: [Self; 4] = [Self::Start, Self::Call, Self::Trimmed, Self::End];
 
@@ -33,7 +33,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for RowKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -42,12 +42,12 @@ impl fmt::Display for Kind {
 /// The text is no kind of row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a row of the access log is one of start, call, trimmed and end")]
-pub struct BadKind;
+pub struct BadRowKind;
 
-impl FromStr for Kind {
-    type Err = BadKind;
-    fn from_str(text: &str) -> Result<Self, BadKind> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or(BadKind)
+impl FromStr for RowKind {
+    type Err = BadRowKind;
+    fn from_str(text: &str) -> Result<Self, BadRowKind> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or(BadRowKind)
     }
 }
 

@@ -14,7 +14,7 @@ pub enum LogError {
     /// Nothing is written down any more: the process ends.
     #[error("note a call: the log is closed")]
     Closed,
-    /// It was not written down in time. It may be, later.
+    /// The entry was not written down in time, and may be later.
     #[error("write down a call in time")]
     TooSlow,
     /// The store refused the first row of the chain.

@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub enum Failure {
     /// Nothing happens.
     Refused,
-    /// The rows are kept, and the answer is lost.
+    /// The rows are contents, and the answer is lost.
     AnswerLost,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Contents {
     rows: Vec<Row>,
     commits: u64,
     /// What becomes of the next commits; `None`: it goes well.
@@ -25,36 +25,36 @@ struct Kept {
 
 /// Keeps rows in memory. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryLog(Arc<Mutex<Kept>>);
+pub struct MemoryLog(Arc<Mutex<Contents>>);
 
 impl MemoryLog {
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+    fn contents(&self) -> std::sync::MutexGuard<'_, Contents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All rows, as they came.
     pub fn rows(&self) -> Vec<Row> {
-        self.kept().rows.clone()
+        self.contents().rows.clone()
     }
 
     /// How many commits there were.
     pub fn commits(&self) -> u64 {
-        self.kept().commits
+        self.contents().commits
     }
 
     /// What becomes of the next commits.
     pub fn fail(&self, failures: impl IntoIterator<Item = Option<Failure>>) {
-        self.kept().failures.extend(failures);
+        self.contents().failures.extend(failures);
     }
 
     /// Refuses every commit, or no longer does.
     pub fn refuse(&self, refuses: bool) {
-        self.kept().refuses = refuses;
+        self.contents().refuses = refuses;
     }
 
     /// The last row of each chain, by the count that a table keeps beside them.
     pub fn counted(&self) -> BTreeMap<uuid::Uuid, u64> {
-        self.kept().rows.iter().map(|row| (row.chain, row.seq)).collect()
+        self.contents().rows.iter().map(|row| (row.chain, row.seq)).collect()
     }
 }
 
@@ -62,19 +62,19 @@ impl MemoryLog {
 impl LogStore for MemoryLog {
     async fn heads(&mut self) -> Result<Vec<Head>, StoreFailed> {
         let heads: BTreeMap<_, Head> =
-            self.kept().rows.iter().map(|row| (row.chain, Head::of(row))).collect();
+            self.contents().rows.iter().map(|row| (row.chain, Head::of(row))).collect();
         Ok(heads.into_values().collect())
     }
 
     async fn append(&mut self, rows: &[Row]) -> Result<(), StoreFailed> {
-        let mut kept = self.kept();
-        let failure = kept.failures.pop_front().flatten();
-        if kept.refuses || failure == Some(Failure::Refused) {
+        let mut contents = self.contents();
+        let failure = contents.failures.pop_front().flatten();
+        if contents.refuses || failure == Some(Failure::Refused) {
             return Err(StoreFailed::new("refused"));
         }
-        if !rows.first().is_some_and(|first| kept.rows.contains(first)) {
-            kept.rows.extend_from_slice(rows);
-            kept.commits += 1;
+        if !rows.first().is_some_and(|first| contents.rows.contains(first)) {
+            contents.rows.extend_from_slice(rows);
+            contents.commits += 1;
         }
         failure.map_or(Ok(()), |_| Err(StoreFailed::new("the answer was lost")))
     }

@@ -24,7 +24,7 @@ mod store;
 
 pub use audit::{Audit, ChainEnd, Fault, Findings, Witnesses};
 pub use chain::{Chain, Ended, Head, Started, Trimmed};
-pub use entry::{Entry, Kind};
+pub use entry::{Entry, RowKind};
 pub use error::LogError;
 pub use limits::{CLOSE_LIFE, HEADS_MAX};
 pub use log::{AccessLog, Committing, Slot};

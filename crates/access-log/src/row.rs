@@ -1,6 +1,6 @@
 //! A row: an entry with its place in a chain, and the hash that holds it there.
 
-use crate::{Entry, Kind};
+use crate::{Entry, RowKind};
 use gridtrail_model::Timestamp;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -19,26 +19,21 @@ pub struct Row {
     /// The place in the chain: from 0, without gaps.
     pub seq: u64,
     /// What it stands for.
-    pub kind: Kind,
+    pub kind: RowKind,
     /// What it says.
     pub entry: Entry,
     /// SHA-256 over all of the above and the hash of the row before.
     pub hash: [u8; 32],
 }
 
-/// A hash, in hexadecimal digits.
-pub(crate) fn digits(hash: &[u8; 32]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 impl Row {
     /// The hash, in hexadecimal digits.
     pub fn hash_digits(&self) -> String {
-        digits(&self.hash)
+        hex::encode(self.hash)
     }
 
     /// The row that follows on one with the hash `previous`.
-    pub(crate) fn after(previous: &[u8; 32], chain: Uuid, seq: u64, kind: Kind, entry: Entry) -> Self {
+    pub(crate) fn after(previous: &[u8; 32], chain: Uuid, seq: u64, kind: RowKind, entry: Entry) -> Self {
         let mut row = Self { chain, seq, kind, entry, hash: NO_HASH };
         row.hash = row.hash_after(previous);
         row
@@ -134,7 +129,7 @@ mod tests {
         (entry.key_kind, entry.key) = (Some("mpxn".into()), Some("1217290354420".into()));
         (entry.rows, entry.rows_of_others, entry.later_page) = (Some(7), Some(0), Some(false));
         let chain = Uuid::from_u128(0x0195_4f00_0000_7000_8000_0000_0000_0001);
-        let row = Row::after(&[7; 32], chain, 3, Kind::Call, entry);
+        let row = Row::after(&[7; 32], chain, 3, RowKind::Call, entry);
         assert_eq!(row.hash_digits(), "42c3a603668cec84cd7e23bbcbcab5d20234b5510c58025279b641ad47bd6a17");
     }
 }

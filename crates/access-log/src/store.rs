@@ -13,17 +13,6 @@ impl StoreFailed {
     pub fn new(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(source.into())
     }
-
-    /// It, and all that lies beneath it, on one line.
-    pub(crate) fn report(&self) -> String {
-        let mut text = self.to_string();
-        let mut next: Option<&dyn std::error::Error> = Some(self.0.as_ref());
-        while let Some(error) = next {
-            text.push_str(&format!(": {error}"));
-            next = error.source();
-        }
-        text
-    }
 }
 
 /// Keeps rows.

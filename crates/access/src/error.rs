@@ -65,7 +65,7 @@ pub enum TokenFault {
     /// The signature does not fit.
     #[error("its signature does not fit")]
     Signature,
-    /// It stands for itself, where only tokens of sessions are accepted.
+    /// The token stands for itself, where only tokens of sessions are accepted.
     #[error("it is not that of a session")]
     NotOfASession,
     /// From another issuer.
@@ -74,7 +74,7 @@ pub enum TokenFault {
     /// For another audience.
     #[error("it is meant for another audience")]
     Audience,
-    /// It would be valid for too long.
+    /// The token would be valid for too long.
     #[error("it is valid for more than 24 hours")]
     Lifetime,
     /// A claim is missing, or has the wrong type or value.

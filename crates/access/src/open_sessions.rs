@@ -84,7 +84,7 @@ struct Claims {
 }
 
 /// A token whose signature was found good.
-struct Known {
+struct VerifiedToken {
     session_id: Box<str>,
     subject: String,
     /// Whom it lets in, once that was told.
@@ -97,7 +97,7 @@ pub struct SessionGate {
     key: CheckingKey,
     sessions: Arc<dyn OpenSessions>,
     roles: Arc<RoleMatrix>,
-    good: Cache<Box<str>, Arc<Known>>,
+    good: Cache<Box<str>, Arc<VerifiedToken>>,
 }
 
 // A hand-written form, so that no token that is remembered ever reaches a log.
@@ -150,14 +150,14 @@ impl SessionGate {
         Ok(Arc::clone(session))
     }
 
-    fn check(&self, token: &str) -> Result<Arc<Known>, AccessError> {
+    fn check(&self, token: &str) -> Result<Arc<VerifiedToken>, AccessError> {
         let claims: Claims = self.key.claims(token)?;
         span_of(claims.nbf, claims.exp)?;
         if !(1..=SESSION_ID_BYTES_MAX).contains(&claims.sid.len()) {
             return Err(AccessError::Token(TokenFault::Claim("sid")));
         }
         let (session_id, subject) = (claims.sid.into_boxed_str(), subject_of(&claims.sub)?);
-        let known = Arc::new(Known { session_id, subject, session: OnceLock::new() });
+        let known = Arc::new(VerifiedToken { session_id, subject, session: OnceLock::new() });
         self.good.insert(token.into(), Arc::clone(&known));
         Ok(known)
     }

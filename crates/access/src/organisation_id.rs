@@ -16,7 +16,7 @@ pub struct OrganisationId<'a> {
 }
 
 impl<'a> OrganisationId<'a> {
-    /// That of a User ID of which all this is told of one time. What contradicts itself is not shown: neither a Party of which
+    /// The Organisation ID of a User ID of which all this is told of one time. What contradicts itself is not shown: neither a Party of which
     /// nobody knows whether it is the right one, nor one of two descriptors.
     pub(crate) fn of(user_id: UserId, told: Option<&'a BTreeSet<Option<Assignment>>>) -> Self {
         Self { user_id, assigned: told.and_then(agreed) }

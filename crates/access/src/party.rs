@@ -105,9 +105,9 @@ impl fmt::Debug for Sro {
 /// What a notification asks for (Smart Energy Code Appendix AH, clauses 1.5.3 and 1.5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NoticeKind {
-    /// That two Parties see each other's information. In force only with a notification of the other Party, too.
+    /// A grant: two Parties see each other's information. In force only with a notification of the other Party, too.
     Grant,
-    /// That they do so no longer. One Party's notification suffices.
+    /// A rescission: they do so no longer. One Party's notification suffices.
     Rescind,
 }
 

@@ -26,7 +26,7 @@ use std::ops::Bound;
 
 /// What was told of one notification.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Told {
+struct NoticeFacts {
     readings: BTreeSet<Notice>,
     confirmed: BTreeSet<Timestamp>,
     rejected: BTreeSet<(Timestamp, Reason)>,
@@ -41,7 +41,7 @@ pub struct Sharing {
     of_party: BTreeMap<Party, BTreeSet<UserId>>,
     /// Every time at which a fact takes hold.
     times: BTreeSet<Timestamp>,
-    notices: BTreeMap<NoticeId, Told>,
+    notices: BTreeMap<NoticeId, NoticeFacts>,
     /// The notifications that name a User ID.
     naming: BTreeMap<UserId, BTreeSet<NoticeId>>,
 }
@@ -318,7 +318,7 @@ impl Sharing {
     }
 
     /// What became of a notification, for a pair that it names.
-    fn fate(&self, told: &Told, kind: NoticeKind, pair: [UserId; 2]) -> NoticeFate {
+    fn fate(&self, told: &NoticeFacts, kind: NoticeKind, pair: [UserId; 2]) -> NoticeFate {
         let done = match kind {
             NoticeKind::Grant => self.grant(told, KNOWN),
             NoticeKind::Rescind => self.rescissions(told).next().map(|told| {
@@ -349,7 +349,7 @@ impl Sharing {
     }
 
     /// The notifications that name both User IDs.
-    fn of_pair(&self, one: UserId, other: UserId) -> impl Iterator<Item = (&NoticeId, &Told)> {
+    fn of_pair(&self, one: UserId, other: UserId) -> impl Iterator<Item = (&NoticeId, &NoticeFacts)> {
         let both = self.naming.get(&one).zip(self.naming.get(&other));
         both.into_iter()
             .flat_map(|(one, other)| one.intersection(other))
@@ -375,7 +375,11 @@ impl Sharing {
     }
 
     /// A grant that was confirmed: since when it counts, or why it does not. `None`: it is none, or not confirmed.
-    fn grant<'a>(&self, told: &'a Told, of: Moment) -> Option<Result<(Timestamp, &'a Notice), Refusal>> {
+    fn grant<'a>(
+        &self,
+        told: &'a NoticeFacts,
+        of: Moment,
+    ) -> Option<Result<(Timestamp, &'a Notice), Refusal>> {
         let (since, notice) = (*told.confirmed.last()?, told.readings.first()?);
         if told.kind()? != NoticeKind::Grant {
             return None;
@@ -393,7 +397,7 @@ impl Sharing {
     /// The rescissions that a notification stands for, one a reading, with since when each counts.
     fn rescissions<'a>(
         &self,
-        told: &'a Told,
+        told: &'a NoticeFacts,
     ) -> impl Iterator<Item = Result<(Timestamp, &'a Notice), Refusal>> {
         let since = told.confirmed.first().copied();
         let readings = told.readings.iter().filter(|notice| notice.kind == NoticeKind::Rescind);
@@ -448,7 +452,7 @@ fn party_of(told: &BTreeSet<Option<Assignment>>) -> Option<&Party> {
     parties.all(|other| other == Some(party)).then_some(party)
 }
 
-impl Told {
+impl NoticeFacts {
     /// What it asks for. Readings that differ in that are a rescission: what shows less.
     fn kind(&self) -> Option<NoticeKind> {
         self.readings.iter().map(|notice| notice.kind).max()

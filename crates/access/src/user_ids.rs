@@ -60,7 +60,7 @@ impl UserIds {
         self == others || self.0.ids.is_subset(&others.0.ids)
     }
 
-    /// Those that are in another set too.
+    /// The User IDs that are in another set too.
     #[must_use]
     pub fn and(&self, others: &BTreeSet<UserId>) -> Self {
         if self.len() <= others.len() && self.0.ids.iter().all(|id| others.contains(id)) {

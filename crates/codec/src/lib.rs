@@ -46,7 +46,7 @@ use gridtrail_model::Event;
 pub enum Encoding {
     /// One `gridtrail.events.v1.ServiceEvent`, without a length in front.
     Protobuf,
-    /// The same in proto3 JSON: one JSON object.
+    /// A `ServiceEvent` in proto3 JSON: one JSON object.
     Json,
     /// One DUIS `Request` or `Response` document.
     DuisXml,

@@ -1,17 +1,16 @@
-//! A streaming XML reader for hostile input.
+//! The XML of DUIS and of captures, read step by step.
 //!
-//! It goes through the document once, holds no tree, resolves namespaces, and refuses what could reach outside of
-//! the document or make a small one large: document type declarations, entities other than the five that
-//! XML predefines, nesting beyond `XML_DEPTH_MAX`, namespaces beyond `XML_NAMESPACES_MAX`. Which characters the bytes are
-//! is settled before (`charset`). Comments and processing instructions are passed over.
+//! What every reader refuses stands in `gridtrail-xml`; here are the limits, the namespaces that mean something, and the text of
+//! a document. Which characters the bytes are is settled before (`charset`).
 
 use crate::charset::Charset;
 use crate::{DecodeError, limits};
-use quick_xml::escape::resolve_xml_entity;
-use quick_xml::events::{BytesRef, BytesStart, Event};
-use quick_xml::name::{Namespace, ResolveResult};
-use quick_xml::reader::NsReader;
+use gridtrail_xml::{Fault, Reader, Rules, Why};
+use quick_xml::events::BytesStart;
 use std::borrow::Cow;
+
+const RULES: Rules =
+    Rules { depth_max: limits::XML_DEPTH_MAX, namespaces_max: limits::XML_NAMESPACES_MAX, plain: false };
 
 /// The namespaces that mean something here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +29,17 @@ pub(crate) enum Space {
 pub(crate) const DUIS: &str = "http://www.dccinterface.co.uk/ServiceUserGateway";
 const RESPONSE_AND_ALERT: &str = "http://www.dccinterface.co.uk/ResponseAndAlert";
 
+impl Space {
+    fn of(namespace: &str) -> Self {
+        match namespace {
+            DUIS => Self::Duis,
+            RESPONSE_AND_ALERT => Self::ResponseAndAlert,
+            crate::capture::NAMESPACE => Self::Capture,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// One step through a document.
 #[derive(Debug)]
 pub(crate) enum Node<'i> {
@@ -45,115 +55,40 @@ pub(crate) enum Node<'i> {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct XmlReader<'i> {
-    reader: NsReader<&'i [u8]>,
-    depth: usize,
-    root_seen: bool,
-}
+pub(crate) struct XmlReader<'i>(Reader<'i>);
 
 impl<'i> XmlReader<'i> {
     pub(crate) fn new(text: &'i str) -> Self {
-        let mut reader = NsReader::from_str(text);
-        reader.config_mut().expand_empty_elements = true;
-        reader.resolver_mut().set_max_namespace_bindings(limits::XML_NAMESPACES_MAX);
-        Self { reader, depth: 0, root_seen: false }
+        Self(Reader::new(text, RULES))
     }
 
     /// Where the reader stands, in bytes from the start.
     pub(crate) fn position(&self) -> u64 {
-        self.reader.buffer_position()
+        self.0.position()
     }
 
     /// The next step. After an error there is no going on.
     pub(crate) fn next(&mut self) -> Result<Node<'i>, DecodeError> {
         loop {
-            let (space, event) = match self.reader.read_resolved_event() {
-                Ok((resolved, event)) => (space_of(&resolved), event),
-                Err(error) => return Err(DecodeError::xml(self.reader.error_position(), error)),
-            };
-            match event {
-                Event::Start(start) => return self.open(space, start),
-                // Empty elements come as a start and an end, as configured above.
-                Event::Empty(_) => return Err(self.wrong("an empty element came unexpanded")),
-                Event::End(_) => {
-                    self.depth = self.depth.saturating_sub(1);
-                    return Ok(Node::Close);
-                }
-                Event::Text(text) if self.depth > 0 => return Ok(Node::Text(text.into_inner())),
-                Event::CData(text) if self.depth > 0 => return Ok(Node::Text(text.into_inner())),
-                Event::Text(text) if text.trim().is_empty() => {}
-                Event::GeneralRef(reference) if self.depth > 0 => {
-                    return Ok(Node::Text(self.character(&reference)?.to_string().into()));
-                }
-                Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) => {
-                    return Err(self.wrong("text outside of the root element"));
-                }
+            return Ok(match self.0.next()? {
                 // What a declaration says of the encoding was heeded when the bytes became text.
-                Event::Comment(_) | Event::PI(_) | Event::Decl(_) => {}
-                Event::DocType(_) => return Err(self.forbidden("a document type declaration")),
-                Event::Eof if self.depth > 0 => {
-                    return Err(self.wrong("the document ends within an element"));
-                }
-                Event::Eof if !self.root_seen => return Err(self.wrong("there is no element")),
-                Event::Eof => return Ok(Node::End),
-            }
+                gridtrail_xml::Node::Declaration(_) => continue,
+                gridtrail_xml::Node::Open(space, start) => Node::Open(Space::of(space), start),
+                gridtrail_xml::Node::Text(text) => Node::Text(text.into_inner()),
+                gridtrail_xml::Node::Character(character) => Node::Text(character.to_string().into()),
+                gridtrail_xml::Node::Close => Node::Close,
+                gridtrail_xml::Node::End => Node::End,
+            });
         }
-    }
-
-    fn open(&mut self, space: Option<Space>, start: BytesStart<'i>) -> Result<Node<'i>, DecodeError> {
-        let space = space.ok_or_else(|| self.wrong("a namespace prefix is not declared"))?;
-        if self.depth == 0 && self.root_seen {
-            return Err(self.wrong("a second root element"));
-        }
-        if self.depth == limits::XML_DEPTH_MAX {
-            return Err(self.wrong("elements are nested deeper than 64"));
-        }
-        self.root_seen = true;
-        self.depth += 1;
-        self.check_attributes(&start)?;
-        Ok(Node::Open(space, start))
-    }
-
-    /// Attribute values may refer to entities too. Repeated attributes are not looked for: that takes a time that
-    /// grows with the square of their number, and the few that are read are taken once.
-    fn check_attributes(&self, start: &BytesStart<'_>) -> Result<(), DecodeError> {
-        if !start.attributes_raw().contains('&') {
-            return Ok(());
-        }
-        for attribute in start.attributes().with_checks(false) {
-            let attribute = attribute.map_err(|error| self.wrong(error))?;
-            if attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).is_err() {
-                return Err(self.forbidden("an entity that XML does not predefine"));
-            }
-        }
-        Ok(())
-    }
-
-    fn character(&self, reference: &BytesRef<'_>) -> Result<char, DecodeError> {
-        if let Some(character) = reference.resolve_char_ref().map_err(|error| self.wrong(error))? {
-            return Ok(character);
-        }
-        let predefined = resolve_xml_entity(reference).and_then(|text| text.chars().next());
-        predefined.ok_or_else(|| self.forbidden("an entity that XML does not predefine"))
-    }
-
-    fn wrong(&self, reason: impl ToString) -> DecodeError {
-        DecodeError::xml(self.position(), reason)
-    }
-
-    fn forbidden(&self, what: &'static str) -> DecodeError {
-        DecodeError::Forbidden { position: self.position(), what }
     }
 }
 
-/// `None` for a prefix that nothing declares.
-fn space_of(resolved: &ResolveResult<'_>) -> Option<Space> {
-    match resolved {
-        ResolveResult::Bound(Namespace(DUIS)) => Some(Space::Duis),
-        ResolveResult::Bound(Namespace(RESPONSE_AND_ALERT)) => Some(Space::ResponseAndAlert),
-        ResolveResult::Bound(Namespace(crate::capture::NAMESPACE)) => Some(Space::Capture),
-        ResolveResult::Bound(_) | ResolveResult::Unbound => Some(Space::Other),
-        ResolveResult::Unknown(_) => None,
+impl From<Fault> for DecodeError {
+    fn from(Fault { position, why }: Fault) -> Self {
+        match why {
+            Why::Forbidden(what) => Self::Forbidden { position, what },
+            Why::Malformed(_) | Why::UndeclaredPrefix | Why::TooDeep(_) => Self::xml(position, why),
+        }
     }
 }
 
@@ -206,27 +141,6 @@ mod tests {
             "<a b='&x;'/>",
         ] {
             assert!(matches!(walk(text), Err(DecodeError::Forbidden { .. })), "{text}: {:?}", walk(text));
-        }
-    }
-
-    #[test]
-    fn what_is_not_well_formed_is_refused() {
-        for text in [
-            "",
-            " ",
-            "x",
-            "<a>",
-            "<a></b>",
-            "<a/><b/>",
-            "<a/>x",
-            "x<a/>",
-            "<p:a/>",
-            "<a>&#xD800;</a>",
-            "<a>&#0;</a>",
-            "</a>",
-            "<a",
-        ] {
-            assert!(walk(text).is_err(), "{text}");
         }
     }
 

@@ -65,7 +65,7 @@ impl Fault {
 
 /// What an operation does, as far as faults go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Operation {
     Write,
     Create,
     Read,
@@ -136,7 +136,7 @@ impl Faults {
     }
 
     /// Counts an operation. The fault that it is to have, if any that it can have.
-    fn next(&self, kind: Kind, path: &str) -> Option<Fault> {
+    fn next(&self, kind: Operation, path: &str) -> Option<Fault> {
         let mut state = self.state();
         let number = state.operations;
         state.operations += 1;
@@ -157,13 +157,13 @@ impl Faults {
 }
 
 /// Whether an operation of a kind can fail in a way.
-fn can(kind: Kind, fault: Fault) -> bool {
+fn can(kind: Operation, fault: Fault) -> bool {
     match fault {
         Fault::Before | Fault::TimeOut | Fault::Slow => true,
-        Fault::AnswerLost => matches!(kind, Kind::Write | Kind::Create | Kind::Other),
-        Fault::Conflict | Fault::Repeated => kind == Kind::Create,
-        Fault::ShortRead => kind == Kind::Read,
-        Fault::DiskFull => matches!(kind, Kind::Write | Kind::Create),
+        Fault::AnswerLost => matches!(kind, Operation::Write | Operation::Create | Operation::Other),
+        Fault::Conflict | Fault::Repeated => kind == Operation::Create,
+        Fault::ShortRead => kind == Operation::Read,
+        Fault::DiskFull => matches!(kind, Operation::Write | Operation::Create),
     }
 }
 
@@ -225,7 +225,7 @@ fn after<T>(fault: Option<Fault>, path: &str, done: Result<T>) -> Result<T> {
 #[async_trait]
 impl ObjectStore for FaultStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        let kind = if opts.mode == PutMode::Create { Kind::Create } else { Kind::Write };
+        let kind = if opts.mode == PutMode::Create { Operation::Create } else { Operation::Write };
         let fault = self.faults.next(kind, location.as_ref());
         before(fault, location.as_ref()).await?;
         after(fault, location.as_ref(), self.inner.put_opts(location, payload, opts).await)
@@ -236,13 +236,13 @@ impl ObjectStore for FaultStore {
         location: &Path,
         opts: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        let fault = self.faults.next(Kind::Write, location.as_ref());
+        let fault = self.faults.next(Operation::Write, location.as_ref());
         before(fault, location.as_ref()).await?;
         after(fault, location.as_ref(), self.inner.put_multipart_opts(location, opts).await)
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let fault = self.faults.next(Kind::Read, location.as_ref());
+        let fault = self.faults.next(Operation::Read, location.as_ref());
         before(fault, location.as_ref()).await?;
         let found = self.inner.get_opts(location, options).await?;
         if fault != Some(Fault::ShortRead) {
@@ -257,7 +257,7 @@ impl ObjectStore for FaultStore {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        match self.faults.next(Kind::Other, "a deletion") {
+        match self.faults.next(Operation::Other, "a deletion") {
             Some(fault @ (Fault::Before | Fault::TimeOut)) => {
                 stream::once(async move { Err(error(fault, "a deletion")) }).boxed()
             }
@@ -266,7 +266,7 @@ impl ObjectStore for FaultStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        match self.faults.next(Kind::List, prefix.map_or("", |p| p.as_ref())) {
+        match self.faults.next(Operation::List, prefix.map_or("", |p| p.as_ref())) {
             Some(fault @ (Fault::Before | Fault::TimeOut)) => {
                 stream::once(async move { Err(error(fault, "a list")) }).boxed()
             }
@@ -276,12 +276,12 @@ impl ObjectStore for FaultStore {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let path = prefix.map_or("", |p| p.as_ref());
-        before(self.faults.next(Kind::List, path), path).await?;
+        before(self.faults.next(Operation::List, path), path).await?;
         self.inner.list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        let fault = self.faults.next(Kind::Other, to.as_ref());
+        let fault = self.faults.next(Operation::Other, to.as_ref());
         before(fault, to.as_ref()).await?;
         after(fault, to.as_ref(), self.inner.copy_opts(from, to, options).await)
     }

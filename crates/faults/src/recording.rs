@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Counted {
     requests: u64,
     bytes: u64,
     /// Rounds that are over: the most of those that any answered request was in.
@@ -20,32 +20,32 @@ struct Seen {
 
 /// What was read of a [`RecordingStore`].
 #[derive(Debug, Clone, Default)]
-pub struct Recording(Arc<Mutex<Seen>>);
+pub struct Recording(Arc<Mutex<Counted>>);
 
 impl Recording {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn counted(&self) -> MutexGuard<'_, Counted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts to count anew.
     pub fn reset(&self) {
-        *self.seen() = Seen::default();
+        *self.counted() = Counted::default();
     }
 
     /// Requests to read.
     pub fn requests(&self) -> u64 {
-        self.seen().requests
+        self.counted().requests
     }
 
     /// Bytes that they returned.
     pub fn bytes(&self) -> u64 {
-        self.seen().bytes
+        self.counted().bytes
     }
 
     /// The longest chain of requests of which each was made after the one before it was answered. Holds for one reader that
     /// makes its concurrent requests in one task.
     pub fn rounds(&self) -> u64 {
-        self.seen().rounds
+        self.counted().rounds
     }
 }
 
@@ -85,15 +85,15 @@ impl ObjectStore for RecordingStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let round = self.recording.seen().rounds + 1;
+        let round = self.recording.counted().rounds + 1;
         // Lets all other requests of the same round be made before any of them is answered.
         tokio::task::yield_now().await;
         let found = self.inner.get_opts(location, options).await?;
-        let mut seen = self.recording.seen();
-        seen.requests += 1;
-        seen.bytes += found.range.end - found.range.start;
-        seen.rounds = seen.rounds.max(round);
-        drop(seen);
+        let mut counted = self.recording.counted();
+        counted.requests += 1;
+        counted.bytes += found.range.end - found.range.start;
+        counted.rounds = counted.rounds.max(round);
+        drop(counted);
         Ok(found)
     }
 

@@ -4,7 +4,7 @@ use crate::args::{ListFormat, LogArgs};
 use crate::exit::Failure;
 use crate::opening::open_existing;
 use crate::output::{self, Grid, count, printable, table_with};
-use gridtrail_access_log::{Entry, Kind, Row};
+use gridtrail_access_log::{Entry, Row, RowKind};
 use gridtrail_model::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -224,10 +224,10 @@ fn table_of(rows: &[Row]) -> Grid {
     let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
     for Row { kind, entry, .. } in rows {
         let call = match kind {
-            Kind::Call => printable(&entry.call),
-            Kind::Start => "(a chain begins)".to_owned(),
-            Kind::Trimmed => "(old rows were let go)".to_owned(),
-            Kind::End => "(a chain ends)".to_owned(),
+            RowKind::Call => printable(&entry.call),
+            RowKind::Start => "(a chain begins)".to_owned(),
+            RowKind::Trimmed => "(old rows were let go)".to_owned(),
+            RowKind::End => "(a chain ends)".to_owned(),
         };
         let many = if entry.times > 1 { format!(" ({} times)", entry.times) } else { String::new() };
         table.add_row([

@@ -52,7 +52,7 @@ pub(crate) async fn run(args: &BenchTopicArgs) -> Result<(), Failure> {
         .map_err(|_| Failure::Process("counting panicked"))?
         .map_err(IngestError::Kafka)?;
     let lake = open_lake(&args.lake.to_string_lossy()).await?;
-    let seen = Arc::new(Seen { wanted: counted.records, ..Seen::default() });
+    let seen = Arc::new(UntilCommitted { wanted: counted.records, ..UntilCommitted::default() });
     let all = Arc::clone(&seen);
     let began = Instant::now();
     let followed =
@@ -82,13 +82,13 @@ fn figures(lake: &Lake, counted: &gridtrail_kafka::Counted, took: Duration, comm
 
 /// Ends the reading when so many records are committed.
 #[derive(Default)]
-struct Seen {
+struct UntilCommitted {
     wanted: u64,
     committed: AtomicU64,
     whole: Notify,
 }
 
-impl Observer for Seen {
+impl Observer for UntilCommitted {
     fn committed(&self, outcome: Outcome) {
         let more = outcome.stored + outcome.parked + outcome.dead_lettered;
         if self.committed.fetch_add(more, Ordering::Relaxed) + more >= self.wanted {

@@ -7,11 +7,11 @@ use gridtrail_ingest::IngestError;
 use gridtrail_kafka::KafkaError;
 use gridtrail_lake::{LakeError, LakeErrorKind};
 use gridtrail_reconcile::ReconcileError;
+use gridtrail_runtime::with_causes;
 use gridtrail_search::SearchError;
 use gridtrail_server::ServeError;
 use gridtrail_session::{RegisterError, StoreError};
 use gridtrail_tls::{Disagreement, TlsError};
-use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// It failed, for a reason that none of the others names.
+    /// The command failed, for a reason that none of the others names.
     Failed = 1,
     /// The arguments are wrong: repeating the command cannot help.
     Usage = 2,
@@ -39,7 +39,7 @@ pub enum Exit {
     Unproven = 8,
     /// A file holds no record that could be read.
     NothingRead = 9,
-    /// It was stopped by a signal before it was done.
+    /// The command was stopped by a signal before it was done.
     Stopped = 130,
 }
 
@@ -204,7 +204,7 @@ pub enum Failure {
         /// The files.
         files: Vec<String>,
     },
-    /// It was asked to stop before it was done.
+    /// The command was asked to stop before it was done.
     #[error("stopped: {told}")]
     Stopped {
         /// What is done, and how to go on.
@@ -303,7 +303,7 @@ impl Failure {
 
     /// The failure and all its causes, on one line.
     pub fn report(&self) -> String {
-        let told = self.causes();
+        let told = with_causes(self);
         if self.is_denied() {
             return format!(
                 "{told}. It is not permitted, so trying again does not help: give this process the right to read and write there \
@@ -311,21 +311,6 @@ impl Failure {
             );
         }
         told
-    }
-
-    fn causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let words = error.to_string();
-            // Some libraries repeat the cause in their own words.
-            if !text.ends_with(&words) {
-                text.push_str(": ");
-                text.push_str(&words);
-            }
-            cause = error.source();
-        }
-        text
     }
 
     pub(crate) fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {

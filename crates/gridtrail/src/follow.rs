@@ -7,7 +7,7 @@ use crate::housekeeping::{Housekeeping, keep_house, maintain};
 use crate::metrics::{self, Metrics};
 use crate::output::{self, count};
 use crate::progress;
-use crate::serve::{asked_to_stop, end, settle};
+use crate::serve::{asked_to_stop, end, wait_for_detached};
 use crate::watching::keep_fresh;
 use gridtrail_freshness::Watch;
 use gridtrail_ingest::{Followed, Observer, Outcome, TopicSettings, follow_topics};
@@ -48,14 +48,14 @@ pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result
     let maintaining =
         (!topics.no_maintenance).then(|| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));
     tracing::info!(topics = topics.topics.join(","), lake = args.lake, "following");
-    let told = Arc::new(Told(topics.once.then(|| progress::counting(None, "records"))));
-    let followed = follow_topics(&lake, settings, Arc::<Told>::clone(&told), asked).await;
+    let told = Arc::new(CommitBar(topics.once.then(|| progress::counting(None, "records"))));
+    let followed = follow_topics(&lake, settings, Arc::<CommitBar>::clone(&told), asked).await;
     told.finish();
     let keeps_house = maintaining.is_some();
     for task in maintaining.into_iter().chain(watching) {
         end(task).await;
     }
-    settle(&lake).await;
+    wait_for_detached(&lake).await;
     let followed = followed?;
     if keeps_house {
         keep_house(&lake).await?;
@@ -91,9 +91,9 @@ pub(crate) fn settings_file(path: Option<&Path>) -> Result<Vec<(String, String)>
 }
 
 /// Counts on a terminal what was committed, where that comes to an end.
-struct Told(Option<ProgressBar>);
+struct CommitBar(Option<ProgressBar>);
 
-impl Told {
+impl CommitBar {
     fn finish(&self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
@@ -101,7 +101,7 @@ impl Told {
     }
 }
 
-impl Observer for Told {
+impl Observer for CommitBar {
     fn committed(&self, Outcome { stored, parked, dead_lettered }: Outcome) {
         if let Some(bar) = &self.0 {
             bar.inc(stored + parked + dead_lettered);

@@ -4,7 +4,7 @@ use crate::args::{CompactArgs, CompactionArgs, Format, RebucketArgs};
 use crate::exit::Failure;
 use crate::opening::open_existing;
 use crate::output::{self, count};
-use crate::serve::{asked_to_stop, settle};
+use crate::serve::{asked_to_stop, wait_for_detached};
 use gridtrail_lake::{
     Compacted, CompactionSettings, Expired, Lake, LakeCounts, LakeError, LakeErrorKind, MonthRetained, Swept,
 };
@@ -23,7 +23,7 @@ const COMPACT_EVERY: Duration = Duration::from_secs(2);
 const TIDY_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// What keeping a lake in order came to.
-pub(crate) struct Kept {
+pub(crate) struct HousekeepingOutcome {
     pub(crate) joined: u64,
     pub(crate) waiting: u64,
     pub(crate) evidence_commits: u64,
@@ -32,7 +32,7 @@ pub(crate) struct Kept {
 /// Joins what waited for its request, and copies evidence out of the log before the log is cleaned up.
 ///
 /// Several processes may do this at once; the one that another overtook looks again at what is left.
-pub(crate) async fn keep_house(lake: &Lake) -> Result<Kept, Failure> {
+pub(crate) async fn keep_house(lake: &Lake) -> Result<HousekeepingOutcome, Failure> {
     for _ in 1..KEEP_ATTEMPTS {
         match keep_house_once(lake).await {
             Err(error) if error.kind() == LakeErrorKind::PositionMoved => {}
@@ -42,10 +42,10 @@ pub(crate) async fn keep_house(lake: &Lake) -> Result<Kept, Failure> {
     Ok(keep_house_once(lake).await?)
 }
 
-async fn keep_house_once(lake: &Lake) -> Result<Kept, LakeError> {
+async fn keep_house_once(lake: &Lake) -> Result<HousekeepingOutcome, LakeError> {
     let mut maintenance = lake.maintenance().await?;
     let Swept { joined, waiting } = maintenance.sweep().await?;
-    Ok(Kept { joined, waiting, evidence_commits: maintenance.copy_evidence().await? })
+    Ok(HousekeepingOutcome { joined, waiting, evidence_commits: maintenance.copy_evidence().await? })
 }
 
 /// How a process keeps a lake in order beside its own work.
@@ -142,7 +142,7 @@ pub(crate) async fn run(args: &CompactArgs, format: Format) -> Result<(), Failur
             () = &mut asked => {}
             () = maintain(lake.clone(), Housekeeping { every, compaction: settings }) => {}
         }
-        settle(&lake).await;
+        wait_for_detached(&lake).await;
         return Ok(());
     }
     let began = Instant::now();

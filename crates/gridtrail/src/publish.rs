@@ -6,7 +6,7 @@ use crate::follow::settings_file;
 use crate::output::{self, count};
 use crate::progress;
 use gridtrail_codec::{Encoding, Frame, decode, encode_json, encode_protobuf, next_frame};
-use gridtrail_ingest::{Content, FileName, Kind, open_unpacked};
+use gridtrail_ingest::{Content, FileName, RecordKind, open_unpacked};
 use gridtrail_kafka::{Admin, KafkaSettings, Publisher};
 use gridtrail_model::Event;
 use gridtrail_runtime::Clock;
@@ -122,8 +122,10 @@ impl Sender<'_> {
                 }
             }
         }
-        let kinds: Vec<Kind> = files.iter().map(|file| Kind::of_file(file)).collect();
-        for (kind, topic) in [(Kind::Service, &self.args.topic), (Kind::Access, &self.args.access_topic)] {
+        let kinds: Vec<RecordKind> = files.iter().map(|file| RecordKind::of_file(file)).collect();
+        for (kind, topic) in
+            [(RecordKind::Service, &self.args.topic), (RecordKind::Access, &self.args.access_topic)]
+        {
             if kinds.contains(&kind) {
                 self.publisher.look_for(topic)?;
             }
@@ -149,21 +151,21 @@ impl Sender<'_> {
     }
 
     /// Sends one record. One that cannot be read is sent as it is: what becomes of those is part of what is tried out.
-    fn send(&mut self, kind: Kind, encoding: Encoding, record: &[u8]) -> Result<(), Failure> {
+    fn send(&mut self, kind: RecordKind, encoding: Encoding, record: &[u8]) -> Result<(), Failure> {
         self.keep_to_the_rate();
         let content_type = match encoding {
             Encoding::Json => "application/json",
             _ => "application/x-protobuf",
         };
         let topic = match kind {
-            Kind::Service => &self.args.topic,
-            Kind::Access => &self.args.access_topic,
+            RecordKind::Service => &self.args.topic,
+            RecordKind::Access => &self.args.access_topic,
         };
         let send =
             |key: Option<&[u8]>, value: &[u8]| self.publisher.send(topic, key, Some(content_type), value);
         self.sent += 1;
         self.progress.inc(1);
-        if kind == Kind::Access {
+        if kind == RecordKind::Access {
             return Ok(send(None, record)?);
         }
         match decode(encoding, record, None) {

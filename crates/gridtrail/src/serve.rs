@@ -34,7 +34,7 @@ const REFRESH_EVERY: Duration = Duration::from_millis(500);
 
 /// How long the end of a process waits for the commits and the runs that it had begun. Nothing is lost without the
 /// wait (an unfinished run is an orphan, an unfinished commit is looked up again); it only ends in good order.
-const SETTLE_LIFE: Duration = Duration::from_secs(10);
+const DETACHED_LIFE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure> {
     let metrics_at = metrics::address(&args.metrics)?;
@@ -255,8 +255,8 @@ pub(crate) async fn host(
     if let Err(error) = recording.close().await {
         tracing::warn!(%error, "the record of calls could not be ended: its chain stays open");
     }
-    settle(&lake).await;
-    settle(&calls).await;
+    wait_for_detached(&lake).await;
+    wait_for_detached(&calls).await;
     served
 }
 
@@ -269,8 +269,8 @@ pub(crate) async fn end(task: AbortOnDropHandle<()>) {
 }
 
 /// Waits for what was begun in a lake and goes on, but not for a store that answers no more: a kill does no harm either.
-pub(crate) async fn settle(lake: &Lake) {
-    if tokio::time::timeout(SETTLE_LIFE, lake.settle()).await.is_err() {
+pub(crate) async fn wait_for_detached(lake: &Lake) {
+    if tokio::time::timeout(DETACHED_LIFE, lake.wait_for_detached()).await.is_err() {
         tracing::warn!("the lake's store takes too long to end what was begun; it is left there");
     }
 }

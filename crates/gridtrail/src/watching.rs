@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 /// Keeps a lake's newest version in sight, for ever. Metrics, where there are any, are brought up to date each time.
 pub(crate) async fn keep_fresh(lake: Lake, watch: Arc<Watch>, every: Duration, metrics: Option<Metrics>) {
-    let (told, failing) = (Told::default(), Failing::default());
+    let (told, failing) = (LastLogged::default(), Failing::default());
     let mut watching = Watching { lake: lake.clone(), watch, metrics, told, failing };
     let mut failing = Failing::default();
     // The first time all evidence is read, which must not hold up what searches see.
@@ -40,11 +40,11 @@ struct Watching {
     lake: Lake,
     watch: Arc<Watch>,
     metrics: Option<Metrics>,
-    told: Told,
+    told: LastLogged,
     failing: Failing,
 }
 
-/// Why a lake cannot be refreshed. Told when it begins, when it is another reason, and when it is over: not each time.
+/// Why a lake cannot be refreshed. LastLogged when it begins, when it is another reason, and when it is over: not each time.
 #[derive(Default)]
 struct Failing(Option<String>);
 
@@ -89,13 +89,13 @@ impl Watching {
 
 /// The levels that were told last.
 #[derive(Default)]
-struct Told {
+struct LastLogged {
     sources: BTreeMap<SourceKey, Level>,
     waiting: Option<Level>,
     stopped: Option<StoppedAt>,
 }
 
-impl Told {
+impl LastLogged {
     fn tell_stopped(&mut self, stopped: Option<StoppedAt>) {
         if stopped == self.stopped {
             return;
@@ -126,40 +126,40 @@ impl Told {
             let known = lag_ms.is_some() && *key != SourceKey::Files;
             let (source, lag_s) = (key.name(), lag_ms.map(|ms| ms / 1000));
             match change(before, *level, known) {
-                Change::None => {}
-                Change::Better => tracing::info!(source, %level, lag_s, letters, "freshness is better"),
-                Change::Worse => tracing::warn!(source, %level, lag_s, letters, "freshness is worse"),
-                Change::First => tracing::info!(source, %level, lag_s, letters, "freshness is judged"),
+                LevelChange::None => {}
+                LevelChange::Better => tracing::info!(source, %level, lag_s, letters, "freshness is better"),
+                LevelChange::Worse => tracing::warn!(source, %level, lag_s, letters, "freshness is worse"),
+                LevelChange::First => tracing::info!(source, %level, lag_s, letters, "freshness is judged"),
             }
         }
         let waiting = report.waiting;
         // At first sight, a sweep may be due that joins them.
         let (level, rows, late) = (waiting.level, waiting.rows, waiting.late);
         match change(self.waiting.replace(level), level, false) {
-            Change::Better => tracing::info!(%level, rows, late, "fewer answers wait for their request"),
-            Change::Worse => {
+            LevelChange::Better => tracing::info!(%level, rows, late, "fewer answers wait for their request"),
+            LevelChange::Worse => {
                 tracing::warn!(%level, rows, late, "answers have waited too long for their request")
             }
-            Change::None | Change::First => {}
+            LevelChange::None | LevelChange::First => {}
         }
     }
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Change {
+enum LevelChange {
     None,
     First,
     Better,
     Worse,
 }
 
-fn change(before: Option<Level>, level: Level, known: bool) -> Change {
+fn change(before: Option<Level>, level: Level, known: bool) -> LevelChange {
     match before {
-        None if level > Level::Fresh && known => Change::Worse,
-        None => Change::First,
-        Some(before) if level > before => Change::Worse,
-        Some(before) if level < before => Change::Better,
-        Some(_) => Change::None,
+        None if level > Level::Fresh && known => LevelChange::Worse,
+        None => LevelChange::First,
+        Some(before) if level > before => LevelChange::Worse,
+        Some(before) if level < before => LevelChange::Better,
+        Some(_) => LevelChange::None,
     }
 }
 
@@ -170,12 +170,12 @@ mod tests {
     #[test]
     fn a_level_is_told_once_and_as_a_warning_when_it_is_worse() {
         let cases = [
-            (None, Level::Fresh, true, Change::First),
-            (None, Level::Warn, true, Change::Worse),
-            (None, Level::Breach, false, Change::First),
-            (Some(Level::Fresh), Level::Fresh, true, Change::None),
-            (Some(Level::Warn), Level::Critical, false, Change::Worse),
-            (Some(Level::Breach), Level::Warn, true, Change::Better),
+            (None, Level::Fresh, true, LevelChange::First),
+            (None, Level::Warn, true, LevelChange::Worse),
+            (None, Level::Breach, false, LevelChange::First),
+            (Some(Level::Fresh), Level::Fresh, true, LevelChange::None),
+            (Some(Level::Warn), Level::Critical, false, LevelChange::Worse),
+            (Some(Level::Breach), Level::Warn, true, LevelChange::Better),
         ];
         for (before, level, known, expected) in cases {
             assert_eq!(change(before, level, known), expected, "{before:?} {level}");

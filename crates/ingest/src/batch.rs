@@ -2,9 +2,8 @@
 
 use crate::chunk::{Decoded, Unread};
 use crate::error::IngestError;
-use crate::kept::Kept;
+use crate::letter_content::LetterContent;
 use crate::limits::BATCH_LETTER_BYTES;
-use crate::plan::hex;
 use bytes::Bytes;
 use gridtrail_access::AccessRecord;
 use gridtrail_lake::{Batch, CommitKind, DeadLetter, OnRecord, Skip, SourceEvidence, Stream, Writer};
@@ -60,7 +59,7 @@ pub(crate) struct Beside {
 /// What dead letters hold of the records of a portion.
 pub(crate) trait Records {
     /// The record at a position, of which an event was made that is no row.
-    fn kept(&self, position: i64) -> Kept;
+    fn letter_content(&self, position: i64) -> LetterContent;
 
     /// What stands beside its value.
     fn beside(&self, _position: i64) -> Beside {
@@ -69,17 +68,17 @@ pub(crate) trait Records {
 }
 
 /// Records that are made within this process: nothing is kept of them.
-pub(crate) struct Made;
+pub(crate) struct MadeRecords;
 
-impl Records for Made {
-    fn kept(&self, _position: i64) -> Kept {
-        Kept::default()
+impl Records for MadeRecords {
+    fn letter_content(&self, _position: i64) -> LetterContent {
+        LetterContent::default()
     }
 }
 
 /// Where a dead letter stands.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct LetterPlace<'a> {
     pub(crate) source: &'a str,
     pub(crate) name: &'a str,
     pub(crate) position: i64,
@@ -87,7 +86,7 @@ pub(crate) struct Place<'a> {
 
 /// What a record told.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum RecordContent {
     /// Of a Service Request, response or alert.
     Event(Event),
     /// Of who may see what.
@@ -153,7 +152,7 @@ impl Filling {
         let mut letters = decoded.letters;
         for (position, event) in decoded.events {
             if let Err(rejection) = self.add(at, position, event, portion.now) {
-                let raw = records.kept(position);
+                let raw = records.letter_content(position);
                 letters.push(Unread { position, reason: rejection.to_string(), raw });
             }
         }
@@ -229,17 +228,17 @@ impl Filling {
     /// Takes in the event that a dead letter holds, of which `value` is what was read.
     pub(crate) fn replay(
         &mut self,
-        letter: Place<'_>,
+        letter: LetterPlace<'_>,
         value: &[u8],
-        told: Told,
+        told: RecordContent,
         now: Timestamp,
     ) -> Result<(), Rejection> {
         let about = SourceEvidence::of_letters(letter.source, letter.name);
         let found = self.sources.iter().position(|source| source.source == about.source);
         let at = found.unwrap_or_else(|| self.start(about));
         let added = match told {
-            Told::Event(event) => self.add(at, letter.position, event, now),
-            Told::Access(record) => {
+            RecordContent::Event(event) => self.add(at, letter.position, event, now),
+            RecordContent::Access(record) => {
                 self.add_access(at, record, now);
                 Ok(())
             }
@@ -298,7 +297,7 @@ impl Filling {
             evidence.parked_at.insert(*position);
         }
         for ((evidence, hash), recorded) in self.sources.iter_mut().zip(self.hashes).zip(self.recorded) {
-            evidence.sha256 = hex(&hash.finalize());
+            evidence.sha256 = hex::encode(hash.finalize());
             let read = i128::from(evidence.stored + evidence.parked);
             // The mean of values of 64 bits has 64 bits.
             evidence.recorded_mean_ms = recorded.checked_div(read).and_then(|mean| i64::try_from(mean).ok());

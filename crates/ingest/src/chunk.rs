@@ -3,8 +3,8 @@
 //! Every byte of a file is in one piece. A record that is longer than any may be comes in several: it is passed over, hashed, and
 //! told of in a dead letter that holds its beginning.
 
-use crate::kept::{Kept, Long, kept};
-use crate::kind::Kind;
+use crate::kind::RecordKind;
+use crate::letter_content::{LetterContent, Long, letter_content};
 use crate::limits::{CHUNK_BYTES, WINDOW_BYTES};
 use crate::plan::{Form, Receipted, Source};
 use crate::unpack;
@@ -55,7 +55,7 @@ pub(crate) struct Decoded {
 pub(crate) struct Unread {
     pub(crate) position: i64,
     pub(crate) reason: String,
-    pub(crate) raw: Kept,
+    pub(crate) raw: LetterContent,
 }
 
 /// How much is read at once.
@@ -294,7 +294,7 @@ pub(crate) fn to_position(bytes: u64) -> i64 {
 }
 
 /// Decodes a piece. CPU-bound.
-pub(crate) fn decode_chunk(chunk: &Chunk, (kind, form): (Kind, &Form)) -> Decoded {
+pub(crate) fn decode_chunk(chunk: &Chunk, (kind, form): (RecordKind, &Form)) -> Decoded {
     let mut decoded = Decoded::default();
     let start = to_position(chunk.start);
     match (&chunk.holds, form) {
@@ -324,13 +324,13 @@ impl Decoded {
     pub(crate) fn record(
         &mut self,
         position: i64,
-        (kind, encoding): (Kind, Encoding),
+        (kind, encoding): (RecordKind, Encoding),
         bytes: &[u8],
         raw: &[u8],
     ) {
         match kind {
-            Kind::Service => self.take(position, decode(encoding, bytes, None), raw),
-            Kind::Access => match decode_access(encoding, bytes) {
+            RecordKind::Service => self.take(position, decode(encoding, bytes, None), raw),
+            RecordKind::Access => match decode_access(encoding, bytes) {
                 Ok(record) => self.access.push((position, record)),
                 Err(error) => self.unread(position, error.to_string(), raw),
             },
@@ -345,11 +345,11 @@ impl Decoded {
     }
 
     pub(crate) fn unread(&mut self, position: i64, reason: String, raw: &[u8]) {
-        self.letters.push(Unread { position, reason, raw: kept(raw) });
+        self.letters.push(Unread { position, reason, raw: letter_content(raw) });
     }
 }
 
-fn decode_frames(chunk: &Chunk, kind: Kind, decoded: &mut Decoded) {
+fn decode_frames(chunk: &Chunk, kind: RecordKind, decoded: &mut Decoded) {
     let mut at = 0;
     while at < chunk.bytes.len() {
         let position = to_position(chunk.start + at as u64);
@@ -378,7 +378,7 @@ fn content(line: &[u8]) -> &[u8] {
     without_mark(line.trim_ascii()).trim_ascii()
 }
 
-fn decode_lines(chunk: &Chunk, kind: Kind, decoded: &mut Decoded) {
+fn decode_lines(chunk: &Chunk, kind: RecordKind, decoded: &mut Decoded) {
     let mut at = 0;
     for line in chunk.bytes.split_inclusive(|byte| *byte == b'\n') {
         let position = to_position(chunk.start + at as u64);

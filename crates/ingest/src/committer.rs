@@ -1,12 +1,13 @@
 //! Committing batches of topics, in order, with what the brokers say of the topics at that time.
 
-use crate::error::{IngestError, chain};
+use crate::error::IngestError;
 use crate::limits::BACK_OFF;
-use crate::open::Open;
+use crate::open::OpenTransactions;
 use crate::probe::{self, Probe, Probes, Standing};
 use crate::topics::{Followed, Load, Observer};
 use gridtrail_kafka::{Cluster, Control, Source};
 use gridtrail_lake::{Lake, SourceEvidence, Stream, Writer};
+use gridtrail_runtime::with_causes;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -19,7 +20,7 @@ pub(crate) struct Committer {
     cluster: Arc<Cluster>,
     control: Arc<Control>,
     probes: Probes,
-    open: Open,
+    open: OpenTransactions,
     observer: Arc<dyn Observer>,
     pause: Duration,
     followed: Followed,
@@ -60,7 +61,7 @@ impl Committer {
                 Err(error) => {
                     let pause = self.pause;
                     tracing::warn!(
-                        error = chain(&error),
+                        error = with_causes(&error),
                         ?pause,
                         "a batch was not committed; it is read again"
                     );
@@ -109,7 +110,7 @@ impl Committer {
             }
         }
         for answer in drained {
-            // Who waited too long has gone on without it.
+            // Where the drain timed out, its receiver is gone.
             let _ = answer.try_send(());
         }
         Ok(())
@@ -126,7 +127,9 @@ impl Committer {
         match asking.await.map_err(|_| IngestError::Internal("asking Kafka panicked"))? {
             Ok(times) => self.open.learn(&times),
             // Without them the transactions are told of all the same.
-            Err(error) => tracing::debug!(error = chain(&error), "the times of records were not learned"),
+            Err(error) => {
+                tracing::debug!(error = with_causes(&error), "the times of records were not learned")
+            }
         }
         Ok(())
     }
@@ -139,7 +142,10 @@ impl Committer {
             match asking.await.map_err(|_| IngestError::Internal("asking Kafka panicked"))? {
                 Ok(probe) => return Ok(Some(probe)),
                 Err(error) if self.control.is_stopped() => {
-                    tracing::warn!(error = chain(&error), "what was read last is left for the next start");
+                    tracing::warn!(
+                        error = with_causes(&error),
+                        "what was read last is left for the next start"
+                    );
                     return Ok(None);
                 }
                 Err(error) => {
@@ -169,7 +175,7 @@ fn streams(cluster: &Cluster, probe: &Probe, sources: &[Arc<Source>]) -> Vec<Str
 struct Said<'a> {
     cluster: &'a Cluster,
     probes: &'a Probes,
-    open: &'a Open,
+    open: &'a OpenTransactions,
 }
 
 impl Said<'_> {

@@ -73,15 +73,3 @@ impl IngestError {
         matches!(self, Self::Lake(error) if error.kind() == LakeErrorKind::PositionMoved)
     }
 }
-
-/// An error and its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}

@@ -5,10 +5,10 @@
 //!
 //! Kill it at any instant and run it again: each source is read on from the position in the lake's own commit.
 
-use crate::batch::{Filling, Outcome, Place, Portion, Records, Told};
+use crate::batch::{Filling, LetterPlace, Outcome, Portion, RecordContent, Records};
 use crate::chunk::{Chunk, Chunks, Decoded, Holds, Sizes, decode_chunk, record_at, to_position};
 use crate::error::IngestError;
-use crate::kept::{Kept, kept};
+use crate::letter_content::{LetterContent, letter_content};
 use crate::limits::{BATCH_ROWS, CHUNKS_IN_FLIGHT, FILE_BATCH_BYTES, RESTARTS};
 use crate::plan::{Plan, Source, plan};
 use crate::whole;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Told how far an ingest is.
+/// RecordContent how far an ingest is.
 pub trait Progress: Send + Sync {
     /// So many bytes are to be read in all.
     fn start(&self, bytes: u64);
@@ -247,8 +247,8 @@ struct InFile<'a> {
 }
 
 impl Records for InFile<'_> {
-    fn kept(&self, position: i64) -> Kept {
-        kept(record_at(self.chunk, &self.source.form, position))
+    fn letter_content(&self, position: i64) -> LetterContent {
+        letter_content(record_at(self.chunk, &self.source.form, position))
     }
 }
 
@@ -256,8 +256,8 @@ impl Records for InFile<'_> {
 fn settle(filling: &mut Filling, source: &Source, value: &[u8], event: &Event, now: Timestamp) {
     let name = source.path.display().to_string();
     for letter in &source.settles {
-        let place = Place { source: letter, name: &name, position: 0 };
+        let place = LetterPlace { source: letter, name: &name, position: 0 };
         // Where the event fits no row, it has become a letter of this source as well, and both stay open.
-        let _ = filling.replay(place, value, Told::Event(event.clone()), now);
+        let _ = filling.replay(place, value, RecordContent::Event(event.clone()), now);
     }
 }

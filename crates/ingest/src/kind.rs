@@ -9,14 +9,14 @@ const ACCESS_TOPIC: &str = "access-events";
 
 /// What the records of a source are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum RecordKind {
     /// Events of Service Requests, responses and alerts.
     Service,
     /// Events of access: assignments, grants, rescissions.
     Access,
 }
 
-impl Kind {
+impl RecordKind {
     /// Of a file: `….access.jsonl`, `….access.binpb` and the like hold events of access ([`FileName`]).
     pub fn of_file(path: &Path) -> Self {
         FileName::of(path).map_or(Self::Service, |name| name.kind)
@@ -49,16 +49,16 @@ mod tests {
             "a.access.jsonl.gz",
             "a.access.json",
         ] {
-            assert_eq!(Kind::of_file(Path::new(name)), Kind::Access, "{name}");
+            assert_eq!(RecordKind::of_file(Path::new(name)), RecordKind::Access, "{name}");
         }
         for name in ["access.jsonl", "a.access.xml", "access/a.jsonl", "a.access", "accessjsonl"] {
-            assert_eq!(Kind::of_file(Path::new(name)), Kind::Service, "{name}");
+            assert_eq!(RecordKind::of_file(Path::new(name)), RecordKind::Service, "{name}");
         }
         for name in ["gridtrail.access-events.v1", "access-events", "test-7.access-events"] {
-            assert_eq!(Kind::of_topic(name), Kind::Access, "{name}");
+            assert_eq!(RecordKind::of_topic(name), RecordKind::Access, "{name}");
         }
         for name in ["gridtrail.service-events.v1", "gridtrail.access-events-v1", "access"] {
-            assert_eq!(Kind::of_topic(name), Kind::Service, "{name}");
+            assert_eq!(RecordKind::of_topic(name), RecordKind::Service, "{name}");
         }
     }
 }

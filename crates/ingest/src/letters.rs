@@ -3,9 +3,9 @@
 //! A replay goes the way of every record: decoded, folded, placed or parked, committed with evidence. It moves no
 //! position of its source, and a letter that is replayed twice changes nothing the second time, as no event does.
 
-use crate::batch::{Filling, Outcome, Place, Told};
+use crate::batch::{Filling, LetterPlace, Outcome, RecordContent};
 use crate::error::IngestError;
-use crate::kind::Kind;
+use crate::kind::RecordKind;
 use crate::limits::BATCH_ROWS;
 use crate::name::{Content, FileName};
 use crate::plan::UNPACKABLE;
@@ -65,7 +65,8 @@ pub async fn replay_letters(
     for letter in letters {
         let value = mended.value.as_ref().unwrap_or(&letter.raw);
         let now = lake.clock().now();
-        let place = Place { source: &letter.source, name: &letter.source_name, position: letter.position };
+        let place =
+            LetterPlace { source: &letter.source, name: &letter.source_name, position: letter.position };
         let read = told_by(letter, value, mended)
             .and_then(|told| filling.replay(place, value, told, now).map_err(|e| e.to_string()));
         if let Err(reason) = read {
@@ -120,7 +121,7 @@ pub async fn dismiss_letters(lake: &Lake, letters: &[DeadLetter], reason: &str) 
 }
 
 /// What a letter tells. Errors: why it tells nothing yet.
-pub(crate) fn told_by(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<Told, String> {
+pub(crate) fn told_by(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<RecordContent, String> {
     if let (Extent::Cut { bytes, sha256 }, None) = (&letter.extent, &mended.value) {
         let kept = letter.raw.len();
         return Err(format!(
@@ -137,7 +138,7 @@ pub(crate) fn told_by(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Res
     }
 }
 
-fn read(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<Told, String> {
+fn read(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<RecordContent, String> {
     if letter.reason.starts_with(UNPACKABLE) && mended.value.is_none() {
         return Err(letter.reason.clone());
     }
@@ -148,20 +149,20 @@ fn read(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<Told, Stri
     } else {
         (encoding_of(content, value), value)
     };
-    if Kind::of_letter(letter) == Kind::Access {
+    if RecordKind::of_letter(letter) == RecordKind::Access {
         let encoding = match content {
             Some(Content::Lines) => Encoding::Json,
             Some(_) => Encoding::Protobuf,
             None => encoding,
         };
-        return decode_access(encoding, bytes).map(Told::Access).map_err(|error| error.to_string());
+        return decode_access(encoding, bytes).map(RecordContent::Access).map_err(|error| error.to_string());
     }
     let event = match (encoding, in_capture(value)) {
-        (Encoding::DuisXml, Some(capture)) => return only_message(&capture).map(Told::Event),
+        (Encoding::DuisXml, Some(capture)) => return only_message(&capture).map(RecordContent::Event),
         (Encoding::DuisXml, None) => decode(encoding, bytes, receipt(letter, mended)?.as_ref()),
         _ => decode(encoding, bytes, None),
     };
-    event.map(Told::Event).map_err(|error| error.to_string())
+    event.map(RecordContent::Event).map_err(|error| error.to_string())
 }
 
 /// The encoding of what a file held: what it looks like, since mended bytes need not be what the file was.

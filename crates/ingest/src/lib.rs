@@ -2,7 +2,7 @@
 //!
 //! [`ingest_files`] takes in what lies under a path; [`follow_topics`] follows Kafka until it is told to stop.
 //!
-//! Sources hold events of Service Requests, or events of access; their names tell which ([`Kind`]).
+//! Sources hold events of Service Requests, or events of access; their names tell which ([`RecordKind`]).
 //!
 //! Positions live in the lake's commits and nowhere else; a record that cannot be read becomes a dead letter with its
 //! reason and position, and never stops what is around it. An event that cannot say when its request was received
@@ -15,8 +15,8 @@ mod chunk;
 mod committer;
 mod error;
 mod files;
-mod kept;
 mod kind;
+mod letter_content;
 mod letters;
 mod limits;
 mod made;
@@ -42,7 +42,7 @@ mod it;
 pub use batch::Outcome;
 pub use error::IngestError;
 pub use files::{FileSettings, Progress, Summary, ingest_files};
-pub use kind::Kind;
+pub use kind::RecordKind;
 pub use letters::{Mended, Replayed, Unreadable, dismiss_letters, replay_letters};
 pub use made::{Maker, ingest_made, ingest_made_access};
 pub use name::{Content, ENDINGS, FileName, Packing};

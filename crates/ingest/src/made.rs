@@ -3,7 +3,7 @@
 //! For regions that would be too large as files. A position is the number of an event, and the evidence hashes their
 //! identifiers. The events come in pieces by a bounded queue, so memory does not grow with their number.
 
-use crate::batch::{Filling, Made, Portion};
+use crate::batch::{Filling, MadeRecords, Portion};
 use crate::chunk::{Decoded, to_position};
 use crate::error::IngestError;
 use crate::files::{Summary, commit};
@@ -75,7 +75,7 @@ pub async fn ingest_made_access(
         now: lake.clock().now(),
     };
     let decoded = Decoded { access: (0..).zip(records).collect(), ..Decoded::default() };
-    filling.take(portion, decoded, &Made)?;
+    filling.take(portion, decoded, &MadeRecords)?;
     let outcome = filling.commit(Vec::new(), &mut writer).await?;
     Ok(Summary { outcome, commits: 1, ..Summary::default() })
 }
@@ -110,7 +110,7 @@ fn fold(
             now: clock.now(),
         };
         let decoded = Decoded { events: (from..).zip(made).collect(), ..Decoded::default() };
-        filling.take(portion, decoded, &Made)?;
+        filling.take(portion, decoded, &MadeRecords)?;
         from = to;
         if finished || filling.rows() >= BATCH_ROWS {
             let next = filling.successor();

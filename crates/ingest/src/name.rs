@@ -1,6 +1,6 @@
 //! What the name of a file tells: how its records are found, whether they are compressed, and what they are.
 
-use crate::kind::Kind;
+use crate::kind::RecordKind;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -45,7 +45,7 @@ pub struct FileName {
     /// How they are compressed, if they are.
     pub packing: Option<Packing>,
     /// What they are.
-    pub kind: Kind,
+    pub kind: RecordKind,
 }
 
 impl FileName {
@@ -63,7 +63,7 @@ impl FileName {
         };
         let named = bare.file_stem().map(Path::new).and_then(ending);
         let access = content != Content::Xml && named.is_some_and(|name| name == ACCESS);
-        Some(Self { content, packing, kind: if access { Kind::Access } else { Kind::Service } })
+        Some(Self { content, packing, kind: if access { RecordKind::Access } else { RecordKind::Service } })
     }
 }
 
@@ -118,14 +118,14 @@ mod tests {
     fn names_tell_content_compression_and_kind() {
         use Content::{Frames, Lines, Xml};
         for (name, content, packing, kind) in [
-            ("a.xml", Xml, None, Kind::Service),
-            ("a.XML.GZ", Xml, Some(Packing::Gzip), Kind::Service),
-            ("a/b.ndjson", Lines, None, Kind::Service),
-            ("b.json.zst", Lines, Some(Packing::Zstd), Kind::Service),
-            ("b.access.jsonl.gz", Lines, Some(Packing::Gzip), Kind::Access),
-            ("B.ACCESS.BINPB", Frames, None, Kind::Access),
-            ("access.jsonl", Lines, None, Kind::Service),
-            ("a.access.xml", Xml, None, Kind::Service),
+            ("a.xml", Xml, None, RecordKind::Service),
+            ("a.XML.GZ", Xml, Some(Packing::Gzip), RecordKind::Service),
+            ("a/b.ndjson", Lines, None, RecordKind::Service),
+            ("b.json.zst", Lines, Some(Packing::Zstd), RecordKind::Service),
+            ("b.access.jsonl.gz", Lines, Some(Packing::Gzip), RecordKind::Access),
+            ("B.ACCESS.BINPB", Frames, None, RecordKind::Access),
+            ("access.jsonl", Lines, None, RecordKind::Service),
+            ("a.access.xml", Xml, None, RecordKind::Service),
         ] {
             let found = FileName::of(Path::new(name));
             assert_eq!(found, Some(FileName { content, packing, kind }), "{name}");

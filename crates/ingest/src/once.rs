@@ -6,6 +6,7 @@ use crate::limits::{ONCE_ASKS, ONCE_LOOKS, TOPIC_APPEARS};
 use gridtrail_kafka::{Cluster, End, KafkaError, TopicPartition, describe_producers};
 use gridtrail_lake::{Lake, Partition};
 use gridtrail_model::Timestamp;
+use gridtrail_runtime::with_causes;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -113,7 +114,7 @@ impl Once {
                 return Err(IngestError::Kafka(KafkaError::Unreachable {
                     bootstrap: self.cluster.bootstrap().to_owned(),
                     seconds: self.patience.as_secs(),
-                    last: Some(error.chain()),
+                    last: Some(with_causes(error)),
                 }));
             }
         };

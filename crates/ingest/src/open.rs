@@ -12,10 +12,10 @@ use std::time::Instant;
 
 /// The oldest open transaction of each partition that hides records.
 #[derive(Debug, Default)]
-pub(crate) struct Open(HashMap<TopicPartition, Seen>);
+pub(crate) struct OpenTransactions(HashMap<TopicPartition, OldestOpen>);
 
 #[derive(Debug)]
-struct Seen {
+struct OldestOpen {
     last_stable: i64,
     since: Instant,
     /// Whether it was seen more than once.
@@ -27,7 +27,7 @@ struct Seen {
     time: Option<RecordTime>,
 }
 
-impl Open {
+impl OpenTransactions {
     /// Takes in an answer of the brokers. Gives the records whose times are wanted.
     pub(crate) fn take(&mut self, probe: &Probe, bootstrap: &str) -> Vec<(TopicPartition, i64)> {
         let mut wanted = Vec::new();
@@ -54,7 +54,7 @@ impl Open {
                 );
             }
             if end.hides() {
-                self.0.insert(partition.clone(), Seen::now(end.readable));
+                self.0.insert(partition.clone(), OldestOpen::now(end.readable));
             }
         }
         wanted
@@ -80,7 +80,7 @@ impl Open {
     }
 }
 
-impl Seen {
+impl OldestOpen {
     fn now(last_stable: i64) -> Self {
         Self { last_stable, since: Instant::now(), again: false, logged: false, asked: None, time: None }
     }
@@ -118,7 +118,7 @@ mod tests {
     /// Of a topic whose transactions are short, each look sees another one.
     #[test]
     fn a_transaction_is_told_of_at_the_second_look() {
-        let mut open = Open::default();
+        let mut open = OpenTransactions::default();
         assert_eq!((open.take(&probe(5, 9), ""), open.of(&source())), (vec![], None));
         assert_eq!((open.take(&probe(7, 12), ""), open.of(&source())), (vec![], None));
         let wanted = open.take(&probe(7, 20), "");
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_record_that_did_not_come_is_not_asked_for_at_every_look() {
-        let mut open = Open::default();
+        let mut open = OpenTransactions::default();
         open.take(&probe(7, 20), "");
         assert_eq!(open.take(&probe(7, 20), "").len(), 1);
         open.learn(&HashMap::new());

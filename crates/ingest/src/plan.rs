@@ -5,7 +5,7 @@
 //! a plain DUIS file, and that a file holds events of access. When that is mended, the file is read again.
 
 use crate::error::IngestError;
-use crate::kind::Kind;
+use crate::kind::RecordKind;
 use crate::name::{Content, FileName, Packing, is_sidecar, message_of, unpacked};
 use crate::sidecar::{SidecarFault, receipt_of};
 use crate::unpack::{self, is_broken};
@@ -15,7 +15,6 @@ use gridtrail_lake::Writer;
 use gridtrail_model::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -42,7 +41,7 @@ pub(crate) enum Form {
 pub(crate) enum Receipted {
     /// Its receipt, where it has one.
     Known(Option<Receipt>),
-    /// Its sidecar cannot be read, for this reason.
+    /// The file's sidecar cannot be read, for this reason.
     Unreadable(String),
 }
 
@@ -51,7 +50,7 @@ pub(crate) enum Receipted {
 pub(crate) struct Source {
     pub(crate) path: PathBuf,
     pub(crate) id: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: RecordKind,
     pub(crate) form: Form,
     pub(crate) packing: Option<Packing>,
     /// Where reading goes on, in bytes of the content.
@@ -74,13 +73,13 @@ pub(crate) struct Plan {
 
 /// What lies under a path.
 #[derive(Debug, Default)]
-struct Found {
+struct FilesFound {
     files: Vec<(PathBuf, FileName)>,
     sidecars: Vec<PathBuf>,
     others: Vec<PathBuf>,
 }
 
-impl Found {
+impl FilesFound {
     /// Errors: `File`; `Ending` when the path is a file whose name tells of nothing that is read.
     fn under(path: &Path) -> Result<Self, IngestError> {
         let mut found = Self::default();
@@ -152,7 +151,7 @@ pub(crate) async fn plan(
     recorded_at: Option<Timestamp>,
     writer: &Writer,
 ) -> Result<Plan, IngestError> {
-    let Found { files, others, .. } = Found::under(path)?;
+    let FilesFound { files, others, .. } = FilesFound::under(path)?;
     if files.is_empty() {
         return Err(IngestError::Nothing { path: path.to_owned(), others: others.len() });
     }
@@ -202,7 +201,7 @@ impl Identity {
 
 /// The event files under a path, each with the source that it is now.
 pub(crate) fn sources_under(path: &Path, recorded_at: Option<Timestamp>) -> Result<Vec<Source>, IngestError> {
-    let files = Found::under(path)?.files.into_iter();
+    let files = FilesFound::under(path)?.files.into_iter();
     files.map(|(file, name)| identify(file, name, recorded_at)).collect()
 }
 
@@ -240,11 +239,11 @@ fn identify(path: PathBuf, name: FileName, recorded_at: Option<Timestamp>) -> Re
             }
         },
     };
-    if kind == Kind::Access {
+    if kind == RecordKind::Access {
         // Read under another name, the same bytes are another thing.
         hash.update("events of access");
     }
-    let id = format!("file:{}", hex(&hash.finalize()));
+    let id = format!("file:{}", hex::encode(hash.finalize()));
     Ok(Source { id, path, kind, form, packing, from: 0, size, settles })
 }
 
@@ -274,10 +273,10 @@ fn parts(source: &Source, packing: Option<Packing>, sizes: &[u64]) -> Result<Vec
         if let (Form::Single(receipted), true) = (&source.form, packing == source.packing) {
             part.update(said(receipted));
         }
-        if source.kind == Kind::Access {
+        if source.kind == RecordKind::Access {
             part.update("events of access");
         }
-        identities.push(format!("file:{}", hex(&part.finalize())));
+        identities.push(format!("file:{}", hex::encode(part.finalize())));
     }
     Ok(identities)
 }
@@ -301,7 +300,7 @@ pub(crate) const UNPACKABLE: &str = "the compressed file cannot be unpacked";
 
 fn id(mut content: Sha256, receipted: &Receipted) -> String {
     content.update(said(receipted));
-    format!("file:{}", hex(&content.finalize()))
+    format!("file:{}", hex::encode(content.finalize()))
 }
 
 /// What stands in the hash for a receipt.
@@ -325,13 +324,4 @@ fn receipted(path: &Path, recorded_at: Option<Timestamp>) -> Receipted {
 fn unreadable(fault: &SidecarFault) -> Receipted {
     tracing::warn!(%fault, "a message is put aside");
     Receipted::Unreadable(fault.to_string())
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -22,14 +22,14 @@ pub(crate) struct Probe {
 /// How a topic of a batch stands now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It is the one that was read.
+    /// The topic is the one that was read.
     Same(Stream),
     /// Another topic has its name.
     CreatedAgain {
         /// The id of the other one.
         id: String,
     },
-    /// It is gone.
+    /// The topic is gone.
     Gone,
 }
 

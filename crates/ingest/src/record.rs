@@ -5,7 +5,7 @@
 //! its prefix is passed over.
 
 use crate::chunk::Decoded;
-use crate::kind::Kind;
+use crate::kind::RecordKind;
 use gridtrail_codec::{Encoding, without_mark};
 use gridtrail_kafka::Piece;
 use gridtrail_lake::{Skip, SkipReason};
@@ -20,7 +20,7 @@ const REGISTRY_PREFIX: usize = 5;
 /// Decodes every record of a piece. CPU-bound.
 pub(crate) fn decode_piece(piece: &Piece) -> Decoded {
     let mut decoded = Decoded { events: Vec::with_capacity(piece.records.len()), ..Decoded::default() };
-    let kind = Kind::of_topic(&piece.source.topic);
+    let kind = RecordKind::of_topic(&piece.source.topic);
     for record in &piece.records {
         let Some(value) = piece.value(record) else {
             pass_over(&mut decoded.skipped, record.offset);

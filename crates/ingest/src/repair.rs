@@ -4,10 +4,10 @@
 //! paths that were given and where they were read; topics by cluster and id; dead letters that were replayed in the lake. What is there
 //! is read, decoded and folded as it was then, commit by commit, and what is not is told.
 
-use crate::batch::{Filling, Told, join};
+use crate::batch::{Filling, RecordContent, join};
 use crate::chunk::{Chunks, Decoded, Sizes, decode_chunk};
 use crate::error::IngestError;
-use crate::kind::Kind;
+use crate::kind::RecordKind;
 use crate::letters::{Mended, told_by};
 use crate::limits::CONNECT;
 use crate::plan::{Source, sources_under};
@@ -195,7 +195,7 @@ impl Readers<'_> {
         } else if evidence.source.starts_with("file:") {
             self.file_of(evidence).await?
         } else {
-            Read::nothing("it was made within gridtrail, and is stored nowhere".to_owned())
+            ReadAgain::nothing("it was made within gridtrail, and is stored nowhere".to_owned())
         };
         if let Some(why) = read.lost {
             let SourceEvidence { source, name, from, to, records, .. } = evidence.clone();
@@ -205,7 +205,7 @@ impl Readers<'_> {
     }
 
     /// The events of a range of a file.
-    async fn file_of(&mut self, evidence: &SourceEvidence) -> Result<Read, IngestError> {
+    async fn file_of(&mut self, evidence: &SourceEvidence) -> Result<ReadAgain, IngestError> {
         if self.files.is_none() {
             self.files = Some(identified(self.settings.paths.clone(), self.settings.recorded_at).await?);
         }
@@ -218,28 +218,32 @@ impl Readers<'_> {
             known.extend(more);
         }
         let Some(source) = found else {
-            return Ok(Read::nothing("no file of this content was found".to_owned()));
+            return Ok(ReadAgain::nothing("no file of this content was found".to_owned()));
         };
         let (from, to) = (bytes_of(evidence.from), bytes_of(evidence.to));
         blocking(move || read_file(&source, from, to)).await
     }
 
-    async fn topic_of(&mut self, evidence: &SourceEvidence) -> Result<Read, IngestError> {
+    async fn topic_of(&mut self, evidence: &SourceEvidence) -> Result<ReadAgain, IngestError> {
         let Some(settings) = self.settings.kafka.clone() else {
-            return Ok(Read::nothing("it is a topic: name its brokers with --kafka".to_owned()));
+            return Ok(ReadAgain::nothing("it is a topic: name its brokers with --kafka".to_owned()));
         };
         if self.topics.is_none() {
             let asking = settings.clone();
             self.topics = Some(blocking(move || Topics::connect(&asking)).await?);
         }
-        let Some(topics) = self.topics.clone() else { return Ok(Read::default()) };
+        let Some(topics) = self.topics.clone() else { return Ok(ReadAgain::default()) };
         let evidence = evidence.clone();
         blocking(move || topics.read(&settings, &evidence)).await
     }
 
-    async fn letters_of(&mut self, evidence: &SourceEvidence, source: &str) -> Result<Read, IngestError> {
+    async fn letters_of(
+        &mut self,
+        evidence: &SourceEvidence,
+        source: &str,
+    ) -> Result<ReadAgain, IngestError> {
         if evidence.event.is_some() {
-            return Ok(Read::nothing(
+            return Ok(ReadAgain::nothing(
                 "dead letters were replayed with other bytes than are stored".to_owned(),
             ));
         }
@@ -249,13 +253,13 @@ impl Readers<'_> {
         };
         self.letters = Some(Arc::clone(&letters));
         let mended = Mended { recorded_at: self.settings.recorded_at, ..Mended::default() };
-        let mut read = Read::default();
+        let mut read = ReadAgain::default();
         for position in evidence.replayed_at.iter() {
             let letter = letters.iter().find(|letter| letter.source == source && letter.position == position);
             let told = letter.map(|letter| told_by(letter, &letter.raw, &mended));
             match told {
-                Some(Ok(Told::Event(event))) => read.events.push(event),
-                Some(Ok(Told::Access(_))) => {}
+                Some(Ok(RecordContent::Event(event))) => read.events.push(event),
+                Some(Ok(RecordContent::Access(_))) => {}
                 Some(Err(why)) => read.lost = Some(format!("a dead letter cannot be read again: {why}")),
                 None => read.lost = Some("a dead letter that was replayed is not there any more".to_owned()),
             }
@@ -288,20 +292,22 @@ fn keep(
 /// Events of access are in a table of their own.
 fn is_of_access(evidence: &SourceEvidence) -> bool {
     match evidence.name.rsplit_once('/') {
-        Some((topic, _)) if evidence.source.contains("kafka:") => Kind::of_topic(topic) == Kind::Access,
-        _ => Kind::of_file(Path::new(&evidence.name)) == Kind::Access,
+        Some((topic, _)) if evidence.source.contains("kafka:") => {
+            RecordKind::of_topic(topic) == RecordKind::Access
+        }
+        _ => RecordKind::of_file(Path::new(&evidence.name)) == RecordKind::Access,
     }
 }
 
 /// What was read of a range.
 #[derive(Debug, Default)]
-struct Read {
+struct ReadAgain {
     events: Vec<Event>,
     /// Why not all of it was.
     lost: Option<String>,
 }
 
-impl Read {
+impl ReadAgain {
     fn nothing(why: String) -> Self {
         Self { events: Vec::new(), lost: Some(why) }
     }
@@ -336,11 +342,11 @@ async fn identified(
     .await
 }
 
-fn read_file(source: &Source, from: u64, to: u64) -> Result<Read, IngestError> {
+fn read_file(source: &Source, from: u64, to: u64) -> Result<ReadAgain, IngestError> {
     let failed = |error| IngestError::File { path: source.path.clone(), source: error };
     let part = Source { from, size: source.size.min(to), ..source.clone() };
     let mut chunks = Chunks::open(&part, Sizes::default()).map_err(failed)?;
-    let mut read = Read::default();
+    let mut read = ReadAgain::default();
     while let Some(chunk) = chunks.next().map_err(failed)? {
         let decoded = decode_chunk(&chunk, (part.kind, &part.form));
         read.events.extend(decoded.events.into_iter().map(|(_, event)| event));
@@ -382,16 +388,16 @@ impl Topics {
             .map_err(|_| "its evidence names no partition".to_owned()))
     }
 
-    fn read(&self, settings: &KafkaSettings, evidence: &SourceEvidence) -> Result<Read, IngestError> {
+    fn read(&self, settings: &KafkaSettings, evidence: &SourceEvidence) -> Result<ReadAgain, IngestError> {
         let partition = match self.partition(evidence)? {
             Ok(partition) => partition,
-            Err(why) => return Ok(Read::nothing(why)),
+            Err(why) => return Ok(ReadAgain::nothing(why)),
         };
         let bounds = self.cluster.bounds(std::slice::from_ref(&partition))?;
         let low = bounds.get(&partition).map_or(evidence.to, |Bounds { low, .. }| *low);
         let from = evidence.from.max(low);
         let (mut decoded, mut hash) = (Decoded::default(), RangeHash::default());
-        let kind = Kind::of_topic(&partition.0);
+        let kind = RecordKind::of_topic(&partition.0);
         reread_messages(settings, &partition, from, evidence.to, |offset, value, headers| {
             hash.record(offset, value);
             let Some(value) = value else { return };
@@ -404,6 +410,6 @@ impl Topics {
         } else {
             (hash.finish() != evidence.sha256).then(|| "the topic holds other records there now".to_owned())
         };
-        Ok(Read { events: decoded.events.into_iter().map(|(_, event)| event).collect(), lost })
+        Ok(ReadAgain { events: decoded.events.into_iter().map(|(_, event)| event).collect(), lost })
     }
 }

@@ -9,8 +9,8 @@
 use crate::batch::{Beside, Filling, Outcome, Portion, Records};
 use crate::chunk::Decoded;
 use crate::committer::Committer;
-use crate::error::{IngestError, chain};
-use crate::kept::{Kept, kept};
+use crate::error::IngestError;
+use crate::letter_content::{LetterContent, letter_content};
 use crate::limits::{
     BACK_OFF, BATCH_AGE, BATCH_AGES_BEHIND, BATCH_BYTES, BATCH_ROWS, CHUNKS_IN_FLIGHT, CONNECT, HEARTBEAT,
 };
@@ -23,7 +23,7 @@ use gridtrail_kafka::{
     Sink, Source,
 };
 use gridtrail_lake::{Lake, Skip, SkipReason, Stream};
-use gridtrail_runtime::Clock;
+use gridtrail_runtime::{Clock, with_causes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ pub struct Followed {
     pub commits: u64,
 }
 
-/// Told of every commit.
+/// RecordContent of every commit.
 pub trait Observer: Send + Sync {
     /// A batch is committed, and this process's searches see it.
     fn committed(&self, outcome: Outcome);
@@ -208,7 +208,10 @@ impl Members {
         loop {
             match reader.run() {
                 Err(error) if !self.control.is_stopped() => {
-                    tracing::error!(error = chain(&error), "the client cannot go on; joining the group anew");
+                    tracing::error!(
+                        error = with_causes(&error),
+                        "the client cannot go on; joining the group anew"
+                    );
                 }
                 done => return done,
             }
@@ -361,9 +364,9 @@ fn reason(why: GapReason) -> SkipReason {
 }
 
 impl Records for Piece {
-    fn kept(&self, position: i64) -> Kept {
+    fn letter_content(&self, position: i64) -> LetterContent {
         let value = record_at(self, position).and_then(|record| self.value(record));
-        kept(&value.unwrap_or_default())
+        letter_content(&value.unwrap_or_default())
     }
 
     fn beside(&self, position: i64) -> Beside {

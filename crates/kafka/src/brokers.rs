@@ -108,7 +108,7 @@ impl Brokers {
         }
         let back = |address: &String, since: &Instant| {
             brokers().any(|broker| {
-                // It was put together before the loss was told of where the state is older than that.
+                // Statistics whose connection is older than the loss were put together before it was known.
                 let connected = Duration::from_micros(u64::try_from(broker.stateage).unwrap_or(0));
                 let name = broker.name.split('/').next().unwrap_or_default();
                 broker.state == "UP"

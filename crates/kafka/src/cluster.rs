@@ -4,6 +4,7 @@ use crate::brokers::{Brokers, Logged, log};
 use crate::error::KafkaError;
 use crate::settings::KafkaSettings;
 use crate::topic_ids::{self, Description};
+use gridtrail_runtime::with_causes;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -76,7 +77,7 @@ pub struct Topic {
 pub struct Cluster {
     settings: KafkaSettings,
     client: BaseConsumer<Asking>,
-    /// The same, for what no transaction has decided yet.
+    /// Asks the same, records that no transaction has decided yet included.
     uncommitted: BaseConsumer<Asking>,
     brokers: Arc<Brokers>,
     id: String,
@@ -128,7 +129,7 @@ impl Cluster {
     /// A question was not answered, and will be asked again. Logged once where that lasts, until one is answered, and not at all where a
     /// broker is known to be away.
     pub fn unanswered(&self, error: &KafkaError) {
-        self.brokers.unanswered(&error.chain());
+        self.brokers.unanswered(&with_causes(error));
     }
 
     /// The topics of these names. A name without a topic is left out.
@@ -138,11 +139,10 @@ impl Cluster {
             doing: format!("describe the topics {}: {why}", names.join(", ")),
             source: Client::AdminOpCreation("DescribeTopics".into()),
         };
-        let found =
-            topic_ids::describe(self.client.client().native_ptr(), names, PATIENCE).map_err(failed)?;
+        let found = topic_ids::describe(self.client.client(), names, PATIENCE).map_err(failed)?;
         self.brokers.answered();
         let topic = |Description { name, found }| {
-            found.map(|f: topic_ids::Found| Topic { name, id: f.id, partitions: f.partitions })
+            found.map(|f: topic_ids::TopicIdentity| Topic { name, id: f.id, partitions: f.partitions })
         };
         Ok(found.into_iter().filter_map(topic).collect())
     }

@@ -78,18 +78,6 @@ fn because(last: &Option<String>) -> String {
 }
 
 impl KafkaError {
-    /// The error and its causes, on one line.
-    pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        text
-    }
-
     pub(crate) fn broker(doing: impl Into<String>) -> impl FnOnce(Client) -> Self {
         let doing = doing.into();
         move |source| Self::Broker { doing, source }

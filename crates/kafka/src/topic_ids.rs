@@ -6,7 +6,8 @@
 #![expect(unsafe_code, reason = "the safe client has no call that describes topics")]
 
 use rdkafka::bindings as native;
-use rdkafka::types::{RDKafka, RDKafkaRespErr};
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::types::RDKafkaRespErr;
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -16,12 +17,12 @@ use std::time::Duration;
 pub(crate) struct Description {
     pub(crate) name: String,
     /// `None`: there is no such topic.
-    pub(crate) found: Option<Found>,
+    pub(crate) found: Option<TopicIdentity>,
 }
 
 /// What a topic that is there is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct TopicIdentity {
     /// The id, in the base64 that Kafka's own tools print.
     pub(crate) id: String,
     pub(crate) partitions: i32,
@@ -51,11 +52,9 @@ impl<T> Drop for Owned<T> {
     }
 }
 
-/// Describes topics. Blocks for at most `timeout`.
-///
-/// `client` must be the native client of one that lives longer than this call.
-pub(crate) fn describe(
-    client: *mut RDKafka,
+/// Describes topics. Blocks for at most `timeout` and a second.
+pub(crate) fn describe<C: ClientContext>(
+    client: &Client<C>,
     topics: &[String],
     timeout: Duration,
 ) -> Result<Vec<Description>, String> {
@@ -64,7 +63,8 @@ pub(crate) fn describe(
         names.collect::<Result<_, _>>().map_err(|_| "a topic's name holds a zero byte")?;
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
     let millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: `client` is live (the caller's promise); `pointers` are `names`, which outlive the calls, and the
+    let client = client.native_ptr();
+    // SAFETY: `client` belongs to a `Client` that is borrowed for the whole call; `pointers` are `names`, which outlive the calls, and the
     // collection copies them; every object that the library gives is owned and destroyed after its last use; results
     // are read only while their event lives.
     unsafe {
@@ -126,7 +126,7 @@ unsafe fn description(topic: *const native::rd_kafka_TopicDescription_t) -> Resu
         let mut count = 0;
         native::rd_kafka_TopicDescription_partitions(topic, &raw mut count);
         let partitions = i32::try_from(count).map_err(|_| "more partitions than Kafka can number")?;
-        Ok(Description { name, found: Some(Found { id, partitions }) })
+        Ok(Description { name, found: Some(TopicIdentity { id, partitions }) })
     }
 }
 

@@ -30,7 +30,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use async_trait::async_trait;
-use gridtrail_access_log::{Entry, HEADS_MAX, Head, Kind, Row};
+use gridtrail_access_log::{Entry, HEADS_MAX, Head, Row, RowKind};
 use gridtrail_model::Timestamp;
 use gridtrail_runs::checksum::Written;
 use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunsError, Summary, Table, TableFile};
@@ -380,7 +380,7 @@ impl<'a> Columns<'a> {
             took_us: self.number("took_us", row)?,
             detail: self.owned("detail", row)?,
         };
-        let kind: Kind = self.text("kind", row)??.parse().ok()?;
+        let kind: RowKind = self.text("kind", row)??.parse().ok()?;
         Some(Row {
             chain: self.chain(row)?,
             seq: self.number("seq", row)??,

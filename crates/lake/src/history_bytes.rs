@@ -9,35 +9,13 @@
 
 use crate::bits::{BitReader, BitWriter};
 use gridtrail_model::{HistoryEntry, Instruction, State, Timestamp};
+use gridtrail_runs::varint;
+use prost::encoding::encode_varint;
 
 const HAS_CODE: u8 = 1;
 const HAS_INSTRUCTION: u8 = 2;
 const HAS_CAUSE: u8 = 4;
 const SAME_TIME: u8 = 8;
-
-fn put_varint(mut value: u64, out: &mut Vec<u8>) {
-    loop {
-        let [low, ..] = value.to_le_bytes();
-        value >>= 7;
-        if value == 0 {
-            return out.push(low & 0x7F);
-        }
-        out.push(low | 0x80);
-    }
-}
-
-fn take_varint(input: &mut &[u8]) -> Option<u64> {
-    let mut value = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = input.split_first()?;
-        *input = rest;
-        value |= u64::from(byte & 0x7F).checked_shl(shift)?;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
 
 /// A text of at most 255 bytes, behind its length.
 pub(crate) fn take_text<'a>(input: &mut &'a [u8]) -> Option<&'a str> {
@@ -77,8 +55,8 @@ pub(crate) fn encode(
             put_text(code.as_str(), shape);
         }
         if let Some(Instruction { number, total }) = entry.instruction {
-            put_varint(u64::from(number), shape);
-            put_varint(u64::from(total), shape);
+            encode_varint(u64::from(number), shape);
+            encode_varint(u64::from(total), shape);
         }
         if let Some(cause) = &entry.cause {
             put_text(cause.as_str(), shape);
@@ -118,8 +96,8 @@ fn take_entry<'a>(
     let at_ms = before_ms.checked_add(since)?;
     let code = if flags & HAS_CODE != 0 { Some(take_text(shape)?) } else { None };
     let instruction = if flags & HAS_INSTRUCTION != 0 {
-        let number = u16::try_from(take_varint(shape)?).ok()?;
-        let total = u16::try_from(take_varint(shape)?).ok()?;
+        let number = u16::try_from(varint(shape)?).ok()?;
+        let total = u16::try_from(varint(shape)?).ok()?;
         Some(Instruction { number, total })
     } else {
         None

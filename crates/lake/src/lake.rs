@@ -201,19 +201,19 @@ impl Lake {
         Ok(Maintenance::new(self.clone(), Box::new(tables.clone())))
     }
 
-    /// Waits for work that was begun, also by what was dropped since, and goes on: commits to their end, compactions until they
+    /// Waits for detached work, which goes on when whoever wanted it was dropped: commits to their end, compactions until they
     /// see that they are not wanted any more. For the end of a process: a runtime that goes down under them is taken for a
     /// crash.
-    pub async fn settle(&self) {
-        let begun = self.begun();
-        begun.close();
-        begun.wait().await;
-        begun.reopen();
+    pub async fn wait_for_detached(&self) {
+        let detached = self.detached();
+        detached.close();
+        detached.wait().await;
+        detached.reopen();
     }
 
-    /// The work that [`Lake::settle`] waits for.
-    pub(crate) fn begun(&self) -> &TaskTracker {
-        &self.inner.location.begun
+    /// The work that [`Lake::wait_for_detached`] waits for.
+    pub(crate) fn detached(&self) -> &TaskTracker {
+        &self.inner.location.detached
     }
 
     /// Refuses a lake of which a table keeps something for a shorter time than what relies on it.

@@ -14,7 +14,7 @@ use crate::schema::column;
 use crate::sheet::{KEY_COLUMNS, Plan, ROW_COLUMNS, Sheet};
 use foldhash::fast::RandomState;
 use gridtrail_model::{DeviceId, Fragment, ServiceReferenceVariant, Timestamp, UserId};
-use gridtrail_runs::{OpenRun, RunCache, RunsError, Scan, halve};
+use gridtrail_runs::{OpenRun, RunCache, RunsError, Scan, try_partition_point};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -111,8 +111,10 @@ fn key_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>> {
         return Some(0..rows);
     };
     // Pages ascend. Those without any value come first, and have neither minimum nor maximum.
-    let first = halve(pages.len(), |page| Some(index.max_value(page).is_none_or(|max| max < key)))?;
-    let end = halve(pages.len(), |page| Some(index.min_value(page).is_none_or(|min| min <= key)))?;
+    let first =
+        try_partition_point(pages.len(), |page| Some(index.max_value(page).is_none_or(|max| max < key)))?;
+    let end =
+        try_partition_point(pages.len(), |page| Some(index.min_value(page).is_none_or(|min| min <= key)))?;
     let start =
         |page: usize| pages.get(page).map_or(rows, |p| usize::try_from(p.first_row_index).unwrap_or(rows));
     (first < end).then(|| start(first)..start(end))

@@ -207,7 +207,7 @@ impl Maintenance {
             let read = table.clone();
             let work =
                 move || runtime.block_on(of.gather(&Gathering { lake: &lake, table: &read, now, oldest }));
-            let made = self.lake.begun().spawn_blocking(work).await;
+            let made = self.lake.detached().spawn_blocking(work).await;
             let made = match made.map_err(|_| RunsError::Internal("gathering a table panicked"))? {
                 // It is left alone from now on, and the others are gathered without it.
                 Err(error @ RunsError::Corrupt { .. }) => {
@@ -283,9 +283,9 @@ async fn make(
     settings: CompactionSettings,
     given_up: Arc<AtomicBool>,
 ) -> (Job, Result<Made, RunsError>) {
-    let (runtime, begun, own) = (tokio::runtime::Handle::current(), lake.begun().clone(), job.clone());
+    let (runtime, detached, own) = (tokio::runtime::Handle::current(), lake.detached().clone(), job.clone());
     let work = move || runtime.block_on(compaction::carry_out(&lake, &table, &own, &settings, &given_up));
-    let made = begun.spawn_blocking(work).await;
+    let made = detached.spawn_blocking(work).await;
     (job, made.unwrap_or(Err(RunsError::Internal("a compaction panicked"))))
 }
 

@@ -3,7 +3,8 @@
 //! 1. A month is **due** when all of it is further back than the setting, in calendar months, UTC.
 //! 2. A due month without an event younger than the floor, and without a hold, goes **as a whole**, unread.
 //! 3. Any other due month is **written anew** with only the rows whose latest message is younger than the floor, or which a
-//!    legal hold keeps, all fragments of a row being seen together. Runs say until when nothing more can go from them.
+//!    legal hold keeps, all fragments of a row being seen together. The summary of a run stores
+//!    the earliest time at which retention could drop another row of it.
 //!
 //! The floor is three calendar months before the day that begins now: SEC Section H8.16(b) and (c) give Users the record "during
 //! a period of no less than three months prior to any date on which that record is accessed", and a message belongs to that record
@@ -369,10 +370,10 @@ impl Maintenance {
         let write = |part: u32| {
             let (job, lake, table) = (Arc::clone(&job), self.lake.clone(), self.tables.trails.clone());
             let (settings, given_up) = (*settings, wanted.watch());
-            let (runtime, begun) = (tokio::runtime::Handle::current(), self.lake.begun().clone());
+            let (runtime, detached) = (tokio::runtime::Handle::current(), self.lake.detached().clone());
             let work = move || runtime.block_on(job.write(part, (&lake, &table), &settings, &given_up));
             async move {
-                let written = begun.spawn_blocking(work).await;
+                let written = detached.spawn_blocking(work).await;
                 written.map_err(|_| RunsError::Internal("writing a month anew panicked"))?
             }
         };
@@ -456,7 +457,7 @@ impl Maintenance {
         }
         let (lake, runtime, read) = (self.lake.clone(), tokio::runtime::Handle::current(), table.clone());
         let work = move || runtime.block_on(access_log::drop_months(&lake, &read, first_kept, now));
-        let made = self.lake.begun().spawn_blocking(work).await;
+        let made = self.lake.detached().spawn_blocking(work).await;
         let made = match made.map_err(|_| RunsError::Internal("reading the access log panicked"))? {
             Ok(made) => made,
             Err(error) => {

@@ -1,4 +1,4 @@
-//! Sheets: stretches of rows of one row group, of some columns, with all pages in memory that they need.
+//! Sheets: decoded pages of chosen columns for one range of rows of a row group.
 
 use crate::decode::Stored;
 use crate::schema::column;

@@ -208,7 +208,7 @@ impl RunFile {
         summary.ok_or_else(|| no_summary(file))
     }
 
-    /// Whether its Devices go from before to behind one.
+    /// Whether a Device lies within the run's bounds.
     pub(crate) fn may_hold(&self, device: DeviceId) -> bool {
         self.min_device.is_some_and(|min| min <= device) && self.max_device.is_some_and(|max| device <= max)
     }

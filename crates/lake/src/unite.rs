@@ -139,7 +139,7 @@ impl Maintenance {
         let (lake, table, settings) = (self.lake.clone(), self.tables.trails.clone(), *settings);
         let (runtime, given_up) = (tokio::runtime::Handle::current(), wanted.watch());
         let work = move || runtime.block_on(unite_runs(lake, table, (runs, fresh), settings, &given_up));
-        let united = self.lake.begun().spawn_blocking(work).await;
+        let united = self.lake.detached().spawn_blocking(work).await;
         let united = match united.map_err(|_| RunsError::Internal("uniting rows panicked"))? {
             // What is new was compacted, and its files deleted, before it was looked at: another time, all of it.
             Err(error) if error.is_not_found() => {

@@ -10,7 +10,7 @@ pub enum Anchor {
     Device(DeviceId),
     /// The first meter point that it names, as of a search of the inventory by meter point (8.2).
     Mpxn(Mpxn),
-    /// Its User: it names neither, as the deletion of a schedule (5.3) or a question about coverage (12.1).
+    /// Its User: the row names neither a Device nor a meter point, as the deletion of a schedule (5.3) or a question about coverage (12.1).
     User(UserId),
     /// Nothing that it could be looked up by: a row without a Device, as earlier versions stored it.
     Nothing,

@@ -62,9 +62,9 @@ pub async fn against_kafka(lake: &Lake, settings: &KafkaSettings) -> Result<Proo
 }
 
 /// How the ranges of a source compare with what its topic holds now.
-fn judge(audit: &mut Audit, source: &str, found: Vec<Found>, compacted: bool, gone: u64) -> Compared {
+fn judge(audit: &mut Audit, source: &str, found: Vec<RangeNow>, compacted: bool, gone: u64) -> Compared {
     let mut compared = Compared { gone, ..Compared::default() };
-    for Found { range, records, sha256 } in found {
+    for RangeNow { range, records, sha256 } in found {
         if sha256 == range.sha256 && records == range.records {
             compared.same += 1;
         } else if compacted && records < range.records {
@@ -185,7 +185,7 @@ impl Topics {
 }
 
 /// What a range holds now.
-struct Found {
+struct RangeNow {
     range: Range,
     records: u64,
     sha256: String,
@@ -197,7 +197,7 @@ fn compare(
     partition: &TopicPartition,
     bounds: Bounds,
     ranges: Vec<Range>,
-) -> Result<Vec<Found>, ReconcileError> {
+) -> Result<Vec<RangeNow>, ReconcileError> {
     let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Ok(Vec::new()) };
     let (from, to) = (first.from.max(bounds.low), last.to);
     let mut found = Vec::with_capacity(ranges.len());
@@ -205,7 +205,7 @@ fn compare(
     let (mut hash, mut records) = (RangeHash::default(), 0);
     let mut close = |range: Range, hash: &mut RangeHash, records: &mut u64| {
         let sha256 = std::mem::take(hash).finish();
-        found.push(Found { range, records: std::mem::take(records), sha256 });
+        found.push(RangeNow { range, records: std::mem::take(records), sha256 });
     };
     reread(settings, partition, from, to, |offset, value| {
         while let Some(range) = left.next_if(|range| range.to <= offset) {

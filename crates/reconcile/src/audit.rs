@@ -68,7 +68,7 @@ impl Audit {
                 Evidence::Whole(evidence) if evidence.letters_of().is_some() => {
                     self.take_letters(version, evidence);
                 }
-                // It reads no new position, and its rows are those that other commits read.
+                // Such a commit reads no new position, and its rows are those that other commits read.
                 Evidence::Whole(evidence) if evidence.repaired().is_some() => {}
                 Evidence::Whole(evidence) => self.take_range(version, evidence),
             }

@@ -1,7 +1,7 @@
 //! Pages of Parquet files: written with their checksums, and read in place.
 
 pub(crate) mod cache;
-mod levels;
+pub(crate) mod levels;
 pub(crate) mod page;
 pub(crate) mod sums;
 pub(crate) mod writer;

@@ -1,18 +1,18 @@
 //! A strict reader of small XML documents.
 //!
-//! It makes a tree, resolves namespaces, and refuses what two readers could understand in two ways or what could
-//! reach outside of the document: document type declarations, processing instructions, CDATA sections, comments
-//! (unless asked to pass over them), entities other than the five that XML predefines, prefixes that nothing
-//! declares, namespace names that are relative or written with references, attributes that stand twice, and any
-//! encoding but UTF-8. Depth, elements and attributes have limits.
+//! It makes a tree. Beside what every reader refuses (`gridtrail-xml`), it refuses what two readers could understand in two ways:
+//! processing instructions, CDATA sections, comments (unless asked to pass over them), namespace names that are relative or
+//! written with references, attributes that stand twice, and any encoding but UTF-8. Depth, elements and attributes have limits.
 
 use crate::limits::{XML_ATTRIBUTES_MAX, XML_DEPTH_MAX, XML_ELEMENTS_MAX};
 use crate::names;
-use quick_xml::escape::resolve_xml_entity;
-use quick_xml::events::attributes::Attribute as RawAttribute;
-use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
-use quick_xml::name::{Namespace, PrefixDeclaration, ResolveResult};
-use quick_xml::reader::NsReader;
+pub(crate) use gridtrail_xml::is_space;
+use gridtrail_xml::{Fault, Node, Reader, Rules, Why, attribute_value};
+use quick_xml::events::{BytesDecl, BytesStart};
+use quick_xml::name::PrefixDeclaration;
+
+const RULES: Rules =
+    Rules { depth_max: XML_DEPTH_MAX, namespaces_max: XML_ATTRIBUTES_MAX * XML_DEPTH_MAX, plain: true };
 
 /// Why a document is not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,18 +112,10 @@ impl Element {
     }
 }
 
-/// White space as XML means it.
-pub(crate) const fn is_space(character: char) -> bool {
-    matches!(character, ' ' | '\t' | '\n' | '\r')
-}
-
 /// Reads a document into its root element.
 pub(crate) fn read(text: &str, comments: Comments) -> Result<Element, XmlFault> {
     refuse_forbidden(text, comments)?;
-    let mut reader = NsReader::from_str(text);
-    reader.config_mut().expand_empty_elements = true;
-    reader.resolver_mut().set_max_namespace_bindings(XML_ATTRIBUTES_MAX * XML_DEPTH_MAX);
-    Tree { open: Vec::new(), root: None, elements: 0 }.read(&mut reader)
+    Tree { open: Vec::new(), root: None, elements: 0 }.read(&mut Reader::new(text, RULES))
 }
 
 /// Looks at the bare text, so that no opinion of a parser about where markup begins is asked for: within well-formed XML
@@ -145,14 +137,24 @@ fn refuse_forbidden(text: &str, comments: Comments) -> Result<(), XmlFault> {
         }
     }
     let instructions = text.match_indices("<?").any(|(at, _)| at > 0 || !text.starts_with("<?xml "));
-    if instructions {
-        return Err(XmlFault::Forbidden("a processing instruction"));
-    }
-    if text.chars().all(is_xml_character) { Ok(()) } else { Err(XmlFault::NotWellFormed) }
+    if instructions { Err(XmlFault::Forbidden("a processing instruction")) } else { Ok(()) }
 }
 
-const fn is_xml_character(character: char) -> bool {
-    is_space(character) || (character >= ' ' && character != '\u{fffe}' && character != '\u{ffff}')
+impl From<Why> for XmlFault {
+    fn from(why: Why) -> Self {
+        match why {
+            Why::Malformed(_) => Self::NotWellFormed,
+            Why::Forbidden(what) => Self::Forbidden(what),
+            Why::UndeclaredPrefix => Self::Namespace("a prefix is not declared"),
+            Why::TooDeep(_) => Self::TooMany("levels"),
+        }
+    }
+}
+
+impl From<Fault> for XmlFault {
+    fn from(fault: Fault) -> Self {
+        fault.why.into()
+    }
 }
 
 /// The elements that are open, the outermost first, and the root once it is closed.
@@ -163,45 +165,30 @@ struct Tree {
 }
 
 impl Tree {
-    fn read(mut self, reader: &mut NsReader<&[u8]>) -> Result<Element, XmlFault> {
+    fn read(mut self, reader: &mut Reader<'_>) -> Result<Element, XmlFault> {
         loop {
-            let event = reader.read_event().map_err(|_| XmlFault::NotWellFormed)?;
-            match event {
-                Event::Start(start) => self.start(&start, reader)?,
-                Event::End(_) => self.end()?,
-                Event::Text(text) => self.text(&text.xml10_content())?,
-                Event::GeneralRef(reference) => self.text(character(&reference)?.encode_utf8(&mut [0; 4]))?,
-                Event::Decl(declaration) => check_declaration(&declaration)?,
-                Event::Comment(_) => {}
-                Event::Eof => break,
-                // All of these were looked for in the text, but the parser may see what that missed.
-                Event::DocType(_) | Event::PI(_) | Event::CData(_) | Event::Empty(_) => {
-                    return Err(XmlFault::NotWellFormed);
+            match reader.next()? {
+                Node::Open(space, start) => {
+                    let space = space.to_owned();
+                    self.start(space, &start, reader)?;
                 }
+                Node::Close => self.end()?,
+                Node::Text(text) => self.text(&text.xml10_content())?,
+                Node::Character(character) => self.text(character.encode_utf8(&mut [0; 4]))?,
+                Node::Declaration(declaration) => check_declaration(&declaration)?,
+                Node::End => return self.root.ok_or(XmlFault::NotWellFormed),
             }
-        }
-        if self.open.is_empty() {
-            self.root.ok_or(XmlFault::NotWellFormed)
-        } else {
-            Err(XmlFault::NotWellFormed)
         }
     }
 
-    fn start(&mut self, start: &BytesStart<'_>, reader: &NsReader<&[u8]>) -> Result<(), XmlFault> {
+    fn start(&mut self, space: String, start: &BytesStart<'_>, reader: &Reader<'_>) -> Result<(), XmlFault> {
         self.elements += 1;
-        if self.open.len() == XML_DEPTH_MAX {
-            return Err(XmlFault::TooMany("levels"));
-        }
         if self.elements > XML_ELEMENTS_MAX {
             return Err(XmlFault::TooMany("elements"));
         }
-        if self.root.is_some() {
-            return Err(XmlFault::NotWellFormed);
-        }
-        let (space, name) = reader.resolver().resolve_element(start.name());
         let element = Element {
-            space: space_of(space)?,
-            name: name.as_ref().to_owned(),
+            space,
+            name: start.local_name().into_inner().to_owned(),
             attributes: attributes_of(start, reader)?,
             children: Vec::new(),
             text: String::new(),
@@ -220,16 +207,12 @@ impl Tree {
     }
 
     fn text(&mut self, text: &str) -> Result<(), XmlFault> {
-        match self.open.last_mut() {
-            Some(element) => element.text.push_str(text),
-            None if text.chars().all(is_space) => {}
-            None => return Err(XmlFault::NotWellFormed),
-        }
+        self.open.last_mut().ok_or(XmlFault::NotWellFormed)?.text.push_str(text);
         Ok(())
     }
 }
 
-fn attributes_of(start: &BytesStart<'_>, reader: &NsReader<&[u8]>) -> Result<Vec<Attribute>, XmlFault> {
+fn attributes_of(start: &BytesStart<'_>, reader: &Reader<'_>) -> Result<Vec<Attribute>, XmlFault> {
     let mut attributes: Vec<Attribute> = Vec::new();
     for (count, attribute) in start.attributes().with_checks(false).enumerate() {
         if count == XML_ATTRIBUTES_MAX {
@@ -244,14 +227,14 @@ fn attributes_of(start: &BytesStart<'_>, reader: &NsReader<&[u8]>) -> Result<Vec
             Some(PrefixDeclaration::Default) => (names::XMLNS.to_owned(), ""),
             Some(PrefixDeclaration::Named(prefix)) => (names::XMLNS.to_owned(), prefix),
             None => {
-                let (space, name) = reader.resolver().resolve_attribute(attribute.key);
-                (space_of(space)?, name.into_inner())
+                let (space, name) = reader.resolve_attribute(attribute.key)?;
+                (space.to_owned(), name.into_inner())
             }
         };
         if attributes.iter().any(|other| other.space == space && other.name == name) {
             return Err(XmlFault::DuplicateAttribute);
         }
-        attributes.push(Attribute { space, name: name.to_owned(), value: value_of(&attribute)? });
+        attributes.push(Attribute { space, name: name.to_owned(), value: attribute_value(&attribute)? });
     }
     attributes.retain(|attribute| attribute.space != names::XMLNS);
     Ok(attributes)
@@ -274,34 +257,6 @@ fn check_binding(prefix: PrefixDeclaration<'_>, name: &str) -> Result<(), XmlFau
         _ if !name.contains(':') => Err(XmlFault::Namespace("a namespace name is relative")),
         _ => Ok(()),
     }
-}
-
-fn value_of(attribute: &RawAttribute<'_>) -> Result<String, XmlFault> {
-    if attribute.value.contains('<') {
-        return Err(XmlFault::NotWellFormed);
-    }
-    let value = attribute
-        .normalized_value(quick_xml::XmlVersion::Explicit1_0)
-        .map_err(|_| XmlFault::Forbidden("an entity that XML does not predefine"))?;
-    if value.chars().all(is_xml_character) { Ok(value.into_owned()) } else { Err(XmlFault::NotWellFormed) }
-}
-
-fn space_of(resolved: ResolveResult<'_>) -> Result<String, XmlFault> {
-    match resolved {
-        ResolveResult::Bound(Namespace(name)) => Ok(name.to_owned()),
-        ResolveResult::Unbound => Ok(String::new()),
-        ResolveResult::Unknown(_) => Err(XmlFault::Namespace("a prefix is not declared")),
-    }
-}
-
-fn character(reference: &BytesRef<'_>) -> Result<char, XmlFault> {
-    match reference.resolve_char_ref() {
-        Ok(Some(character)) if is_xml_character(character) => return Ok(character),
-        Ok(None) => {}
-        Ok(Some(_)) | Err(_) => return Err(XmlFault::NotWellFormed),
-    }
-    let predefined = resolve_xml_entity(reference).and_then(|text| text.chars().next());
-    predefined.ok_or(XmlFault::Forbidden("an entity that XML does not predefine"))
 }
 
 fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), XmlFault> {

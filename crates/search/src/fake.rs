@@ -7,6 +7,7 @@ use gridtrail_lake::{AsOf, Cost, Found, KeyQuery, LakeErrorKind, RowPosition, Sn
 use gridtrail_model::{Anchor, Fragment, Merge as _, Named, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// What a look-up does instead of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,7 @@ struct State {
     /// Versions below this one are gone.
     kept_from: usize,
     fault: Option<Fault>,
+    hanging: Arc<watch::Sender<usize>>,
 }
 
 #[derive(Debug, Clone)]
@@ -38,6 +40,16 @@ struct FakeSnapshot {
     rows: BTreeMap<(Anchor, RowPosition), Fragment>,
     pairs: BTreeSet<(Named, Anchor)>,
     fault: Option<Fault>,
+    hanging: Arc<watch::Sender<usize>>,
+}
+
+/// A look-up that hangs, for as long as somebody waits for it.
+struct Hanging<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Hanging<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 fn version(number: usize) -> SnapshotVersion {
@@ -54,8 +66,11 @@ impl Default for FakeLake {
             rows: BTreeMap::new(),
             pairs: BTreeSet::new(),
             fault: None,
+            hanging: Arc::default(),
         };
-        Self(Arc::new(Mutex::new(State { snapshots: vec![Arc::new(empty)], kept_from: 0, fault: None })))
+        let hanging = Arc::clone(&empty.hanging);
+        let state = State { snapshots: vec![Arc::new(empty)], kept_from: 0, fault: None, hanging };
+        Self(Arc::new(Mutex::new(state)))
     }
 }
 
@@ -107,6 +122,11 @@ impl FakeLake {
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.state().fault = fault;
     }
+
+    /// How many look-ups hang.
+    pub fn hanging(&self) -> watch::Receiver<usize> {
+        self.state().hanging.subscribe()
+    }
 }
 
 impl State {
@@ -147,7 +167,11 @@ impl FakeSnapshot {
             None => Ok(()),
             Some(Fault::Kind(kind)) => Err(StoreError::new(kind, "secret inner detail of the store")),
             Some(Fault::Panic) => panic!("secret inner detail of a panic"),
-            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Hang) => {
+                self.hanging.send_modify(|count| *count += 1);
+                let _hanging = Hanging(&self.hanging);
+                std::future::pending().await
+            }
         }
     }
 }

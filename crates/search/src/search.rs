@@ -5,7 +5,7 @@ use crate::limits::{DEVICES_MAX, LOOKUPS_AT_ONCE, PAGE_WEIGHT_MAX, ROWS_AT_FIRST
 use crate::query::{Checked, Executed, Query, RowQuery, Target, row_fingerprint};
 use crate::reference::TrailRef;
 use crate::store::{Pinned, Store, StoreError};
-use crate::token::{HISTORY, HistoryToken, PAGE, PageKey, PageToken, Shown, expiry_from, gone};
+use crate::token::{HISTORY, HistoryToken, PAGE, PageKey, PageToken, RowsShown, expiry_from, gone};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Component};
 use gridtrail_lake::{Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
@@ -117,7 +117,7 @@ struct Seal {
 
 impl Seal {
     fn page_token(&self, last: RowPosition, fingerprint: &[u8; 32]) -> Result<String, SearchError> {
-        let shown = Shown::of(self.view, &self.who);
+        let shown = RowsShown::of(self.view, &self.who);
         let token = PageToken { version: self.version.clone(), last, shown, expires_at: self.expires_at };
         self.page_key.seal(&token, &self.who, fingerprint)
     }
@@ -357,7 +357,7 @@ async fn sought(
                     Anchor::Device(device) => {
                         all.extend(sought_by_device(snapshot, who, device).await?);
                     }
-                    // It lies under no Device, with others that name other meter points.
+                    // Such a row lies under no Device, with others that name other meter points.
                     anchor => all.push(Sought { anchor, naming: Some(named), matched: None }),
                 }
             }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// The version of the form of a search's token.
 const FORM: u8 = 2;
 
-/// That of a row's history.
+/// The form of a token of a row's history.
 const HISTORY_FORM: u8 = 3;
 
 const EVERYBODY: u8 = 0;
@@ -117,9 +117,9 @@ impl PageKey {
     ) -> Result<PageToken, SearchError> {
         let contents = self.unseal(FORM, text).ok_or_else(|| foreign(PAGE))?;
         let mut reader = Reader(&contents);
-        let given = Given::read(&mut reader).ok_or_else(|| foreign(PAGE))?;
+        let given = BoundTo::read(&mut reader).ok_or_else(|| foreign(PAGE))?;
         let rest = |mut reader: Reader<'_>| {
-            let shown = Shown::read(&mut reader)?;
+            let shown = RowsShown::read(&mut reader)?;
             let version = reader.text()?.parse().ok()?;
             let (last, expires_at) = (reader.position()?, given.expires_at);
             reader.is_done().then_some(PageToken { version, last, shown, expires_at })
@@ -147,7 +147,7 @@ impl PageKey {
     ) -> Result<HistoryToken, SearchError> {
         let contents = self.unseal(HISTORY_FORM, text).ok_or_else(|| foreign(HISTORY))?;
         let mut reader = Reader(&contents);
-        let given = Given::read(&mut reader).ok_or_else(|| foreign(HISTORY))?;
+        let given = BoundTo::read(&mut reader).ok_or_else(|| foreign(HISTORY))?;
         let rest = |mut reader: Reader<'_>| {
             let version = reader.text()?.parse().ok()?;
             let (next, expires_at) = (reader.number()?, given.expires_at);
@@ -200,14 +200,14 @@ fn contents_for(who: &Access, expires_at: Timestamp, fingerprint: &[u8; 32]) -> 
 }
 
 /// To whom a token was given, for what, and until when it holds.
-struct Given {
+struct BoundTo {
     expires_at: Timestamp,
     fingerprint: [u8; 32],
     subject: String,
     party: String,
 }
 
-impl Given {
+impl BoundTo {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let (expires_at, fingerprint) = (reader.time()?, reader.take()?);
         let (subject, party) = (reader.text()?.to_owned(), reader.text()?.to_owned());
@@ -228,7 +228,7 @@ pub(crate) struct PageToken {
     pub(crate) version: SnapshotVersion,
     pub(crate) last: RowPosition,
     /// Whose rows the first page could show; a later page shows none beyond these.
-    pub(crate) shown: Shown,
+    pub(crate) shown: RowsShown,
     pub(crate) expires_at: Timestamp,
 }
 
@@ -248,16 +248,16 @@ pub(crate) fn expiry_from(now: Timestamp) -> Timestamp {
 
 /// Whose rows a page could show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Shown {
-    /// Those of all Users, whoever asks.
+pub(crate) enum RowsShown {
+    /// The rows of all Users, whoever asks.
     Everybody,
-    /// Those of these few User IDs.
+    /// The rows of these few User IDs.
     These(BTreeSet<UserId>),
-    /// Those of many User IDs, of which this is the digest.
+    /// The rows of many User IDs, of which this is the digest.
     Digest([u8; 32]),
 }
 
-impl Shown {
+impl RowsShown {
     /// Whose rows a caller sees in a view.
     pub(crate) fn of(view: View, who: &Access) -> Self {
         match view {

@@ -7,6 +7,7 @@
 use crate::limits::RETRY_AFTER;
 use gridtrail_access::AccessError;
 use gridtrail_access_log::LogError;
+use gridtrail_runtime::with_causes;
 use gridtrail_search::{SearchError, SearchErrorKind, Violation};
 use gridtrail_session::{LoginError, OUTWARD_SENTENCE, SessionError, StoreError};
 use std::collections::HashMap;
@@ -117,34 +118,45 @@ impl From<SessionError> for CallError {
     }
 }
 
-/// What a status says besides its text.
-struct Face {
+/// The gRPC code, the reason and the HTTP code of one class of errors: what a status says besides its text.
+struct ErrorClass {
     code: Code,
     reason: &'static str,
     http_code: &'static str,
 }
 
-const INVALID: Face = Face { code: Code::InvalidArgument, reason: "INVALID_REQUEST", http_code: "400" };
-const NO_IDENTITY: Face = Face { code: Code::Unauthenticated, reason: "NO_IDENTITY", http_code: "401" };
-const LOGIN_REFUSED: Face = Face { code: Code::Unauthenticated, reason: "LOGIN_REFUSED", http_code: "401" };
-const NO_PROVIDER: Face =
-    Face { code: Code::NotFound, reason: "IDENTITY_PROVIDER_NOT_FOUND", http_code: "404" };
-const NO_LOGINS: Face = Face { code: Code::FailedPrecondition, reason: "NO_LOGINS", http_code: "400" };
-const DENIED: Face = Face { code: Code::PermissionDenied, reason: "ROLE_MISSING", http_code: "403" };
-const NOT_FOUND: Face = Face { code: Code::NotFound, reason: "ROW_NOT_FOUND", http_code: "404" };
-const PRECONDITION: Face =
-    Face { code: Code::FailedPrecondition, reason: "INVENTORY_NOT_LOADED", http_code: "400" };
-const EXHAUSTED: Face = Face { code: Code::ResourceExhausted, reason: "SEARCH_TOO_WIDE", http_code: "429" };
-const TOO_MUCH: Face = Face { code: Code::ResourceExhausted, reason: "LIMIT_REACHED", http_code: "429" };
-const UNAVAILABLE: Face = Face { code: Code::Unavailable, reason: "STORE_UNAVAILABLE", http_code: "503" };
-const NO_RECORD: Face = Face { code: Code::Unavailable, reason: "ACCESS_LOG_UNAVAILABLE", http_code: "503" };
-const BUSY: Face = Face { code: Code::Unavailable, reason: "BUSY", http_code: "503" };
-const TOO_SLOW: Face = Face { code: Code::DeadlineExceeded, reason: "TOO_SLOW", http_code: "504" };
-const RIGHTS_CHANGED: Face = Face { code: Code::Aborted, reason: "RIGHTS_CHANGED", http_code: "409" };
-const CORRUPT: Face = Face { code: Code::DataLoss, reason: "DATA_DAMAGED", http_code: "500" };
-const INTERNAL: Face = Face { code: Code::Internal, reason: "INTERNAL", http_code: "500" };
+const INVALID: ErrorClass =
+    ErrorClass { code: Code::InvalidArgument, reason: "INVALID_REQUEST", http_code: "400" };
+const NO_IDENTITY: ErrorClass =
+    ErrorClass { code: Code::Unauthenticated, reason: "NO_IDENTITY", http_code: "401" };
+const LOGIN_REFUSED: ErrorClass =
+    ErrorClass { code: Code::Unauthenticated, reason: "LOGIN_REFUSED", http_code: "401" };
+const NO_PROVIDER: ErrorClass =
+    ErrorClass { code: Code::NotFound, reason: "IDENTITY_PROVIDER_NOT_FOUND", http_code: "404" };
+const NO_LOGINS: ErrorClass =
+    ErrorClass { code: Code::FailedPrecondition, reason: "NO_LOGINS", http_code: "400" };
+const DENIED: ErrorClass =
+    ErrorClass { code: Code::PermissionDenied, reason: "ROLE_MISSING", http_code: "403" };
+const NOT_FOUND: ErrorClass = ErrorClass { code: Code::NotFound, reason: "ROW_NOT_FOUND", http_code: "404" };
+const PRECONDITION: ErrorClass =
+    ErrorClass { code: Code::FailedPrecondition, reason: "INVENTORY_NOT_LOADED", http_code: "400" };
+const EXHAUSTED: ErrorClass =
+    ErrorClass { code: Code::ResourceExhausted, reason: "SEARCH_TOO_WIDE", http_code: "429" };
+const TOO_MUCH: ErrorClass =
+    ErrorClass { code: Code::ResourceExhausted, reason: "LIMIT_REACHED", http_code: "429" };
+const UNAVAILABLE: ErrorClass =
+    ErrorClass { code: Code::Unavailable, reason: "STORE_UNAVAILABLE", http_code: "503" };
+const NO_RECORD: ErrorClass =
+    ErrorClass { code: Code::Unavailable, reason: "ACCESS_LOG_UNAVAILABLE", http_code: "503" };
+const BUSY: ErrorClass = ErrorClass { code: Code::Unavailable, reason: "BUSY", http_code: "503" };
+const TOO_SLOW: ErrorClass =
+    ErrorClass { code: Code::DeadlineExceeded, reason: "TOO_SLOW", http_code: "504" };
+const RIGHTS_CHANGED: ErrorClass =
+    ErrorClass { code: Code::Aborted, reason: "RIGHTS_CHANGED", http_code: "409" };
+const CORRUPT: ErrorClass = ErrorClass { code: Code::DataLoss, reason: "DATA_DAMAGED", http_code: "500" };
+const INTERNAL: ErrorClass = ErrorClass { code: Code::Internal, reason: "INTERNAL", http_code: "500" };
 
-const fn face_of(kind: SearchErrorKind) -> Face {
+const fn class_of(kind: SearchErrorKind) -> ErrorClass {
     match kind {
         SearchErrorKind::Invalid => INVALID,
         SearchErrorKind::NoIdentity => NO_IDENTITY,
@@ -158,11 +170,14 @@ const fn face_of(kind: SearchErrorKind) -> Face {
     }
 }
 
-const TOO_LARGE: Face = Face { code: Code::OutOfRange, reason: "REQUEST_TOO_LARGE", http_code: "400" };
-const NO_SUCH_METHOD: Face = Face { code: Code::Unimplemented, reason: "NO_SUCH_METHOD", http_code: "501" };
-const NO_SUCH_NAME: Face = Face { code: Code::NotFound, reason: "NOT_FOUND", http_code: "404" };
-const TRANSPORT: Face = Face { code: Code::Unknown, reason: "TRANSPORT", http_code: "500" };
-const NO_SUCH_SERVICE: Face = Face { code: Code::Unimplemented, reason: "NO_SUCH_SERVICE", http_code: "501" };
+const TOO_LARGE: ErrorClass =
+    ErrorClass { code: Code::OutOfRange, reason: "REQUEST_TOO_LARGE", http_code: "400" };
+const NO_SUCH_METHOD: ErrorClass =
+    ErrorClass { code: Code::Unimplemented, reason: "NO_SUCH_METHOD", http_code: "501" };
+const NO_SUCH_NAME: ErrorClass = ErrorClass { code: Code::NotFound, reason: "NOT_FOUND", http_code: "404" };
+const TRANSPORT: ErrorClass = ErrorClass { code: Code::Unknown, reason: "TRANSPORT", http_code: "500" };
+const NO_SUCH_SERVICE: ErrorClass =
+    ErrorClass { code: Code::Unimplemented, reason: "NO_SUCH_SERVICE", http_code: "501" };
 
 /// Adds the details that every error has to one that the transport made before any service saw the call: a message that is too
 /// large or cannot be read, a method that does not exist.
@@ -170,13 +185,13 @@ pub(crate) fn explain(headers: &mut HeaderMap) {
     let Some(status) = unexplained(headers) else { return };
     let text = status.message().to_owned();
     let explained = match status.code() {
-        Code::OutOfRange => face_value(&TOO_LARGE, text, None),
+        Code::OutOfRange => status_in(&TOO_LARGE, text, None),
         Code::Unimplemented if text.is_empty() => {
             let text = "there is no such method; reflection lists those that are";
-            face_value(&NO_SUCH_METHOD, text.into(), None)
+            status_in(&NO_SUCH_METHOD, text.into(), None)
         }
-        Code::Unimplemented => face_value(&NO_SUCH_METHOD, text, None),
-        Code::NotFound => face_value(&NO_SUCH_NAME, text, None),
+        Code::Unimplemented => status_in(&NO_SUCH_METHOD, text, None),
+        Code::NotFound => status_in(&NO_SUCH_NAME, text, None),
         // The bytes are no message of this method: that is no fault of ours.
         Code::Internal => {
             let rule = if text.is_empty() { "a message of this method".to_owned() } else { text };
@@ -185,12 +200,12 @@ pub(crate) fn explain(headers: &mut HeaderMap) {
                 &[Violation { field: "request", rule }],
             )
         }
-        code => face_value(&Face { code, ..TRANSPORT }, text, None),
+        code => status_in(&ErrorClass { code, ..TRANSPORT }, text, None),
     };
     put(&explained, headers);
 }
 
-/// The same of the trailers of an answer. What the caller is told, where that is an error: the answer could not be written.
+/// Adds the details to the trailers of an answer that could not be written. Gives what the caller is told, where that is an error.
 pub(crate) fn explain_failure(trailers: &mut HeaderMap) -> Option<(Code, &'static str)> {
     let status = unexplained(trailers)?;
     let code = status.code();
@@ -202,7 +217,7 @@ pub(crate) fn explain_failure(trailers: &mut HeaderMap) -> Option<(Code, &'stati
     let error_id = Uuid::new_v4().to_string();
     tracing::error!(?code, error_id, cause = status.message(), "an answer could not be written");
     let text = format!("the answer could not be written; quote the error id {error_id}");
-    put(&face_value(&Face { code, ..INTERNAL }, text, Some(&error_id)), trailers);
+    put(&status_in(&ErrorClass { code, ..INTERNAL }, text, Some(&error_id)), trailers);
     Some((code, INTERNAL.reason))
 }
 
@@ -224,14 +239,14 @@ fn put(status: &Status, headers: &mut HeaderMap) {
 
 /// The status of a call to a service that is not here.
 pub(crate) fn no_such_service() -> Status {
-    face_value(&NO_SUCH_SERVICE, "there is no such service; reflection lists those that are".into(), None)
+    status_in(&NO_SUCH_SERVICE, "there is no such service; reflection lists those that are".into(), None)
 }
 
 /// The code and the reason that a caller is told.
 pub(crate) fn told(error: &CallError) -> (Code, &'static str) {
-    let face = match error {
+    let class = match error {
         CallError::NoToken => NO_IDENTITY,
-        CallError::Search(error) => face_of(error.kind()),
+        CallError::Search(error) => class_of(error.kind()),
         CallError::LoginRefused => LOGIN_REFUSED,
         CallError::NoSuchProvider => NO_PROVIDER,
         CallError::NoLogins => NO_LOGINS,
@@ -247,7 +262,7 @@ pub(crate) fn told(error: &CallError) -> (Code, &'static str) {
         CallError::Panicked => INTERNAL,
         CallError::NoRecord(_) => NO_RECORD,
     };
-    (face.code, face.reason)
+    (class.code, class.reason)
 }
 
 /// Whether what the store refuses it may do the next time: what somebody must permit first, it will not.
@@ -260,23 +275,23 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
     match error {
         CallError::NoToken => {
             let text = "log in: send one header \"authorization: Bearer\" followed by a token";
-            face_value(&NO_IDENTITY, text.into(), None)
+            status_in(&NO_IDENTITY, text.into(), None)
         }
         CallError::Search(error) => search_status(call, error),
-        CallError::LoginRefused => face_value(&LOGIN_REFUSED, OUTWARD_SENTENCE.into(), None),
+        CallError::LoginRefused => status_in(&LOGIN_REFUSED, OUTWARD_SENTENCE.into(), None),
         CallError::NoSuchProvider => {
-            face_value(&NO_PROVIDER, "no Identity Provider of this entity ID is enrolled".into(), None)
+            status_in(&NO_PROVIDER, "no Identity Provider of this entity ID is enrolled".into(), None)
         }
         CallError::NoLogins => {
             let text = "this server logs nobody in: bring a token of the issuer that it trusts";
-            face_value(&NO_LOGINS, text.into(), None)
+            status_in(&NO_LOGINS, text.into(), None)
         }
         CallError::NoSession => {
             let text = "log in again: there is no such session, or it has ended";
-            face_value(&NO_IDENTITY, text.into(), None)
+            status_in(&NO_IDENTITY, text.into(), None)
         }
         CallError::SessionStore(error) if may_be_back(error) => {
-            tracing::warn!(call, cause = chain(error), "the store of the sessions is unavailable");
+            tracing::warn!(call, cause = with_causes(error), "the store of the sessions is unavailable");
             retry_status(&UNAVAILABLE, "logins do not work at the moment; try again".into(), RETRY_AFTER)
         }
         CallError::SessionStore(error) => reported_status(call, &INTERNAL, "the service failed", error),
@@ -287,7 +302,7 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
         }
         CallError::PageAboveLimit { most } => {
             let text = format!("you may have {most} rows a minute: ask for smaller pages");
-            face_value(&TOO_MUCH, text, None)
+            status_in(&TOO_MUCH, text, None)
         }
         CallError::Busy => retry_status(&BUSY, "too many calls at once; try again".into(), RETRY_AFTER),
         CallError::NotReady => retry_status(
@@ -297,14 +312,14 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
         ),
         CallError::TooSlow => {
             tracing::warn!(call, "no answer in time");
-            face_value(&TOO_SLOW, "no answer in time; try again, or narrow the search".into(), None)
+            status_in(&TOO_SLOW, "no answer in time; try again, or narrow the search".into(), None)
         }
         CallError::RightsChanged => {
             let text = "what you may see has changed while it was looked up; ask again";
             retry_status(&RIGHTS_CHANGED, text.into(), RETRY_AFTER)
         }
         CallError::NoRecord(_) => {
-            tracing::warn!(call, cause = chain(error), "a call cannot be noted in the access log");
+            tracing::warn!(call, cause = with_causes(error), "a call cannot be noted in the access log");
             retry_status(&NO_RECORD, "calls cannot be recorded just now; try again".into(), RETRY_AFTER)
         }
         CallError::NotWritten => {
@@ -316,37 +331,37 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
 
 fn search_status(call: &'static str, error: &SearchError) -> Status {
     let kind = error.kind();
-    let face = face_of(kind);
+    let class = class_of(kind);
     let text = error.user_text().to_string();
     match kind {
         SearchErrorKind::Invalid => match error {
             SearchError::Invalid(violations) => invalid_status(text, violations),
             // No other error is of this kind; a status without fields is still true.
-            _ => face_value(&face, text, None),
+            _ => status_in(&class, text, None),
         },
         SearchErrorKind::NoIdentity
         | SearchErrorKind::Denied
         | SearchErrorKind::NotFound
         | SearchErrorKind::Precondition
-        | SearchErrorKind::Exhausted => face_value(&face, text, None),
+        | SearchErrorKind::Exhausted => status_in(&class, text, None),
         SearchErrorKind::Unavailable => {
-            tracing::warn!(call, cause = chain(error), "the store is unavailable");
-            retry_status(&face, text, RETRY_AFTER)
+            tracing::warn!(call, cause = with_causes(error), "the store is unavailable");
+            retry_status(&class, text, RETRY_AFTER)
         }
-        SearchErrorKind::Corrupt | SearchErrorKind::Internal => reported_status(call, &face, &text, error),
+        SearchErrorKind::Corrupt | SearchErrorKind::Internal => reported_status(call, &class, &text, error),
     }
 }
 
-fn details_of(face: &Face, error_id: Option<&str>) -> ErrorDetails {
-    let mut metadata = HashMap::from([("http_code".to_owned(), face.http_code.to_owned())]);
+fn details_of(class: &ErrorClass, error_id: Option<&str>) -> ErrorDetails {
+    let mut metadata = HashMap::from([("http_code".to_owned(), class.http_code.to_owned())]);
     if let Some(error_id) = error_id {
         metadata.insert("error_id".to_owned(), error_id.to_owned());
     }
-    ErrorDetails::with_error_info(face.reason, DOMAIN, metadata)
+    ErrorDetails::with_error_info(class.reason, DOMAIN, metadata)
 }
 
-fn face_value(face: &Face, text: String, error_id: Option<&str>) -> Status {
-    Status::with_error_details(face.code, text, details_of(face, error_id))
+fn status_in(class: &ErrorClass, text: String, error_id: Option<&str>) -> Status {
+    Status::with_error_details(class.code, text, details_of(class, error_id))
 }
 
 fn invalid_status(text: String, violations: &[Violation]) -> Status {
@@ -357,27 +372,15 @@ fn invalid_status(text: String, violations: &[Violation]) -> Status {
     Status::with_error_details(INVALID.code, text, details)
 }
 
-fn retry_status(face: &Face, text: String, after: Duration) -> Status {
-    let mut details = details_of(face, None);
+fn retry_status(class: &ErrorClass, text: String, after: Duration) -> Status {
+    let mut details = details_of(class, None);
     details.set_retry_info(Some(after));
-    Status::with_error_details(face.code, text, details)
+    Status::with_error_details(class.code, text, details)
 }
 
 /// A fault of ours: its causes go to the log under an id, and the caller gets the id.
-fn reported_status(call: &'static str, face: &Face, text: &str, error: &dyn Error) -> Status {
+fn reported_status(call: &'static str, class: &ErrorClass, text: &str, error: &dyn Error) -> Status {
     let error_id = Uuid::new_v4().to_string();
-    tracing::error!(call, error_id, cause = chain(error), "a call failed");
-    face_value(face, format!("{text}; quote the error id {error_id}"), Some(&error_id))
-}
-
-/// An error and all that lies beneath it, on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
+    tracing::error!(call, error_id, cause = with_causes(error), "a call failed");
+    status_in(class, format!("{text}; quote the error id {error_id}"), Some(&error_id))
 }

@@ -1,7 +1,6 @@
 //! Digests that name objects.
 
 use aws_lc_rs::digest::{Context, SHA256};
-use std::fmt::Write;
 
 /// The SHA-256 digest of some texts, in hexadecimal. `purpose` keeps digests of different things apart, and the length before
 /// each text keeps `a`, `bc` from `ab`, `c`.
@@ -11,15 +10,7 @@ pub(crate) fn of(purpose: &str, parts: &[&[u8]]) -> String {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }
-    hexadecimal(context.finish().as_ref())
-}
-
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String never fails.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(context.finish())
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ struct Outstanding {
 }
 
 /// A request that waits for an answer in the browser that brought one.
-struct Asked {
+struct AnsweredRequest {
     id: MessageId,
     until: Timestamp,
 }
@@ -221,7 +221,7 @@ impl Logins {
         &self,
         relay_state: Option<&str>,
         browser: Option<&Handle>,
-    ) -> Result<Result<(Arc<Provider>, Asked), Reason>, StoreError> {
+    ) -> Result<Result<(Arc<Provider>, AnsweredRequest), Reason>, StoreError> {
         let Some(id) = relay_state.and_then(request_of) else { return Ok(Err(Reason::NoRequest)) };
         let Some(stored) = self.objects.read::<Outstanding>(&format!("requests/{id}")).await? else {
             return Ok(Err(Reason::NoRequest));
@@ -235,7 +235,7 @@ impl Logins {
         }
         let provider = self.register.provider(&outstanding.identity_provider).await?;
         Ok(match provider.filter(|provider| provider.enrolment.id == outstanding.enrolment) {
-            Some(provider) => Ok((provider, Asked { id, until: outstanding.until })),
+            Some(provider) => Ok((provider, AnsweredRequest { id, until: outstanding.until })),
             None => Err(Reason::UnknownProvider),
         })
     }
@@ -311,7 +311,7 @@ impl Logins {
     }
 
     /// Writes down that the assertion is used and the request answered. Only who wrote both goes on.
-    async fn use_up(&self, assertion: &Assertion, asked: Option<&Asked>) -> Result<(), LoginError> {
+    async fn use_up(&self, assertion: &Assertion, asked: Option<&AnsweredRequest>) -> Result<(), LoginError> {
         let key = digest::of("assertion", &[assertion.issuer.as_bytes(), assertion.id.as_str().as_bytes()]);
         let expires_at = assertion.not_on_or_after.plus_millis(KEPT_LONGER_MS);
         if self.objects.create(&format!("assertions/{key}"), Some(expires_at), &Mark {}).await?
@@ -345,7 +345,7 @@ fn new_request() -> Result<MessageId, StoreError> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).map_err(|_| StoreError::NoRandomness)?;
     // An underscore and hexadecimal digits always make an identifier.
-    format!("_{}", digest::hexadecimal(&bytes)).parse().map_err(|_| StoreError::NoRandomness)
+    format!("_{}", hex::encode(bytes)).parse().map_err(|_| StoreError::NoRandomness)
 }
 
 /// The request that a `RelayState` names, if it is made as ours are.

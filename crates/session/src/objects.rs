@@ -3,7 +3,6 @@
 //! Every write is a conditional put that creates. S3 and a local directory both have that, while a local directory has no
 //! conditional replacement; and a put whose answer is lost can be judged by what is there afterwards.
 
-use crate::digest;
 use crate::limits::OBJECT_BYTES_MAX;
 use aws_lc_rs::rand;
 use futures::TryStreamExt;
@@ -138,7 +137,7 @@ impl Objects {
     ) -> Result<Created, StoreError> {
         let mut nonce = [0; 16];
         rand::fill(&mut nonce).map_err(|_| StoreError::NoRandomness)?;
-        let nonce = digest::hexadecimal(&nonce);
+        let nonce = hex::encode(nonce);
         let document = Document { version: VERSION, nonce, expires_at, content };
         let bytes = serde_json::to_vec(&document).map_err(|error| self.corrupt(name, reason_of(&error)))?;
         let payload = PutPayload::from(bytes.clone());

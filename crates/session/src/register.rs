@@ -49,7 +49,7 @@ pub enum RegisterError {
     /// The metadata do not enrol an Identity Provider.
     #[error("the metadata are refused: {0}")]
     Metadata(#[from] MetadataFault),
-    /// It is enrolled already.
+    /// The Identity Provider is enrolled already.
     #[error(
         "an Identity Provider of this entity id is enrolled already: replace its metadata, or remove it first"
     )]

@@ -27,10 +27,10 @@ pub enum Ended {
     /// There is none.
     #[error("there is no such session")]
     Unknown,
-    /// Its time is up. Clause 1.2.
+    /// The session's time is up. Clause 1.2.
     #[error("its time is up")]
     Over,
-    /// It was logged out.
+    /// The person logged out.
     #[error("it was logged out or revoked")]
     Revoked,
     /// Nobody used it for too long.
@@ -89,7 +89,7 @@ impl Span {
 
 /// What a server remembers of a session that held when it last looked.
 #[derive(Debug, Clone)]
-struct Known {
+struct CachedSession {
     record: Arc<SessionRecord>,
     session: Arc<Session>,
     /// Since when it might have been revoked unseen.
@@ -105,7 +105,7 @@ pub struct Sessions {
     clock: Clock,
     register: Arc<Register>,
     idle: IdleLimit,
-    known: Cache<SessionId, Known>,
+    known: Cache<SessionId, CachedSession>,
 }
 
 fn name_of(id: &SessionId, part: &str) -> String {
@@ -175,9 +175,9 @@ impl Sessions {
     async fn look(
         &self,
         id: &SessionId,
-        known: Option<Known>,
+        known: Option<CachedSession>,
         now: Timestamp,
-    ) -> Result<Known, SessionError> {
+    ) -> Result<CachedSession, SessionError> {
         let mut found = match known {
             Some(known) => known,
             None => self.read(id).await?.ok_or(Ended::Unknown)?,
@@ -201,13 +201,13 @@ impl Sessions {
         Ok(found)
     }
 
-    async fn read(&self, id: &SessionId) -> Result<Option<Known>, StoreError> {
+    async fn read(&self, id: &SessionId) -> Result<Option<CachedSession>, StoreError> {
         let stored = self.objects.read::<SessionRecord>(&name_of(id, "session")).await?;
         Ok(stored.map(|stored| {
             let record = Arc::new(stored.content);
             let session = Arc::new(record.session(id.clone()));
             let (looked_at, active) = (record.started_at, Span::at(record.started_at));
-            Known { record, session, looked_at, active }
+            CachedSession { record, session, looked_at, active }
         }))
     }
 
@@ -239,7 +239,7 @@ impl Sessions {
 
     /// Writes down that the session is in use, once a span. Where that fails, it is told in the log and tried again at the next
     /// use: the session goes by what is written down, on this server as on all others.
-    async fn note_activity(&self, id: &SessionId, found: &mut Known, now: Timestamp) {
+    async fn note_activity(&self, id: &SessionId, found: &mut CachedSession, now: Timestamp) {
         let span = Span::at(now);
         if span <= found.active {
             return;

@@ -21,7 +21,7 @@ pub trait Witness: Debug + Send + Sync {
     fn logged_out(&self, session: &Session, from: Option<SocketAddr>);
 }
 
-/// It could not be written down; the witness has told the log why.
+/// A login or logout could not be written down; the witness has told the log why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it could not be written down")]
 pub struct NotWritten;

@@ -61,22 +61,22 @@ impl Household {
         let region = region(area, &mut chance);
         let has_gas = chance.per_mille(780);
         let wrong_check_digit = chance.per_mille(2);
-        let ppmid = chance.per_mille(600).then(|| device(Kind::Ppmid, seed, number));
+        let ppmid = chance.per_mille(600).then(|| device(DeviceType::Ppmid, seed, number));
         Self {
             number,
             region,
             electricity: Meter {
-                device_id: device(Kind::Esme, seed, number),
+                device_id: device(DeviceType::Esme, seed, number),
                 mpxn: mpan(area, number, wrong_check_digit),
                 supplier: import,
             },
             gas: has_gas.then(|| Meter {
-                device_id: device(Kind::Gsme, seed, number),
+                device_id: device(DeviceType::Gsme, seed, number),
                 mpxn: mprn(number),
                 supplier: gas_supplier,
             }),
-            hub: device(Kind::Chf, seed, number),
-            gas_proxy: device(Kind::Gpf, seed, number),
+            hub: device(DeviceType::Chf, seed, number),
+            gas_proxy: device(DeviceType::Gpf, seed, number),
             ppmid,
             distributor,
             transporter,
@@ -106,7 +106,7 @@ impl Household {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum DeviceType {
     Esme,
     Gsme,
     Chf,
@@ -116,13 +116,13 @@ enum Kind {
 
 /// A Device's EUI-64: a made-up manufacturer, the premises scattered over 32 bits, and a last byte that makes
 /// the two halves of a hub neighbours.
-fn device(kind: Kind, seed: u64, number: u32) -> DeviceId {
+fn device(kind: DeviceType, seed: u64, number: u32) -> DeviceId {
     let (maker, last) = match kind {
-        Kind::Esme => (0x10, 0xE0),
-        Kind::Gsme => (0x20, 0x60),
-        Kind::Chf => (0x30, 0xC0),
-        Kind::Gpf => (0x30, 0xC1),
-        Kind::Ppmid => (0x40, 0xD0),
+        DeviceType::Esme => (0x10, 0xE0),
+        DeviceType::Gsme => (0x20, 0x60),
+        DeviceType::Chf => (0x30, 0xC0),
+        DeviceType::Gpf => (0x30, 0xC1),
+        DeviceType::Ppmid => (0x40, 0xD0),
     };
     let [.., offset_1, offset_2, offset_3, offset_4] = seed.to_be_bytes();
     let offset = u32::from_be_bytes([offset_1, offset_2, offset_3, offset_4]);

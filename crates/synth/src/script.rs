@@ -82,7 +82,7 @@ pub(crate) enum Fact {
 /// What a row shows from a step on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shows {
-    /// The same as before: the step decides nothing.
+    /// The current status as it was before: the step decides nothing.
     Same,
     /// This current status, still in progress.
     Progress(State),

@@ -90,12 +90,12 @@ async fn sharing_in(lake: &Path) -> Arc<Sharing> {
 }
 
 /// What the events say, taken in one after the other as far as needed.
-struct Told<'a> {
+struct EventsTaken<'a> {
     rest: std::slice::Iter<'a, AccessRecord>,
     sharing: Sharing,
 }
 
-impl Told<'_> {
+impl EventsTaken<'_> {
     /// Goes on to the part of the events that says just this.
     fn comes_to(&mut self, found: &Sharing) -> bool {
         while self.sharing != *found {
@@ -140,7 +140,7 @@ async fn an_ingest_of_rights_may_be_killed_at_any_moment() {
             "--batch-rows",
             BATCH_ROWS,
         ];
-        let mut told = Told { rest: records.iter(), sharing: Sharing::default() };
+        let mut told = EventsTaken { rest: records.iter(), sharing: Sharing::default() };
         while killed < kills {
             let ingest = gridtrail().args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
             if !kill(ingest, &lake, &mut chance) {

@@ -6,6 +6,7 @@
 use crate::support::{Server, succeed};
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
 use gridtrail_proto::query::v1::{SearchRequest, TrailRow, search_request::Key};
+use gridtrail_tests::skipped;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ const NAMESPACE: &str = "http://www.dccinterface.co.uk/ServiceUserGateway";
 
 /// What an element names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum Names {
     Device,
     Devices,
     MeterPoint,
@@ -35,7 +36,7 @@ struct Body {
     /// The variant of a request that the DCC answers itself.
     variant: Option<&'static str>,
     /// The elements, by their path within the body.
-    elements: Vec<(Kind, &'static str)>,
+    elements: Vec<(Names, &'static str)>,
 }
 
 fn table() -> Vec<Body> {
@@ -49,11 +50,11 @@ fn body(line: &'static str) -> Body {
     let element = |text: &'static str| {
         let (kind, path) = text.split_once(' ').unwrap();
         let kind = match kind {
-            "D" => Kind::Device,
-            "L" => Kind::Devices,
-            "M" => Kind::MeterPoint,
-            "R" => Kind::Request,
-            "-" => Kind::Neither,
+            "D" => Names::Device,
+            "L" => Names::Devices,
+            "M" => Names::MeterPoint,
+            "R" => Names::Request,
+            "-" => Names::Neither,
             other => panic!("{other} in {line}"),
         };
         (kind, path)
@@ -85,30 +86,30 @@ impl Messages {
     }
 
     /// A value for an element, and the keys that it stands for.
-    fn value(&mut self, kind: Kind) -> (String, Vec<String>) {
+    fn value(&mut self, kind: Names) -> (String, Vec<String>) {
         match kind {
-            Kind::Device => {
+            Names::Device => {
                 let device = self.device();
                 (device.clone(), vec![device])
             }
-            Kind::Devices => {
+            Names::Devices => {
                 let devices = [self.device(), self.device(), self.device()];
                 (devices.join(","), devices.to_vec())
             }
-            Kind::MeterPoint => {
+            Names::MeterPoint => {
                 let mpxn = format!("13{:011}", self.number());
                 (mpxn.clone(), vec![mpxn])
             }
-            Kind::Request => {
+            Names::Request => {
                 let device = self.device();
                 (format!("{USER}:{device}:{}", self.number()), vec![device])
             }
-            Kind::Neither => (format!("{USER}:{DCC}:{}", self.number()), Vec::new()),
+            Names::Neither => (format!("{USER}:{DCC}:{}", self.number()), Vec::new()),
         }
     }
 
     /// The content of a body with some of its elements, each as often as it may come, and the keys that it names.
-    fn content(&mut self, elements: &[(Kind, &str)]) -> (String, BTreeSet<String>) {
+    fn content(&mut self, elements: &[(Names, &str)]) -> (String, BTreeSet<String>) {
         let (mut xml, mut keys) = (String::new(), BTreeSet::new());
         for (kind, path) in elements {
             for _ in 0..if path.contains('*') { 2 } else { 1 } {
@@ -130,7 +131,7 @@ impl Messages {
     }
 
     /// A message of a body with these elements. Gives what it is known by.
-    fn message(&mut self, body: &Body, elements: &[(Kind, &'static str)]) {
+    fn message(&mut self, body: &Body, elements: &[(Names, &'static str)]) {
         let (content, mut keys) = self.content(elements);
         let content = format!("<sr:{0}>{content}</sr:{0}>", body.name);
         let number = self.number();
@@ -473,7 +474,7 @@ impl Schema {
     }
 
     /// The bodies of the schema with the elements that name something, as the table has them.
-    fn bodies(&self) -> BTreeMap<(&'static str, String), BTreeSet<(Kind, String)>> {
+    fn bodies(&self) -> BTreeMap<(&'static str, String), BTreeSet<(Names, String)>> {
         let mut bodies: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for root in ["Request", "Response"] {
             let mut leaves = Vec::new();
@@ -497,15 +498,15 @@ impl Schema {
     }
 }
 
-fn kind_of(path: &[String], types: &BTreeSet<String>) -> Option<Kind> {
+fn kind_of(path: &[String], types: &BTreeSet<String>) -> Option<Names> {
     let is = |names: &[&str]| names.iter().any(|name| types.contains(*name));
     let last = path.last()?.as_str();
     Some(match () {
-        () if matches!(last, "UpdateFirmwareRequestID" | "AlertID") => Kind::Neither,
-        () if is(&["list", "DeviceIDList"]) => Kind::Devices,
-        () if is(&["EUI"]) => Kind::Device,
-        () if is(&["MPxN", "ImportMPxN", "MPAN", "MPRN"]) => Kind::MeterPoint,
-        () if is(&["RequestIDType", "ResponseIDType"]) => Kind::Request,
+        () if matches!(last, "UpdateFirmwareRequestID" | "AlertID") => Names::Neither,
+        () if is(&["list", "DeviceIDList"]) => Names::Devices,
+        () if is(&["EUI"]) => Names::Device,
+        () if is(&["MPxN", "ImportMPxN", "MPAN", "MPRN"]) => Names::MeterPoint,
+        () if is(&["RequestIDType", "ResponseIDType"]) => Names::Request,
         () => return None,
     })
 }
@@ -516,8 +517,10 @@ fn the_table_is_that_of_the_schema() {
     let folder = std::env::var_os("DUIS_SAMPLES").map(PathBuf::from);
     let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/samples"));
     let Ok(text) = std::fs::read_to_string(folder.join("schema/DUIS Schema V5.4.xsd")) else {
-        println!("skipped: no DUIS schema to hold {} bodies against", table().len());
-        return;
+        let bodies = table().len();
+        return skipped(&format!(
+            "no DUIS schema to hold {bodies} bodies against; DUIS_SAMPLES names its folder"
+        ));
     };
     let schema = Schema(Node::read(text.trim_start_matches('\u{feff}')));
     let mut expected = schema.bodies();

@@ -12,6 +12,7 @@ mod duis_names;
 mod encryption;
 mod end_to_end;
 mod freshness;
+mod guides;
 mod incidents;
 mod kafka;
 mod layers;

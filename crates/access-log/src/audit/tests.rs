@@ -80,7 +80,7 @@ fn change(text: &mut Option<String>) {
 fn change_field(row: &mut Row, which: usize) {
     let Row { kind, entry: e, hash, .. } = row;
     match which {
-        0 => *kind = if *kind == Kind::Call { Kind::End } else { Kind::Call },
+        0 => *kind = if *kind == RowKind::Call { RowKind::End } else { RowKind::Call },
         1 => e.at = e.at.plus_millis(1),
         2 => e.call.to_mut().push('x'),
         3 => e.outcome.to_mut().push('x'),
@@ -133,7 +133,7 @@ proptest! {
     fn a_changed_row_with_a_hash_that_fits_is_found_by_the_one_behind_it(at in 0usize..12, which in 1usize..23) {
         let mut rows = chains(&[3, 0, 5]);
         let counted = counted(&rows);
-        prop_assume!(rows[at].kind != Kind::Start);
+        prop_assume!(rows[at].kind != RowKind::Start);
         change_field(&mut rows[at], which);
         rows[at].hash = rows[at].hash_after(&rows[at - 1].hash);
         let found = audit(&rows, &counted).faults;
@@ -213,7 +213,7 @@ fn rows_behind_an_end_and_ends_that_do_not_add_up_are_found() {
     early.hash = early.hash_after(&head.hash);
     let all = [&rows[..], &[early]].concat();
     assert_eq!(audit(&all, &counted(&all)).faults, [Fault::Count(end.chain, 2)]);
-    let more = Row::after(&end.hash, end.chain, 3, Kind::Call, entry(3));
+    let more = Row::after(&end.hash, end.chain, 3, RowKind::Call, entry(3));
     let all = [&rows[..], &[end, more]].concat();
     assert_eq!(audit(&all, &counted(&all)).faults, [Fault::Misplaced(head.chain, 3)]);
     assert_eq!(audit(&all, &counted(&all[..2])).faults.len(), 2, "and the table counted fewer");
@@ -224,7 +224,7 @@ fn trimmed(rows: &[Row], before: Timestamp, now: Timestamp) -> Vec<Row> {
     let (went, mut left): (Vec<Row>, Vec<Row>) = rows.iter().cloned().partition(|row| row.entry.at < before);
     let mut last: BTreeMap<Uuid, &Row> = BTreeMap::new();
     last.extend(went.iter().map(|row| (row.chain, row)));
-    let chains = last.into_values().filter(|row| row.kind != Kind::End).map(Head::of).collect();
+    let chains = last.into_values().filter(|row| row.kind != RowKind::End).map(Head::of).collect();
     let said = Trimmed { before: before.to_string(), rows: went.len() as u64, chains };
     let (mut chain, first) = Chain::start(now, &started(&[]));
     left.extend([first, chain.trim(now, &said), chain.end(now)]);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::fake::{Failure, MemoryLog};
 use crate::limits::{BEHIND_AFTER, REFUSALS_EACH};
-use crate::{Audit, Findings, Kind, Row, Witnesses};
+use crate::{Audit, Findings, Row, RowKind, Witnesses};
 use gridtrail_model::Timestamp;
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ async fn a_second_is_one_commit_and_the_end_says_how_many_rows_there_were() {
     let rows = store.rows();
     assert_eq!(subjects(&rows), ["a", "b", "c", "d", "e", "f"]);
     let last = rows.last().unwrap();
-    assert_eq!((last.kind, last.entry.detail.as_deref()), (Kind::End, Some(r#"{"rows":7}"#)));
+    assert_eq!((last.kind, last.entry.detail.as_deref()), (RowKind::End, Some(r#"{"rows":7}"#)));
     let found = audit(&store);
     assert_eq!((found.faults, found.open), (vec![], vec![]));
     assert!(matches!(log.note(entry("g")), Err(LogError::Closed)));
@@ -166,7 +166,7 @@ async fn a_chain_that_is_cut_off_is_open_and_the_next_one_has_seen_it() {
     next.close().await.unwrap();
     let found = audit(&store);
     assert_eq!((found.faults, found.open.len()), (vec![], 1));
-    let started = store.rows().into_iter().filter(|row| row.kind == Kind::Start).nth(1).unwrap();
+    let started = store.rows().into_iter().filter(|row| row.kind == RowKind::Start).nth(1).unwrap();
     let started: Started = serde_json::from_str(&started.entry.detail.unwrap()).unwrap();
     assert_eq!(started.heads.iter().map(|head| head.seq).collect::<Vec<_>>(), [1]);
 }

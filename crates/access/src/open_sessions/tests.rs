@@ -31,32 +31,32 @@ fn ann() -> Bearer {
 
 /// Sessions by id; `Err`: there is no telling.
 #[derive(Debug, Default)]
-struct Told(RwLock<BTreeMap<String, Result<Arc<Bearer>, NoTelling>>>);
+struct KnownSessions(RwLock<BTreeMap<String, Result<Arc<Bearer>, NoTelling>>>);
 
-impl Told {
+impl KnownSessions {
     fn say(&self, id: &str, told: Result<Bearer, NoTelling>) {
         self.0.write().unwrap().insert(id.into(), told.map(Arc::new));
     }
 }
 
 #[async_trait]
-impl OpenSessions for Told {
+impl OpenSessions for KnownSessions {
     async fn bearer(&self, session_id: &str) -> Result<Option<Arc<Bearer>>, NoTelling> {
         self.0.read().unwrap().get(session_id).cloned().transpose()
     }
 }
 
 struct World {
-    told: Arc<Told>,
+    told: Arc<KnownSessions>,
     admission: Admission,
 }
 
 impl World {
     fn new(gatekeeper: bool) -> Self {
-        let told = Arc::<Told>::default();
+        let told = Arc::<KnownSessions>::default();
         told.say("s1", Ok(ann()));
         let roles = Arc::new(RoleMatrix::built_in().unwrap());
-        let gate = SessionGate::new(&KEY, Arc::<Told>::clone(&told), roles).unwrap();
+        let gate = SessionGate::new(&KEY, Arc::<KnownSessions>::clone(&told), roles).unwrap();
         let gatekeeper = gatekeeper.then(|| DEV.gatekeeper().unwrap());
         let sharing = Arc::new(Sharing::of_one(&ann().party, &own()));
         let admission = Admission::new(Doors { gatekeeper, sessions: Some(gate) }, sharing);

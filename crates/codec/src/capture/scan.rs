@@ -4,6 +4,7 @@ use crate::charset::Charset;
 use crate::xml::{Node, Space, XmlReader};
 use crate::{DecodeError, Receipt, limits};
 use gridtrail_model::Event;
+use gridtrail_xml::attribute_value;
 use quick_xml::events::Event as XmlEvent;
 use quick_xml::reader::Reader;
 use std::ops::Range;
@@ -337,7 +338,7 @@ fn receipt(tag: &[u8], at: usize) -> Result<Receipt, DecodeError> {
             name if name == "xmlns" || name.starts_with("xmlns:") => continue,
             _ => return Err(wrong(at, "a Message has another attribute than recordedAt and eventId")),
         };
-        let value = attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).map_err(xml)?.into_owned();
+        let value = attribute_value(&attribute).map_err(|why| DecodeError::xml(at as u64, why))?;
         if slot.replace(value).is_some() {
             return Err(wrong(at, "an attribute of a Message stands twice"));
         }

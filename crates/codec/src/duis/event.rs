@@ -130,7 +130,7 @@ fn scheduled_read(message: &Message, run: ResponseId) -> Result<(Correlation, Re
 
 /// What a response that names its request carries.
 ///
-/// One without a ResponseID is an acknowledgement whatever stands in it: that is how the DCC's own answers to
+/// A response without a ResponseID is an acknowledgement whatever stands in it: that is how the DCC's own answers to
 /// non-device requests come, such as an inventory, and the event contract tells the two apart the same way. The
 /// fold reads it as the answer when the leg turns out to be one that the DCC answers itself.
 fn content(message: &Message) -> Result<ResponseContent, DecodeError> {

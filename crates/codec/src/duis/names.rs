@@ -1,7 +1,7 @@
 //! Which elements of a body name Devices and meter points, and what they name.
 //!
 //! Schema 5.4 has one meaning for each of these names wherever it stands, so the walk asks no message by which other elements it
-//! came to one. `crates/codec/tests/it/names.rs` holds the table against the schema, element by element.
+//! came to one. `tests/tests/it/duis_names.rs` holds the table against the schema, element by element.
 //!
 //! Left out on purpose: what a Device says of itself in a GBCS payload, or in the answer of a SMETS1 Device, is opaque
 //! (C3); `UpdateFirmwareRequestID` names a request to the DCC, and `AlertID` an alert.

@@ -1,6 +1,10 @@
 //! Records of a `.binpb` file: each a varint length, then so many bytes.
 
 use crate::limits;
+use prost::encoding::decode_varint;
+
+/// The longest varint: seven bits a byte, and one bit in the tenth.
+const VARINT_BYTES_MAX: usize = 10;
 
 /// What stands at the front of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +31,12 @@ pub enum Frame<'a> {
 
 /// The record at the front of the buffer.
 pub fn next_frame(buffer: &[u8]) -> Frame<'_> {
-    let (length, header) = match varint(buffer) {
-        Varint::Whole(length, header) => (length, header),
-        Varint::Cut => return Frame::Incomplete,
-        Varint::Bad => return Frame::Bad,
+    let mut rest = buffer;
+    let Ok(length) = decode_varint(&mut rest) else {
+        // A number ends within its bytes, so that one which more bytes may end is cut off, and any other is none.
+        return if buffer.len() < VARINT_BYTES_MAX { Frame::Incomplete } else { Frame::Bad };
     };
+    let header = buffer.len() - rest.len();
     if length > limits::MESSAGE_BYTES_MAX as u64 {
         return Frame::TooLarge { length, header };
     }
@@ -40,28 +45,6 @@ pub fn next_frame(buffer: &[u8]) -> Frame<'_> {
         Some(record) => Frame::Complete { record, consumed },
         None => Frame::Incomplete,
     }
-}
-
-enum Varint {
-    Whole(u64, usize),
-    Cut,
-    Bad,
-}
-
-/// A varint has up to ten bytes, and the tenth holds one bit only.
-fn varint(buffer: &[u8]) -> Varint {
-    let mut value = 0u64;
-    for (i, byte) in buffer.iter().take(10).enumerate() {
-        let bits = u64::from(byte & 0x7f);
-        if i == 9 && *byte > 1 {
-            return Varint::Bad;
-        }
-        value |= bits << (7 * i);
-        if byte & 0x80 == 0 {
-            return Varint::Whole(value, i + 1);
-        }
-    }
-    if buffer.len() < 10 { Varint::Cut } else { Varint::Bad }
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ const EVERYDAY: u32 = 2_000;
 /// Runs a property and says how often.
 fn fuzz<S: Strategy>(name: &str, strategy: S, property: impl Fn(S::Value)) {
     let cases = fuzz_cases(EVERYDAY);
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    // A seed that fails is written down beside the test, and tried first from then on.
+    let config = Config { cases, source_file: Some(file!()), ..Config::default() };
     let run = TestRunner::new(config).run(&strategy, |value| {
         property(value);
         Ok(())

@@ -399,13 +399,16 @@ fn simulate(seed: u64, skewed: bool) -> World {
     world
 }
 
-/// So many worlds as `GRIDTRAIL_FRESHNESS_WORLDS` says, or eight. Says which seed failed, so that it can be run alone.
+/// So many worlds as `GRIDTRAIL_FRESHNESS_WORLDS` says, or eight, from the seed `GRIDTRAIL_FRESHNESS_SEED` on, or 0. Says which seed
+/// failed, so that it can be run alone.
 fn with_seeds(run: impl Fn(u64) + std::panic::RefUnwindSafe) {
-    let worlds = std::env::var_os("GRIDTRAIL_FRESHNESS_WORLDS");
-    let worlds = worlds.map_or(8, |worlds| worlds.to_str().and_then(|worlds| worlds.parse().ok()).unwrap());
-    for seed in 0..worlds {
+    let number = |name: &str, everyday: u64| {
+        std::env::var_os(name).map_or(everyday, |value| value.to_str().and_then(|v| v.parse().ok()).unwrap())
+    };
+    let first = number("GRIDTRAIL_FRESHNESS_SEED", 0);
+    for seed in first..first + number("GRIDTRAIL_FRESHNESS_WORLDS", 8) {
         if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
-            eprintln!("seed {seed} fails");
+            eprintln!("GRIDTRAIL_FRESHNESS_SEED={seed} GRIDTRAIL_FRESHNESS_WORLDS=1 fails");
             std::panic::resume_unwind(panic);
         }
     }

@@ -17,7 +17,7 @@ pub enum AccessCommand {
 /// Arguments of `gridtrail access log`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Rows are in order of time, and of what lies in the lake: the last second of a running server may be missing. Whether they are as they
+Rows are in order of time, and of what lies in the lake: the last second of a running server may be missing. Whether they are as they \
 were written, `gridtrail lake verify` says.
 
 Examples:
@@ -67,12 +67,13 @@ impl FromStr for RowOwner {
 /// Arguments of `gridtrail access explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-By the events of access that the lake holds now, whenever they arrived. A session sees no more than this: of its Party's own
+By the events of access that the lake holds now, whenever they arrived. A session sees no more than this: of its Party's own \
 User IDs, only those that it may use. Meter-read transactions are shown to every User.
 
 Examples:
   gridtrail access explain --user 90-B3-D5-1F-30-02-00-00 --row 90-B3-D5-1F-30-02-00-02
-  gridtrail access explain --user 90-B3-D5-1F-30-02-00-00 --row REFERENCE --at 2026-03-01T09:30:00Z --format json")]
+  gridtrail access explain --user 90-B3-D5-1F-30-02-00-00 --row REFERENCE \\
+      --at 2026-03-01T09:30:00Z --format json")]
 pub struct ExplainArgs {
     /// The lake: a folder, or a URL such as s3://bucket/path.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]

@@ -171,18 +171,18 @@ impl TopicArgs {
 /// Arguments of `gridtrail publish`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The key of a record is the Device ID of its event. Events of access (.access.binpb, .access.jsonl) have no key, and go to
+The key of a record is the Device ID of its event. Events of access (.access.binpb, .access.jsonl) have no key, and go to \
 --access-topic.
 
---create-topic makes both topics where they are not there, with as many replicas as the cluster gives topics. They take messages
-of 16 MiB (max.message.bytes) and keep the time at which a record was appended (message.timestamp.type=LogAppendTime), by
+--create-topic makes both topics where they are not there, with as many replicas as the cluster gives topics. They take messages \
+of 16 MiB (max.message.bytes) and keep the time at which a record was appended (message.timestamp.type=LogAppendTime), by \
 which freshness is told while there is a backlog.
 
 Examples:
   gridtrail publish data/day --kafka 127.0.0.1:9092 --create-topic --partitions 6
   gridtrail publish data/day --kafka 127.0.0.1:9092 --rate 20000 --live")]
 pub struct PublishArgs {
-    /// The folder of event files, .binpb or .jsonl.
+    /// The folder of event files: .binpb, .jsonl, .ndjson or .json, compressed (.gz, .zst) or not.
     pub dir: PathBuf,
     /// Brokers to start from, separated by commas.
     #[arg(long, value_name = "HOST:PORT")]
@@ -214,14 +214,14 @@ pub struct PublishArgs {
 /// Arguments of `gridtrail ingest`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Files are told by their names: .xml (a DUIS message, or a capture of many), .binpb, and .jsonl, .ndjson or .json (one event a
-line); .access before the ending says that they hold events of access: who shares with whom. Each may be compressed (.gz, .zst).
+Files are told by their names: .xml (a DUIS message, or a capture of many), .binpb, and .jsonl, .ndjson or .json (one event a \
+line); .access before the ending says that they hold events of access: who shares with whom. Each may be compressed (.gz, .zst). \
 Files of other names are passed over, and counted. Running it again takes in only what is new: it may be killed at any time.
 
-With --kafka it follows topics instead, until it is told to stop by SIGINT or SIGTERM, or with --once until what the
+With --kafka it follows topics instead, until it is told to stop by SIGINT or SIGTERM, or with --once until what the \
 topics held at its start is in the lake. Positions are kept in the lake, never in the consumer group.
 
-A DUIS message does not say when the DCC received it. That time comes from a file beside it (message.xml.receipt.json), with
+A DUIS message does not say when the DCC received it. That time comes from a file beside it (message.xml.receipt.json), with \
 --recorded-at for those that have none. A message whose file cannot be read becomes a dead letter, whatever --recorded-at says.
 
 Examples:

@@ -14,10 +14,10 @@ pub struct LevelArgs {
     /// The lag at which a source is at the level "warn", up to 24h.
     #[arg(long, value_name = "DURATION", default_value = "12h", help_heading = "Freshness")]
     pub freshness_warn: LifeTime,
-    /// The lag at which it is at "critical".
+    /// The lag at which a source is at the level "critical".
     #[arg(long, value_name = "DURATION", default_value = "20h", help_heading = "Freshness")]
     pub freshness_critical: LifeTime,
-    /// The lag at which the duty counts as broken.
+    /// The lag at which a source is at the level "breach": the duty counts as broken.
     #[arg(long, value_name = "DURATION", default_value = "24h", help_heading = "Freshness")]
     pub freshness_breach: LifeTime,
 }
@@ -46,10 +46,10 @@ pub struct MetricsArgs {
 /// Arguments of `gridtrail freshness`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Asks a server how fresh its answers are. With --lake it reads a lake itself instead, without a token, for operators
+Asks a server how fresh its answers are. With --lake it reads a lake itself instead, without a token, for operators \
 without a server: it says how fresh a server that started now would be.
 
-The daily table is the evidence of the duty to show data within 24 hours of their receipt. As CSV it opens in any
+The daily table is the evidence of the duty to show data within 24 hours of their receipt. As CSV it opens in any \
 spreadsheet: texts that would be formulas are marked as texts.
 
 Examples:

@@ -51,7 +51,7 @@ pub struct TrustArgs {
     /// Authorities between the anchors and the signing certificates, in PEM.
     #[arg(long, env = "GRIDTRAIL_SAML_INTERMEDIATES", value_name = "FILE", help_heading = HEADING)]
     pub saml_intermediates: Option<PathBuf>,
-    /// The revocation lists (CRL) of all these authorities, in PEM: whom no current list covers is refused. Read anew each minute.
+    /// The revocation lists (CRL) of all these authorities, in PEM: a certificate that no current list covers is refused. Read anew each minute.
     #[arg(long, env = "GRIDTRAIL_SAML_REVOKED", value_name = "FILE", help_heading = HEADING)]
     pub saml_revoked: Option<PathBuf>,
 }
@@ -62,7 +62,8 @@ pub enum SpCommand {
     /// Print what an Identity Provider is configured with: the unique ID and the URL of this service provider, as SAML 2.0 metadata.
     #[command(after_help = "\
 Example:
-  gridtrail sp metadata --saml-entity-id https://ssi.example/saml --saml-acs-url https://ssi.example/saml/acs > sp.xml")]
+  gridtrail sp metadata --saml-entity-id https://ssi.example/saml \\
+      --saml-acs-url https://ssi.example/saml/acs > sp.xml")]
     Metadata(SpArgs),
 }
 
@@ -85,7 +86,8 @@ pub enum IdpCommand {
 Examples:
   gridtrail idp add supplier-1.xml --party supplier-1 --saml-anchors dccki.pem --saml-revoked dccki.crl.pem \\
       --authn-context urn:oasis:names:tc:SAML:2.0:ac:classes:SmartcardPKI
-  gridtrail idp add dcc.xml --dcc-own --org-id all --authn-context URI --saml-anchors dccki.pem --saml-revoked dccki.crl.pem")]
+  gridtrail idp add dcc.xml --dcc-own --org-id all --authn-context URI \\
+      --saml-anchors dccki.pem --saml-revoked dccki.crl.pem")]
     Add(AddIdpArgs),
     /// Take in new metadata of one that is enrolled, for instance with other keys. Its sessions stay.
     Replace(ReplaceIdpArgs),
@@ -104,7 +106,7 @@ Examples:
 /// Whose sessions.
 #[derive(Debug, Args)]
 pub struct WhichSessions {
-    /// The lake beside whose tables they lie: a folder, or a URL such as s3://bucket/path.
+    /// The lake, beside whose tables enrolments, logins and sessions lie: a folder, or a URL such as s3://bucket/path.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
     pub lake: String,
 }
@@ -113,13 +115,13 @@ pub struct WhichSessions {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("owner").args(["party", "dcc_own"]).required(true))]
 pub struct AddIdpArgs {
-    /// Its metadata: one SAML 2.0 EntityDescriptor.
+    /// The metadata of the Identity Provider: one SAML 2.0 EntityDescriptor.
     #[arg(value_name = "FILE")]
     pub metadata: PathBuf,
     /// The Party that enrols it: everybody whom it vouches for is of that Party.
     #[arg(long, value_name = "NAME")]
     pub party: Option<Party>,
-    /// It is the DCC's own: accounts say whose Party a person is of.
+    /// The Identity Provider is the DCC's own: accounts say whose Party a person is of.
     #[arg(long)]
     pub dcc_own: bool,
     /// What OrgID names: `all` User IDs that a person may use, or those `granted-only` by other Users, beside all of the Party's own.
@@ -128,7 +130,7 @@ pub struct AddIdpArgs {
     /// An authentication context that is strong enough (UK Government Authentication Framework Level 2); may be repeated.
     #[arg(long, value_name = "URI", required = true)]
     pub authn_context: Vec<String>,
-    /// It may send responses that nobody asked for. Then whomever it vouches for can log another person's browser in as themselves.
+    /// The Identity Provider may send responses that nobody asked for. Then whomever it vouches for can log another person's browser in as themselves.
     #[arg(long)]
     pub allow_unsolicited: bool,
     /// Whom its certificates must descend from.

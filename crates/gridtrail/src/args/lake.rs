@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub enum LakeCommand {
     /// Make an empty lake: only needed to choose its number of buckets before the first row.
     Create(CreateArgs),
-    /// Make fewer and larger runs, as `gridtrail compact` does.
+    /// Compact a lake, as `gridtrail compact` does.
     Compact(CompactArgs),
     /// Say what a lake holds, and what is due.
     Status(StatusArgs),
@@ -43,7 +43,7 @@ pub struct WhichLake {
 /// Arguments of `gridtrail lake create`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Commands that write make a lake where there is none, with 16 buckets a month. A bucket of a month is meant to hold about a million
+Commands that write make a lake where there is none, with 16 buckets a month. A bucket of a month is meant to hold about a million \
 rows; `gridtrail lake rebucket` changes their number later.
 
 Example:
@@ -75,7 +75,7 @@ pub struct StatusArgs {
 /// Arguments of `gridtrail lake retain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A month goes when all of it is further back than so many calendar months (UTC). A row stays in any case while its latest message
+A month goes when all of it is further back than so many calendar months (UTC). A row stays in any case while its latest message \
 is younger than three months, and while a legal hold names it. Processes that maintain a lake do this every hour.
 
 Examples:
@@ -121,7 +121,8 @@ A hold keeps the rows that are of all that it names.
 
 Examples:
   gridtrail lake hold add --device 88-73-84-57-00-2F-96-1E --who j.smith --reason \"case 1234\"
-  gridtrail lake hold add --mpxn 1217290354420 --from 2025-11 --to 2026-02 --who j.smith --reason \"case 1234\"")]
+  gridtrail lake hold add --mpxn 1217290354420 --from 2025-11 --to 2026-02 --who j.smith \\
+      --reason \"case 1234\"")]
 pub struct AddHoldArgs {
     /// Which lake.
     #[command(flatten)]
@@ -190,8 +191,8 @@ pub struct ReleaseHoldArgs {
 /// Arguments of `gridtrail lake vacuum`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Deletes files that were taken away longer ago than removed files are kept (49 hours unless the tables say otherwise), files that no
-version ever named and that are older than that, and log entries that are older than the log is kept (48 hours). Processes
+Deletes files that were taken away longer ago than removed files are kept (49 hours unless the tables say otherwise), files that no \
+version ever named and that are older than that, and log entries that are older than the log is kept (48 hours). Processes \
 that maintain a lake do this every hour.
 
 Example:
@@ -227,7 +228,7 @@ pub struct RebucketArgs {
 /// Arguments of `gridtrail lake verify`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads every file: whether it is there, has its size and its checksum, and holds rows in order, where look-ups find them. It
+Reads every file: whether it is there, has its size and its checksum, and holds rows in order, where look-ups find them. It \
 changes nothing, and the lake may be written to meanwhile. When anything is damaged, it says what, and ends with exit code 8.
 
 Examples:
@@ -251,8 +252,8 @@ pub struct VerifyArgs {
 /// Arguments of `gridtrail lake repair`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Looks for damaged runs as `verify --quick` does. The evidence says which files and offsets may have gone into each: those are read again,
-files where they were and under --from, topics from --kafka, and the rows that belong there take the place of the run, in one commit. A
+Looks for damaged runs as `verify --quick` does. The evidence says which files and offsets may have gone into each: those are read again, \
+files where they were and under --from, topics from --kafka, and the rows that belong there take the place of the run, in one commit. A \
 run of which something cannot be read again stays as it is, with exit code 8, unless --accept-loss is given: a copy of the store may have it.
 
 Examples:
@@ -303,7 +304,7 @@ pub struct CompactionArgs {
 /// Arguments of `gridtrail compact`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Makes fewer and larger runs of many small ones, so that a search touches few. It may be killed at any time, and any number
+Makes fewer and larger runs of many small ones, so that a search touches few. It may be killed at any time, and any number \
 of processes may do it at once. `serve` and `ingest --kafka` do it beside their work unless told --no-maintenance.
 
 Examples:

@@ -41,7 +41,8 @@ pub struct WhichLetters {
 #[command(after_help = "\
 Examples:
   gridtrail dead-letters list --lake data/lake
-  gridtrail dead-letters list --lake data/lake --source gridtrail.service-events.v1/3 --reason content-type --format json")]
+  gridtrail dead-letters list --lake data/lake --source gridtrail.service-events.v1/3 \\
+      --reason content-type --format json")]
 pub struct ListLettersArgs {
     /// The lake.
     #[command(flatten)]
@@ -77,13 +78,14 @@ pub struct ShowLetterArgs {
 /// Arguments of `gridtrail dead-letters replay`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A letter that still cannot be read stays open, and its reason is printed; the exit code is 1 then. Replaying a letter twice
+A letter that still cannot be read stays open, and its reason is printed; the exit code is 1 then. Replaying a letter twice \
 changes nothing.
 
 Examples:
   gridtrail dead-letters replay --all --lake data/lake
   gridtrail dead-letters replay --all --reason command_variant --dry-run --lake data/lake
-  gridtrail dead-letters replay gridtrail.service-events.v1/3@1204 --with mended.json --lake data/lake")]
+  gridtrail dead-letters replay gridtrail.service-events.v1/3@1204 --with mended.json \\
+      --lake data/lake")]
 pub struct ReplayLettersArgs {
     /// Letters, as `list` names them: NAME@POSITION or SOURCE@POSITION.
     #[arg(required_unless_present = "all", value_name = "LETTER")]
@@ -112,7 +114,8 @@ pub struct ReplayLettersArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  gridtrail dead-letters dismiss gridtrail.service-events.v1/3@1204 --because \"load test of 2026-03-01\" --lake data/lake")]
+  gridtrail dead-letters dismiss gridtrail.service-events.v1/3@1204 \\
+      --because \"load test of 2026-03-01\" --lake data/lake")]
 pub struct DismissLettersArgs {
     /// Letters, as `list` names them: NAME@POSITION or SOURCE@POSITION.
     #[arg(required_unless_present = "all", value_name = "LETTER")]

@@ -137,7 +137,7 @@ pub enum Command {
     Ingest(IngestArgs),
     /// Answer searches over gRPC.
     Serve(Box<ServeArgs>),
-    /// Ask a server.
+    /// Search the audit trail, or meter reads, by a server.
     #[command(subcommand)]
     Search(SearchCommand),
     /// Show one row by its reference, with every field.
@@ -146,7 +146,7 @@ pub enum Command {
     Whoami(WhoamiArgs),
     /// Say how fresh the answers are, and evidence it day by day.
     Freshness(FreshnessArgs),
-    /// Make fewer and larger runs of a lake.
+    /// Compact a lake: few large files of sorted rows (runs) in place of many small ones.
     Compact(CompactArgs),
     /// Look after a lake.
     #[command(subcommand)]
@@ -159,7 +159,7 @@ pub enum Command {
     /// Say who could see what, and why; and who asked for what. For operators.
     #[command(subcommand)]
     Access(AccessCommand),
-    /// What Identity Providers are configured with.
+    /// Print what Identity Providers are configured with.
     #[command(subcommand)]
     Sp(SpCommand),
     /// Enrol and remove Identity Providers, and accounts of the DCC's own. For operators.

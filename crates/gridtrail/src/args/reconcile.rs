@@ -7,13 +7,14 @@ use std::path::PathBuf;
 /// Arguments of `gridtrail reconcile`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Proves from the evidence of the commits that every position of every source up to where the lake is ended in exactly one
-place, and that nothing of the evidence was changed. It changes nothing, and the lake may be written to meanwhile.
+Proves from the evidence of the commits that every position of every source up to where the lake is ended in exactly one \
+place, and that nothing of the evidence was changed. It changes nothing, and the lake may be written to meanwhile. \
 When anything does not add up, it says what, and ends with exit code 8.
 
 Examples:
   gridtrail reconcile --lake data/lake
-  gridtrail reconcile --lake s3://audit/lake --against-kafka broker-1:9092 --html reconciliation.html")]
+  gridtrail reconcile --lake s3://audit/lake --against-kafka broker-1:9092 \\
+      --html reconciliation.html")]
 pub struct ReconcileArgs {
     /// The lake: a folder, or a URL such as s3://bucket/path.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]

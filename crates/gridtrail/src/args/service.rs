@@ -21,12 +21,15 @@ const AUDIENCE: &str = "gridtrail";
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("identity").args(["public_key", "saml_entity_id"]).required(true).multiple(true))]
 #[command(after_help = "\
-Example:
+Examples:
   gridtrail serve --lake data/lake --public-key dev-key.pub.pem --plain-text
-  gridtrail serve --lake data/lake --public-key dev-key.pub.pem --listen 0.0.0.0:8471 --tls-certificate tls.pem --tls-key tls.key
-  gridtrail serve --lake /mnt/copy/lake --read-only --access-log-lake data/calls --public-key dev-key.pub.pem --plain-text
-  gridtrail serve --lake data/lake --listen 0.0.0.0:8471 --saml-listen 0.0.0.0:8443 --tls-certificate tls.pem --tls-key tls.key \
-      --saml-entity-id https://ssi.example/saml --saml-acs-url https://ssi.example/saml/acs --session-key session.pem \
+  gridtrail serve --lake data/lake --public-key dev-key.pub.pem --listen 0.0.0.0:8471 \\
+      --tls-certificate tls.pem --tls-key tls.key
+  gridtrail serve --lake /mnt/copy/lake --read-only --access-log-lake data/calls \\
+      --public-key dev-key.pub.pem --plain-text
+  gridtrail serve --lake data/lake --listen 0.0.0.0:8471 --saml-listen 0.0.0.0:8443 \\
+      --tls-certificate tls.pem --tls-key tls.key --session-key session.pem \\
+      --saml-entity-id https://ssi.example/saml --saml-acs-url https://ssi.example/saml/acs \\
       --saml-anchors dccki.pem --saml-revoked dccki.crl.pem")]
 pub struct ServeArgs {
     /// The lake: a folder, or a URL such as s3://bucket/path.
@@ -99,7 +102,8 @@ pub enum SearchCommand {
     #[command(after_help = "\
 Examples:
   gridtrail search audit --token-file me.jwt --device 88-73-84-57-00-2F-96-1E
-  gridtrail search audit --token-file me.jwt --mpxn 1217290354420 --srv 4.8.1,11.2 --from 2026-03-01 --to 2026-03-31")]
+  gridtrail search audit --token-file me.jwt --mpxn 1217290354420 --srv 4.8.1,11.2 \\
+      --from 2026-03-01 --to 2026-03-31")]
     Audit(SearchArgs),
     /// Meter-read transactions (4.8.1, 4.8.2, 4.8.3, 4.17) of all Users.
     #[command(after_help = "\
@@ -225,7 +229,8 @@ pub struct WhoamiArgs {
 For local development: in production tokens come from the Identity Provider.
 
 Example:
-  gridtrail token --party supplier-1 --user-id 90-B3-D5-1F-30-02-00-00 --role role-01 --public-key-out dev-key.pub.pem > me.jwt")]
+  gridtrail token --party supplier-1 --user-id 90-B3-D5-1F-30-02-00-00 --role role-01 \\
+      --public-key-out dev-key.pub.pem > me.jwt")]
 pub struct TokenArgs {
     /// The private key, in PEM: created on first use, readable by its owner only.
     #[arg(long, value_name = "FILE", default_value = "dev-key.pem")]
@@ -264,17 +269,20 @@ pub enum BenchCommand {
     /// Load a running server with searches by Device and report latencies and rate.
     #[command(after_help = "\
 Example:
-  gridtrail bench search --token-file me.jwt --devices devices.txt --concurrency 16 --duration 60s --format json")]
+  gridtrail bench search --token-file me.jwt --devices devices.txt --concurrency 16 \\
+      --duration 60s --format json")]
     Search(BenchSearchArgs),
     /// Look Devices up in a lake, in this process and without a server.
     #[command(after_help = "\
 Example:
-  gridtrail bench lookup --lake data/lake --devices devices.txt --user-id 90-B3-D5-1F-30-02-00-00 --cold --delay-ms 30")]
+  gridtrail bench lookup --lake data/lake --devices devices.txt \\
+      --user-id 90-B3-D5-1F-30-02-00-00 --cold --delay-ms 30")]
     Lookup(BenchLookupArgs),
     /// Read a topic into a new lake, beside a consumer that only counts.
     #[command(after_help = "\
 Example:
-  gridtrail bench topic --kafka 127.0.0.1:9092 --topic gridtrail.service-events.v1 --lake data/bench")]
+  gridtrail bench topic --kafka 127.0.0.1:9092 --topic gridtrail.service-events.v1 \\
+      --lake data/bench")]
     Topic(BenchTopicArgs),
 }
 
@@ -296,7 +304,7 @@ pub struct BenchLookupArgs {
     /// Only requests received at or before this instant, or on or before this date, UTC.
     #[arg(long, value_name = "TIME")]
     pub to: Option<Bound>,
-    /// The most rows of each.
+    /// The most rows of each Device.
     #[arg(long, value_name = "ROWS", default_value_t = 51)]
     pub rows: usize,
     /// Begin each look-up with nothing of the lake's runs in memory. The system may still have their files.

@@ -183,3 +183,37 @@ fn metrics_are_shown_only_when_asked_for() {
     assert!(!args.metrics.metrics_open);
     assert!(read::<ServeArgs>("--public-key k.pem --plain-text --metrics-open").is_err());
 }
+
+/// The words of a line as a shell reads it, as far as examples need that: words in quotes, and no redirection.
+fn words(line: &str) -> Vec<String> {
+    let line = line.split(" > ").next().unwrap_or_default();
+    let mut words = Vec::new();
+    for (number, part) in line.split('"').enumerate() {
+        if number % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
+/// The examples in the help of a command and of those beneath it.
+fn examples(command: &clap::Command, found: &mut Vec<String>) {
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default().replace("\\\n", " ");
+    let lines = help.lines().map(str::trim).filter(|line| line.starts_with("gridtrail "));
+    found.extend(lines.map(str::to_owned));
+    command.get_subcommands().for_each(|command| examples(command, found));
+}
+
+#[test]
+fn every_example_of_the_help_is_a_line_that_is_read() {
+    let mut found = Vec::new();
+    examples(&Cli::command(), &mut found);
+    assert!(found.len() > 40, "{found:#?}");
+    for example in found {
+        if let Err(error) = Cli::try_parse_from(words(&example)) {
+            panic!("{example}\n{error}");
+        }
+    }
+}

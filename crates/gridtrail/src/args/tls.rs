@@ -39,7 +39,7 @@ pub struct ServerArgs {
     /// A certificate to show, in PEM, where the server wants one.
     #[arg(long, value_name = "FILE", requires_all = ["client_key", "server_anchors"])]
     pub client_certificate: Option<PathBuf>,
-    /// Its private key, in PEM.
+    /// The private key of that certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "client_certificate")]
     pub client_key: Option<PathBuf>,
 }
@@ -57,7 +57,8 @@ impl ServerArgs {
 For local development: in production certificates come from DCCKI.
 
 Example:
-  gridtrail dev-certificate --certificate dev-tls.pem --key dev-tls.key --name localhost --name 127.0.0.1")]
+  gridtrail dev-certificate --certificate dev-tls.pem --key dev-tls.key --name localhost \\
+      --name 127.0.0.1")]
 pub struct DevCertificateArgs {
     /// Where the certificate is written; it is its own trust anchor. Replaced where it exists.
     #[arg(long, value_name = "FILE")]

@@ -166,10 +166,10 @@ struct Files<'f> {
     folder: &'f Path,
     encoding: Encoding,
     number: u64,
-    open: Option<Open>,
+    open: Option<OpenFile>,
 }
 
-struct Open {
+struct OpenFile {
     path: PathBuf,
     sink: Sink,
     events: u64,
@@ -202,7 +202,7 @@ impl Files<'_> {
         Ok(true)
     }
 
-    fn open(&mut self) -> Result<&mut Open, Failure> {
+    fn open(&mut self) -> Result<&mut OpenFile, Failure> {
         if self.open.is_none() {
             self.number += 1;
             self.open = Some(self.create()?);
@@ -210,7 +210,7 @@ impl Files<'_> {
         self.open.as_mut().ok_or(Failure::Process("no file is open"))
     }
 
-    fn create(&self) -> Result<Open, Failure> {
+    fn create(&self) -> Result<OpenFile, Failure> {
         let ending = match self.encoding {
             Encoding::Binpb => "binpb",
             Encoding::Jsonl => "jsonl",
@@ -226,11 +226,11 @@ impl Files<'_> {
             })
         };
         let sink = create().map_err(failed)?;
-        Ok(Open { path, sink, events: 0 })
+        Ok(OpenFile { path, sink, events: 0 })
     }
 
     fn close(&mut self) -> Result<(), Failure> {
-        let Some(Open { path, sink, .. }) = self.open.take() else { return Ok(()) };
+        let Some(OpenFile { path, sink, .. }) = self.open.take() else { return Ok(()) };
         let closed = match sink {
             Sink::Plain(mut file, _) => file.flush(),
             Sink::Capture(writer) => writer.finish().map(drop),

@@ -40,12 +40,12 @@ fn pieces(form: &Form, bytes: &[u8], sizes: Sizes, from: usize) -> Vec<Chunk> {
 }
 
 /// What stands at a position: an event, or a letter of so many bytes with its beginning.
-type Told = (i64, Option<(u64, Vec<u8>)>);
+type Placed = (i64, Option<(u64, Vec<u8>)>);
 
-fn told(form: &Form, chunks: &[Chunk]) -> Vec<Told> {
+fn told(form: &Form, chunks: &[Chunk]) -> Vec<Placed> {
     let mut told = Vec::new();
     for chunk in chunks {
-        let decoded = decode_chunk(chunk, (Kind::Service, form));
+        let decoded = decode_chunk(chunk, (RecordKind::Service, form));
         told.extend(decoded.events.into_iter().map(|(position, _)| (position, None)));
         told.extend(decoded.letters.into_iter().map(|Unread { position, reason, raw }| {
             assert!(!reason.is_empty());
@@ -78,7 +78,7 @@ fn check_cover(chunks: &[Chunk], bytes: &[u8], from: usize) {
 const WIDE: usize = 1 << 20;
 
 /// Frames, one after the other, are what the file is made of.
-fn check_frames(told: &[Told], bytes: &[u8]) {
+fn check_frames(told: &[Placed], bytes: &[u8]) {
     let mut at = 0;
     for (position, letter) in told {
         assert_eq!(*position, to_position(at as u64));
@@ -99,7 +99,7 @@ fn check_frames(told: &[Told], bytes: &[u8]) {
 }
 
 /// Every line that is not blank is told of once, whole.
-fn check_lines(told: &[Told], bytes: &[u8]) {
+fn check_lines(told: &[Placed], bytes: &[u8]) {
     let mut at = 0;
     let mut expected = Vec::new();
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -176,7 +176,7 @@ proptest! {
             for border in cut.iter().filter(|chunk| !matches!(chunk.holds, Holds::Part)) {
                 let from = usize::try_from(border.end).unwrap();
                 let rest = told(&form, &pieces(&form, &bytes, sizes, from));
-                let expected: Vec<Told> =
+                let expected: Vec<Placed> =
                     found.iter().filter(|(position, _)| *position >= to_position(border.end)).cloned().collect();
                 prop_assert_eq!(rest, expected);
             }
@@ -207,12 +207,12 @@ fn a_line_longer_than_a_message_costs_only_itself() {
     let chunks = pieces(&Form::Lines, &bytes, Sizes::default(), 0);
     assert!(chunks.iter().all(|chunk| chunk.bytes.len() <= WINDOW_BYTES));
     let decoded: Vec<Decoded> =
-        chunks.iter().map(|c| decode_chunk(c, (Kind::Service, &Form::Lines))).collect();
+        chunks.iter().map(|c| decode_chunk(c, (RecordKind::Service, &Form::Lines))).collect();
     assert_eq!(decoded.iter().map(|decoded| decoded.events.len()).sum::<usize>(), 2);
     let letters: Vec<&Unread> = decoded.iter().flat_map(|decoded| &decoded.letters).collect();
     let [letter] = letters.as_slice() else { panic!("{} letters", letters.len()) };
     let record = &bytes[event.len() + 1..event.len() + 1 + long.len() + 1];
-    let sha256 = crate::plan::hex(&Sha256::digest(record));
+    let sha256 = hex::encode(Sha256::digest(record));
     assert_eq!(letter.raw.extent, Extent::Cut { bytes: record.len() as u64, sha256 });
     assert!(
         letter.reason.contains("16777216 bytes") && long.starts_with(&letter.raw.bytes),

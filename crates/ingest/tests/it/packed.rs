@@ -93,8 +93,7 @@ async fn a_compressed_file_is_read_on_from_where_the_lake_is() {
     fs::write(folder.path().join("a.jsonl.gz"), gzip(&content)).unwrap();
     let lake = lake().await;
     let border = lines(0..25).len();
-    let source =
-        format!("file:{}", Sha256::digest(&content).iter().map(|b| format!("{b:02x}")).collect::<String>());
+    let source = format!("file:{}", hex::encode(Sha256::digest(&content)));
     let evidence = SourceEvidence {
         source,
         first: true,
@@ -158,7 +157,7 @@ async fn a_line_that_unpacks_to_more_than_a_message_is_passed_over() {
     let mut told = Vec::new();
     lake.evidence(|commit| told.extend(commit.sources)).await.unwrap();
     let [Evidence::Whole(evidence)] = told.as_slice() else { panic!("{told:?}") };
-    let sha256: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex::encode(Sha256::digest(&content));
     assert_eq!(
         (evidence.sha256.as_str(), evidence.to),
         (sha256.as_str(), i64::try_from(content.len()).unwrap())
@@ -242,7 +241,7 @@ async fn a_long_message_is_a_whole_letter_and_replays() {
             assert!(found[0].extent == Extent::Whole && found[0].raw == message.as_bytes(), "{size}");
             assert_eq!((replayed.outcome.stored, replayed.unreadable), (1, Vec::new()), "{size}");
         } else {
-            let sha256: String = Sha256::digest(&message).iter().map(|byte| format!("{byte:02x}")).collect();
+            let sha256 = hex::encode(Sha256::digest(&message));
             assert_eq!(found[0].extent, Extent::Cut { bytes: message.len() as u64, sha256 });
             assert!(replayed.unreadable[0].reason.contains("cannot be replayed"), "{replayed:?}");
         }

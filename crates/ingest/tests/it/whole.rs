@@ -50,9 +50,9 @@ async fn a_whole_file_settles_what_its_cut_delivery_left() {
 
 /// What was read of each file.
 #[derive(Default)]
-struct Told(Mutex<Vec<(String, u64, u64)>>);
+struct FilesRead(Mutex<Vec<(String, u64, u64)>>);
 
-impl Progress for Told {
+impl Progress for FilesRead {
     fn start(&self, _: u64) {}
     fn advance(&self, _: u64, _: u64) {}
     fn file_read(&self, path: &Path, read: u64, unread: u64) {
@@ -67,7 +67,7 @@ async fn how_much_of_each_file_could_be_read_is_told() {
     std::fs::write(folder.path().join("a.jsonl"), lines(3)).unwrap();
     std::fs::write(folder.path().join("b.jsonl"), "no event\nnor this\n").unwrap();
     std::fs::write(folder.path().join("c.jsonl"), [lines(1), b"no event\n".to_vec()].concat()).unwrap();
-    let told = Arc::new(Told::default());
+    let told = Arc::new(FilesRead::default());
     let progress: Arc<dyn Progress> = told.clone();
     ingest_files(&lake().await, folder.path(), &FileSettings::default(), progress).await.unwrap();
     let told = told.0.lock().unwrap();

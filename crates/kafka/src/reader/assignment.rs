@@ -4,9 +4,10 @@
 use crate::cluster::TopicPartition;
 use crate::error::KafkaError;
 use crate::piece::{Builder, Source};
+use crate::reader::context::AssignmentChange;
 use crate::reader::reading::{Reading, start};
-use crate::reader::told::Change;
 use crate::reader::{Reader, Stop};
+use gridtrail_runtime::with_causes;
 use rdkafka::consumer::{Consumer, RebalanceProtocol};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use std::collections::BTreeSet;
@@ -23,14 +24,14 @@ impl Reader {
     pub(super) fn take_changes(&mut self) -> Result<(), Stop> {
         while let Some(change) = self.consumer.context().next_change() {
             match change {
-                Change::Given(partitions) => {
+                AssignmentChange::Given(partitions) => {
                     tracing::info!(?partitions, "partitions given");
                     self.waiting.extend(partitions);
                     self.place_at = Instant::now();
                     // The group waits for an answer, even where nothing can be read yet.
                     self.assign(&TopicPartitionList::new())?;
                 }
-                Change::Taken(partitions) => {
+                AssignmentChange::Taken(partitions) => {
                     let lost = self.consumer.assignment_lost();
                     tracing::info!(?partitions, lost, "partitions taken");
                     // What was read is committed first where that is still this process's to do. Either way the lake
@@ -123,9 +124,9 @@ impl Reader {
         Ok(starts)
     }
 
-    /// A partition cannot be read. Told once, however often it is tried again.
+    /// A partition cannot be read. ReaderContext once, however often it is tried again.
     fn refuse(&mut self, partition: TopicPartition, error: &KafkaError) {
-        let why = error.chain();
+        let why = with_causes(error);
         if self.refused.get(&partition) != Some(&why) {
             tracing::error!(
                 topic = partition.0,

@@ -5,9 +5,9 @@
 //! ([`reading`]).
 
 mod assignment;
+mod context;
 mod control;
 mod reading;
-mod told;
 
 pub use control::{Closed, Control, Delivery, Offsets, Sink};
 
@@ -16,6 +16,7 @@ use crate::error::KafkaError;
 use crate::headers::Headers;
 use crate::piece::GapReason;
 use crate::settings::KafkaSettings;
+use context::ReaderContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
@@ -25,7 +26,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
-use told::Told;
 
 /// How long a poll waits for a record.
 const POLL: Duration = Duration::from_millis(50);
@@ -38,7 +38,7 @@ const DRAIN: Duration = Duration::from_secs(15);
 
 /// Reads the partitions that the group gives this process.
 pub struct Reader {
-    consumer: BaseConsumer<Told>,
+    consumer: BaseConsumer<ReaderContext>,
     cluster: Arc<Cluster>,
     control: Arc<Control>,
     offsets: Box<dyn Offsets>,
@@ -77,8 +77,8 @@ impl Reader {
     ) -> Result<Self, KafkaError> {
         let member = settings.member()?;
         let committed_only = member.get("isolation.level") != Some("read_uncommitted");
-        let consumer: BaseConsumer<Told> = member
-            .create_with_context(Told::nothing(committed_only, Arc::clone(cluster.brokers())))
+        let consumer: BaseConsumer<ReaderContext> = member
+            .create_with_context(ReaderContext::nothing(committed_only, Arc::clone(cluster.brokers())))
             .map_err(|e| KafkaError::Setting { name: "of the client".into(), why: e.to_string() })?;
         let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(KafkaError::broker("subscribe"))?;

@@ -25,7 +25,7 @@ pub(crate) enum Taken {
     Kept,
     /// The piece is to be handed on.
     Full,
-    /// It was not the one asked for. The client may have ignored the offset: it is asked once more, and then believed.
+    /// The record was not the one asked for. The client may have ignored the offset: it is asked once more, and then believed.
     ReadAgain,
 }
 

@@ -4,7 +4,7 @@ use super::{LogSummary, counted, heads_of, month_of, rows, upload};
 use crate::lake::Lake;
 use crate::month::Month;
 use crate::retention::DROPS;
-use gridtrail_access_log::{Chain, Head, Kind, Started, Trimmed};
+use gridtrail_access_log::{Chain, Head, RowKind, Started, Trimmed};
 use gridtrail_model::Timestamp;
 use gridtrail_runs::gather::{fence, moved};
 use gridtrail_runs::{Changes, Move, RunsError, Scan, Table, TableFile};
@@ -68,7 +68,7 @@ async fn last_rows(
         while let Some(batch) = scan.next().await? {
             for row in rows(&batch, path.as_ref())? {
                 count += 1;
-                let head = (Head::of(&row), row.kind == Kind::End);
+                let head = (Head::of(&row), row.kind == RowKind::End);
                 let known = last.entry(row.chain).or_insert(head);
                 if known.0.seq < row.seq {
                     *known = head;

@@ -1,7 +1,7 @@
 //! The access log in a lake: exactly once whatever the store does, few files, and whatever is changed behind its back is named.
 
 use crate::it::world::at;
-use gridtrail_access_log::{AccessLog, Chain, Entry, Kind, LogStore, Row, Started};
+use gridtrail_access_log::{AccessLog, Chain, Entry, LogStore, Row, RowKind, Started};
 use gridtrail_faults::{Fault, FaultStore, Faults};
 use gridtrail_lake::{CompactionSettings, Lake, LakeSettings, Verified, VerifySettings};
 use gridtrail_model::Timestamp;
@@ -177,7 +177,7 @@ async fn what_is_too_old_goes_and_the_log_says_so() {
     assert_eq!(maintenance.retain(&settings, false).await.unwrap().access_log, 0);
     let rows = all_rows(&lake).await;
     assert!(rows.iter().all(|row| row.chain != killed[0].chain), "the oldest are gone");
-    assert_eq!(rows.iter().filter(|row| row.kind == Kind::Trimmed).count(), 1);
+    assert_eq!(rows.iter().filter(|row| row.kind == RowKind::Trimmed).count(), 1);
     let found = verify(&lake).await;
     assert_eq!(found.damages, [], "{found:#?}");
     let log = found.access_log.unwrap();

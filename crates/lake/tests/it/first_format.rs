@@ -1,7 +1,7 @@
 //! A lake of the first format, as the build before page checksums wrote it, is read, searched, verified and compacted.
 //!
-//! `testdata/first-format` was written by that build, with this very file: `GRIDTRAIL_WRITE_FIXTURE=FOLDER` writes one by the
-//! build at hand. Two months, level 0 and buckets, all side tables.
+//! `testdata/first-format` was written by that build, with this very file: `GRIDTRAIL_WRITE_FIXTURE=FOLDER` and
+//! `--ignored the_fixture_is_written_on_demand` write one by the build at hand. Two months, level 0 and buckets, all side tables.
 
 use crate::it::access_log::calls;
 use crate::it::world::*;
@@ -91,8 +91,9 @@ pub(crate) async fn fill(lake: &Lake, clock: &Clock) {
 
 /// Writes the fixture, where that is asked for.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes a fixture, into the folder that GRIDTRAIL_WRITE_FIXTURE names"]
 async fn the_fixture_is_written_on_demand() {
-    let Some(folder) = std::env::var_os("GRIDTRAIL_WRITE_FIXTURE") else { return };
+    let folder = std::env::var_os("GRIDTRAIL_WRITE_FIXTURE").expect("GRIDTRAIL_WRITE_FIXTURE names a folder");
     let clock = Clock::manual(at(1_000_000));
     let settings = LakeSettings::at(folder.to_str().unwrap());
     let lake = Lake::open(settings, clock.clone()).await.unwrap();

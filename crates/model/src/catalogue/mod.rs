@@ -96,13 +96,13 @@ impl fmt::Debug for ServiceReferenceVariant {
 /// Where a future-dated request waits for its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FutureDating {
-    /// It cannot be future-dated.
+    /// The request cannot be future-dated.
     Never,
     /// At the DCC's Data Service Provider, which sends the command when the time has come.
     AtDcc,
     /// On the Device, which reports each instruction with an `8F66` or `8F67` alert.
     OnDevice,
-    /// Both (6.23 only).
+    /// At the DCC and on the Device (6.23 only).
     AtDccAndOnDevice,
 }
 

@@ -114,8 +114,8 @@ impl Table {
     /// what its threads wait for is dropped. The tracker of its [`Location`](crate::Location) tells when.
     pub async fn commit(&mut self, changes: &Changes) -> Result<u64, RunsError> {
         let (mut own, changes) = (self.clone(), changes.clone());
-        let begun = self.location.begun.clone();
-        let committing = begun.spawn(async move {
+        let detached = self.location.detached.clone();
+        let committing = detached.spawn(async move {
             let done = own.commit_to_the_end(&changes).await;
             (own, done)
         });

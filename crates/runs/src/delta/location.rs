@@ -20,7 +20,7 @@ pub struct Location {
     /// Whether the store is the machine's file system.
     pub is_files: bool,
     /// Work that goes on for a while when whoever wanted it is gone: commits to their end, compactions to their next batch.
-    pub begun: TaskTracker,
+    pub detached: TaskTracker,
 }
 
 impl Location {
@@ -55,7 +55,7 @@ impl Location {
             }
         };
         let is_files = url.scheme() == "file";
-        Ok(Self { url, store, is_files, begun: TaskTracker::new() })
+        Ok(Self { url, store, is_files, detached: TaskTracker::new() })
     }
 
     /// The URL of one table.

@@ -464,7 +464,7 @@ impl Log {
         Ok(hint.map(|hint| hint.version))
     }
 
-    /// The newest checkpoint that is not younger than a version. One may not have been written: the log is whole without it.
+    /// The newest checkpoint at or below a version. One may not have been written: the log is whole without it.
     async fn checkpoint_before(&self, version: u64) -> Result<Option<u64>, RunsError> {
         let mut at = version - version % CHECKPOINT_EVERY;
         while at > 0 {

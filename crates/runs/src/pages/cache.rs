@@ -563,3 +563,6 @@ fn read_part(run: &OpenRun, name: PartName, bytes: &Bytes) -> Option<Part> {
         None => page::dictionary(&bytes, compression).map(|values| Part::Dictionary(Arc::new(values))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Two encodings of whole numbers in Parquet pages: runs of equal or bit-packed values, and differences.
 
+use prost::encoding::decode_varint;
+
 /// Runs of values of so many bits each, at most 32: levels, and places in a dictionary.
 #[derive(Debug)]
 pub(crate) struct Runs<'a> {
@@ -98,20 +100,13 @@ fn word(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
     Some(u64::try_from(value & u128::from(mask)).unwrap_or(0))
 }
 
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, after) = rest.split_first()?;
-        *rest = after;
-        value |= u64::from(byte & 0x7F).checked_shl(shift)?;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
+/// A number in as many bytes as it needs, seven bits a byte. Protocol Buffers and Parquet write it alike.
+pub fn varint(rest: &mut &[u8]) -> Option<u64> {
+    decode_varint(rest).ok()
 }
 
-const fn zigzag(value: u64) -> i64 {
+/// The number with a sign that was written without one.
+pub(crate) const fn zigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
 }
 
@@ -159,4 +154,32 @@ pub(crate) fn deltas(bytes: &[u8], count: usize) -> Option<(Vec<i64>, usize)> {
         }
     }
     Some((numbers, bytes.len() - rest.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_number_reads_as_it_is_written_and_no_further(value: u64, after in any::<[u8; 3]>()) {
+            let mut bytes = Vec::new();
+            prost::encoding::encode_varint(value, &mut bytes);
+            for cut in 0..bytes.len() {
+                prop_assert_eq!(varint(&mut &bytes[..cut]), None);
+            }
+            bytes.extend(after);
+            let mut rest = &bytes[..];
+            prop_assert_eq!(varint(&mut rest), Some(value));
+            prop_assert_eq!(rest, after);
+        }
+    }
+
+    #[test]
+    fn a_number_of_more_than_64_bits_is_none() {
+        assert_eq!(varint(&mut &[[0xFF; 9].as_slice(), &[0x01]].concat()[..]), Some(u64::MAX));
+        assert_eq!(varint(&mut &[[0xFF; 9].as_slice(), &[0x02]].concat()[..]), None);
+        assert_eq!(varint(&mut &[0x80; 11][..]), None);
+    }
 }

@@ -133,13 +133,13 @@ fn events_of(case: usize, chance: &mut Chance) -> Vec<(Event, bool)> {
 
 /// What was committed of one key.
 #[derive(Clone)]
-struct Known {
+struct ClaimedKey {
     whole: Fragment,
     /// Where its fragments can lie.
     places: BTreeSet<Timestamp>,
 }
 
-impl Known {
+impl ClaimedKey {
     /// As how many rows it shows while no fragment has moved: as far as each lies within a day of the next it is one.
     fn chains(&self) -> usize {
         let places: Vec<_> = self.places.iter().map(|at| at.millis()).collect();
@@ -174,7 +174,7 @@ struct World {
     writer: Writer,
     search: Search,
     key: DevKey,
-    known: Vec<HashMap<TrailKey, Known>>,
+    known: Vec<HashMap<TrailKey, ClaimedKey>>,
     walks: Vec<Walk>,
     /// What a Device showed at a version.
     remembered: Vec<(u64, usize, Vec<Row>)>,
@@ -239,7 +239,7 @@ impl World {
             events.iter().map(|(case, ..)| (device(*case), *case)).collect();
         for fragment in &fragments {
             let (case, at) = (case_of[fragment.device.value().unwrap()], fragment.placement().unwrap());
-            let known = self.known[case].entry(fragment.key).or_insert_with(|| Known {
+            let known = self.known[case].entry(fragment.key).or_insert_with(|| ClaimedKey {
                 whole: Fragment::new(fragment.key, fragment.recorded_at_max),
                 places: BTreeSet::new(),
             });

@@ -63,7 +63,7 @@ fn rows() -> Vec<Fragment> {
 
 /// A notification, and what became of it.
 #[derive(Debug, Clone)]
-struct Told {
+struct NoticeStory {
     rescinds: bool,
     by: u8,
     with: u8,
@@ -74,7 +74,7 @@ struct Told {
     rejected: Option<i64>,
 }
 
-impl Told {
+impl NoticeStory {
     /// Each fact of it, with the second at which it is ingested.
     fn facts(&self, number: usize) -> Vec<(i64, AccessEvent)> {
         let id = || format!("n{number}").parse().unwrap();
@@ -105,8 +105,8 @@ impl Told {
 }
 
 /// Whether two User IDs see each other's rows: straight from the clauses, over all notifications there are.
-fn in_force(story: &[Told], one: u8, other: u8, now: i64) -> bool {
-    let named = |t: &Told, a, b| t.own.contains(&a) && t.other.contains(&b) && owner(b) == t.with;
+fn in_force(story: &[NoticeStory], one: u8, other: u8, now: i64) -> bool {
+    let named = |t: &NoticeStory, a, b| t.own.contains(&a) && t.other.contains(&b) && owner(b) == t.with;
     let ended = story.iter().filter(|t| t.rescinds && t.counts(now));
     let ended = ended.filter(|t| named(t, one, other) || named(t, other, one));
     let ended = ended.filter_map(|t| t.confirmed).max().unwrap_or(i64::MIN);
@@ -142,7 +142,7 @@ impl Person {
     }
 
     /// The Users whose rows they see.
-    fn sees(&self, story: &[Told], now: i64) -> BTreeSet<u8> {
+    fn sees(&self, story: &[NoticeStory], now: i64) -> BTreeSet<u8> {
         let mine = |n: &u8| owner(*n) == self.party;
         let own: Vec<u8> =
             (0..USERS).filter(mine).filter(|n| self.granted_only || self.ids.contains(n)).collect();
@@ -153,7 +153,7 @@ impl Person {
     }
 }
 
-fn told() -> impl Strategy<Value = Told> {
+fn told() -> impl Strategy<Value = NoticeStory> {
     let ids = || prop::collection::btree_set(0..USERS, 1..5);
     let times = (0..END, prop::option::weighted(0.9, 0i64..15), prop::option::weighted(0.1, 0i64..30));
     (prop::bool::weighted(0.3), 0..PARTIES, 0..PARTIES, ids(), ids(), times, prop::bool::weighted(0.1))
@@ -165,14 +165,14 @@ fn told() -> impl Strategy<Value = Told> {
             let (own, other) = (of(own, by), of(other, with));
             let (confirmed, rejected) =
                 (confirmed.map(|after| sent + after), rejected.map(|after| sent + after));
-            Told { rescinds, by, with, own, other, sent, confirmed, rejected }
+            NoticeStory { rescinds, by, with, own, other, sent, confirmed, rejected }
         })
 }
 
 /// Notifications of which many answer one another.
-fn story() -> impl Strategy<Value = Vec<Told>> {
+fn story() -> impl Strategy<Value = Vec<NoticeStory>> {
     let answered = (told(), prop::option::weighted(0.8, 0i64..10)).prop_map(|(told, after)| {
-        let answer = after.filter(|_| !told.rescinds).map(|after| Told {
+        let answer = after.filter(|_| !told.rescinds).map(|after| NoticeStory {
             by: told.with,
             with: told.by,
             own: told.other.clone(),
@@ -194,7 +194,7 @@ fn person(of: impl Strategy<Value = u8>) -> impl Strategy<Value = Person> {
 
 /// A search whose rights follow a story.
 struct World {
-    story: Vec<Told>,
+    story: Vec<NoticeStory>,
     facts: Vec<(i64, AccessEvent)>,
     sharing: Arc<Sharing>,
     admission: Admission,
@@ -203,7 +203,7 @@ struct World {
 }
 
 impl World {
-    fn new(story: Vec<Told>) -> Self {
+    fn new(story: Vec<NoticeStory>) -> Self {
         let mut sharing = Sharing::default();
         for n in 0..USERS {
             let to = Some(Assignment { party: party(owner(n)), role: UserRole::IS, descriptor: None });

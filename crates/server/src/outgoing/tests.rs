@@ -1,7 +1,7 @@
 use super::*;
 use futures::FutureExt as _;
 use gridtrail_access_log::fake::MemoryLog;
-use gridtrail_access_log::{AccessLog, Kind};
+use gridtrail_access_log::{AccessLog, RowKind};
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
 use std::collections::VecDeque;
@@ -45,7 +45,7 @@ async fn sent(frames: Vec<Frame<Bytes>>, parts: usize) -> (Vec<Frame<Bytes>>, (S
     }
     drop(body);
     committing.close().await.unwrap();
-    let mut calls = store.rows().into_iter().filter(|row| row.kind == Kind::Call).map(|row| row.entry);
+    let mut calls = store.rows().into_iter().filter(|row| row.kind == RowKind::Call).map(|row| row.entry);
     let (entry, none) = (calls.next().unwrap(), calls.next());
     assert_eq!(none, None, "one row");
     (handed, (entry.outcome.into_owned(), entry.reason.map(|reason| reason.into_owned())))

@@ -59,7 +59,8 @@ impl Stage {
     /// What is on record of all calls: outcome and reason, whether somebody is named, and how many there were.
     async fn recorded(self) -> Vec<(String, String, bool, u64)> {
         self.committing.close().await.unwrap();
-        let rows = self.store.rows().into_iter().filter(|row| row.kind == gridtrail_access_log::Kind::Call);
+        let rows =
+            self.store.rows().into_iter().filter(|row| row.kind == gridtrail_access_log::RowKind::Call);
         rows.map(|row| {
             let entry = row.entry;
             let reason = entry.reason.unwrap_or_default().into_owned();
@@ -129,6 +130,7 @@ async fn a_call_is_given_up_at_the_callers_own_deadline() {
     let hang = async |_, _: &mut Record| std::future::pending().await;
     let status = stage.desk.answer::<()>("slow", &stage.caller, hang).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "TOO_SLOW"));
+    assert_eq!(stage.desk.permits.available_permits(), 1, "the permit came back");
     assert_eq!(stage.recorded().await, [row("DEADLINE_EXCEEDED", "TOO_SLOW", true)]);
 }
 
@@ -185,6 +187,7 @@ async fn a_caller_who_goes_away_is_on_record() {
     // Looked at once, and dropped.
     let gone = stage.desk.answer::<()>("slow", &stage.caller, hang).now_or_never();
     assert!(gone.is_none());
+    assert_eq!(stage.desk.permits.available_permits(), 1, "the permit came back");
     assert_eq!(stage.recorded().await, [row("CANCELLED", "", true)]);
 }
 

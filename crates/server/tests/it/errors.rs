@@ -20,7 +20,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_types::StatusExt as _;
 
 /// Checks the code, the reason and the HTTP code of a status, and that it keeps its secrets.
-pub(crate) fn assert_face(status: &Status, code: Code, reason: &str, http_code: &str) {
+pub(crate) fn assert_error(status: &Status, code: Code, reason: &str, http_code: &str) {
     assert_eq!(status.code(), code, "{status:?}");
     let info = status.get_details_error_info().unwrap();
     assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason, "gridtrail"));
@@ -56,7 +56,7 @@ async fn a_bad_request_names_its_fields() {
         (SearchRequest { page_token: "made up".into(), ..of_meter() }, vec!["page_token"]),
     ] {
         let status = search(&world, request).await;
-        assert_face(&status, Code::InvalidArgument, "INVALID_REQUEST", "400");
+        assert_error(&status, Code::InvalidArgument, "INVALID_REQUEST", "400");
         assert_eq!(fields(&status), expected);
         assert!(status.message().contains(expected[0]), "{}", status.message());
     }
@@ -89,7 +89,7 @@ async fn nobody_is_let_in_without_a_good_token() {
     let ended = audit.search(world.by(ANN, of_meter())).await.unwrap_err();
     assert!(ended.message().contains("expired"), "{}", ended.message());
     for status in calls.iter().chain([&ended]) {
-        assert_face(status, Code::Unauthenticated, "NO_IDENTITY", "401");
+        assert_error(status, Code::Unauthenticated, "NO_IDENTITY", "401");
         assert!(!format!("{status:?}").contains(token.split('.').nth(1).unwrap()), "no token in an answer");
     }
 }
@@ -100,7 +100,7 @@ async fn the_eleventh_role_is_denied_before_anything_else_is_looked_at() {
     let bearer = format!("Bearer {}", world.token(ANN, 11));
     let mut audit = world.audit_trails().await;
     let status = audit.search(with_header(of_meter(), &bearer)).await.unwrap_err();
-    assert_face(&status, Code::PermissionDenied, "ROLE_MISSING", "403");
+    assert_error(&status, Code::PermissionDenied, "ROLE_MISSING", "403");
     assert_eq!(status.message(), "none of your Job Type Roles may use Service audit trails");
     let mut reads = world.meter_reads().await;
     let status = reads.search(with_header(of_meter(), &bearer)).await.unwrap_err();
@@ -132,7 +132,7 @@ async fn anothers_row_and_no_row_get_the_same_bytes() {
         let answer = client.search(world.by(ANN, request)).await.unwrap();
         assert!(!answer.metadata().contains_key(COST_HEADER), "{:?}", answer.metadata());
     }
-    assert_face(&errors[0], Code::NotFound, "ROW_NOT_FOUND", "404");
+    assert_error(&errors[0], Code::NotFound, "ROW_NOT_FOUND", "404");
     assert_eq!(errors[0].message(), errors[1].message());
     assert_eq!(errors[0].details(), errors[1].details());
 }
@@ -142,7 +142,7 @@ async fn a_uprn_must_wait_for_the_inventory() {
     let world = World::serve().await;
     let uprn = SearchRequest { key: Some(Key::Uprn("100012345".into())), ..SearchRequest::default() };
     let status = search(&world, uprn).await;
-    assert_face(&status, Code::FailedPrecondition, "INVENTORY_NOT_LOADED", "400");
+    assert_error(&status, Code::FailedPrecondition, "INVENTORY_NOT_LOADED", "400");
     assert!(status.message().contains("search by MPxN or Device ID"));
 }
 
@@ -151,7 +151,7 @@ async fn faults_beneath_are_told_without_their_causes_and_the_server_lives_on() 
     let world = World::serve().await;
     world.lake.set_fault(Some(Fault::Kind(LakeErrorKind::Unavailable)));
     let status = search(&world, of_meter()).await;
-    assert_face(&status, Code::Unavailable, "STORE_UNAVAILABLE", "503");
+    assert_error(&status, Code::Unavailable, "STORE_UNAVAILABLE", "503");
     assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
 
     for (fault, code, reason) in [
@@ -161,7 +161,7 @@ async fn faults_beneath_are_told_without_their_causes_and_the_server_lives_on() 
     ] {
         world.lake.set_fault(Some(fault));
         let status = search(&world, of_meter()).await;
-        assert_face(&status, code, reason, "500");
+        assert_error(&status, code, reason, "500");
         let error_id = &status.get_details_error_info().unwrap().metadata["error_id"];
         assert!(status.message().contains(error_id), "the caller can quote it: {}", status.message());
     }
@@ -174,7 +174,7 @@ async fn a_request_that_is_too_large_is_refused() {
     let world = World::serve().await;
     let huge = SearchRequest { page_token: "A".repeat(gridtrail_server::REQUEST_BYTES_MAX), ..of_meter() };
     let status = search(&world, huge).await;
-    assert_face(&status, Code::OutOfRange, "REQUEST_TOO_LARGE", "400");
+    assert_error(&status, Code::OutOfRange, "REQUEST_TOO_LARGE", "400");
     assert!(!status.message().contains(METER));
 }
 
@@ -196,12 +196,12 @@ async fn what_the_transport_refuses_is_told_as_everything_else() {
     ] {
         let answer = raw(&world, world.channel().await, &path, &message).await;
         let status = Status::from_header_map(answer.headers()).unwrap();
-        assert_face(&status, code, reason, http_code);
+        assert_error(&status, code, reason, http_code);
         assert!(!status.message().is_empty(), "{path}");
     }
     let mut health = HealthClient::new(world.channel().await);
     let unknown = health.check(HealthCheckRequest { service: "gridtrail.Other".into() }).await.unwrap_err();
-    assert_face(&unknown, Code::NotFound, "NOT_FOUND", "404");
+    assert_error(&unknown, Code::NotFound, "NOT_FOUND", "404");
     // A stream is told in its trailers.
     let mut reflection = ServerReflectionClient::new(world.channel().await);
     let message_request = Some(MessageRequest::FileContainingSymbol("gridtrail.Nothing".into()));
@@ -209,7 +209,7 @@ async fn what_the_transport_refuses_is_told_as_everything_else() {
     let answers = reflection.server_reflection_info(futures::stream::iter([asked])).await;
     let told = answers.unwrap().into_inner().message().await;
     if let Err(status) = told {
-        assert_face(&status, Code::NotFound, "NOT_FOUND", "404");
+        assert_error(&status, Code::NotFound, "NOT_FOUND", "404");
     }
 }
 

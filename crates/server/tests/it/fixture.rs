@@ -5,7 +5,7 @@ use gridtrail_access::{
     Sharing,
 };
 use gridtrail_access_log::fake::MemoryLog;
-use gridtrail_access_log::{AccessLog, Committing, Entry, Kind};
+use gridtrail_access_log::{AccessLog, Committing, Entry, RowKind};
 use gridtrail_freshness::{Freshness, Inputs, Ledger, Levels, Report};
 use gridtrail_lake::{Batch, Lake, LakeSettings, Partition, SourceEvidence, Stream, Waiting};
 use gridtrail_model::{
@@ -20,8 +20,9 @@ use gridtrail_proto::query::v1::{SearchRequest, search_request::Key};
 use gridtrail_runtime::Clock;
 use gridtrail_search::fake::FakeLake;
 use gridtrail_search::{PageKey, Search, Store};
-use gridtrail_server::{Limits, LoginParts, Parts, ServeError, serve};
+use gridtrail_server::{CallerLimits, Limits, LoginParts, Parts, ServeError, serve};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -145,15 +146,26 @@ impl World {
         Self::with(Clock::manual(now()), None).await
     }
 
+    /// One where a caller may have so many calls under way.
+    pub(crate) async fn serve_at_once(at_once: NonZeroU32) -> Self {
+        let limits = CallerLimits { at_once, calls_a_minute: None, rows_a_minute: None };
+        let lake = Self::filled();
+        Self::over(lake, Clock::manual(now()), None, Limits { person: limits, program: limits }).await
+    }
+
     /// One where people also log in.
     pub(crate) async fn serve_with(login: (LoginParts, SessionGate), clock: Clock) -> Self {
         Self::with(clock, Some(login)).await
     }
 
     async fn with(clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
+        Self::over(Self::filled(), clock, login, Limits::default()).await
+    }
+
+    fn filled() -> FakeLake {
         let lake = FakeLake::default();
         lake.commit(rows(), Some(complete_up_to()));
-        Self::over(lake, clock, login).await
+        lake
     }
 }
 
@@ -162,12 +174,12 @@ impl World<Lake> {
     /// are made at the machine's time, and the clock stands before that.
     pub(crate) async fn serve_lake() -> Self {
         let clock = Clock::manual(now());
-        Self::over(filled_lake(clock.clone()).await, clock, None).await
+        Self::over(filled_lake(clock.clone()).await, clock, None, Limits::default()).await
     }
 }
 
 impl<L: Store + Clone> World<L> {
-    async fn over(lake: L, clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
+    async fn over(lake: L, clock: Clock, login: Option<(LoginParts, SessionGate)>, limits: Limits) -> Self {
         let (login, sessions) = login.unzip();
         let freshness = FakeFreshness(Arc::new(Mutex::new(Some(now()))));
         let key = DevKey::generate().unwrap();
@@ -186,7 +198,7 @@ impl<L: Store + Clone> World<L> {
             login,
             log,
             clock: clock.clone(),
-            limits: Limits::default(),
+            limits,
             tells_cost: false,
         };
         let (stop, stopped) = oneshot::channel();
@@ -241,7 +253,7 @@ impl<L: Store + Clone> World<L> {
         self.served.await.unwrap().unwrap();
         self.committing.close().await.unwrap();
         let rows = self.record.rows().into_iter();
-        rows.filter(|row| row.kind == Kind::Call).map(|row| row.entry).collect()
+        rows.filter(|row| row.kind == RowKind::Call).map(|row| row.entry).collect()
     }
 
     pub(crate) async fn stop(self) -> Result<(), ServeError> {

@@ -1,6 +1,6 @@
 //! How fresh the server says that it is, to whom, and to health checks.
 
-use crate::it::errors::assert_face;
+use crate::it::errors::assert_error;
 use crate::it::fixture::{ANN, World, now, of_meter, with_header};
 use gridtrail_proto::query::v1::{FreshnessLevel, GetFreshnessRequest, GetFreshnessResponse};
 use gridtrail_server::FRESHNESS_HEALTH;
@@ -49,10 +49,10 @@ async fn any_role_may_ask_and_nobody_without_a_token() {
         assert!(answer.is_ok(), "role {role}: {answer:?}");
     }
     let bare = client.get(GetFreshnessRequest::default()).await.unwrap_err();
-    assert_face(&bare, Code::Unauthenticated, "NO_IDENTITY", "401");
+    assert_error(&bare, Code::Unauthenticated, "NO_IDENTITY", "401");
     world.clock.advance(12 * HOUR);
     let ended = client.get(world.by(ANN, GetFreshnessRequest::default())).await.unwrap_err();
-    assert_face(&ended, Code::Unauthenticated, "NO_IDENTITY", "401");
+    assert_error(&ended, Code::Unauthenticated, "NO_IDENTITY", "401");
 }
 
 #[tokio::test]
@@ -63,11 +63,11 @@ async fn what_cannot_be_answered_says_why() {
         .get(world.by(ANN, GetFreshnessRequest { days: 401, ..GetFreshnessRequest::default() }))
         .await
         .unwrap_err();
-    assert_face(&many, Code::InvalidArgument, "INVALID_REQUEST", "400");
+    assert_error(&many, Code::InvalidArgument, "INVALID_REQUEST", "400");
     assert!(many.message().contains("days"), "{}", many.message());
     world.freshness.set(None);
     let early = client.get(world.by(ANN, GetFreshnessRequest::default())).await.unwrap_err();
-    assert_face(&early, Code::Unavailable, "STORE_UNAVAILABLE", "503");
+    assert_error(&early, Code::Unavailable, "STORE_UNAVAILABLE", "503");
     assert!(early.get_details_retry_info().unwrap().retry_delay.is_some());
 }
 

@@ -1,6 +1,6 @@
 //! Answers that are larger than a client takes: they come in pages, and their record is of what left.
 
-use crate::it::errors::{assert_face, raw};
+use crate::it::errors::{assert_error, raw};
 use crate::it::fixture::{ANN, METER, World, of_meter, tried_again};
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
 use gridtrail_proto::query::v1::{
@@ -149,7 +149,7 @@ async fn a_history_longer_than_a_page_says_so_and_is_got_page_by_page() {
     let history_page_token = "made up".to_owned();
     let request = GetRequest { reference: long.reference.clone(), history_page_token, history_page_size: 0 };
     let status = client.get(world.by(ANN, request)).await.unwrap_err();
-    assert_face(&status, Code::InvalidArgument, "INVALID_REQUEST", "400");
+    assert_error(&status, Code::InvalidArgument, "INVALID_REQUEST", "400");
     assert!(status.message().contains("history_page_token"), "{status}");
     let entries = world.recorded().await;
     let gets: Vec<_> = entries.iter().filter(|entry| entry.call == "AuditTrailService.Get").collect();

@@ -1,8 +1,9 @@
 //! Health, reflection, browsers, and the end.
 
-use crate::it::fixture::{ANN, World, of_meter};
+use crate::it::fixture::{ANN, METER, World, of_meter};
 use gridtrail_search::fake::Fault;
 use prost::Message as _;
+use std::num::NonZeroU32;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tonic::Code;
@@ -61,11 +62,11 @@ async fn reflection_lists_the_services_and_gives_their_files() {
     }
 }
 
-/// Sends one HTTP/1.1 request and gives the whole answer.
-async fn http1(world: &World, head: &str, body: &[u8]) -> Vec<u8> {
+/// Sends one HTTP/1.1 request, with more header lines, and gives the whole answer.
+async fn http1(world: &World, head: &str, more: &str, body: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     let head = format!(
-        "{head} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n",
+        "{head} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n{more}",
         world.address,
         body.len()
     );
@@ -79,14 +80,18 @@ async fn http1(world: &World, head: &str, body: &[u8]) -> Vec<u8> {
     answer
 }
 
-#[tokio::test]
-async fn a_browser_can_call_by_grpc_web_over_http_1_and_no_other_origin_is_let_in() {
-    let world = World::serve().await;
+/// Sends Ann's search for the meter, with these headers beside the usual ones, and gives the whole answer.
+async fn search_by_http1(world: &World, more: &str) -> Vec<u8> {
     let message = of_meter().encode_to_vec();
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     let body = [&[0][..], &length, &message].concat();
-    let path = format!("POST /{}/Search", SERVICES[0]);
-    let answer = http1(&world, &path, &body).await;
+    http1(world, &format!("POST /{}/Search", SERVICES[0]), more, &body).await
+}
+
+#[tokio::test]
+async fn a_browser_can_call_by_grpc_web_over_http_1_and_no_other_origin_is_let_in() {
+    let world = World::serve().await;
+    let answer = search_by_http1(&world, "").await;
     let text = String::from_utf8_lossy(&answer).to_lowercase();
     assert!(text.starts_with("http/1.1 200"), "{text}");
     assert!(text.contains("grpc-status:0"), "trailers travel in the body: {text}");
@@ -98,7 +103,7 @@ async fn a_browser_can_call_by_grpc_web_over_http_1_and_no_other_origin_is_let_i
 async fn an_unknown_service_is_told_so() {
     let world = World::serve().await;
     let body = [0, 0, 0, 0, 0];
-    let answer = http1(&world, "POST /gridtrail.query.v1.Other/Search", &body).await;
+    let answer = http1(&world, "POST /gridtrail.query.v1.Other/Search", "", &body).await;
     let text = String::from_utf8_lossy(&answer);
     assert!(text.contains(&format!("grpc-status: {}", i32::from(Code::Unimplemented))), "{text}");
 }
@@ -120,15 +125,48 @@ async fn shutdown_turns_health_first_lets_a_call_finish_and_closes_the_port() {
 }
 
 #[tokio::test]
-async fn a_caller_who_goes_away_leaves_the_server_as_it_was() {
-    let world = World::serve().await;
+async fn a_caller_who_goes_away_gives_their_place_back_and_is_on_record() {
+    let world = World::serve_at_once(NonZeroU32::MIN).await;
     let mut client = world.audit_trails().await;
+    let mut hanging = world.lake.hanging();
     world.lake.set_fault(Some(Fault::Hang));
-    let call =
-        tokio::time::timeout(std::time::Duration::from_millis(1), client.search(world.by(ANN, of_meter())));
-    assert!(call.await.is_err(), "the store hangs");
+    let (mut other, request) = (client.clone(), world.by(ANN, of_meter()));
+    let call = tokio::spawn(async move { other.search(request).await });
+    hanging.wait_for(|count| *count == 1).await.unwrap();
+    let refused = client.search(world.by(ANN, of_meter())).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "the one place is taken");
+    call.abort();
+    hanging.wait_for(|count| *count == 0).await.unwrap();
     world.lake.set_fault(None);
-    assert!(client.search(world.by(ANN, of_meter())).await.is_ok());
+    client.search(world.by(ANN, of_meter())).await.expect("the place was given back");
     drop(client);
-    world.stop().await.unwrap();
+    let entries = world.recorded().await;
+    let calls: Vec<_> =
+        entries.iter().map(|entry| (&*entry.outcome, entry.key.as_deref(), entry.rows)).collect();
+    let meter = Some(METER);
+    // Of a call that is refused at the door it is not known what it asks for.
+    assert_eq!(
+        calls,
+        [("RESOURCE_EXHAUSTED", None, None), ("CANCELLED", meter, None), ("OK", meter, Some(2))]
+    );
+    assert!(entries.iter().all(|entry| entry.subject.as_deref() == Some(&format!("someone at {ANN}"))));
+}
+
+/// The caller's own deadline goes with the call, which ends by it though the store hangs.
+#[tokio::test]
+async fn a_call_ends_at_the_callers_deadline_and_gives_their_place_back() {
+    let world = World::serve_at_once(NonZeroU32::MIN).await;
+    let mut hanging = world.lake.hanging();
+    world.lake.set_fault(Some(Fault::Hang));
+    // Past the client, which would end the call itself at the same time.
+    let answer = String::from_utf8(search_by_http1(&world, "grpc-timeout: 100m\r\n").await).unwrap();
+    assert!(answer.contains(&format!("grpc-status: {}\r\n", i32::from(Code::DeadlineExceeded))), "{answer}");
+    hanging.wait_for(|count| *count == 0).await.unwrap();
+    world.lake.set_fault(None);
+    let mut client = world.audit_trails().await;
+    client.search(world.by(ANN, of_meter())).await.expect("the place was given back");
+    drop(client);
+    let entries = world.recorded().await;
+    let calls: Vec<_> = entries.iter().map(|entry| (&*entry.outcome, entry.reason.as_deref())).collect();
+    assert_eq!(calls, [("DEADLINE_EXCEEDED", Some("TOO_SLOW")), ("OK", None)]);
 }

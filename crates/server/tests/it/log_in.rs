@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_access::{DevKey, RoleMatrix, SessionGate, SessionKey};
 use gridtrail_access_log::fake::MemoryLog;
-use gridtrail_access_log::{AccessLog, Committing, Entry, Kind};
+use gridtrail_access_log::{AccessLog, Committing, Entry, RowKind};
 use gridtrail_proto::query::v1::{
     LoginRequest, LoginResponse, LogoutRequest, ProfileRequest, ResumeRequest, SearchRequest,
     StartLoginRequest, StartLoginResponse,
@@ -106,7 +106,7 @@ impl Stage {
     /// What is on record of logins and logouts.
     async fn recorded(self) -> Vec<Entry> {
         self.recording.close().await.unwrap();
-        self.record.rows().into_iter().filter(|row| row.kind == Kind::Call).map(|row| row.entry).collect()
+        self.record.rows().into_iter().filter(|row| row.kind == RowKind::Call).map(|row| row.entry).collect()
     }
 
     /// A second passes, after which every server has seen what any of them did.

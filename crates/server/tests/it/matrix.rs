@@ -91,7 +91,7 @@ impl Caller {
 }
 
 /// Two answers that must not be told apart.
-fn face(status: &Status) -> (Code, String, Vec<u8>) {
+fn outward(status: &Status) -> (Code, String, Vec<u8>) {
     (status.code(), status.message().to_owned(), status.details().to_vec())
 }
 
@@ -154,7 +154,7 @@ impl Services {
             Err(status) => {
                 assert!(!sees_ann, "{name}: {status}");
                 let none = self.audit.get(with_header(self.no_row.clone(), bearer)).await.unwrap_err();
-                assert_eq!(face(&status), face(&none), "{name}: not yours is as not there");
+                assert_eq!(outward(&status), outward(&none), "{name}: not yours is as not there");
             }
         }
     }

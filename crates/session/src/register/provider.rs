@@ -1,6 +1,5 @@
 //! An Identity Provider that is enrolled.
 
-use crate::digest;
 use crate::objects::StoreError;
 use crate::wire;
 use aws_lc_rs::rand;
@@ -45,7 +44,7 @@ impl Enrolment {
     ) -> Result<Self, StoreError> {
         let mut id = [0; 16];
         rand::fill(&mut id).map_err(|_| StoreError::NoRandomness)?;
-        let id = digest::hexadecimal(&id);
+        let id = hex::encode(id);
         Ok(Self { id, metadata: metadata.to_owned(), party: party.cloned(), settings, enrolled_at })
     }
 }

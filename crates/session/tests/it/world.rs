@@ -71,19 +71,19 @@ pub(crate) struct Server {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) anchors: Arc<Anchors>,
     pub(crate) objects: Objects,
-    pub(crate) witness: Arc<Told>,
+    pub(crate) witness: Arc<NotedLogins>,
 }
 
 /// Remembers what a witness was told.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct NotedLogins {
     pub(crate) all: Mutex<Vec<String>>,
     /// Whether it can write nothing down.
     pub(crate) is_full: AtomicBool,
 }
 
 #[async_trait::async_trait]
-impl Witness for Told {
+impl Witness for NotedLogins {
     async fn logged_in(&self, session: &Session, from: Option<SocketAddr>) -> Result<(), NotWritten> {
         if self.is_full.load(Ordering::Relaxed) {
             return Err(NotWritten);
@@ -114,14 +114,14 @@ impl Server {
             roles: Arc::new(RoleMatrix::built_in().unwrap()),
         };
         let landing = Landing::new(&settings.service_provider, LANDING).unwrap();
-        let witness = Arc::<Told>::default();
+        let witness = Arc::<NotedLogins>::default();
         let logins = Logins::new(
             objects.clone(),
             clock.clone(),
             (Arc::clone(&register), Arc::clone(&sessions)),
             Arc::clone(&anchors),
             settings,
-            Arc::<Told>::clone(&witness),
+            Arc::<NotedLogins>::clone(&witness),
         );
         let logins = Arc::new(logins);
         let endpoint = Arc::new(Endpoint::new(Arc::clone(&logins), landing));

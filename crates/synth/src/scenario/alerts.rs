@@ -14,27 +14,27 @@ enum Source {
 
 /// Who is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum Recipients {
     Supplier,
     Distributor,
     Both,
 }
 
 /// Weight, code, source and who is told.
-const DEVICE_ALERTS: [(u64, &str, Source, Told); 13] = [
-    (200, "8F0A", Source::Electricity, Told::Supplier),
-    (120, "8F36", Source::Electricity, Told::Both),
-    (70, "8F35", Source::Electricity, Told::Both),
-    (100, "8002", Source::Electricity, Told::Distributor),
-    (90, "8086", Source::Electricity, Told::Distributor),
-    (80, "8F12", Source::Hub, Told::Supplier),
-    (60, "8071", Source::Proxy, Told::Supplier),
-    (80, "810D", Source::Electricity, Told::Supplier),
-    (70, "810E", Source::Electricity, Told::Supplier),
-    (50, "81A0", Source::Electricity, Told::Supplier),
-    (40, "8F72", Source::Electricity, Told::Supplier),
-    (20, "8F57", Source::Electricity, Told::Both),
-    (20, "8F1E", Source::Electricity, Told::Supplier),
+const DEVICE_ALERTS: [(u64, &str, Source, Recipients); 13] = [
+    (200, "8F0A", Source::Electricity, Recipients::Supplier),
+    (120, "8F36", Source::Electricity, Recipients::Both),
+    (70, "8F35", Source::Electricity, Recipients::Both),
+    (100, "8002", Source::Electricity, Recipients::Distributor),
+    (90, "8086", Source::Electricity, Recipients::Distributor),
+    (80, "8F12", Source::Hub, Recipients::Supplier),
+    (60, "8071", Source::Proxy, Recipients::Supplier),
+    (80, "810D", Source::Electricity, Recipients::Supplier),
+    (70, "810E", Source::Electricity, Recipients::Supplier),
+    (50, "81A0", Source::Electricity, Recipients::Supplier),
+    (40, "8F72", Source::Electricity, Recipients::Supplier),
+    (20, "8F57", Source::Electricity, Recipients::Both),
+    (20, "8F1E", Source::Electricity, Recipients::Supplier),
 ];
 
 /// A Device Alert: once, or a throttled sequence of several.
@@ -67,9 +67,9 @@ pub(super) fn from_device(plot: &mut Plot<'_>) {
     }
 }
 
-fn recipients(told: Told, supplier: User, distributor: User) -> impl Iterator<Item = User> {
-    let supplier = (told != Told::Distributor).then_some(supplier);
-    let distributor = (told != Told::Supplier).then_some(distributor);
+fn recipients(told: Recipients, supplier: User, distributor: User) -> impl Iterator<Item = User> {
+    let supplier = (told != Recipients::Distributor).then_some(supplier);
+    let distributor = (told != Recipients::Supplier).then_some(distributor);
     supplier.into_iter().chain(distributor)
 }
 
@@ -91,16 +91,16 @@ fn sent(plot: &mut Plot<'_>, row: RowNumber, throttled: bool) {
 }
 
 /// Weight, code and who is told.
-const DCC_ALERTS: [(u64, &str, Told); 9] = [
-    (400, "AD1", Told::Both),
-    (150, "N1", Told::Supplier),
-    (120, "N16", Told::Both),
-    (80, "N24", Told::Supplier),
-    (70, "N4", Told::Supplier),
-    (60, "N27", Told::Both),
-    (60, "N49", Told::Supplier),
-    (40, "N8", Told::Both),
-    (20, "N999", Told::Supplier),
+const DCC_ALERTS: [(u64, &str, Recipients); 9] = [
+    (400, "AD1", Recipients::Both),
+    (150, "N1", Recipients::Supplier),
+    (120, "N16", Recipients::Both),
+    (80, "N24", Recipients::Supplier),
+    (70, "N4", Recipients::Supplier),
+    (60, "N27", Recipients::Both),
+    (60, "N49", Recipients::Supplier),
+    (40, "N8", Recipients::Both),
+    (20, "N999", Recipients::Supplier),
 ];
 
 /// A DCC Alert that is about no request.

@@ -23,7 +23,7 @@ pub(super) struct Clauses {
 
 /// A notice, and what became of it.
 #[derive(Default)]
-struct Told<'a> {
+struct NoticeFacts<'a> {
     notice: Option<&'a Notice>,
     confirmed: Option<Timestamp>,
     is_rejected: bool,
@@ -34,7 +34,7 @@ impl Clauses {
         let (assigned, told) = sorted(facts);
         let (counted, naming, pairs) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
         let mut clauses = Self { now, assigned, counted, naming, refused: 0, pairs };
-        for Told { notice, confirmed, is_rejected } in told.into_values() {
+        for NoticeFacts { notice, confirmed, is_rejected } in told.into_values() {
             let (Some(notice), Some(confirmed)) = (notice, confirmed) else { continue };
             if is_rejected || !clauses.counts(notice, confirmed) {
                 clauses.refused += 1;
@@ -143,7 +143,7 @@ impl Clauses {
 }
 
 /// Whose each User ID is from when on, and what is told of each notice.
-type Sorted<'a> = (BTreeMap<UserId, BTreeMap<Timestamp, Party>>, BTreeMap<&'a NoticeId, Told<'a>>);
+type Sorted<'a> = (BTreeMap<UserId, BTreeMap<Timestamp, Party>>, BTreeMap<&'a NoticeId, NoticeFacts<'a>>);
 
 fn sorted<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> Sorted<'a> {
     let (mut assigned, mut told): Sorted<'a> = Default::default();

@@ -4,7 +4,7 @@ use crate::support::{PATIENCE, gridtrail, text, until};
 use gridtrail_kafka::{Admin, Cluster, KafkaSettings, Publisher, Transactions};
 use gridtrail_lake::{Commit, Evidence, Lake, LakeSettings, Partition, SourceEvidence};
 use gridtrail_runtime::Clock;
-use gridtrail_tests::repository_root;
+use gridtrail_tests::{repository_root, skipped};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,14 +22,18 @@ pub(crate) fn topic(test: &str, partitions: i32) -> Option<Topic> {
     topic_with(test, partitions, &[])
 }
 
+/// The broker of this test run; `None`, and said so, where there is none.
+fn bootstrap(test: &str) -> Option<String> {
+    let bootstrap = std::env::var_os("GRIDTRAIL_KAFKA").and_then(|bootstrap| bootstrap.into_string().ok());
+    if bootstrap.is_none() {
+        skipped(&format!("{test}, for there is no Kafka (scripts/test starts one)"));
+    }
+    bootstrap
+}
+
 /// As [`topic`], with settings of its own.
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 pub(crate) fn topic_with(test: &str, partitions: i32, settings: &[(&str, &str)]) -> Option<Topic> {
-    let Some(bootstrap) = std::env::var_os("GRIDTRAIL_KAFKA").and_then(|b| b.into_string().ok()) else {
-        println!("skipped: {test}, for there is no Kafka (scripts/test starts one)");
-        return None;
-    };
-    let topic = Topic::named(bootstrap, test);
+    let topic = Topic::named(bootstrap(test)?, test);
     topic.make_with(partitions, settings);
     Some(topic)
 }
@@ -206,9 +210,9 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Starts one, where this test run has brokers at all.
-    pub(crate) fn start(folder: &Path) -> Option<Self> {
-        std::env::var_os("GRIDTRAIL_KAFKA")?;
+    /// Starts one; `None`, and said so, where this test run has no brokers.
+    pub(crate) fn start(test: &str, folder: &Path) -> Option<Self> {
+        bootstrap(test)?;
         let folder = folder.to_owned();
         let id = std::process::id().to_string();
         let out = kafka(&["start", "--dir", folder.to_str().unwrap(), "--with-pid", &id]);

@@ -4,6 +4,7 @@ use super::broker::{Ingester, Known, topic};
 use super::proof::assert_proven;
 use crate::crash::region_of_legs;
 use crate::support::{until, verdict};
+use gridtrail_tests::skipped;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -20,12 +21,11 @@ struct Disk {
 
 impl Disk {
     /// Mounts one; `None`, and said so, where that is not permitted.
-    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     fn mount(at: &Path, size: &str) -> Option<Self> {
         std::fs::create_dir(at).unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", size, "tmpfs"]).arg(at).output();
         if !mounted.is_ok_and(|output| output.status.success()) {
-            println!("skipped: a_full_disk_loses_nothing, for mounting a file system is not permitted here");
+            skipped("a_full_disk_loses_nothing, for mounting a file system is not permitted here");
             return None;
         }
         let unmount = Command::new("sh")

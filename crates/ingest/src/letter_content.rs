@@ -2,26 +2,25 @@
 
 use crate::chunk::{Unread, Until, to_position};
 use crate::limits::{LETTER_BYTES_MAX, LETTER_HEAD_BYTES};
-use crate::plan::hex;
 use bytes::Bytes;
 use gridtrail_lake::Extent;
 use sha2::{Digest, Sha256};
 
 /// What is kept of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Kept {
+pub(crate) struct LetterContent {
     pub(crate) bytes: Bytes,
     pub(crate) extent: Extent,
 }
 
 /// What is kept of these bytes: a copy, so that a letter never holds on to what was read with it.
-pub(crate) fn kept(raw: &[u8]) -> Kept {
+pub(crate) fn letter_content(raw: &[u8]) -> LetterContent {
     if raw.len() <= LETTER_BYTES_MAX {
-        return Kept { bytes: Bytes::copy_from_slice(raw), extent: Extent::Whole };
+        return LetterContent { bytes: Bytes::copy_from_slice(raw), extent: Extent::Whole };
     }
-    let sha256 = hex(&Sha256::digest(raw));
+    let sha256 = hex::encode(Sha256::digest(raw));
     let bytes = Bytes::copy_from_slice(&raw[..LETTER_HEAD_BYTES]);
-    Kept { bytes, extent: Extent::Cut { bytes: raw.len() as u64, sha256 } }
+    LetterContent { bytes, extent: Extent::Cut { bytes: raw.len() as u64, sha256 } }
 }
 
 /// A record that is passed over part by part.
@@ -55,9 +54,9 @@ impl Long {
     /// The letter, once all parts were taken in.
     pub(crate) fn unread(self) -> Unread {
         let whole = self.bytes == self.head.len() as u64;
-        let sha256 = hex(&self.hash.finalize());
+        let sha256 = hex::encode(self.hash.finalize());
         let extent = if whole { Extent::Whole } else { Extent::Cut { bytes: self.bytes, sha256 } };
-        let raw = Kept { bytes: self.head.into(), extent };
+        let raw = LetterContent { bytes: self.head.into(), extent };
         Unread { position: to_position(self.start), reason: self.reason, raw }
     }
 }

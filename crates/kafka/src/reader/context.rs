@@ -15,14 +15,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the group changed.
 #[derive(Debug)]
-pub(crate) enum Change {
+pub(crate) enum AssignmentChange {
     Given(Vec<TopicPartition>),
     Taken(Vec<TopicPartition>),
 }
 
 /// What the client has told.
-pub(crate) struct Told {
-    changes: Mutex<VecDeque<Change>>,
+pub(crate) struct ReaderContext {
+    changes: Mutex<VecDeque<AssignmentChange>>,
     /// Where partitions ended when the broker last told, as far as they can be read.
     ends: Mutex<HashMap<TopicPartition, i64>>,
     /// Whether only what transactions have decided is read.
@@ -31,14 +31,14 @@ pub(crate) struct Told {
     closing: AtomicBool,
 }
 
-impl Told {
+impl ReaderContext {
     pub(crate) fn nothing(committed_only: bool, brokers: Arc<Brokers>) -> Self {
         let (changes, ends, closing) = Default::default();
         Self { changes, ends, committed_only, brokers, closing }
     }
 
     /// What the group changed next.
-    pub(crate) fn next_change(&self) -> Option<Change> {
+    pub(crate) fn next_change(&self) -> Option<AssignmentChange> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
@@ -53,7 +53,7 @@ impl Told {
     }
 }
 
-impl ClientContext for Told {
+impl ClientContext for ReaderContext {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, line: &str) {
         brokers::log(level, fac, line);
     }
@@ -76,7 +76,7 @@ impl ClientContext for Told {
     }
 }
 
-impl ConsumerContext for Told {
+impl ConsumerContext for ReaderContext {
     /// Only noted: the reader answers after the poll, when it can wait for the lake.
     fn rebalance(
         &self,
@@ -96,8 +96,8 @@ impl ConsumerContext for Told {
         }
         let named = partitions.elements().iter().map(|e| (e.topic().to_owned(), e.partition())).collect();
         let change = match kind {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Change::Given(named),
-            _ => Change::Taken(named),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => AssignmentChange::Given(named),
+            _ => AssignmentChange::Taken(named),
         };
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
     }
