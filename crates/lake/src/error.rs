@@ -99,9 +99,10 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> LakeErrorKind {
 /// What the caller can do about an error of a table.
 fn kind_in_table(error: &RunsError) -> LakeErrorKind {
     match error {
-        RunsError::Location { .. } | RunsError::Windows { .. } | RunsError::Format { .. } => {
-            LakeErrorKind::Settings
-        }
+        RunsError::Location { .. }
+        | RunsError::Windows { .. }
+        | RunsError::Format { .. }
+        | RunsError::Feature { .. } => LakeErrorKind::Settings,
         // What a log names is there for as long as anybody may ask for it.
         _ if error.is_not_found() => LakeErrorKind::Corrupt,
         RunsError::Store { source, .. } => kind_of(source),

@@ -84,6 +84,17 @@ pub enum RunsError {
         /// The newest format of it that is known.
         known: u32,
     },
+    /// A table needs something of its readers that this build does not have.
+    #[error(
+        "table {table} needs {feature} of whoever reads it, which gridtrail does not have: make it anew without, or put it back from a copy \
+         of the store"
+    )]
+    Feature {
+        /// The table.
+        table: &'static str,
+        /// What it needs, as Delta Lake names it.
+        feature: String,
+    },
     /// Other commits got in between too many times.
     #[error("the commit was overtaken {attempts} times in a row")]
     Overtaken {

@@ -269,9 +269,9 @@ async fn a_running_process_takes_in_an_entry_wholly_or_not_at_all() {
     assert_eq!(find(&lake, &[1], &query(1)).await.len(), 3);
 }
 
-/// What a newer build wrote is refused by name, whichever table it is, and never misread.
+/// What a newer build or another engine made is refused by name, whichever table it is, and never misread.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_of_a_format_that_is_not_known_is_refused_by_name() {
+async fn a_table_of_a_format_or_with_needs_that_are_not_known_is_refused_by_name() {
     let whole = filled(0).await;
     for table in table_names() {
         let store = Arc::new(whole.fork());
@@ -282,5 +282,14 @@ async fn a_table_of_a_format_that_is_not_known_is_refused_by_name() {
         let error = open(&store, false).await.map(|lake| lake.counts()).unwrap_err();
         assert_eq!(error.kind(), LakeErrorKind::Settings, "{table}: {error}");
         assert!(error.to_string().contains(&format!("table {table} is of format \"2\"")), "{error}");
+        let needs = made.replace(
+            r#""minReaderVersion":1"#,
+            r#""minReaderVersion":3,"readerFeatures":["deletionVectors"]"#,
+        );
+        assert_ne!(needs, made, "{table}");
+        store.put(&entry(table, 0), needs.into_bytes().into()).await.unwrap();
+        let error = open(&store, false).await.map(|lake| lake.counts()).unwrap_err();
+        assert_eq!(error.kind(), LakeErrorKind::Settings, "{table}: {error}");
+        assert!(error.to_string().contains(&format!("table {table} needs deletionVectors")), "{error}");
     }
 }

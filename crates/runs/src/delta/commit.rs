@@ -277,6 +277,7 @@ impl Table {
         });
         Entry {
             numbers: moves.chain(changes.marks.iter().map(larger)).collect(),
+            needs: None,
             properties,
             added: changes.add.iter().map(|file| Arc::new(file.listed(changes.now_ms))).collect(),
             removed: changes.remove.iter().map(|file| (file.path.clone(), changes.now_ms)).collect(),

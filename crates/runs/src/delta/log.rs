@@ -299,6 +299,11 @@ impl Log {
         &self.state.properties
     }
 
+    /// What the table needs of whoever reads it.
+    pub(crate) fn needs(&self) -> &[String] {
+        &self.state.needs
+    }
+
     /// The version.
     pub(crate) fn version(&self) -> u64 {
         self.version
@@ -504,6 +509,7 @@ impl Log {
         }
         entry.numbers.into_iter().for_each(|(name, number)| self.state.set_number(name, number));
         entry.properties.into_iter().for_each(|properties| self.state.set_properties(properties));
+        entry.needs.into_iter().for_each(|needs| self.state.needs = needs);
         self.version = version;
     }
 

@@ -99,6 +99,9 @@ impl Table {
         let folder = table_path(location, definition.name, "_delta_log")?;
         // What reading a log holds is large, and would lie on the stack of everybody who opens a lake.
         let log = Box::pin(Log::open(location, folder, version)).await?;
+        if let Some(feature) = log.needs().first() {
+            return Err(RunsError::Feature { table: definition.name, feature: feature.clone() });
+        }
         definition.check_format(log.property(FORMAT))?;
         Ok(Self { definition, location: location.clone(), log, delta: None })
     }

@@ -20,6 +20,8 @@ pub(crate) struct State {
     pub(crate) files: HashMap<String, Arc<TableFile>>,
     pub(crate) numbers: BTreeMap<String, i64>,
     pub(crate) properties: HashMap<String, String>,
+    /// What the table needs of whoever reads it. No part of the sum: no commit of ours changes it.
+    pub(crate) needs: Vec<String>,
     sum: StateSum,
 }
 
