@@ -10,6 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 
+/// How much of a row an access shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disclosure {
+    /// All of it: it is of the caller's own User IDs, or of one that is granted.
+    Whole,
+    /// Of a meter read of another User, what UC_MeterRead_001 lists; of any other row, nothing.
+    MeterRead,
+}
+
 /// What one admitted caller may do: a capability that every read of rows asks for.
 ///
 /// [`Admission::admit`] makes one; so does a development key ([`crate::DevKey::access`]), for benches and tests of a lake. It may be
@@ -63,6 +72,11 @@ impl Access {
     /// The User IDs whose rows the caller may see.
     pub const fn user_ids(&self) -> &UserIds {
         &self.user_ids
+    }
+
+    /// How much the caller is shown of a row of a User.
+    pub fn disclosure(&self, of: UserId) -> Disclosure {
+        if self.user_ids.contains(&of) { Disclosure::Whole } else { Disclosure::MeterRead }
     }
 
     /// The first instant, UTC, at which this access is over.

@@ -33,7 +33,7 @@ mod session;
 mod sharing;
 mod user_ids;
 
-pub use admission::{Access, Admission, Doors};
+pub use admission::{Access, Admission, Disclosure, Doors};
 pub use bearer::Bearer;
 pub use dev_key::DevKey;
 pub use error::{AccessError, AccessErrorKind, TokenFault};

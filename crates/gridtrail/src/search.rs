@@ -21,7 +21,8 @@ pub(crate) async fn run(command: &SearchCommand, format: ListFormat) -> Result<(
         (true, ListFormat::Table) => Some(if_empty(view, caller.profile().await.ok())),
         _ => None,
     };
-    trails::write_answer(&mut io::stdout().lock(), &answer, format, args.details, if_empty.as_deref())
+    let layout = trails::Layout { view, format, details: args.details };
+    trails::write_answer(&mut io::stdout().lock(), &answer, layout, if_empty.as_deref())
 }
 
 /// What an answer without rows may mean. It says nothing of any row: only what the caller may see, which they may know.
@@ -82,7 +83,7 @@ fn request_of(args: &SearchArgs) -> SearchRequest {
         as_of: args.as_of.map(|as_of| as_of.to_string()).unwrap_or_default(),
         page_size: args.page.page_size,
         page_token: args.page.page_token.clone().unwrap_or_default(),
-        // The printed table has more columns than that of the specification: mode, and the code of an alert.
+        // The printed table of the audit trail has more columns than that of the specification: mode, and the code of an alert.
         view: RowView::Full.into(),
     }
 }

@@ -4,10 +4,11 @@
 //! keeps for its page tokens cost little more than one.
 
 use crate::bucket::Bucket;
+use crate::run::RunSummary;
 use crate::snapshot::RunFile;
 use gridtrail_model::{DeviceId, Timestamp};
 use gridtrail_runs::{FileChanges, RunsError, Table, TableFile};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The runs of one month.
@@ -17,11 +18,37 @@ struct Month {
     level_0: Vec<Arc<RunFile>>,
     /// By how many buckets there were when they were written; then by the bucket's number.
     buckets: BTreeMap<u32, Vec<Vec<Arc<RunFile>>>>,
+    /// How many runs list a Device among [`closing_targets`](crate::run::RunSummary::closing_targets); under `None`, how many list
+    /// nothing, and may have any.
+    closing: HashMap<Option<DeviceId>, usize>,
 }
 
 impl Month {
     fn runs(&self) -> impl Iterator<Item = &Arc<RunFile>> {
         self.level_0.iter().chain(self.buckets.values().flatten().flatten())
+    }
+
+    /// The list that a run belongs into.
+    fn list(&mut self, bucket: Option<Bucket>) -> &mut Vec<Arc<RunFile>> {
+        let Some(Bucket { number, of }) = bucket else { return &mut self.level_0 };
+        let lists = self.buckets.entry(of).or_default();
+        if lists.len() <= number as usize {
+            lists.resize(number as usize + 1, Vec::new());
+        }
+        &mut lists[number as usize]
+    }
+
+    /// Counts what a run lists, or counts it no more.
+    fn count_closing(&mut self, summary: &RunSummary, is_there: bool) {
+        let listed = summary.closing();
+        let listed = listed.map_or_else(|| vec![None], |listed| listed.into_iter().map(Some).collect());
+        for target in listed {
+            let runs = self.closing.entry(target).or_default();
+            *runs = if is_there { *runs + 1 } else { runs.saturating_sub(1) };
+            if *runs == 0 {
+                self.closing.remove(&target);
+            }
+        }
     }
 }
 
@@ -48,17 +75,21 @@ impl RunIndex {
             self.rows += run.summary.rows;
             self.runs += 1;
             self.bytes += file.size;
-            self.list(file, run.summary.bucket).push(Arc::new(run));
+            let month = self.month(file);
+            month.count_closing(&run.summary, true);
+            month.list(run.summary.bucket).push(Arc::new(run));
         }
         Ok(())
     }
 
     fn remove(&mut self, file: &Arc<TableFile>) -> Result<(), RunsError> {
         let summary = RunFile::summary_of(file)?;
-        let list = self.list(file, summary.bucket);
+        let month = self.month(file);
+        let list = month.list(summary.bucket);
         let before = list.len();
         list.retain(|run| run.file.path != file.path);
         if list.len() < before {
+            month.count_closing(&summary, false);
             self.rows -= summary.rows;
             self.runs -= 1;
             self.bytes -= file.size;
@@ -66,16 +97,9 @@ impl RunIndex {
         Ok(())
     }
 
-    /// The list that a file belongs into, made this index's own.
-    fn list(&mut self, file: &TableFile, bucket: Option<Bucket>) -> &mut Vec<Arc<RunFile>> {
-        let month = self.months.entry(file.month.clone().unwrap_or_default()).or_default();
-        let month = Arc::make_mut(month);
-        let Some(Bucket { number, of }) = bucket else { return &mut month.level_0 };
-        let lists = month.buckets.entry(of).or_default();
-        if lists.len() <= number as usize {
-            lists.resize(number as usize + 1, Vec::new());
-        }
-        &mut lists[number as usize]
+    /// The month of a file, made this index's own.
+    fn month(&mut self, file: &TableFile) -> &mut Month {
+        Arc::make_mut(self.months.entry(file.month.clone().unwrap_or_default()).or_default())
     }
 
     /// The months that hold any run, each with its runs, oldest first.
@@ -113,6 +137,15 @@ impl RunIndex {
             let runs = month.level_0.iter().chain(bucketed.flatten());
             runs.filter(move |run| run.may_hold(device) && run.may_lie_within(from, to))
         })
+    }
+
+    /// The runs in which a row may lie that closes others, whose id names a Device, and that lies under something else.
+    pub(crate) fn closing_elsewhere(&self, target: DeviceId) -> impl Iterator<Item = &Arc<RunFile>> {
+        let may_have = move |month: &&Arc<Month>| {
+            month.closing.contains_key(&Some(target)) || month.closing.contains_key(&None)
+        };
+        let runs = self.months.values().filter(may_have).flat_map(|month| month.runs());
+        runs.filter(move |run| run.closing.get().is_none_or(|listed| listed.contains(&target)))
     }
 
     /// Rows in all runs.

@@ -4,7 +4,7 @@ use crate::error::LakeError;
 use crate::intact::LeftAlone;
 use crate::maintenance::Maintenance;
 use crate::place;
-use crate::snapshot::{Snapshot, SnapshotVersion};
+use crate::snapshot::{Newest, Snapshot, SnapshotVersion};
 use crate::stopped::StoppedAt;
 use crate::tables::{self, Tables};
 use crate::writer::Writer;
@@ -91,7 +91,7 @@ struct Inner {
     clock: Clock,
     cache: RunCache,
     tables: tokio::sync::Mutex<Tables>,
-    newest: RwLock<Arc<Snapshot>>,
+    newest: Arc<Newest>,
     kept: moka::sync::Cache<SnapshotVersion, Arc<Snapshot>>,
     left_alone: LeftAlone,
     /// Why a table's newest entry is not answered from, where that is so.
@@ -116,15 +116,15 @@ impl Lake {
         let tables = Tables::open(&location, !settings.read_only).await?;
         let stopped = tables.stopped();
         let cache = RunCache::new(&location, settings.cache_bytes);
-        let newest = Arc::new(tables.snapshot(cache.clone()));
+        let newest = Newest::new(|by_now| tables.snapshot(cache.clone(), by_now));
         let kept = moka::sync::Cache::builder().time_to_idle(settings.snapshots_kept).build();
-        kept.insert(newest.version.clone(), Arc::clone(&newest));
+        kept.insert(newest.get().version.clone(), newest.get());
         let inner = Inner {
             location,
             clock,
             cache,
             tables: tokio::sync::Mutex::new(tables),
-            newest: RwLock::new(newest),
+            newest,
             kept,
             left_alone: LeftAlone::default(),
             stopped: RwLock::new(stopped),
@@ -134,7 +134,12 @@ impl Lake {
 
     /// The newest snapshot that this process has seen.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.inner.newest.read().unwrap_or_else(PoisonError::into_inner))
+        self.inner.newest.get()
+    }
+
+    /// The snapshot of some versions of the tables, which goes by the newest where that matters.
+    fn snapshot_of(&self, tables: &Tables) -> Snapshot {
+        tables.snapshot(self.inner.cache.clone(), Arc::downgrade(&self.inner.newest))
     }
 
     /// The snapshot of a version that was seen before, here or by another server.
@@ -147,7 +152,7 @@ impl Lake {
         let gone = |_| LakeError::Runs(RunsError::VersionGone { version: version.to_string() });
         let tables = self.inner.tables.lock().await.clone();
         let tables = tables.at(&self.inner.location, version).await.map_err(gone)?;
-        let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()));
+        let snapshot = Arc::new(self.snapshot_of(&tables));
         self.inner.kept.insert(version.clone(), Arc::clone(&snapshot));
         Ok(snapshot)
     }
@@ -160,9 +165,9 @@ impl Lake {
         let mut tables = self.inner.tables.lock().await;
         tables.refresh().await?;
         if tables.version() != *self.snapshot().version() {
-            let snapshot = Arc::new(tables.snapshot(self.inner.cache.clone()));
+            let snapshot = Arc::new(self.snapshot_of(&tables));
             self.inner.kept.insert(snapshot.version.clone(), Arc::clone(&snapshot));
-            *self.inner.newest.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+            self.inner.newest.set(snapshot);
         }
         // What stopped a table that no snapshot is made of may be gone.
         for table in tables.all().into_iter().filter(|table| table.stop().is_some()) {

@@ -42,6 +42,10 @@ pub(crate) const UNITE_FOREIGN_ROWS: usize = 4 * UNITE_ROWS;
 /// Devices that anything is new of.
 pub(crate) const UNITE_EVERY_MS: i64 = 6 * 60 * 60 * 1_000;
 
+/// Devices that a run lists of rows that may close others and lie elsewhere. Of nearly all such rows the id names the DCC, which has a few
+/// identifiers; what is longer than this a look-up reads from the run itself, once.
+pub(crate) const CLOSING_TARGETS: usize = if cfg!(test) { 2 } else { 32 };
+
 /// Rows that housekeeping and ingest read at once.
 pub(crate) const READ_ROWS: usize = 8 * PAGE_ROWS;
 

@@ -300,19 +300,32 @@ pub(crate) async fn each_by_foreign_counter(
     cache: &RunCache,
     run: &Arc<OpenRun>,
     counters: &Counters,
+    take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
+) -> Result<(), RunsError> {
+    each_foreign(cache, run, (Some(counters), KEY_COLUMNS), take).await
+}
+
+/// Calls `take` with some columns of every row whose id names another target than its Device; of those that have one of some counters,
+/// where any are given.
+pub(crate) async fn each_foreign(
+    cache: &RunCache,
+    run: &Arc<OpenRun>,
+    (counters, columns): (Option<&Counters>, &[usize]),
     mut take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
 ) -> Result<(), RunsError> {
     for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
         let bloom = run.bloom(column::FOREIGN_COUNTER, group);
-        if !counters.iter().any(|counter| bloom.is_none_or(|bloom| bloom.check(counter))) {
+        let may_have = |counter: &i64| bloom.is_none_or(|bloom| bloom.check(counter));
+        if counters.is_some_and(|counters| !counters.iter().any(may_have)) {
             continue;
         }
         let rows = usize::try_from(meta.num_rows()).unwrap_or(0);
         let wanted = plan(run, group, 0..rows, &[column::FOREIGN_COUNTER])?;
         let sheet = Sheet::get(cache, run, wanted).await?;
-        let hits = sheet.rows_with(column::FOREIGN_COUNTER, rows, |number| counters.contains(&number))?;
+        let is_wanted = |number| counters.is_none_or(|counters| counters.contains(&number));
+        let hits = sheet.rows_with(column::FOREIGN_COUNTER, rows, is_wanted)?;
         let ranges = ranges_of(hits.into_iter());
-        each_row(cache, run, group, (ranges, KEY_COLUMNS), &mut take).await?;
+        each_row(cache, run, group, (ranges, columns), &mut take).await?;
     }
     Ok(())
 }

@@ -16,8 +16,8 @@ use futures::{StreamExt, stream};
 use gridtrail_model::{Fragment, Timestamp};
 use gridtrail_runs::{Changes, EVIDENCE, Move, NewFile, RunsError, Table, commit_info};
 use serde_json::json;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 /// The position in the `commits` table: the last version of the main table whose evidence was copied.
 pub(crate) const COPIED: &str = "copied/trails";
@@ -52,7 +52,7 @@ impl Maintenance {
         self.tables.refresh().await?;
         // Of this handle's own tables: the shared snapshot may be older than the position that is checked below,
         // and then files would be replaced that another sweep replaced already.
-        let snapshot = self.tables.snapshot(self.lake.cache().clone());
+        let snapshot = self.tables.snapshot(self.lake.cache().clone(), Weak::new());
         let (mut joined, mut waiting, mut files) = (Vec::new(), Vec::new(), Vec::new());
         let mut count = 0;
         for file in snapshot.parked.iter() {

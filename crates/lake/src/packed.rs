@@ -150,6 +150,17 @@ pub(crate) fn foreign_counter(fragment: &Fragment) -> Option<u64> {
     (!is_own).then_some(id.counter)
 }
 
+/// Whether a row, as it is stored, is an alert; and whether not all of its claims are shown. What cannot be told is so.
+pub(crate) fn is_alert_and_disputed(shape: &[u8]) -> (bool, bool) {
+    let Some([flags, low, high]) = shape.first_chunk() else { return (false, true) };
+    (flags & KIND == ALERT, u16::from_le_bytes([*low, *high]) & HAS_OTHERS != 0)
+}
+
+/// Whether not all claims of a fragment are shown.
+pub(crate) fn is_disputed(fragment: &Fragment) -> bool {
+    other_claims(fragment).is_some()
+}
+
 /// What the bytes in the Device column are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StandsFor {

@@ -37,7 +37,7 @@ use gridtrail_model::{DeviceId, Fragment, Named, Timestamp};
 use gridtrail_runs::{Changes, Move, RunsError, Table};
 use serde_json::json;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Months that every record is kept for, whatever the setting: SEC Section H8.16.
 pub const RETENTION_MONTHS_MIN: u32 = 3;
@@ -284,7 +284,7 @@ impl Maintenance {
 
     async fn active_holds(&mut self) -> Result<Vec<ActiveHold>, RunsError> {
         let holds = holds::read_all(&self.lake, &mut self.tables).await?;
-        let snapshot = self.tables.snapshot(self.lake.cache().clone());
+        let snapshot = self.tables.snapshot(self.lake.cache().clone(), Weak::new());
         let mut active = Vec::new();
         for hold in holds.into_iter().filter(|hold| hold.released.is_none()) {
             let devices = match hold.scope.mpxn {

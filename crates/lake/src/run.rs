@@ -5,6 +5,7 @@
 
 use crate::anchor;
 use crate::bucket::Bucket;
+use crate::closing::ClosingTargets;
 use crate::decode::recorded_ms;
 use crate::encode;
 use crate::limits::{BLOOM_DEVICES, BLOOM_FALSE_POSITIVES, ROW_GROUP_ROWS, WRITE_BATCH_ROWS};
@@ -93,6 +94,10 @@ pub(crate) struct RunSummary {
     /// The bucket that all its rows are of; `None` in level 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bucket: Option<Bucket>,
+    /// Which Devices the ids name of rows that may close others and lie elsewhere (`closing`). `None`: there are too many, or nobody
+    /// looked, as in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) closing_targets: Option<Vec<String>>,
     /// Bytes at the end of the file that hold its footer, with all that belongs to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) footer_bytes: Option<u64>,
@@ -122,8 +127,14 @@ impl RunSummary {
             retained: None,
             since_ms: None,
             bucket: None,
+            closing_targets: ClosingTargets::of(sorted.0.iter().copied()).listed(),
             footer_bytes: None,
         }
+    }
+
+    /// What it says of `closing_targets`, ascending: nothing where a Device in it cannot be read.
+    pub(crate) fn closing(&self) -> Option<Vec<DeviceId>> {
+        self.closing_targets.as_ref()?.iter().map(|target| target.parse().ok()).collect()
     }
 }
 
@@ -200,6 +211,7 @@ pub(crate) fn zstd() -> Compression {
 pub(crate) struct FragmentSummary {
     month: Option<String>,
     summary: RunSummary,
+    closing: ClosingTargets,
 }
 
 impl FragmentSummary {
@@ -217,6 +229,7 @@ impl FragmentSummary {
                 since_ms,
                 ..none
             },
+            closing: ClosingTargets::default(),
         }
     }
 }
@@ -267,6 +280,8 @@ impl Summary for FragmentSummary {
             summary.max_recorded_ms = summary.max_recorded_ms.max(millis);
             summary.min_recorded_ms = Some(summary.min_recorded_ms.map_or(millis, |min| min.min(millis)));
         }
+        self.closing.add(batch, "a run that is written")?;
+        summary.closing_targets = self.closing.listed();
         Ok(())
     }
 

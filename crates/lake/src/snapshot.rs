@@ -2,7 +2,8 @@
 //!
 //! **I4: a row leaves the lake only through an [`Access`].** The filter is applied here, beneath everything that
 //! asks: an audit look-up sees the rows of the caller's User IDs, a meter-read look-up the rows of the four open
-//! variants, and nothing else is ever returned.
+//! variants, and nothing else is ever returned. Whether a row of another User is open is decided by all that is known of it now
+//! ([`Openness`]), whatever the snapshot.
 
 use crate::anchor;
 use crate::bucket::Bucket;
@@ -10,6 +11,7 @@ use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::limits::APART_MS;
 use crate::lookup;
+use crate::openness::Openness;
 use crate::pairs::PairFile;
 use crate::run::RunSummary;
 use crate::scan::{Reach, Scan};
@@ -26,11 +28,12 @@ use gridtrail_model::{
 use gridtrail_runs::{OpenRun, RunCache, RunsError, TableFile};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use tokio::sync::OnceCell;
 
 /// A fixed vector of table versions, by the names of the tables that look-ups read, the main one first.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapshotVersion(Vec<(&'static str, u64)>);
 
 impl fmt::Display for SnapshotVersion {
@@ -184,6 +187,8 @@ pub(crate) struct RunFile {
     pub(crate) summary: RunSummary,
     min_device: Option<DeviceId>,
     max_device: Option<DeviceId>,
+    /// What its summary says of [`RunSummary::closing_targets`], or what was read of it where that says nothing.
+    pub(crate) closing: OnceCell<Vec<DeviceId>>,
 }
 
 impl RunFile {
@@ -194,7 +199,8 @@ impl RunFile {
         let (Ok(min_device), Ok(max_device)) = (min_device, max_device) else {
             return Err(no_summary(&file));
         };
-        Ok(Self { file, path, summary, min_device, max_device })
+        let closing = summary.closing().map(OnceCell::from).unwrap_or_default();
+        Ok(Self { file, path, summary, min_device, max_device, closing })
     }
 
     /// The run, its footer read once. Its summary says how long that is, so one request gets all of it.
@@ -229,6 +235,25 @@ fn no_summary(file: &TableFile) -> RunsError {
     RunsError::Corrupt { path: file.path.clone(), why: "its log entry has no summary".to_owned() }
 }
 
+/// The newest snapshot that a process has seen of a lake.
+#[derive(Debug)]
+pub(crate) struct Newest(RwLock<Arc<Snapshot>>);
+
+impl Newest {
+    /// The newest is what `first` makes, which is told where to ask for newer ones.
+    pub(crate) fn new(first: impl FnOnce(Weak<Self>) -> Snapshot) -> Arc<Self> {
+        Arc::new_cyclic(|newest| Self(RwLock::new(Arc::new(first(newest.clone())))))
+    }
+
+    pub(crate) fn get(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set(&self, snapshot: Arc<Snapshot>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+    }
+}
+
 /// The lake at one version. Cheap to share; it never changes.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -239,6 +264,8 @@ pub struct Snapshot {
     pub(crate) complete_up_to: Option<Timestamp>,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) cache: RunCache,
+    /// What is known by now: whether a row of another User may be shown is never decided by what was known then.
+    pub(crate) by_now: Weak<Newest>,
 }
 
 /// Parked fragments of a snapshot.
@@ -331,18 +358,28 @@ impl Snapshot {
     ) -> Result<(Vec<Found>, Cost), LakeError> {
         let Some(under) = anchor::key_of(query.anchor) else { return Ok(<_>::default()) };
         let (cache, requests) = self.cache.counting();
+        let newest = self.newest();
+        let mut openness = Openness::new(newest.as_deref().unwrap_or(self), &cache, who);
         let mut above_ms = APART_MS;
         let (found, cost) = loop {
-            match self.look(&cache, who, query, (under, above_ms)).await? {
+            match self.look(&cache, who, query, (under, above_ms), &mut openness).await? {
                 Some(done) => break done,
                 // The next fragment of a row may lie further up still. Twice as far at a time, so that it ends soon.
                 None => above_ms = above_ms.saturating_mul(2),
             }
         };
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let cost: Cost = [cost, openness.cost()].into_iter().sum();
         let cost = Cost { requests: count(&requests.gets), bytes: count(&requests.bytes), ..cost };
         cache.count_lookup(cost.runs, cost.pages);
         Ok((found, cost))
+    }
+
+    /// What is known by now of the lake, where that is more than this snapshot has: another server may have seen a version that this
+    /// process has not.
+    fn newest(&self) -> Option<Arc<Self>> {
+        let newest = self.by_now.upgrade()?.get();
+        (newest.version > self.version).then_some(newest)
     }
 
     /// Looks a query up, with fragments up to so far above the rows that it asks for. `None`: one of those has a fragment so
@@ -353,6 +390,7 @@ impl Snapshot {
         who: &Access,
         query: &KeyQuery,
         (under, above_ms): (DeviceId, i64),
+        openness: &mut Openness<'_>,
     ) -> Result<Option<(Vec<Found>, Cost)>, RunsError> {
         let reach = Reach::of(query, above_ms);
         let files = self.trails.of_device(under, reach.from, reach.to).collect();
@@ -372,7 +410,10 @@ impl Snapshot {
                 }
             };
             let Some(rows) = scan.settle(horizon, wanted + 1)? else { return Ok(None) };
-            found.extend(rows);
+            found.extend(match query.view {
+                View::Audit => rows,
+                View::MeterReads => openness.keep_shown(rows).await?,
+            });
             if horizon.is_none() && scan.is_done() {
                 break;
             }

@@ -14,7 +14,7 @@ use crate::lake::Lake;
 use crate::limits::BUCKETS;
 use crate::pairs::{PairFile, PairTable};
 use crate::schema::{Parked, Trails};
-use crate::snapshot::{Snapshot, SnapshotVersion};
+use crate::snapshot::{Newest, Snapshot, SnapshotVersion};
 use crate::stopped::StoppedAt;
 use crate::streams;
 use crate::verify::FileCheck;
@@ -24,7 +24,7 @@ use gridtrail_model::Timestamp;
 use gridtrail_runs::{
     Changes, Definition, Location, MergeRule, RunCache, RunsError, Summary, Table, TableFile, gather,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// The mark that says how far file sources are complete.
 pub(crate) const MARK_FILES: &str = "mark/files";
@@ -243,7 +243,9 @@ impl Tables {
     }
 
     /// The snapshot of these versions.
-    pub(crate) fn snapshot(&self, cache: RunCache) -> Snapshot {
+    ///
+    /// `by_now` leads to what is known later; without it, the snapshot goes by itself alone.
+    pub(crate) fn snapshot(&self, cache: RunCache, by_now: Weak<Newest>) -> Snapshot {
         let partitions = streams::partitions(self.trails.positions());
         let files = || self.trails.position(MARK_FILES).and_then(Timestamp::from_millis);
         Snapshot {
@@ -255,6 +257,7 @@ impl Tables {
             complete_up_to: streams::complete_up_to(&partitions).unwrap_or_else(files),
             partitions,
             cache,
+            by_now,
         }
     }
 }

@@ -22,6 +22,7 @@ mod fragment;
 mod history;
 mod ids;
 mod key;
+mod meter_read;
 mod mpxn;
 mod time;
 mod trail;

@@ -3,7 +3,7 @@
 use crate::key::Subject;
 use crate::{
     AlertCode, CatalogueEntry, Claims, CommandVariant, CspRegion, DeviceId, Fragment, HistoryEntry, Mode,
-    Mpxn, RequestId, ResponseCode, ResponseId, ServiceReferenceVariant, State, Timestamp, UserId,
+    Mpxn, RequestId, ResponseCode, ResponseId, ServiceReferenceVariant, SsiRegion, State, Timestamp, UserId,
 };
 use std::collections::BTreeSet;
 use std::fmt;
@@ -54,6 +54,13 @@ pub struct Concerned<T> {
     pub count: usize,
 }
 
+impl<T> Concerned<T> {
+    /// None, or none that are shown.
+    pub(crate) const fn none() -> Self {
+        Self { first: Vec::new(), count: 0 }
+    }
+}
+
 impl<T: Ord + Copy> Concerned<T> {
     fn of<'a>(subject: &'a Claims<T>, others: &'a Claims<T>) -> Self {
         // The subject is shown as that.
@@ -89,8 +96,10 @@ pub struct Trail {
     pub request_id: Option<RequestId>,
     /// "Response ID".
     pub response_id: Option<ResponseId>,
-    /// "CSP Region", raw; [`CspRegion::to_ssi`] gives the SSI's four.
-    pub csp_region: Option<CspRegion>,
+    /// "CSP Region", one of the SSI's four.
+    pub csp_region: SsiRegion,
+    /// The region as DUIS writes it.
+    pub csp_region_raw: Option<CspRegion>,
     /// "Mode of operation".
     pub mode: Mode,
     /// "Preceding Request ID (where applicable)".
@@ -117,8 +126,8 @@ pub struct Trail {
     pub awaiting_request: bool,
     /// Fields with conflicting claims; nearly always empty.
     pub disputes: Vec<Dispute>,
-    /// When the youngest event of the row was recorded.
-    pub recorded_at_max: Timestamp,
+    /// When the youngest event of the row was recorded. Empty where that is not shown.
+    pub recorded_at_max: Option<Timestamp>,
 }
 
 impl Trail {
@@ -141,6 +150,7 @@ impl From<&Fragment> for Trail {
         let mirror = request_id.as_ref().map(ResponseId::mirror_of);
         let response_id = fragment.response_ids.iter().find(|id| mirror.as_ref() == Some(id));
         let awaiting_request = matches!(fragment.key.subject, Subject::Unjoined(_));
+        let region = fragment.region.value().copied();
         Self {
             user_id: fragment.key.user,
             device_id: fragment.device.value().copied(),
@@ -153,7 +163,8 @@ impl From<&Fragment> for Trail {
             simplified,
             request_id,
             response_id: response_id.or(fragment.response_ids.value()).copied(),
-            csp_region: fragment.region.value().copied(),
+            csp_region: region.map_or(SsiRegion::Unknown, CspRegion::to_ssi),
+            csp_region_raw: region,
             mode: reading.mode,
             preceding_request_id: fragment.preceding.value().copied(),
             variant: fragment.variant_shown(),
@@ -170,7 +181,7 @@ impl From<&Fragment> for Trail {
             execution_at: fragment.execution_at.value().copied(),
             awaiting_request,
             disputes: disputes(fragment),
-            recorded_at_max: fragment.recorded_at_max,
+            recorded_at_max: Some(fragment.recorded_at_max),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::store::{Pinned, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
 use gridtrail_lake::{AsOf, Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
-use gridtrail_model::{Anchor, Fragment, Merge as _, Named, Timestamp};
+use gridtrail_model::{Anchor, Fragment, Merge as _, Named, Timestamp, TrailKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -39,6 +39,8 @@ struct FakeSnapshot {
     complete_up_to: Option<Timestamp>,
     rows: BTreeMap<(Anchor, RowPosition), Fragment>,
     pairs: BTreeSet<(Named, Anchor)>,
+    /// Of which keys it is known by now that their rows are not open to all, whatever was known at this version.
+    closed: BTreeSet<TrailKey>,
     fault: Option<Fault>,
     hanging: Arc<watch::Sender<usize>>,
 }
@@ -65,6 +67,7 @@ impl Default for FakeLake {
             complete_up_to: None,
             rows: BTreeMap::new(),
             pairs: BTreeSet::new(),
+            closed: BTreeSet::new(),
             fault: None,
             hanging: Arc::default(),
         };
@@ -131,7 +134,12 @@ impl FakeLake {
 
 impl State {
     fn open(&self, number: usize) -> Arc<dyn Pinned> {
-        let snapshot = FakeSnapshot { fault: self.fault, ..FakeSnapshot::clone(&self.snapshots[number]) };
+        let known = self.snapshots.last().into_iter().flat_map(|newest| newest.rows.values());
+        let says_otherwise =
+            |fragment: &&Fragment| fragment.variant.iter().any(|variant| !variant.is_meter_read());
+        let closed = known.filter(says_otherwise).map(|fragment| fragment.key).collect();
+        let snapshot =
+            FakeSnapshot { fault: self.fault, closed, ..FakeSnapshot::clone(&self.snapshots[number]) };
         Arc::new(snapshot)
     }
 }
@@ -188,9 +196,12 @@ impl Pinned for FakeSnapshot {
 
     async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<(Vec<Found>, Cost), StoreError> {
         self.fail_on_demand().await?;
+        let is_own = |fragment: &Fragment| who.user_ids().contains(&fragment.key.user);
         let mine = |fragment: &Fragment| match query.view {
-            View::Audit => who.user_ids().contains(&fragment.key.user),
-            View::MeterReads => fragment.is_meter_read(),
+            View::Audit => is_own(fragment),
+            View::MeterReads => {
+                fragment.is_meter_read() && (is_own(fragment) || !self.closed.contains(&fragment.key))
+            }
         };
         let asked = |position: &RowPosition, fragment: &Fragment| {
             let variant = fragment.variant_shown();

@@ -7,7 +7,7 @@ use crate::reference::TrailRef;
 use crate::store::{Pinned, Store, StoreError};
 use crate::token::{HISTORY, HistoryToken, PAGE, PageKey, PageToken, RowsShown, expiry_from, gone};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use gridtrail_access::{Access, Component};
+use gridtrail_access::{Access, Component, Disclosure};
 use gridtrail_lake::{Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
 use gridtrail_model::{Anchor, DeviceId, Merge as _, Named, Timestamp, Trail};
 use gridtrail_runtime::Clock;
@@ -44,7 +44,9 @@ pub struct Row {
     pub reference: TrailRef,
     /// The Device by which the row was found; `None` for one that was found by its meter point or User alone.
     pub matched_device: Option<DeviceId>,
-    /// The row. Its history is a page of it, the first or a later one: nearly always the whole.
+    /// How much of the row this is.
+    pub disclosure: Disclosure,
+    /// The row, as far as the caller may see it. Its history is a page of it, the first or a later one: nearly always the whole.
     pub trail: Trail,
     /// How many entries the history has in all.
     pub history_count: usize,
@@ -299,7 +301,7 @@ async fn row_at(
         let key = Some(position.key);
         let query = KeyQuery { from: place, to: place, key, ..sought.query(view, 1) };
         if let Some(found) = snapshot.lookup(who, &query).await?.0.into_iter().next() {
-            return Ok(row_of(sought, &found));
+            return Ok(row_of(who, sought, &found));
         }
     }
     Err(SearchError::NotFound)
@@ -457,14 +459,14 @@ async fn newest_rows(
     };
     // Stable, so that of one row under two Devices the smaller Device comes first.
     found.sort_by_key(|(_, found)| std::cmp::Reverse(position_of(found)));
-    let mut rows = join_equal(found);
+    let mut rows = join_equal(who, found);
     // Each Device gave so many; the newest of all are theirs together.
     rows.truncate(limit);
     Ok((rows, cost))
 }
 
 /// One row a trail key: where events disagree on the Device, parts of one row lie under several and are joined.
-fn join_equal(mut found: Vec<(Sought, Found)>) -> Vec<Row> {
+fn join_equal(who: &Access, mut found: Vec<(Sought, Found)>) -> Vec<Row> {
     found.dedup_by(|(_, part), (_, row)| {
         let is_same = position_of(part) == position_of(row);
         if is_same {
@@ -472,16 +474,23 @@ fn join_equal(mut found: Vec<(Sought, Found)>) -> Vec<Row> {
         }
         is_same
     });
-    found.into_iter().map(|(sought, found)| row_of(sought, &found)).collect()
+    found.into_iter().map(|(sought, found)| row_of(who, sought, &found)).collect()
 }
 
 fn position_of(found: &Found) -> RowPosition {
     RowPosition { placement: found.placement, key: found.fragment.key }
 }
 
-fn row_of(sought: Sought, found: &Found) -> Row {
-    let trail = Trail::from(&found.fragment);
+/// A row as the caller may see it: the one place where that is decided, for every way to it.
+fn row_of(who: &Access, sought: Sought, found: &Found) -> Row {
+    let whole = Trail::from(&found.fragment);
+    let disclosure = who.disclosure(found.fragment.key.user);
+    let trail = match disclosure {
+        Disclosure::Whole => whole,
+        Disclosure::MeterRead => whole.into_meter_read(),
+    };
     Row {
+        disclosure,
         reference: TrailRef::new(sought.anchor, sought.matched, position_of(found)),
         matched_device: sought.matched,
         history_count: trail.history.len(),

@@ -4,7 +4,7 @@
 //! connection, is on record as that, with the rows that had begun to leave.
 
 use crate::status::{CallError, status_of, told};
-use gridtrail_access::Access;
+use gridtrail_access::{Access, Disclosure};
 use gridtrail_access_log::{AccessLog, Entry, LogError, Slot};
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
@@ -127,26 +127,26 @@ impl Record {
     }
 
     /// What was looked up, and what is in the answer: its rows, and how many bytes each has in the message.
-    pub(crate) fn shown(&mut self, who: &Access, page: &Page, bytes: &[usize]) {
+    pub(crate) fn shown(&mut self, page: &Page, bytes: &[usize]) {
         let entry = &mut self.entry;
         note_key(entry, &page.executed.key);
         entry.variants = list(&page.executed.variants);
         (entry.from, entry.to) = (page.executed.from, page.executed.to);
         entry.page_size = u64::try_from(page.executed.page_size).ok();
         entry.version = Some(page.version.to_string());
-        self.note_rows(who, &page.rows, bytes);
+        self.note_rows(&page.rows, bytes);
     }
 
     /// The row that is in the answer.
-    pub(crate) fn shown_row(&mut self, who: &Access, answer: &Answer) {
+    pub(crate) fn shown_row(&mut self, answer: &Answer) {
         self.entry.version = Some(answer.version.to_string());
-        self.note_rows(who, std::slice::from_ref(&answer.row), &[0]);
+        self.note_rows(std::slice::from_ref(&answer.row), &[0]);
     }
 
-    fn note_rows(&mut self, who: &Access, rows: &[Row], bytes: &[usize]) {
+    fn note_rows(&mut self, rows: &[Row], bytes: &[usize]) {
         let mut begins = 0;
         let shown = rows.iter().zip(bytes).map(|(row, bytes)| {
-            let is_of_another = !who.user_ids().contains(&row.trail.user_id);
+            let is_of_another = row.disclosure == Disclosure::MeterRead;
             let shown = ShownRow { begins, is_of_another };
             begins += bytes;
             shown

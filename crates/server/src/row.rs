@@ -2,7 +2,7 @@
 
 use crate::limits::{OTHER_CLAIMS_MAX, PAGE_BYTES_MAX, TOKEN_BYTES_MAX};
 use gridtrail_access::{Access, Sharing};
-use gridtrail_model::{Dispute, HistoryEntry, SsiRegion, Timestamp};
+use gridtrail_model::{Dispute, HistoryEntry, Timestamp};
 use gridtrail_proto::query::v1;
 use gridtrail_search::{Answer, DeviceResolution, Page, Row, SearchError};
 use prost::{Message, length_delimiter_len};
@@ -145,8 +145,8 @@ fn details(row: &Row) -> v1::TrailDetails {
     v1::TrailDetails {
         request_id: text(trail.request_id),
         response_id: text(trail.response_id),
-        csp_region: shown(trail.csp_region.map_or(SsiRegion::Unknown, |region| region.to_ssi())),
-        csp_region_raw: text(trail.csp_region),
+        csp_region: shown(trail.csp_region),
+        csp_region_raw: text(trail.csp_region_raw),
         mode_of_operation: shown(trail.mode),
         preceding_request_id: text(trail.preceding_request_id),
         service_reference_variant_name: text(trail.variant.and_then(|v| v.entry()).map(|entry| entry.name)),
@@ -160,7 +160,7 @@ fn details(row: &Row) -> v1::TrailDetails {
         execution_at: trail.execution_at.map(wire_time),
         awaiting_request: trail.awaiting_request,
         disputes: trail.disputes.iter().map(dispute).collect(),
-        last_recorded_at: Some(wire_time(trail.recorded_at_max)),
+        last_recorded_at: trail.recorded_at_max.map(wire_time),
         concerned_device_count: count(trail.concerned_devices.count),
         concerned_device_ids: trail.concerned_devices.first.iter().map(shown).collect(),
         concerned_mpxn_count: count(trail.concerned_mpxns.count),

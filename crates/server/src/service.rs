@@ -162,7 +162,7 @@ impl Desk {
             self.confirm(&who, &caller).await?;
             let sharing = self.admission.sharing()?;
             let (message, bytes) = search_response(&mut page, view, &sharing)?;
-            record.shown(&who, &page, &bytes);
+            record.shown(&page, &bytes);
             Ok((message, page.cost))
         };
         self.answer_within(call, &caller, work).await.map(|answer| self.told(answer))
@@ -183,7 +183,7 @@ impl Desk {
             self.confirm(&who, &caller).await?;
             let sharing = self.admission.sharing()?;
             let message = get_response(&mut answer, &sharing)?;
-            record.shown_row(&who, &answer);
+            record.shown_row(&answer);
             Ok(message)
         };
         self.answer(call, &caller, work).await

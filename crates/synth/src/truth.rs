@@ -81,7 +81,7 @@ impl ExpectedTrail {
         compare("concerned_devices", &concerned_device, &found.concerned_devices.first);
         let concerned_mpxn: Vec<Mpxn> = self.concerned_mpxn.into_iter().collect();
         compare("concerned_mpxns", &concerned_mpxn, &found.concerned_mpxns.first);
-        compare("csp_region", &self.csp_region, &found.csp_region);
+        compare("csp_region", &self.csp_region, &found.csp_region_raw);
         compare("mode", &self.mode, &found.mode);
         compare("preceding_request_id", &self.preceding_request_id, &found.preceding_request_id);
         compare(
@@ -99,7 +99,7 @@ impl ExpectedTrail {
         compare("execution_at", &self.execution_at, &found.execution_at);
         compare("schedule_id", &self.schedule_id, &found.schedule_id);
         compare("alert_code", &self.alert_code, &found.alert_code);
-        compare("recorded_at_max", &self.recorded_at_max, &found.recorded_at_max);
+        compare("recorded_at_max", &Some(self.recorded_at_max), &found.recorded_at_max);
         all
     }
 }

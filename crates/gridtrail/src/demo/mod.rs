@@ -229,22 +229,32 @@ async fn ask(
     search::fetch(&caller, view, request, search::Extent { all_pages: false, histories: false }).await
 }
 
-fn print(title: &str, answer: &SearchResponse) -> Result<(), Failure> {
+fn print(title: &str, view: View, answer: &SearchResponse) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     output::write(&mut out, format!("\n{title}\n").as_bytes())?;
-    trails::write_answer(&mut out, answer, ListFormat::Table, false, None)
+    let layout = trails::Layout { view, format: ListFormat::Table, details: false };
+    trails::write_answer(&mut out, answer, layout, None)
 }
 
 /// One audit-trail and one meter-read search, by two Users, and what neither may see.
 async fn searches(server: &str, (first, second): (&Person, &Person), cast: Cast) -> Result<(), Failure> {
     let device = cast.device;
     let own = ask(server, first, View::Audit, device, 50).await?;
-    print(&format!("User A ({}) searches the audit trail of meter {device}:", first.user), &own)?;
+    print(
+        &format!("User A ({}) searches the audit trail of meter {device}:", first.user),
+        View::Audit,
+        &own,
+    )?;
     let other = ask(server, second, View::Audit, device, 50).await?;
-    print(&format!("User B ({}) searches the same; none of A's rows is there:", second.user), &other)?;
+    print(
+        &format!("User B ({}) searches the same; none of A's rows is there:", second.user),
+        View::Audit,
+        &other,
+    )?;
     let reads = ask(server, second, View::MeterReads, device, 50).await?;
     print(
         "User B searches the meter reads of the same meter; those of all Users are there, A's too:",
+        View::MeterReads,
         &reads,
     )?;
     let found = |answer: &SearchResponse, user: UserId| {
@@ -266,7 +276,11 @@ async fn sample_search(server: &str, key: &DevKey) -> Result<(), Failure> {
     let Ok(party) = SAMPLE_PARTY.parse() else { return Ok(()) };
     let person = Person::new(key, "sample-user", party, user)?;
     let answer = ask(server, &person, View::Audit, device, 5).await?;
-    print(&format!("From the real messages, the newest 5 rows of {device} for User {user}:"), &answer)
+    print(
+        &format!("From the real messages, the newest 5 rows of {device} for User {user}:"),
+        View::Audit,
+        &answer,
+    )
 }
 
 /// Times single searches by one caller, of meters spread over the region.

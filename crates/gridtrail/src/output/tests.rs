@@ -1,8 +1,9 @@
 //! Tests of what is printed.
 
-use super::trails::write_answer;
+use super::trails::{Layout, write_answer};
 use super::*;
 use crate::args::ListFormat;
+use crate::client::View;
 use gridtrail_proto::query::v1::{
     DeviceResolution, ProfileResponse, SearchResponse, StatusChange, TrailDetails, TrailRow,
 };
@@ -54,7 +55,8 @@ fn answer() -> SearchResponse {
 
 fn printed(answer: &SearchResponse, format: ListFormat, details: bool) -> String {
     let mut out = Vec::new();
-    write_answer(&mut out, answer, format, details, Some("no such rows")).unwrap();
+    let layout = Layout { view: View::Audit, format, details };
+    write_answer(&mut out, answer, layout, Some("no such rows")).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -122,6 +124,27 @@ fn the_table_shows_the_row_the_freshness_and_the_way_on() {
     assert!(table.contains("\n1 row, complete up to 2026-03-01T00:30:00.000Z\nNote: Devices are"), "{table}");
     assert!(table.ends_with("\nThere is more: --page-token abc\n"), "{table}");
     assert!(!table.contains("no such rows"));
+}
+
+/// UC_MeterRead_001 has the Variant and the Service Reference in its table, and the Variant among the details.
+#[test]
+fn the_table_of_meter_reads_has_the_variant_and_the_service_reference() {
+    let printed = |details| {
+        let mut out = Vec::new();
+        let layout = Layout { view: View::MeterReads, format: ListFormat::Table, details };
+        write_answer(&mut out, &answer(), layout, None).unwrap();
+        text_of(&out)
+    };
+    let cells_of = |line: &str| -> Vec<String> {
+        line.split(['│', '┆']).map(|cell| cell.trim().to_owned()).filter(|cell| !cell.is_empty()).collect()
+    };
+    let table = printed(false);
+    let header = cells_of(table.lines().nth(1).unwrap());
+    assert_eq!(header[6..], ["Service Reference Variant", "Service Reference", "Status", "Reference"]);
+    let row = cells_of(table.lines().find(|line| line.contains("AQEC")).unwrap());
+    assert!(row.windows(2).any(|cells| cells == ["4.8.1", "4.8"]), "{table}");
+    assert!(!header.iter().any(|name| name == "Mode"), "{table}");
+    assert!(printed(true).contains("  Service Reference Variant           4.8.1\n"), "{}", printed(true));
 }
 
 #[test]

@@ -2,28 +2,37 @@
 
 use super::{Grid, count_of, printable, proto3, table_with, write};
 use crate::args::ListFormat;
-use crate::client::time;
+use crate::client::{View, time};
 use crate::exit::Failure;
 use gridtrail_proto::query::v1::{DeviceResolution, SearchResponse, StatusChange, TrailDetails, TrailRow};
 use std::io::Write;
 
-/// Writes an answer in the wanted format; `details` adds every field to the table, and `if_empty` says what it may mean that
-/// there is no row.
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Whose answer it is: each service has a table of its own.
+    pub(crate) view: View,
+    pub(crate) format: ListFormat,
+    /// In place of the table, every field of each row.
+    pub(crate) details: bool,
+}
+
+/// Writes an answer; `if_empty` says what it may mean that there is no row.
 ///
 /// Errors: the writer's.
 pub(crate) fn write_answer(
     out: &mut impl Write,
     answer: &SearchResponse,
-    format: ListFormat,
-    details: bool,
+    layout: Layout,
     if_empty: Option<&str>,
 ) -> Result<(), Failure> {
-    let printed = match format {
-        ListFormat::Json => return proto3::write_json(out, answer),
-        ListFormat::Csv => return proto3::write_csv(out, &answer.rows),
-        ListFormat::Table if answer.rows.is_empty() => String::new(),
-        ListFormat::Table if details => details_of(&answer.rows),
-        ListFormat::Table => format!("{}\n", table_of(&answer.rows)),
+    let printed = match (layout.format, layout.view) {
+        (ListFormat::Json, _) => return proto3::write_json(out, answer),
+        (ListFormat::Csv, _) => return proto3::write_csv(out, &answer.rows),
+        (ListFormat::Table, _) if answer.rows.is_empty() => String::new(),
+        (ListFormat::Table, _) if layout.details => details_of(&answer.rows),
+        (ListFormat::Table, View::Audit) => format!("{}\n", table_of(&answer.rows)),
+        (ListFormat::Table, View::MeterReads) => format!("{}\n", table_of_reads(&answer.rows)),
     };
     write(out, (printed + &footer_of(answer, if_empty)).as_bytes())
 }
@@ -54,6 +63,37 @@ fn table_of(rows: &[TrailRow]) -> Grid {
             row.mpxn.clone(),
             variant.into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default(),
             details.mode_of_operation,
+            row.simplified_transaction_status.clone(),
+            row.reference.clone(),
+        ]);
+    }
+    table
+}
+
+/// The table view of UC_MeterRead_001, one line a row.
+fn table_of_reads(rows: &[TrailRow]) -> Grid {
+    let mut table = table_with(&[
+        "Received (UTC)",
+        "Sent (UTC)",
+        "User",
+        "Device",
+        "GBCS sequence",
+        "MPxN",
+        "Service Reference Variant",
+        "Service Reference",
+        "Status",
+        "Reference",
+    ]);
+    for row in rows {
+        table.add_row([
+            time(row.service_request_received_at).unwrap_or_default(),
+            time(row.service_response_sent_at).unwrap_or_default(),
+            printable(&row.dcc_service_user_organisation_id),
+            row.device_id.clone(),
+            number(row.gbcs_transaction_sequence_number),
+            row.mpxn.clone(),
+            row.service_reference_variant.clone(),
+            row.service_reference.clone(),
             row.simplified_transaction_status.clone(),
             row.reference.clone(),
         ]);

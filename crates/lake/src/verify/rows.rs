@@ -170,7 +170,12 @@ impl Reading<'_> {
             }
             None => read.max_recorded_ms <= said.max_recorded_ms,
         };
-        if of(read) != of(said) || !recorded {
+        // One that lists fewer shows to everybody what is their own User's alone.
+        let listed = match (read.closing(), said.closing()) {
+            (Some(read), Some(said)) => read.iter().all(|target| said.contains(target)),
+            (_, said) => said.is_none(),
+        };
+        if of(read) != of(said) || !recorded || !listed {
             return Err(self.corrupt(format!("its rows come to {read:?}, and its log entry says {said:?}")));
         }
         Ok(())

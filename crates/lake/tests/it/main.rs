@@ -12,6 +12,7 @@ mod freshness;
 mod logs;
 mod lookup;
 mod one_row;
+mod openness;
 mod parked;
 mod rebucket;
 mod retention;

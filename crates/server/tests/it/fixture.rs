@@ -158,6 +158,13 @@ impl World {
         Self::with(clock, Some(login)).await
     }
 
+    /// One of other rows.
+    pub(crate) async fn serve_rows(rows: Vec<Fragment>) -> Self {
+        let lake = FakeLake::default();
+        lake.commit(rows, Some(complete_up_to()));
+        Self::over(lake, Clock::manual(now()), None, Limits::default()).await
+    }
+
     async fn with(clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
         Self::over(Self::filled(), clock, login, Limits::default()).await
     }
@@ -179,7 +186,12 @@ impl World<Lake> {
 }
 
 impl<L: Store + Clone> World<L> {
-    async fn over(lake: L, clock: Clock, login: Option<(LoginParts, SessionGate)>, limits: Limits) -> Self {
+    pub(crate) async fn over(
+        lake: L,
+        clock: Clock,
+        login: Option<(LoginParts, SessionGate)>,
+        limits: Limits,
+    ) -> Self {
         let (login, sessions) = login.unzip();
         let freshness = FakeFreshness(Arc::new(Mutex::new(Some(now()))));
         let key = DevKey::generate().unwrap();
@@ -338,6 +350,13 @@ fn rows() -> Vec<Fragment> {
         fold.add(event).unwrap();
     }
     fold.into_fragments()
+}
+
+/// Ann's read that succeeded.
+pub(crate) fn done_row() -> Fragment {
+    let is_done =
+        |row: &Fragment| row.variant_shown().is_some_and(|v| v.is_meter_read()) && row.history().len() == 3;
+    rows().into_iter().find(is_done).unwrap()
 }
 
 /// An alert to Ann whose event claims a variant; `stored`: the claim is in the fragment, too, where the fold never puts it.

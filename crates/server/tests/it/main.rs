@@ -2,12 +2,14 @@
 //! that obeys the test or, for the matrix of rights, a real one.
 
 mod errors;
+mod fields;
 mod fixture;
 mod freshness;
 mod large;
 mod life;
 mod log_in;
 mod matrix;
+mod open_rows;
 mod recorded;
 mod rights;
 mod rows;
