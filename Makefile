@@ -21,7 +21,7 @@ export RUSTFLAGS
 # `make demo SERVE=1` leaves the server up.
 SERVE ?=
 
-.PHONY: help setup build demo test check fmt bench prove clean
+.PHONY: help setup build demo test check deny sbom fmt bench prove clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -38,8 +38,14 @@ demo: build ## show the whole thing working; SERVE=1 leaves the server up
 test: setup ## run every check and every test, at everyday size
 	scripts/test
 
-check: setup ## formatting and lints; warnings of our own crates are errors
+check: setup ## formatting, lints and, where cargo-deny is installed, dependencies; warnings of our own crates are errors
 	scripts/check
+
+deny: ## licences, sources and advisories of the dependencies, against deny.toml
+	scripts/deny
+
+sbom: ## what the command is made of, as CycloneDX, for a release
+	scripts/sbom
 
 fmt: ## format the sources
 	cargo fmt --all

@@ -39,6 +39,12 @@ class Stage:
     def path(self, name):
         return str(self.folder / name)
 
+    def write_secret(self, name, content):
+        """A file that only its owner can read, as keys must be."""
+        path = pathlib.Path(self.path(name))
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+
     def run(self, *arguments):
         """The standard output of a command that must succeed."""
         return subprocess.run(

@@ -86,7 +86,7 @@ def test_a_page_token_outlives_the_server_that_gave_it(stage):
     device, trails = stage.busiest_device()
     page_key = base64.b64encode(bytes(range(32))).decode()
     for name, text in (("page.key", page_key), ("page.jwt", stage.token(trails[0]["user_id"]))):
-        pathlib.Path(stage.path(name)).write_text(text + "\n", encoding="utf-8")
+        stage.write_secret(name, f"{text}\n".encode())
     search = ("search", "audit", "--token-file", stage.path("page.jwt"), "--device", device, "--format", "json")
     whole = json.loads(stage.run(*search, "--server", stage.url, "--all"))["rows"]
     rows, token = [], ()
@@ -101,7 +101,7 @@ def test_a_page_token_outlives_the_server_that_gave_it(stage):
 
 
 def test_a_page_key_that_is_none_is_refused(stage):
-    pathlib.Path(stage.path("short.key")).write_text("0123", encoding="utf-8")
+    stage.write_secret("short.key", b"0123")
     done = subprocess.run(
         [stage.binary, "serve", "--lake", stage.lake, "--public-key", stage.path("key.pub.pem"),
          "--plain-text", "--page-key", stage.path("short.key")],

@@ -93,9 +93,9 @@ class Logins:
             ("anchors.pem", authority.certificate.public_bytes(public)),
             ("revoked.pem", authority.revocation_list().public_bytes(public)),
             ("revoked-idp.pem", authority.revocation_list([certificate]).public_bytes(public)),
-            ("session.pem", pem(ed25519.Ed25519PrivateKey.generate())),
         ):
             pathlib.Path(stage.path(file)).write_bytes(content)
+        stage.write_secret("session.pem", pem(ed25519.Ed25519PrivateKey.generate()))
         self.keys = ("--key", stage.path("idp.key"), "--certificate", stage.path("idp.pem"))
         self.trust = ("--saml-anchors", stage.path("anchors.pem"), "--saml-revoked", stage.path("revoked.pem"))
         metadata = subprocess.run([sys.executable, PROGRAM, "metadata", *self.keys], check=True, capture_output=True)

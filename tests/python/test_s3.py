@@ -5,16 +5,19 @@ import json
 import logging
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import urllib.request
 
 import boto3
+import botocore.exceptions
 import deltalake
 from moto.server import ThreadedMotoServer
 
 from faulty import FaultyProxy
 from packed import key_of
+from policed import PolicedProxy
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 # How long the client waits for an answer, in seconds.
@@ -45,9 +48,9 @@ def object_store():
         store.stop()
 
 
-def client(endpoint):
+def client(endpoint, key="test"):
     return boto3.client(
-        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id=key, aws_secret_access_key="test"
     )
 
 
@@ -202,3 +205,91 @@ def every_trail_is_there(stage, environment):
         {key_of(row) for row in table.to_pyarrow_table(columns=columns).to_pylist()} for table in (there, here)
     ]
     assert keys[0] == keys[1] and keys[0]
+
+
+ROOT = pathlib.Path(__file__).parents[2]
+POLICIES = ROOT / "docs/examples/policies"
+PROCESSES = ("ingest", "serve", "compact")
+# What each process may not write, though it lies in the lake: whoever takes it over could be anybody, or share anybody's rows.
+FORBIDDEN = {
+    "ingest": ("_sessions/sessions/0/session", "_sessions/accounts/0/1", "_sessions/providers/0/1",
+               "access_log/_delta_log/00000000000000000009.json", "holds/_delta_log/00000000000000000009.json"),
+    "serve": ("trails/_delta_log/00000000000000000099.json", "access_events/_delta_log/00000000000000000099.json",
+              "dead_letters/_delta_log/00000000000000000099.json", "holds/_delta_log/00000000000000000009.json",
+              "_sessions/accounts/0/1", "_sessions/providers/0/1"),
+    "compact": ("_sessions/sessions/0/session", "_sessions/accounts/0/1", "_sessions/providers/0/1"),
+}
+
+
+def policies():
+    return {name: json.loads((POLICIES / f"{name}.json").read_text()) for name in PROCESSES}
+
+
+def test_each_process_may_write_what_it_must_and_no_more(stage):
+    """With the credentials of docs/examples/policies everything works, and what takes a lake over is refused."""
+    with object_store() as store:
+        admin = client(f"http://{store[0]}:{store[1]}")
+        admin.create_bucket(Bucket="gridtrail")
+        with PolicedProxy(store, policies()) as proxy:
+            lake = "s3://gridtrail/lake"
+            every_process_works(stage, proxy, lake)
+            assert not proxy.refused, proxy.refused[:5]
+            for process, names in FORBIDDEN.items():
+                for name in names:
+                    refused(client(proxy.url, process), f"lake/{name}")
+            for folder in ("requests", "answered", "assertions", "sessions"):
+                client(proxy.url, "serve").put_object(Bucket="gridtrail", Key=f"lake/_sessions/{folder}/0/x", Body=b"")
+            there = admin.list_objects_v2(Bucket="gridtrail", Prefix="lake/_sessions/")["Contents"]
+            assert len(there) == 4, there
+
+
+def every_process_works(stage, proxy, lake):
+    def by(process):
+        return settings(proxy.url) | {"AWS_ACCESS_KEY_ID": process}
+
+    def done(process, *arguments):
+        outcome = run(stage, by(process), *arguments)
+        assert outcome.returncode == DONE, (process, arguments, outcome.stderr, proxy.refused)
+        return outcome.stdout
+
+    done("operator", "lake", "create", "--lake", lake)
+    ingest = ("ingest", stage.path("events"), "--lake", lake, "--no-maintenance", "--batch-rows", 1_000)
+    done("ingest", *ingest)
+    device, trails = stage.busiest_device()
+    with open(stage.path("policed.jwt"), "w", encoding="utf-8") as file:
+        file.write(stage.token(trails[0]["user_id"]))
+    with stage.serving(lake, "--no-maintenance", environment=by("serve")) as url:
+        search = ("search", "audit", "--server", url, "--token-file", stage.path("policed.jwt"), "--device", device)
+        assert json.loads(stage.run(*search, "--format", "json"))["rows"]
+    done("compact", "compact", "--lake", lake, "--full")
+    done("compact", "lake", "vacuum", "--lake", lake)
+    done("compact", "lake", "retain", "--lake", lake)
+    done("operator", "lake", "verify", "--lake", lake)
+    assert "AuditTrailService.Search" in done("operator", "access", "log", "--lake", lake)
+
+
+def refused(s3, key):
+    for act in (lambda: s3.put_object(Bucket="gridtrail", Key=key, Body=b"forged"),
+                lambda: s3.delete_object(Bucket="gridtrail", Key=key)):
+        try:
+            act()
+        except botocore.exceptions.ClientError as error:
+            assert error.response["Error"]["Code"] == "AccessDenied", (key, error)
+        else:
+            raise AssertionError(f"{key} could be written")
+
+
+def test_compose_gives_each_process_what_its_policy_does(_):
+    """docker-compose.yml says the same in the words of its store."""
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    for name, policy in policies().items():
+        identity = re.search(rf'"name": "{name}".*?"actions": \[(.*?)\]', text, re.DOTALL).group(1)
+        by_action = {}
+        for statement in policy["Statement"]:
+            for action in statement["Action"]:
+                resources = [resource.removeprefix("arn:aws:s3:::") for resource in statement["Resource"]]
+                by_action.setdefault(action, set()).update(resources)
+        said = {action: set(re.findall(rf'"{action}:([^"]*)"', identity)) for action in ("List", "Read", "Write")}
+        # Its store knows no action for deleting alone.
+        writes = by_action["s3:PutObject"] | by_action.get("s3:DeleteObject", set())
+        assert said == {"List": {"gridtrail"}, "Read": by_action["s3:GetObject"], "Write": writes}, name

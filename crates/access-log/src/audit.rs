@@ -3,108 +3,25 @@
 //! What is found: a row that was changed, removed, added, doubled or moved; a chain that lacks its beginning, or, where its end, a later
 //! chain or the table's own count bears witness to it, its rows from some place on; a chain that is gone as a whole.
 //!
+//! That rows were let go is believed of what is old enough by the clock and the retention setting of whoever audits, whatever a row says of
+//! when it was written; and only of what the table counted when they went.
+//!
 //! What cannot be found by the log alone, since no secret is in it: somebody who writes a whole chain anew, and every later chain that
 //! bears witness to it, and the counts of the table. The ends of chains are therefore told to the process's own log, too.
 
-use crate::chain::began;
+mod fault;
+mod trimming;
+
+pub use fault::Fault;
+use trimming::{Trimming, Trimmings};
+
+use crate::limits::SKEW_MS;
 use crate::row::NO_HASH;
 use crate::{Ended, Head, Row, RowKind, Started, Trimmed};
 use gridtrail_model::Timestamp;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
 use uuid::Uuid;
-
-/// Months of every record that nothing may have let go: less than these is no retention.
-const MONTHS_KEPT: u32 = 3;
-
-/// Something that is not as it was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Fault {
-    /// The beginning of a chain is gone: its first row is this.
-    NoStart(Uuid, u64),
-    /// A row, or the one before it, is not what was written.
-    Changed(Uuid, u64),
-    /// Rows are missing, from one to another.
-    Missing(Uuid, u64, u64),
-    /// There is another row of the same place, or the row has a time that puts it out of order.
-    Twice(Uuid, u64),
-    /// A row stands where none of its kind can: a beginning in the middle, or anything behind the end.
-    Misplaced(Uuid, u64),
-    /// The end counts other rows than there are.
-    Count(Uuid, u64),
-    /// What the row says cannot be read.
-    Unreadable(Uuid, u64),
-    /// Another chain saw a row here that is not this one.
-    Another(Uuid, u64),
-    /// Rows that the table did not count: they were added by somebody else.
-    Uncounted(Uuid, u64),
-    /// A row says that rows were let go which were not old enough.
-    TooSoon(Uuid, u64),
-}
-
-impl Fault {
-    /// The chain.
-    pub const fn chain(&self) -> Uuid {
-        self.place().0
-    }
-
-    /// The first row that is concerned.
-    pub const fn seq(&self) -> u64 {
-        self.place().1
-    }
-
-    const fn place(&self) -> (Uuid, u64) {
-        match *self {
-            Self::NoStart(chain, seq)
-            | Self::Changed(chain, seq)
-            | Self::Missing(chain, seq, _)
-            | Self::Twice(chain, seq)
-            | Self::Misplaced(chain, seq)
-            | Self::Count(chain, seq)
-            | Self::Unreadable(chain, seq)
-            | Self::Another(chain, seq)
-            | Self::Uncounted(chain, seq)
-            | Self::TooSoon(chain, seq) => (chain, seq),
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (chain, seq) = self.place();
-        match self {
-            Self::NoStart(..) => write!(f, "chain {chain} lacks its beginning: its first row is {seq}"),
-            Self::Changed(..) => write!(
-                f,
-                "row {seq} of chain {chain} does not fit its hash and the row before it: one of the two was changed"
-            ),
-            Self::Missing(_, first, last) if first == last => {
-                write!(f, "row {first} of chain {chain} is missing")
-            }
-            Self::Missing(_, first, last) => {
-                write!(f, "rows {first} to {last} of chain {chain} are missing")
-            }
-            Self::Twice(..) => {
-                write!(f, "row {seq} of chain {chain} is there more than once, or out of order")
-            }
-            Self::Misplaced(..) => {
-                write!(f, "row {seq} of chain {chain} is of a kind that cannot stand there")
-            }
-            Self::Count(..) => {
-                write!(f, "the end of chain {chain}, row {seq}, counts other rows than there are")
-            }
-            Self::Unreadable(..) => write!(f, "what row {seq} of chain {chain} says cannot be read"),
-            Self::Another(..) => {
-                write!(f, "row {seq} of chain {chain} is not the one that a later chain saw")
-            }
-            Self::Uncounted(..) => write!(f, "the table never counted row {seq} of chain {chain}"),
-            Self::TooSoon(..) => {
-                write!(f, "row {seq} of chain {chain} says that rows were let go that were not old enough")
-            }
-        }
-    }
-}
 
 /// A chain, as far as it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +35,7 @@ pub struct ChainEnd {
 }
 
 /// What an audit found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Findings {
     /// Chains of which there are rows.
     pub chains: u64,
@@ -128,8 +45,32 @@ pub struct Findings {
     pub open: Vec<ChainEnd>,
     /// All rows before this time were let go, as a row of the log says.
     pub trimmed_before: Option<Timestamp>,
+    /// Rows that were ever let go.
+    pub gone: u64,
+    /// No row of this time or later may have been let go.
+    pub kept_from: Timestamp,
     /// What is not as it was written.
     pub faults: Vec<Fault>,
+}
+
+/// What an audit holds rows against: the present, and what the table says of its chains.
+#[derive(Debug, Clone)]
+pub struct Grounds {
+    /// The time by the clock of whoever audits.
+    pub now: Timestamp,
+    /// No row of this time or later may have been let go, by that clock and the retention setting in force.
+    pub kept_from: Timestamp,
+    /// The last row of each chain, as the table counted them when they were committed.
+    pub counted: BTreeMap<Uuid, u64>,
+    /// The last row of each chain that was let go, as the table counted them when they went.
+    pub gone: BTreeMap<Uuid, u64>,
+}
+
+impl Grounds {
+    /// Whether a time has not come, for any clock that may be believed.
+    fn is_future(&self, at: Timestamp) -> bool {
+        at > self.now.plus_millis(SKEW_MS)
+    }
 }
 
 /// What rows say of other rows. It is gathered from all rows, in any order, before the audit.
@@ -137,8 +78,7 @@ pub struct Findings {
 pub struct Witnesses {
     /// Hashes that were seen, by chain and place.
     seen: HashMap<Uuid, BTreeMap<u64, Head>>,
-    trimmed: HashMap<Uuid, Head>,
-    trimmed_before: Option<Timestamp>,
+    trimmings: Vec<Trimming>,
     faults: Vec<Fault>,
 }
 
@@ -152,26 +92,17 @@ impl Witnesses {
                 Some(started) => started.heads.into_iter().for_each(|head| self.see(head)),
                 None => self.faults.push(unreadable),
             },
-            RowKind::Trimmed => {
-                match read::<Trimmed>(row).and_then(|trimmed| Some((trimmed.before()?, trimmed.chains))) {
-                    None => self.faults.push(unreadable),
-                    Some((before, _)) if before > row.entry.at.months_ago(MONTHS_KEPT) => {
-                        self.faults.push(Fault::TooSoon(row.chain, row.seq));
-                    }
-                    Some((before, chains)) => {
-                        self.trimmed_before = self.trimmed_before.max(Some(before));
-                        chains.into_iter().for_each(|head| self.trim(head));
-                    }
-                }
-            }
+            RowKind::Trimmed => match read::<Trimmed>(row).and_then(|said| Some((said.before()?, said))) {
+                Some((before, said)) => self.trimmings.push(Trimming { by: Head::of(row), before, said }),
+                None => self.faults.push(unreadable),
+            },
         }
     }
 
     /// Takes in what others have gathered.
     pub fn merge(&mut self, other: Self) {
         other.seen.into_values().flat_map(BTreeMap::into_values).for_each(|head| self.see(head));
-        other.trimmed.into_values().for_each(|head| self.trim(head));
-        self.trimmed_before = self.trimmed_before.max(other.trimmed_before);
+        self.trimmings.extend(other.trimmings);
         self.faults.extend(other.faults);
     }
 
@@ -181,18 +112,6 @@ impl Witnesses {
         if known.is_some_and(|known| known.hash != head.hash) {
             self.faults.push(Fault::Another(head.chain, head.seq));
         }
-    }
-
-    fn trim(&mut self, head: Head) {
-        let known = self.trimmed.entry(head.chain).or_insert(head);
-        if known.seq < head.seq {
-            *known = head;
-        }
-    }
-
-    /// Whether a time lies before what was let go.
-    fn went(&self, at: Option<Timestamp>) -> bool {
-        at.zip(self.trimmed_before).is_some_and(|(at, before)| at < before)
     }
 }
 
@@ -212,19 +131,22 @@ struct State {
 /// One audit. Memory: what is known of each chain, whatever its rows.
 #[derive(Debug)]
 pub struct Audit {
-    witnesses: Witnesses,
-    /// The last row of each chain, as the table counted them when they were committed.
-    counted: BTreeMap<Uuid, u64>,
+    grounds: Grounds,
+    /// Hashes that were seen, by chain and place.
+    seen: HashMap<Uuid, BTreeMap<u64, Head>>,
+    trimmed: Trimmings,
     chains: BTreeMap<Uuid, State>,
     rows: u64,
     faults: BTreeSet<Fault>,
 }
 
 impl Audit {
-    /// An audit of rows that bear this witness, in a table that counted these last rows.
-    pub fn new(mut witnesses: Witnesses, counted: BTreeMap<Uuid, u64>) -> Self {
-        let faults = std::mem::take(&mut witnesses.faults).into_iter().collect();
-        Self { witnesses, counted, chains: BTreeMap::new(), rows: 0, faults }
+    /// An audit of rows that bear this witness, on these grounds.
+    pub fn new(witnesses: Witnesses, grounds: Grounds) -> Self {
+        let Witnesses { seen, trimmings, faults } = witnesses;
+        let mut faults: BTreeSet<Fault> = faults.into_iter().collect();
+        let trimmed = Trimmings::judge(trimmings, &seen, &grounds, &mut faults);
+        Self { grounds, seen, trimmed, chains: BTreeMap::new(), rows: 0, faults }
     }
 
     /// Takes in a row. Those of one chain come in order.
@@ -258,9 +180,13 @@ impl Audit {
         if row.kind == RowKind::End && read(row) != Some(Ended { rows: seq }) {
             self.faults.insert(Fault::Count(chain, seq));
         }
-        if self.witnesses.seen.get(&chain).and_then(|seen| seen.get(&seq)).is_some_and(|h| h.hash != row.hash)
-        {
+        if self.seen.get(&chain).and_then(|seen| seen.get(&seq)).is_some_and(|h| h.hash != row.hash) {
             self.faults.insert(Fault::Another(chain, seq));
+        }
+        // Of a chain the first such row: all behind it are no earlier.
+        let known_as_future = self.chains.get(&chain).is_some_and(|state| self.grounds.is_future(state.at));
+        if self.grounds.is_future(row.entry.at) && !known_as_future {
+            self.faults.insert(Fault::Future(chain, seq));
         }
         let ended = row.kind == RowKind::End || self.chains.get(&chain).is_some_and(|state| state.ended);
         self.chains.insert(chain, State { seq, hash: row.hash, at: row.entry.at, ended });
@@ -271,7 +197,7 @@ impl Audit {
         if row.seq == 0 {
             return Some(NO_HASH);
         }
-        match self.witnesses.trimmed.get(&row.chain) {
+        match self.trimmed.last_of(row.chain) {
             Some(last) if last.seq + 1 == row.seq => Some(last.hash),
             _ => {
                 self.faults.insert(Fault::NoStart(row.chain, row.seq));
@@ -282,16 +208,19 @@ impl Audit {
 
     /// What was found, once all rows were taken in.
     pub fn end(mut self) -> Findings {
-        let known: BTreeSet<Uuid> = self.counted.keys().chain(self.witnesses.seen.keys()).copied().collect();
+        let counted = &self.grounds.counted;
+        let known: BTreeSet<Uuid> =
+            counted.keys().chain(self.seen.keys()).chain(self.grounds.gone.keys()).copied().collect();
         for chain in known {
-            let counted = self.counted.get(&chain).copied();
-            let seen = self.witnesses.seen.get(&chain).and_then(|seen| seen.keys().next_back().copied());
-            if let Some(missing) = counted.max(seen).and_then(|last| self.missing(chain, last)) {
+            let last_of = |of: &BTreeMap<Uuid, u64>| of.get(&chain).copied();
+            let seen = self.seen.get(&chain).and_then(|seen| seen.keys().next_back().copied());
+            let last = last_of(counted).max(last_of(&self.grounds.gone)).max(seen);
+            if let Some(missing) = last.and_then(|last| self.missing(chain, last)) {
                 self.faults.insert(missing);
             }
         }
         for (chain, state) in &self.chains {
-            if self.counted.get(chain).is_none_or(|counted| *counted < state.seq) {
+            if counted.get(chain).is_none_or(|counted| *counted < state.seq) {
                 self.faults.insert(Fault::Uncounted(*chain, state.seq));
             }
         }
@@ -300,22 +229,19 @@ impl Audit {
             chains: self.chains.len() as u64,
             rows: self.rows,
             open: open.map(|(chain, s)| ChainEnd { chain: *chain, seq: s.seq, at: s.at }).collect(),
-            trimmed_before: self.witnesses.trimmed_before,
+            trimmed_before: self.trimmed.before,
+            gone: self.trimmed.rows,
+            kept_from: self.grounds.kept_from,
             faults: self.faults.into_iter().collect(),
         }
     }
 
     /// Rows that must be at the end of a chain, up to this one, and are not.
     fn missing(&self, chain: Uuid, last: u64) -> Option<Fault> {
-        if let Some(state) = self.chains.get(&chain) {
-            return (state.seq < last).then_some(Fault::Missing(chain, state.seq + 1, last));
-        }
-        match self.witnesses.trimmed.get(&chain) {
-            Some(trimmed) => (trimmed.seq < last).then_some(Fault::Missing(chain, trimmed.seq + 1, last)),
-            // The chain went with its end. One that lived on would be named with what was let go.
-            None if self.witnesses.went(began(chain)) => None,
-            None => Some(Fault::Missing(chain, 0, last)),
-        }
+        let there = self.chains.get(&chain).map(|state| state.seq);
+        // What stands behind rows that went is told by the first row that is there.
+        let first = there.or_else(|| self.trimmed.gone_of(chain)).map_or(0, |seq| seq.saturating_add(1));
+        (first <= last).then_some(Fault::Missing(chain, first, last))
     }
 }
 

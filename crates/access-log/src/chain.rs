@@ -4,6 +4,8 @@ use crate::row::NO_HASH;
 use crate::{Entry, Row, RowKind};
 use gridtrail_model::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// The last row of a chain, at some time.
@@ -24,6 +26,17 @@ impl Head {
     /// Of a row.
     pub fn of(row: &Row) -> Self {
         Self { chain: row.chain, seq: row.seq, hash: row.hash, at: row.entry.at }
+    }
+
+    /// SHA-256 over chains, places and hashes, in hexadecimal digits. The hash of a row covers all rows before it.
+    pub fn hash_of_all<'a>(heads: impl Iterator<Item = &'a Self>) -> String {
+        let mut hash = Sha256::new_with_prefix(b"gridtrail access log went 1\n");
+        for head in heads {
+            hash.update(head.chain.as_bytes());
+            hash.update(head.seq.to_be_bytes());
+            hash.update(head.hash);
+        }
+        hex::encode(hash.finalize())
     }
 }
 
@@ -71,14 +84,43 @@ pub struct Trimmed {
     pub before: String,
     /// How many.
     pub rows: u64,
-    /// The last rows that went of chains whose end did not go with them: of those that go on, and of processes that were killed.
+    /// [`Head::hash_of_all`] of the last rows that went, one a chain: a copy of what went can be held against it.
+    pub hash: String,
+    /// The last rows that ever went of chains whose end did not go with them: of those that go on, and of processes that were killed.
     pub chains: Vec<Head>,
+    /// All that ever went, with this.
+    pub gone: Gone,
 }
 
 impl Trimmed {
     /// The time before which all rows went.
     pub fn before(&self) -> Option<Timestamp> {
         self.before.parse().ok()
+    }
+}
+
+/// All rows that were ever let go: counted, and with a hash over which chains they were of.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Gone {
+    /// Chains of which rows went.
+    pub chains: u64,
+    /// The rows.
+    pub rows: u64,
+    /// SHA-256 over every chain and the last of its rows that went, in hexadecimal digits.
+    pub hash: String,
+}
+
+impl Gone {
+    /// Of the last row that went of each chain.
+    pub fn of(last: &BTreeMap<Uuid, u64>) -> Self {
+        let mut hash = Sha256::new_with_prefix(b"gridtrail access log gone 1\n");
+        for (chain, seq) in last {
+            hash.update(chain.as_bytes());
+            hash.update(seq.to_be_bytes());
+        }
+        // The rows of a chain count from 0.
+        let rows = last.values().fold(0_u64, |rows, seq| rows.saturating_add(seq.saturating_add(1)));
+        Self { chains: last.len() as u64, rows, hash: hex::encode(hash.finalize()) }
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub enum Failure {
     /// Nothing happens.
     Refused,
-    /// The rows are contents, and the answer is lost.
+    /// The rows are kept, and the answer is lost.
     AnswerLost,
 }
 

@@ -22,11 +22,11 @@ mod refusals;
 mod row;
 mod store;
 
-pub use audit::{Audit, ChainEnd, Fault, Findings, Witnesses};
-pub use chain::{Chain, Ended, Head, Started, Trimmed};
+pub use audit::{Audit, ChainEnd, Fault, Findings, Grounds, Witnesses};
+pub use chain::{Chain, Ended, Gone, Head, Started, Trimmed};
 pub use entry::{Entry, RowKind};
 pub use error::LogError;
-pub use limits::{CLOSE_LIFE, HEADS_MAX};
+pub use limits::{CLOSE_LIFE, HEADS_MAX, SKEW_MS};
 pub use log::{AccessLog, Committing, Slot};
 pub use row::Row;
 pub use store::{LogStore, StoreFailed};

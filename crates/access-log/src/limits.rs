@@ -29,3 +29,6 @@ pub(crate) const REFUSAL_KINDS: usize = 256;
 
 /// Other chains that the start of a chain bears witness to, the newest ones.
 pub const HEADS_MAX: usize = 64;
+
+/// How far the clock of whoever wrote a row may be ahead of the clock of whoever audits it: five minutes, in milliseconds.
+pub const SKEW_MS: i64 = 5 * 60 * 1000;

@@ -104,14 +104,24 @@ impl Access {
         self.components().contains(component)
     }
 
+    /// Demands that the access still holds at `now` and that the caller has a Job Type Role, whichever it is.
+    ///
+    /// Errors: `Expired`, `NoRole`.
+    pub fn require_any_role(&self, now: Timestamp) -> Result<(), AccessError> {
+        self.require_in_time(now)?;
+        if self.roles().is_empty() { Err(AccessError::NoRole) } else { Ok(()) }
+    }
+
+    fn require_in_time(&self, now: Timestamp) -> Result<(), AccessError> {
+        let expired_at = self.expires_at();
+        if now >= expired_at { Err(AccessError::Expired { expired_at }) } else { Ok(()) }
+    }
+
     /// Demands that the access still holds at `now` and covers the component.
     ///
     /// Errors: `Expired`, `Denied`.
     pub fn require(&self, component: Component, now: Timestamp) -> Result<(), AccessError> {
-        let expired_at = self.expires_at();
-        if now >= expired_at {
-            return Err(AccessError::Expired { expired_at });
-        }
+        self.require_in_time(now)?;
         if self.permits(component) { Ok(()) } else { Err(AccessError::Denied { component }) }
     }
 

@@ -27,6 +27,9 @@ pub enum AccessError {
         /// The component.
         component: Component,
     },
+    /// The caller has no role at all.
+    #[error("the caller has no Job Type Role")]
+    NoRole,
     /// The session that a token stands for has ended, or there was none.
     #[error("the session of the token does not hold")]
     SessionOver,
@@ -105,7 +108,7 @@ impl AccessError {
             Self::Token(_) | Self::Expired { .. } | Self::NotYetValid { .. } | Self::SessionOver => {
                 AccessErrorKind::NoIdentity
             }
-            Self::Denied { .. } => AccessErrorKind::Denied,
+            Self::Denied { .. } | Self::NoRole => AccessErrorKind::Denied,
             Self::Suspended | Self::SessionUnknown => AccessErrorKind::Unavailable,
             Self::Key(_) | Self::Roles(_) | Self::Mint(_) => AccessErrorKind::SetUp,
         }

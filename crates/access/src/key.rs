@@ -1,6 +1,8 @@
 //! Ed25519 keys as files hold them, and what they sign and check.
 
 use crate::{AccessError, TokenFault};
+use aws_lc_rs::encoding::{AsBigEndian as _, Curve25519SeedBin};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -60,6 +62,20 @@ impl SigningKey {
     /// The public key as `SubjectPublicKeyInfo` in PEM.
     pub(crate) fn to_public_pem(&self) -> String {
         pem("PUBLIC KEY", &[&PUBLIC_KEY_PREFIX[..], self.pair.public_key().as_ref()].concat())
+    }
+
+    /// A secret of this key for one purpose. It depends on the key itself, not on how it is written down.
+    ///
+    /// Errors: `Key`.
+    pub(crate) fn derive(&self, purpose: &'static str) -> Result<[u8; 32], AccessError> {
+        let wrong = |_| AccessError::Key("no secret could be derived of it");
+        let seed: Curve25519SeedBin<'_> =
+            self.pair.seed().and_then(|seed| seed.as_be_bytes()).map_err(wrong)?;
+        let mut secret = [0; 32];
+        let extracted = Salt::none(HKDF_SHA256).extract(seed.as_ref());
+        let purpose = [purpose.as_bytes()];
+        extracted.expand(&purpose, HKDF_SHA256).and_then(|key| key.fill(&mut secret)).map_err(wrong)?;
+        Ok(secret)
     }
 
     /// What checks the tokens of this key.

@@ -58,6 +58,13 @@ impl SessionKey {
         SigningKey::from_pem(pem).map(Self)
     }
 
+    /// A secret for another purpose, which all servers with this key have and nobody without it: HKDF (RFC 5869) with SHA-256.
+    ///
+    /// Errors: `Key`.
+    pub fn secret_for(&self, purpose: &'static str) -> Result<[u8; 32], AccessError> {
+        self.0.derive(purpose)
+    }
+
     /// The token of a session. It ends with the session, and is the same whenever it is made.
     ///
     /// Errors: `Mint`, for a session that is over within its first second.

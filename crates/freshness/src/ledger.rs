@@ -79,6 +79,7 @@ pub(crate) struct Day {
     pub(crate) lost: u64,
     pub(crate) before_first_read: u64,
     pub(crate) events: Vec<String>,
+    pub(crate) notes: Vec<String>,
     pub(crate) events_count: u64,
 }
 
@@ -202,8 +203,10 @@ impl Ledger {
         }
         if let Some(event) = &e.event {
             day.events_count += 1;
-            if day.events.len() < EVENTS_A_DAY && !day.events.contains(event) {
-                day.events.push(event.clone());
+            // A dismissal says why in the words of whoever dismissed.
+            let texts = if e.dismissed_at.is_empty() { &mut day.events } else { &mut day.notes };
+            if texts.len() < EVENTS_A_DAY && !texts.contains(event) {
+                texts.push(event.clone());
             }
         }
         worst.map(|worst_ms| Delay { source: key, worst_ms })

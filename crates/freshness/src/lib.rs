@@ -18,6 +18,7 @@
 mod ledger;
 mod level;
 mod limits;
+mod outward;
 mod report;
 mod source;
 mod trend;
@@ -33,6 +34,7 @@ mod it;
 pub use ledger::{Delay, Ledger};
 pub use level::{Level, Levels, LevelsError};
 pub use limits::DAYS_KEPT;
+pub use outward::Outward;
 pub use report::{DayReport, Inputs, PartitionReport, Report, SourceReport, WaitingReport, day_text};
 pub use source::SourceKey;
 pub use watch::{Freshness, Watch};

@@ -18,6 +18,9 @@ pub(crate) const WAITING_EVERY_MS: i64 = 10_000;
 /// Texts of events that a day keeps; more are counted, no more.
 pub(crate) const EVENTS_A_DAY: usize = 20;
 
+/// An hour.
+pub(crate) const HOUR_MS: i64 = 3_600_000;
+
 /// A day.
 pub(crate) const DAY_MS: i64 = 86_400_000;
 

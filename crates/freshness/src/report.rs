@@ -161,6 +161,8 @@ pub struct DayReport {
     pub before_first_read: u64,
     /// What a person must know of.
     pub events: Vec<String>,
+    /// What operators wrote when they dismissed dead letters: for operators.
+    pub notes: Vec<String>,
     /// How often there was such a thing.
     pub events_count: u64,
 }
@@ -367,6 +369,7 @@ impl Ledger {
             lost: row.lost,
             before_first_read: row.before_first_read,
             events: row.events.clone(),
+            notes: row.notes.clone(),
             events_count: row.events_count,
         }
     }

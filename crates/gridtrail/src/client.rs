@@ -50,7 +50,7 @@ fn tls_of(args: &ServerArgs) -> Result<Option<ClientTlsConfig>, Failure> {
     }
     let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(text::bytes(anchors)?));
     if let (Some(certificate), Some(key)) = (&args.client_certificate, &args.client_key) {
-        config = config.identity(Identity::from_pem(text::bytes(certificate)?, text::bytes(key)?));
+        config = config.identity(Identity::from_pem(text::bytes(certificate)?, text::key_bytes(key)?));
     }
     Ok(Some(config))
 }

@@ -7,7 +7,7 @@ use gridtrail_ingest::IngestError;
 use gridtrail_kafka::KafkaError;
 use gridtrail_lake::{LakeError, LakeErrorKind};
 use gridtrail_reconcile::ReconcileError;
-use gridtrail_runtime::with_causes;
+use gridtrail_runtime::{KeyFileError, with_causes};
 use gridtrail_search::SearchError;
 use gridtrail_server::ServeError;
 use gridtrail_session::{RegisterError, StoreError};
@@ -77,6 +77,9 @@ pub enum Failure {
         #[source]
         source: io::Error,
     },
+    /// Others can read or change the file of a private key.
+    #[error(transparent)]
+    KeyFile(KeyFileError),
     /// A key or token of this command's own could not be made.
     #[error("make a key or token")]
     Access(#[from] AccessError),
@@ -227,7 +230,7 @@ impl Failure {
 
     fn exit_by_kind(&self) -> Exit {
         match self {
-            Self::Argument { .. } | Self::Tls(_) => Exit::Usage,
+            Self::Argument { .. } | Self::Tls(_) | Self::KeyFile(_) => Exit::Usage,
             Self::Encryption { disagreement: Disagreement::Refused(_), .. } => Exit::Denied,
             Self::Encryption { .. } => Exit::Usage,
             Self::NothingRead { .. } => Exit::NothingRead,

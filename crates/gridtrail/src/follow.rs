@@ -4,6 +4,7 @@ use crate::args::{Format, IngestArgs, TopicArgs};
 use crate::exit::Failure;
 use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, keep_house, maintain};
+use crate::kafka_properties::kafka_properties;
 use crate::metrics::{self, Metrics};
 use crate::output::{self, count};
 use crate::progress;
@@ -16,7 +17,6 @@ use gridtrail_lake::Lake;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::task::AbortOnDropHandle;
@@ -70,23 +70,11 @@ pub(crate) async fn run(lake: Lake, args: &IngestArgs, format: Format) -> Result
 }
 
 fn kafka_settings(args: &TopicArgs) -> Result<KafkaSettings, Failure> {
-    let mut properties = settings_file(args.kafka_config.as_deref())?;
-    properties.extend(args.kafka_settings.iter().cloned());
     Ok(KafkaSettings {
         bootstrap: args.kafka.clone().unwrap_or_default(),
         group: args.group.clone(),
         topics: args.topics.clone(),
-        properties,
-    })
-}
-
-/// The client settings of `--kafka-config`.
-pub(crate) fn settings_file(path: Option<&Path>) -> Result<Vec<(String, String)>, Failure> {
-    let Some(path) = path else { return Ok(Vec::new()) };
-    let text = crate::text::read(path)?;
-    TopicArgs::settings_of(&text).map_err(|why| Failure::Argument {
-        argument: "--kafka-config",
-        reason: format!("{}: {why}", path.display()),
+        properties: kafka_properties(args.kafka_config.as_deref(), &args.kafka_settings)?,
     })
 }
 

@@ -11,9 +11,7 @@ use crate::text;
 use gridtrail_access::OrgId;
 use gridtrail_lake::Lake;
 use gridtrail_saml::{IdentityProvider, ServiceProvider, TrustAnchors};
-use gridtrail_session::{
-    Account, IdleLimit, Objects, Provider, ProviderSettings, Register, SessionId, Sessions,
-};
+use gridtrail_session::{Account, Objects, Provider, ProviderSettings, Register, SessionId, revoke};
 use serde::Serialize;
 use std::io;
 use std::path::PathBuf;
@@ -66,10 +64,8 @@ pub(crate) async fn session_command(command: &SessionCommand) -> Result<(), Fail
         argument: "SESSION",
         reason: "a session is named by 64 hexadecimal digits in lower case, as logs have it".to_owned(),
     })?;
-    let (lake, register) = register_of(of).await?;
-    let register = Arc::new(register);
-    let sessions = Sessions::new(objects_of(&lake)?, lake.clock().clone(), register, IdleLimit::default());
-    match sessions.revoke(&id).await {
+    let lake = open_existing(&of.lake).await?;
+    match revoke(&objects_of(&lake)?, &id).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(Failure::NoSession { session: session.clone() }),
         Err(error) => Err(Failure::Register(error.into())),

@@ -298,7 +298,7 @@ fn readable(bytes: &[u8]) -> String {
         return format!("{}\n", text.trim_end());
     }
     let line = |(at, part): (usize, &[u8])| {
-        let digits: String = part.iter().map(|byte| format!("{byte:02x} ")).collect();
+        let digits: String = part.iter().map(|byte| hex::encode([*byte]) + " ").collect();
         let shown: String =
             part.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect();
         format!("{:08x}  {digits:<48} {shown}\n", at * 16)

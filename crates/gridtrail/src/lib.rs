@@ -20,6 +20,7 @@ mod get;
 mod housekeeping;
 mod identity;
 mod ingest;
+mod kafka_properties;
 mod lake;
 mod letters;
 mod log_in;

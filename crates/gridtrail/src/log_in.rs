@@ -11,7 +11,8 @@ use gridtrail_lake::Lake;
 use gridtrail_saml::{ClockSkew, ServiceProvider};
 use gridtrail_server::{LoginParts, LoginRecords};
 use gridtrail_session::{
-    Anchors, Endpoint, EndpointFault, IdleLimit, Landing, LoginSettings, Logins, Register, Sessions, Sweep,
+    Anchors, Endpoint, EndpointFault, IdleLimit, Landing, LoginSettings, Logins, Register, Seal,
+    SealedObjects, Sessions, Sweep,
 };
 use gridtrail_tls::Tls;
 use std::io;
@@ -56,12 +57,12 @@ impl LoginPlan {
         else {
             return Ok(None);
         };
-        let service_provider = service_provider(entity_id, acs_url)?;
-        let anchors = Arc::new(Anchors::new(trust_anchors(&args.trust)?));
-        let pem = crate::text::read(key)?;
+        let pem = crate::text::key(key)?;
         let wrong =
             |error: AccessError| Failure::Argument { argument: "--session-key", reason: error.to_string() };
         let key = Arc::new(SessionKey::from_pem(&pem).map_err(wrong)?);
+        let service_provider = service_provider(entity_id, acs_url)?;
+        let anchors = Arc::new(Anchors::new(trust_anchors(&args.trust)?));
         let skew = args.saml_skew.seconds().checked_mul(1_000).and_then(ClockSkew::from_millis);
         let skew = skew.ok_or_else(|| Failure::Argument {
             argument: "--saml-skew",
@@ -95,8 +96,9 @@ impl LoginPlan {
     pub(crate) fn over(self, lake: &Lake, log: &AccessLog) -> Result<LoginHost, Failure> {
         let (objects, clock) = (objects_of(lake)?, lake.clock().clone());
         let register = Arc::new(Register::new(objects.clone(), clock.clone()));
+        let sealed = SealedObjects::new(objects.clone(), Seal::of(&self.key)?);
         let sessions =
-            Arc::new(Sessions::new(objects.clone(), clock.clone(), Arc::clone(&register), self.idle));
+            Arc::new(Sessions::new(sealed.clone(), clock.clone(), Arc::clone(&register), self.idle));
         let settings = LoginSettings {
             service_provider: self.service_provider,
             skew: self.skew,
@@ -106,14 +108,8 @@ impl LoginPlan {
         let gate = SessionGate::new(&self.key, held, Arc::clone(&self.roles))?;
         let witness = Arc::new(LoginRecords::new(log.clone(), clock.clone(), self.roles));
         let anchors = Arc::clone(&self.anchors);
-        let logins = Logins::new(
-            objects.clone(),
-            clock.clone(),
-            (register, sessions),
-            Arc::clone(&anchors),
-            settings,
-            witness,
-        );
+        let logins =
+            Logins::new(sealed, clock.clone(), (register, sessions), Arc::clone(&anchors), settings, witness);
         let logins = Arc::new(logins);
         let parts = LoginParts { logins, key: self.key };
         Ok(LoginHost {

@@ -9,6 +9,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     // Wrong arguments end the process here, with exit code 2.
     let (cli, origins) = gridtrail::args::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    gridtrail_runtime::keep_files_private();
     match gridtrail::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

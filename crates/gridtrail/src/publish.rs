@@ -2,7 +2,7 @@
 
 use crate::args::{Format, PublishArgs};
 use crate::exit::Failure;
-use crate::follow::settings_file;
+use crate::kafka_properties::kafka_properties;
 use crate::output::{self, count};
 use crate::progress;
 use gridtrail_codec::{Encoding, Frame, decode, encode_json, encode_protobuf, next_frame};
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &PublishArgs, format: Format) -> Result<(), Failure> {
         bootstrap: args.kafka.clone(),
         group: String::new(),
         topics: Vec::new(),
-        properties: settings_file(args.kafka_config.as_deref())?,
+        properties: kafka_properties(args.kafka_config.as_deref(), &[])?,
     };
     let mut sender = Sender {
         publisher: Publisher::new(&settings)?,

@@ -161,11 +161,11 @@ pub(crate) fn role_matrix(path: Option<&Path>) -> Result<Arc<RoleMatrix>, Failur
 /// The key that servers share, or one of this process alone.
 fn page_key(path: Option<&Path>) -> Result<PageKey, Failure> {
     let Some(path) = path else { return Ok(PageKey::random()?) };
-    let text = crate::text::read(path)?;
+    let text = crate::text::key(path)?;
     let wrong = || Failure::Argument {
         argument: "--page-key",
         reason: format!(
-            "{} does not hold 32 bytes in base64; `openssl rand -base64 32` makes them",
+            "{} does not hold 32 bytes in base64; `(umask 077; openssl rand -base64 32 > FILE)` makes them",
             path.display()
         ),
     };

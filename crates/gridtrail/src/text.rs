@@ -4,6 +4,7 @@
 
 use crate::exit::Failure;
 use gridtrail_codec::{is_utf16, without_mark};
+use gridtrail_runtime::{KeyFileError, check_key_file, read_key_file};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -11,6 +12,29 @@ use std::path::Path;
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     let no_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
     String::from_utf8(bytes(path)?).map_err(no_text).map_err(Failure::file("read", path))
+}
+
+/// The text of a file of a private key or another secret, which others can neither read nor change.
+pub(crate) fn key(path: &Path) -> Result<String, Failure> {
+    let no_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
+    String::from_utf8(key_bytes(path)?).map_err(no_text).map_err(Failure::file("read", path))
+}
+
+/// The bytes of such a file.
+pub(crate) fn key_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    unmarked(&read_key_file(path).map_err(refused)?).map_err(Failure::file("read", path))
+}
+
+/// Judges such a file, which something else will read.
+pub(crate) fn check_key(path: &Path) -> Result<(), Failure> {
+    check_key_file(path).map_err(refused)
+}
+
+fn refused(error: KeyFileError) -> Failure {
+    match error {
+        KeyFileError::Read { path, source } => Failure::file("read", &path)(source),
+        refused => Failure::KeyFile(refused),
+    }
 }
 
 /// The bytes of a file of text, such as PEM: what looks for a line finds the first, too.

@@ -65,7 +65,7 @@ fn load_or_create(path: &Path) -> Result<DevKey, Failure> {
             Ok(key)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let pem = crate::text::read(path)?;
+            let pem = crate::text::key(path)?;
             DevKey::from_pem(&pem)
                 .map_err(|error| Failure::Argument { argument: "--key", reason: error.to_string() })
         }
@@ -96,6 +96,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.pem");
         std::fs::write(&path, "notes").unwrap();
+        // One that others can read is not even looked into.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+            assert!(matches!(load_or_create(&path), Err(Failure::KeyFile(_))));
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
         assert!(matches!(load_or_create(&path), Err(Failure::Argument { argument: "--key", .. })));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "notes");
     }

@@ -44,7 +44,7 @@ struct Watching {
     failing: Failing,
 }
 
-/// Why a lake cannot be refreshed. LastLogged when it begins, when it is another reason, and when it is over: not each time.
+/// Why a lake cannot be refreshed. Logged when that begins, when it is another reason, and when it is over: not each time.
 #[derive(Default)]
 struct Failing(Option<String>);
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// RecordContent how far an ingest is.
+/// Is told how far an ingest is.
 pub trait Progress: Send + Sync {
     /// So many bytes are to be read in all.
     fn start(&self, bytes: u64);

@@ -74,7 +74,7 @@ pub struct Followed {
     pub commits: u64,
 }
 
-/// RecordContent of every commit.
+/// Is told of every commit.
 pub trait Observer: Send + Sync {
     /// A batch is committed, and this process's searches see it.
     fn committed(&self, outcome: Outcome);

@@ -70,6 +70,7 @@ static TABLE: Definition = Definition {
     format: 1,
     keys: &[],
     layout: layout,
+    note: None,
     made_with: retention::made_with,
 };
 

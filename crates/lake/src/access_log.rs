@@ -13,7 +13,7 @@ mod keep;
 mod read;
 
 pub use append::Appender;
-pub(crate) use keep::{drop_months, rows_before};
+pub(crate) use keep::{drop_months, kept_from, raise_months, rows_before};
 pub use read::LogReader;
 pub(crate) use read::merged;
 
@@ -45,6 +45,9 @@ pub(crate) const NAME: &str = "access_log";
 
 /// How the positions begin that count the rows of chains.
 const COUNTED: &str = "chain/";
+
+/// How the marks begin that say up to which row those of a chain were let go.
+const GONE: &str = "gone/";
 
 /// The columns of the table: the sort key first.
 pub(crate) static ACCESS_LOG: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -88,6 +91,7 @@ static TABLE: Definition = Definition {
     format: 1,
     keys: &[],
     layout: layout,
+    note: None,
     made_with: retention::made_with,
 };
 
@@ -127,11 +131,25 @@ fn counted(chain: Uuid) -> String {
     format!("{COUNTED}{chain}")
 }
 
+/// The mark that says up to which row those of a chain were let go.
+fn gone_mark(chain: Uuid) -> String {
+    format!("{GONE}{chain}")
+}
+
 /// The last row of each chain that the table ever counted.
 pub(crate) fn all_counted(table: &Table) -> BTreeMap<Uuid, u64> {
-    let counts = table.positions().numbers_starting_with(COUNTED);
-    counts
-        .filter_map(|(name, seq)| Some((name.strip_prefix(COUNTED)?.parse().ok()?, seq.try_into().ok()?)))
+    of_chains(table, COUNTED)
+}
+
+/// The last row of each chain that was let go, as the table counted them.
+pub(crate) fn all_gone(table: &Table) -> BTreeMap<Uuid, u64> {
+    of_chains(table, GONE)
+}
+
+fn of_chains(table: &Table, prefix: &str) -> BTreeMap<Uuid, u64> {
+    let numbers = table.positions().numbers_starting_with(prefix);
+    numbers
+        .filter_map(|(name, seq)| Some((name.strip_prefix(prefix)?.parse().ok()?, seq.try_into().ok()?)))
         .collect()
 }
 

@@ -220,6 +220,7 @@ static TABLE: Definition = Definition {
     format: 1,
     keys: &[],
     layout: layout,
+    note: None,
     made_with: retention::made_with,
 };
 

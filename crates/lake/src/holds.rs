@@ -59,6 +59,7 @@ static TABLE: Definition = Definition {
     format: 1,
     keys: &[],
     layout: || WriterProperties::builder().build(),
+    note: None,
     made_with: retention::made_with,
 };
 

@@ -114,7 +114,8 @@ impl RunIndex {
         self.months.values().flat_map(|month| month.runs())
     }
 
-    /// The runs that can hold rows of a Device whose placement time lies within a period.
+    /// The runs that a look-up of a Device within a period goes through: the same for every Device of a bucket. That a run's Devices
+    /// begin behind one or end before it leaves none out: of a run of few Devices it would tell which those are.
     pub(crate) fn of_device(
         &self,
         device: DeviceId,
@@ -135,7 +136,7 @@ impl RunIndex {
                 .iter()
                 .filter_map(move |(of, lists)| lists.get(Bucket::of_device(device, *of).number as usize));
             let runs = month.level_0.iter().chain(bucketed.flatten());
-            runs.filter(move |run| run.may_hold(device) && run.may_lie_within(from, to))
+            runs.filter(move |run| run.may_lie_within(from, to))
         })
     }
 

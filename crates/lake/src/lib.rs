@@ -48,6 +48,7 @@ mod run;
 mod scan;
 mod schema;
 mod sheet;
+mod sight;
 mod snapshot;
 mod spans;
 mod status;
@@ -58,6 +59,7 @@ mod touched;
 mod unite;
 mod vacuum;
 mod verify;
+mod viewers;
 mod writer;
 
 // What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
@@ -86,6 +88,7 @@ pub use repair::{CommitRead, DamagedRun, Replaced, Reread};
 pub use resolve::OnRecord;
 pub use retention::{MonthRetained, RETENTION_MONTHS_DEFAULT, RETENTION_MONTHS_MIN, Retained};
 pub use run::SortedFragments;
+pub use sight::Anchors;
 pub use snapshot::{Cost, Found, KeyQuery, RowPosition, Snapshot, SnapshotVersion, View, Waiting};
 pub use spans::{BadSpans, Spans};
 pub use status::{Expiring, LakeStatus, MonthStatus, TableStatus};

@@ -13,6 +13,12 @@ pub(crate) const WRITE_BATCH_ROWS: usize = 1_024;
 /// Chance that a bloom filter lets an absent key through. At 1% a filter costs about 1.2 bytes a key.
 pub(crate) const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
+/// The same, of the filters of pairs: a session asks them for each of its User IDs.
+pub(crate) const PAIR_FALSE_POSITIVES: f64 = 0.001;
+
+/// Bits of a print in the filter of a run's viewers. With so many it lets one absent print through in a thousand.
+pub(crate) const VIEWER_BITS: usize = 15;
+
 /// Distinct Devices for which a row group's bloom filter is sized; the writer folds it down to what is used.
 pub(crate) const BLOOM_DEVICES: u64 = 65_536;
 

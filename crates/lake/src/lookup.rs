@@ -1,6 +1,6 @@
 //! Look-up of one Device in one run.
 //!
-//! 1. Row groups by their bloom filter and the Device column's minimum and maximum.
+//! 1. The run by its viewers ([`Seek`]), its row groups by their bloom filter and the Device column's minimum and maximum.
 //! 2. Pages of the group by the page index of the Device column: the file is sorted, so they are neighbours.
 //! 3. Those pages, of all columns that a row is read from: from memory, or fetched all at once.
 //! 4. A search in the Device's pages gives its rows, of which only those are decoded that a page of results needs.
@@ -12,6 +12,7 @@ use crate::limits::READ_ROWS;
 use crate::packed;
 use crate::schema::column;
 use crate::sheet::{KEY_COLUMNS, Plan, ROW_COLUMNS, Sheet};
+use crate::viewers::{Viewer, Viewers};
 use foldhash::fast::RandomState;
 use gridtrail_model::{DeviceId, Fragment, ServiceReferenceVariant, Timestamp, UserId};
 use gridtrail_runs::{OpenRun, RunCache, RunsError, Scan, try_partition_point};
@@ -28,6 +29,68 @@ pub(crate) struct Candidate {
     pub(crate) user: UserId,
     /// `None`: this fragment does not name it; another fragment of the row may.
     pub(crate) variant: Option<ServiceReferenceVariant>,
+}
+
+/// What a look-up seeks in runs.
+#[derive(Debug)]
+pub(crate) struct Seek {
+    under: DeviceId,
+    /// The prints of those whose rows are sought; `None`: all that lies there.
+    viewers: Option<Vec<i64>>,
+}
+
+impl Seek {
+    /// All rows that lie under a key.
+    pub(crate) fn all(under: DeviceId) -> Self {
+        Self { under, viewers: None }
+    }
+
+    /// The rows under a key that any of these may see. What others see is passed over: no page is read for it.
+    pub(crate) fn shown_to(under: DeviceId, viewers: impl Iterator<Item = Viewer>) -> Self {
+        Self { under, viewers: Some(viewers.map(|viewer| viewer.print(under)).collect()) }
+    }
+
+    /// Whether a run can hold what is sought, by all that its footer says.
+    pub(crate) fn is_met_by(&self, run: &OpenRun) -> bool {
+        self.rows(run).next().is_some()
+    }
+
+    /// The rows of each group whose pages can hold what is sought.
+    ///
+    /// Where a run knows its viewers they decide, and its filter of Devices is not asked: it knows the Devices of others.
+    fn rows<'a>(&self, run: &'a OpenRun) -> impl Iterator<Item = (usize, Range<usize>)> + use<'a> {
+        let key = self.under.to_bytes();
+        let met = self.viewers.as_ref().zip(run.note::<Viewers>());
+        let met = met.map(|(prints, viewers)| viewers.include(prints));
+        let groups = if met == Some(false) { 0 } else { run.metadata.metadata().num_row_groups() };
+        (0..groups).filter_map(move |group| {
+            let rows = if met.is_some() { page_rows(run, group, &key) } else { key_rows(run, group, &key) };
+            Some((group, rows?))
+        })
+    }
+
+    fn plans(&self, run: &OpenRun) -> Result<Vec<Plan>, RunsError> {
+        self.rows(run).map(|(group, rows)| plan(run, group, rows, ROW_COLUMNS)).collect()
+    }
+
+    /// The sheets of a run that can hold what is sought, if all of them are in memory.
+    pub(crate) fn kept(&self, cache: &RunCache, run: &OpenRun) -> Result<Option<Vec<Sheet>>, RunsError> {
+        let mut sheets = Vec::new();
+        for plan in self.plans(run)? {
+            let Some(parts) = cache.kept(run, plan.names()) else { return Ok(None) };
+            sheets.push(Sheet::new(run, plan, parts));
+        }
+        Ok(Some(sheets))
+    }
+
+    /// The sheets of a run that can hold what is sought.
+    pub(crate) async fn sheets(&self, cache: &RunCache, run: &OpenRun) -> Result<Vec<Sheet>, RunsError> {
+        let mut sheets = Vec::new();
+        for plan in self.plans(run)? {
+            sheets.push(Sheet::get(cache, run, plan).await?);
+        }
+        Ok(sheets)
+    }
 }
 
 /// The sheets that can hold a key, planned: none where no page can.
@@ -53,26 +116,6 @@ fn plan(run: &OpenRun, group: usize, rows: Range<usize>, columns: &[usize]) -> R
     })
 }
 
-/// Whether a run can hold rows of a Device, by all that its footer says.
-pub(crate) fn may_hold(run: &OpenRun, device: DeviceId) -> bool {
-    let key = device.to_bytes();
-    (0..run.metadata.metadata().num_row_groups()).any(|group| key_rows(run, group, &key).is_some())
-}
-
-/// The sheets of a run that can hold a Device, if all of them are in memory.
-pub(crate) fn kept(
-    cache: &RunCache,
-    run: &OpenRun,
-    device: DeviceId,
-) -> Result<Option<Vec<Sheet>>, RunsError> {
-    let mut sheets = Vec::new();
-    for plan in plans(run, &device.to_bytes(), ROW_COLUMNS)? {
-        let Some(parts) = cache.kept(run, plan.names()) else { return Ok(None) };
-        sheets.push(Sheet::new(run, plan, parts));
-    }
-    Ok(Some(sheets))
-}
-
 /// The sheets of a run that can hold a Device.
 pub(crate) async fn sheets(
     cache: &RunCache,
@@ -96,12 +139,60 @@ pub(crate) async fn key_sheets(
     Ok(sheets)
 }
 
+/// Some columns of the pages where a key of the run's first column has its place, whether or not it is there: of one page at least.
+pub(crate) async fn place_sheets(
+    cache: &RunCache,
+    run: &OpenRun,
+    key: &[u8],
+    columns: &[usize],
+) -> Result<Vec<Sheet>, RunsError> {
+    let mut places = Vec::new();
+    let mut nearest = None;
+    for group in 0..run.metadata.metadata().num_row_groups() {
+        if let Some(rows) = page_rows(run, group, key) {
+            places.push((group, rows));
+        } else if let Some((rows, is_below)) = page_beside(run, group, key)
+            && (is_below || nearest.is_none())
+        {
+            nearest = Some((group, rows));
+        }
+    }
+    if places.is_empty() {
+        places.extend(nearest);
+    }
+    let mut sheets = Vec::new();
+    for (group, rows) in places {
+        sheets.push(Sheet::get(cache, run, plan(run, group, rows, columns)?).await?);
+    }
+    Ok(sheets)
+}
+
+/// The rows of the last page of a group that lies below a key, or of its first page; and whether it lies below.
+fn page_beside(run: &OpenRun, group: usize, key: &[u8]) -> Option<(Range<usize>, bool)> {
+    let metadata = run.metadata.metadata();
+    let rows = usize::try_from(metadata.row_group(group).num_rows()).ok()?;
+    let Some(ColumnIndexMetaData::BYTE_ARRAY(index)) = metadata.column_index()?.get(group)?.first() else {
+        return None;
+    };
+    let pages = run.pages(group, 0)?;
+    let above =
+        try_partition_point(pages.len(), |page| Some(index.max_value(page).is_none_or(|max| max < key)))?;
+    let page = above.saturating_sub(1);
+    let start = |page: usize| pages.get(page).and_then(|page| usize::try_from(page.first_row_index).ok());
+    Some((start(page)?..start(page + 1).unwrap_or(rows), above > 0))
+}
+
 /// The rows of a group whose pages can hold a key, by the bloom filter and the page index; `None` when no page can.
 fn key_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>> {
     let bloom = run.bloom(column::DEVICE, group);
     if bloom.is_some_and(|bloom| !bloom.check(key)) {
         return None;
     }
+    page_rows(run, group, key)
+}
+
+/// The same, by the page index alone.
+fn page_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>> {
     let metadata = run.metadata.metadata();
     let rows = usize::try_from(metadata.row_group(group).num_rows()).ok()?;
     let index = metadata.column_index().and_then(|groups| groups.get(group)?.get(column::DEVICE));

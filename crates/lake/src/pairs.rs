@@ -5,17 +5,23 @@
 //! pair twice, never miss one.
 //!
 //! What a row lies under need not be the Device of a meter point: of a row that names no Device it is what stands for one
-//! (`anchor`). And a row that names several Devices lies under one of them; for each of the others there is a pair, too, whose key
-//! is no meter point but `d` and the Device's bytes in base64url: behind all digits, so that a file without such pairs is passed
-//! by, and short enough to be merged as a number.
+//! (`anchor`). And a row that names several Devices lies under one of them; for each of the others there are pairs, too. Their keys are
+//! no meter points but `e` and, in base64url, the print of the Device and of somebody who may see the row (`viewers`): so a search by a
+//! Device comes to no pair of rows that it may not show. They lie behind all digits, so that a file without such pairs is passed by, and
+//! are short enough to be merged as numbers. Earlier builds wrote `d` and the Device's bytes, for whoever might ask.
+//!
+//! A meter point leads whoever may search to its Devices, since other Users may have been the ones to name the two together. So
+//! a search by one reads, in every file, the page where it has its place, whether or not it is there.
 
 use crate::anchor;
-use crate::limits::IDLE_MONTH_MS;
+use crate::limits::{IDLE_MONTH_MS, RUNS_AT_ONCE};
 use crate::lookup;
 use crate::retention;
 use crate::rules::PairRule;
+use crate::sheet::Sheet;
 use crate::tables::{Gathering, LakeTable};
 use crate::verify::{FileCheck, rows};
+use crate::viewers::Viewer;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
@@ -25,7 +31,8 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use deltalake_core::Path;
-use gridtrail_model::{DeviceId, Fragment, Named, Timestamp};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use gridtrail_model::{DeviceId, Fragment, Mpxn, Subject, Timestamp, UserId};
 use gridtrail_runs::checksum::Written;
 use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunCache, RunsError, Summary, Table, TableFile};
 use parquet::basic::{Compression, Encoding};
@@ -52,6 +59,7 @@ static TABLE: Definition = Definition {
     format: 1,
     keys: &[0],
     layout: properties,
+    note: None,
     made_with: retention::made_with,
 };
 
@@ -90,14 +98,35 @@ impl LakeTable for PairTable {
 }
 
 /// Pairs of one batch: what was named, and the bytes of what the row lies under; with first and last time seen.
-pub(crate) type Pairs = HashMap<(Named, DeviceId), (Timestamp, Timestamp)>;
+pub(crate) type Pairs = HashMap<(PairKey, DeviceId), (Timestamp, Timestamp)>;
 
-/// The key of the pairs of what was named.
-fn key_of(named: Named) -> String {
-    match named {
-        Named::Mpxn(mpxn) => mpxn.to_string(),
-        Named::Device(device) => format!("d{}", URL_SAFE_NO_PAD.encode(device.to_bytes())),
+/// What a pair is found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum PairKey {
+    /// A meter point, by whoever searches.
+    Mpxn(Mpxn),
+    /// A Device, by whoever may see the rows that name it.
+    Device(DeviceId, Viewer),
+}
+
+/// What the keys of Devices begin with.
+const OF_DEVICES: &str = "e";
+
+impl PairKey {
+    fn text(self) -> String {
+        match self {
+            Self::Mpxn(mpxn) => mpxn.to_string(),
+            Self::Device(device, viewer) => {
+                let print = viewer.print(device).to_be_bytes();
+                format!("{OF_DEVICES}{}", URL_SAFE_NO_PAD.encode(print))
+            }
+        }
     }
+}
+
+/// The key of a Device's pairs in files of earlier builds.
+fn key_for_whoever(device: DeviceId) -> String {
+    format!("d{}", URL_SAFE_NO_PAD.encode(device.to_bytes()))
 }
 
 /// A file of pairs, with its smallest and largest meter point.
@@ -129,13 +158,25 @@ pub(crate) fn add(fragment: &Fragment, pairs: &mut Pairs) {
         *seen = (seen.0.min(at), seen.1.max(at));
     };
     for mpxn in fragment.mpxns() {
-        fragment.device.iter().for_each(|device| see(Named::Mpxn(mpxn), *device));
+        fragment.device.iter().for_each(|device| see(PairKey::Mpxn(mpxn), *device));
         if fragment.device.is_empty() {
-            see(Named::Mpxn(mpxn), under);
+            see(PairKey::Mpxn(mpxn), under);
         }
     }
+    let user = Viewer::User(fragment.key.user);
     let devices = fragment.device.iter().chain(fragment.concerned_devices().iter());
-    devices.filter(|device| **device != under).for_each(|device| see(Named::Device(*device), under));
+    for device in devices.filter(|device| **device != under) {
+        see(PairKey::Device(*device, user), under);
+        if may_be_open(fragment) {
+            see(PairKey::Device(*device, Viewer::Everybody), under);
+        }
+    }
+}
+
+/// Whether a row may be a meter read, for all that one fragment of it says: others may name the variant.
+fn may_be_open(fragment: &Fragment) -> bool {
+    let is_alert = matches!(fragment.key.subject, Subject::Alert { .. });
+    !is_alert && fragment.variant.iter().all(|variant| variant.is_meter_read())
 }
 
 /// Adds the pairs of a fragment that waits for its request: of the Devices that it names, since it is found as the row that it is,
@@ -165,7 +206,7 @@ pub(crate) async fn commit(table: &mut Table, pairs: &Pairs, now: Timestamp) -> 
 /// One pair of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pair {
-    /// The meter point, or the key of a Device.
+    /// The meter point, or the key of a Device and a viewer.
     pub(crate) mpxn: String,
     /// The bytes of what the row lies under.
     pub(crate) device: DeviceId,
@@ -222,8 +263,8 @@ pub(crate) fn batch(pairs: &[Pair]) -> Result<RecordBatch, RunsError> {
 
 /// A file of pairs, with the tag that names its range.
 pub(crate) fn write(pairs: &Pairs) -> Result<(Encoded, String), RunsError> {
-    let pair = |((named, device), seen): (&(Named, DeviceId), &(Timestamp, Timestamp))| Pair {
-        mpxn: key_of(*named),
+    let pair = |((key, device), seen): (&(PairKey, DeviceId), &(Timestamp, Timestamp))| Pair {
+        mpxn: key.text(),
         device: *device,
         first_seen: seen.0.millis() * 1_000,
         last_seen: seen.1.millis() * 1_000,
@@ -251,6 +292,7 @@ fn properties() -> WriterProperties {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_statistics_enabled(ColumnPath::from("mpxn"), EnabledStatistics::Page)
         .set_column_bloom_filter_enabled(ColumnPath::from("mpxn"), true)
+        .set_column_bloom_filter_fpp(ColumnPath::from("mpxn"), crate::limits::PAIR_FALSE_POSITIVES)
         .build()
 }
 
@@ -280,26 +322,84 @@ impl Summary for PairSummary {
     }
 }
 
-/// The bytes of what rows lie under that name a meter point, or that name a Device beside the one that they lie under; ascending.
-pub(crate) async fn keys_of(
+/// Where a meter point leads.
+#[derive(Debug, Default)]
+pub(crate) struct OfMpxn {
+    /// The bytes of what rows lie under that name it, ascending.
+    pub(crate) found: Vec<DeviceId>,
+    /// The same of the next lower meter point, or of the next higher one where none is lower.
+    pub(crate) beside: Vec<DeviceId>,
+}
+
+/// Where a meter point leads. In each file the page is read where it has its place, be it there or not.
+pub(crate) async fn of_mpxn(cache: &RunCache, files: &[PairFile], mpxn: Mpxn) -> Result<OfMpxn, RunsError> {
+    let key = PairKey::Mpxn(mpxn).text();
+    let reading: Vec<_> = files.iter().map(|file| place_of(cache, file, key.as_bytes())).collect();
+    let sheets: Vec<Vec<Sheet>> = stream::iter(reading).buffered(RUNS_AT_ONCE).try_collect().await?;
+    let sheets: Vec<Sheet> = sheets.into_iter().flatten().collect();
+    let (mut lower, mut higher): (Option<&[u8]>, Option<&[u8]>) = (None, None);
+    for sheet in &sheets {
+        let (below, above) = sheet.beside(0, key.as_bytes())?;
+        lower = lower.max(below);
+        // Devices come behind all meter points.
+        let above = above.filter(|key| key.first().is_some_and(u8::is_ascii_digit));
+        higher = higher.into_iter().chain(above).min();
+    }
+    let beside = lower.or(higher);
+    let beside = beside.map_or_else(|| Ok(Vec::new()), |beside| devices_in(&sheets, beside))?;
+    Ok(OfMpxn { found: devices_in(&sheets, key.as_bytes())?, beside })
+}
+
+async fn place_of(cache: &RunCache, file: &PairFile, key: &[u8]) -> Result<Vec<Sheet>, RunsError> {
+    let run = cache.open(&TABLE, (&file.file, &file.path), None).await?;
+    lookup::place_sheets(cache, &run, key, &[0, 1]).await
+}
+
+/// The bytes of what rows lie under that name a Device beside the one that they lie under, of rows that these Users or everybody may
+/// see; ascending.
+pub(crate) async fn of_device(
     cache: &RunCache,
     files: &[PairFile],
-    named: Named,
+    device: DeviceId,
+    users: impl Iterator<Item = UserId>,
 ) -> Result<Vec<DeviceId>, RunsError> {
-    let key = key_of(named);
+    let old = key_for_whoever(device);
+    let viewers = users.map(Viewer::User).chain(std::iter::once(Viewer::Everybody));
+    let mut keys: Vec<String> = Vec::new();
+    let mut opening = Vec::new();
+    for file in files {
+        // Not by where its keys of Devices begin and end: in a file of few that would tell which those are.
+        if OF_DEVICES <= file.max.as_str() || (file.min <= old && old <= file.max) {
+            opening.push(cache.open(&TABLE, (&file.file, &file.path), None));
+        }
+    }
+    if !opening.is_empty() {
+        keys.extend(viewers.map(|viewer| PairKey::Device(device, viewer).text()));
+        keys.push(old);
+    }
+    let runs: Vec<_> = stream::iter(opening).buffered(RUNS_AT_ONCE).try_collect().await?;
+    let mut found = Vec::new();
+    for run in &runs {
+        for key in &keys {
+            let sheets = lookup::key_sheets(cache, run, key.as_bytes(), &[0, 1]).await?;
+            found.extend(devices_in(&sheets, key.as_bytes())?);
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// What the pairs of a key in some sheets lead to, ascending.
+fn devices_in(sheets: &[Sheet], key: &[u8]) -> Result<Vec<DeviceId>, RunsError> {
     let mut devices = BTreeSet::new();
-    for file in files.iter().filter(|f| f.min <= key && key <= f.max) {
-        let run = cache.open(&TABLE, (&file.file, &file.path), None).await?;
-        for sheet in lookup::key_sheets(cache, &run, key.as_bytes(), &[0, 1]).await? {
-            let rows = sheet.rows_equal(0, key.as_bytes())?;
-            for id in sheet.texts(1, &rows)? {
-                let id = id.and_then(|id| <[u8; 8]>::try_from(id).ok());
-                let corrupt = || RunsError::Corrupt {
-                    path: file.path.to_string(),
-                    why: "a pair cannot be read".into(),
-                };
-                devices.insert(DeviceId::from_bytes(id.ok_or_else(corrupt)?));
-            }
+    for sheet in sheets {
+        let rows = sheet.rows_equal(0, key)?;
+        for id in sheet.texts(1, &rows)? {
+            let id = id.and_then(|id| <[u8; 8]>::try_from(id).ok());
+            let corrupt =
+                || RunsError::Corrupt { path: sheet.path().to_owned(), why: "a pair cannot be read".into() };
+            devices.insert(DeviceId::from_bytes(id.ok_or_else(corrupt)?));
         }
     }
     Ok(devices.into_iter().collect())

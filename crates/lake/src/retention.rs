@@ -172,22 +172,29 @@ impl Lake {
     /// Errors: `Settings` when it is less than [`RETENTION_MONTHS_MIN`].
     pub async fn set_retention_months(&self, months: u32) -> Result<(), LakeError> {
         let mut tables = self.tables().await;
-        self.set_months(&mut tables.trails, months).await?;
+        self.set_months(&mut tables.trails, months, None).await?;
         self.refresh().await
     }
 
     /// Sets how many months rows of the access log are kept for, in the same way.
     pub async fn set_access_log_months(&self, months: u32) -> Result<(), LakeError> {
         let mut tables = self.tables().await;
-        self.set_months(&mut tables.access_log, months).await?;
+        tables.access_log.refresh().await?;
+        let raised = access_log::raise_months(&tables.access_log, months, self.clock().now());
+        self.set_months(&mut tables.access_log, months, raised).await?;
         self.maintenance().await.map(drop)
     }
 
-    async fn set_months(&self, table: &mut Table, months: u32) -> Result<(), LakeError> {
+    async fn set_months(
+        &self,
+        table: &mut Table,
+        months: u32,
+        with: Option<(&'static str, String)>,
+    ) -> Result<(), LakeError> {
         if months < RETENTION_MONTHS_MIN {
             return Err(LakeError::Retention { months });
         }
-        let properties = vec![(MONTHS, months.to_string())];
+        let properties = [(MONTHS, months.to_string())].into_iter().chain(with).collect();
         let now_ms = self.clock().now().millis();
         Ok(table.commit(&Changes { properties, now_ms, ..Changes::default() }).await.map(drop)?)
     }

@@ -17,6 +17,7 @@ use crate::retention;
 use crate::run;
 use crate::tables::LakeTable;
 use crate::verify::{FileCheck, rows};
+use crate::viewers;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use gridtrail_runs::{Definition, RunsError};
@@ -64,6 +65,7 @@ static TRAILS: Definition = Definition {
     format: 1,
     keys: &[column::DEVICE, column::FOREIGN_COUNTER],
     layout: run::properties,
+    note: Some(viewers::NOTE),
     made_with: retention::made_with,
 };
 
@@ -74,6 +76,7 @@ static PARKED: Definition = Definition {
     format: 1,
     keys: &[column::DEVICE, column::FOREIGN_COUNTER],
     layout: run::properties,
+    note: Some(viewers::NOTE),
     made_with: retention::made_with,
 };
 

@@ -2,7 +2,7 @@
 
 use crate::decode::Stored;
 use crate::schema::column;
-use gridtrail_runs::{Dictionary, OpenRun, Page, Part, PartName, RunCache, RunsError};
+use gridtrail_runs::{Beside, Dictionary, OpenRun, Page, Part, PartName, RunCache, RunsError};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -141,6 +141,18 @@ impl Sheet {
             found = Some(found.map_or(start..end, |found| found.start.min(start)..found.end.max(end)));
         }
         Ok(found.unwrap_or(0..0))
+    }
+
+    /// The keys next below and above one, in a column that the run is sorted by, as far as the sheet goes.
+    pub(crate) fn beside(&self, number: usize, key: &[u8]) -> Result<Beside<'_>, RunsError> {
+        let mut found: Beside<'_> = (None, None);
+        for (_, page) in &self.column(number)?.pages {
+            let (below, above) =
+                page.beside(key).ok_or_else(|| self.corrupt("a page of keys cannot be read"))?;
+            // Pages ascend.
+            found = (below.or(found.0), found.1.or(above));
+        }
+        Ok(found)
     }
 
     /// The numbers in some rows of a column.

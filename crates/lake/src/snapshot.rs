@@ -10,7 +10,7 @@ use crate::bucket::Bucket;
 use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::limits::APART_MS;
-use crate::lookup;
+use crate::lookup::{self, Seek};
 use crate::openness::Openness;
 use crate::pairs::PairFile;
 use crate::run::RunSummary;
@@ -22,10 +22,8 @@ use crate::tables::LakeTable as _;
 use crate::touched::Touching;
 use deltalake_core::Path;
 use gridtrail_access::Access;
-use gridtrail_model::{
-    Anchor, DeviceId, Fragment, Mpxn, Named, ServiceReferenceVariant, Timestamp, TrailKey,
-};
-use gridtrail_runs::{OpenRun, RunCache, RunsError, TableFile};
+use gridtrail_model::{Anchor, DeviceId, Fragment, Named, ServiceReferenceVariant, Timestamp, TrailKey};
+use gridtrail_runs::{OpenRun, Requests, RunCache, RunsError, TableFile};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -122,6 +120,8 @@ pub struct KeyQuery {
     pub limit: usize,
     /// Just this row.
     pub key: Option<TrailKey>,
+    /// Whether it is looked up in vain: as if all that lies there were of others, whoever's it is. Nothing is found.
+    pub in_vain: bool,
 }
 
 impl KeyQuery {
@@ -142,6 +142,7 @@ impl KeyQuery {
             before: None,
             limit,
             key: None,
+            in_vain: false,
         }
     }
 }
@@ -158,7 +159,7 @@ pub struct Found {
 /// What a look-up cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cost {
-    /// Runs of which pages were read: what the file list, minimum and maximum, and the bloom filters left.
+    /// Runs of which pages were read: what the file list, the filters and the page index left.
     pub runs: u64,
     /// Data pages that were read, of all columns.
     pub pages: u64,
@@ -166,6 +167,14 @@ pub struct Cost {
     pub requests: u64,
     /// Bytes that they returned.
     pub bytes: u64,
+}
+
+impl Cost {
+    /// What the requests of a look-up cost.
+    pub(crate) fn of_requests(requests: &Requests) -> Self {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Self { requests: count(&requests.gets), bytes: count(&requests.bytes), ..Self::default() }
+    }
 }
 
 impl std::iter::Sum for Cost {
@@ -368,9 +377,7 @@ impl Snapshot {
                 None => above_ms = above_ms.saturating_mul(2),
             }
         };
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let cost: Cost = [cost, openness.cost()].into_iter().sum();
-        let cost = Cost { requests: count(&requests.gets), bytes: count(&requests.bytes), ..cost };
+        let cost: Cost = [cost, openness.cost(), Cost::of_requests(&requests)].into_iter().sum();
         cache.count_lookup(cost.runs, cost.pages);
         Ok((found, cost))
     }
@@ -393,9 +400,13 @@ impl Snapshot {
         openness: &mut Openness<'_>,
     ) -> Result<Option<(Vec<Found>, Cost)>, RunsError> {
         let reach = Reach::of(query, above_ms);
+        let Some(seek) = self.seek(cache, who, (query, under), reach).await? else {
+            return Ok(Some(<_>::default()));
+        };
         let files = self.trails.of_device(under, reach.from, reach.to).collect();
-        let mut touching = Touching::new(cache, under, files);
-        let mut scan = Scan::new(who, (query, under), reach, self.parked_of(query, under).await?)?;
+        let mut touching = Touching::new(cache, &seek, files);
+        let parked = self.parked_of(cache, who, (query, under), &seek).await?;
+        let mut scan = Scan::new(who, (query, under), reach, parked)?;
         let mut found = Vec::new();
         while found.len() < query.limit {
             let wanted = query.limit - found.len();
@@ -418,20 +429,30 @@ impl Snapshot {
                 break;
             }
         }
-        found.truncate(query.limit);
+        found.truncate(if query.in_vain { 0 } else { query.limit });
         Ok(Some((found, scan.cost())))
     }
 
     /// Parked fragments of what the query looks under. Each is joined to its leg where that is on record by now, so that
     /// what a reader sees never depends on when the sweep runs.
-    async fn parked_of(&self, query: &KeyQuery, under: DeviceId) -> Result<Vec<Fragment>, RunsError> {
+    async fn parked_of(
+        &self,
+        cache: &RunCache,
+        who: &Access,
+        (query, under): (&KeyQuery, DeviceId),
+        seek: &Seek,
+    ) -> Result<Vec<Fragment>, RunsError> {
         let mut found = Vec::new();
         for file in self.parked.of_device(under, None, None) {
-            let run = file.open(&self.cache).await?;
+            let run = file.open(cache).await?;
             let mut fragments = Vec::new();
-            for sheet in lookup::sheets(&self.cache, &run, under).await? {
+            for sheet in seek.sheets(cache, &run).await? {
                 fragments.extend(lookup::all_of(&sheet, under)?);
             }
+            // Nothing is looked for on behalf of rows of others.
+            fragments.retain(|fragment| {
+                query.view == View::MeterReads || who.user_ids().contains(&fragment.key.user)
+            });
             let on_record = self.resolve(&fragments).await?;
             for fragment in fragments {
                 match fragment.join(on_record.of(&fragment.key)) {
@@ -443,22 +464,5 @@ impl Snapshot {
             }
         }
         Ok(found)
-    }
-
-    /// What rows lie under that name a meter point, or a Device beside their own; as far as `who` may see them. Ascending.
-    ///
-    /// Under a Device that events named together with the meter point, every row is one of the meter point. Under anything else,
-    /// only rows are meant that [name](KeyQuery::naming) it.
-    pub async fn anchors_of(&self, who: &Access, named: Named) -> Result<Vec<Anchor>, LakeError> {
-        let keys = crate::pairs::keys_of(&self.cache, &self.pairs, named).await?;
-        let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, who.user_ids().iter()));
-        Ok(anchors.collect())
-    }
-
-    /// Devices that events named together with a meter point, ascending.
-    pub(crate) async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, RunsError> {
-        let keys = crate::pairs::keys_of(&self.cache, &self.pairs, Named::Mpxn(mpxn)).await?;
-        let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, std::iter::empty()));
-        Ok(anchors.filter_map(Anchor::device).collect())
     }
 }

@@ -1,22 +1,21 @@
 //! The runs that a look-up goes through, from the newest down, and what it has to wait for.
 //!
 //! What is in memory is taken one run after the other, since the first may do. What is not is waited for together: first all
-//! footers, then the pages of the newest runs that can hold the Device, then, where those were not enough, of all that are left.
+//! footers, then the pages of the newest runs that can hold what is sought, then, where those were not enough, of all that are left.
 //! So a look-up waits three times at most, however many runs there are.
 
 use crate::limits::{READ_AHEAD_RUNS, RUNS_AT_ONCE};
-use crate::lookup;
+use crate::lookup::Seek;
 use crate::sheet::Sheet;
 use crate::snapshot::RunFile;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use gridtrail_model::DeviceId;
 use gridtrail_runs::{RunCache, RunsError};
 use std::sync::Arc;
 
-/// The runs that can hold rows of a Device, the newest last.
+/// The runs that a look-up goes through, the newest last.
 pub(crate) struct Touching<'a> {
     cache: &'a RunCache,
-    device: DeviceId,
+    seek: &'a Seek,
     files: Vec<&'a Arc<RunFile>>,
     /// What was fetched ahead, for the last of the files, in their order.
     ahead: Vec<Vec<Sheet>>,
@@ -24,9 +23,9 @@ pub(crate) struct Touching<'a> {
 }
 
 impl<'a> Touching<'a> {
-    pub(crate) fn new(cache: &'a RunCache, device: DeviceId, mut files: Vec<&'a Arc<RunFile>>) -> Self {
+    pub(crate) fn new(cache: &'a RunCache, seek: &'a Seek, mut files: Vec<&'a Arc<RunFile>>) -> Self {
         files.sort_by_key(|file| file.summary.max_received_ms);
-        Self { cache, device, files, ahead: Vec::new(), waited: false }
+        Self { cache, seek, files, ahead: Vec::new(), waited: false }
     }
 
     /// The latest time that a row of the runs that are left can lie at.
@@ -34,7 +33,7 @@ impl<'a> Touching<'a> {
         self.files.last().map(|file| file.summary.max_received_ms)
     }
 
-    /// Takes the newest run that is left: its sheets that can hold the Device. `None`: none is left.
+    /// Takes the newest run that is left: its sheets that can hold what is sought. `None`: none is left.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<Sheet>>, RunsError> {
         let Some(file) = self.files.last() else { return Ok(None) };
         let kept = match self.ahead.is_empty() {
@@ -50,7 +49,7 @@ impl<'a> Touching<'a> {
 
     fn kept(&self, file: &RunFile) -> Result<Option<Vec<Sheet>>, RunsError> {
         let Some(run) = self.cache.opened(&file.path) else { return Ok(None) };
-        lookup::kept(self.cache, &run, self.device)
+        self.seek.kept(self.cache, &run)
     }
 
     /// Fetches what the newest of the runs that are left need, or what all of them do.
@@ -61,12 +60,10 @@ impl<'a> Touching<'a> {
         let mut holding = 0;
         while from > 0 && (self.waited || holding < READ_AHEAD_RUNS) {
             from -= 1;
-            holding += usize::from(lookup::may_hold(&runs[from], self.device));
+            holding += usize::from(self.seek.is_met_by(&runs[from]));
         }
         self.waited = true;
-        let cache = self.cache;
-        let fetching: Vec<_> =
-            runs[from..].iter().map(|run| lookup::sheets(cache, run, self.device)).collect();
+        let fetching: Vec<_> = runs[from..].iter().map(|run| self.seek.sheets(self.cache, run)).collect();
         self.ahead = stream::iter(fetching).buffered(RUNS_AT_ONCE).try_collect().await?;
         Ok(())
     }

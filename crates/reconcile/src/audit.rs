@@ -5,13 +5,19 @@
 
 use crate::fault::{Fault, FaultKind};
 use crate::proof::{ExpiredMonth, SourceProof};
-use gridtrail_lake::{Commit, CommitKind, Evidence, Fate, Fates, Skip, SourceEvidence};
+use gridtrail_lake::{
+    Commit, CommitKind, Evidence, Fate, Fates, Month, RETENTION_MONTHS_MIN, Skip, SourceEvidence,
+};
+use gridtrail_model::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops;
 
 /// Faults that are kept one by one. Any more are counted: whoever reads so many has read enough.
 const FAULTS_KEPT: usize = 1_000;
+
+/// How far a clock may be ahead of the one that judges, in milliseconds.
+const SKEW_MS: i64 = 5 * 60 * 1000;
 
 /// What one commit read of a source, for holding it against the source itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +112,20 @@ impl Audit {
     fn take_expired(&mut self, version: u64, e: &SourceEvidence) {
         let Some(expired) = e.expired else { return };
         self.expired.push(ExpiredMonth { version, month: e.name.clone(), at_ms: e.committed_at_ms, expired });
+    }
+
+    /// Holds what retention is said to have taken against the clock of whoever audits: evidence says of its own time what it likes.
+    pub fn judge_retention(&mut self, now: Timestamp) {
+        // The clock of whoever took it may have been ahead.
+        let latest = now.plus_millis(SKEW_MS);
+        let first_kept = Month::of(latest).minus(RETENTION_MONTHS_MIN);
+        for ExpiredMonth { version, month, at_ms, .. } in self.expired.clone() {
+            let is_old = month.parse::<Month>().is_ok_and(|month| month < first_kept);
+            if !is_old || at_ms > latest.millis() {
+                let what = format!("retention is said to have taken {month}, which was not old enough");
+                self.fault(FaultKind::TooSoon, "", Some(version), what);
+            }
+        }
     }
 
     /// Evidence that settles dead letters: there must have been such letters.

@@ -26,6 +26,8 @@ pub enum FaultKind {
     ContentDiffers,
     /// A topic holds records that a transaction hides.
     Hidden,
+    /// Retention is said to have taken rows that were not old enough, or at a time that has not come.
+    TooSoon,
 }
 
 impl FaultKind {
@@ -42,6 +44,7 @@ impl FaultKind {
             Self::FileMissing => "file-missing",
             Self::ContentDiffers => "content-differs",
             Self::Hidden => "hidden",
+            Self::TooSoon => "too-soon",
         }
     }
 }

@@ -131,6 +131,7 @@ pub(crate) async fn conclude(lake: &Lake, mut audit: Audit) -> Result<(Proof, Au
     let versions =
         lake.copied_evidence(end.version, |commit| log.extend([(commit.version, digest(&commit))])).await?;
     audit.compare(versions, &log);
+    audit.judge_retention(lake.clock().now());
     check_positions(&mut audit, &end.positions);
     let letters_superseded = check_letters(&mut audit, lake).await?;
     let files = check_files(&mut audit, lake).await?;

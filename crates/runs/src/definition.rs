@@ -1,6 +1,7 @@
 //! What a table is, wherever it lies.
 
 use crate::error::RunsError;
+use crate::pages::note::NoteKind;
 use arrow::datatypes::{DataType, SchemaRef};
 use deltalake_core::kernel::{DataType as DeltaType, PrimitiveType, StructField};
 use parquet::file::properties::WriterProperties;
@@ -26,6 +27,8 @@ pub struct Definition {
     pub keys: &'static [usize],
     /// The Parquet settings of its files.
     pub layout: fn() -> WriterProperties,
+    /// What the footers of its files say of their rows, where they say anything.
+    pub note: Option<NoteKind>,
     /// The properties that it is made with, beside [`Windows`](crate::Windows) and its format.
     pub made_with: fn() -> Vec<(&'static str, String)>,
 }
@@ -102,6 +105,7 @@ mod tests {
             format: 2,
             keys: &[],
             layout: || WriterProperties::builder().build(),
+            note: None,
             made_with: Vec::new,
         }
     }

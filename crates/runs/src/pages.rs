@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod levels;
+pub(crate) mod note;
 pub(crate) mod page;
 pub(crate) mod sums;
 pub(crate) mod writer;

@@ -124,6 +124,7 @@ impl SearchError {
             Self::Access(AccessError::Denied { component }) => {
                 format!("none of your Job Type Roles may use {component}")
             }
+            Self::Access(AccessError::NoRole) => "you have no Job Type Role".into(),
             Self::Access(error) => match error.kind() {
                 // These name times and claims of the caller's own token, never its text.
                 AccessErrorKind::NoIdentity => format!("log in again: {error}"),

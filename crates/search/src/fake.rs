@@ -3,7 +3,9 @@
 use crate::store::{Pinned, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
-use gridtrail_lake::{AsOf, Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
+use gridtrail_lake::{
+    Anchors, AsOf, Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View,
+};
 use gridtrail_model::{Anchor, Fragment, Merge as _, Named, Timestamp, TrailKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -224,14 +226,14 @@ impl Pinned for FakeSnapshot {
         Ok((found.collect(), Cost::default()))
     }
 
-    async fn anchors_of(&self, who: &Access, named: Named) -> Result<Vec<Anchor>, StoreError> {
+    async fn anchors_of(&self, who: &Access, named: Named) -> Result<Anchors, StoreError> {
         self.fail_on_demand().await?;
         let seen = |anchor: &Anchor| match anchor {
             Anchor::User(user) => who.user_ids().contains(user),
             _ => true,
         };
         let anchors = self.pairs.iter().filter(|(known, _)| *known == named).map(|(_, anchor)| *anchor);
-        Ok(anchors.filter(seen).collect())
+        Ok(Anchors { found: anchors.filter(seen).collect(), in_vain: Vec::new() })
     }
 }
 

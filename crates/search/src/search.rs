@@ -8,7 +8,7 @@ use crate::store::{Pinned, Store, StoreError};
 use crate::token::{HISTORY, HistoryToken, PAGE, PageKey, PageToken, RowsShown, expiry_from, gone};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Component, Disclosure};
-use gridtrail_lake::{Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
+use gridtrail_lake::{Anchors, Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
 use gridtrail_model::{Anchor, DeviceId, Merge as _, Named, Timestamp, Trail};
 use gridtrail_runtime::Clock;
 use std::fmt;
@@ -322,17 +322,20 @@ struct Sought {
     naming: Option<Named>,
     /// The Device that its rows are found by.
     matched: Option<DeviceId>,
+    /// Whether it is looked for in vain: so that to find nothing of a meter point takes as long whoever has rows of it.
+    in_vain: bool,
 }
 
 impl Sought {
     /// What lies under an anchor and is found by a Device: all of it where it is the Device's own, else what names it.
     fn under(anchor: Anchor, matched: Option<DeviceId>) -> Self {
         let naming = matched.filter(|device| anchor != Anchor::Device(*device)).map(Named::Device);
-        Self { anchor, naming, matched }
+        Self { anchor, naming, matched, in_vain: false }
     }
 
     fn query(self, view: View, limit: usize) -> KeyQuery {
-        KeyQuery { naming: self.naming, ..KeyQuery::under(self.anchor, view, limit) }
+        let Self { naming, in_vain, .. } = self;
+        KeyQuery { naming, in_vain, ..KeyQuery::under(self.anchor, view, limit) }
     }
 }
 
@@ -349,20 +352,24 @@ async fn sought(
         Target::User(user) => Ok((vec![Sought::under(Anchor::User(user), None)], DeviceResolution::Direct)),
         Target::Mpxn(mpxn) => {
             let named = Named::Mpxn(mpxn);
-            let anchors = snapshot.anchors_of(who, named).await?;
-            if anchors.len() > DEVICES_MAX {
-                return Err(SearchError::TooManyDevices { devices: anchors.len() });
+            let Anchors { found, in_vain } = snapshot.anchors_of(who, named).await?;
+            if found.len() > DEVICES_MAX {
+                return Err(SearchError::TooManyDevices { devices: found.len() });
             }
+            let is_in_vain = !in_vain.is_empty();
             let mut all = Vec::new();
-            for anchor in anchors {
+            for anchor in found.into_iter().chain(in_vain).take(DEVICES_MAX) {
                 match anchor {
                     Anchor::Device(device) => {
                         all.extend(sought_by_device(snapshot, who, device).await?);
                     }
                     // Such a row lies under no Device, with others that name other meter points.
-                    anchor => all.push(Sought { anchor, naming: Some(named), matched: None }),
+                    anchor => {
+                        all.push(Sought { naming: Some(named), ..Sought::under(anchor, None) });
+                    }
                 }
             }
+            all.iter_mut().for_each(|sought| sought.in_vain = is_in_vain);
             Ok((all, DeviceResolution::BySeenPairs))
         }
     }
@@ -374,7 +381,7 @@ async fn sought_by_device(
     who: &Access,
     device: DeviceId,
 ) -> Result<Vec<Sought>, SearchError> {
-    let elsewhere = snapshot.anchors_of(who, Named::Device(device)).await?;
+    let elsewhere = snapshot.anchors_of(who, Named::Device(device)).await?.found;
     let anchors = std::iter::once(Anchor::Device(device)).chain(elsewhere);
     Ok(anchors.map(|anchor| Sought::under(anchor, Some(device))).collect())
 }
@@ -518,3 +525,5 @@ mod one_row;
 mod rights;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod time;

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use gridtrail_access::Access;
 use gridtrail_lake::{
-    AsOf, Cost, Found, KeyQuery, Lake, LakeError, LakeErrorKind, Snapshot, SnapshotVersion,
+    Anchors, AsOf, Cost, Found, KeyQuery, Lake, LakeError, LakeErrorKind, Snapshot, SnapshotVersion,
 };
-use gridtrail_model::{Anchor, Named, Timestamp};
+use gridtrail_model::{Named, Timestamp};
 use std::sync::Arc;
 
 /// Why a store cannot answer: the lake's kind, and what lies beneath for the log.
@@ -62,8 +62,8 @@ pub trait Pinned: Send + Sync {
     /// The rows that the query asks for and the caller may see: newest first, one a trail key, at most
     /// `query.limit`; and what that cost.
     async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<(Vec<Found>, Cost), StoreError>;
-    /// What rows lie under that name a meter point, or a Device beside their own; as far as `who` may see them. Ascending.
-    async fn anchors_of(&self, who: &Access, named: Named) -> Result<Vec<Anchor>, StoreError>;
+    /// What rows lie under that name a meter point, or a Device beside their own; as far as `who` may see them.
+    async fn anchors_of(&self, who: &Access, named: Named) -> Result<Anchors, StoreError>;
 }
 
 #[async_trait]
@@ -97,7 +97,7 @@ impl Pinned for Snapshot {
         Ok(self.lookup_with_cost(who, query).await?)
     }
 
-    async fn anchors_of(&self, who: &Access, named: Named) -> Result<Vec<Anchor>, StoreError> {
+    async fn anchors_of(&self, who: &Access, named: Named) -> Result<Anchors, StoreError> {
         Ok(self.anchors_of(who, named).await?)
     }
 }

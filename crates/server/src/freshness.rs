@@ -7,7 +7,7 @@ use gridtrail_freshness::{
 use gridtrail_model::Timestamp;
 use gridtrail_proto::query::v1;
 
-/// The message of a report.
+/// The message of a report, with all that stands in it: what a server tells callers is made of [`gridtrail_freshness::Outward`].
 pub fn freshness_response(report: Report) -> v1::GetFreshnessResponse {
     v1::GetFreshnessResponse {
         at: Some(wire_time(report.at)),
@@ -95,7 +95,7 @@ fn day(report: DayReport) -> v1::FreshnessDay {
         future: report.future,
         lost: report.lost,
         before_first_read: report.before_first_read,
-        events: report.events,
+        events: report.events.into_iter().chain(report.notes).collect(),
         events_count: report.events_count,
     }
 }

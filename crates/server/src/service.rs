@@ -14,7 +14,7 @@ use crate::status::{CallError, status_of};
 use futures::FutureExt as _;
 use gridtrail_access::{Access, Admission};
 use gridtrail_access_log::AccessLog;
-use gridtrail_freshness::{DAYS_KEPT, Freshness};
+use gridtrail_freshness::{DAYS_KEPT, Freshness, Outward};
 use gridtrail_lake::Cost;
 use gridtrail_model::Timestamp;
 use gridtrail_proto::query::v1::audit_trail_service_server::{AuditTrailService, AuditTrailServiceServer};
@@ -88,9 +88,13 @@ impl Desk {
     }
 
     pub(crate) fn freshness(&self, freshness: Arc<dyn Freshness>) -> FreshnessServiceServer<FreshnessDesk> {
-        FreshnessServiceServer::new(FreshnessDesk { desk: self.clone(), freshness })
-            .max_decoding_message_size(REQUEST_BYTES_MAX)
-            .max_encoding_message_size(RESPONSE_BYTES_MAX)
+        FreshnessServiceServer::new(FreshnessDesk {
+            desk: self.clone(),
+            freshness,
+            outward: Outward::default(),
+        })
+        .max_decoding_message_size(REQUEST_BYTES_MAX)
+        .max_encoding_message_size(RESPONSE_BYTES_MAX)
     }
 
     /// The time by which calls are judged.
@@ -261,6 +265,7 @@ impl MeterReadService for MeterReads {
 pub(crate) struct FreshnessDesk {
     desk: Desk,
     freshness: Arc<dyn Freshness>,
+    outward: Outward,
 }
 
 #[async_trait]
@@ -270,8 +275,9 @@ impl FreshnessService for FreshnessDesk {
         request: Request<GetFreshnessRequest>,
     ) -> Result<Response<GetFreshnessResponse>, Status> {
         let (caller, message) = Caller::of(request);
-        // Whoever has a valid token may know: there is no row in it, and so no component to demand.
-        let work = async |_: Access, _: &mut Record| {
+        // Whoever may use anything may know: there is no row in it, and so no component to demand.
+        let work = async |who: Access, _: &mut Record| {
+            who.require_any_role(self.desk.now())?;
             let days = match message.days {
                 0 => FRESHNESS_DAYS_DEFAULT.into(),
                 days => i64::from(days),
@@ -281,7 +287,7 @@ impl FreshnessService for FreshnessDesk {
                 return Err(SearchError::Invalid(vec![Violation { field: "days", rule }]).into());
             }
             let report = self.freshness.report(days).ok_or(CallError::NotReady)?;
-            page_of(freshness_response(report), &message.page_token)
+            page_of(freshness_response(self.outward.of(report)), &message.page_token)
         };
         self.desk.answer("FreshnessService.Get", &caller, work).await
     }

@@ -14,6 +14,8 @@
 //!
 //! **Invariant:** what a browser shows is stored nowhere, and who somebody is stands in no log: only digests of both do.
 //!
+//! **Invariant:** who somebody is, and which browser asked, is read of objects alone that carry the servers' seal.
+//!
 //! Left out on purpose: tokens, row rights and gRPC. A [`Session`] says what the Identity Provider's enrolment and assertion say;
 //! `gridtrail_access` asks [`Sessions`] for it, by `OpenSessions`, and says what it allows.
 
@@ -40,9 +42,9 @@ pub use gridtrail_saml::OUTWARD_SENTENCE;
 pub use handle::{Handle, NotAHandle, SessionId};
 pub use limits::{FORM_BYTES_MAX, REQUEST_LIFE_MS, SEEN_AFTER_MS_MAX};
 pub use login::{LoggedIn, LoginError, LoginSettings, Logins, Reason, Started};
-pub use objects::{Objects, StoreError};
+pub use objects::{Objects, Seal, SealedObjects, StoreError};
 pub use register::{Account, Anchors, Provider, ProviderSettings, Register, RegisterError};
-pub use sessions::{Ended, IdleLimit, Session, SessionError, Sessions};
+pub use sessions::{Ended, IdleLimit, Session, SessionError, Sessions, revoke};
 pub use sweep::{Sweep, Swept};
 pub use web::{Endpoint, EndpointFault, Landing, serve};
 pub use witness::{NotWritten, Witness};

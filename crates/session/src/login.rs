@@ -17,7 +17,7 @@ pub use settings::LoginSettings;
 use crate::digest;
 use crate::handle::Handle;
 use crate::limits::{KEPT_LONGER_MS, REQUEST_LIFE_MS, STARTS_A_SECOND, STARTS_AT_ONCE, VERIFICATIONS_MAX};
-use crate::objects::{Created, Mark, Objects, StoreError};
+use crate::objects::{Created, Mark, SealedObjects, StoreError};
 use crate::register::{Anchors, Provider, Register, subject_of};
 use crate::sessions::{Session, SessionRecord, Sessions};
 use crate::wire;
@@ -78,7 +78,7 @@ struct AnsweredRequest {
 /// The logins of one server.
 #[derive(Debug)]
 pub struct Logins {
-    objects: Objects,
+    objects: SealedObjects,
     clock: Clock,
     register: Arc<Register>,
     sessions: Arc<Sessions>,
@@ -93,7 +93,7 @@ pub struct Logins {
 impl Logins {
     /// Logins with these parts.
     pub fn new(
-        objects: Objects,
+        objects: SealedObjects,
         clock: Clock,
         (register, sessions): (Arc<Register>, Arc<Sessions>),
         anchors: Arc<Anchors>,
@@ -314,7 +314,7 @@ impl Logins {
     async fn use_up(&self, assertion: &Assertion, asked: Option<&AnsweredRequest>) -> Result<(), LoginError> {
         let key = digest::of("assertion", &[assertion.issuer.as_bytes(), assertion.id.as_str().as_bytes()]);
         let expires_at = assertion.not_on_or_after.plus_millis(KEPT_LONGER_MS);
-        if self.objects.create(&format!("assertions/{key}"), Some(expires_at), &Mark {}).await?
+        if self.objects.plain().create(&format!("assertions/{key}"), Some(expires_at), &Mark {}).await?
             == Created::Others
         {
             return Err(Reason::AssertionUsed.into());
@@ -322,7 +322,7 @@ impl Logins {
         if let Some(asked) = asked {
             let expires_at = asked.until.plus_millis(2 * KEPT_LONGER_MS);
             let name = format!("answered/{}", asked.id);
-            if self.objects.create(&name, Some(expires_at), &Mark {}).await? == Created::Others {
+            if self.objects.plain().create(&name, Some(expires_at), &Mark {}).await? == Created::Others {
                 return Err(Reason::RequestAnswered.into());
             }
         }

@@ -3,6 +3,10 @@
 //! Every write is a conditional put that creates. S3 and a local directory both have that, while a local directory has no
 //! conditional replacement; and a put whose answer is lost can be judged by what is there afterwards.
 
+mod sealed;
+
+pub use sealed::{Seal, SealedObjects};
+
 use crate::limits::OBJECT_BYTES_MAX;
 use aws_lc_rs::rand;
 use futures::TryStreamExt;
@@ -47,7 +51,7 @@ pub enum StoreError {
     NoRandomness,
 }
 
-/// The version of the form of all objects.
+/// The version of the form of all objects that carry no seal.
 const VERSION: u32 = 1;
 
 /// What an object is written as.
@@ -135,11 +139,25 @@ impl Objects {
         expires_at: Option<Timestamp>,
         content: &T,
     ) -> Result<Created, StoreError> {
+        let document = self.document(name, expires_at, content)?;
+        self.put(name, document.into_bytes()).await
+    }
+
+    /// What an object is written as. No two are the same.
+    fn document<T: Serialize>(
+        &self,
+        name: &str,
+        expires_at: Option<Timestamp>,
+        content: &T,
+    ) -> Result<String, StoreError> {
         let mut nonce = [0; 16];
         rand::fill(&mut nonce).map_err(|_| StoreError::NoRandomness)?;
         let nonce = hex::encode(nonce);
         let document = Document { version: VERSION, nonce, expires_at, content };
-        let bytes = serde_json::to_vec(&document).map_err(|error| self.corrupt(name, reason_of(&error)))?;
+        serde_json::to_string(&document).map_err(|error| self.corrupt(name, reason_of(&error)))
+    }
+
+    async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<Created, StoreError> {
         let payload = PutPayload::from(bytes.clone());
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         let Err(failed) = self.store.put_opts(&self.path(name), payload, options).await else {
@@ -165,7 +183,7 @@ impl Objects {
         found.bytes().await.map(Some).map_err(unavailable)
     }
 
-    /// Reads an object, if it is there.
+    /// Reads an object, if it is there, whoever wrote it: a seal that it carries is not looked at.
     ///
     /// Errors: `Unavailable`, `Corrupt`.
     pub(crate) async fn read<T: DeserializeOwned>(
@@ -173,13 +191,26 @@ impl Objects {
         name: &str,
     ) -> Result<Option<Stored<T>>, StoreError> {
         let Some(bytes) = self.bytes(name).await? else { return Ok(None) };
-        let corrupt = |error: serde_json::Error| self.corrupt(name, reason_of(&error));
-        let Versioned { version } = serde_json::from_slice(&bytes).map_err(corrupt)?;
-        if version != VERSION {
-            return Err(self.corrupt(name, format!("it has version {version}, and only {VERSION} is read")));
+        match self.version_of(name, &bytes)? {
+            VERSION => self.open(name, &bytes).map(Some),
+            sealed::VERSION => self.open(name, self.envelope(name, &bytes)?.document.as_bytes()).map(Some),
+            version => Err(self.corrupt(name, format!("it has version {version}, which is not read"))),
         }
-        let Document { expires_at, content, .. } = serde_json::from_slice(&bytes).map_err(corrupt)?;
-        Ok(Some(Stored { expires_at, content }))
+    }
+
+    fn version_of(&self, name: &str, bytes: &[u8]) -> Result<u32, StoreError> {
+        let read = serde_json::from_slice::<Versioned>(bytes);
+        read.map(|read| read.version).map_err(|error| self.corrupt(name, reason_of(&error)))
+    }
+
+    fn open<T: DeserializeOwned>(&self, name: &str, document: &[u8]) -> Result<Stored<T>, StoreError> {
+        let corrupt = |error: serde_json::Error| self.corrupt(name, reason_of(&error));
+        let Document { version, expires_at, content, .. } =
+            serde_json::from_slice(document).map_err(corrupt)?;
+        match version {
+            VERSION => Ok(Stored { expires_at, content }),
+            version => Err(self.corrupt(name, format!("it has version {version}, which is not read"))),
+        }
     }
 
     /// Whether there is an object.

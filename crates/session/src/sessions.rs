@@ -10,7 +10,7 @@ pub use record::Session;
 
 use crate::handle::{Handle, SessionId};
 use crate::limits::{ACTIVITY_SPAN_MS, KEPT_LONGER_MS, SEEN_AFTER_MS_MAX, SESSIONS_KEPT_MAX};
-use crate::objects::{Created, Mark, Objects, StoreError};
+use crate::objects::{Created, Mark, Objects, SealedObjects, StoreError};
 use crate::register::Register;
 use async_trait::async_trait;
 use gridtrail_access::{Bearer, NoTelling, OpenSessions};
@@ -101,7 +101,7 @@ struct CachedSession {
 /// The sessions of all servers, as one of them sees them.
 #[derive(Debug)]
 pub struct Sessions {
-    objects: Objects,
+    objects: SealedObjects,
     clock: Clock,
     register: Arc<Register>,
     idle: IdleLimit,
@@ -118,7 +118,7 @@ fn span_name(id: &SessionId, span: Span) -> String {
 
 impl Sessions {
     /// The sessions among these objects.
-    pub fn new(objects: Objects, clock: Clock, register: Arc<Register>, idle: IdleLimit) -> Self {
+    pub fn new(objects: SealedObjects, clock: Clock, register: Arc<Register>, idle: IdleLimit) -> Self {
         Self { objects, clock, register, idle, known: Cache::new(SESSIONS_KEPT_MAX) }
     }
 
@@ -186,7 +186,7 @@ impl Sessions {
         if now >= found.record.ends_at {
             return Err(Ended::Over.into());
         }
-        if self.objects.exists(&name_of(id, "revoked")).await? {
+        if self.objects.plain().exists(&name_of(id, "revoked")).await? {
             return Err(Ended::Revoked.into());
         }
         self.check_origin(&found.record).await?;
@@ -232,7 +232,7 @@ impl Sessions {
     /// The last span of activity that any server wrote down, of those that still count.
     async fn last_active(&self, id: &SessionId, now: Timestamp) -> Result<Option<Span>, StoreError> {
         let oldest = Span(Span::at(now.plus_millis(-self.idle.0)).0 - 1);
-        let names = self.objects.list(&name_of(id, "activity"), Some(&span_name(id, oldest))).await?;
+        let names = self.objects.plain().list(&name_of(id, "activity"), Some(&span_name(id, oldest))).await?;
         let span_of = |name: &String| name.rsplit('/').next()?.parse().ok().map(Span);
         Ok(names.iter().filter_map(span_of).max())
     }
@@ -245,7 +245,7 @@ impl Sessions {
             return;
         }
         let expires_at = now.plus_millis(self.idle.0 + KEPT_LONGER_MS);
-        match self.objects.create(&span_name(id, span), Some(expires_at), &Mark {}).await {
+        match self.objects.plain().create(&span_name(id, span), Some(expires_at), &Mark {}).await {
             Ok(Created::Ours | Created::Others) => found.active = span,
             Err(error) => tracing::warn!(%error, "the activity of a session could not be written down"),
         }
@@ -262,22 +262,31 @@ impl Sessions {
     ///
     /// Errors: `Store`: it may not have ended.
     pub async fn revoke(&self, id: &SessionId) -> Result<bool, StoreError> {
-        Ok(self.end(id).await?.is_some())
+        let revoked = revoke(self.objects.plain(), id).await;
+        self.known.invalidate(id);
+        revoked
     }
 
     async fn end(&self, id: &SessionId) -> Result<Option<Arc<Session>>, StoreError> {
-        let ended = self.write_revocation(id).await;
-        self.known.invalidate(id);
-        ended
+        let known = self.read(id).await?;
+        match known {
+            Some(known) => self.revoke(id).await.map(|_| Some(known.session)),
+            None => Ok(None),
+        }
     }
+}
 
-    async fn write_revocation(&self, id: &SessionId) -> Result<Option<Arc<Session>>, StoreError> {
-        let Some(known) = self.read(id).await? else { return Ok(None) };
-        let expires_at = known.record.ends_at.plus_millis(KEPT_LONGER_MS);
-        self.objects.create(&name_of(id, "revoked"), Some(expires_at), &Mark {}).await?;
-        tracing::info!(session = %id, "a session was ended");
-        Ok(Some(known.session))
-    }
+/// Ends a session, whoever wrote down that there is one: no session key is needed. Otherwise as [`Sessions::revoke`].
+///
+/// Errors: `Store`: it may not have ended.
+pub async fn revoke(objects: &Objects, id: &SessionId) -> Result<bool, StoreError> {
+    let Some(stored) = objects.read::<SessionRecord>(&name_of(id, "session")).await? else {
+        return Ok(false);
+    };
+    let expires_at = stored.content.ends_at.plus_millis(KEPT_LONGER_MS);
+    objects.create(&name_of(id, "revoked"), Some(expires_at), &Mark {}).await?;
+    tracing::info!(session = %id, "a session was ended");
+    Ok(true)
 }
 
 #[async_trait]

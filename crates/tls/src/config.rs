@@ -1,6 +1,7 @@
 //! What a server shows and demands, and how it is read anew.
 
 use crate::TlsError;
+use gridtrail_runtime::read_key_file;
 use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
@@ -114,16 +115,15 @@ struct Contents {
 
 impl Contents {
     fn read(files: &TlsFiles) -> Result<Self, TlsError> {
-        let read = |path: &Path| {
+        let read = |path: &Path| -> Result<Vec<u8>, TlsError> {
             let bytes = fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })?;
-            // Behind a byte order mark the first line of PEM is none.
-            Ok(bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes))
+            Ok(unmarked(bytes))
         };
         let clients = files.clients.as_ref();
         let revoked = clients.and_then(|check| check.revoked.as_ref());
         Ok(Self {
             certificate: read(&files.certificate)?,
-            key: read(&files.key)?,
+            key: unmarked(read_key_file(&files.key)?),
             anchors: clients.map(|check| read(&check.anchors)).transpose()?.unwrap_or_default(),
             revoked: revoked.map(|path| read(path)).transpose()?.unwrap_or_default(),
         })
@@ -178,6 +178,11 @@ impl Contents {
         let verifier = builder.build().map_err(|error| failed(error.to_string()))?;
         Ok(verifier)
     }
+}
+
+/// Behind a byte order mark the first line of PEM is none.
+fn unmarked(bytes: Vec<u8>) -> Vec<u8> {
+    bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes)
 }
 
 /// Everything of one kind in a PEM file; at least one.

@@ -1,5 +1,6 @@
 //! Why certificates cannot be used.
 
+use gridtrail_runtime::KeyFileError;
 use std::io;
 use std::path::PathBuf;
 
@@ -14,6 +15,9 @@ pub enum TlsError {
         /// Why.
         source: io::Error,
     },
+    /// The file of the private key cannot be read, or others can read or change it.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
     /// A file does not hold what it should.
     #[error("{path} holds no {what} in PEM")]
     Empty {

@@ -176,6 +176,75 @@ fn plain_text_is_for_this_machine_and_wrong_files_are_named() {
     refused(&["127.0.0.1:0", "--tls-certificate", &certificate, "--tls-key", &gone], "gone.key");
 }
 
+/// Of every kind of key that a command takes, with the command that mends it.
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_can_read_is_refused_with_the_command_that_mends_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let stage = Stage::set();
+    let copied = |name: &str| {
+        let loose = stage.at(&format!("loose-{name}"));
+        std::fs::copy(stage.at(name), &loose).unwrap();
+        std::fs::set_permissions(&loose, std::fs::Permissions::from_mode(0o644)).unwrap();
+        loose
+    };
+    let (lake, anchors) = (stage.at("lake"), stage.at("server.pem"));
+    let (key, server_key, client_key) = (copied("key.pem"), copied("server.key"), copied("client.key"));
+    std::fs::write(stage.at("page.key"), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
+    std::fs::write(stage.at("kafka.conf"), "sasl.password=hunter2").unwrap();
+    let (page_key, config) = (copied("page.key"), copied("kafka.conf"));
+    let public = stage.at("key.pub.pem");
+    let serve = ["serve", "--lake", &lake, "--listen", "127.0.0.1:0", "--public-key", &public];
+    let sso =
+        ["--saml-entity-id", "urn:x", "--saml-acs-url", "https://x/saml/acs", "--saml-anchors", &anchors];
+    let sessions = ["--saml-revoked", &anchors, "--session-key", &key, "--plain-text"];
+    let search: Vec<&str> =
+        "search audit --server https://127.0.0.1:1 --token x --device 00-DB-00-00-00-00-00-01"
+            .split(' ')
+            .collect();
+    let token: Vec<&str> =
+        "token --party a --role role-01 --user-id 90-B3-D5-1F-30-02-00-00 --key".split(' ').collect();
+    let shown = ["--server-anchors", &anchors, "--client-certificate", &anchors, "--client-key", &client_key];
+    let commands: [(Vec<&str>, &str); 6] = [
+        ([&token[..], &[&key]].concat(), &key),
+        ([&serve[..], &["--tls-certificate", &anchors, "--tls-key", &server_key]].concat(), &server_key),
+        ([&serve[..], &["--plain-text", "--page-key", &page_key]].concat(), &page_key),
+        ([&serve[..], &sso, &sessions].concat(), &key),
+        ([&search[..], &shown].concat(), &client_key),
+        (["ingest", "--lake", &lake, "--kafka", "127.0.0.1:1", "--kafka-config", &config].to_vec(), &config),
+    ];
+    for (command, file) in commands {
+        let output = run(&command);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{command:?}: {told}");
+        assert!(told.contains(&format!("chmod 0600 {file}")), "{command:?}: {told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+/// Whatever the command makes: lakes, files and keys.
+#[cfg(unix)]
+#[test]
+fn what_the_command_makes_is_its_users_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    succeed(&["generate", "--out", &at("events"), "--events", "500"]);
+    succeed(&["ingest", &at("events"), "--lake", &at("lake")]);
+    succeed(&["dev-certificate", "--certificate", &at("tls.pem"), "--key", &at("tls.key")]);
+    let (mut folders, mut seen) = (vec![folder.path().to_owned()], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let found = path.metadata().unwrap();
+            assert_eq!(found.permissions().mode() & 0o077, 0, "{}", path.display());
+            folders.extend(found.is_dir().then_some(path));
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen} files and folders");
+}
+
 #[cfg(unix)]
 #[test]
 fn the_key_of_a_certificate_is_its_owners_alone() {

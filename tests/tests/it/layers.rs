@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("saml", &["model", "xml"]),
     ("codec", &["model", "proto", "access", "xml"]),
     ("session", &["model", "runtime", "access", "saml"]),
-    ("tls", &[]),
+    ("tls", &["runtime"]),
     ("faults", &[]),
     ("runs", &[]),
     ("kafka", &["runtime"]),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Chain, Entry};
+use crate::{Chain, Entry, Gone};
 use proptest::prelude::*;
 
 fn time(seconds: i64) -> Timestamp {
@@ -62,10 +62,17 @@ fn counted(rows: &[Row]) -> BTreeMap<Uuid, u64> {
     rows.iter().map(|row| (row.chain, row.seq)).collect()
 }
 
+/// An audit a day later, when nothing may have been let go.
 fn audit(rows: &[Row], counted: &BTreeMap<Uuid, u64>) -> Findings {
+    let now = time(24 * 3_600);
+    let counted = counted.clone();
+    audit_on(rows, Grounds { now, kept_from: now.months_ago(13), counted, gone: BTreeMap::new() })
+}
+
+fn audit_on(rows: &[Row], grounds: Grounds) -> Findings {
     let mut witnesses = Witnesses::default();
     rows.iter().for_each(|row| witnesses.take(row));
-    let mut audit = Audit::new(witnesses, counted.clone());
+    let mut audit = Audit::new(witnesses, grounds);
     let mut sorted = rows.to_vec();
     sorted.sort_by_key(|row| (row.entry.at, row.chain, row.seq));
     sorted.iter().for_each(|row| audit.take(row));
@@ -219,42 +226,132 @@ fn rows_behind_an_end_and_ends_that_do_not_add_up_are_found() {
     assert_eq!(audit(&all, &counted(&all[..2])).faults.len(), 2, "and the table counted fewer");
 }
 
-/// What retention does: rows before a time go, and a chain of its own says so.
-fn trimmed(rows: &[Row], before: Timestamp, now: Timestamp) -> Vec<Row> {
+/// What retention does, and what the table then counts: rows before a time go, and a chain of its own says so.
+fn trimmed(rows: &[Row], before: Timestamp, now: Timestamp) -> (Vec<Row>, Grounds) {
     let (went, mut left): (Vec<Row>, Vec<Row>) = rows.iter().cloned().partition(|row| row.entry.at < before);
     let mut last: BTreeMap<Uuid, &Row> = BTreeMap::new();
     last.extend(went.iter().map(|row| (row.chain, row)));
-    let chains = last.into_values().filter(|row| row.kind != RowKind::End).map(Head::of).collect();
-    let said = Trimmed { before: before.to_string(), rows: went.len() as u64, chains };
+    let heads: Vec<Head> = last.values().copied().map(Head::of).collect();
+    let gone = last.iter().map(|(chain, row)| (*chain, row.seq)).collect();
+    let said = Trimmed {
+        before: before.to_string(),
+        rows: went.len() as u64,
+        hash: Head::hash_of_all(heads.iter()),
+        chains: last.into_values().filter(|row| row.kind != RowKind::End).map(Head::of).collect(),
+        gone: Gone::of(&gone),
+    };
     let (mut chain, first) = Chain::start(now, &started(&[]));
     left.extend([first, chain.trim(now, &said), chain.end(now)]);
-    left
+    let mut all = counted(rows);
+    all.extend(counted(&left));
+    (left, Grounds { now, kept_from: now.months_ago(13), counted: all, gone })
 }
+
+const LATER: i64 = 500 * 24 * 3_600;
 
 #[test]
 fn what_retention_let_go_is_not_missed_and_everything_else_is() {
     let rows = chains(&[3, 0, 9]);
     let (first, second, last) = (rows[0].chain, rows[5].chain, rows[12].chain);
-    let now = time(400 * 24 * 3_600);
     // The first and the second chain go as a whole, the third loses its first rows.
-    let left = trimmed(&rows, time(2_004), now);
-    let counts = |more: &[Row]| {
-        let mut counts = counted(&rows);
-        counts.extend(counted(more));
-        counts
-    };
-    let found = audit(&left, &counts(&left));
-    assert_eq!((found.faults, found.trimmed_before), (vec![], Some(time(2_004))));
+    let (left, grounds) = trimmed(&rows, time(2_004), time(LATER));
+    let found = audit_on(&left, grounds.clone());
+    assert_eq!((found.faults, found.trimmed_before, found.gone), (vec![], Some(time(2_004)), 12));
     assert!(left.iter().all(|row| row.chain != first && row.chain != second));
-    let behind: Vec<Row> = left.iter().filter(|row| row.chain != last || row.seq != 6).cloned().collect();
-    let found = audit(&behind, &counts(&left)).faults;
+    let without =
+        |gone: &dyn Fn(&Row) -> bool| -> Vec<Row> { left.iter().filter(|row| !gone(row)).cloned().collect() };
+    let found = audit_on(&without(&|row| row.chain == last && row.seq == 6), grounds.clone()).faults;
     assert!(matches!(found[..], [Fault::NoStart(_, 7)] | [Fault::Missing(_, 6, 6)]), "{found:?}");
-    let none: Vec<Row> = left.iter().filter(|row| row.chain != last).cloned().collect();
-    let found = audit(&none, &counts(&left)).faults;
+    let found = audit_on(&without(&|row| row.chain == last), grounds.clone()).faults;
     assert!(matches!(found[..], [Fault::Missing(of, _, 9)] if of == last), "{found:?}");
-    // Nobody may say so of what was not old enough.
-    let soon = trimmed(&rows, time(2_004), time(3_000));
-    let found = audit(&soon, &counts(&soon)).faults;
-    assert!(found.iter().any(|fault| matches!(fault, Fault::TooSoon(_, 1))), "{found:?}");
-    assert!(found.iter().any(|fault| matches!(fault, Fault::Missing(of, 0, 4) if *of == first)), "{found:?}");
+    // Nor may the row go that says so.
+    let by = left.last().unwrap().chain;
+    let found = audit_on(&without(&|row| row.chain == by), grounds).faults;
+    assert!(
+        found.contains(&Fault::Missing(by, 0, 2)) && found.contains(&Fault::Missing(first, 0, 4)),
+        "{found:?}"
+    );
+}
+
+/// A row may say what it likes, also of when it was written.
+#[test]
+fn a_forged_trimming_does_not_hide_rows() {
+    let rows = chains(&[3, 0, 9]);
+    let first = rows[0].chain;
+    let all_missing = |found: &Findings| {
+        let missing =
+            |chain| found.faults.iter().any(|f| matches!(f, Fault::Missing(of, 0, _) if *of == chain));
+        rows.iter().all(|row| missing(row.chain))
+    };
+    // All rows are gone but those of the chain that says that they were old enough, in 2031.
+    let end_of_all = time(10_000);
+    for (written, judged) in
+        [(time(LATER), time(20_000)), (time(LATER), time(LATER / 2)), (time(20_000), time(20_000))]
+    {
+        let (left, grounds) = trimmed(&rows, end_of_all, written);
+        let found = audit_on(&left, Grounds { now: judged, kept_from: judged.months_ago(13), ..grounds });
+        let by = left[0].chain;
+        assert!(all_missing(&found) && found.faults.contains(&Fault::TooSoon(by, 1)), "{found:?}");
+        assert_eq!(found.faults.contains(&Fault::Future(by, 0)), written > judged, "{found:?}");
+        assert_eq!((found.trimmed_before, found.gone), (None, 0));
+    }
+    // Four months ago is no time to be let go where thirteen are kept, whatever the row says.
+    let now = time(120 * 24 * 3_600);
+    let (left, grounds) = trimmed(&rows, end_of_all, now);
+    assert!(all_missing(&audit_on(&left, grounds.clone())));
+    let kept_from = now.months_ago(3);
+    assert_eq!(audit_on(&left, Grounds { kept_from, ..grounds }).faults, [], "but where three are");
+    // Old rows, and with them those of a chain that lives on: no table counted that they went.
+    let (left, grounds) = trimmed(&rows, time(1_500), time(LATER));
+    let last = rows[12].chain;
+    let cut: Vec<Row> = left.iter().filter(|row| row.chain != last).cloned().collect();
+    let found = audit_on(&cut, grounds).faults;
+    assert_eq!(found, [Fault::Missing(last, 0, 10 - 1)]);
+    assert_ne!(first, last);
+}
+
+/// The table can be made to count that rows went; what other chains saw of them cannot.
+#[test]
+fn marks_of_rows_that_went_are_held_against_the_trimming_and_against_other_chains() {
+    let rows = chains(&[3, 2_000, 9]);
+    let (long, last) = (rows[5].chain, rows.last().unwrap().chain);
+    let (left, grounds) = trimmed(&rows, time(1_500), time(LATER));
+    assert_eq!(audit_on(&left, grounds.clone()).faults, []);
+    // The second chain lived on behind that time, and the third saw its end.
+    let cut: Vec<Row> = left.iter().filter(|row| row.chain != long).cloned().collect();
+    let mut more = grounds.clone();
+    let end = more.counted[&long];
+    more.gone.insert(long, end);
+    let found = audit_on(&cut, more.clone()).faults;
+    assert!(found.contains(&Fault::Missing(long, 0, end)), "{found:?}");
+    assert!(found.iter().any(|fault| matches!(fault, Fault::Unanchored(_, 1))), "{found:?}");
+    // Also where the row that says so counts them.
+    let (mut chain, first) = Chain::start(time(LATER), &started(&[]));
+    let (before, gone) = (time(1_500).to_string(), Gone::of(&more.gone));
+    let forged = Trimmed { before, rows: 2_000, hash: String::new(), chains: Vec::new(), gone };
+    let cut = [&cut[..], &[first, chain.trim(time(LATER), &forged), chain.end(time(LATER))]].concat();
+    more.counted.extend(counted(&cut));
+    let found = audit_on(&cut, more.clone()).faults;
+    assert_eq!(found, [Fault::Missing(long, 0, end)]);
+    // And where a chain began behind that time.
+    let cut: Vec<Row> = left.iter().filter(|row| row.chain != last).cloned().collect();
+    let mut more = grounds;
+    let end = more.counted[&last];
+    more.gone.insert(last, end);
+    assert!(audit_on(&cut, more).faults.contains(&Fault::Missing(last, 0, end)));
+}
+
+/// A clock may be wrong by five minutes, and no more.
+#[test]
+fn rows_from_the_future_are_damage_told_once_a_chain() {
+    let rows = chains(&[3, 2]);
+    let last = rows.last().unwrap();
+    let at = |now: Timestamp| {
+        let (counted, gone) = (counted(&rows), BTreeMap::new());
+        audit_on(&rows, Grounds { now, kept_from: now.months_ago(13), counted, gone }).faults
+    };
+    assert_eq!(at(last.entry.at.plus_millis(-SKEW_MS)), []);
+    assert_eq!(at(last.entry.at.plus_millis(-SKEW_MS - 1)), [Fault::Future(last.chain, last.seq)]);
+    let both = [Fault::Future(rows[0].chain, 0), Fault::Future(last.chain, 0)];
+    assert_eq!(at(time(-1_000)), both);
 }

@@ -1,8 +1,9 @@
 use super::*;
 use crate::fake::{Failure, MemoryLog};
 use crate::limits::{BEHIND_AFTER, REFUSALS_EACH};
-use crate::{Audit, Findings, Row, RowKind, Witnesses};
+use crate::{Audit, Findings, Grounds, Row, RowKind, Witnesses};
 use gridtrail_model::Timestamp;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 fn now() -> Timestamp {
@@ -30,7 +31,9 @@ async fn open(store: &MemoryLog) -> (AccessLog, Committing) {
 fn audit(store: &MemoryLog) -> Findings {
     let (rows, mut witnesses) = (store.rows(), Witnesses::default());
     rows.iter().for_each(|row| witnesses.take(row));
-    let mut audit = Audit::new(witnesses, store.counted());
+    let (counted, gone) = (store.counted(), BTreeMap::new());
+    let grounds = Grounds { now: now().plus_millis(86_400_000), kept_from: Timestamp::MIN, counted, gone };
+    let mut audit = Audit::new(witnesses, grounds);
     rows.iter().for_each(|row| audit.take(row));
     audit.end()
 }

@@ -185,3 +185,15 @@ fn each_claim_must_be_there_and_right() {
     let critical = Header { crit: Some(vec!["exp".into()]), ..header };
     assert_eq!(world.fault(&signed(&critical, &KEY.0, &claims())), TokenFault::CriticalHeader);
 }
+
+/// By RFC 5869, worked out elsewhere: another secret would end everybody's session.
+#[test]
+fn a_secret_is_that_of_the_key_and_of_its_purpose() {
+    let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n-----END PRIVATE KEY-----\n";
+    let secret = |pem: &str, purpose| SessionKey::from_pem(pem).unwrap().secret_for(purpose).unwrap();
+    let found: String =
+        secret(pem, "gridtrail session objects 1").iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(found, "7a8453e3a56a7076f5b1419106e689fe7282d9a718e1f1e52f3d23f98086f6b0");
+    assert_ne!(secret(pem, "a"), secret(pem, "b"));
+    assert_ne!(secret(pem, "a"), secret(&SigningKey::generate().unwrap().to_pem(), "a"));
+}

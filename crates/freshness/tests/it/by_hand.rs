@@ -189,7 +189,7 @@ fn a_dead_letter_ages_until_it_is_replayed() {
     let dismissed = ledger([dead.clone(), replay(7), dismissal]);
     let (level, letters, _, report) = at(&dismissed, 26 * HOUR);
     assert_eq!((level, letters, report.days[0].late_least), (Level::Fresh, 0, 1));
-    assert_eq!(report.days[0].events, ["a test of the producer"]);
+    assert_eq!(report.days[0].notes, ["a test of the producer"]);
     let whole = ledger([dead.clone(), replay(7), replay(4)]);
     let (level, letters, since, report) = at(&whole, 26 * HOUR);
     assert_eq!((level, letters, since), (Level::Fresh, 0, None));

@@ -2,7 +2,7 @@
 
 use crate::args::{Format, RepairArgs};
 use crate::exit::Failure;
-use crate::follow::settings_file;
+use crate::kafka_properties::kafka_properties;
 use crate::opening::open_existing;
 use crate::output::{self, printable};
 use gridtrail_ingest::{Lost, RepairSettings, Repaired, repair};
@@ -15,8 +15,7 @@ pub(crate) async fn run(args: &RepairArgs, format: Format) -> Result<(), Failure
     let kafka = match &args.kafka {
         None => None,
         Some(bootstrap) => {
-            let mut properties = settings_file(args.kafka_config.as_deref())?;
-            properties.extend(args.kafka_settings.iter().cloned());
+            let properties = kafka_properties(args.kafka_config.as_deref(), &args.kafka_settings)?;
             // Partitions are named, so no group is ever joined.
             let group = "gridtrail-repair".to_owned();
             Some(KafkaSettings { bootstrap: bootstrap.clone(), group, topics: Vec::new(), properties })

@@ -73,6 +73,10 @@ struct LogRow {
     /// Rows before this time were let go.
     #[serde(skip_serializing_if = "Option::is_none")]
     trimmed_before: Option<String>,
+    /// How many they were.
+    rows_gone: u64,
+    /// Rows from here on may not go, by this machine's clock and the retention setting in force.
+    kept_from: String,
 }
 
 /// A chain without an end.
@@ -95,14 +99,17 @@ impl LogRow {
             rows: found.rows,
             open: found.open.into_iter().map(open).collect(),
             trimmed_before: found.trimmed_before.map(|at| at.to_string()),
+            rows_gone: found.gone,
+            kept_from: found.kept_from.to_string(),
         }
     }
 
     fn text(&self) -> String {
         let mut text = format!("access log: {} in {}", count(self.rows, "row"), count(self.chains, "chain"));
         if let Some(before) = &self.trimmed_before {
-            text.push_str(&format!("; those before {before} were let go"));
+            text.push_str(&format!("; {} before {before} were let go", count(self.rows_gone, "row")));
         }
+        text.push_str(&format!("; those from {} on are to be kept", self.kept_from));
         text.push('\n');
         for OpenRow { chain, last_seq, last_at } in &self.open {
             text.push_str(&format!(

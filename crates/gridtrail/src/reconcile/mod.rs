@@ -4,7 +4,7 @@ mod page;
 
 use crate::args::{Format, ReconcileArgs};
 use crate::exit::Failure;
-use crate::follow::settings_file;
+use crate::kafka_properties::kafka_properties;
 use crate::opening::open_existing;
 use crate::output::{self, count, count_of, printable, table_with};
 use gridtrail_kafka::KafkaSettings;
@@ -21,8 +21,7 @@ pub(crate) async fn run(args: &ReconcileArgs, format: Format) -> Result<(), Fail
     let proof = match &args.against_kafka {
         None => reconcile(&lake).await?,
         Some(bootstrap) => {
-            let mut properties = settings_file(args.kafka_config.as_deref())?;
-            properties.extend(args.kafka_settings.iter().cloned());
+            let properties = kafka_properties(args.kafka_config.as_deref(), &args.kafka_settings)?;
             let settings = KafkaSettings {
                 bootstrap: bootstrap.clone(),
                 // Partitions are named, so no group is ever joined.

@@ -124,7 +124,7 @@ impl Reader {
         Ok(starts)
     }
 
-    /// A partition cannot be read. ReaderContext once, however often it is tried again.
+    /// A partition cannot be read. Logged once, however often it is tried again.
     fn refuse(&mut self, partition: TopicPartition, error: &KafkaError) {
         let why = with_causes(error);
         if self.refused.get(&partition) != Some(&why) {

@@ -1,16 +1,19 @@
 //! Keeping the log in order: few files, and no month that is too old.
 
-use super::{LogSummary, counted, heads_of, month_of, rows, upload};
+use super::{LogSummary, all_gone, counted, gone_mark, heads_of, month_of, rows, upload};
 use crate::lake::Lake;
 use crate::month::Month;
-use crate::retention::DROPS;
-use gridtrail_access_log::{Chain, Head, RowKind, Started, Trimmed};
+use crate::retention::{DROPS, RETENTION_MONTHS_MIN, months_of};
+use gridtrail_access_log::{Chain, Gone, Head, Row, RowKind, SKEW_MS, Started, Trimmed};
 use gridtrail_model::Timestamp;
 use gridtrail_runs::gather::{fence, moved};
 use gridtrail_runs::{Changes, Move, RunsError, Scan, Table, TableFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
+
+/// The property that says from which month on rows were kept when the number of months was last raised.
+const KEPT_FROM: &str = "gridtrail.keptFromBeforeRaise";
 
 /// How many rows lie in months before one.
 pub(crate) fn rows_before(table: &Table, first_kept: Month) -> u64 {
@@ -31,8 +34,16 @@ pub(crate) async fn drop_months(
     if remove.is_empty() {
         return Ok(None);
     }
-    let (gone, chains) = last_rows(lake, table, &remove).await?;
-    let trimmed = Trimmed { before: first_kept.first_instant().to_string(), rows: gone, chains };
+    let went = Went::read(lake, table, &remove).await?;
+    let mut gone = all_gone(table);
+    gone.extend(went.last.values().map(|head| (head.chain, head.seq)));
+    let trimmed = Trimmed {
+        before: first_kept.first_instant().to_string(),
+        rows: went.rows,
+        hash: Head::hash_of_all(went.last.values()),
+        chains: went.open(),
+        gone: Gone::of(&gone),
+    };
     let started = Started {
         by: "retention".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -46,35 +57,84 @@ pub(crate) async fn drop_months(
     let fences = fences.into_iter().chain([DROPS.to_owned()]).map(|app_id| moved(table, app_id));
     let changes = Changes {
         moves: fences.chain([chain_moves]).collect(),
+        marks: went.last.values().map(|head| (gone_mark(head.chain), head.seq.cast_signed())).collect(),
         add: vec![upload(table, Month::of(now), rows).await?],
         remove,
         drops: true,
         now_ms: now.millis(),
         ..Changes::default()
     };
-    Ok(Some((changes, gone)))
+    Ok(Some((changes, went.rows)))
 }
 
-/// How many rows files hold, and the last of each chain whose end is not among them.
-async fn last_rows(
-    lake: &Lake,
-    table: &Table,
-    files: &[Arc<TableFile>],
-) -> Result<(u64, Vec<Head>), RunsError> {
-    let (mut count, mut last) = (0, BTreeMap::<Uuid, (Head, bool)>::new());
-    for file in files {
-        let path = table.full_path(&file.path)?;
-        let mut scan = Scan::new(lake.cache().clone(), lake.cache().open_to_rewrite(table, file).await?);
-        while let Some(batch) = scan.next().await? {
-            for row in rows(&batch, path.as_ref())? {
-                count += 1;
-                let head = (Head::of(&row), row.kind == RowKind::End);
-                let known = last.entry(row.chain).or_insert(head);
-                if known.0.seq < row.seq {
-                    *known = head;
-                }
+/// What goes with files.
+#[derive(Default)]
+struct Went {
+    rows: u64,
+    /// The last row of each chain.
+    last: BTreeMap<Uuid, Head>,
+    /// The chains whose end is there.
+    ended: BTreeSet<Uuid>,
+    /// What went earlier of chains that may go on, as rows say that go now.
+    earlier: BTreeMap<Uuid, Head>,
+}
+
+impl Went {
+    async fn read(lake: &Lake, table: &Table, files: &[Arc<TableFile>]) -> Result<Self, RunsError> {
+        let mut went = Self::default();
+        for file in files {
+            let path = table.full_path(&file.path)?;
+            let mut scan = Scan::new(lake.cache().clone(), lake.cache().open_to_rewrite(table, file).await?);
+            while let Some(batch) = scan.next().await? {
+                rows(&batch, path.as_ref())?.iter().for_each(|row| went.take(row));
             }
         }
+        Ok(went)
     }
-    Ok((count, last.into_values().filter(|(_, ended)| !ended).map(|(head, _)| head).collect()))
+
+    fn take(&mut self, row: &Row) {
+        self.rows += 1;
+        later(&mut self.last, Head::of(row));
+        if row.kind == RowKind::End {
+            self.ended.insert(row.chain);
+        }
+        let said = row.entry.detail.as_deref().filter(|_| row.kind == RowKind::Trimmed);
+        if let Some(said) = said.and_then(|said| serde_json::from_str::<Trimmed>(said).ok()) {
+            said.chains.into_iter().for_each(|head| later(&mut self.earlier, head));
+        }
+    }
+
+    /// The last rows that ever went of chains whose end did not: the next row of such a chain, whenever it comes, follows on that.
+    fn open(&self) -> Vec<Head> {
+        let mut open = self.earlier.clone();
+        self.last.values().for_each(|head| later(&mut open, *head));
+        open.into_values().filter(|head| !self.ended.contains(&head.chain)).collect()
+    }
+}
+
+fn later(last: &mut BTreeMap<Uuid, Head>, head: Head) {
+    let known = last.entry(head.chain).or_insert(head);
+    if known.seq < head.seq {
+        *known = head;
+    }
+}
+
+/// No row of this time or later may have been let go, as a clock and the table's settings say.
+pub(crate) fn kept_from(table: &Table, now: Timestamp) -> Timestamp {
+    // Whoever let rows go may have had a clock that is ahead of this one.
+    let month = Month::of(now.plus_millis(SKEW_MS));
+    let went = went_by_earlier_setting(table).min(Some(month.minus(RETENTION_MONTHS_MIN)));
+    went.max(Some(month.minus(months_of(table)))).unwrap_or(month).first_instant()
+}
+
+/// What went while fewer months were kept is not missed once more are.
+fn went_by_earlier_setting(table: &Table) -> Option<Month> {
+    table.property(KEPT_FROM)?.parse().ok()
+}
+
+/// The property that goes with another number of months, if it is higher: what may have gone until now.
+pub(crate) fn raise_months(table: &Table, months: u32, now: Timestamp) -> Option<(&'static str, String)> {
+    let before = months_of(table);
+    let month = Some(Month::of(now).minus(before)).max(went_by_earlier_setting(table))?;
+    (months > before).then(|| (KEPT_FROM, month.to_string()))
 }

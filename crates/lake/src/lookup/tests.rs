@@ -112,7 +112,7 @@ async fn every_row_reads_back_by_pages_and_by_arrow() {
         assert!(found == expected, "Device {number}");
         let candidates: Vec<_> = sheets.iter().flat_map(|sheet| candidates(sheet, device).unwrap()).collect();
         assert_eq!(candidates.len(), expected.len());
-        let again = kept(&cache, &run, device).unwrap().unwrap();
+        let again = Seek::all(device).kept(&cache, &run).unwrap().unwrap();
         assert_eq!(again.len(), sheets.len(), "all is in memory now");
     }
 }

@@ -1,10 +1,11 @@
-//! The chains of the access log: every row against its hash and the one before it, and against what other chains saw.
+//! The chains of the access log: every row against its hash and the one before it, against what other chains saw, and what was let
+//! go against the table's counts, the retention setting and the clock.
 //!
 //! What rows say of others was gathered while each file was read. Here all rows are read once more, in order of time, month by month.
 
 use super::Verification;
 use crate::access_log;
-use gridtrail_access_log::{Audit, Findings, Witnesses};
+use gridtrail_access_log::{Audit, Findings, Grounds, Witnesses};
 use gridtrail_runs::{RunsError, Table};
 use std::collections::BTreeMap;
 
@@ -25,7 +26,14 @@ async fn audit(
     table: &Table,
     witnesses: Witnesses,
 ) -> Result<Findings, RunsError> {
-    let mut audit = Audit::new(witnesses, access_log::all_counted(table));
+    let now = verification.lake.clock().now();
+    let grounds = Grounds {
+        now,
+        kept_from: access_log::kept_from(table, now),
+        counted: access_log::all_counted(table),
+        gone: access_log::all_gone(table),
+    };
+    let mut audit = Audit::new(witnesses, grounds);
     let mut months: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for file in table.files() {
         months.entry(file.month.clone()).or_default().push(file);

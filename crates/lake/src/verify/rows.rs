@@ -11,6 +11,7 @@ use crate::pairs::{self, PairFile};
 use crate::run::{FragmentSummary, RunSummary};
 use crate::schema::column;
 use crate::snapshot::RunFile;
+use crate::viewers::Viewers;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use deltalake_core::Path;
@@ -131,6 +132,11 @@ impl Reading<'_> {
         let counters = batch.columns().get(column::FOREIGN_COUNTER);
         let counters =
             counters.and_then(|column| column.as_primitive_opt::<Int64Type>()).ok_or_else(wrong)?;
+        if let Some(viewers) = self.run.note::<Viewers>()
+            && !viewers.let_through(batch)?
+        {
+            return Err(self.corrupt("the filter of its viewers hides a row"));
+        }
         let (group, first) = self.at;
         let foreign = self.run.bloom(column::FOREIGN_COUNTER, group);
         let rows = batch.num_rows();

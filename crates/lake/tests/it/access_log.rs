@@ -121,6 +121,7 @@ async fn add_with(lake: &Lake, clock: &Clock, faults: &Faults, operation: u64, f
     }
     let hit = faults.failed() > 0;
     faults.none();
+    clock.advance(40 * DAY);
     lake.maintenance().await.unwrap();
     assert_eq!(all_rows(lake).await, rows, "operation {operation}, {fault:?}");
     assert!(verify(lake).await.is_clean(), "operation {operation}, {fault:?}");
@@ -191,4 +192,31 @@ async fn what_is_too_old_goes_and_the_log_says_so() {
     assert!(maintenance.retain(&settings, false).await.unwrap().access_log > 0);
     let found = verify(&lake).await;
     assert_eq!(found.damages, [], "{found:#?}");
+    // What went while four months were kept is not missed when more are kept from now on.
+    lake.set_access_log_months(24).await.unwrap();
+    let found = verify(&lake).await;
+    assert_eq!(found.damages, [], "{found:#?}");
+    let log = found.access_log.unwrap();
+    assert_eq!(Some(log.kept_from), log.trimmed_before);
+    assert!(log.gone > 20, "{log:?}");
+}
+
+/// A chain that was silent for so long that the row which says how it went on has gone, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_goes_on_after_years_of_silence() {
+    let clock = Clock::manual(at(0));
+    let lake = over(Arc::new(InMemory::new()), &clock).await;
+    let mut store = lake.access_log().await;
+    let started = Started { by: "test".into(), version: "0".into(), heads: Vec::new() };
+    let (mut chain, first) = Chain::start(clock.now(), &started);
+    store.append(&[first, chain.add(entry(1, clock.now()))]).await.unwrap();
+    for _ in 0..3 {
+        clock.advance(450 * DAY);
+        let mut maintenance = lake.maintenance().await.unwrap();
+        assert!(maintenance.retain(&CompactionSettings::default(), false).await.unwrap().access_log > 0);
+        assert_eq!(verify(&lake).await.damages, []);
+    }
+    store.append(&[chain.add(entry(2, clock.now()))]).await.unwrap();
+    lake.maintenance().await.unwrap();
+    assert_eq!(verify(&lake).await.damages, []);
 }

@@ -153,9 +153,70 @@ async fn a_meter_point_leads_to_every_device_seen_with_it() {
     commit(&mut writer, "a", [received(request_id(1, 1, 1), at(0))]).await;
     commit(&mut writer, "b", [received(request_id(1, 3, 1), at(1)), received(request_id(1, 1, 2), at(2))])
         .await;
-    let anchors = async |mpxn| lake.snapshot().anchors_of(&access(&[1]), Named::Mpxn(mpxn)).await.unwrap();
+    let anchors =
+        async |mpxn| lake.snapshot().anchors_of(&access(&[1]), Named::Mpxn(mpxn)).await.unwrap().found;
     assert_eq!(anchors(mpxn).await, [device(1), device(3)].map(Anchor::Device));
     assert!(anchors("1312345678111".parse().unwrap()).await.is_empty());
+}
+
+/// What others have leads nowhere by a Device, and by a meter point that nothing names to where its neighbour leads, in vain.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_of_a_device_is_found_by_those_who_may_see_its_row() {
+    let (lake, mut writer) = memory().await;
+    let naming = |u, d, beside, variant: &str| {
+        let mut event = received(request_id(u, d, 1), at(0));
+        event.correlation.concerned_devices = vec![device(beside)];
+        event.correlation.variant = variant.parse().ok();
+        event
+    };
+    let events = [naming(1, 1, 11, "6.15.1"), naming(1, 2, 12, "4.8.1"), naming(1, 3, 13, "")];
+    commit(&mut writer, "a", events).await;
+    let leads = async |u, d| {
+        let anchors = lake.snapshot().anchors_of(&access(&[u]), Named::Device(device(d))).await.unwrap();
+        assert_eq!(anchors.in_vain, []);
+        anchors.found
+    };
+    for (beside, under) in [(11, 1), (12, 2), (13, 3)] {
+        assert_eq!(leads(1, beside).await, [Anchor::Device(device(under))]);
+    }
+    // Others see meter reads, and so what may turn out to be one.
+    assert_eq!(leads(2, 11).await, []);
+    assert_eq!(leads(2, 12).await, [Anchor::Device(device(2))]);
+    assert_eq!(leads(2, 13).await, [Anchor::Device(device(3))]);
+    let of = async |mpxn: &str| {
+        let named = Named::Mpxn(mpxn.parse().unwrap());
+        lake.snapshot().anchors_of(&access(&[2]), named).await.unwrap()
+    };
+    let all = [1, 2, 3].map(|d| Anchor::Device(device(d)));
+    let known = of("1217290354420").await;
+    assert_eq!((known.found.as_slice(), known.in_vain.as_slice()), (&all[..], &[][..]));
+    for absent in ["1217290354421", "1217290354419", "9999999999999", "000001"] {
+        let unknown = of(absent).await;
+        assert_eq!((unknown.found.as_slice(), unknown.in_vain.as_slice()), (&[][..], &all[..]), "{absent}");
+    }
+}
+
+/// A row is open by a fragment that may lie days above the one that places it, and above all that was asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_row_is_found_however_far_up_it_says_so() {
+    const HOURS_20: i64 = 20 * 3_600_000;
+    for said_by in 0..3 {
+        let (lake, mut writer) = memory().await;
+        for n in 0..3 {
+            let mut event = received(request_id(1, 1, 1), at(n * HOURS_20));
+            event.correlation.variant = "4.8.1".parse().ok().filter(|_| n == said_by);
+            commit(&mut writer, &n.to_string(), [event]).await;
+        }
+        let query = KeyQuery {
+            from: Some(at(0)),
+            to: Some(at(0)),
+            view: gridtrail_lake::View::MeterReads,
+            ..query(1)
+        };
+        let found = find(&lake, &[2], &query).await;
+        assert_eq!(found.len(), 1, "said by fragment {said_by}");
+        assert_eq!((found[0].placement, found[0].fragment.is_meter_read()), (at(0), true));
+    }
 }
 
 /// A snapshot never changes, and can be had again by its version after the lake was opened anew.
@@ -250,17 +311,13 @@ async fn a_row_of_another_costs_what_one_costs_that_is_not_there() {
         costs.push(cost);
     }
     assert!(costs[0].requests > 0 && costs.iter().all(|cost| *cost == costs[0]), "{costs:?}");
-    // Nor in a search without a reference, for whoever sees other rows of the Device or none.
-    let search = async |users: &[u8]| {
+    // Nor in a search without a reference: 7 has thirty rows of another User, 41 none of anybody.
+    let search = async |d: u8| {
         let (recorder, _) = RecordingStore::new(Arc::clone(&store));
         let cold = Lake::open(over(Arc::new(recorder)), clock.clone()).await.unwrap();
-        cold.snapshot().lookup_with_cost(&access(users), &query(7)).await.unwrap()
+        cold.snapshot().lookup_with_cost(&access(&[1]), &query(d)).await.unwrap()
     };
-    let ((mine, all), (none, nothing)) = (search(&[2]).await, search(&[1]).await);
-    assert_eq!((mine.len(), none.len()), (30, 0));
-    assert_eq!(
-        (nothing.runs, nothing.requests),
-        (all.runs, all.requests),
-        "what is not shown was read alike"
-    );
+    let (hidden, absent) = (search(7).await, search(41).await);
+    assert_eq!(hidden, absent);
+    assert_eq!((hidden.0.len(), hidden.1.pages), (0, 0));
 }

@@ -1,6 +1,7 @@
 //! Evidence by hand: every way in which it can fail to add up is found, and none where it does.
 
-use gridtrail_lake::{Commit, Evidence, Skip, SkipReason, SourceEvidence, Spans};
+use gridtrail_lake::{Commit, CommitKind, Evidence, Expired, Skip, SkipReason, SourceEvidence, Spans};
+use gridtrail_model::Timestamp;
 use gridtrail_reconcile::{Audit, FaultKind};
 use proptest::prelude::*;
 
@@ -200,4 +201,34 @@ fn tombstones_are_records_of_the_topic() {
     audit.take(&Commit { version: 1, kind: "ingest".to_owned(), sources });
     assert!(audit.faults().is_empty(), "{:?}", audit.faults());
     assert_eq!(audit.ranges[SOURCE][0].records, 4, "one stored, one letter, two tombstones");
+}
+
+/// A commit that takes a month away says that it was old enough, whatever month it is.
+#[test]
+fn a_forged_retention_does_not_hide_a_month() {
+    let now: Timestamp = "2026-07-10T00:00:00Z".parse().unwrap();
+    let judged = |month: &str, at: &str| {
+        let evidence = SourceEvidence {
+            name: month.to_owned(),
+            committed_at_ms: at.parse::<Timestamp>().unwrap().millis(),
+            expired: Some(Expired { files: 1, rows_dropped: 7, ..Expired::default() }),
+            ..SourceEvidence::default()
+        };
+        let mut audit = Audit::default();
+        let sources = vec![Evidence::Whole(Box::new(evidence))];
+        audit.take(&Commit { version: 1, kind: CommitKind::Retention.name().to_owned(), sources });
+        audit.judge_retention(now);
+        audit.faults().iter().map(|fault| fault.kind).collect::<Vec<_>>()
+    };
+    for (month, at) in [("2026-03", "2026-07-10T00:04:00Z"), ("2025-12", "2026-07-01")] {
+        assert_eq!(judged(month, at), [], "{month} at {at}");
+    }
+    for (month, at) in [
+        ("2026-04", "2026-07-10"),
+        ("2026-06", "2031-01-01"),
+        ("2026-03", "2031-01-01"),
+        ("all", "2026-07-10"),
+    ] {
+        assert_eq!(judged(month, at), [FaultKind::TooSoon], "{month} at {at}");
+    }
 }

@@ -5,6 +5,7 @@
 //! is fetched at once: neighbours in one request, and all requests at the same time; of a file system, all in one go. What comes into memory is
 //! held against its checksum first, where its file has any: the footer with all that belongs to it, and each page.
 
+use super::note::Note;
 use super::page::{self, Dictionary, Page};
 use super::sums::PageSums;
 use crate::definition::Definition;
@@ -26,6 +27,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::bloom_filter::Sbbf;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaDataPushDecoder};
 use parquet::file::page_index::offset_index::PageLocation;
+use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +41,8 @@ pub struct OpenRun {
     pub metadata: ArrowReaderMetadata,
     /// Bloom filters of the columns that look-ups go by, each with one a row group.
     blooms: Vec<(usize, Vec<Option<Sbbf>>)>,
+    /// What its footer says of its rows; see [`crate::NoteKind`].
+    note: Option<Note>,
     /// The checksums of its pages. `None`: it is of the first format.
     sums: Option<PageSums>,
     /// Tells its pages from those of other runs.
@@ -58,6 +62,11 @@ impl OpenRun {
     pub fn bloom(&self, column: usize, group: usize) -> Option<&Sbbf> {
         let (_, groups) = self.blooms.iter().find(|(number, _)| *number == column)?;
         groups.get(group)?.as_ref()
+    }
+
+    /// The note of its footer. `None`: it has none, or another kind of it.
+    pub fn note<T: Any>(&self) -> Option<&T> {
+        self.note.as_ref()?.get()
     }
 
     /// Whether a column of a row group has a dictionary.
@@ -346,10 +355,16 @@ impl RunCache {
             })?),
             None => None,
         };
+        let note = match table.note {
+            Some(kind) => (kind.read)(metadata.metadata())
+                .map_err(|why| RunsError::Corrupt { path: path.to_string(), why: why.to_owned() })?,
+            None => None,
+        };
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let bloom_bytes: usize = table.keys.iter().map(|column| bloom_bytes(&metadata, *column)).sum();
-        let size = metadata.metadata().memory_size() + bloom_bytes + sums.as_ref().map_or(0, PageSums::size);
-        Ok(OpenRun { path: Arc::new(path.clone()), metadata, blooms, sums, number, size })
+        let added = sums.as_ref().map_or(0, PageSums::size) + note.as_ref().map_or(0, Note::bytes);
+        let size = metadata.metadata().memory_size() + bloom_bytes + added;
+        Ok(OpenRun { path: Arc::new(path.clone()), metadata, blooms, note, sums, number, size })
     }
 
     /// A range of a file.

@@ -49,6 +49,9 @@ pub struct Page {
     values: Values,
 }
 
+/// The texts next below and above a key.
+pub type Beside<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
 /// The values of a column chunk's dictionary.
 pub type Dictionary = Vec<Bytes>;
 
@@ -172,6 +175,15 @@ impl Page {
         }
         let found = texts.equal(key)?;
         Some(empty + found.start..empty + found.end)
+    }
+
+    /// The texts next below and above a key. `None`: as for [`Page::rows_equal`].
+    pub fn beside(&self, key: &[u8]) -> Option<Beside<'_>> {
+        let Values::Repeated(texts) = &self.values else { return None };
+        let place = try_partition_point(texts.ends.len(), |at| Some(texts.text(at)? < key))?;
+        let below = place.checked_sub(1).and_then(|at| texts.text(at));
+        let above = texts.text(place).filter(|text| *text != key).or_else(|| texts.text(place + 1));
+        Some((below, above))
     }
 }
 
@@ -501,6 +513,10 @@ mod tests {
             let equal: Vec<usize> = (0..rows).filter(|row| expected[*row] == Some(key.as_slice())).collect();
             let found = page.rows_equal(&key).unwrap();
             prop_assert_eq!(found.collect::<Vec<_>>(), equal);
+            let others = || expected.iter().copied().flatten();
+            let below = others().filter(|text| *text < key.as_slice()).max();
+            let above = others().filter(|text| *text > key.as_slice()).min();
+            prop_assert_eq!(page.beside(&key), Some((below, above)));
             let (from, mut read) = (from.min(rows), Vec::new());
             page.texts((from, rows), None, |text| read.push(text)).unwrap();
             prop_assert_eq!(&read, &expected[from..]);

@@ -1,5 +1,6 @@
-//! Parquet that has the checksums of its pages in its footer.
+//! Parquet that has the checksums of its pages in its footer and, where its table has any, a note of its rows.
 
+use super::note::GatherNote;
 use super::sums::Scanner;
 use crate::definition::Definition;
 use crate::delta::checksum::{Checksum, Written};
@@ -17,6 +18,8 @@ pub struct PagedWriter {
     seen: usize,
     scanner: Scanner,
     whole: Checksum,
+    /// Gathers the note of its footer, where its table has any.
+    note: Option<Box<dyn GatherNote>>,
 }
 
 impl std::fmt::Debug for PagedWriter {
@@ -30,11 +33,15 @@ impl PagedWriter {
     pub fn new(table: &Definition) -> Result<Self, RunsError> {
         let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(table.schema), Some((table.layout)()));
         let writer = writer.map_err(|_| RunsError::Internal("a file could not be started"))?;
-        Ok(Self { writer, seen: 0, scanner: Scanner::new(), whole: Checksum::new() })
+        let note = table.note.map(|kind| (kind.gather)());
+        Ok(Self { writer, seen: 0, scanner: Scanner::new(), whole: Checksum::new(), note })
     }
 
     /// Adds rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), RunsError> {
+        if let Some(note) = &mut self.note {
+            note.add(batch)?;
+        }
         self.writer.write(batch).map_err(failed)
     }
 
@@ -65,6 +72,9 @@ impl PagedWriter {
         self.writer.flush().map_err(failed)?;
         self.see()?;
         self.writer.append_key_value_metadata(self.scanner.end_pages()?);
+        if let Some(note) = &self.note {
+            self.writer.append_key_value_metadata(note.end()?);
+        }
         self.writer.finish().map_err(failed)?;
         self.see()?;
         Ok(Written { tail: Some(self.scanner.tail()), ..self.whole.written() })

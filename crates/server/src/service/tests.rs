@@ -4,7 +4,7 @@ use crate::record::Leaving;
 use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId, Party, Sharing};
 use gridtrail_access_log::Committing;
 use gridtrail_access_log::fake::MemoryLog;
-use gridtrail_model::{Timestamp, UserId};
+use gridtrail_model::{CommandVariant, Fragment, Leg, RequestId, Subject, Timestamp, TrailKey, UserId};
 use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_search::PageKey;
 use gridtrail_search::fake::FakeLake;
@@ -229,6 +229,57 @@ async fn a_call_that_cannot_be_recorded_is_not_answered() {
     let rows =
         [row("OK", "", true), row("UNAVAILABLE", "ACCESS_LOG_UNAVAILABLE", false), row("OK", "", true)];
     assert_eq!(stage.recorded().await, rows);
+}
+
+/// What a caller may use up tells no more than the time: it goes by what is asked for, not by what is there.
+#[tokio::test]
+async fn a_hidden_device_takes_the_permits_and_rows_that_an_absent_one_does() {
+    let taken = async |is_there: bool| {
+        let mut stage = stage().await;
+        let lake = FakeLake::default();
+        if is_there {
+            let text = "88-73-84-57-00-2F-96-1E:00-DB-12-34-56-78-90-A0:1";
+            let request_id: RequestId = text.parse().unwrap();
+            let leg = Leg { request_id, command_variant: CommandVariant::new(1).unwrap() };
+            let key = TrailKey { user: request_id.originator, subject: Subject::Leg(leg) };
+            let mut hidden = Fragment::new(key, now());
+            hidden.received.add(now());
+            hidden.device.add(request_id.target);
+            lake.commit([hidden], None);
+        }
+        let clock = Clock::manual(now());
+        stage.desk.search = Search::new(lake, clock, PageKey::random().unwrap());
+        let few = CallerLimits {
+            at_once: NonZeroU32::new(2).unwrap(),
+            calls_a_minute: NonZeroU32::new(10),
+            rows_a_minute: NonZeroU32::new(130),
+        };
+        stage.desk.allowances = Allowances::new(Limits { person: few, program: few });
+        let desk = &stage.desk;
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            let request = SearchRequest {
+                key: Some(Key::DeviceId("00-DB-12-34-56-78-90-A0".into())),
+                ..SearchRequest::default()
+            };
+            let mut request = Request::new(request);
+            *request.metadata_mut() = stage.caller.metadata.clone();
+            let look = async |who: &Access, query: &Query| {
+                let page = desk.search.audit_trails(who, query).await;
+                seen.push((
+                    desk.permits.available_permits(),
+                    page.as_ref().map_or(9, |page| page.rows.len()),
+                ));
+                page
+            };
+            let answer = sent(desk.answer_search("search", request, look).await);
+            seen.push((desk.permits.available_permits(), answer.map_or(9, |answer| answer.rows.len())));
+        }
+        seen
+    };
+    let (hidden, absent) = (taken(true).await, taken(false).await);
+    // Two pages of fifty rows, and no room for a third.
+    assert_eq!((&hidden, hidden.as_slice()), (&absent, &[(0, 0), (1, 0), (0, 0), (1, 0), (1, 9)][..]));
 }
 
 #[test]

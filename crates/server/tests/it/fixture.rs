@@ -20,7 +20,7 @@ use gridtrail_proto::query::v1::{SearchRequest, search_request::Key};
 use gridtrail_runtime::Clock;
 use gridtrail_search::fake::FakeLake;
 use gridtrail_search::{PageKey, Search, Store};
-use gridtrail_server::{CallerLimits, Limits, LoginParts, Parts, ServeError, serve};
+use gridtrail_server::{Limits, LoginParts, Parts, ServeError, serve};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
@@ -54,6 +54,8 @@ impl FakeFreshness {
     }
 }
 
+const HOUR_MS: i64 = 3_600_000;
+
 impl Freshness for FakeFreshness {
     fn report(&self, days: i64) -> Option<Report> {
         let complete_up_to = *self.0.lock().unwrap();
@@ -62,7 +64,7 @@ impl Freshness for FakeFreshness {
         Some(Ledger::new(Levels::default()).report(&Inputs {
             now: now(),
             partitions: &[Partition { stream, partition: 0, position: Some(7), complete_up_to }],
-            waiting: Waiting { rows: 2, oldest: Some(now().plus_millis(-days)), before_limit: 0 },
+            waiting: Waiting { rows: 2, oldest: Some(now().plus_millis(-days * HOUR_MS)), before_limit: 0 },
             version: "trails=1,parked=0,mpxn_devices=0",
             confirmed: now(),
             days,
@@ -148,9 +150,9 @@ impl World {
 
     /// One where a caller may have so many calls under way.
     pub(crate) async fn serve_at_once(at_once: NonZeroU32) -> Self {
-        let limits = CallerLimits { at_once, calls_a_minute: None, rows_a_minute: None };
-        let lake = Self::filled();
-        Self::over(lake, Clock::manual(now()), None, Limits { person: limits, program: limits }).await
+        let limits = gridtrail_server::CallerLimits { at_once, calls_a_minute: None, rows_a_minute: None };
+        let limits = Limits { person: limits, program: limits };
+        Self::limited(Self::filled(), Clock::manual(now()), None, limits).await
     }
 
     /// One where people also log in.
@@ -162,11 +164,11 @@ impl World {
     pub(crate) async fn serve_rows(rows: Vec<Fragment>) -> Self {
         let lake = FakeLake::default();
         lake.commit(rows, Some(complete_up_to()));
-        Self::over(lake, Clock::manual(now()), None, Limits::default()).await
+        Self::over(lake, Clock::manual(now()), None).await
     }
 
     async fn with(clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
-        Self::over(Self::filled(), clock, login, Limits::default()).await
+        Self::over(Self::filled(), clock, login).await
     }
 
     fn filled() -> FakeLake {
@@ -181,12 +183,16 @@ impl World<Lake> {
     /// are made at the machine's time, and the clock stands before that.
     pub(crate) async fn serve_lake() -> Self {
         let clock = Clock::manual(now());
-        Self::over(filled_lake(clock.clone()).await, clock, None, Limits::default()).await
+        Self::over(filled_lake(clock.clone()).await, clock, None).await
     }
 }
 
 impl<L: Store + Clone> World<L> {
-    pub(crate) async fn over(
+    pub(crate) async fn over(lake: L, clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
+        Self::limited(lake, clock, login, Limits::default()).await
+    }
+
+    async fn limited(
         lake: L,
         clock: Clock,
         login: Option<(LoginParts, SessionGate)>,

@@ -1,7 +1,7 @@
 //! How fresh the server says that it is, to whom, and to health checks.
 
 use crate::it::errors::assert_error;
-use crate::it::fixture::{ANN, World, now, of_meter, with_header};
+use crate::it::fixture::{ANN, World, bearer_of, now, of_meter, with_header};
 use gridtrail_proto::query::v1::{FreshnessLevel, GetFreshnessRequest, GetFreshnessResponse};
 use gridtrail_server::FRESHNESS_HEALTH;
 use tonic::Code;
@@ -34,11 +34,13 @@ async fn a_report_arrives_whole() {
         (FreshnessLevel::Warn, Some(7))
     );
     let waiting = said.waiting.unwrap();
-    // The fake says with the oldest how many days it was asked for: 31 where the caller names none.
-    assert_eq!((waiting.rows, waiting.oldest.unwrap().nanos), (2, 969_000_000));
+    // The fake says with the oldest how many days it was asked for: 31 where the caller names none. What waits is told by the hour.
+    let hour = now().millis().div_euclid(HOUR) - 31;
+    assert_eq!((waiting.rows, waiting.oldest.unwrap().seconds), (2, hour * 3_600));
+    assert_eq!(said.waiting.unwrap().oldest.unwrap().nanos, 0);
 }
 
-/// Every role may know, also the one that may search nothing; nobody may without a token.
+/// Every role may know, also the one that may search nothing; nobody may without a role, or without a token.
 #[tokio::test]
 async fn any_role_may_ask_and_nobody_without_a_token() {
     let world = World::serve().await;
@@ -48,6 +50,10 @@ async fn any_role_may_ask_and_nobody_without_a_token() {
         let answer = client.get(with_header(GetFreshnessRequest::default(), &bearer)).await;
         assert!(answer.is_ok(), "role {role}: {answer:?}");
     }
+    let none = format!("Bearer {}", world.mint(&bearer_of(ANN, &[ANN], &[])));
+    let denied = client.get(with_header(GetFreshnessRequest::default(), &none)).await.unwrap_err();
+    assert_error(&denied, Code::PermissionDenied, "ROLE_MISSING", "403");
+    assert!(denied.message().contains("no Job Type Role"), "{}", denied.message());
     let bare = client.get(GetFreshnessRequest::default()).await.unwrap_err();
     assert_error(&bare, Code::Unauthenticated, "NO_IDENTITY", "401");
     world.clock.advance(12 * HOUR);

@@ -17,7 +17,8 @@ use gridtrail_saml::fake::{ACS_URL, CONTEXT, ENTITY_ID, ISSUER, SSO_URL, metadat
 use gridtrail_saml::{ClockSkew, ServiceProvider};
 use gridtrail_server::{LoginParts, LoginRecords};
 use gridtrail_session::{
-    Anchors, IdleLimit, LoginSettings, Logins, Objects, ProviderSettings, Register, Sessions,
+    Anchors, IdleLimit, LoginSettings, Logins, Objects, ProviderSettings, Register, Seal, SealedObjects,
+    Sessions,
 };
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -46,6 +47,7 @@ impl Stage {
         let clock = Clock::manual(time("2026-03-01T10:00:00Z"));
         let objects = Objects::new(Arc::new(InMemory::new()), Path::from("_sessions"));
         let key = SessionKey::from_pem(&DevKey::generate().unwrap().to_pem()).unwrap();
+        let sealed = SealedObjects::new(objects.clone(), Seal::of(&key).unwrap());
         let key = Arc::new(key);
         let record = MemoryLog::default();
         let (log, recording) = AccessLog::open(record.clone(), clock.clone(), "logins").await.unwrap();
@@ -53,7 +55,7 @@ impl Stage {
             let register = Arc::new(Register::new(objects.clone(), clock.clone()));
             let idle = IdleLimit::default();
             let sessions =
-                Arc::new(Sessions::new(objects.clone(), clock.clone(), Arc::clone(&register), idle));
+                Arc::new(Sessions::new(sealed.clone(), clock.clone(), Arc::clone(&register), idle));
             let roles = Arc::new(RoleMatrix::built_in().unwrap());
             let witness = LoginRecords::new(log.clone(), clock.clone(), Arc::clone(&roles));
             let settings = LoginSettings {
@@ -65,7 +67,7 @@ impl Stage {
             let anchors = Arc::new(Anchors::new(KEYS.0.anchors()));
             let parts = (Arc::clone(&register), sessions);
             let logins =
-                Logins::new(objects.clone(), clock.clone(), parts, anchors, settings, Arc::new(witness));
+                Logins::new(sealed.clone(), clock.clone(), parts, anchors, settings, Arc::new(witness));
             let login = LoginParts { logins: Arc::new(logins), key: Arc::clone(&key) };
             (World::serve_with((login, gate), clock.clone()), register)
         };

@@ -4,6 +4,7 @@ mod browser;
 mod connections;
 mod corrupt;
 mod faults;
+mod forged;
 mod logins;
 mod pages;
 mod races;

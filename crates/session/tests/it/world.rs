@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gridtrail_access::{Party, RoleMatrix};
+use gridtrail_access::{DevKey, Party, RoleMatrix, SessionKey};
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
 use gridtrail_saml::fake::answer::{Answer, attribute};
@@ -11,7 +11,7 @@ use gridtrail_saml::fake::{ACS_URL, CONTEXT, ENTITY_ID, ISSUER, metadata};
 use gridtrail_saml::{ClockSkew, ServiceProvider, TrustAnchors};
 use gridtrail_session::{
     Anchors, Endpoint, IdleLimit, Landing, LoggedIn, LoginError, LoginSettings, Logins, NotWritten, Objects,
-    ProviderSettings, Reason, Register, Session, Sessions, Started, Witness,
+    ProviderSettings, Reason, Register, Seal, SealedObjects, Session, Sessions, Started, Witness,
 };
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -45,6 +45,13 @@ pub(crate) static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     let issue = || infrastructure.issue(Key::P256, |_| {});
     Keys { signer: issue(), next: issue(), infrastructure }
 });
+
+/// The key that all servers share.
+pub(crate) static SESSION_KEY: LazyLock<SessionKey> = LazyLock::new(new_session_key);
+
+pub(crate) fn new_session_key() -> SessionKey {
+    SessionKey::from_pem(&DevKey::generate().unwrap().to_pem()).unwrap()
+}
 
 pub(crate) fn anchors() -> TrustAnchors {
     KEYS.infrastructure.anchors()
@@ -103,10 +110,15 @@ impl Witness for NotedLogins {
 
 impl Server {
     pub(crate) fn over(store: Arc<dyn ObjectStore>, clock: &Clock) -> Self {
+        Self::with_key(store, clock, &SESSION_KEY)
+    }
+
+    pub(crate) fn with_key(store: Arc<dyn ObjectStore>, clock: &Clock, key: &SessionKey) -> Self {
         let objects = Objects::new(store, Path::from("lake/_sessions"));
+        let sealed = SealedObjects::new(objects.clone(), Seal::of(key).unwrap());
         let register = Arc::new(Register::new(objects.clone(), clock.clone()));
         let (held, idle) = (Arc::clone(&register), IdleLimit::default());
-        let sessions = Arc::new(Sessions::new(objects.clone(), clock.clone(), held, idle));
+        let sessions = Arc::new(Sessions::new(sealed.clone(), clock.clone(), held, idle));
         let anchors = Arc::new(Anchors::new(anchors()));
         let settings = LoginSettings {
             service_provider: ServiceProvider::new(ENTITY_ID, ACS_URL).unwrap(),
@@ -116,7 +128,7 @@ impl Server {
         let landing = Landing::new(&settings.service_provider, LANDING).unwrap();
         let witness = Arc::<NotedLogins>::default();
         let logins = Logins::new(
-            objects.clone(),
+            sealed,
             clock.clone(),
             (Arc::clone(&register), Arc::clone(&sessions)),
             Arc::clone(&anchors),

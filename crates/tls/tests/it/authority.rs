@@ -22,10 +22,21 @@ impl Issued {
     /// Writes both, and gives the paths.
     pub(crate) fn write(&self, folder: &Path, name: &str) -> (PathBuf, PathBuf) {
         let paths = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
-        fs::write(&paths.0, &self.certificate).unwrap();
-        fs::write(&paths.1, &self.key).unwrap();
+        write_private(&paths.0, &self.certificate);
+        write_private(&paths.1, &self.key);
         paths
     }
+}
+
+/// Writes a file that only its owner can read.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    set_mode(path, 0o600);
+}
+
+pub(crate) fn set_mode(path: &Path, mode: u32) {
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
 }
 
 impl Authority {

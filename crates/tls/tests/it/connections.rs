@@ -1,6 +1,6 @@
 //! Clients with and without certificates, and servers whose certificates change.
 
-use crate::it::authority::{Authority, Issued};
+use crate::it::authority::{Authority, Issued, set_mode};
 use futures::StreamExt as _;
 use gridtrail_tls::{ClientCheck, Tls, TlsError, TlsFiles};
 use rustls::pki_types::pem::PemObject as _;
@@ -182,4 +182,19 @@ fn what_is_wrong_with_a_file_is_told_by_name() {
     assert!(told(swapped).contains("server.key holds no certificate"), "the key is named, its text is not");
     let clients = Some(ClientCheck { anchors: certificate, revoked: Some(files.key.clone()) });
     assert!(told(TlsFiles { clients, ..files }).contains("list of revoked certificates"));
+}
+
+/// Also one that becomes so while the server runs: the pair before stays in use.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_key_that_others_can_read_is_not_used() {
+    let served = Served::plainly().await;
+    let key = served.folder.path().join("server.key");
+    let next = served.authority.issue("localhost", 2, 2100, false);
+    next.write(served.folder.path(), "server");
+    set_mode(&key, 0o644);
+    let told = served.tls.reload().unwrap_err().to_string();
+    assert!(told.contains("chmod 0600") && told.contains("server.key"), "{told}");
+    set_mode(&key, 0o600);
+    assert!(served.tls.reload().unwrap());
 }

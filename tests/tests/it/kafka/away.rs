@@ -36,7 +36,7 @@ async fn a_broker_that_is_away_is_told_of_once() {
     let (events, lake, log) =
         (folder.path().join("events"), folder.path().join("lake"), folder.path().join("log"));
     region(51, &events);
-    let said_at_debug = ["--log", "info,gridtrail_kafka=debug"];
+    let said_at_debug = ["--log", "warn,gridtrail=info,gridtrail_kafka=debug"];
     let ingest = Ingester::start(topic.ingest(&lake, "one", &said_at_debug), &log);
     topic.publish(&events);
     Known::of(&lake).await.has_all_of(&topic).await;
@@ -151,7 +151,7 @@ async fn a_message_of_sixteen_mebibytes_arrives_whole() {
     // A topic that was made for smaller ones is named, with what to do.
     let event = folder.path().join("events");
     std::fs::create_dir(&event).unwrap();
-    let hex: String = large(1_500_000).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(large(1_500_000));
     std::fs::write(event.join("one.jsonl"), format!("{{\"x\": \"{hex}\"}}\n")).unwrap();
     let mut command = gridtrail();
     command.args(["publish", event.to_str().unwrap(), "--kafka", &beside.bootstrap, "--topic", &beside.name]);

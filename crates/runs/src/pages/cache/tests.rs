@@ -31,6 +31,7 @@ const fn table(keys: &'static [usize]) -> Definition {
         format: 1,
         keys,
         layout: || WriterProperties::builder().build(),
+        note: None,
         made_with: Vec::new,
     }
 }

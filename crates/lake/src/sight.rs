@@ -1,0 +1,125 @@
+//! What a look-up reads before it knows whether its caller may see any of it: nothing that tells of what they may not see.
+//!
+//! Something of others that shows nothing to a caller costs what costs that is not there: the footers of the same runs, the same
+//! questions to the filters of their viewers, and no page. Runs of earlier builds know no viewers, and are read as far as their filter of
+//! Devices says, until maintenance writes them anew.
+
+use crate::anchor;
+use crate::error::LakeError;
+use crate::limits::RUNS_AT_ONCE;
+use crate::lookup::Seek;
+use crate::pairs;
+use crate::scan::Reach;
+use crate::snapshot::{KeyQuery, RunFile, Snapshot, View};
+use crate::viewers::Viewer;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use gridtrail_access::Access;
+use gridtrail_model::{Anchor, DeviceId, Mpxn, Named, UserId};
+use gridtrail_runs::{RunCache, RunsError};
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+/// Where a search by a meter point or a Device leads.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Anchors {
+    /// What rows lie under that name it; ascending.
+    pub found: Vec<Anchor>,
+    /// For a meter point that nothing names, what the next lower one leads to. To look there [in vain](KeyQuery::in_vain) takes as long
+    /// as it does to find that all of a meter point is of others.
+    pub in_vain: Vec<Anchor>,
+}
+
+impl Snapshot {
+    /// What a look-up seeks under a key. `None`: nothing that lies there is to be shown, as far as runs say.
+    ///
+    /// Of the caller's own rows every run is judged by itself. Of everybody's meter reads all is read or nothing: whether a row is open
+    /// is decided on all fragments of it, and with them on those that say otherwise.
+    pub(crate) async fn seek(
+        &self,
+        cache: &RunCache,
+        who: &Access,
+        (query, under): (&KeyQuery, DeviceId),
+        reach: Reach,
+    ) -> Result<Option<Seek>, RunsError> {
+        // No row lies under what is sought in vain, in the same runs.
+        let sought = match query.in_vain {
+            true => DeviceId::from_bytes(under.to_bytes().map(|byte| !byte)),
+            false => under,
+        };
+        match query.view {
+            View::Audit => Ok(Some(Seek::shown_to(sought, who.user_ids().iter().map(Viewer::User)))),
+            View::MeterReads => {
+                let open = Seek::shown_to(sought, std::iter::once(Viewer::Everybody));
+                Ok(self.meets(cache, &open, (under, reach)).await?.then(|| Seek::all(sought)))
+            }
+        }
+    }
+
+    /// Whether any run that a look-up goes through, or a later one, can hold what is sought.
+    async fn meets(
+        &self,
+        cache: &RunCache,
+        seek: &Seek,
+        (under, reach): (DeviceId, Reach),
+    ) -> Result<bool, RunsError> {
+        let parked = self.parked.of_device(under, None, None);
+        let within = self.trails.of_device(under, reach.from, reach.to).chain(parked);
+        if any_meets(cache, seek, within).await? {
+            return Ok(true);
+        }
+        // The fragment that says that a row is open may lie at any time above the row's lowest one.
+        let Some(to) = reach.to else { return Ok(false) };
+        any_meets(cache, seek, self.trails.of_device(under, Some(to), None)).await
+    }
+
+    /// What rows lie under that name a meter point, or a Device beside their own; as far as `who` may see them.
+    ///
+    /// Under a Device that events named together with the meter point, every row is one of the meter point. Under anything else,
+    /// only rows are meant that [name](KeyQuery::naming) it.
+    pub async fn anchors_of(&self, who: &Access, named: Named) -> Result<Anchors, LakeError> {
+        let users = || who.user_ids().iter();
+        let read = |keys: Vec<DeviceId>| {
+            keys.into_iter().filter_map(|key| anchor::of_key(key, users())).collect::<Vec<_>>()
+        };
+        match named {
+            Named::Mpxn(mpxn) => {
+                let keys = pairs::of_mpxn(&self.cache, &self.pairs, mpxn).await?;
+                let (found, beside) = (read(keys.found), read(keys.beside));
+                let in_vain = if found.is_empty() { beside } else { Vec::new() };
+                Ok(Anchors { found, in_vain })
+            }
+            Named::Device(device) => {
+                let keys = pairs::of_device(&self.cache, &self.pairs, device, users()).await?;
+                Ok(Anchors { found: read(keys), in_vain: Vec::new() })
+            }
+        }
+    }
+
+    /// Devices that events named together with a meter point, ascending.
+    pub(crate) async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, RunsError> {
+        let keys = pairs::of_mpxn(&self.cache, &self.pairs, mpxn).await?.found;
+        let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, std::iter::empty::<UserId>()));
+        Ok(anchors.filter_map(Anchor::device).collect())
+    }
+}
+
+/// Whether any of some runs can hold what is sought. Those in memory are asked first, the newest of them before all; the footers of the
+/// others are fetched together.
+async fn any_meets<'a>(
+    cache: &RunCache,
+    seek: &Seek,
+    files: impl Iterator<Item = &'a Arc<RunFile>>,
+) -> Result<bool, RunsError> {
+    let mut files: Vec<&Arc<RunFile>> = files.collect();
+    files.sort_by_key(|file| Reverse(file.summary.max_received_ms));
+    let mut unknown = Vec::new();
+    for file in files {
+        match cache.opened(&file.path) {
+            Some(run) if seek.is_met_by(&run) => return Ok(true),
+            Some(_) => {}
+            None => unknown.push(file.open(&cache)),
+        }
+    }
+    let runs: Vec<_> = stream::iter(unknown).buffered(RUNS_AT_ONCE).try_collect().await?;
+    Ok(runs.iter().any(|run| seek.is_met_by(run)))
+}
