@@ -53,9 +53,15 @@ pub struct Access {
 }
 
 impl Access {
-    /// What a session may do at a time. `state` tells this state of sharing from all others.
-    pub(crate) fn by(session: Arc<Session>, state: u64, sharing: &Sharing, now: Timestamp) -> Self {
-        let (user_ids, until) = session.effective(state, sharing, now);
+    /// What a session may do at a time. `state` tells this state of sharing from all others; in one that has lapsed nothing that was
+    /// granted counts.
+    pub(crate) fn by(
+        session: Arc<Session>,
+        state: u64,
+        (sharing, lapsed): (&Sharing, bool),
+        now: Timestamp,
+    ) -> Self {
+        let (user_ids, until) = session.effective(state, (sharing, lapsed), now);
         Self { session, user_ids, state, until }
     }
 
@@ -165,24 +171,38 @@ struct Rights {
     sharing: Option<Arc<Sharing>>,
     /// Whether it is in doubt: callers wait until it is confirmed, replaced or given up.
     in_doubt: bool,
+    /// Whether what was granted counts no longer: for too long it is not known whether it was rescinded.
+    lapsed: bool,
 }
 
 impl Rights {
-    fn new(sharing: Option<Arc<Sharing>>) -> Self {
+    fn new(sharing: Option<Arc<Sharing>>, lapsed: bool) -> Self {
         static STATES: AtomicU64 = AtomicU64::new(0);
-        Self { state: STATES.fetch_add(1, Ordering::Relaxed), sharing, in_doubt: false }
+        Self { state: STATES.fetch_add(1, Ordering::Relaxed), sharing, in_doubt: false, lapsed }
     }
 }
 
 impl Admission {
     /// Admits whom these doors let in, by this state of sharing.
     pub fn new(doors: impl Into<Doors>, sharing: Arc<Sharing>) -> Self {
-        Self { doors: doors.into(), rights: Arc::new(watch::Sender::new(Rights::new(Some(sharing)))) }
+        Self { doors: doors.into(), rights: Arc::new(watch::Sender::new(Rights::new(Some(sharing), false))) }
     }
 
     /// From now on another state of sharing counts, also for callers that were admitted before, at their next call.
     pub fn replace(&self, sharing: Arc<Sharing>) {
-        self.rights.send_replace(Rights::new(Some(sharing)));
+        self.rights.send_modify(|rights| *rights = Rights::new(Some(sharing), rights.lapsed));
+    }
+
+    /// From now on what was granted counts, or does not; own User IDs always do. Whether that is another state than before.
+    pub fn lapse(&self, lapsed: bool) -> bool {
+        self.rights.send_if_modified(|rights| {
+            let changed = rights.lapsed != lapsed;
+            if changed {
+                let in_doubt = rights.in_doubt;
+                *rights = Rights { in_doubt, ..Rights::new(rights.sharing.clone(), lapsed) };
+            }
+            changed
+        })
     }
 
     /// From now on callers wait, until what is known is confirmed, replaced or given up: something may have been rescinded
@@ -198,7 +218,7 @@ impl Admission {
 
     /// From now on nobody is admitted, until there is a state of sharing again: what was known has become too old to go by.
     pub fn suspend(&self) {
-        self.rights.send_replace(Rights::new(None));
+        self.rights.send_modify(|rights| *rights = Rights::new(None, rights.lapsed));
     }
 
     /// What callers are admitted by, as soon as there is no doubt about it.
@@ -210,7 +230,7 @@ impl Admission {
         match self.rights.subscribe().wait_for(|rights| !rights.in_doubt).await {
             Ok(rights) => rights.clone(),
             // The sender is ours: it cannot have gone.
-            Err(_closed) => Rights::new(None),
+            Err(_closed) => Rights::new(None, true),
         }
     }
 
@@ -236,9 +256,9 @@ impl Admission {
             Doors { gatekeeper: Some(gatekeeper), .. } => gatekeeper.session(token, now)?,
             Doors { gatekeeper: None, .. } => return Err(AccessError::Token(TokenFault::NotOfASession)),
         };
-        let Rights { state, sharing, .. } = self.rights().await;
+        let Rights { state, sharing, lapsed, .. } = self.rights().await;
         let sharing = sharing.ok_or(AccessError::Suspended)?;
-        Ok(Access::by(session, state, &sharing, now))
+        Ok(Access::by(session, state, (&sharing, lapsed), now))
     }
 }
 

@@ -76,7 +76,8 @@ impl DevKey {
     /// Errors: `Key`, `Mint`.
     pub fn access(&self, claims: &Bearer) -> Result<Access, AccessError> {
         let session = self.gatekeeper()?.session(&self.mint(claims)?, claims.valid_from)?;
-        Ok(Access::by(session, 0, &Sharing::of_one(&claims.party, &claims.user_ids), claims.valid_from))
+        let sharing = Sharing::of_one(&claims.party, &claims.user_ids);
+        Ok(Access::by(session, 0, (&sharing, false), claims.valid_from))
     }
 
     /// A signed token with these claims.

@@ -7,6 +7,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+/// Whether a topic holds events of access, by its name: a part of it, between dots, says so.
+pub fn holds_access_events(topic: &str) -> bool {
+    topic.split('.').any(|part| part == "access-events")
+}
+
 /// A text of 1 to so many characters, none of which is a control character.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $what:literal, $most:literal, $rule:literal) => {
@@ -85,13 +90,17 @@ pub struct Sro {
 }
 
 impl Sro {
-    /// Most bytes of each of its texts.
+    /// Most bytes that are kept of each of its texts.
     pub const TEXT_BYTES_MAX: usize = 256;
 
-    /// Whether each text has a length that is kept, and there is a name.
-    pub fn is_within_limits(&self) -> bool {
-        let texts = [&self.name, &self.telephone, &self.email, &self.signature];
-        !self.name.is_empty() && texts.iter().all(|text| text.len() <= Self::TEXT_BYTES_MAX)
+    /// The officer with as much of each text as is kept. What is told of a person decides nothing: whether it is in order is for the
+    /// DCC to verify, before it confirms a notification.
+    #[must_use]
+    pub fn cut(mut self) -> Self {
+        for text in [&mut self.name, &mut self.telephone, &mut self.email, &mut self.signature] {
+            text.truncate(text.floor_char_boundary(Self::TEXT_BYTES_MAX));
+        }
+        self
     }
 }
 
@@ -176,6 +185,91 @@ pub enum AccessEvent {
         /// Why.
         reason: Reason,
     },
+    /// An event of access lies among the dead letters, and may end what was granted.
+    Unread {
+        /// The letter: what [`AccessRecord::id`] says.
+        letter: EventId,
+        /// What can be read of it.
+        unread: Unread,
+        /// When it was put aside.
+        at: Timestamp,
+    },
+    /// An operator settled what had suspended pairs.
+    Settled {
+        /// What. A dead letter is what [`AccessRecord::id`] says.
+        what: Cause,
+        /// When.
+        at: Timestamp,
+        /// Why, where that stands nowhere else: of dead letters it is in the evidence.
+        because: Option<Reason>,
+    },
+}
+
+/// What can be read of an event of access that cannot be read in full.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Unread {
+    /// What it is.
+    pub kind: UnreadKind,
+    /// Where it came from, as a person names the dead letter.
+    pub place: String,
+    /// The notification that it is, or that it tells of.
+    pub notice: Option<NoticeId>,
+    /// The Party that sent it, or that a User ID is assigned to; only where its User IDs do not say whom it is about.
+    pub by: Option<Party>,
+    /// The other Party, likewise.
+    pub with: Option<Party>,
+    /// User IDs of either.
+    pub user_ids: BTreeSet<UserId>,
+}
+
+/// What an event of access is that cannot be read in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UnreadKind {
+    /// A notification that is no grant for certain.
+    Notification,
+    /// A confirmation.
+    Confirmation,
+    /// A rejection.
+    Rejection,
+    /// An assignment.
+    Assignment,
+    /// Any of these.
+    Unknown,
+}
+
+impl UnreadKind {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Notification, Self::Confirmation, Self::Rejection, Self::Assignment, Self::Unknown];
+
+    /// Its name, in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Notification => "notification",
+            Self::Confirmation => "confirmation",
+            Self::Rejection => "rejection",
+            Self::Assignment => "assignment",
+            Self::Unknown => "event",
+        }
+    }
+}
+
+impl Unread {
+    /// Whether nothing in it says whose pairs it may end: then nobody but an operator can tell.
+    pub fn names_nobody(&self) -> bool {
+        let told_of = matches!(self.kind, UnreadKind::Confirmation | UnreadKind::Rejection);
+        let by_notice = told_of && self.notice.is_some();
+        !by_notice && self.user_ids.is_empty() && self.by.is_none() && self.with.is_none()
+    }
+}
+
+/// What suspends pairs until an operator settles it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// A dead letter.
+    Letter(EventId),
+    /// A confirmed rescission of which no User ID was ever its sender's.
+    Notice(NoticeId),
 }
 
 /// A fact as a source tells it.

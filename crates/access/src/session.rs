@@ -45,7 +45,7 @@ impl Session {
     pub(crate) fn effective(
         &self,
         state: u64,
-        sharing: &Sharing,
+        (sharing, lapsed): (&Sharing, bool),
         now: Timestamp,
     ) -> (UserIds, Option<Timestamp>) {
         let known = self.effective.read().unwrap_or_else(PoisonError::into_inner);
@@ -53,8 +53,16 @@ impl Session {
             return (known.user_ids.clone(), known.until);
         }
         drop(known);
-        let found = sharing.effective(&self.bearer.party, &self.bearer.user_ids, self.bearer.org_id, now);
-        self.tell_ignored(&found);
+        let Bearer { party, user_ids, org_id, .. } = &*self.bearer;
+        let found = if lapsed {
+            sharing.own(party, user_ids, *org_id, now)
+        } else {
+            sharing.effective(party, user_ids, *org_id, now)
+        };
+        // What has lapsed is no mistake of whoever issued the token.
+        if !lapsed {
+            self.tell_ignored(&found);
+        }
         let user_ids = UserIds::of(&found);
         let until = sharing.next_change(now);
         let made = Effective { state, from: now, until, user_ids: user_ids.clone() };

@@ -3,26 +3,32 @@
 //! A grant is a set of **pairs** of User IDs, one of each Party. A pair is in force at a time when
 //! 1. each User ID has been assigned, from its confirmation until that time, to the Party that shared it;
 //! 2. both Parties have notified it, the DCC has confirmed both notifications, and rejected neither;
-//! 3. both notifications were sent after the pair was last rescinded: a rescission that is confirmed ends every pair of a
-//!    Rescinding and a Rescinded User ID, in both directions, and what was granted before does not come back by itself.
+//! 3. both notifications were sent after the pair was last rescinded: what was granted before does not come back by itself;
+//! 4. nothing [suspends](suspension) it: no event that may have ended it lies unread.
 //!
 //! Where the lists of two notifications differ, what both name counts. A grant that names a User ID which is not assigned to
-//! the Party said to own it is refused as a whole, with the reason; so is a rescission whose sender names one as its own. One
-//! that it names as the other Party's is refused alone: the rescission ends the pairs of the others.
+//! the Party said to own it is refused as a whole, with the reason. A rescission that is confirmed is never refused ([`rescission`]).
 //!
 //! **The fold is a set of facts**, so order and repetition never matter, and what held at any time of the past can be asked
 //! for. Facts that contradict each other count for whichever shows less: a grant of two readings, or confirmed and
-//! rejected, is none; a rescission of two readings ends the pairs of both. What is asked of the present goes by every
-//! rescission and rejection that is known, also one whose time is yet to come by this clock.
+//! rejected, is none, and was sent no later than it was confirmed; a rescission of two readings ends the pairs of both. What is asked of
+//! the present goes by every rescission and rejection that is known, also one whose time is yet to come by this clock.
 //!
 //! Source: Smart Energy Code Appendix AH, clauses 1.5.3 and 1.5.4.
+
+mod rescission;
+mod suspension;
+
+pub use suspension::{Scope, Suspension};
 
 use crate::OrgId;
 use crate::organisation_id::OrganisationId;
 use crate::party::{AccessEvent, Assignment, Notice, NoticeId, NoticeKind, Party, Reason};
 use gridtrail_model::{Timestamp, UserId, UserRole};
+use rescission::Rescission;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use suspension::Doubts;
 
 /// What was told of one notification.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,9 +50,11 @@ pub struct Sharing {
     notices: BTreeMap<NoticeId, NoticeFacts>,
     /// The notifications that name a User ID.
     naming: BTreeMap<UserId, BTreeSet<NoticeId>>,
+    /// What could not be read, and what of that was settled.
+    doubts: Doubts,
 }
 
-/// A notification that was confirmed and counts for nothing, or for less than it names.
+/// A notification that was confirmed and does not fit what is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// The notification.
@@ -55,7 +63,7 @@ pub struct Refused {
     pub why: Refusal,
 }
 
-/// Why a notification counts for nothing, or for less than it names.
+/// What does not fit: of a grant, why it counts for nothing; of a rescission, what is wrong in it though it counts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A User ID that is not the Party's.
@@ -84,14 +92,28 @@ pub enum Refusal {
         /// When it was rejected first.
         at: Timestamp,
     },
+    /// A User ID that a rescission names as its sender's, and that is not.
+    #[error("{user_id} is not assigned to {party}, which rescinds it; the pairs of its own User IDs end")]
+    NotOfTheSender {
+        /// The User ID.
+        user_id: UserId,
+        /// The Party that sent the rescission.
+        party: Party,
+    },
     /// A User ID that a rescission names as the other Party's, and that is not.
-    #[error(
-        "{user_id} is not assigned to {party}; for the other User IDs that it names the rescission counts"
-    )]
+    #[error("{user_id} is not assigned to {party}; its pairs end all the same")]
     NotOfTheOther {
         /// The User ID.
         user_id: UserId,
         /// The Party that is said to own it.
+        party: Party,
+    },
+    /// A rescission that names no User ID that was ever its sender's.
+    #[error(
+        "none of the User IDs that it rescinds was ever assigned to {party}: the pairs that it names are suspended until an operator settles it"
+    )]
+    Suspends {
+        /// The Party that sent the rescission.
         party: Party,
     },
 }
@@ -133,6 +155,8 @@ pub struct Explanation {
     pub notices: Vec<ToldNotice>,
     /// When the pair was last rescinded.
     pub rescinded_at: Option<Timestamp>,
+    /// What suspends it.
+    pub suspended: Option<Suspension>,
 }
 
 /// A notification, and what became of it.
@@ -190,6 +214,14 @@ impl Sharing {
                 self.times.insert(at);
                 self.notices.entry(id).or_default().rejected.insert((at, reason));
             }
+            AccessEvent::Unread { letter, unread, at } => {
+                self.times.insert(at);
+                self.doubts.take_unread(letter, at, unread);
+            }
+            AccessEvent::Settled { what, at, .. } => {
+                self.times.insert(at);
+                self.doubts.take_settled(what, at);
+            }
         }
     }
 
@@ -237,22 +269,29 @@ impl Sharing {
 
     /// Whether the Parties of two User IDs see each other's rows, by grants.
     pub fn is_pair_in_force(&self, one: UserId, other: UserId, of: Moment) -> bool {
+        self.is_granted(one, other, of) && self.suspended_by([one, other], of).is_none()
+    }
+
+    /// Whether both Parties of two User IDs granted it, and neither rescinded it since.
+    fn is_granted(&self, one: UserId, other: UserId, of: Moment) -> bool {
         let at = of.time();
         let (Some(first), Some(second)) = (self.owner(one, at), self.owner(other, at)) else { return false };
         if first == second {
             return false;
         }
-        let rescinded = self.rescinded_at(one, other, of);
+        let ended = self.rescissions_of(one, other, of).map(|rescission| rescission.until).max();
         let granted = |by: &Party, own, with: &Party, other| {
             self.of_pair(own, other).any(|(_, told)| {
                 let Some(Ok((since, notice))) = self.grant(told, of) else { return false };
+                // It was confirmed when it had been sent, whatever it says.
+                let sent = told.confirmed.first().map_or(notice.at, |first| notice.at.min(*first));
                 let names = notice.by == *by
                     && notice.with == *with
                     && notice.own.contains(&own)
                     && notice.other.contains(&other);
                 names
                     && since <= at
-                    && rescinded.is_none_or(|rescinded| notice.at > rescinded)
+                    && ended.is_none_or(|ended| sent > ended)
                     && self.is_held(own, by, since, at)
                     && self.is_held(other, with, since, at)
             })
@@ -269,20 +308,38 @@ impl Sharing {
         org_id: OrgId,
         now: Timestamp,
     ) -> BTreeSet<UserId> {
-        let is_own = |user_id: &&UserId| self.owner(**user_id, now) == Some(party);
-        let own: BTreeSet<UserId> = match org_id {
-            OrgId::All => session.iter().filter(is_own).copied().collect(),
-            OrgId::GrantedOnly => self.owned_by(party, now),
+        let own = self.own(party, session, org_id, now);
+        let of = Moment::Now(now);
+        let suspended: Vec<Scope> = self.suspensions(of).into_iter().map(|told| told.scope).collect();
+        let is_in_force = |one: UserId, other: UserId| {
+            let owners = [one, other].map(|user_id| self.owner(user_id, now));
+            self.is_granted(one, other, of)
+                && !suspended.iter().any(|scope| scope.holds([one, other], owners))
         };
         let granted = session.difference(&own).filter(|granted| {
             let partners = self.partners(**granted);
-            partners.intersection(&own).any(|own| self.is_pair_in_force(**granted, *own, Moment::Now(now)))
+            partners.intersection(&own).any(|own| is_in_force(**granted, *own))
         });
         let granted: Vec<UserId> = granted.copied().collect();
         own.into_iter().chain(granted).collect()
     }
 
-    /// Notifications that were confirmed and count for nothing, or for less than they name.
+    /// The User IDs of the Party that a session may use.
+    pub fn own(
+        &self,
+        party: &Party,
+        session: &BTreeSet<UserId>,
+        org_id: OrgId,
+        now: Timestamp,
+    ) -> BTreeSet<UserId> {
+        let is_own = |user_id: &&UserId| self.owner(**user_id, now) == Some(party);
+        match org_id {
+            OrgId::All => session.iter().filter(is_own).copied().collect(),
+            OrgId::GrantedOnly => self.owned_by(party, now),
+        }
+    }
+
+    /// Notifications that were confirmed and do not fit what is known.
     pub fn refused(&self) -> Vec<Refused> {
         let mut refused = Vec::new();
         for (id, told) in &self.notices {
@@ -291,7 +348,7 @@ impl Sharing {
                     self.grant(told, KNOWN).and_then(Result::err).into_iter().collect()
                 }
                 Some(NoticeKind::Rescind) => {
-                    self.rescissions(told).flat_map(|told| self.faults(told)).collect()
+                    Rescission::all(told).flat_map(|rescission| rescission.faults(self)).collect()
                 }
                 None => Vec::new(),
             };
@@ -312,7 +369,8 @@ impl Sharing {
             seen: (parties[0].is_some() && parties[0] == parties[1])
                 || self.is_pair_in_force(viewer, row, of),
             notices: notices.collect(),
-            rescinded_at: self.rescinded_at(viewer, row, of),
+            rescinded_at: self.rescissions_of(viewer, row, of).map(|rescission| rescission.since).max(),
+            suspended: self.suspended_by([viewer, row], of),
             parties,
         }
     }
@@ -321,11 +379,17 @@ impl Sharing {
     fn fate(&self, told: &NoticeFacts, kind: NoticeKind, pair: [UserId; 2]) -> NoticeFate {
         let done = match kind {
             NoticeKind::Grant => self.grant(told, KNOWN),
-            NoticeKind::Rescind => self.rescissions(told).next().map(|told| {
-                let (since, notice) = told?;
-                let foreign =
-                    self.not_of_the_other(since, notice).find(|(user_id, _)| pair.contains(user_id));
-                foreign.map_or(Ok((since, notice)), |(_, why)| Err(why))
+            NoticeKind::Rescind => Rescission::all(told).next().map(|rescission| {
+                let mut faults = rescission.faults(self).into_iter();
+                let keeps = faults.find(|why| match why {
+                    Refusal::NotOfTheSender { user_id, .. } => pair.contains(user_id),
+                    Refusal::Suspends { .. } => true,
+                    _ => false,
+                });
+                match keeps.filter(|_| !self.is_ended_by(&rescission, pair)) {
+                    Some(why) => Err(why),
+                    None => Ok((rescission.since, rescission.notice)),
+                }
             }),
         };
         match (done, told.rejected.first()) {
@@ -356,24 +420,6 @@ impl Sharing {
             .filter_map(|id| Some((id, self.notices.get(id)?)))
     }
 
-    /// When the last rescission of a pair took hold.
-    fn rescinded_at(&self, one: UserId, other: UserId, of: Moment) -> Option<Timestamp> {
-        let ends = |since: Timestamp, notice: &Notice| {
-            let across = |own, other| {
-                notice.own.contains(&own)
-                    && notice.other.contains(&other)
-                    && self.owner(other, since) == Some(&notice.with)
-            };
-            across(one, other) || across(other, one)
-        };
-        let rescissions = self.of_pair(one, other).flat_map(|(_, told)| self.rescissions(told));
-        rescissions
-            .filter_map(Result::ok)
-            .filter(|(since, notice)| *since <= of.ends_until() && ends(*since, notice))
-            .map(|(since, _)| since)
-            .max()
-    }
-
     /// A grant that was confirmed: since when it counts, or why it does not. `None`: it is none, or not confirmed.
     fn grant<'a>(
         &self,
@@ -392,35 +438,6 @@ impl Sharing {
         }
         let sides = [(&notice.own, &notice.by), (&notice.other, &notice.with)];
         Some(self.check(notice, &sides, since).map(|()| (since, notice)))
-    }
-
-    /// The rescissions that a notification stands for, one a reading, with since when each counts.
-    fn rescissions<'a>(
-        &self,
-        told: &'a NoticeFacts,
-    ) -> impl Iterator<Item = Result<(Timestamp, &'a Notice), Refusal>> {
-        let since = told.confirmed.first().copied();
-        let readings = told.readings.iter().filter(|notice| notice.kind == NoticeKind::Rescind);
-        since.into_iter().flat_map(move |since| {
-            let check = move |notice: &'a Notice| {
-                self.check(notice, &[(&notice.own, &notice.by)], since).map(|()| (since, notice))
-            };
-            readings.clone().map(check)
-        })
-    }
-
-    /// What is wrong with a rescission, as a whole or with some of what it names.
-    fn faults(&self, told: Result<(Timestamp, &Notice), Refusal>) -> Vec<Refusal> {
-        match told {
-            Ok((since, notice)) => self.not_of_the_other(since, notice).map(|(_, why)| why).collect(),
-            Err(why) => vec![why],
-        }
-    }
-
-    /// The User IDs that a rescission names as the other Party's, and that are not when it is confirmed.
-    fn not_of_the_other(&self, since: Timestamp, notice: &Notice) -> impl Iterator<Item = (UserId, Refusal)> {
-        let foreign = notice.other.iter().filter(move |id| self.owner(**id, since) != Some(&notice.with));
-        foreign.map(|id| (*id, Refusal::NotOfTheOther { user_id: *id, party: notice.with.clone() }))
     }
 
     /// Whether a notification is between two Parties, and every User ID on these sides of it its Party's at a time.

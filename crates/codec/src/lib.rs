@@ -1,6 +1,7 @@
 //! Untrusted bytes to [`Event`](gridtrail_model::Event) and back.
 //!
-//! [`decode_access`] reads the events of access, in the same encodings but XML. For all else there is
+//! [`decode_access`] reads the events of access, in the same encodings but XML, and [`unread_access`] tells what can be told of those
+//! that it cannot read. For all else there is
 //! one door in, [`decode`], for three encodings of the same event: protobuf (`gridtrail.events.v1`), proto3
 //! JSON, and DUIS XML as the DCC sees it on the wire. Every field passes through a type of the model that cannot
 //! hold a bad value. Ways out: [`encode_protobuf`], [`encode_frame`], [`encode_json`] and [`duis`].
@@ -36,7 +37,7 @@ pub use error::DecodeError;
 pub use receipt::Receipt;
 pub use wire::{
     Frame, decode_access, encode_access_frame, encode_access_json, encode_access_protobuf, encode_frame,
-    encode_json, encode_protobuf, next_frame,
+    encode_json, encode_protobuf, next_frame, unread_access,
 };
 
 use gridtrail_model::Event;

@@ -7,7 +7,7 @@
 //! only, so no record can be put into the day of its receipt. A day without a commit has its row all the same, with the
 //! lag that it saw.
 
-use crate::level::Levels;
+use crate::level::{Level, Levels};
 use crate::limits::{DAY_MS, DAYS_KEPT, EVENTS_A_DAY};
 use crate::source::{SourceKey, key_of};
 use crate::trend::Trend;
@@ -60,6 +60,10 @@ pub(crate) struct OpenLetters {
     /// record beside them.
     pub(crate) since_ms: i64,
     pub(crate) positions: Spans,
+    /// Those of events of access that suspend what they name.
+    pub(crate) suspending: Spans,
+    /// Those of events of access of which nothing says whom they name.
+    pub(crate) naming_nobody: Spans,
 }
 
 /// One day of one source.
@@ -163,6 +167,8 @@ impl Ledger {
                     .flatten()
                     .fold(committed, i64::min),
                 positions: e.dead_lettered_at.clone(),
+                suspending: e.suspending_at.clone(),
+                naming_nobody: e.naming_nobody_at.clone(),
             };
             self.letters.entry(key.clone()).or_default().push(open);
         }
@@ -278,7 +284,9 @@ impl Ledger {
         settled.insert_all(&e.dismissed_at);
         for open in self.letters.values_mut() {
             for letters in open.iter_mut().filter(|letters| letters.source == source) {
-                letters.positions = letters.positions.without(&settled);
+                for spans in [&mut letters.positions, &mut letters.suspending, &mut letters.naming_nobody] {
+                    *spans = spans.without(&settled);
+                }
             }
             open.retain(|letters| !letters.positions.is_empty());
         }
@@ -291,6 +299,16 @@ impl Ledger {
 }
 
 impl OpenLetters {
+    /// How bad it is that they are open, beside their age. An event of access that names nobody may be a rescission of any pair, which nothing
+    /// suspends; of one that names somebody the pairs are suspended, which somebody will miss.
+    pub(crate) fn level(&self) -> Option<Level> {
+        match (self.naming_nobody.is_empty(), self.suspending.is_empty()) {
+            (false, _) => Some(Level::Breach),
+            (true, false) => Some(Level::Critical),
+            (true, true) => None,
+        }
+    }
+
     pub(crate) fn day(&self) -> i64 {
         self.at_ms.div_euclid(DAY_MS)
     }

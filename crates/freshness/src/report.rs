@@ -1,6 +1,6 @@
 //! The report: what the ledger and a snapshot come to at a time. Plain values.
 
-use crate::ledger::{Day, Ledger, PartitionLedger};
+use crate::ledger::{Day, Ledger, OpenLetters, PartitionLedger};
 use crate::level::{Level, Levels};
 use crate::limits::{BEHIND_HOLDS_MS, DAY_MS};
 use crate::source::SourceKey;
@@ -60,7 +60,7 @@ pub struct Report {
 pub struct SourceReport {
     /// Which.
     pub source: SourceKey,
-    /// The worse of what its lag and its dead letters come to. A lake that follows topics is not behind for want of
+    /// The worse of what its lag and its dead letters come to, of which those of events of access count at once. A lake that follows topics is not behind for want of
     /// files: there, their lag has no level.
     pub level: Level,
     /// Up to when every partition is complete.
@@ -269,6 +269,7 @@ impl Ledger {
         let open = self.letters.get(&source).map(Vec::as_slice).unwrap_or_default();
         let since = open.iter().map(|letters| letters.since_ms).min();
         let letters = since.map(|at| self.levels.of(Some((now.millis() - at).max(0))));
+        let of_access = open.iter().filter_map(OpenLetters::level).max();
         let lag = judged.then(|| self.levels.of(lag_ms));
         let time_to_breach_ms = match (files, complete_up_to) {
             (Some(files), Some(at)) if judged => {
@@ -277,7 +278,7 @@ impl Ledger {
             _ => partitions.iter().filter_map(|partition| partition.time_to_breach_ms).min(),
         };
         SourceReport {
-            level: lag.max(letters).unwrap_or(Level::Fresh),
+            level: lag.max(letters).max(of_access).unwrap_or(Level::Fresh),
             complete_up_to,
             lag_ms,
             time_to_breach_ms,
@@ -337,8 +338,9 @@ impl Ledger {
 
     fn day_report(&self, day: i64, key: &SourceKey, row: &Day, now_ms: i64) -> DayReport {
         let open = self.letters.get(key).into_iter().flatten().filter(|letters| letters.day() == day);
-        let (mut open_letters, mut open_late, mut open_oldest) = (0, 0, None);
+        let (mut open_letters, mut open_late, mut open_oldest, mut of_access) = (0, 0, None, None);
         for letters in open {
+            of_access = of_access.max(letters.level());
             open_letters += letters.positions.len();
             open_oldest = open_oldest.max(Some((now_ms - letters.since_ms).max(0)));
             // Put aside so long ago, it is late for certain.
@@ -354,7 +356,7 @@ impl Ledger {
         DayReport {
             day: day_text(day),
             source: key.clone(),
-            level: lag.max(delay).max(unknown).max(open).unwrap_or(Level::Fresh),
+            level: lag.max(delay).max(unknown).max(open).max(of_access).unwrap_or(Level::Fresh),
             lag_worst_ms: row.lag_worst_ms,
             delay_worst_ms: row.delay_worst_ms,
             delay_mean_ms: mean.and_then(|mean| i64::try_from(mean).ok()),

@@ -1,5 +1,7 @@
 //! `gridtrail access`: who could see what, and why; and who asked for what (`access_log`).
 
+mod suspensions;
+
 use crate::access_log;
 use crate::args::{AccessCommand, ExplainArgs, Format, ListFormat};
 use crate::exit::Failure;
@@ -13,6 +15,8 @@ use std::io;
 pub(crate) async fn run(command: &AccessCommand, format: ListFormat) -> Result<(), Failure> {
     match command {
         AccessCommand::Explain(args) => explain(args, format.of_report()?).await,
+        AccessCommand::Suspensions(args) => suspensions::list(args, format).await,
+        AccessCommand::Settle(args) => suspensions::settle(args, format.of_report()?).await,
         AccessCommand::Log(args) => access_log::run(args, format).await,
     }
 }
@@ -49,6 +53,9 @@ struct Explained {
     seen: bool,
     /// Why.
     why: &'static str,
+    /// What suspends the pair: a dead letter, as NAME@POSITION, or a notification.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspended_by: Option<String>,
     /// When the pair was last rescinded: by then, where a time was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     rescinded_at: Option<String>,
@@ -80,7 +87,7 @@ struct NoticeRow {
 impl Explained {
     fn of(user: UserId, row: UserId, at: Timestamp, explanation: Explanation) -> Self {
         let why = why(&explanation);
-        let Explanation { parties, seen, notices, rescinded_at } = explanation;
+        let Explanation { parties, seen, notices, rescinded_at, suspended } = explanation;
         let [party, row_party] = parties.map(|party| party.as_ref().map(Party::to_string));
         Self {
             user_id: user.to_string(),
@@ -90,6 +97,7 @@ impl Explained {
             at: at.to_string(),
             seen,
             why,
+            suspended_by: suspended.map(|suspension| suspensions::named(&suspension)),
             rescinded_at: rescinded_at.map(|at| at.to_string()),
             notifications: notices.into_iter().map(NoticeRow::of).collect(),
         }
@@ -109,6 +117,9 @@ impl Explained {
         );
         // Clause 1.5 speaks of audit trails: of a meter read the answer would be another.
         text.push_str("Meter reads are shown to every User, whatever the grants.\n");
+        if let Some(by) = &self.suspended_by {
+            text.push_str(&format!("The pair is suspended by {} until that is settled.\n", printable(by)));
+        }
         if let Some(at) = &self.rescinded_at {
             text.push_str(&format!("The pair was last rescinded at {at}.\n"));
         }
@@ -139,6 +150,7 @@ fn why(explanation: &Explanation) -> &'static str {
         (_, true) => "both Parties granted it to each other",
         ([None, _], false) => "who looks is of no Party",
         ([_, None], false) => "the rows are of no Party",
+        (_, false) if explanation.suspended.is_some() => "it is suspended until an operator settles it",
         (_, false) if explanation.rescinded_at.is_some() => "it was rescinded, and not granted by both again",
         (_, false) => "there is no grant of both Parties in force",
     }

@@ -4,10 +4,10 @@ use crate::args::{LoginArgs, TrustArgs};
 use crate::exit::Failure;
 use crate::identity::{objects_of, service_provider, trust_anchors};
 use crate::serve::listen;
-use futures::{Stream, TryStreamExt as _};
 use gridtrail_access::{AccessError, RoleMatrix, SessionGate, SessionKey};
 use gridtrail_access_log::AccessLog;
 use gridtrail_lake::Lake;
+use gridtrail_port::{Port, Terms, Whence};
 use gridtrail_saml::{ClockSkew, ServiceProvider};
 use gridtrail_server::{LoginParts, LoginRecords};
 use gridtrail_session::{
@@ -15,12 +15,8 @@ use gridtrail_session::{
     SealedObjects, Sessions, Sweep,
 };
 use gridtrail_tls::Tls;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -46,11 +42,11 @@ pub(crate) struct LoginPlan {
 }
 
 impl LoginPlan {
-    /// Reads the arguments; `None` where nobody logs in. `tls` is how the pages are encrypted.
+    /// Reads the arguments; `None` where nobody logs in. Then follows how the pages are served: how encrypted, and for whom.
     pub(crate) async fn read(
         args: LoginArgs,
         roles: Arc<RoleMatrix>,
-        tls: Option<Arc<Tls>>,
+        (tls, terms, whence): (Option<Arc<Tls>>, Terms, Whence),
     ) -> Result<Option<Self>, Failure> {
         let (Some(entity_id), Some(acs_url), Some(key)) =
             (&args.saml_entity_id, &args.saml_acs_url, &args.session_key)
@@ -80,7 +76,8 @@ impl LoginPlan {
                     reason: error.to_string(),
                 };
                 let landing = Landing::new(&service_provider, &args.saml_landing).map_err(fault)?;
-                Some(Pages { listener: listen(address).await?, landing, tls })
+                let port = Port { listener: listen(address).await?, tls, terms, whence };
+                Some(Pages { port, landing })
             }
             None => None,
         };
@@ -88,8 +85,8 @@ impl LoginPlan {
     }
 
     /// Where browsers log in.
-    pub(crate) fn listener(&self) -> Option<&TcpListener> {
-        self.pages.as_ref().map(|pages| &pages.listener)
+    pub(crate) fn port(&self) -> Option<&Port> {
+        self.pages.as_ref().map(|pages| &pages.port)
     }
 
     /// Logins over what lies beside a lake, which are on record in this log.
@@ -125,10 +122,8 @@ impl LoginPlan {
 
 /// The pages for browsers.
 struct Pages {
-    listener: TcpListener,
+    port: Port,
     landing: Landing,
-    /// How they are encrypted; `None`: not at all.
-    tls: Option<Arc<Tls>>,
 }
 
 /// Logins, ready to be served.
@@ -153,30 +148,18 @@ impl LoginHost {
             AbortOnDropHandle::new(tokio::spawn(keep_swept(sweep))),
         ];
         let mut serving = None;
-        if let Some(Pages { listener, landing, tls }) = pages {
+        if let Some(Pages { port, landing }) = pages {
             let endpoint = Arc::new(Endpoint::new(parts.logins, landing));
+            if let Some(tls) = port.tls.clone() {
+                tasks.push(AbortOnDropHandle::new(tokio::spawn(async move {
+                    match tls.keep_current(CERTIFICATES_EVERY).await {}
+                })));
+            }
             let stopped = stop.clone().cancelled_owned();
-            serving = Some(match tls {
-                Some(tls) => {
-                    let connections = tls.accept(listener).with_peers();
-                    tasks.push(AbortOnDropHandle::new(tokio::spawn(async move {
-                        match tls.keep_current(CERTIFICATES_EVERY).await {}
-                    })));
-                    tokio::spawn(gridtrail_session::serve(connections, endpoint, stopped))
-                }
-                None => tokio::spawn(gridtrail_session::serve(accepted(listener), endpoint, stopped)),
-            });
+            serving = Some(tokio::spawn(gridtrail_session::serve(port, endpoint, stopped)));
         }
         LoginTasks { stop, serving: serving.map(AbortOnDropHandle::new), tasks }
     }
-}
-
-/// Connections that are not encrypted, each beside the address of who made it.
-fn accepted(listener: TcpListener) -> impl Stream<Item = io::Result<(TcpStream, Option<SocketAddr>)>> + Send {
-    TcpListenerStream::new(listener).map_ok(|stream| {
-        let peer = stream.peer_addr().ok();
-        (stream, peer)
-    })
 }
 
 /// What goes on beside the service while people log in.

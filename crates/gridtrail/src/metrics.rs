@@ -5,12 +5,22 @@
 
 use crate::args::MetricsArgs;
 use crate::exit::Failure;
+use bytes::Bytes;
 use gridtrail_freshness::{Delay, Report, SourceKey, SourceReport};
 use gridtrail_lake::{HitsAndMisses, MonthStatus, SnapshotVersion, StoreUse};
+use gridtrail_port::{Port, Terms, Whence};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
 use metrics::{Label, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 const COMPLETE_UP_TO: &str = "gridtrail_freshness_complete_up_to_timestamp_seconds";
@@ -38,6 +48,8 @@ const LOOKUP_RUNS: &str = "gridtrail_lake_lookup_runs_total";
 const LOOKUP_PAGES: &str = "gridtrail_lake_lookup_pages_total";
 const LEVEL_0_RUNS: &str = "gridtrail_lake_level_0_runs";
 const BUCKET_RUNS: &str = "gridtrail_lake_bucket_runs";
+const RIGHTS_LAPSED: &str = "gridtrail_access_granted_rights_lapsed";
+const SUSPENSIONS: &str = "gridtrail_access_suspensions";
 const VERSION: &str = "gridtrail_snapshot_version";
 const VERSION_AGE: &str = "gridtrail_snapshot_age_seconds";
 
@@ -60,6 +72,57 @@ pub(crate) fn address(args: &MetricsArgs) -> Result<Option<SocketAddr>, Failure>
     }
 }
 
+/// Whether what Parties granted each other counts no longer.
+pub(crate) fn rights_lapsed(lapsed: bool) {
+    gauge!(RIGHTS_LAPSED).set(if lapsed { 1.0 } else { 0.0 });
+}
+
+/// How many events of access suspend pairs, or may have ended some that nobody can name.
+pub(crate) fn suspensions(count: usize) {
+    gauge!(SUSPENSIONS).set(count as f64);
+}
+
+/// On which terms metrics are shown: to a few who scrape, and not at the cost of who calls.
+const TERMS: Terms = Terms {
+    connections: 16,
+    by_address: 16,
+    streams: 4,
+    head_bytes: 16 * 1024,
+    idle: Duration::from_secs(120),
+    age: Duration::from_secs(60 * 60),
+    drain: Duration::ZERO,
+};
+
+/// How often what was measured of late is taken into the histograms.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// Shows metrics to whoever asks, without end.
+async fn show(port: Port, handle: PrometheusHandle) {
+    let shown = handle.clone();
+    let service = service_fn(move |_: Request<Incoming>| {
+        let mut answer = Response::new(Full::new(Bytes::from(shown.render())));
+        let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        answer.headers_mut().insert(CONTENT_TYPE, kind);
+        std::future::ready(Ok::<_, Infallible>(answer))
+    });
+    let upkeep = async {
+        loop {
+            tokio::time::sleep(UPKEEP_EVERY).await;
+            handle.run_upkeep();
+        }
+    };
+    tokio::select! {
+        _ = port.serve(service, std::future::pending()) => {}
+        () = upkeep => {}
+    }
+}
+
 /// The metrics of this process, shown until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -71,19 +134,16 @@ impl Metrics {
     /// Begins to show metrics over HTTP. Once a process.
     pub(crate) fn show(address: SocketAddr) -> Result<Self, Failure> {
         let failed = |reason: String| Failure::Metrics { address, reason };
-        let builder = PrometheusBuilder::new()
-            .with_http_listener(address)
-            .set_buckets_for_metric(Matcher::Full(DELAY.to_owned()), &DELAY_BOUNDS);
-        let (recorder, exporter) =
-            builder.and_then(PrometheusBuilder::build).map_err(|error| failed(error.to_string()))?;
+        let builder =
+            PrometheusBuilder::new().set_buckets_for_metric(Matcher::Full(DELAY.to_owned()), &DELAY_BOUNDS);
+        let recorder = builder.map_err(|error| failed(error.to_string()))?.build_recorder();
+        let listener = listen(address).map_err(|error| failed(error.to_string()))?;
+        let port = Port { listener, tls: None, terms: TERMS, whence: Whence::Connection };
+        let handle = recorder.handle();
         metrics::set_global_recorder(recorder).map_err(|error| failed(error.to_string()))?;
         describe();
         tracing::info!(%address, "showing metrics");
-        let showing = tokio::spawn(async move {
-            if exporter.await.is_err() {
-                tracing::error!("metrics are no longer shown");
-            }
-        });
+        let showing = tokio::spawn(show(port, handle));
         Ok(Self { partitions: BTreeSet::new(), _showing: AbortOnDropHandle::new(showing) })
     }
 
@@ -204,6 +264,11 @@ fn describe() {
     describe_gauge!(WAITING, "Answers whose request is not on record; each is a row of its own.");
     describe_gauge!(WAITING_LATE, "Those older than the level warn.");
     describe_gauge!(WAITING_AGE, "The age of the oldest.");
+    describe_gauge!(
+        RIGHTS_LAPSED,
+        "1 while what Parties granted each other counts no longer, since the topics of events of access stand still."
+    );
+    describe_gauge!(SUSPENSIONS, "Events of access that suspend pairs until an operator settles them.");
     describe_gauge!(BROKEN, "Pieces of evidence that were changed since they were written.");
     describe_gauge!(
         STOPPED,

@@ -1,8 +1,12 @@
 //! Keeping a server's rights in step with the events of access in its lake.
 
 use crate::exit::Failure;
-use gridtrail_access::{Admission, NoticeId, Sharing};
+use crate::metrics;
+use gridtrail_access::{
+    Admission, Cause, Moment, NoticeId, Refused, Scope, Sharing, Suspension, holds_access_events,
+};
 use gridtrail_lake::{Lake, SharingReader};
+use gridtrail_model::Timestamp;
 use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,12 +25,63 @@ const DOUBT_MAX: Duration = Duration::from_secs(10);
 /// How long to wait before the events of access are read anew from their beginning.
 const ANEW_AFTER: Duration = Duration::from_secs(1);
 
+/// The topics that events of access come by, and how long they may stand still.
+///
+/// A topic is complete up to a time that goes on with the ingest's looks at the brokers, whether or not anything is told: what stands still is
+/// an ingest that is gone, or cannot go on. Files say nothing of the kind: one that was read says nothing of the next, so events of access
+/// that come by files alone are not judged (decision 0093).
+#[derive(Clone)]
+pub(crate) struct Feed {
+    lake: Lake,
+    lapse_ms: i64,
+}
+
+impl Feed {
+    pub(crate) fn new(lake: Lake, lapse: Duration) -> Self {
+        Self { lake, lapse_ms: i64::try_from(lapse.as_millis()).unwrap_or(i64::MAX) }
+    }
+
+    /// Up to when the topics of events of access are complete: `None` where that is not known of one. The outer `None`: there is no
+    /// such topic.
+    fn complete_up_to(&self) -> Option<Option<Timestamp>> {
+        let snapshot = self.lake.snapshot();
+        let of_access = snapshot.partitions().iter().filter(|p| holds_access_events(&p.stream.topic));
+        // The least: one that nobody knows is less than any.
+        of_access.map(|partition| partition.complete_up_to).min()
+    }
+
+    /// Has what was granted lapse while the topics stand still for too long, and count again when they do not.
+    fn judge(&self, admission: &Admission) {
+        let now = self.lake.clock().now();
+        let told = self.complete_up_to();
+        let is_current = |at: Timestamp| now.millis() - at.millis() <= self.lapse_ms;
+        let lapsed = told.is_some_and(|at| !at.is_some_and(is_current));
+        metrics::rights_lapsed(lapsed);
+        if !admission.lapse(lapsed) {
+            return;
+        }
+        let complete_up_to = told.flatten().map_or("never".to_owned(), |at| at.to_string());
+        if lapsed {
+            tracing::error!(
+                complete_up_to,
+                hours = self.lapse_ms / 3_600_000,
+                "the topics of events of access stand still: what Parties granted each other counts no longer, own User IDs do"
+            );
+        } else {
+            tracing::info!(
+                complete_up_to,
+                "events of access come again: what Parties granted each other counts"
+            );
+        }
+    }
+}
+
 /// Has an admission go by the newest events of access, for ever. Should what follows them break down, nobody is let in until they
 /// are read anew: what was granted may have been rescinded.
-pub(crate) async fn keep_rights(lake: Lake, reader: SharingReader, admission: Admission) {
-    until_it_ends(follow_rights(reader, admission.clone()), &admission).await;
+pub(crate) async fn keep_rights(feed: Feed, reader: SharingReader, admission: Admission) {
+    until_it_ends(follow_rights(feed.clone(), reader, admission.clone()), &admission).await;
     loop {
-        until_it_ends(follow_anew(lake.clone(), admission.clone()), &admission).await;
+        until_it_ends(follow_anew(feed.clone(), admission.clone()), &admission).await;
     }
 }
 
@@ -39,10 +94,10 @@ async fn until_it_ends(following: impl Future<Output = ()> + Send + 'static, adm
 }
 
 /// Reads the events of access from their beginning, as soon as they can be, and follows them.
-async fn follow_anew(lake: Lake, admission: Admission) {
+async fn follow_anew(feed: Feed, admission: Admission) {
     let reader = loop {
         tokio::time::sleep(ANEW_AFTER).await;
-        match lake.sharing().await {
+        match feed.lake.sharing().await {
             Ok(reader) => break reader,
             Err(error) => {
                 tracing::warn!(error = Failure::from(error).report(), "events of access could not be read");
@@ -51,24 +106,27 @@ async fn follow_anew(lake: Lake, admission: Admission) {
     };
     admission.replace(reader.current());
     tracing::info!("it is known anew who shares with whom");
-    follow_rights(reader, admission).await;
+    follow_rights(feed, reader, admission).await;
 }
 
 /// Has an admission go by the newest events of access, for ever.
-async fn follow_rights(mut reader: SharingReader, admission: Admission) {
-    let mut refused = HashSet::new();
-    tell_refused(&reader, &mut refused);
-    let mut age = Age::unknown(admission);
+async fn follow_rights(feed: Feed, mut reader: SharingReader, admission: Admission) {
+    let mut told = Told::default();
+    told.tell(&reader);
+    let mut age = Age::unknown(admission.clone());
     loop {
         // What was committed before a refresh begins is seen by it; of what comes later that is not known.
         let began = Instant::now();
-        match age.during(reader.refresh()).await {
+        let refreshed = age.during(reader.refresh()).await;
+        // Also when the lake does not answer: what stands still grows old.
+        feed.judge(&admission);
+        match refreshed {
             Ok(changed) => {
                 let anew = changed || age.trust == Trust::Suspended;
                 age.renew(began, anew.then(|| reader.current()));
                 if anew {
                     tracing::info!("it is known anew who shares with whom");
-                    tell_refused(&reader, &mut refused);
+                    told.tell(&reader);
                 }
             }
             Err(error) => {
@@ -131,14 +189,47 @@ impl Age {
     }
 }
 
-/// Tells, once each, of notifications that the DCC confirmed and that count for nothing, or for less than they name.
-fn tell_refused(reader: &SharingReader, told: &mut HashSet<(NoticeId, String)>) {
-    for refused in reader.current().refused() {
-        let refused = (refused.id, refused.why.to_string());
-        if !told.contains(&refused) {
-            let (notification, why) = (refused.0.as_str(), refused.1.as_str());
-            tracing::warn!(notification, why, "a confirmed notification is refused, or a part of it");
-            told.insert(refused);
+/// What was told of what does not fit, or could not be read.
+#[derive(Default)]
+struct Told {
+    refused: HashSet<(NoticeId, String)>,
+    suspended: HashSet<Cause>,
+}
+
+impl Told {
+    /// Tells, once each, of notifications that the DCC confirmed and that do not fit what is known, and of what suspends pairs.
+    fn tell(&mut self, reader: &SharingReader) {
+        let sharing = reader.current();
+        for Refused { id, why } in sharing.refused() {
+            let why = why.to_string();
+            let notification = id.to_string();
+            if self.refused.insert((id, why.clone())) {
+                tracing::warn!(notification, why, "a confirmed notification does not fit what is known");
+            }
+        }
+        let suspensions = sharing.suspensions(Moment::Now(Timestamp::MAX));
+        metrics::suspensions(suspensions.len());
+        self.suspended.retain(|cause| suspensions.iter().any(|now| now.cause == *cause));
+        for Suspension { cause, scope, place, .. } in suspensions {
+            if !self.suspended.insert(cause.clone()) {
+                continue;
+            }
+            let by = match (&cause, place) {
+                (_, Some(place)) => place,
+                (Cause::Letter(id), None) => id.as_str().to_owned(),
+                (Cause::Notice(id), None) => id.to_string(),
+            };
+            if scope == Scope::Nobody {
+                tracing::error!(
+                    by,
+                    "an event of access may have ended what was granted, and names nobody: settle it"
+                );
+            } else {
+                tracing::error!(
+                    by,
+                    "an event of access suspends pairs until it is settled: `gridtrail access suspensions`"
+                );
+            }
         }
     }
 }
@@ -147,8 +238,7 @@ fn tell_refused(reader: &SharingReader, told: &mut HashSet<(NoticeId, String)>) 
 mod tests {
     use super::*;
     use gridtrail_access::{AccessErrorKind, Bearer, DevKey, OrgId};
-    use gridtrail_lake::LakeSettings;
-    use gridtrail_model::Timestamp;
+    use gridtrail_lake::{Batch, LakeSettings, SourceEvidence, Stream};
     use gridtrail_runtime::Clock;
     use std::collections::BTreeSet;
 
@@ -181,7 +271,8 @@ mod tests {
         assert_eq!(refused.kind(), AccessErrorKind::Unavailable);
 
         let lake = Lake::open(LakeSettings::at("memory:///rights"), Clock::system()).await.unwrap();
-        let _following = AbortOnDropHandle::new(tokio::spawn(follow_anew(lake, admission.clone())));
+        let feed = Feed::new(lake, Duration::from_secs(60));
+        let _following = AbortOnDropHandle::new(tokio::spawn(follow_anew(feed, admission.clone())));
         while admission.admit(&token, at()).await.is_err() {
             tokio::time::sleep(EVERY).await;
         }
@@ -219,5 +310,63 @@ mod tests {
         assert_eq!(refused.await.kind(), AccessErrorKind::Unavailable);
         assert_eq!(age.trust, Trust::Suspended);
         assert!(began.elapsed() < Duration::from_secs(60), "the clock is the test's own");
+    }
+    /// A topic of access is complete up to its last mark; beyond the setting nothing that was granted counts, and files have no say in it.
+    #[tokio::test]
+    async fn what_was_granted_lapses_while_a_topic_of_access_stands_still() {
+        let clock = Clock::manual(Clock::system().now());
+        let lake = Lake::open(LakeSettings::at("memory:///feed"), clock.clone()).await.unwrap();
+        let (admission, _) = stage();
+        let feed = Feed::new(lake.clone(), Duration::from_secs(3_600));
+        // `lapse` says whether it was another state before.
+        let lapsed = || {
+            feed.judge(&admission);
+            let was = !admission.lapse(true);
+            admission.lapse(was);
+            was
+        };
+        let pass = |seconds: i64| clock.advance(seconds * 1_000);
+        let mut writer = lake.writer().await.unwrap();
+        let stream = |topic: &str| Stream {
+            cluster: "c".into(),
+            topic: topic.into(),
+            id: topic.into(),
+            partitions: 2,
+        };
+        pass(90_000);
+        assert!(!lapsed(), "by files alone nothing stands still");
+        writer.declare(&[stream("gridtrail.service-events.v1")]).await.unwrap();
+        assert!(!lapsed(), "that is no topic of access");
+        let access = stream("gridtrail.access-events.v1");
+        writer.declare(std::slice::from_ref(&access)).await.unwrap();
+        assert!(lapsed(), "nobody knows up to when it is complete");
+        let mut positions = [0, 0];
+        let mut commit = async |partitions: &[usize]| {
+            let sources = partitions.iter().map(|partition| {
+                let from = positions[*partition];
+                positions[*partition] += 1;
+                SourceEvidence {
+                    source: access.source(i32::try_from(*partition).unwrap()),
+                    name: format!("{}/{partition}", access.topic),
+                    first: from == 0,
+                    from,
+                    to: from + 1,
+                    complete_up_to_ms: Some(clock.now().millis()),
+                    ..SourceEvidence::default()
+                }
+            });
+            let batch = Batch { sources: sources.collect(), ..Batch::default() };
+            writer.commit(batch).await.unwrap();
+        };
+        commit(&[0]).await;
+        assert!(lapsed(), "of one partition it is not known");
+        commit(&[0, 1]).await;
+        assert!(!lapsed());
+        pass(3_600);
+        assert!(!lapsed());
+        pass(1);
+        assert!(lapsed(), "it stands still");
+        commit(&[0, 1]).await;
+        assert!(!lapsed(), "it goes on, though nothing was told");
     }
 }

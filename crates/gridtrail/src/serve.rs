@@ -8,7 +8,7 @@ use crate::log_in::LoginPlan;
 use crate::metrics::{self, Metrics};
 use crate::opening::{open_existing, open_to_serve};
 use crate::output;
-use crate::rights::keep_rights;
+use crate::rights::{Feed, keep_rights};
 use crate::watching::keep_fresh;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,21 +16,26 @@ use gridtrail_access::{AccessError, Admission, Doors, Gatekeeper, RoleMatrix};
 use gridtrail_access_log::AccessLog;
 use gridtrail_freshness::{Levels, Watch};
 use gridtrail_lake::Lake;
+use gridtrail_port::{FileLimit, Port};
 use gridtrail_runtime::Clock;
 use gridtrail_search::{PageKey, Search};
-use gridtrail_server::{Limits, Parts, serve};
+use gridtrail_server::{Limits, Parts, serve, terms};
 use gridtrail_tls::{ClientCheck, Tls, TlsFiles};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 
 /// How often new versions of the lake are looked for: it adds at most so much to the age of an answer.
 const REFRESH_EVERY: Duration = Duration::from_millis(500);
+
+/// Connections that the system keeps waiting until they are taken. One more is not refused but tried again after a second, which is long
+/// for whoever calls while somebody else makes thousands.
+const WAITING_MAX: u32 = 4096;
 
 /// How long the end of a process waits for the commits and the runs that it had begun. Nothing is lost without the
 /// wait (an unfinished run is an orphan, an unfinished commit is looked up again); it only ends in good order.
@@ -49,20 +54,23 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     });
     let pages_tls =
         args.login.saml_listen.map(|address| pages_tls(&args.tls, address)).transpose()?.flatten();
-    let login = LoginPlan::read(args.login.clone(), roles, pages_tls).await?;
+    let (files, whence) = (FileLimit::raised(), args.port.whence());
+    let ports = if args.login.saml_listen.is_some() { 2 } else { 1 };
+    let pages_terms = args.port.terms(files, ports, gridtrail_session::terms);
+    let login = LoginPlan::read(args.login.clone(), roles, (pages_tls, pages_terms, whence.clone())).await?;
     let lake = open_to_serve(&args.lake, args.cache_memory, args.read_only).await?;
     lake.check_windows().await?;
     let calls = match &args.access_log_lake {
         Some(address) => other_than(&lake, open_existing(address).await?)?,
         None => lake.clone(),
     };
-    let listener = listen(args.listen).await?;
+    let terms = args.port.terms(files, ports, terms);
+    let port = Port { listener: listen(args.listen).await?, tls, terms, whence };
     let metrics = metrics_at.map(Metrics::show).transpose()?;
     // Before the address is told: who reads it may ask for the end at once.
     let stop = asked_to_stop()?;
-    let server = url_of(&listener, tls.is_some())?;
-    let pages = login.as_ref().and_then(LoginPlan::listener);
-    let pages = pages.map(|listener| url_of(listener, tls.is_some())).transpose()?;
+    let server = url_of(&port)?;
+    let pages = login.as_ref().and_then(LoginPlan::port).map(url_of).transpose()?;
     let address = args.lake.clone();
     let serving = Box::new(move || {
         let line = match format {
@@ -76,21 +84,23 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     });
     let tells_cost = args.tell_cost;
     let limits = args.callers.limits();
+    let access_lapse = Duration::from_secs(args.access_lapse.seconds().into());
     let hosted = Hosted {
         lake,
         calls,
-        tls,
+        port,
         gatekeeper,
         login,
         page_key,
         housekeeping,
         levels,
+        access_lapse,
         metrics,
         limits,
         tells_cost,
         serving,
     };
-    host(hosted, listener, stop).await?;
+    host(hosted, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -112,15 +122,23 @@ fn gatekeeper(args: &ServeArgs, path: &Path, roles: &Arc<RoleMatrix>) -> Result<
 }
 
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // As soon as a server has ended another may take its place.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(WAITING_MAX)
+    };
+    bound().map_err(|source| Failure::Listen { address, source })
 }
 
-/// The URL by which clients reach a listener.
-pub(crate) fn url_of(listener: &TcpListener, is_encrypted: bool) -> Result<String, Failure> {
-    let address = listener
+/// The URL by which clients reach a port.
+pub(crate) fn url_of(port: &Port) -> Result<String, Failure> {
+    let address = port
+        .listener
         .local_addr()
         .map_err(|_| Failure::Process("the system does not tell the server's address"))?;
-    Ok(format!("{}://{address}", if is_encrypted { "https" } else { "http" }))
+    Ok(format!("{}://{address}", if port.tls.is_some() { "https" } else { "http" }))
 }
 
 /// How a server's connections are encrypted.
@@ -179,8 +197,8 @@ pub(crate) struct Hosted {
     pub(crate) lake: Lake,
     /// The lake whose access log takes the record of calls: the same, unless nothing may be written to that.
     pub(crate) calls: Lake,
-    /// How connections are encrypted; `None`: not at all.
-    pub(crate) tls: Option<Arc<Tls>>,
+    /// Where calls come in.
+    pub(crate) port: Port,
     /// Checks tokens that stand for themselves; `None`: none are accepted.
     pub(crate) gatekeeper: Option<Gatekeeper>,
     /// Logs people in; `None`: nobody logs in.
@@ -190,6 +208,8 @@ pub(crate) struct Hosted {
     pub(crate) housekeeping: Option<Housekeeping>,
     /// Where the levels of freshness begin.
     pub(crate) levels: Levels,
+    /// How long the topics of events of access may stand still before what was granted lapses.
+    pub(crate) access_lapse: Duration,
     /// What to show of it.
     pub(crate) metrics: Option<Metrics>,
     /// What each caller may ask for.
@@ -201,20 +221,17 @@ pub(crate) struct Hosted {
 }
 
 /// Serves a lake, always at its newest version, until `stop` completes and open calls are done.
-pub(crate) async fn host(
-    hosted: Hosted,
-    listener: TcpListener,
-    stop: impl Future<Output = ()> + Send,
-) -> Result<(), Failure> {
+pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) -> Result<(), Failure> {
     let Hosted {
         lake,
         calls,
-        tls,
+        port,
         gatekeeper,
         login,
         page_key,
         housekeeping,
         levels,
+        access_lapse,
         metrics,
         limits,
         tells_cost,
@@ -223,13 +240,13 @@ pub(crate) async fn host(
     let clock = Clock::system();
     let search = Search::new(lake.clone(), clock.clone(), page_key);
     let sharing = lake.sharing().await?;
-    let by = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    let by = port.listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     let (log, recording) = AccessLog::open(calls.access_log().await, clock.clone(), &by).await?;
     let login = login.map(|plan| plan.over(&lake, &log)).transpose()?;
     let doors = Doors { gatekeeper, sessions: login.as_ref().map(|login| login.gate.clone()) };
     let admission = Admission::new(doors, sharing.current());
-    let following =
-        AbortOnDropHandle::new(tokio::spawn(keep_rights(lake.clone(), sharing, admission.clone())));
+    let feed = Feed::new(lake.clone(), access_lapse);
+    let following = AbortOnDropHandle::new(tokio::spawn(keep_rights(feed, sharing, admission.clone())));
     // Tasks of their own: reading a long log must not hold up calls. They end with this function.
     let maintaining =
         housekeeping.map(|how| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));
@@ -240,7 +257,7 @@ pub(crate) async fn host(
         Some(host) => (Some(host.parts.clone()), Some(host.start())),
         None => (None, None),
     };
-    let parts = Parts { listener, tls, search, freshness, admission, login, log, clock, limits, tells_cost };
+    let parts = Parts { port, search, freshness, admission, login, log, clock, limits, tells_cost };
     let served = match serving() {
         Ok(()) => serve(parts, stop).await.map_err(Failure::from),
         Err(failure) => Err(failure),

@@ -4,6 +4,7 @@ use crate::chunk::{Decoded, Unread};
 use crate::error::IngestError;
 use crate::letter_content::LetterContent;
 use crate::limits::BATCH_LETTER_BYTES;
+use crate::unread;
 use bytes::Bytes;
 use gridtrail_access::AccessRecord;
 use gridtrail_lake::{Batch, CommitKind, DeadLetter, OnRecord, Skip, SourceEvidence, Stream, Writer};
@@ -168,21 +169,37 @@ impl Filling {
         evidence.records = evidence.stored + evidence.dead_lettered;
         letters.iter().for_each(|letter| evidence.dead_lettered_at.insert(letter.position));
         self.letter_bytes += letters.iter().map(|letter| letter.raw.bytes.len()).sum::<usize>();
-        self.letters.extend(letters.into_iter().map(|unread| {
+        for unread in letters {
             let Beside { key, headers } = records.beside(unread.position);
-            DeadLetter {
-                source: portion.source.to_owned(),
-                source_name: portion.name.to_owned(),
-                position: unread.position,
-                reason: unread.reason,
-                raw: unread.raw.bytes,
-                extent: unread.raw.extent,
-                key,
-                headers,
-                read_at: portion.now,
-            }
-        }));
+            self.put_aside(
+                at,
+                DeadLetter {
+                    source: portion.source.to_owned(),
+                    source_name: portion.name.to_owned(),
+                    position: unread.position,
+                    reason: unread.reason,
+                    raw: unread.raw.bytes,
+                    extent: unread.raw.extent,
+                    key,
+                    headers,
+                    read_at: portion.now,
+                },
+            );
+        }
         Ok(())
+    }
+
+    /// Keeps a dead letter. What one of an event of access may have ended is suspended with it.
+    fn put_aside(&mut self, at: usize, letter: DeadLetter) {
+        if let Some((record, of)) = unread::suspends(&letter) {
+            unread::tell(&letter, &of);
+            let evidence = &mut self.sources[at];
+            let places =
+                if of.names_nobody() { &mut evidence.naming_nobody_at } else { &mut evidence.suspending_at };
+            places.insert(letter.position);
+            self.access.push(record);
+        }
+        self.letters.push(letter);
     }
 
     /// Folds an event of a source, and counts it.
@@ -240,6 +257,7 @@ impl Filling {
             RecordContent::Event(event) => self.add(at, letter.position, event, now),
             RecordContent::Access(record) => {
                 self.add_access(at, record, now);
+                self.access.extend(unread::settles(letter.source, letter.name, letter.position, now));
                 Ok(())
             }
         };

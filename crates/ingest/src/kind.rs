@@ -1,11 +1,8 @@
 //! What the records of a source are. As with files of events, names tell.
 
 use crate::name::FileName;
-use gridtrail_lake::DeadLetter;
+use gridtrail_access::holds_access_events;
 use std::path::Path;
-
-/// The part of a topic's name, between dots, that says that it holds events of access.
-const ACCESS_TOPIC: &str = "access-events";
 
 /// What the records of a source are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +21,14 @@ impl RecordKind {
 
     /// Of a topic: `gridtrail.access-events.v1` and others with such a part hold events of access.
     pub fn of_topic(name: &str) -> Self {
-        if name.split('.').any(|part| part == ACCESS_TOPIC) { Self::Access } else { Self::Service }
+        if holds_access_events(name) { Self::Access } else { Self::Service }
     }
 
-    /// Of the source of a dead letter.
-    pub(crate) fn of_letter(letter: &DeadLetter) -> Self {
-        match letter.source_name.rsplit_once('/') {
-            Some((topic, _)) if letter.source.starts_with("kafka:") => Self::of_topic(topic),
-            _ => Self::of_file(Path::new(&letter.source_name)),
+    /// Of the source of a dead letter, and its name.
+    pub(crate) fn of_letter(source: &str, name: &str) -> Self {
+        match name.rsplit_once('/') {
+            Some((topic, _)) if source.starts_with("kafka:") => Self::of_topic(topic),
+            _ => Self::of_file(Path::new(name)),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::plan::UNPACKABLE;
 use crate::record::event_bytes;
 use crate::sidecar::{SidecarFault, receipt_of};
 use crate::unpack;
+use crate::unread;
 use gridtrail_codec::{Encoding, Receipt, capture, decode, decode_access, without_mark};
 use gridtrail_lake::{Batch, CommitKind, DeadLetter, Extent, Lake, SourceEvidence, Writer};
 use gridtrail_model::{Event, Timestamp};
@@ -114,7 +115,9 @@ pub async fn dismiss_letters(lake: &Lake, letters: &[DeadLetter], reason: &str) 
         sources[at].dismissed_at.insert(letter.position);
     }
     if !sources.is_empty() {
-        let batch = Batch { sources, kind: CommitKind::Dismissal, ..Batch::default() };
+        let now = lake.clock().now();
+        let access = sources.iter().flat_map(|source| unread::dismissed(source, now)).collect();
+        let batch = Batch { sources, access, kind: CommitKind::Dismissal, ..Batch::default() };
         lake.writer().await?.commit(batch).await?;
     }
     Ok(())
@@ -149,7 +152,7 @@ fn read(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<RecordCont
     } else {
         (encoding_of(content, value), value)
     };
-    if RecordKind::of_letter(letter) == RecordKind::Access {
+    if RecordKind::of_letter(&letter.source, &letter.source_name) == RecordKind::Access {
         let encoding = match content {
             Some(Content::Lines) => Encoding::Json,
             Some(_) => Encoding::Protobuf,

@@ -30,6 +30,7 @@ mod repair;
 mod sidecar;
 mod topics;
 mod unpack;
+mod unread;
 mod whole;
 
 // What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.

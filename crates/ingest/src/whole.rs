@@ -6,7 +6,9 @@
 
 use crate::error::IngestError;
 use crate::plan::{Source, identities_of_parts};
+use crate::unread;
 use gridtrail_lake::{Batch, CommitKind, Lake, SourceEvidence, Writer};
+use gridtrail_model::Timestamp;
 use std::collections::BTreeSet;
 
 /// A file whose letters are to be settled: how long it was, and its source.
@@ -42,7 +44,8 @@ pub(crate) async fn settle(lake: &Lake, files: Vec<Source>) -> Result<u64, Inges
             let Some((.., open)) = fates.sources().find(|(one, ..)| *one == source) else { continue };
             let about = SourceEvidence::of_letters(&source, &whole.path.display().to_string());
             let event = Some(format!("the whole file came since, and was read, as {}", whole.id));
-            settled += commit(&mut writer, SourceEvidence { event, dismissed_at: open, ..about }).await?;
+            let evidence = SourceEvidence { event, dismissed_at: open, ..about };
+            settled += commit(&mut writer, evidence, lake.clock().now()).await?;
             cut.retain(|cut| cut.source != source);
         }
     }
@@ -62,10 +65,11 @@ async fn begins_with(whole: &Source, cut: &[Cut]) -> Result<Vec<String>, IngestE
     Ok(cut.iter().map(|cut| cut.source.clone()).filter(is_part).collect())
 }
 
-async fn commit(writer: &mut Writer, evidence: SourceEvidence) -> Result<u64, IngestError> {
+async fn commit(writer: &mut Writer, evidence: SourceEvidence, now: Timestamp) -> Result<u64, IngestError> {
     let letters = evidence.dismissed_at.len();
     tracing::info!(letters, file = evidence.name, "settled what a file had left that came cut short before");
-    let batch = Batch { sources: vec![evidence], kind: CommitKind::Dismissal, ..Batch::default() };
+    let access = unread::dismissed(&evidence, now);
+    let batch = Batch { sources: vec![evidence], access, kind: CommitKind::Dismissal, ..Batch::default() };
     writer.commit(batch).await?;
     Ok(letters)
 }

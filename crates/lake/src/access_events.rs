@@ -21,8 +21,10 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use async_trait::async_trait;
 use bytes::Bytes;
-use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Sharing, Sro};
-use gridtrail_model::{Timestamp, UserId};
+use gridtrail_access::{
+    AccessEvent, AccessRecord, Assignment, Cause, Notice, NoticeKind, Party, Sharing, Sro, Unread, UnreadKind,
+};
+use gridtrail_model::{EventId, Timestamp, UserId};
 use gridtrail_runs::checksum::Written;
 use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunsError, Summary, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -36,6 +38,8 @@ const GRANT: &str = "grant";
 const RESCIND: &str = "rescind";
 const CONFIRMED: &str = "confirmed";
 const REJECTED: &str = "rejected";
+const UNREAD: &str = "unread";
+const SETTLED: &str = "settled";
 
 /// The columns of the table: the sort key first.
 pub(crate) static ACCESS_EVENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -43,18 +47,20 @@ pub(crate) static ACCESS_EVENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
         Field::new("recorded_at", time(), false),
         Field::new("event_id", DataType::Utf8, false),
-        // assigned, grant, rescind, confirmed or rejected.
+        // assigned, grant, rescind, confirmed or rejected; unread, of a dead letter that may end what was granted; settled.
         Field::new("kind", DataType::Utf8, false),
         Field::new("at", time(), false),
         Field::new("user_id", DataType::Binary, true),
         Field::new("party", DataType::Utf8, true),
         Field::new("role", DataType::Utf8, true),
+        // Of what is unread: where its letter came from.
         Field::new("descriptor", DataType::Utf8, true),
         Field::new("notification_id", DataType::Utf8, true),
         Field::new("other_party", DataType::Utf8, true),
         // Eight bytes a User ID, in order.
         Field::new("user_ids", DataType::Binary, true),
         Field::new("other_user_ids", DataType::Binary, true),
+        // Of what is unread: what it is.
         Field::new("reason", DataType::Utf8, true),
         Field::new("officer_name", DataType::Utf8, true),
         Field::new("officer_telephone", DataType::Utf8, true),
@@ -104,6 +110,7 @@ struct Row {
     notification_id: Option<String>,
     notice: Option<Notice>,
     reason: Option<String>,
+    unread: Option<Unread>,
 }
 
 impl Row {
@@ -127,6 +134,19 @@ impl Row {
             AccessEvent::Rejected { id, at, reason } => {
                 let (notification_id, reason) = (Some(id.to_string()), Some(reason.to_string()));
                 (Self { kind: REJECTED, notification_id, reason, ..Self::default() }, at)
+            }
+            AccessEvent::Unread { unread, at, .. } => {
+                let notification_id = unread.notice.as_ref().map(ToString::to_string);
+                let reason = Some(unread.kind.name().to_owned());
+                (Self { kind: UNREAD, notification_id, reason, unread: Some(unread), ..Self::default() }, at)
+            }
+            AccessEvent::Settled { what, at, because } => {
+                let notification_id = match what {
+                    Cause::Letter(_) => None,
+                    Cause::Notice(id) => Some(id.to_string()),
+                };
+                let reason = because.map(|because| because.to_string());
+                (Self { kind: SETTLED, notification_id, reason, ..Self::default() }, at)
             }
         }
     }
@@ -163,13 +183,24 @@ pub(crate) fn batch(records: &[AccessRecord]) -> Result<RecordBatch, RunsError> 
         bytes(&|row| Some(row.user_id?.to_bytes().to_vec())),
         texts(&|row| {
             let assigned = row.assignment.as_ref().map(|to| &to.party);
-            Some(assigned.or(row.notice.as_ref().map(|notice| &notice.by))?.to_string())
+            let notified = row.notice.as_ref().map(|notice| &notice.by);
+            let unread = row.unread.as_ref().and_then(|unread| unread.by.as_ref());
+            Some(assigned.or(notified).or(unread)?.to_string())
         }),
         texts(&|row| Some(row.assignment.as_ref()?.role.to_string())),
-        texts(&|row| Some(row.assignment.as_ref()?.descriptor.as_ref()?.to_string())),
+        texts(&|row| match &row.unread {
+            Some(unread) => Some(unread.place.clone()),
+            None => Some(row.assignment.as_ref()?.descriptor.as_ref()?.to_string()),
+        }),
         texts(&|row| row.notification_id.clone()),
-        texts(&|row| Some(row.notice.as_ref()?.with.to_string())),
-        bytes(&|row| Some(packed(&row.notice.as_ref()?.own))),
+        texts(&|row| match &row.unread {
+            Some(unread) => Some(unread.with.as_ref()?.to_string()),
+            None => Some(row.notice.as_ref()?.with.to_string()),
+        }),
+        bytes(&|row| match &row.unread {
+            Some(unread) => Some(packed(&unread.user_ids)),
+            None => Some(packed(&row.notice.as_ref()?.own)),
+        }),
         bytes(&|row| Some(packed(&row.notice.as_ref()?.other))),
         texts(&|row| row.reason.clone()),
         officer(|sro| &sro.name),
@@ -196,6 +227,11 @@ impl<'a> Cells<'a> {
 
     fn parsed<T: FromStr>(&self, name: &str) -> Option<T> {
         self.text(name)??.parse().ok()
+    }
+
+    /// A value that may be absent: the inner `None`.
+    fn optional<T: FromStr>(&self, name: &str) -> Option<Option<T>> {
+        self.text(name)?.map(str::parse).transpose().ok()
     }
 
     fn bytes(&self, name: &str) -> Option<&'a [u8]> {
@@ -239,6 +275,25 @@ impl<'a> Cells<'a> {
         Some(AccessEvent::Notified { id: self.parsed("notification_id")?, notice })
     }
 
+    fn unread(&self, letter: EventId) -> Option<AccessEvent> {
+        let kind = self.text("reason")??;
+        let party = |name| self.optional::<Party>(name);
+        let unread = Unread {
+            kind: UnreadKind::ALL.into_iter().find(|known| known.name() == kind)?,
+            place: self.text("descriptor")??.to_owned(),
+            notice: self.optional("notification_id")?,
+            by: party("party")?,
+            with: party("other_party")?,
+            user_ids: self.ids("user_ids")?,
+        };
+        Some(AccessEvent::Unread { letter, unread, at: self.time("at")? })
+    }
+
+    fn settled(&self, letter: EventId) -> Option<AccessEvent> {
+        let what = self.optional("notification_id")?.map_or(Cause::Letter(letter), Cause::Notice);
+        Some(AccessEvent::Settled { what, at: self.time("at")?, because: self.optional("reason")? })
+    }
+
     fn officer(&self) -> Option<Sro> {
         let text = |name| self.text(name)?.map(str::to_owned);
         Some(Sro {
@@ -254,15 +309,18 @@ impl<'a> Cells<'a> {
 pub(crate) fn record(batch: &RecordBatch, row: usize) -> Option<AccessRecord> {
     let cells = Cells { batch, row };
     let (id, at) = (|| cells.parsed("notification_id"), cells.time("at")?);
+    let event_id: EventId = cells.parsed("event_id")?;
     let event = match cells.text("kind")?? {
         ASSIGNED => cells.assigned()?,
         GRANT => cells.notified(NoticeKind::Grant)?,
         RESCIND => cells.notified(NoticeKind::Rescind)?,
         CONFIRMED => AccessEvent::Confirmed { id: id()?, at },
         REJECTED => AccessEvent::Rejected { id: id()?, at, reason: cells.parsed("reason")? },
+        UNREAD => cells.unread(event_id.clone())?,
+        SETTLED => cells.settled(event_id.clone())?,
         _ => return None,
     };
-    Some(AccessRecord { id: cells.parsed("event_id")?, recorded_at: cells.time("recorded_at")?, event })
+    Some(AccessRecord { id: event_id, recorded_at: cells.time("recorded_at")?, event })
 }
 
 /// The events in a file, in its order.

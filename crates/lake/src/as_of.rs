@@ -53,6 +53,8 @@ impl Lake {
     /// Cost: some log entries of each table, and a checkpoint where the version was not seen before.
     /// Errors: `VersionGone` says the earliest instant that can be asked for; `Unavailable`.
     pub async fn snapshot_as_of(&self, as_of: AsOf) -> Result<Arc<Snapshot>, LakeError> {
+        // Each has the tables to itself.
+        let turn = self.may_travel().await;
         self.refresh().await?;
         let tables = self.tables().await;
         let now = self.clock().now();
@@ -77,6 +79,7 @@ impl Lake {
             return Err(too_early());
         }
         let version = beside(&tables, trails).await?.ok_or_else(too_early)?;
+        drop((tables, turn));
         self.snapshot_at(&version).await.map_err(|error| match error {
             LakeError::Runs(RunsError::VersionGone { .. }) => too_early(),
             other => other,

@@ -43,6 +43,12 @@ pub struct SourceEvidence {
     pub dead_lettered: u64,
     /// Where those stand.
     pub dead_lettered_at: Spans,
+    /// Of events of access: those of them that may have ended what was granted. What they name is suspended until they are settled.
+    #[serde(default, skip_serializing_if = "Spans::is_empty")]
+    pub suspending_at: Spans,
+    /// Likewise, those of which nothing says whom they name.
+    #[serde(default, skip_serializing_if = "Spans::is_empty")]
+    pub naming_nobody_at: Spans,
     /// Positions that hold no record to read, each with the reason.
     pub skipped: Vec<Skip>,
     /// Of `letters:` alone: where the dead letters stand that were read again, and could be.

@@ -8,7 +8,7 @@ use crate::run::RunSummary;
 use crate::snapshot::RunFile;
 use gridtrail_model::{DeviceId, Timestamp};
 use gridtrail_runs::{FileChanges, RunsError, Table, TableFile};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The runs of one month.
@@ -138,6 +138,26 @@ impl RunIndex {
             let runs = month.level_0.iter().chain(bucketed.flatten());
             runs.filter(move |run| run.may_lie_within(from, to))
         })
+    }
+
+    /// About how many bytes it takes beside what it shares with another.
+    pub(crate) fn bytes_beside(&self, other: Option<&Self>) -> usize {
+        let of_month = |(name, month): (&String, &Arc<Month>)| {
+            let theirs = other.and_then(|other| other.months.get(name));
+            if theirs.is_some_and(|theirs| Arc::ptr_eq(theirs, month)) {
+                return 0;
+            }
+            let theirs: HashSet<_> =
+                theirs.into_iter().flat_map(|month| month.runs()).map(Arc::as_ptr).collect();
+            let runs = month.runs().map(|run| match theirs.contains(&Arc::as_ptr(run)) {
+                true => size_of::<Arc<RunFile>>(),
+                false => size_of::<Arc<RunFile>>() + run.bytes(),
+            });
+            let lists: usize = month.buckets.values().map(Vec::len).sum();
+            size_of::<Month>() + lists * size_of::<Vec<Arc<RunFile>>>() + runs.sum::<usize>()
+        };
+        let entries = self.months.keys().map(|name| size_of::<(String, Arc<Month>)>() + name.len());
+        entries.sum::<usize>() + self.months.iter().map(of_month).sum::<usize>()
     }
 
     /// The runs in which a row may lie that closes others, whose id names a Device, and that lies under something else.

@@ -2,6 +2,8 @@
 
 use crate::error::LakeError;
 use crate::intact::LeftAlone;
+use crate::kept::KeptSnapshots;
+use crate::limits::TRAVELLERS_AT_ONCE;
 use crate::maintenance::Maintenance;
 use crate::place;
 use crate::snapshot::{Newest, Snapshot, SnapshotVersion};
@@ -16,6 +18,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::task::TaskTracker;
 
 /// How a lake is opened.
@@ -92,7 +95,9 @@ struct Inner {
     cache: RunCache,
     tables: tokio::sync::Mutex<Tables>,
     newest: Arc<Newest>,
-    kept: moka::sync::Cache<SnapshotVersion, Arc<Snapshot>>,
+    kept: KeptSnapshots,
+    /// Bounds how many look for the version of a moment.
+    travellers: Semaphore,
     left_alone: LeftAlone,
     /// Why a table's newest entry is not answered from, where that is so.
     stopped: RwLock<Option<StoppedAt>>,
@@ -117,8 +122,8 @@ impl Lake {
         let stopped = tables.stopped();
         let cache = RunCache::new(&location, settings.cache_bytes);
         let newest = Newest::new(|by_now| tables.snapshot(cache.clone(), by_now));
-        let kept = moka::sync::Cache::builder().time_to_idle(settings.snapshots_kept).build();
-        kept.insert(newest.get().version.clone(), newest.get());
+        let kept = KeptSnapshots::new(settings.snapshots_kept);
+        kept.keep_newest(&newest.get(), None);
         let inner = Inner {
             location,
             clock,
@@ -126,6 +131,7 @@ impl Lake {
             tables: tokio::sync::Mutex::new(tables),
             newest,
             kept,
+            travellers: Semaphore::new(TRAVELLERS_AT_ONCE),
             left_alone: LeftAlone::default(),
             stopped: RwLock::new(stopped),
         };
@@ -149,11 +155,15 @@ impl Lake {
         if let Some(snapshot) = self.inner.kept.get(version) {
             return Ok(snapshot);
         }
+        let _turn = self.inner.kept.may_read().await;
+        // Perhaps somebody else read it meanwhile.
+        if let Some(snapshot) = self.inner.kept.get(version) {
+            return Ok(snapshot);
+        }
         let gone = |_| LakeError::Runs(RunsError::VersionGone { version: version.to_string() });
-        let tables = self.inner.tables.lock().await.clone();
-        let tables = tables.at(&self.inner.location, version).await.map_err(gone)?;
+        let tables = self.tables().await.at(&self.inner.location, version).await.map_err(gone)?;
         let snapshot = Arc::new(self.snapshot_of(&tables));
-        self.inner.kept.insert(version.clone(), Arc::clone(&snapshot));
+        self.inner.kept.keep_earlier(&snapshot);
         Ok(snapshot)
     }
 
@@ -166,7 +176,7 @@ impl Lake {
         tables.refresh().await?;
         if tables.version() != *self.snapshot().version() {
             let snapshot = Arc::new(self.snapshot_of(&tables));
-            self.inner.kept.insert(snapshot.version.clone(), Arc::clone(&snapshot));
+            self.inner.kept.keep_newest(&snapshot, Some(&self.snapshot()));
             self.inner.newest.set(snapshot);
         }
         // What stopped a table that no snapshot is made of may be gone.
@@ -256,6 +266,17 @@ impl Lake {
     /// A cache of its own, for housekeeping that reads much and little of it twice.
     pub(crate) fn cache_of(&self, bytes: u64) -> RunCache {
         RunCache::new(self.location(), bytes)
+    }
+
+    /// Waits until one more may look for the version of a moment. `None`: the lake is no more.
+    pub(crate) async fn may_travel(&self) -> Option<SemaphorePermit<'_>> {
+        self.inner.travellers.acquire().await.ok()
+    }
+
+    /// The snapshots that can be asked for again.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> &KeptSnapshots {
+        &self.inner.kept
     }
 
     /// The tables as this process knows them now.

@@ -28,6 +28,7 @@ mod history_bytes;
 mod holds;
 mod index;
 mod intact;
+mod kept;
 mod lake;
 mod limits;
 mod lookup;

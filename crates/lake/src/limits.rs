@@ -82,3 +82,17 @@ pub(crate) const IDLE_MONTH_MS: i64 = 24 * 60 * 60 * 1_000;
 /// What one run that is being written holds in memory, measured: a row group of encoded columns, the encoders' own room, and
 /// what waits to be uploaded.
 pub(crate) const WRITER_BYTES: u64 = 24 << 20;
+
+/// Bytes of the snapshots that came while the process ran and can be asked for by page tokens: one takes what changed since the one
+/// before, a few kilobytes. With less room the oldest are read from the logs where they are asked for.
+pub(crate) const RECENT_BYTES: u64 = 64 << 20;
+
+/// Bytes of the snapshots that were read from the logs, each of which holds a lake's whole list of files. Tests have few files, and
+/// too many snapshots all the same.
+pub(crate) const EARLIER_BYTES: u64 = if cfg!(test) { 256 << 10 } else { 64 << 20 };
+
+/// Snapshots that are read from the logs at the same time: what reading one takes is several times what it comes to.
+pub(crate) const EARLIER_READ_AT_ONCE: usize = 2;
+
+/// Moments whose versions are looked for at the same time.
+pub(crate) const TRAVELLERS_AT_ONCE: usize = 16;

@@ -120,7 +120,10 @@ impl<'a> Openness<'a> {
 
     async fn doubts(&mut self, target: DeviceId) -> Result<Doubts, RunsError> {
         let cache = self.cache;
-        let files = |index: &'a RunIndex| index.of_device(target, None, None);
+        // A row of such an id seemed open, so pages were read already: what a run's bounds leave out tells nothing more.
+        let files = |index: &'a RunIndex| {
+            index.of_device(target, None, None).filter(move |file| file.may_hold(target))
+        };
         let files: Vec<&Arc<RunFile>> =
             files(&self.newest.trails).chain(files(&self.newest.parked)).collect();
         let opening: Vec<_> = files.into_iter().map(|file| file.open(&cache)).collect();

@@ -139,6 +139,11 @@ pub(crate) struct PairFile {
 }
 
 impl PairFile {
+    /// How many bytes it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.path.as_ref().len() + self.min.len() + self.max.len() + self.file.bytes()
+    }
+
     pub(crate) fn new(file: &Arc<TableFile>, path: Path) -> Result<Self, RunsError> {
         let range: Option<(String, String)> =
             file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok());

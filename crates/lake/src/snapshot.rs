@@ -16,7 +16,7 @@ use crate::pairs::PairFile;
 use crate::run::RunSummary;
 use crate::scan::{Reach, Scan};
 use crate::schema::Trails;
-use crate::streams::Partition;
+use crate::streams::{Partition, Stream};
 use crate::tables;
 use crate::tables::LakeTable as _;
 use crate::touched::Touching;
@@ -223,6 +223,13 @@ impl RunFile {
         summary.ok_or_else(|| no_summary(file))
     }
 
+    /// How many bytes it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let RunSummary { min_device, max_device, .. } = &self.summary;
+        let texts = [min_device, max_device].into_iter().flatten().map(String::len).sum::<usize>();
+        size_of::<Self>() + self.path.as_ref().len() + texts + self.file.bytes()
+    }
+
     /// Whether a Device lies within the run's bounds.
     pub(crate) fn may_hold(&self, device: DeviceId) -> bool {
         self.min_device.is_some_and(|min| min <= device) && self.max_device.is_some_and(|max| device <= max)
@@ -289,6 +296,21 @@ pub struct Waiting {
 }
 
 impl Snapshot {
+    /// About how many bytes it takes beside what it shares with another.
+    pub(crate) fn bytes_beside(&self, other: Option<&Self>) -> usize {
+        let shares_pairs = other.is_some_and(|other| Arc::ptr_eq(&self.pairs, &other.pairs));
+        let pairs = if shares_pairs { 0 } else { self.pairs.iter().map(PairFile::bytes).sum() };
+        let partition = |partition: &Partition| {
+            let Stream { cluster, topic, id, .. } = &partition.stream;
+            size_of::<Partition>() + cluster.len() + topic.len() + id.len()
+        };
+        size_of::<Self>()
+            + self.trails.bytes_beside(other.map(|other| &other.trails))
+            + self.parked.bytes_beside(other.map(|other| &other.parked))
+            + pairs
+            + self.partitions.iter().map(partition).sum::<usize>()
+    }
+
     /// The version.
     pub fn version(&self) -> &SnapshotVersion {
         &self.version

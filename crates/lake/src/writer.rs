@@ -145,6 +145,12 @@ impl Writer {
         Ok(version)
     }
 
+    /// Adds to the events of access what no source tells: what an operator settled.
+    pub async fn tell(&mut self, access: Vec<AccessRecord>) -> Result<(), LakeError> {
+        let now = self.lake.clock().now();
+        Ok(self.commit_access(access, now).await?)
+    }
+
     /// How far sources are complete with this commit. A time in the future never counts.
     fn marks(&self, sources: &[SourceEvidence], streams: &[Stream], now: Timestamp) -> Vec<(String, i64)> {
         let mut marks = streams::marks(self.tables.trails.positions(), streams);

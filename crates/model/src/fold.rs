@@ -4,7 +4,7 @@ use crate::event::{Affected, Alert, Body, Correlation, Event, ResponseContent, R
 use crate::fragment::{Fragment, Merge};
 use crate::history::HistoryEntry;
 use crate::key::{Leg, Subject, TrailKey};
-use crate::{CommandVariant, DeviceId, Mode, State, Timestamp};
+use crate::{CommandVariant, DeviceId, Mode, RequestId, ResponseId, State, Timestamp, UserId, sender};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -23,6 +23,22 @@ pub enum Rejection {
     /// A scheduled read without its own identifier.
     #[error("the result of a scheduled run carries no response_id, which is the only key it has")]
     NoResponseId,
+    /// The User is not the one that sent the request.
+    #[error("user_id is {user_id}, but the request {request_id} was sent by {}", request_id.originator)]
+    NotTheSender {
+        /// The User that the event names.
+        user_id: UserId,
+        /// The request.
+        request_id: RequestId,
+    },
+    /// The User is not the one that a run's result or an alert was addressed to.
+    #[error("user_id is {user_id}, but {response_id} is addressed to {}", response_id.second)]
+    NotTheAddressee {
+        /// The User that the event names.
+        user_id: UserId,
+        /// The identifier of the result or alert.
+        response_id: ResponseId,
+    },
 }
 
 /// What became of an event that was folded.
@@ -50,8 +66,8 @@ impl Fold {
         Self { fragments: Vec::with_capacity(rows), places }
     }
 
-    /// Adds one event. An event may touch two rows: a DCC Alert about a request is a row of its own and a change
-    /// of that request.
+    /// Adds one event. An event may touch two rows: a DCC Alert about a request is a row of its own, of its addressee, and a change
+    /// of that request, which is its sender's.
     pub fn add(&mut self, event: Event) -> Result<Folded, Rejection> {
         self.add_with(event, None)
     }
@@ -63,10 +79,11 @@ impl Fold {
 
     fn add_with(&mut self, event: Event, read_at: Option<Timestamp>) -> Result<Folded, Rejection> {
         let key = key_of(&event)?;
+        sender::check(&event)?;
         let times = Times::of(&event, read_at);
         let mut news = false;
         if let Body::DccAlert(Alert { affects: Some(affected), .. }) = &event.body {
-            news |= self.add_affected(&event, affected, &times);
+            news |= self.add_affected(affected, &times);
         }
         news |= apply(self.fragment_of(key, times.recorded), event, times);
         Ok(Folded { key, duplicate: !news })
@@ -129,9 +146,9 @@ impl Fold {
         &mut self.fragments[at]
     }
 
-    fn add_affected(&mut self, event: &Event, affected: &Affected, times: &Times) -> bool {
-        let key =
-            TrailKey { user: event.correlation.user_id, subject: Subject::Unjoined(affected.request_id) };
+    fn add_affected(&mut self, affected: &Affected, times: &Times) -> bool {
+        let request_id = affected.request_id;
+        let key = TrailKey { user: request_id.originator, subject: Subject::Unjoined(request_id) };
         let fragment = self.fragment_of(key, times.recorded);
         fragment.recorded_at_max = fragment.recorded_at_max.max(times.recorded);
         let mut entry = HistoryEntry::new(affected.state, times.alerted.unwrap_or(times.recorded));

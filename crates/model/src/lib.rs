@@ -24,6 +24,7 @@ mod ids;
 mod key;
 mod meter_read;
 mod mpxn;
+mod sender;
 mod time;
 mod trail;
 mod vocabulary;

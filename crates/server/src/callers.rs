@@ -43,38 +43,52 @@ const fn some(count: u32) -> NonZeroU32 {
 }
 
 impl Default for Limits {
-    /// A person reads pages: ten searches a second are no person's. A program's pace is its operator's business, but it leaves room
-    /// for others.
+    /// A person reads pages: ten searches a second are no person's. A program's pace is its operator's business, but it has one, and leaves
+    /// room for others: a thousand calls a second are a large report's.
     fn default() -> Self {
         let person = CallerLimits {
             at_once: some(8),
             calls_a_minute: Some(some(600)),
             rows_a_minute: Some(some(100_000)),
         };
-        let program = CallerLimits { at_once: some(128), calls_a_minute: None, rows_a_minute: None };
+        let program = CallerLimits {
+            at_once: some(128),
+            calls_a_minute: Some(some(60_000)),
+            rows_a_minute: Some(some(6_000_000)),
+        };
         Self { person, program }
     }
 }
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
 
+/// A caller: a Party and a subject.
+pub(crate) type CallerName = Arc<(Box<str>, Box<str>)>;
+
 /// What is left to one caller.
 #[derive(Debug)]
 pub(crate) struct Allowance {
+    name: CallerName,
     at_once: Arc<Semaphore>,
     calls: Option<Limiter>,
     rows: Option<Limiter>,
 }
 
 impl Allowance {
-    fn new(limits: CallerLimits) -> Self {
+    fn new(name: CallerName, limits: CallerLimits) -> Self {
         let limiter = |count| Limiter::direct(Quota::per_minute(count));
         Self {
+            name,
             // At most 2^32 - 1, which a semaphore takes on every machine that we run on.
             at_once: Arc::new(Semaphore::new(limits.at_once.get() as usize)),
             calls: limits.calls_a_minute.map(limiter),
             rows: limits.rows_a_minute.map(limiter),
         }
+    }
+
+    /// Whose it is.
+    pub(crate) fn name(&self) -> CallerName {
+        Arc::clone(&self.name)
     }
 
     /// One more call; it counts until the permit is dropped.
@@ -111,7 +125,7 @@ fn too_much(what: &'static str, until: &NotUntil<std::time::Instant>) -> CallErr
 #[derive(Debug, Clone)]
 pub(crate) struct Allowances {
     limits: Limits,
-    known: Cache<(Box<str>, Box<str>), Arc<Allowance>>,
+    known: Cache<CallerName, Arc<Allowance>>,
 }
 
 impl Allowances {
@@ -126,8 +140,8 @@ impl Allowances {
             Some(_) => self.limits.person,
             None => self.limits.program,
         };
-        let name = (who.party().as_str().into(), who.subject().into());
-        self.known.get_with(name, || Arc::new(Allowance::new(limits)))
+        let name: CallerName = Arc::new((who.party().as_str().into(), who.subject().into()));
+        self.known.get_with_by_ref(&name, || Arc::new(Allowance::new(Arc::clone(&name), limits)))
     }
 }
 
@@ -143,9 +157,13 @@ mod tests {
         }
     }
 
+    fn allowance(limits: CallerLimits) -> Allowance {
+        Allowance::new(Arc::new(("Avon".into(), "ann".into())), limits)
+    }
+
     #[test]
     fn calls_at_once_are_counted_until_they_end() {
-        let left = Allowance::new(limits(2, 0, 0));
+        let left = allowance(limits(2, 0, 0));
         let first = left.enter().unwrap();
         let _second = left.enter().unwrap();
         assert!(matches!(left.enter(), Err(CallError::TooMuch { what: "calls at once", .. })));
@@ -155,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_minutes_calls_are_used_up_and_the_wait_is_told() {
-        let left = Allowance::new(limits(9, 2, 0));
+        let left = allowance(limits(9, 2, 0));
         for _ in 0..2 {
             assert!(left.enter().is_ok());
         }
@@ -170,11 +188,11 @@ mod tests {
 
     #[test]
     fn rows_are_counted_by_the_page_and_a_page_that_never_fits_is_named() {
-        let left = Allowance::new(limits(9, 0, 100));
+        let left = allowance(limits(9, 0, 100));
         assert!(left.take_rows(60).is_ok());
         assert!(matches!(left.take_rows(60), Err(CallError::TooMuch { what: "rows", .. })));
         assert!(left.take_rows(40).is_ok(), "what was refused took nothing");
         assert!(matches!(left.take_rows(101), Err(CallError::PageAboveLimit { most: 100 })));
-        assert!(Allowance::new(limits(1, 0, 0)).take_rows(u32::MAX).is_ok());
+        assert!(allowance(limits(1, 0, 0)).take_rows(u32::MAX).is_ok());
     }
 }

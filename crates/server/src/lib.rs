@@ -15,6 +15,8 @@ mod callers;
 mod deadline;
 mod freshness;
 mod freshness_page;
+mod held;
+mod lasting;
 mod limits;
 mod log_in;
 mod outgoing;
@@ -37,10 +39,10 @@ mod it;
 pub use callers::{CallerLimits, Limits};
 pub use freshness::freshness_response;
 pub use limits::{
-    CONNECTION_STREAMS_MAX, DRAIN_LIFE, HEADER_BYTES_MAX, PAGE_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_LIFE,
-    REQUESTS_MAX, RESPONSE_BYTES_MAX,
+    ANSWERS_BYTES_MAX, CALLER_ANSWERS_BYTES_MAX, CONNECTION_STREAMS_MAX, DRAIN_LIFE, HEADER_BYTES_MAX,
+    PAGE_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX, RESPONSE_BYTES_MAX,
 };
 pub use log_in::LoginParts;
-pub use serve::{FRESHNESS_HEALTH, Parts, ServeError, serve};
+pub use serve::{FRESHNESS_HEALTH, Parts, ServeError, serve, terms};
 pub use service::COST_HEADER;
 pub use witness::LoginRecords;

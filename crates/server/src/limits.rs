@@ -24,15 +24,36 @@ pub(crate) const OTHER_CLAIMS_MAX: usize = 100;
 /// Largest set of headers in bytes: a token of 8 KiB and room for what proxies add.
 pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
-/// Most calls that are worked on at once, over all connections. More do not get faster answers on any machine we
-/// run on, and 256 of the largest pages come to 768 MiB. Those above are told to come back.
+/// Most calls that are worked on at once or whose answers wait to be taken, over all connections. More do not get faster answers on any
+/// machine we run on. Those above are told to come back.
 pub const REQUESTS_MAX: usize = 256;
 
-/// Most logins that are worked on at once: beyond those whose responses are being verified, a few that wait for it.
-pub(crate) const LOGINS_MAX: usize = 32;
+/// What a call counts for at least in [`ANSWERS_BYTES_MAX`].
+pub(crate) const CALL_BYTES_MIN: usize = 1024 * 1024;
 
-/// Largest request of the session service in bytes: a response of an Identity Provider, 512 KiB as base64, and room for the rest.
+/// Most bytes of answers that are made or wait to be taken: so many calls as may be, or fewer with large pages.
+pub const ANSWERS_BYTES_MAX: usize = REQUESTS_MAX * CALL_BYTES_MIN;
+
+/// Those of one caller: a half, so that no two take all.
+pub const CALLER_ANSWERS_BYTES_MAX: usize = ANSWERS_BYTES_MAX / 2;
+
+/// What a row counts for while its page is made: about what it takes in memory, of all that is made of it on the way.
+pub(crate) const ROW_BYTES: usize = 8 * 1024;
+
+/// How many times as much as on the wire a message takes before it is written.
+pub(crate) const UNWRITTEN_FACTOR: usize = 3;
+
+/// How long an answer may wait to be taken where others need its place. Who reads at 3 Mbit/s has the largest by then.
+pub(crate) const TAKE_LIFE: Duration = Duration::from_secs(10);
+
+/// Most calls for people who have not logged in yet that are worked on at once, and of one address.
+pub(crate) const LOGINS_MAX: (u32, u32) = (128, 32);
+
+/// Largest login in bytes: a response of an Identity Provider, 512 KiB as base64, and room for the rest.
 pub(crate) const LOGIN_BYTES_MAX: usize = 768 * 1024;
+
+/// Largest other request of the session service in bytes: an entity ID of 1,024 characters, or a handle.
+pub(crate) const SESSION_BYTES_MAX: usize = 4 * 1024;
 
 /// Most calls open at once on one connection, so that one client cannot take all of [`REQUESTS_MAX`] many times
 /// over.
@@ -57,8 +78,11 @@ pub const DRAIN_LIFE: Duration = Duration::from_secs(25);
 /// How often the files of certificates are looked at, so that one that ends at midnight can be replaced at five to.
 pub(crate) const CERTIFICATES_EVERY: Duration = Duration::from_secs(10);
 
-/// How often an idle connection is asked whether it still lives, so that half-open ones do not pile up.
-pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long a connection without a call is kept: clients make another without being asked.
+pub(crate) const CONNECTION_IDLE: Duration = Duration::from_secs(5 * 60);
+
+/// How long a connection is kept at all, so that none outlives what was known when it was made, such as a certificate.
+pub(crate) const CONNECTION_LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// Days of the daily table of freshness when a call names none.
 pub(crate) const FRESHNESS_DAYS_DEFAULT: u32 = 31;

@@ -1,19 +1,22 @@
 //! Logins and sessions over gRPC.
 
-use crate::limits::{LOGIN_BYTES_MAX, LOGINS_MAX, RESPONSE_BYTES_MAX};
+use crate::limits::{LOGIN_BYTES_MAX, LOGINS_MAX, RESPONSE_BYTES_MAX, SESSION_BYTES_MAX};
 use crate::record::{Caller, Record};
 use crate::row::{profile_response, wire_time};
 use crate::service::{Desk, reply};
 use crate::status::CallError;
 use gridtrail_access::{Access, Component, SessionKey};
+use gridtrail_port::{Hold, Places, Sizes};
 use gridtrail_proto::query::v1::session_service_server::{SessionService, SessionServiceServer};
 use gridtrail_proto::query::v1::{
     LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, ProfileRequest, ProfileResponse,
     ResumeRequest, ResumeResponse, StartLoginRequest, StartLoginResponse,
 };
 use gridtrail_session::{Handle, Logins, Session};
+use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, async_trait};
 
 /// What logs people in.
@@ -30,14 +33,20 @@ pub(crate) struct Sessions {
     desk: Desk,
     login: Option<LoginParts>,
     /// Apart from the permits of other calls: whoever has no token must not keep out who has one.
-    permits: Semaphore,
+    places: Places<IpAddr>,
 }
 
 impl Sessions {
-    pub(crate) fn server(desk: Desk, login: Option<LoginParts>) -> SessionServiceServer<Self> {
-        SessionServiceServer::new(Self { desk, login, permits: Semaphore::new(LOGINS_MAX) })
-            .max_decoding_message_size(LOGIN_BYTES_MAX)
-            .max_encoding_message_size(RESPONSE_BYTES_MAX)
+    /// What takes logins, whose messages are large, and what takes all other calls.
+    pub(crate) fn servers(desk: Desk, login: Option<LoginParts>) -> [SessionServiceServer<Self>; 2] {
+        let (all, each) = LOGINS_MAX;
+        let places = Places::new(Sizes { all, each, patience: Duration::ZERO });
+        let sessions = Arc::new(Self { desk, login, places });
+        [LOGIN_BYTES_MAX, SESSION_BYTES_MAX].map(|bytes| {
+            SessionServiceServer::from_arc(Arc::clone(&sessions))
+                .max_decoding_message_size(bytes)
+                .max_encoding_message_size(RESPONSE_BYTES_MAX)
+        })
     }
 
     fn login(&self) -> Result<&LoginParts, CallError> {
@@ -52,7 +61,9 @@ impl Sessions {
     ) -> Result<T, CallError> {
         let permitted = async {
             let login = self.login()?;
-            let _permit = self.permits.try_acquire().map_err(|_| CallError::Busy)?;
+            let (network, gives_up) = (caller.client.network(), CancellationToken::new());
+            let place = self.places.enter(network, (1, Hold::Firm), gives_up);
+            let _place = place.map_err(|_| CallError::Busy)?;
             work(login).await
         };
         self.desk.limited(caller, permitted).await
@@ -77,7 +88,7 @@ impl SessionService for Sessions {
     ) -> Result<Response<StartLoginResponse>, Status> {
         let (caller, StartLoginRequest { identity_provider: entity_id }) = Caller::of(request);
         let work = async |login: &LoginParts| {
-            let started = login.logins.start(&entity_id).await?;
+            let started = login.logins.start(&entity_id, caller.client.address).await?;
             Ok(StartLoginResponse {
                 sso_url: started.form.action,
                 saml_request: started.form.request,
@@ -97,10 +108,13 @@ impl SessionService for Sessions {
         let work = async |login: &LoginParts| {
             let relay_state = (!relay_state.is_empty()).then_some(relay_state.as_str());
             let browser: Option<Handle> = browser_handle.parse().ok();
-            let finished =
-                login.logins.finish(saml_response, relay_state, browser.as_ref(), caller.peer).await;
+            let finished = login
+                .logins
+                .finish(saml_response, relay_state, browser.as_ref(), caller.client.address)
+                .await;
             witnessed = true;
             let logged_in = finished?;
+            caller.client.peer.vouch();
             Ok(LoginResponse {
                 token: token_of(&login.key, &logged_in.session)?,
                 handle: logged_in.handle.secret(),
@@ -124,6 +138,7 @@ impl SessionService for Sessions {
             record.reserve()?;
             let session = login.logins.sessions().resume(&handle_of(&handle)?).await?;
             record.resumed(&session);
+            caller.client.peer.vouch();
             let expires_at = Some(wire_time(session.bearer.expires_at));
             Ok(ResumeResponse { token: token_of(&login.key, &session)?, expires_at })
         };
@@ -145,7 +160,7 @@ impl SessionService for Sessions {
         }
         let record = self.desk.record(CALL, &caller);
         let work = async |login: &LoginParts| {
-            login.logins.log_out(&handle_of(&handle)?, caller.peer).await?;
+            login.logins.log_out(&handle_of(&handle)?, caller.client.address).await?;
             Ok(LogoutResponse {})
         };
         let outcome = self.for_anybody(&caller, work).await;

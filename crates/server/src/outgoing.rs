@@ -1,10 +1,12 @@
 //! Answers on their way out of the process: what of them has left, and the details of errors that the transport makes.
 
+use crate::held::Held;
 use crate::record::{Leaving, Record};
 use crate::status::{explain, explain_failure};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tonic::Status;
 use tonic::body::Body;
@@ -21,8 +23,13 @@ const FRAME_HEADER_BYTES: usize = 5;
 pub(crate) fn outgoing(response: Response<Body>) -> Response<Body> {
     let (mut parts, inner) = response.into_parts();
     explain(&mut parts.headers);
-    let record = parts.extensions.remove::<Leaving>().and_then(|leaving| leaving.take());
-    Response::from_parts(parts, Body::new(Outgoing { inner, waiting: Bytes::new(), left: 0, record }))
+    let mut record = parts.extensions.remove::<Leaving>().and_then(|leaving| leaving.take());
+    let held = record.as_mut().map(|record| Arc::new(record.let_go()));
+    if let Some(held) = &held {
+        held.wait();
+        parts.extensions.insert(Arc::clone(held));
+    }
+    Response::from_parts(parts, Body::new(Outgoing { inner, waiting: Bytes::new(), left: 0, held, record }))
 }
 
 /// The body of an answer.
@@ -32,6 +39,8 @@ struct Outgoing<B> {
     waiting: Bytes,
     /// How many bytes were handed on.
     left: usize,
+    /// What the call holds, until its message is written.
+    held: Option<Arc<Held>>,
     record: Option<Record>,
 }
 
@@ -71,7 +80,12 @@ impl<B: HttpBody<Data = Bytes, Error = Status> + Unpin> HttpBody for Outgoing<B>
                 None => return Poll::Ready(None),
                 Some(Err(status)) => return Poll::Ready(Some(Err(status))),
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => this.waiting = data,
+                    Ok(data) => {
+                        if let Some(held) = &this.held {
+                            held.written(data.len());
+                        }
+                        this.waiting = data;
+                    }
                     Err(last) => return Poll::Ready(Some(Ok(this.end(last)))),
                 },
             }

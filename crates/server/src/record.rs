@@ -3,10 +3,12 @@
 //! It ends when the answer has left: an answer that cannot be written, or whose caller goes away before all of it was handed to their
 //! connection, is on record as that, with the rows that had begun to leave.
 
+use crate::held::Held;
 use crate::status::{CallError, status_of, told};
 use gridtrail_access::{Access, Disclosure};
 use gridtrail_access_log::{AccessLog, Entry, LogError, Slot};
 use gridtrail_model::Timestamp;
+use gridtrail_port::Client;
 use gridtrail_runtime::Clock;
 use gridtrail_search::{Answer, Page, Query, Row, RowQuery, SearchKey};
 use gridtrail_session::Session;
@@ -14,7 +16,6 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status};
 
@@ -22,15 +23,15 @@ use tonic::{Code, Request, Response, Status};
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) metadata: MetadataMap,
-    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) client: Client,
 }
 
 impl Caller {
     /// The caller of a request, and its message.
     pub(crate) fn of<T>(request: Request<T>) -> (Self, T) {
-        let peer = request.remote_addr();
-        let (metadata, _, message) = request.into_parts();
-        (Self { metadata, peer }, message)
+        let (metadata, mut extensions, message) = request.into_parts();
+        let client = extensions.remove().unwrap_or_else(Client::unknown);
+        (Self { metadata, client }, message)
     }
 }
 
@@ -43,8 +44,8 @@ pub(crate) struct Record {
     call: &'static str,
     /// Room in the log, for whoever is admitted.
     slot: Option<Slot>,
-    /// What the caller may do at once counts until the answer has left: one who does not read it holds no more than that.
-    place: Option<OwnedSemaphorePermit>,
+    /// What the call holds, until the answer was taken.
+    held: Held,
     entry: Entry,
     rows: Vec<ShownRow>,
     is_noted: bool,
@@ -75,7 +76,7 @@ impl Record {
             began: Instant::now(),
             call,
             slot: None,
-            place: None,
+            held: Held::default(),
             entry,
             rows: Vec::new(),
             is_noted: false,
@@ -97,9 +98,21 @@ impl Record {
         entry.roles = Some(who.roles().join(","));
     }
 
-    /// The call has a place among those that the caller may make at once.
-    pub(crate) fn hold(&mut self, place: OwnedSemaphorePermit) {
-        self.place = Some(place);
+    /// What the call holds from now on.
+    pub(crate) fn hold(&mut self, held: Held) {
+        self.held = held;
+    }
+
+    /// The call takes so many bytes of memory.
+    ///
+    /// Errors: `TooMuch`, `Busy`.
+    pub(crate) fn weigh(&self, bytes: usize) -> Result<(), CallError> {
+        self.held.weigh(bytes)
+    }
+
+    /// What the call holds, for the answer to hold on its way.
+    pub(crate) fn let_go(&mut self) -> Held {
+        std::mem::take(&mut self.held)
     }
 
     /// The caller showed the handle of a session that holds.

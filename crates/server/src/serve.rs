@@ -1,17 +1,18 @@
 //! The server: what is served, on which terms, and how it ends.
 
 use crate::callers::Limits;
+use crate::held::held_by_its_parts;
 use crate::limits::{
-    CERTIFICATES_EVERY, CONNECTION_STREAMS_MAX, DRAIN_LIFE, FRESHNESS_HEALTH_EVERY, HEADER_BYTES_MAX,
-    KEEPALIVE_INTERVAL, REQUEST_BYTES_MAX,
+    CERTIFICATES_EVERY, CONNECTION_IDLE, CONNECTION_LIFE, CONNECTION_STREAMS_MAX, DRAIN_LIFE,
+    FRESHNESS_HEALTH_EVERY, HEADER_BYTES_MAX, REQUEST_BYTES_MAX,
 };
 use crate::log_in::{LoginParts, Sessions};
 use crate::service::{AuditTrails, Desk, FreshnessDesk, MeterReads};
 use crate::switch::{GrpcService, Switch};
-use futures::Stream;
 use gridtrail_access::Admission;
 use gridtrail_access_log::AccessLog;
 use gridtrail_freshness::{Freshness, Level};
+use gridtrail_port::{Messages, Port, Terms};
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
 use gridtrail_proto::query::v1::meter_read_service_server::MeterReadServiceServer;
@@ -19,20 +20,20 @@ use gridtrail_proto::query::v1::session_service_server::SessionServiceServer;
 use gridtrail_runtime::Clock;
 use gridtrail_search::Search;
 use gridtrail_tls::Tls;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use std::convert::Infallible;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tonic::codegen::Service as _;
+use tonic::codegen::http::Request;
 use tonic::server::NamedService;
-use tonic::transport::Server;
-use tonic::transport::server::{Connected, TcpIncoming};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tonic_web::GrpcWebLayer;
+use tower_layer::Layer as _;
 
 /// The name under which health checks ask whether the data are fresh. NOT_SERVING means that they are not, or that
 /// nothing shows it; the server itself serves on, and says how old its answers are.
@@ -41,10 +42,8 @@ pub const FRESHNESS_HEALTH: &str = "gridtrail.freshness";
 /// What a server is made of.
 #[derive(Debug)]
 pub struct Parts {
-    /// Where calls come in: bound by the caller, who knows and tells its address.
-    pub listener: TcpListener,
-    /// How connections are encrypted; `None`: not at all, which is for the loopback interface only.
-    pub tls: Option<Arc<Tls>>,
+    /// Where calls come in, on [`terms`].
+    pub port: Port,
     /// Answers the calls.
     pub search: Search,
     /// Says how fresh the answers are.
@@ -70,86 +69,74 @@ pub enum ServeError {
     /// The descriptors for reflection cannot be read.
     #[error("read the descriptors of the services")]
     Descriptors(#[source] tonic_reflection::server::Error),
-    /// Connections can no longer be taken.
-    #[error("take connections")]
-    Transport(#[source] tonic::transport::Error),
+}
+
+/// On which terms callers connect: so many in all, and so many of one address.
+pub const fn terms(connections: u32, by_address: u32) -> Terms {
+    Terms {
+        connections,
+        by_address,
+        streams: CONNECTION_STREAMS_MAX,
+        head_bytes: HEADER_BYTES_MAX,
+        idle: CONNECTION_IDLE,
+        age: CONNECTION_LIFE,
+        drain: DRAIN_LIFE,
+    }
 }
 
 /// Serves gRPC and gRPC-Web until `shutdown` completes; then health turns to NOT_SERVING, no new connection or call
 /// is taken, and open calls get [`DRAIN_LIFE`] to finish.
 ///
-/// Not cancel-safe: dropped, it leaves open connections to the runtime.
+/// Dropped, it ends all connections.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-    let Parts { listener, tls, search, freshness, admission, login, log, clock, limits, tells_cost } = parts;
+    let Parts { port, search, freshness, admission, login, log, clock, limits, tells_cost } = parts;
     let desk = Desk::new(search, admission, log, clock, limits, tells_cost);
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::Serving).await;
-    let sessions = Sessions::server(desk.clone(), login);
-    let switch = switch(&desk, Arc::clone(&freshness), sessions, &reporter)?;
-    let freshness = freshness.as_ref();
-    match tls {
-        None => {
-            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-            serve_connections(switch, incoming, &reporter, freshness, shutdown).await
-        }
-        Some(tls) => {
-            let incoming = tls.accept(listener);
-            tokio::select! {
-                served = serve_connections(switch, incoming, &reporter, freshness, shutdown) => served,
-                never = tls.keep_current(CERTIFICATES_EVERY) => match never {},
-            }
-        }
-    }
-}
-
-async fn serve_connections<C, R, A>(
-    switch: Switch<R, A>,
-    incoming: impl Stream<Item = io::Result<C>>,
-    reporter: &HealthReporter,
-    freshness: &dyn Freshness,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), ServeError>
-where
-    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
-    R: GrpcService + Clone + Send + 'static,
-    A: GrpcService + Clone + Send + 'static,
-{
-    let server = Server::builder()
-        // For gRPC-Web: browsers speak it over HTTP/1.1 too.
-        .accept_http1(true)
-        .http2_max_header_list_size(HEADER_BYTES_MAX)
-        .max_concurrent_streams(CONNECTION_STREAMS_MAX)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .layer(GrpcWebLayer::new());
+    let sessions = Sessions::servers(desk.clone(), login);
+    let web = GrpcWebLayer::new().layer(switch(&desk, Arc::clone(&freshness), sessions, &reporter)?);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = web.clone().call(request);
+        async move { answer.await.map(held_by_its_parts) }
+    });
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut serving = pin!(server.serve_with_incoming_shutdown(switch, incoming, async {
+    let tls = port.tls.clone();
+    let mut serving = pin!(port.serve(service, async {
         // The sender is dropped or sends: either way it is time to stop.
         let _ = stopped.await;
     }));
     tokio::select! {
-        ended = &mut serving => return ended.map_err(ServeError::Transport),
+        // It goes on until it is told to stop.
+        _ = &mut serving => return Ok(()),
         () = shutdown => {}
-        never = keep_freshness_health(reporter, freshness) => match never {},
+        never = keep_freshness_health(&reporter, freshness.as_ref()) => match never {},
+        never = keep_certificates(tls) => match never {},
     }
     reporter.set_service_status(FRESHNESS_HEALTH, ServingStatus::NotServing).await;
-    set_health(reporter, ServingStatus::NotServing).await;
+    set_health(&reporter, ServingStatus::NotServing).await;
     drop(stop);
-    match tokio::time::timeout(DRAIN_LIFE, serving).await {
-        Ok(ended) => ended.map_err(ServeError::Transport),
-        Err(_elapsed) => {
-            tracing::warn!(drain_s = DRAIN_LIFE.as_secs(), "calls still open after the drain are cut");
-            Ok(())
-        }
+    serving.await;
+    Ok(())
+}
+
+/// Takes new certificates in, where there are any.
+async fn keep_certificates(tls: Option<Arc<Tls>>) -> Infallible {
+    match tls {
+        Some(tls) => tls.keep_current(CERTIFICATES_EVERY).await,
+        None => std::future::pending().await,
     }
 }
 
 fn switch(
     desk: &Desk,
     freshness: Arc<dyn Freshness>,
-    sessions: SessionServiceServer<Sessions>,
+    [logins, sessions]: [SessionServiceServer<Sessions>; 2],
     reporter: &HealthReporter,
 ) -> Result<
-    Switch<impl GrpcService + Clone + Send + 'static, impl GrpcService + Clone + Send + 'static>,
+    Switch<
+        impl GrpcService + Clone + Send + Sync + 'static,
+        impl GrpcService + Clone + Send + Sync + 'static,
+    >,
     ServeError,
 > {
     let health = HealthService::from_health_reporter(reporter.clone());
@@ -164,9 +151,11 @@ fn switch(
     let v1 = reflection().build_v1().map_err(ServeError::Descriptors)?;
     let v1alpha = reflection().build_v1alpha().map_err(ServeError::Descriptors)?;
     Ok(Switch {
+        messages: Messages::default(),
         audit_trails: desk.audit_trails(),
         meter_reads: desk.meter_reads(),
         freshness: desk.freshness(freshness),
+        logins,
         sessions,
         health: HealthServer::new(health).max_decoding_message_size(REQUEST_BYTES_MAX),
         reflection: v1.max_decoding_message_size(REQUEST_BYTES_MAX),

@@ -1,11 +1,13 @@
 //! The services, and what every call goes through: a permit, a token, a time limit, and a net for panics.
 
-use crate::callers::{Allowance, Allowances, Limits};
+use crate::callers::{Allowance, Allowances, CallerName, Limits};
 use crate::deadline::time_left;
 use crate::freshness::freshness_response;
 use crate::freshness_page::page_of;
+use crate::held::{Held, no_memory, weight_of};
 use crate::limits::{
-    FRESHNESS_DAYS_DEFAULT, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX, RESPONSE_BYTES_MAX,
+    ANSWERS_BYTES_MAX, CALL_BYTES_MIN, CALLER_ANSWERS_BYTES_MAX, FRESHNESS_DAYS_DEFAULT, REQUEST_BYTES_MAX,
+    REQUEST_LIFE, RESPONSE_BYTES_MAX, ROW_BYTES, TAKE_LIFE, UNWRITTEN_FACTOR,
 };
 use crate::record::{Caller, Record};
 use crate::request::{query_of, row_query_of};
@@ -17,6 +19,7 @@ use gridtrail_access_log::AccessLog;
 use gridtrail_freshness::{DAYS_KEPT, Freshness, Outward};
 use gridtrail_lake::Cost;
 use gridtrail_model::Timestamp;
+use gridtrail_port::{Hold, Places, Sizes};
 use gridtrail_proto::query::v1::audit_trail_service_server::{AuditTrailService, AuditTrailServiceServer};
 use gridtrail_proto::query::v1::freshness_service_server::{FreshnessService, FreshnessServiceServer};
 use gridtrail_proto::query::v1::meter_read_service_server::{MeterReadService, MeterReadServiceServer};
@@ -27,24 +30,24 @@ use gridtrail_runtime::Clock;
 use gridtrail_search::{
     Answer, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Page, Query, RowQuery, Search, SearchError, Violation,
 };
+use prost::Message as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, async_trait};
 
 /// The header of an answer that says what it cost, where the server tells that.
 pub const COST_HEADER: &str = "gridtrail-cost";
 
-/// What every call needs. One for all services, so that they share the permits.
+/// What every call needs. One for all services, so that they share the memory for answers.
 #[derive(Debug, Clone)]
 pub(crate) struct Desk {
     search: Search,
     admission: Admission,
     log: AccessLog,
     clock: Clock,
-    permits: Arc<Semaphore>,
+    answers: Places<CallerName>,
     allowances: Allowances,
     request_life: Duration,
     tells_cost: bool,
@@ -59,8 +62,10 @@ impl Desk {
         limits: Limits,
         tells_cost: bool,
     ) -> Self {
-        let (permits, allowances) = (Arc::new(Semaphore::new(REQUESTS_MAX)), Allowances::new(limits));
-        Self { search, admission, log, clock, permits, allowances, request_life: REQUEST_LIFE, tells_cost }
+        let allowances = Allowances::new(limits);
+        let (all, each) = (weight_of(ANSWERS_BYTES_MAX), weight_of(CALLER_ANSWERS_BYTES_MAX));
+        let answers = Places::new(Sizes { all, each, patience: TAKE_LIFE });
+        Self { search, admission, log, clock, answers, allowances, request_life: REQUEST_LIFE, tells_cost }
     }
 
     /// The answer of a search, with what it cost where that is to be told: runs, pages, requests to the store and bytes of
@@ -122,21 +127,32 @@ impl Desk {
     ) -> Result<Response<T>, Status> {
         let mut record = self.record(call, caller);
         let admitted = async {
-            let _permit = self.permits.try_acquire().map_err(|_| CallError::Busy)?;
             record.reserve()?;
             let access = self.admission.admit(bearer_token(&caller.metadata)?, self.clock.now()).await?;
+            caller.client.peer.vouch();
             record.admit(&access);
             let left = self.allowances.of(&access);
-            record.hold(left.enter()?);
+            record.hold(self.held_of(&left, caller)?);
             work(access, &left, &mut record).await
         };
         let outcome = self.limited(caller, admitted).await;
         record.reply(outcome)
     }
 
+    /// What a call of an admitted caller holds.
+    ///
+    /// Errors: `TooMuch`, `Busy`.
+    fn held_of(&self, left: &Allowance, caller: &Caller) -> Result<Held, CallError> {
+        let at_once = left.enter()?;
+        let gives_up = caller.client.peer.end().clone();
+        let firmly = (weight_of(CALL_BYTES_MIN), Hold::Firm);
+        let place = self.answers.enter(left.name(), firmly, gives_up).map_err(no_memory)?;
+        Ok(Held::new(at_once, place))
+    }
+
     /// The record of a call that begins.
     pub(crate) fn record(&self, call: &'static str, caller: &Caller) -> Record {
-        Record::begin(&self.log, &self.clock, call, caller.peer)
+        Record::begin(&self.log, &self.clock, call, caller.client.address)
     }
 
     /// Makes sure that the caller may still see what was found: rights may have changed while a look-up waited for the store.
@@ -161,11 +177,14 @@ impl Desk {
             let (query, view) = query_of(message)?;
             record.asked(&query);
             // What is above the largest page is refused as that.
-            left.take_rows(query.page_size.unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX))?;
+            let rows = query.page_size.unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX);
+            left.take_rows(rows)?;
+            record.weigh(rows as usize * ROW_BYTES)?;
             let mut page = look(&who, &query).await?;
             self.confirm(&who, &caller).await?;
             let sharing = self.admission.sharing()?;
             let (message, bytes) = search_response(&mut page, view, &sharing)?;
+            record.weigh(UNWRITTEN_FACTOR * bytes.iter().sum::<usize>())?;
             record.shown(&page, &bytes);
             Ok((message, page.cost))
         };
@@ -187,6 +206,7 @@ impl Desk {
             self.confirm(&who, &caller).await?;
             let sharing = self.admission.sharing()?;
             let message = get_response(&mut answer, &sharing)?;
+            record.weigh(UNWRITTEN_FACTOR * message.encoded_len())?;
             record.shown_row(&answer);
             Ok(message)
         };
@@ -276,7 +296,7 @@ impl FreshnessService for FreshnessDesk {
     ) -> Result<Response<GetFreshnessResponse>, Status> {
         let (caller, message) = Caller::of(request);
         // Whoever may use anything may know: there is no row in it, and so no component to demand.
-        let work = async |who: Access, _: &mut Record| {
+        let work = async |who: Access, record: &mut Record| {
             who.require_any_role(self.desk.now())?;
             let days = match message.days {
                 0 => FRESHNESS_DAYS_DEFAULT.into(),
@@ -287,7 +307,10 @@ impl FreshnessService for FreshnessDesk {
                 return Err(SearchError::Invalid(vec![Violation { field: "days", rule }]).into());
             }
             let report = self.freshness.report(days).ok_or(CallError::NotReady)?;
-            page_of(freshness_response(self.outward.of(report)), &message.page_token)
+            let report = self.outward.of(report);
+            let message = page_of(freshness_response(report), &message.page_token)?;
+            record.weigh(UNWRITTEN_FACTOR * message.encoded_len())?;
+            Ok(message)
         };
         self.desk.answer("FreshnessService.Get", &caller, work).await
     }

@@ -7,6 +7,7 @@
 use crate::limits::RETRY_AFTER;
 use gridtrail_access::AccessError;
 use gridtrail_access_log::LogError;
+use gridtrail_port::Cut;
 use gridtrail_runtime::with_causes;
 use gridtrail_search::{SearchError, SearchErrorKind, Violation};
 use gridtrail_session::{LoginError, OUTWARD_SENTENCE, SessionError, StoreError};
@@ -268,6 +269,16 @@ pub(crate) fn told(error: &CallError) -> (Code, &'static str) {
 /// Whether what the store refuses it may do the next time: what somebody must permit first, it will not.
 fn may_be_back(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable { .. }) && !gridtrail_lake::is_denied(error)
+}
+
+/// The status of a message that was not read to its end.
+pub(crate) fn status_of_cut(call: &'static str, error: Box<dyn Error + Send + Sync>) -> Status {
+    match error.downcast_ref() {
+        // Anybody can have it so, and as often as they like: it is not logged.
+        Some(Cut::TooSlow) => status_in(&TOO_SLOW, "the message did not arrive in time".into(), None),
+        Some(Cut::GaveWay) => status_of(call, &CallError::Busy),
+        None => Status::from_error(error),
+    }
 }
 
 /// The status of an error of the call named; logs it where a human should know.

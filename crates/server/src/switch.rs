@@ -1,17 +1,20 @@
 //! Sends each call to its service, by the first part of its path. With seven services this is a `match`; the router
 //! that the transport offers would bring a web framework with it.
 
+use crate::lasting::Lasting;
 use crate::log_in::Sessions;
 use crate::outgoing::outgoing;
 use crate::service::{AuditTrails, FreshnessDesk, MeterReads};
-use crate::status::no_such_service;
-use futures::TryFutureExt as _;
+use crate::status::{CallError, no_such_service, status_of, status_of_cut};
+use gridtrail_port::{Client, MessageSize, Messages};
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
 use gridtrail_proto::query::v1::meter_read_service_server::MeterReadServiceServer;
 use gridtrail_proto::query::v1::session_service_server::SessionServiceServer;
+use http_body_util::BodyExt as _;
 use std::convert::Infallible;
 use std::task::{Context, Poll};
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tonic::codegen::{BoxFuture, Service};
@@ -22,9 +25,13 @@ use tonic_health::server::HealthService;
 /// All services. `R` and `A` are reflection in its two versions, whose types their crate does not name.
 #[derive(Clone)]
 pub(crate) struct Switch<R, A> {
+    pub(crate) messages: Messages,
     pub(crate) audit_trails: AuditTrailServiceServer<AuditTrails>,
     pub(crate) meter_reads: MeterReadServiceServer<MeterReads>,
     pub(crate) freshness: FreshnessServiceServer<FreshnessDesk>,
+    /// Takes logins, whose messages are large.
+    pub(crate) logins: SessionServiceServer<Sessions>,
+    /// All other calls of the same service.
     pub(crate) sessions: SessionServiceServer<Sessions>,
     pub(crate) health: HealthServer<HealthService>,
     pub(crate) reflection: R,
@@ -64,26 +71,72 @@ impl<R: GrpcService, A: GrpcService> Service<Request<Body>> for Switch<R, A> {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         // A path is "/package.Service/Method".
-        let name = request.uri().path().split('/').nth(1).unwrap_or_default();
-        let answer: Self::Future = if name == name_of(&self.audit_trails) {
-            self.audit_trails.call(request)
-        } else if name == name_of(&self.meter_reads) {
-            self.meter_reads.call(request)
-        } else if name == name_of(&self.freshness) {
-            self.freshness.call(request)
-        } else if name == name_of(&self.sessions) {
-            self.sessions.call(request)
-        } else if name == name_of(&self.health) {
-            self.health.call(request)
-        } else if name == name_of(&self.reflection) {
-            self.reflection.call(request)
-        } else if name == name_of(&self.reflection_alpha) {
-            self.reflection_alpha.call(request)
+        let mut names = request.uri().path().split('/').skip(1);
+        let (service, method) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+        if service == name_of(&self.audit_trails) {
+            with_message(&self.messages, &mut self.audit_trails, MessageSize::Small, request)
+        } else if service == name_of(&self.meter_reads) {
+            with_message(&self.messages, &mut self.meter_reads, MessageSize::Small, request)
+        } else if service == name_of(&self.freshness) {
+            with_message(&self.messages, &mut self.freshness, MessageSize::Small, request)
+        } else if service == name_of(&self.sessions) && method == "Login" {
+            with_message(&self.messages, &mut self.logins, MessageSize::Large, request)
+        } else if service == name_of(&self.sessions) {
+            with_message(&self.messages, &mut self.sessions, MessageSize::Small, request)
+        } else if service == name_of(&self.health) && method != "Watch" {
+            with_message(&self.messages, &mut self.health, MessageSize::Small, request)
+        } else if service == name_of(&self.health) {
+            lasting(&self.messages, &mut self.health, request)
+        } else if service == name_of(&self.reflection) {
+            lasting(&self.messages, &mut self.reflection, request)
+        } else if service == name_of(&self.reflection_alpha) {
+            lasting(&self.messages, &mut self.reflection_alpha, request)
         } else {
-            Box::pin(std::future::ready(Ok(no_such_service().into_http())))
-        };
-        Box::pin(answer.map_ok(outgoing))
+            Box::pin(std::future::ready(Ok(outgoing(no_such_service().into_http()))))
+        }
     }
+}
+
+type Answering = BoxFuture<Response<Body>, Infallible>;
+
+/// Answers a call with one message. It has a place from the first byte of the message until there is an answer.
+fn with_message<S: GrpcService>(
+    messages: &Messages,
+    service: &mut S,
+    size: MessageSize,
+    request: Request<Body>,
+) -> Answering {
+    let network = Client::of(&request).network();
+    let (head, body) = request.into_parts();
+    let Some((body, place)) = messages.arriving(size, network, body) else { return busy(S::NAME) };
+    let body = Body::new(body.map_err(|error| status_of_cut(S::NAME, error)));
+    let answer = service.call(Request::from_parts(head, body));
+    Box::pin(async move {
+        let answer = answer.await.map(outgoing);
+        drop(place);
+        answer
+    })
+}
+
+/// Answers a call that may last for as long as somebody likes: it gives way to others when there are too many.
+fn lasting<S: GrpcService>(messages: &Messages, service: &mut S, request: Request<Body>) -> Answering {
+    let gives_up = CancellationToken::new();
+    let Some(place) = messages.stream(Client::of(&request).network(), gives_up.clone()) else {
+        return busy(S::NAME);
+    };
+    let answer = service.call(request);
+    Box::pin(async move {
+        let answer = tokio::select! {
+            answer = answer => answer?,
+            () = gives_up.cancelled() => status_of(S::NAME, &CallError::Busy).into_http(),
+        };
+        Ok(outgoing(answer).map(|body| Body::new(Lasting::new(S::NAME, body, place, gives_up))))
+    })
+}
+
+fn busy(call: &'static str) -> Answering {
+    let answer = outgoing(status_of(call, &CallError::Busy).into_http());
+    Box::pin(std::future::ready(Ok(answer)))
 }
 
 /// The full name of a service, such as `gridtrail.query.v1.AuditTrailService`.

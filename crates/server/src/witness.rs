@@ -58,7 +58,8 @@ impl Witness for LoginRecords {
             LoginError::Refused(_) | LoginError::RelayState => ("UNAUTHENTICATED", "LOGIN_REFUSED"),
             LoginError::UnknownProvider => ("NOT_FOUND", "IDENTITY_PROVIDER_NOT_FOUND"),
             LoginError::NotWritten => ("UNAVAILABLE", "ACCESS_LOG_UNAVAILABLE"),
-            LoginError::Busy | LoginError::Store(_) => ("UNAVAILABLE", "STORE_UNAVAILABLE"),
+            LoginError::Busy => ("UNAVAILABLE", "BUSY"),
+            LoginError::Store(_) => ("UNAVAILABLE", "STORE_UNAVAILABLE"),
         };
         // What a response says of itself is anybody's text: the log of the process has it, beside the time.
         self.log.refuse(Entry {

@@ -46,5 +46,5 @@ pub use objects::{Objects, Seal, SealedObjects, StoreError};
 pub use register::{Account, Anchors, Provider, ProviderSettings, Register, RegisterError};
 pub use sessions::{Ended, IdleLimit, Session, SessionError, Sessions, revoke};
 pub use sweep::{Sweep, Swept};
-pub use web::{Endpoint, EndpointFault, Landing, serve};
+pub use web::{Endpoint, EndpointFault, Landing, pages, serve, terms};
 pub use witness::{NotWritten, Witness};

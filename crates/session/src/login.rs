@@ -8,6 +8,7 @@
 //!
 //! Whoever is stopped on the way starts anew: what was written down stays used.
 
+mod budgets;
 mod reason;
 mod settings;
 
@@ -16,14 +17,14 @@ pub use settings::LoginSettings;
 
 use crate::digest;
 use crate::handle::Handle;
-use crate::limits::{KEPT_LONGER_MS, REQUEST_LIFE_MS, STARTS_A_SECOND, STARTS_AT_ONCE, VERIFICATIONS_MAX};
+use crate::limits::{KEPT_LONGER_MS, REQUEST_LIFE_MS, VERIFICATIONS_MAX};
 use crate::objects::{Created, Mark, SealedObjects, StoreError};
 use crate::register::{Anchors, Provider, Register, subject_of};
 use crate::sessions::{Session, SessionRecord, Sessions};
 use crate::wire;
 use crate::witness::{NotWritten, Witness};
 use aws_lc_rs::rand;
-use governor::{DefaultDirectRateLimiter, Quota};
+use budgets::Budgets;
 use gridtrail_access::{JobTypeRole, RoleMatrix};
 use gridtrail_model::{Timestamp, UserId};
 use gridtrail_runtime::Clock;
@@ -31,7 +32,6 @@ use gridtrail_saml::{Assertion, Expected, MessageId, PostForm, Refusal, claimed_
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -86,8 +86,10 @@ pub struct Logins {
     settings: Arc<LoginSettings>,
     witness: Arc<dyn Witness>,
     verifying: Semaphore,
-    /// Bounds the requests that are begun.
-    starts: DefaultDirectRateLimiter,
+    /// Bound the requests that are begun.
+    starts: Budgets,
+    /// Bound the responses that are brought.
+    brought: Budgets,
 }
 
 impl Logins {
@@ -101,8 +103,8 @@ impl Logins {
         witness: Arc<dyn Witness>,
     ) -> Self {
         let (settings, verifying) = (Arc::new(settings), Semaphore::new(VERIFICATIONS_MAX));
-        let starts = DefaultDirectRateLimiter::direct(starts_quota());
-        Self { objects, clock, register, sessions, anchors, settings, witness, verifying, starts }
+        let (starts, brought) = <(Budgets, Budgets)>::default();
+        Self { objects, clock, register, sessions, anchors, settings, witness, verifying, starts, brought }
     }
 
     /// How this server deals with logins.
@@ -115,12 +117,13 @@ impl Logins {
         &self.sessions
     }
 
-    /// Begins a login at an Identity Provider.
+    /// Begins a login at an Identity Provider, for somebody at an address.
     ///
     /// Errors: `UnknownProvider`, `Busy`, `Store`.
-    pub async fn start(&self, entity_id: &str) -> Result<Started, LoginError> {
+    pub async fn start(&self, entity_id: &str, from: Option<SocketAddr>) -> Result<Started, LoginError> {
+        self.starts.take_of_address(from)?;
         let provider = self.register.provider(entity_id).await?.ok_or(LoginError::UnknownProvider)?;
-        self.starts.check().map_err(|_| LoginError::Busy)?;
+        self.starts.take_of_provider(entity_id)?;
         let now = self.clock.now();
         let request = new_request()?;
         let browser = Handle::random()?;
@@ -148,9 +151,9 @@ impl Logins {
     }
 
     /// Takes what a browser brought: the form values `SAMLResponse` and `RelayState`, and the handle of the request that the
-    /// latter names. `from` is its address, for the witness.
+    /// latter names. `from` is its address.
     ///
-    /// Errors: `Refused`, which the log has been told; `Store`: whether the assertion is used up is not known; `NotWritten`.
+    /// Errors: `Busy`; `Refused`, which the log has been told; `Store`: whether the assertion is used up is not known; `NotWritten`.
     pub async fn finish(
         &self,
         response: String,
@@ -158,7 +161,10 @@ impl Logins {
         browser: Option<&Handle>,
         from: Option<SocketAddr>,
     ) -> Result<LoggedIn, LoginError> {
-        let mut finished = self.finish_unwitnessed(response, relay_state, browser).await;
+        let mut finished = match self.brought.take_of_address(from) {
+            Ok(()) => self.finish_unwitnessed(response, relay_state, browser).await,
+            Err(error) => Err(error),
+        };
         if let Ok(LoggedIn { session, .. }) = &finished
             && let Err(NotWritten) = self.witness.logged_in(session, from).await
         {
@@ -178,6 +184,8 @@ impl Logins {
                 "somebody logged in"
             ),
             Err(LoginError::Refused(reason)) => tracing::warn!(%reason, "a login was refused"),
+            // Anybody can have it so, and as often as they like.
+            Err(LoginError::Busy) => tracing::debug!(?from, "a login was refused: too many are brought"),
             Err(error) => {
                 tracing::error!(error = error as &(dyn std::error::Error + 'static), "a login failed")
             }
@@ -197,6 +205,7 @@ impl Logins {
             // Nobody asked here: perhaps nobody had to.
             Err(reason) => (self.claimed(&response, reason).await?, None),
         };
+        self.brought.take_of_provider(provider.identity_provider.entity_id())?;
         let request = asked.as_ref().map(|asked| asked.id.clone());
         let assertion = self.verified(response, Arc::clone(&provider), request).await?;
         let record = self.record(&provider, &assertion).await?;
@@ -332,12 +341,6 @@ impl Logins {
         }
         Ok(())
     }
-}
-
-/// How many requests may be begun.
-fn starts_quota() -> Quota {
-    let count = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
-    Quota::per_second(count(STARTS_A_SECOND)).allow_burst(count(STARTS_AT_ONCE))
 }
 
 /// A request's identifier: 128 random bits, as SAML 2.0 core, 1.3.4, asks for.

@@ -9,12 +9,12 @@
 //!
 //! Where somebody is sent to is configured, and never taken from a request.
 
-mod connection;
 mod cookie;
 mod form;
 mod page;
+mod pages;
 
-pub use connection::serve;
+pub use pages::{pages, serve, terms};
 
 use crate::handle::Handle;
 use crate::limits::REQUEST_WORK_LIFE;
@@ -23,6 +23,7 @@ use crate::objects::StoreError;
 use crate::sessions::SessionError;
 use bytes::Bytes;
 use form::Form;
+use gridtrail_port::{Client, MessageSize, Messages};
 use gridtrail_saml::{OUTWARD_SENTENCE, ServiceProvider};
 use http::header::{COOKIE, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -49,6 +50,7 @@ pub struct Landing {
 pub struct Endpoint {
     logins: Arc<Logins>,
     landing: Landing,
+    messages: Messages,
 }
 
 /// An endpoint cannot be set up so.
@@ -92,13 +94,13 @@ impl Landing {
 impl Endpoint {
     /// Logs people in for this page.
     pub fn new(logins: Arc<Logins>, landing: Landing) -> Self {
-        Self { logins, landing }
+        Self { logins, landing, messages: Messages::default() }
     }
 
-    /// Answers one request, in a bounded time. The address that it comes from is among its extensions, where it is known.
+    /// Answers one request, in a bounded time. Who sent it ([`Client`]) is among its extensions, where it is known.
     pub async fn answer<B>(&self, request: Request<B>) -> Answer
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let answer = tokio::time::timeout(REQUEST_WORK_LIFE, self.route(request)).await;
@@ -108,20 +110,27 @@ impl Endpoint {
 
     async fn route<B>(&self, request: Request<B>) -> Answer
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let client = Client::of(&request);
         let (head, body) = request.into_parts();
-        let from = head.extensions.get::<SocketAddr>().copied();
+        let from = client.address;
         match (head.uri.path(), &head.method) {
             ("/saml/metadata", &Method::GET | &Method::HEAD) => {
                 page::xml(self.logins.settings().service_provider.metadata())
             }
-            ("/saml/login", &Method::GET) => self.login(&head.headers, head.uri.query()).await,
-            (ACS_PATH, &Method::POST) => match Form::read(&head.headers, body).await {
-                Ok(form) => self.take_response(&head.headers, form, from).await,
-                Err(refused) => refused,
-            },
+            ("/saml/login", &Method::GET) => self.login(&head.headers, head.uri.query(), from).await,
+            (ACS_PATH, &Method::POST) => {
+                let Some((body, _place)) = self.messages.arriving(MessageSize::Large, client.network(), body)
+                else {
+                    return busy();
+                };
+                match Form::read(&head.headers, body).await {
+                    Ok(form) => self.take_response(&head.headers, form, from).await,
+                    Err(refused) => refused,
+                }
+            }
             ("/saml/logout", &Method::POST) => self.logout(&head.headers, from).await,
             ("/saml/metadata", _) => page::not_allowed("GET, HEAD"),
             ("/saml/login", _) => page::not_allowed("GET"),
@@ -131,7 +140,7 @@ impl Endpoint {
     }
 
     /// To the Identity Provider; or past it, where a session is there already. Clause 1.3.
-    async fn login(&self, headers: &HeaderMap, query: Option<&str>) -> Answer {
+    async fn login(&self, headers: &HeaderMap, query: Option<&str>, from: Option<SocketAddr>) -> Answer {
         if let Some(handle) = session_of(headers) {
             match self.logins.sessions().resume(&handle).await {
                 Ok(_) => return page::redirect(&self.landing.page),
@@ -147,7 +156,7 @@ impl Endpoint {
                 "The address names no Identity Provider: add ?idp= and its entity id.",
             );
         };
-        match self.logins.start(&entity_id).await {
+        match self.logins.start(&entity_id, from).await {
             Ok(started) => {
                 let name = cookie::login_name(started.request.as_str());
                 page::form(&started.form, &cookie::login(&name, &started.browser))
@@ -155,10 +164,7 @@ impl Endpoint {
             Err(LoginError::UnknownProvider) => {
                 page::page(StatusCode::NOT_FOUND, "There is no such Identity Provider.")
             }
-            Err(LoginError::Busy) => page::page(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Many people log in at the moment. Please try again.",
-            ),
+            Err(LoginError::Busy) => busy(),
             Err(LoginError::Store(error)) => failed(&error),
             Err(LoginError::Refused(_) | LoginError::NotWritten | LoginError::RelayState) => refused(),
         }
@@ -180,12 +186,8 @@ impl Endpoint {
             }
             Err(LoginError::Store(error)) => page::page(status_of(&error), OUTWARD_SENTENCE),
             Err(LoginError::NotWritten) => page::page(StatusCode::SERVICE_UNAVAILABLE, OUTWARD_SENTENCE),
-            Err(
-                LoginError::Refused(_)
-                | LoginError::UnknownProvider
-                | LoginError::Busy
-                | LoginError::RelayState,
-            ) => refused(),
+            Err(LoginError::Busy) => busy(),
+            Err(LoginError::Refused(_) | LoginError::UnknownProvider | LoginError::RelayState) => refused(),
         }
     }
 
@@ -224,6 +226,10 @@ fn session_of(headers: &HeaderMap) -> Option<Handle> {
 fn handle_of(headers: &HeaderMap, name: &str) -> Option<Handle> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     cookie::only_value(lines, name)?.parse().ok()
+}
+
+fn busy() -> Answer {
+    page::page(StatusCode::SERVICE_UNAVAILABLE, "Many people log in at the moment. Please try again.")
 }
 
 fn refused() -> Answer {

@@ -2,7 +2,7 @@
 //!
 //! [`Tls`] holds what a server shows and demands, read from [`TlsFiles`]. [`Tls::keep_current`] takes new files in while the
 //! server runs: connections made from then on get the new certificate, open ones stay. Faulty files change nothing and are
-//! told in the log. [`Tls::accept`] makes the stream of connections that a server takes. [`disagreement`] and [`encrypts`] tell a client
+//! told in the log. [`Tls::shake_hands`] encrypts a connection that a server takes. [`disagreement`] and [`encrypts`] tell a client
 //! what of a connection that failed lies with encryption.
 //!
 //! TLS 1.2 and 1.3 with AES-GCM and ephemeral keys only: of the suites in clause 1.14 of the SSI Baseline Requirements those
@@ -21,7 +21,7 @@ extern crate self as gridtrail_tls;
 #[path = "../tests/it/main.rs"]
 mod it;
 
-pub use accept::Connections;
 pub use client::{Disagreement, disagreement, encrypts};
 pub use config::{ClientCheck, Tls, TlsFiles};
 pub use error::TlsError;
+pub use tokio_rustls::server::TlsStream;

@@ -3,10 +3,11 @@
 use crate::support::{Server, run, succeed, text, user_of};
 use gridtrail_access::{AccessEvent, AccessRecord, Notice, NoticeKind, Party};
 use gridtrail_codec::encode_access_json;
+use gridtrail_lake::{Batch, Lake, LakeSettings, SourceEvidence, Stream};
 use gridtrail_model::{DeviceId, Timestamp, UserId};
 use gridtrail_runtime::Clock;
 use gridtrail_synth::{Settings, World};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -171,6 +172,258 @@ fn a_rescission_that_is_ingested_reaches_a_running_server() {
     // The officers of a generated region are called so: no output and no log line shows one.
     assert!(![&log, &shown, &explained.to_string()].iter().any(|text| text.contains("Sam Example")));
     assert!(log.contains(&row) && !log.contains(&both), "an ignored User ID is told, and no token: {log}");
+}
+
+/// A User ID that is nobody's.
+const STALE: &str = "90-B3-D5-1F-30-7F-00-01";
+
+/// What is wrong in a notification.
+type Slip = &'static dyn Fn(&mut Value);
+
+/// One round: a rescission with something wrong in it, and what two Users are shown of each other's before and after.
+struct Round<'a> {
+    stage: &'a Stage,
+    pair: &'a Pair,
+    tokens: [String; 2],
+    number: usize,
+}
+
+impl Round<'_> {
+    fn texts(&self, both: bool) -> [BTreeSet<String>; 2] {
+        let (one, other) = (self.pair.one.0.to_string(), self.pair.other.0.to_string());
+        let own = [&one, &other].map(|user| BTreeSet::from([user.clone()]));
+        if both { own.map(|_| BTreeSet::from([one.clone(), other.clone()])) } else { own }
+    }
+
+    /// Waits until each of them sees both Users' rows, or only their own.
+    fn wait_for(&self, both: bool, what: &str) {
+        let expected = self.texts(both);
+        let mut looks = 0;
+        loop {
+            let seen = [0, 1].map(|of: usize| self.stage.seen(&self.tokens[of], self.pair.device));
+            if seen == expected {
+                return;
+            }
+            assert!(looks < LOOKS, "{what}: {seen:?}");
+            looks += 1;
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn take_in(&mut self, lines: &str) -> String {
+        self.number += 1;
+        let file = self.stage.at(&format!("round-{}.access.jsonl", self.number));
+        std::fs::write(&file, lines).unwrap();
+        succeed(&["ingest", &file, "--lake", &self.stage.at("lake")]);
+        file
+    }
+
+    /// The lines of a notification and its confirmation, of the other's Party about the one's.
+    fn lines(&self, kind: &str, change: impl Fn(&mut Value)) -> String {
+        let Pair { one, other, .. } = self.pair;
+        self.notification(&format!("{kind}-{}", self.number), kind, [other, one], change)
+    }
+
+    fn notification(
+        &self,
+        id: &str,
+        kind: &str,
+        [by, with]: [&(UserId, Party); 2],
+        change: impl Fn(&mut Value),
+    ) -> String {
+        let now = Clock::system().now().to_string();
+        let mut told = json!({
+            "notificationId": id, "kind": format!("NOTIFICATION_KIND_{kind}"), "party": by.1.as_str(),
+            "otherParty": with.1.as_str(), "userIds": [by.0.to_string()], "otherUserIds": [with.0.to_string()],
+        });
+        change(&mut told);
+        let sent = json!({ "eventId": format!("{id}-s"), "recordedAt": now, "notified": told });
+        let confirmed =
+            json!({ "eventId": format!("{id}-c"), "recordedAt": now, "confirmed": { "notificationId": id } });
+        format!("{sent}\n{confirmed}\n")
+    }
+
+    /// Both Parties grant it anew.
+    fn grant(&mut self) {
+        let Pair { one, other, .. } = self.pair;
+        let id = |by: &str| format!("again-{}-{by}", self.number);
+        let lines = [[one, other], [other, one]]
+            .map(|sides| self.notification(&id(sides[0].1.as_str()), "GRANT", sides, |_| {}));
+        self.take_in(&lines.concat());
+        self.wait_for(true, "granted anew");
+    }
+}
+
+/// Real processes: each of these rescissions was confirmed, and left everything to be seen.
+#[test]
+fn a_slip_in_a_confirmed_rescission_leaves_nothing_to_be_seen() {
+    let stage = Stage::set();
+    let pair = stage.pair();
+    let token = |party, own, granted| stage.token(party, &[own, granted], &["--role", "role-01"]);
+    let tokens =
+        [token(&pair.one.1, pair.one.0, pair.other.0), token(&pair.other.1, pair.other.0, pair.one.0)];
+    let mut round = Round { stage: &stage, pair: &pair, tokens, number: 0 };
+    round.wait_for(true, "granted");
+    let slips: [(&str, Slip); 5] = [
+        ("spelling", &|told| told["otherParty"] = json!("Supplier 1")),
+        ("stale", &|told| told["userIds"].as_array_mut().unwrap().push(json!(STALE))),
+        ("nameless", &|told| told["authorisedBy"] = json!({ "email": "jo@example.org" })),
+        ("long", &|told| told["authorisedBy"] = json!({ "name": "Jo", "signature": "x".repeat(257) })),
+        ("no officer", &|told| told["authorisedBy"] = json!(["Jo"])),
+    ];
+    for (what, slip) in slips {
+        let lines = round.lines("RESCIND", slip);
+        round.take_in(&lines);
+        round.wait_for(false, what);
+        round.grant();
+    }
+
+    // Of its own User IDs one cannot be read: all that it shares is suspended, until somebody says what it was.
+    let lake = stage.at("lake");
+    let lines = round.lines("RESCIND", |told| told["userIds"] = json!(["90-B3-D5-1F"]));
+    let file = round.take_in(&lines);
+    round.wait_for(false, "suspended by a letter");
+    let suspensions = || -> Value {
+        serde_json::from_str(&succeed(&["access", "suspensions", "--lake", &lake, "--format", "json"]))
+            .unwrap()
+    };
+    let told = suspensions();
+    assert_eq!(told.as_array().unwrap().len(), 1, "{told:#}");
+    assert_eq!(
+        (&told[0]["by"], &told[0]["party"]),
+        (&json!(format!("{file}@0")), &json!(pair.other.1.as_str()))
+    );
+    let explained = explain(&lake, pair.one.0, &pair.other.0.to_string(), &[]);
+    assert_eq!((&explained["seen"], &explained["suspended_by"]), (&json!(false), &told[0]["by"]));
+    let freshness: Value =
+        serde_json::from_str(&succeed(&["freshness", "--lake", &lake, "--format", "json"])).unwrap();
+    let text_of = freshness.to_string();
+    assert!(
+        text_of.to_lowercase().contains("critical") || text_of.to_lowercase().contains("breach"),
+        "{freshness:#}"
+    );
+    succeed(&["dead-letters", "dismiss", &format!("{file}@0"), "--because", "it was none", "--lake", &lake]);
+    round.wait_for(true, "dismissed");
+
+    // The sender is spelled in another way: what it names is suspended, until somebody settles that.
+    let lines = round.lines("RESCIND", |told| told["party"] = json!("Network One"));
+    round.take_in(&lines);
+    round.wait_for(false, "suspended by a rescission");
+    let by = suspensions()[0]["by"].as_str().unwrap().to_owned();
+    succeed(&["access", "settle", &by, "--because", "sent again with the right name", "--lake", &lake]);
+    round.wait_for(true, "settled");
+    assert_eq!(suspensions(), json!([]));
+    let again = run(&["access", "settle", &by, "--because", "once more", "--lake", &lake]);
+    assert_eq!(again.status.code(), Some(2), "{}", text(&again.stderr));
+
+    // What names nobody suspends nobody, and is told.
+    let beside = json!({ "eventId": "c", "recordedAt": Clock::system().now().to_string(), "confirmed": { "notificationId": "none" } });
+    round.take_in(&format!("}}{{\n{beside}\n"));
+    let shown = succeed(&["access", "suspensions", "--lake", &lake]);
+    assert!(shown.contains("it names nobody"), "{shown}");
+    round.wait_for(true, "nobody is named");
+    let log = stage.server.stop();
+    let errors = log.lines().filter(|line| line.contains("ERROR")).collect::<Vec<_>>();
+    assert!(errors.iter().any(|line| line.contains("names nobody")), "{log}");
+    assert!(errors.iter().any(|line| line.contains("suspends pairs")), "{log}");
+    assert!(!log.contains("jo@example.org"), "{log}");
+}
+
+/// A topic of events of access that nobody reads any more takes what was granted with it, until it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_granted_is_not_shown_while_a_topic_of_access_stands_still() {
+    let stage = Stage::set();
+    let pair = stage.pair();
+    let token = stage.token(&pair.one.1, &[pair.one.0, pair.other.0], &["--role", "role-01"]);
+    let [own, both] = [vec![pair.one.0], vec![pair.one.0, pair.other.0]]
+        .map(|users| users.iter().map(ToString::to_string).collect::<BTreeSet<_>>());
+    let wait_for = |expected: &BTreeSet<String>, what: &str| {
+        let mut looks = 0;
+        while stage.seen(&token, pair.device) != *expected {
+            assert!(looks < LOOKS, "{what}");
+            looks += 1;
+            std::thread::sleep(LOOK_EVERY);
+        }
+    };
+    wait_for(&both, "events of access that came by files alone do not lapse");
+    let lake = Lake::open(LakeSettings::at(stage.at("lake")), Clock::system()).await.unwrap();
+    let mut writer = lake.writer().await.unwrap();
+    let topic = "gridtrail.access-events.v1".to_owned();
+    let stream = Stream { cluster: "c".into(), id: "one".into(), partitions: 1, topic };
+    for (position, (hours, expected)) in [(25, &own), (0, &both)].into_iter().enumerate() {
+        let from = i64::try_from(position).unwrap();
+        let complete = Clock::system().now().plus_millis(-hours * 3_600_000);
+        let source = SourceEvidence {
+            source: stream.source(0),
+            name: format!("{}/0", stream.topic),
+            first: from == 0,
+            from,
+            to: from + 1,
+            complete_up_to_ms: Some(complete.millis()),
+            ..SourceEvidence::default()
+        };
+        let (sources, streams) = (vec![source], vec![stream.clone()]);
+        writer.commit(Batch { sources, streams, ..Batch::default() }).await.unwrap();
+        wait_for(expected, &format!("complete up to {hours} hours ago"));
+    }
+    let log = stage.server.stop();
+    assert!(log.contains("stand still") && log.contains("come again"), "{log}");
+}
+
+/// An event of one User about the request of another is in nobody's trail.
+#[test]
+fn an_event_of_another_user_than_its_request_is_a_dead_letter() {
+    let stage = Stage::set();
+    let Pair { device, one, other } = stage.pair();
+    let token = stage.token(&other.1, &[other.0], &["--role", "role-01"]);
+    let before = stage.rows(&token, device).len();
+    let lake = stage.at("lake");
+    let now = Clock::system().now().to_string();
+    let request = format!("{}:{device}:99999999", one.0);
+    let result = format!("{device}:{}:99999998", one.0);
+    let of = json!({ "userId": other.0.to_string(), "requestId": request, "requestReceivedAt": now, "commandVariant": 1,
+        "deviceId": device.to_string(), "serviceReferenceVariant": "6.8" });
+    let of_run = json!({ "userId": other.0.to_string(), "deviceId": device.to_string() });
+    let event = |n: usize, of: &Value, name: &str, body: Value| {
+        let mut event = json!({ "eventId": format!("forged-{n}"), "recordedAt": now, "correlation": of });
+        event[name] = body;
+        format!("{event}\n")
+    };
+    let forged = [
+        event(1, &of, "requestReceived", json!({})),
+        event(2, &of, "statusChanged", json!({ "state": "STATE_SENT_TO_CSP" })),
+        event(3, &of, "responseSent", json!({ "responseId": result, "responseCode": "I0" })),
+        event(
+            4,
+            &of_run,
+            "responseSent",
+            json!({ "responseId": result, "responseCode": "I0", "scheduledRead": { "scheduleId": "3" } }),
+        ),
+        event(5, &of_run, "deviceAlert", json!({ "responseId": result, "alertCode": "8F36" })),
+        event(6, &of_run, "dccAlert", json!({ "responseId": result, "alertCode": "N16" })),
+    ];
+    let file = stage.at("forged.jsonl");
+    std::fs::write(&file, forged.concat()).unwrap();
+    succeed(&["ingest", &file, "--lake", &lake]);
+    let told: Value = serde_json::from_str(&succeed(&[
+        "dead-letters",
+        "list",
+        "--source",
+        "forged",
+        "--lake",
+        &lake,
+        "--format",
+        "json",
+    ]))
+    .unwrap();
+    assert_eq!(told["found"], forged.len(), "{told:#}");
+    for letter in told["letters"].as_array().unwrap() {
+        let reason = letter["reason"].as_str().unwrap();
+        let both = [one.0, other.0].iter().all(|user| reason.contains(&user.to_string()));
+        assert!(both, "{reason}");
+    }
+    assert_eq!(stage.rows(&token, device).len(), before);
+    stage.server.stop();
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod access;
 mod access_crash;
 mod access_log;
 mod access_world;
+mod attacks;
 mod compaction;
 mod crash;
 mod duis_names;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a condition may take to come about before the test fails. Far more than any takes.
@@ -82,11 +82,24 @@ impl Server {
     pub(crate) fn start_encrypted(lake: &str, public_key: &str, more: &[&str]) -> Self {
         let args = ["serve", "--lake", lake, "--public-key", public_key, "--listen", "127.0.0.1:0"];
         let mut command = gridtrail();
-        command.args(args).args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
+        command.args(args).args(more);
+        Self::spawn(command).0
+    }
+
+    /// Starts one by a command, waits until it serves, and gives what it prints behind its address.
+    pub(crate) fn spawn(mut command: Command) -> (Self, BufReader<ChildStdout>) {
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut url = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Self { process, url: url.trim().to_owned() }
+        let mut out = BufReader::new(process.stdout.take().unwrap());
+        out.read_line(&mut url).unwrap();
+        (Self { process, url: url.trim().to_owned() }, out)
+    }
+
+    /// The most memory that the process has had so far, in MiB.
+    pub(crate) fn peak_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
     }
 
     /// Asks it to stop, and gives its log.

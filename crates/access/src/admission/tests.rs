@@ -163,3 +163,25 @@ fn callers_wait_while_what_is_known_is_in_doubt() {
     admission.suspend();
     assert_eq!(admission.admit_now(&token, at(150)).unwrap_err().kind(), AccessErrorKind::Unavailable);
 }
+
+/// What is not known to be in force any more shows nothing, at once and for whoever was admitted before; what is one's own stays.
+#[test]
+fn granted_rights_lapse_and_come_back_while_own_ones_stay() {
+    let admission = admission();
+    let of_avon = token("Avon", OrgId::All, &[1, 2, 11]);
+    let before = admission.admit_now(&of_avon, at(150)).unwrap();
+    assert_eq!(before.user_ids().to_set(), users(&[1, 2, 11]));
+    assert!(admission.lapse(true) && !admission.lapse(true), "told twice is told once");
+    assert!(!admission.is_current(&before, at(150)));
+    for (org_id, named) in [(OrgId::All, &[1, 2, 11][..]), (OrgId::GrantedOnly, &[11])] {
+        assert_eq!(seen(&admission, &token("Avon", org_id, named), 150), users(&[1, 2]));
+    }
+    admission.replace(Arc::new(sharing()));
+    assert_eq!(seen(&admission, &of_avon, 150), users(&[1, 2]), "other events bring nothing back");
+    assert!(admission.lapse(false));
+    assert_eq!(seen(&admission, &of_avon, 150), users(&[1, 2, 11]));
+    // What is in doubt stays so.
+    admission.doubt();
+    admission.lapse(true);
+    assert!(admission.admit(&of_avon, at(150)).now_or_never().is_none());
+}

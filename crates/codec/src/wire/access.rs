@@ -1,14 +1,15 @@
 //! Events of access: `gridtrail.events.v1.AccessEvent` as protobuf, frames and proto3 JSON.
 //!
-//! **Invariant:** no error repeats what stands where a Senior Responsible Officer's data may stand.
+//! **Invariant:** no error repeats what stands where a Senior Responsible Officer's data may stand, and nothing of those decides whether an
+//! event is read.
 
 use super::from_wire::{enumeration, mandatory, optional, required, time};
 use super::to_wire::time as wire_time;
-use super::{json_text, within_limit};
+use super::{json_text, officer, within_limit};
 use crate::error::InField;
 use crate::{DecodeError, Encoding, limits};
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Party, Sro};
-use gridtrail_model::{ParseError, Timestamp, UserId, UserRole};
+use gridtrail_model::{Timestamp, UserId, UserRole};
 use gridtrail_proto::events::v1 as wire;
 use prost::Message;
 use std::collections::BTreeSet;
@@ -22,9 +23,15 @@ pub fn decode_access(encoding: Encoding, bytes: &[u8]) -> Result<AccessRecord, D
     const WHAT: &str = "an AccessEvent";
     within_limit("a record of access", bytes)?;
     let wire = match encoding {
-        Encoding::Protobuf => wire::AccessEvent::decode(bytes).map_err(DecodeError::ProtobufAccess)?,
-        Encoding::Json => serde_json::from_slice(json_text(WHAT, bytes)?)
-            .map_err(|error| DecodeError::json_unquoted(WHAT, &error))?,
+        Encoding::Protobuf => wire::AccessEvent::decode(bytes)
+            .or_else(|error| officer::left_out_of_protobuf(bytes).ok_or(error))
+            .map_err(DecodeError::ProtobufAccess)?,
+        Encoding::Json => {
+            let text = json_text(WHAT, bytes)?;
+            serde_json::from_slice(text)
+                .or_else(|error| officer::left_out_of_json(text).ok_or(error))
+                .map_err(|error| DecodeError::json_unquoted(WHAT, &error))?
+        }
         Encoding::DuisXml => return Err(DecodeError::NoAccessInDuis),
     };
     record(wire)
@@ -81,7 +88,7 @@ fn notice(from: wire::PartyNotified, recorded_at: Timestamp) -> Result<Notice, D
         own: user_ids(&from.user_ids, "notified.user_ids")?,
         other: user_ids(&from.other_user_ids, "notified.other_user_ids")?,
         at: time(from.at, "notified.at")?.unwrap_or(recorded_at),
-        sro: from.authorised_by.map(sro).transpose()?,
+        sro: from.authorised_by.map(sro),
     })
 }
 
@@ -93,18 +100,9 @@ fn user_ids(texts: &[String], field: &'static str) -> Result<BTreeSet<UserId>, D
     texts.iter().map(|text| UserId::from_str(text).in_field(field)).collect()
 }
 
-fn sro(from: wire::SeniorResponsibleOfficer) -> Result<Sro, DecodeError> {
+fn sro(from: wire::SeniorResponsibleOfficer) -> Sro {
     let wire::SeniorResponsibleOfficer { name, telephone, email, signature } = from;
-    let sro = Sro { name, telephone, email, signature };
-    let broken = || DecodeError::Invalid {
-        field: "notified.authorised_by",
-        source: ParseError {
-            what: "Senior Responsible Officer",
-            rule: "a name, and no text of more than 256 bytes",
-            found: "(not shown)".to_owned(),
-        },
-    };
-    sro.is_within_limits().then_some(sro).ok_or_else(broken)
+    Sro { name, telephone, email, signature }.cut()
 }
 
 /// Appends the event as a protobuf `AccessEvent`. It reads back equal.
@@ -163,6 +161,8 @@ fn to_wire(record: &AccessRecord) -> wire::AccessEvent {
             at: Some(wire_time(*at)),
             reason: reason.to_string(),
         }),
+        // What this side made of what it could not read is nobody's event: the contract has no words for it.
+        AccessEvent::Unread { .. } | AccessEvent::Settled { .. } => return wire::AccessEvent::default(),
     };
     wire::AccessEvent {
         event_id: record.id.as_str().to_owned(),

@@ -2,13 +2,17 @@
 //! proto3 JSON.
 
 mod access;
+mod fields;
 mod frame;
 pub(crate) mod from_wire;
+mod officer;
 mod plain;
 mod to_wire;
+mod unread;
 
 pub use access::{decode_access, encode_access_frame, encode_access_json, encode_access_protobuf};
 pub use frame::{Frame, next_frame};
+pub use unread::unread_access;
 
 use crate::{DecodeError, is_utf16, limits, without_mark};
 use gridtrail_model::Event;

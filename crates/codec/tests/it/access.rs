@@ -1,8 +1,10 @@
 //! Events of access: round trips, what is refused and why, and hostile bytes.
 
 use crate::it::support::fuzz_cases;
-use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Party, Sro};
-use gridtrail_codec::{Encoding, decode_access, encode_access_json, encode_access_protobuf, limits};
+use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Party, Sro, UnreadKind};
+use gridtrail_codec::{
+    Encoding, decode_access, encode_access_json, encode_access_protobuf, limits, unread_access,
+};
 use gridtrail_model::{Timestamp, UserId, UserRole};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -105,6 +107,9 @@ proptest! {
                 let _ = decode_access(encoding, &noise);
                 let _ = decode_access(encoding, &bytes[..bytes.len() / 2]);
             }
+            for bytes in [&bytes[..], &noise, &bytes[..bytes.len() / 2]] {
+                let _ = unread_access(bytes, String::new());
+            }
         }
     }
 }
@@ -160,7 +165,6 @@ fn what_is_refused_names_the_field() {
         (changed("userIds", json!([])), "notified.user_ids"),
         (changed("otherUserIds", json!([OTHER, "88-73"])), "notified.other_user_ids"),
         (changed("userIds", json!(vec![USER; limits::NOTICE_USER_IDS_MAX + 1])), "notified.user_ids"),
-        (changed("authorisedBy", json!({ "email": "jo@example.org" })), "notified.authorised_by"),
         (assigned(json!({ "userId": "", "party": "Avon", "role": role })), "assigned.user_id"),
         (assigned(json!({ "userId": USER, "party": "Avon" })), "assigned.role"),
         (assigned(json!({ "userId": USER, "role": role })), "assigned.party"),
@@ -199,11 +203,127 @@ fn no_reason_repeats_a_persons_data() {
         json!({ "name": person, "email": 7 }),
     ] {
         body["authorisedBy"] = officer;
+        body["party"] = json!("Avon");
         let event = with("notified", body.clone());
-        let error = read(&event).unwrap_err();
+        assert!(!format!("{:?}", read(&event)).contains("Soap"));
+        body["party"] = json!(7);
+        let error = read(&with("notified", body.clone())).unwrap_err();
         assert!(!error.contains("Jo") && !error.contains("Soap"), "{error}");
         let cut = event.to_string();
         let error = decode_access(Encoding::Json, &cut.as_bytes()[..cut.len() - 3]).unwrap_err().to_string();
         assert!(!error.contains("Jo"), "{error}");
+        let unread = unread_access(&cut.as_bytes()[..cut.len() - 3], "a@1".to_owned());
+        assert!(!format!("{unread:?}").contains("Soap"));
     }
+}
+
+/// The officer is for the DCC to verify: whatever stands in their place, the notification is read.
+#[test]
+fn no_officer_keeps_a_notification_from_being_read() {
+    let plain = read(&with("notified", notified())).unwrap();
+    let officer_of = |record: AccessRecord| match record.event {
+        AccessEvent::Notified { id, notice } => {
+            let AccessEvent::Notified { id: expected, notice: other } = &plain.event else {
+                panic!("a notification")
+            };
+            assert_eq!((&id, &Notice { sro: None, ..notice.clone() }), (expected, other));
+            notice.sro
+        }
+        other => panic!("{other:?}"),
+    };
+    let long = "é".repeat(200);
+    let sro = |name: &str, email: &str| {
+        let texts = [name, "", email, ""].map(str::to_owned);
+        let [name, telephone, email, signature] = texts;
+        Some(Sro { name, telephone, email, signature })
+    };
+    for (officer, expected) in [
+        (json!({}), sro("", "")),
+        (json!({ "email": "jo@example.org" }), sro("", "jo@example.org")),
+        (json!({ "name": long }), sro(&"é".repeat(128), "")),
+        (json!({ "name": "Jo", "colour": "red" }), sro("Jo", "")),
+        (json!({ "name": 7, "email": "jo" }), sro("", "jo")),
+        (json!("Jo"), None),
+        (json!(7), None),
+    ] {
+        for name in ["authorisedBy", "authorised_by"] {
+            let mut body = notified();
+            body[name] = officer.clone();
+            assert_eq!(officer_of(read(&with("notified", body)).unwrap()), expected, "{officer}");
+        }
+    }
+    // A name that is no UTF-8, which protobuf does not read.
+    let AccessEvent::Notified { id, notice } = plain.event.clone() else { panic!("a notification") };
+    let named = Notice { sro: sro("Jo", "jo@example.org"), ..notice };
+    let named = AccessRecord { event: AccessEvent::Notified { id, notice: named }, ..plain.clone() };
+    let mut bytes = protobuf(&named);
+    let at = bytes.windows(2).rposition(|two| two == b"Jo").unwrap();
+    bytes[at] = 0xFF;
+    let read = decode_access(Encoding::Protobuf, &bytes).unwrap();
+    assert_eq!(officer_of(read), sro("\u{FFFD}o", "jo@example.org"));
+}
+
+/// What names whom in an event that cannot be read is found, whatever is wrong with it.
+#[test]
+fn what_is_told_of_an_event_that_cannot_be_read() {
+    let mut rescission = notified();
+    rescission["kind"] = json!("NOTIFICATION_KIND_RESCIND");
+    let changed = |field: &str, value: Value| {
+        let mut body = rescission.clone();
+        body[field] = value;
+        with("notified", body).to_string()
+    };
+    let told = |text: &str| unread_access(text.as_bytes(), "a@1".to_owned()).unwrap();
+    let ids = |texts: &[&str]| texts.iter().map(|id| id.parse().unwrap()).collect::<BTreeSet<UserId>>();
+    // One User ID of the other Party cannot be read: the sender's own say whom it is about.
+    let one = told(&changed("otherUserIds", json!([OTHER, "88-73"])));
+    assert_eq!((one.kind, one.notice.as_ref().unwrap().as_str()), (UnreadKind::Notification, "n"));
+    assert_eq!((one.user_ids, one.by, one.with), (ids(&[USER, OTHER]), None, None));
+    // One of the sender's cannot: any of its may be meant.
+    for own in [json!([USER, "90-B3"]), json!([]), json!(7), json!([USER, 7]), Value::Null] {
+        let one = told(&changed("userIds", own));
+        assert_eq!(one.by.unwrap().as_str(), "Avon");
+        assert_eq!(one.with.unwrap().as_str(), "Brent");
+        assert!(one.user_ids.contains(&OTHER.parse().unwrap()));
+    }
+    for joined in [USER.replace('-', ":"), USER.replace('-', ""), format!(" {USER} "), USER.replace('-', " ")]
+    {
+        let one = told(&changed("userIds", json!([joined, "x"])));
+        assert_eq!(one.user_ids, ids(&[USER, OTHER]), "{joined}");
+    }
+    for kind in [json!("NOTIFICATION_KIND_REVOKE"), json!(3), json!(null)] {
+        assert_eq!(told(&changed("kind", kind)).kind, UnreadKind::Notification);
+    }
+    // A line that ends anywhere, in each encoding; what stands before its end is told.
+    let whole = changed("colour", json!(1));
+    let record = read(&with("notified", rescission.clone())).unwrap();
+    let both: [&[u8]; 2] = [whole.as_bytes(), &protobuf(&record)];
+    for bytes in both {
+        for end in 0..bytes.len() {
+            let cut = &bytes[..end];
+            let one = unread_access(cut, "a@1".to_owned()).unwrap();
+            let holds = |text: &str| cut.windows(text.len()).any(|part| part == text.as_bytes());
+            assert!(!holds(USER) || one.user_ids.contains(&USER.parse().unwrap()), "{end}");
+            assert!(!holds(OTHER) || one.user_ids.contains(&OTHER.parse().unwrap()), "{end}");
+        }
+    }
+    let utf16: Vec<u8> = whole.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(unread_access(&utf16, "a@1".to_owned()).unwrap().user_ids, ids(&[USER, OTHER]));
+    let nobody = told("{\"notified\": ");
+    assert!(nobody.names_nobody() && told("").names_nobody() && told("[]").names_nobody());
+    // Behind the prefix of a schema registry.
+    let mut registered = vec![0, 0, 0, 0, 7, 0];
+    registered.extend(protobuf(&record));
+    registered.truncate(registered.len() - 3);
+    assert_eq!(unread_access(&registered, "a@1".to_owned()).unwrap().notice.unwrap().as_str(), "n");
+    // A grant ends nothing.
+    let mut grant = notified();
+    grant["userIds"] = json!([]);
+    assert_eq!(unread_access(with("notified", grant).to_string().as_bytes(), "a@1".to_owned()), None);
+    let confirmed = told(r#"{"confirmed": {"notificationId": "n-3", "at": "yesterday"}}"#);
+    assert_eq!((confirmed.kind, confirmed.notice.unwrap().as_str()), (UnreadKind::Confirmation, "n-3"));
+    let rejected = told(r#"{"rejected": {"notificationId": "n-3", "reason": ""}}"#);
+    assert_eq!((rejected.kind, rejected.names_nobody()), (UnreadKind::Rejection, false));
+    let assigned = told(&format!(r#"{{"assigned": {{"userId": "{USER}", "party": "Avon"}}}}"#));
+    assert_eq!((assigned.kind, assigned.user_ids, assigned.by), (UnreadKind::Assignment, ids(&[USER]), None));
 }

@@ -197,6 +197,37 @@ fn a_dead_letter_ages_until_it_is_replayed() {
     assert_eq!((report.days[0].day.as_str(), report.days[0].late_least), ("2026-03-02", 2));
 }
 
+/// A dead letter of an event of access may hold a rescission. It does not wait for its age: what suspends pairs is critical at once, and
+/// what names nobody a breach, each until it is settled.
+#[test]
+fn an_event_of_access_that_names_nobody_is_a_breach_at_once() {
+    let dead = |suspending: &[i64], naming_nobody: &[i64]| SourceEvidence {
+        stored: 8,
+        dead_lettered: 2,
+        dead_lettered_at: [4, 7].into_iter().collect(),
+        suspending_at: suspending.iter().copied().collect(),
+        naming_nobody_at: naming_nobody.iter().copied().collect(),
+        ..evidence(0, 0, Some(0))
+    };
+    let settled = |position: i64| SourceEvidence {
+        dismissed_at: [position].into_iter().collect(),
+        committed_at_ms: START + MINUTE,
+        ..SourceEvidence::of_letters(&dead(&[], &[]).source, "events/0")
+    };
+    let level = |told: Vec<SourceEvidence>| {
+        let report = report(&ledger(told), HOUR, &[Some(HOUR)], Waiting::default());
+        assert_eq!(report.level, report.sources[0].level);
+        (report.level, report.days.last().unwrap().level)
+    };
+    let both = |level: Level| (level, level);
+    assert_eq!(level(vec![dead(&[], &[])]), both(Level::Fresh), "grants, or no events of access");
+    assert_eq!(level(vec![dead(&[4], &[])]), both(Level::Critical));
+    assert_eq!(level(vec![dead(&[4], &[7])]), both(Level::Breach));
+    assert_eq!(level(vec![dead(&[4], &[7]), settled(7)]), both(Level::Critical));
+    assert_eq!(level(vec![dead(&[4], &[7]), settled(4)]), both(Level::Breach));
+    assert_eq!(level(vec![dead(&[4], &[7]), settled(4), settled(7)]), both(Level::Fresh));
+}
+
 #[test]
 fn what_waits_for_its_request_is_late_and_never_worse_than_a_warning() {
     let ledger = ledger([evidence(0, 0, Some(0))]);

@@ -1,6 +1,7 @@
 //! Arguments of `gridtrail access`.
 
 use clap::{Args, Subcommand};
+use gridtrail_access::{NoticeId, Reason};
 use gridtrail_model::{Timestamp, UserId};
 use gridtrail_search::{TrailRef, parse_from, parse_to};
 use std::str::FromStr;
@@ -10,8 +11,46 @@ use std::str::FromStr;
 pub enum AccessCommand {
     /// Say whether one User could see the records of another at a time, and by which notifications.
     Explain(ExplainArgs),
+    /// List what suspends pairs of User IDs: events of access that cannot be read in full, and rescissions that fit nobody.
+    Suspensions(SuspensionsArgs),
+    /// Settle a rescission that suspends what it names, for it was dealt with: from then on it suspends nothing.
+    Settle(SettleArgs),
     /// Show who asked for what, whence, and how many rows they were shown.
     Log(LogArgs),
+}
+
+/// Arguments of `gridtrail access suspensions`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every pair that a suspension is about is out of force until it is settled: a dead letter by `gridtrail dead-letters replay`, with what is
+wrong in it mended, or `dismiss`; a rescission by `gridtrail access settle`.
+
+Example:
+  gridtrail access suspensions --lake data/lake --format json")]
+pub struct SuspensionsArgs {
+    /// The lake: a folder, or a URL such as s3://bucket/path.
+    #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
+    pub lake: String,
+}
+
+/// Arguments of `gridtrail access settle`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What a rescission ended stays ended. Settle one once the DCC has told what it meant: by a rescission that names the right Party, or by word
+that it was none.
+
+Example:
+  gridtrail access settle n-17 --because \"sent again as n-18, with the right name\" --lake data/lake")]
+pub struct SettleArgs {
+    /// The notification, as `gridtrail access suspensions` names it.
+    #[arg(value_name = "NOTIFICATION")]
+    pub notification: NoticeId,
+    /// Why: 1 to 200 characters. It stays with the events of access.
+    #[arg(long, value_name = "TEXT")]
+    pub because: Reason,
+    /// The lake: a folder, or a URL such as s3://bucket/path.
+    #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "URL|PATH", default_value = "data/lake")]
+    pub lake: String,
 }
 
 /// Arguments of `gridtrail access log`.

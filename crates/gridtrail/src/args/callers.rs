@@ -22,12 +22,12 @@ pub struct CallerArgs {
     /// Calls of one program at the same time.
     #[arg(long, value_name = "CALLS", default_value = "128", help_heading = HEADING)]
     pub program_at_once: NonZeroU32,
-    /// Calls of one program a minute; left out: any number.
-    #[arg(long, value_name = "CALLS", help_heading = HEADING)]
-    pub program_calls: Option<NonZeroU32>,
-    /// Rows of one program a minute; left out: any number.
-    #[arg(long, value_name = "ROWS", help_heading = HEADING)]
-    pub program_rows: Option<NonZeroU32>,
+    /// Calls of one program a minute.
+    #[arg(long, value_name = "CALLS", default_value = "60000", help_heading = HEADING)]
+    pub program_calls: NonZeroU32,
+    /// Rows of one program a minute, by the sizes of the pages that it asks for.
+    #[arg(long, value_name = "ROWS", default_value = "6000000", help_heading = HEADING)]
+    pub program_rows: NonZeroU32,
 }
 
 impl CallerArgs {
@@ -40,8 +40,8 @@ impl CallerArgs {
             },
             program: CallerLimits {
                 at_once: self.program_at_once,
-                calls_a_minute: self.program_calls,
-                rows_a_minute: self.program_rows,
+                calls_a_minute: Some(self.program_calls),
+                rows_a_minute: Some(self.program_rows),
             },
         }
     }

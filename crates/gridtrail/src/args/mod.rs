@@ -11,12 +11,13 @@ mod identity;
 mod lake;
 mod letters;
 mod origin;
+mod port;
 mod reconcile;
 mod service;
 mod tls;
 mod value;
 
-pub use access::{AccessCommand, ExplainArgs, LogArgs, RowOwner};
+pub use access::{AccessCommand, ExplainArgs, LogArgs, RowOwner, SettleArgs, SuspensionsArgs};
 pub use callers::CallerArgs;
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
 pub use freshness::{FreshnessArgs, LevelArgs, MetricsArgs};
@@ -34,6 +35,7 @@ pub use letters::{
     WhichLetters,
 };
 pub use origin::{Origins, parse};
+pub use port::{ClientAddress, PortArgs};
 pub use reconcile::ReconcileArgs;
 pub use service::{
     BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, Credential, GetArgs, PageArgs,

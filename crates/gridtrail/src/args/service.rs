@@ -4,8 +4,9 @@ use super::callers::CallerArgs;
 use super::freshness::{LevelArgs, MetricsArgs};
 use super::identity::LoginArgs;
 use super::lake::CompactionArgs;
+use super::port::PortArgs;
 use super::tls::{ServerArgs, ServerTlsArgs};
-use super::value::{Bound, LifeTime};
+use super::value::{Bound, LapseTime, LifeTime};
 use clap::{ArgGroup, Args, Subcommand};
 use gridtrail_access::{OrgId, Party};
 use gridtrail_lake::AsOf;
@@ -80,6 +81,9 @@ pub struct ServeArgs {
     /// How people log in.
     #[command(flatten)]
     pub login: LoginArgs,
+    /// Who may connect.
+    #[command(flatten)]
+    pub port: PortArgs,
     /// What each caller may ask for.
     #[command(flatten)]
     pub callers: CallerArgs,
@@ -87,6 +91,10 @@ pub struct ServeArgs {
     /// it whether a Device has rows, be they of others.
     #[arg(long)]
     pub tell_cost: bool,
+    /// How long the topics of events of access may stand still. Beyond that, what Parties granted each other counts no longer, since it
+    /// may have been rescinded; their own User IDs do. Events of access that come by files alone are not judged.
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    pub access_lapse: LapseTime,
     /// Where the levels of freshness begin.
     #[command(flatten)]
     pub levels: LevelArgs,

@@ -55,16 +55,46 @@ pub struct LifeTimeError;
 impl FromStr for LifeTime {
     type Err = LifeTimeError;
     fn from_str(text: &str) -> Result<Self, LifeTimeError> {
-        let at = text.find(|c: char| !c.is_ascii_digit()).ok_or(LifeTimeError)?;
-        let (number, unit) = text.split_at(at);
-        let number: u32 = number.parse().map_err(|_| LifeTimeError)?;
-        let unit_seconds = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3_600,
-            _ => return Err(LifeTimeError),
-        };
-        let seconds = number.checked_mul(unit_seconds).filter(|s| (1..=86_400).contains(s));
+        let seconds = seconds_of(text).filter(|seconds| (1..=86_400).contains(seconds));
         seconds.map(|seconds| Self { seconds }).ok_or(LifeTimeError)
+    }
+}
+
+/// What a number and a unit come to.
+fn seconds_of(text: &str) -> Option<u32> {
+    let at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(at);
+    let unit_seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return None,
+    };
+    number.parse::<u32>().ok()?.checked_mul(unit_seconds)
+}
+
+/// After how long rights lapse that nothing confirms, in whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LapseTime {
+    seconds: u32,
+}
+
+impl LapseTime {
+    /// The number of seconds, at least a minute and at most a week.
+    pub const fn seconds(self) -> u32 {
+        self.seconds
+    }
+}
+
+/// Why a text is not such a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a number and a unit, such as 90m or 24h, from 1m to 168h")]
+pub struct LapseTimeError;
+
+impl FromStr for LapseTime {
+    type Err = LapseTimeError;
+    fn from_str(text: &str) -> Result<Self, LapseTimeError> {
+        let seconds = seconds_of(text).filter(|seconds| (60..=7 * 86_400).contains(seconds));
+        seconds.map(|seconds| Self { seconds }).ok_or(LapseTimeError)
     }
 }

@@ -19,6 +19,7 @@ use gridtrail_freshness::Levels;
 use gridtrail_ingest::FileSettings;
 use gridtrail_lake::Lake;
 use gridtrail_model::{DeviceId, Timestamp, UserId, UserRole};
+use gridtrail_port::{Port, Whence};
 use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_proto::query::v1::{SearchRequest, SearchResponse};
 use gridtrail_runtime::Clock;
@@ -27,7 +28,7 @@ use gridtrail_server::Limits;
 use gridtrail_synth::{Settings, World};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// A folder that holds this file is a demo's own, and may be deleted.
@@ -152,25 +153,28 @@ async fn show(
     start: Instant,
 ) -> Result<(), Failure> {
     let key = DevKey::generate()?;
+    let terms = gridtrail_server::terms(64, 64);
     let listener = serve::listen(args.listen).await?;
-    let server = serve::url_of(&listener, false)?;
+    let port = Port { listener, tls: None, terms, whence: Whence::Connection };
+    let server = serve::url_of(&port)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let hosted = Hosted {
         calls: lake.clone(),
         lake,
-        tls: None,
+        port,
         gatekeeper: Some(key.gatekeeper()?),
         login: None,
         page_key: PageKey::random()?,
         housekeeping: None,
         levels: Levels::default(),
+        access_lapse: Duration::from_secs(86_400),
         metrics: None,
         limits: Limits::default(),
         tells_cost: false,
         serving: Box::new(|| Ok(())),
     };
     // A sender that is gone means the end as well.
-    let serving = tokio::spawn(serve::host(hosted, listener, async {
+    let serving = tokio::spawn(serve::host(hosted, async {
         let _ = stopped.await;
     }));
     say(&format!("4. Serving on {server}."))?;

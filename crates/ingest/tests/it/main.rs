@@ -3,6 +3,7 @@
 mod access;
 mod packed;
 mod repair;
+mod rescissions;
 mod sidecars;
 
 use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};

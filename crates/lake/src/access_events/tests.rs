@@ -41,12 +41,51 @@ fn event() -> impl Strategy<Value = AccessEvent> {
         ("[a-z0-9]{1,9}", time(), ".[a-z ]{0,20}").prop_filter_map("no control", |(id, at, reason)| {
             Some(AccessEvent::Rejected { id: id.parse().unwrap(), at, reason: reason.parse().ok()? })
         });
-    prop_oneof![assigned, notified, confirmed, rejected]
+    prop_oneof![assigned, notified, confirmed, rejected, unread(), settled()]
+}
+
+fn unread() -> impl Strategy<Value = AccessEvent> {
+    let ids = prop::collection::btree_set(any::<[u8; 8]>().prop_map(UserId::from_bytes), 0..4);
+    let parties = (prop::option::of(party()), prop::option::of(party()));
+    let unread = (
+        0..UnreadKind::ALL.len(),
+        "[a-z/@0-9]{1,80}",
+        prop::option::of("[a-z0-9]{1,9}"),
+        parties,
+        ids,
+        time(),
+    );
+    unread.prop_map(|(kind, place, notice, (by, with), user_ids, at)| AccessEvent::Unread {
+        letter: "of-the-record".parse().unwrap(),
+        unread: Unread {
+            kind: UnreadKind::ALL[kind],
+            place,
+            notice: notice.map(|id| id.parse().unwrap()),
+            by,
+            with,
+            user_ids,
+        },
+        at,
+    })
+}
+
+fn settled() -> impl Strategy<Value = AccessEvent> {
+    (prop::option::of("[a-z0-9]{1,9}"), time(), prop::option::of("[a-z ]{1,9}")).prop_map(
+        |(notice, at, because)| {
+            let letter = || Cause::Letter("of-the-record".parse().unwrap());
+            let what = notice.map_or_else(letter, |id| Cause::Notice(id.parse().unwrap()));
+            AccessEvent::Settled { what, at, because: because.map(|because| because.parse().unwrap()) }
+        },
+    )
 }
 
 prop_compose! {
-    fn a_record()(id in "[!-~]{1,64}", recorded_at in time(), event in event()) -> AccessRecord {
-        AccessRecord { id: id.parse().unwrap(), recorded_at, event }
+    fn a_record()(id in "[!-~]{1,64}", recorded_at in time(), mut event in event()) -> AccessRecord {
+        let id: EventId = id.parse().unwrap();
+        if let AccessEvent::Unread { letter, .. } | AccessEvent::Settled { what: Cause::Letter(letter), .. } = &mut event {
+            *letter = id.clone();
+        }
+        AccessRecord { id, recorded_at, event }
     }
 }
 

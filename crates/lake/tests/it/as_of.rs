@@ -73,6 +73,35 @@ async fn what_was_found_is_found_again_as_of_then() {
     assert_eq!(rows_as_of(&fresh, AsOf::Instant(clock.now().plus_millis(HOUR))).await.unwrap(), seen[11].2);
 }
 
+/// Whoever asks as of every version has the server keep no more lists of files than there are bytes for.
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_as_of_every_version_take_no_more_memory_than_their_bound() {
+    const VERSIONS: u64 = 50;
+    let clock = Clock::manual(Clock::system().now());
+    let store = Arc::new(InMemory::new());
+    let lake = over(store.clone(), clock.clone()).await.unwrap();
+    for n in 0..VERSIONS {
+        add(&lake, n.cast_signed(), [step(1, 1, n, false)]).await;
+        clock.advance(1_000);
+    }
+    let fresh = over(store, clock).await.unwrap();
+    let newest = fresh.snapshot().version().trails();
+    let mut asked = 0;
+    for version in 1..=newest {
+        asked += u64::from(fresh.snapshot_as_of(AsOf::Version(version)).await.is_ok());
+    }
+    let (kept, bytes) = fresh.kept().earlier();
+    assert!(asked > VERSIONS / 2 && 0 < kept && kept < asked, "{kept} of {asked}");
+    // A bound of tests: what one of the last takes, many times over.
+    assert!(bytes <= 256 << 10, "{bytes}");
+    // What went is read again.
+    assert!(!rows_as_of(&fresh, AsOf::Version(newest / 2)).await.unwrap().is_empty());
+    // What came while the process ran shares most of what it holds.
+    let (first, last) = (lake.snapshot_at(fresh.snapshot().version()).await.unwrap(), fresh.snapshot());
+    assert!(last.bytes_beside(Some(&first)) > last.bytes_beside(Some(&last)));
+    assert!(last.bytes_beside(None) > 20 * last.bytes_beside(Some(&last)));
+}
+
 async fn add_request(lake: &Lake, n: u64, counter: u64) {
     let mut writer = lake.writer().await.unwrap();
     commit(&mut writer, &format!("request{n}"), [received(request_id(1, 1, counter), at(40))]).await;

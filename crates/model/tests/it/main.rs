@@ -2,6 +2,7 @@
 
 mod laws;
 mod traps;
+mod whose;
 
 use gridtrail_model::{
     Body, CommandVariant, Correlation, Event, Fold, RequestId, RequestReceived, ResponseContent, ResponseId,

@@ -65,7 +65,7 @@ fn trap_02_i99_means_done_for_the_dcc_and_on_its_way_for_a_device() {
 
 fn alert_to(user: UserId, code: &str, throttle_sequence: Option<u32>) -> Event {
     let from_device = code.starts_with('8');
-    let response_id: ResponseId = "02-1D-10-00-00-00-01-E0:90-B3-D5-1F-30-02-00-01:77".parse().unwrap();
+    let response_id: ResponseId = format!("02-1D-10-00-00-00-01-E0:{user}:77").parse().unwrap();
     let alert = Alert {
         response_id,
         code: code.parse().unwrap(),

@@ -67,6 +67,12 @@ impl TableFile {
             Ok(())
         }
     }
+
+    /// How many bytes it takes in memory.
+    pub fn bytes(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        size_of::<Self>() + self.path.len() + text(&self.month) + text(&self.tag)
+    }
 }
 
 /// Why a log is not read on.

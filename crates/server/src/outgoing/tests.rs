@@ -37,7 +37,8 @@ async fn sent(frames: Vec<Frame<Bytes>>, parts: usize) -> (Vec<Frame<Bytes>>, (S
     let store = MemoryLog::default();
     let (log, committing) = AccessLog::open(store.clone(), clock.clone(), "test").await.unwrap();
     let record = Some(Record::begin(&log, &clock, "call", None));
-    let mut body = Outgoing { inner: Frames(frames.into()), waiting: Bytes::new(), left: 0, record };
+    let mut body =
+        Outgoing { inner: Frames(frames.into()), waiting: Bytes::new(), left: 0, held: None, record };
     let mut handed = Vec::new();
     for _ in 0..parts {
         let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).now_or_never();

@@ -5,6 +5,7 @@ use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId, Party, Sharing};
 use gridtrail_access_log::Committing;
 use gridtrail_access_log::fake::MemoryLog;
 use gridtrail_model::{CommandVariant, Fragment, Leg, RequestId, Subject, Timestamp, TrailKey, UserId};
+use gridtrail_port::{Client, Peer};
 use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_search::PageKey;
 use gridtrail_search::fake::FakeLake;
@@ -42,14 +43,16 @@ async fn stage() -> Stage {
     let admission = Admission::new(key.gatekeeper().unwrap(), Arc::new(sharing));
     let store = MemoryLog::default();
     let (log, committing) = AccessLog::open(store.clone(), clock.clone(), "test").await.unwrap();
+    let one = weight_of(CALL_BYTES_MIN);
     let desk = Desk {
-        permits: Arc::new(Semaphore::new(1)),
+        answers: Places::new(Sizes { all: one, each: 2 * one, patience: Duration::from_secs(3600) }),
         ..Desk::new(search, admission, log, clock, Limits::default(), false)
     };
+    let address = Some("192.0.2.7:443".parse().unwrap());
     let metadata = headers(&[&format!("Bearer {}", key.mint(&claims).unwrap())]);
     Stage {
         desk,
-        caller: Caller { metadata, peer: Some("192.0.2.7:443".parse().unwrap()) },
+        caller: Caller { metadata, client: Client { address, peer: Peer::unknown() } },
         store,
         committing,
     }
@@ -107,7 +110,7 @@ async fn a_call_above_the_limit_is_told_to_come_back() {
     };
     sent(desk.answer("first", caller, within).await).unwrap();
     sent(desk.answer("third", caller, async |_, _| Ok(())).await).expect("the permit came back");
-    let rows = [row("UNAVAILABLE", "BUSY", false), row("OK", "", true), row("OK", "", true)];
+    let rows = [row("UNAVAILABLE", "BUSY", true), row("OK", "", true), row("OK", "", true)];
     assert_eq!(stage.recorded().await, rows);
 }
 
@@ -206,6 +209,37 @@ async fn an_answer_that_nobody_took_is_on_record_as_that_and_counts_until_then()
     let rows =
         [row("RESOURCE_EXHAUSTED", "LIMIT_REACHED", true), row("CANCELLED", "", true), row("OK", "", true)];
     assert_eq!(stage.recorded().await, rows);
+}
+
+/// An answer that nobody takes keeps its memory, and after a while makes room where others need it: its connection is closed.
+#[tokio::test(start_paused = true)]
+async fn answers_that_nobody_takes_make_room_for_others_after_a_while() {
+    let mut stage = stage().await;
+    let one = weight_of(CALL_BYTES_MIN);
+    stage.desk.answers = Places::new(Sizes { all: 2 * one, each: 2 * one, patience: TAKE_LIFE });
+    let answer = |caller| stage.desk.answer("call", caller, async |_, _| Ok(()));
+    let leave = |response: Response<()>| {
+        let http = tonic::codegen::http::Response::new(tonic::body::Body::empty());
+        let (mut head, body) = http.into_parts();
+        head.extensions.insert(response.extensions().get::<Leaving>().cloned().unwrap());
+        crate::outgoing::outgoing(tonic::codegen::http::Response::from_parts(head, body))
+    };
+    let first = leave(answer(&stage.caller).await.unwrap());
+    let second = answer(&stage.caller).await.unwrap();
+    // One waits to be taken, one is not made yet.
+    let busy = answer(&stage.caller).await.unwrap_err();
+    assert_eq!((busy.code(), reason(&busy).as_str()), (Code::ResourceExhausted, "LIMIT_REACHED"));
+    tokio::time::advance(TAKE_LIFE).await;
+    let other = Caller {
+        metadata: stage.caller.metadata.clone(),
+        client: Client { address: None, peer: Peer::unknown() },
+    };
+    let third = answer(&other).await.unwrap();
+    assert!(stage.caller.client.peer.end().is_cancelled() && !other.client.peer.end().is_cancelled());
+    assert!(answer(&other).await.is_err(), "what is worked on stays");
+    drop((first, second));
+    assert!(answer(&other).await.is_ok());
+    drop(third);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use gridtrail_model::{
     Alert, Body, Correlation, CspRegion, DeviceId, Event, Fold, Fragment, HistoryEntry, Mode,
     RequestReceived, ResponseContent, ResponseSent, State, StatusChanged, Timestamp, UserId, UserRole,
 };
+use gridtrail_port::{Port, Whence};
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
 use gridtrail_proto::query::v1::freshness_service_client::FreshnessServiceClient;
 use gridtrail_proto::query::v1::meter_read_service_client::MeterReadServiceClient;
@@ -20,7 +21,7 @@ use gridtrail_proto::query::v1::{SearchRequest, search_request::Key};
 use gridtrail_runtime::Clock;
 use gridtrail_search::fake::FakeLake;
 use gridtrail_search::{PageKey, Search, Store};
-use gridtrail_server::{Limits, LoginParts, Parts, ServeError, serve};
+use gridtrail_server::{Limits, LoginParts, Parts, ServeError, serve, terms};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
@@ -206,10 +207,10 @@ impl<L: Store + Clone> World<L> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let record = MemoryLog::default();
+        let terms = terms(64, 64);
         let (log, committing) = AccessLog::open(record.clone(), clock.clone(), "test").await.unwrap();
         let parts = Parts {
-            listener,
-            tls: None,
+            port: Port { listener, tls: None, terms, whence: Whence::Connection },
             search: Search::new(lake.clone(), clock.clone(), PageKey::random().unwrap()),
             freshness: Arc::new(freshness.clone()),
             admission: admission.clone(),

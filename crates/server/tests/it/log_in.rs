@@ -33,9 +33,9 @@ static KEYS: LazyLock<(KeyInfrastructure, Signer)> = LazyLock::new(|| {
 });
 
 /// Two servers over one store, where an Identity Provider of Ann's Party is enrolled.
-struct Stage {
-    one: World,
-    other: World,
+pub(crate) struct Stage {
+    pub(crate) one: World,
+    pub(crate) other: World,
     clock: Clock,
     register: Arc<Register>,
     record: MemoryLog,
@@ -43,7 +43,7 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         let clock = Clock::manual(time("2026-03-01T10:00:00Z"));
         let objects = Objects::new(Arc::new(InMemory::new()), Path::from("_sessions"));
         let key = SessionKey::from_pem(&DevKey::generate().unwrap().to_pem()).unwrap();
@@ -94,12 +94,12 @@ impl Stage {
         self.other.sessions().await.login(request).await.map(tonic::Response::into_inner)
     }
 
-    async fn log_in(&self) -> LoginResponse {
+    pub(crate) async fn log_in(&self) -> LoginResponse {
         let started = self.start().await;
         self.bring(&started, &answer_to(&started)).await.unwrap()
     }
 
-    async fn search(&self, token: &str) -> Result<usize, Status> {
+    pub(crate) async fn search(&self, token: &str) -> Result<usize, Status> {
         let request: Request<SearchRequest> = with_header(of_meter(), &format!("Bearer {token}"));
         let found = self.one.audit_trails().await.search(request).await?;
         Ok(found.into_inner().rows.len())

@@ -1,6 +1,7 @@
 //! The server over loopback, as its callers meet it: a real listener, real gRPC, and a lake in memory, which is a fake
 //! that obeys the test or, for the matrix of rights, a real one.
 
+mod attacks;
 mod errors;
 mod fields;
 mod fixture;

@@ -3,6 +3,7 @@
 use super::{Answer, page};
 use crate::limits::FORM_BYTES_MAX;
 use bytes::Bytes;
+use gridtrail_port::Cut;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -37,6 +38,12 @@ impl Form {
         let body = match Box::pin(Limited::new(body, FORM_BYTES_MAX)).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => return Err(too_long()),
+            Err(error) if error.is::<Cut>() => {
+                return Err(page::page(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "The form did not arrive in time. Please try again.",
+                ));
+            }
             Err(_) => return Err(page::page(StatusCode::BAD_REQUEST, "The form broke off.")),
         };
         Self::of(&body)

@@ -1,24 +1,23 @@
 //! Over connections.
 
 use crate::it::world::{Server, pair};
-use gridtrail_session::serve;
-use std::io;
+use gridtrail_port::{Peer, Whence, attend};
+use gridtrail_session::{pages, terms};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// One connection to a server, and the means to stop it.
-fn connect(server: &Server) -> (DuplexStream, oneshot::Sender<()>, JoinHandle<()>) {
+fn connect(server: &Server) -> (DuplexStream, CancellationToken, JoinHandle<()>) {
     let (client, theirs) = tokio::io::duplex(64 * 1024);
-    let (stop, stopped) = oneshot::channel();
-    let connections = futures::StreamExt::chain(
-        futures::stream::iter([Err(io::Error::other("a connection that was not made")), Ok((theirs, None))]),
-        futures::stream::pending(),
-    );
-    let serving = serve(connections, Arc::clone(&server.endpoint), async {
-        let _ = stopped.await;
-    });
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let service = pages(Arc::clone(&server.endpoint));
+    let serving = async move {
+        let on = (&terms(8, 8), &Whence::Connection);
+        attend(theirs, Peer::unknown(), service, on, stopped).await;
+    };
     (client, stop, tokio::spawn(serving))
 }
 
@@ -31,7 +30,7 @@ async fn browsers_are_answered_until_the_server_stops() {
     client.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200 OK");
     // The connection is kept open, and still the server stops.
-    stop.send(()).unwrap();
+    stop.cancel();
     serving.await.unwrap();
     let mut rest = Vec::new();
     client.read_to_end(&mut rest).await.unwrap();

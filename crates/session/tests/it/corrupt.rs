@@ -105,10 +105,12 @@ async fn an_entry_of_the_register_that_cannot_be_read_stops_nobody_else() {
         store.put(&path, garbage.into()).await.unwrap();
         // Another server, which never read it well.
         let other = Server::over(store.clone(), &clock);
-        let Err(LoginError::Store(error)) = other.logins.start(ISSUER).await else { panic!("{garbage}") };
+        let Err(LoginError::Store(error)) = other.logins.start(ISSUER, None).await else {
+            panic!("{garbage}")
+        };
         named(&error, &path);
         assert!(other.sessions.check(&session.id).await.is_err());
-        assert!(other.logins.start(DCC).await.is_ok());
+        assert!(other.logins.start(DCC, None).await.is_ok());
         let listed = other.register.list().await;
         assert!(matches!(listed, Err(RegisterError::Store(StoreError::Corrupt { .. }))));
         let (next, anchors) = (metadata(ISSUER, &[&crate::it::world::KEYS.next]), anchors());
@@ -126,8 +128,11 @@ async fn metadata_of_another_identity_provider_in_an_entry() {
     let text = String::from_utf8(store.get(&path).await.unwrap().bytes().await.unwrap().to_vec()).unwrap();
     store.put(&path, text.replace(ISSUER, DCC).into()).await.unwrap();
     let other = Server::over(store.clone(), &clock());
-    assert!(matches!(other.logins.start(ISSUER).await, Err(LoginError::Store(StoreError::Corrupt { .. }))));
-    assert!(matches!(other.logins.start(DCC).await, Err(LoginError::UnknownProvider)));
+    assert!(matches!(
+        other.logins.start(ISSUER, None).await,
+        Err(LoginError::Store(StoreError::Corrupt { .. }))
+    ));
+    assert!(matches!(other.logins.start(DCC, None).await, Err(LoginError::UnknownProvider)));
 }
 
 #[tokio::test]

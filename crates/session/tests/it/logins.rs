@@ -148,7 +148,7 @@ async fn what_nobody_asked_for_is_taken_only_where_that_is_allowed_and_once() {
 #[tokio::test]
 async fn an_identity_provider_that_is_not_enrolled_logs_nobody_in() {
     let (server, _, _) = pair().await;
-    assert!(matches!(server.logins.start(DCC).await, Err(LoginError::UnknownProvider)));
+    assert!(matches!(server.logins.start(DCC, None).await, Err(LoginError::UnknownProvider)));
     let answer = Answer { issuer: DCC.into(), ..unsolicited() };
     assert_eq!(
         reason(server.logins.finish(posted(&answer), None, None, None).await),
@@ -165,7 +165,7 @@ async fn a_removed_identity_provider_ends_what_was_begun_and_enrolled_anew_is_an
     let started = server.start().await;
     other.register.remove(ISSUER).await.unwrap();
     clock.advance(1000);
-    assert!(matches!(server.logins.start(ISSUER).await, Err(LoginError::UnknownProvider)));
+    assert!(matches!(server.logins.start(ISSUER, None).await, Err(LoginError::UnknownProvider)));
     let answer = answer_to(started.request.as_str());
     assert_eq!(reason(server.finish(&started, &answer).await), Reason::UnknownProvider);
     assert!(server.sessions.check(&session.id).await.is_err());
@@ -215,7 +215,7 @@ async fn the_party_of_the_dccs_own_is_that_of_the_account() {
     server.enrol_dcc().await;
     clock.advance(1000);
     let log_in = async |server: &Server| {
-        let started = server.logins.start(DCC).await.unwrap();
+        let started = server.logins.start(DCC, None).await.unwrap();
         let mut answer = answer_to(started.request.as_str());
         answer.issuer = DCC.into();
         answer.response_issuer = answer.response_issuer.replace(ISSUER, DCC);
@@ -265,16 +265,50 @@ async fn nobody_is_let_in_who_is_not_written_down() {
     assert_eq!(reason(again), Reason::AssertionUsed);
 }
 
-#[tokio::test]
-async fn so_many_logins_are_begun_and_no_more() {
-    let (server, other, _) = pair().await;
-    let mut begun = 0;
-    while server.logins.start(ISSUER).await.is_ok() {
+/// Begins as many logins from an address as it may. Gives how many those were.
+async fn begin_all(server: &Server, entity_id: &str, from: &str) -> usize {
+    let (from, mut begun) = (Some(from.parse().unwrap()), 0);
+    while server.logins.start(entity_id, from).await.is_ok() {
         begun += 1;
         assert!(begun < 5_000, "there is no end");
     }
-    assert!(begun >= 500, "{begun}");
-    assert!(other.logins.start(ISSUER).await.is_ok(), "each server has its own limit");
+    begun
+}
+
+#[tokio::test]
+async fn logins_begun_by_an_attacker_leave_those_of_others() {
+    let (server, other, _) = pair().await;
+    server.enrol_dcc().await;
+    assert!((50..500).contains(&begin_all(&server, ISSUER, "192.0.2.1:1").await));
+    // The next port, or the next address of the same site, is the same caller.
+    assert_eq!(begin_all(&server, ISSUER, "192.0.2.1:2").await, 0);
+    assert!((50..500).contains(&begin_all(&server, ISSUER, "[2001:db8::1]:1").await));
+    assert_eq!(begin_all(&server, ISSUER, "[2001:db8::2]:1").await, 0);
+    assert!(begin_all(&server, ISSUER, "192.0.2.2:1").await >= 50, "another has theirs");
+    // Many addresses use up one Identity Provider, and no other.
+    for number in 3..30 {
+        begin_all(&server, ISSUER, &format!("192.0.2.{number}:1")).await;
+    }
+    assert_eq!(begin_all(&server, ISSUER, "192.0.2.30:1").await, 0);
+    assert!(begin_all(&server, DCC, "192.0.2.31:1").await >= 50);
+    assert!(other.logins.start(ISSUER, None).await.is_ok(), "each server has its own limit");
+}
+
+#[tokio::test]
+async fn responses_brought_by_an_attacker_leave_those_of_others() {
+    let (server, _, _) = pair().await;
+    let (attacker, honest) = (Some("192.0.2.1:1".parse().unwrap()), Some("192.0.2.2:1".parse().unwrap()));
+    let bring = async |from| server.logins.finish("PA==".to_owned(), None, None, from).await.unwrap_err();
+    let mut brought = 0;
+    while !matches!(bring(attacker).await, LoginError::Busy) {
+        brought += 1;
+        assert!(brought < 5_000, "there is no end");
+    }
+    assert!(brought >= 50, "{brought}");
+    let started = server.start().await;
+    let posted = posted(&answer_to(started.request.as_str()));
+    let (request, browser) = (Some(started.request.as_str()), Some(&started.browser));
+    server.logins.finish(posted, request, browser, honest).await.unwrap();
 }
 
 #[tokio::test]

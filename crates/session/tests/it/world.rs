@@ -150,7 +150,7 @@ impl Server {
     }
 
     pub(crate) async fn start(&self) -> Started {
-        self.logins.start(ISSUER).await.unwrap()
+        self.logins.start(ISSUER, None).await.unwrap()
     }
 
     /// Brings an answer to a request, in the browser that asked.

@@ -1,7 +1,6 @@
 //! Clients with and without certificates, and servers whose certificates change.
 
 use crate::it::authority::{Authority, Issued, set_mode};
-use futures::StreamExt as _;
 use gridtrail_tls::{ClientCheck, Tls, TlsError, TlsFiles};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -51,13 +50,16 @@ impl Served {
         let tls = Arc::new(Tls::open(TlsFiles { certificate, key, clients }).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut connections = tls.accept(listener);
+        let of_server = Arc::clone(&tls);
         let serving = AbortOnDropHandle::new(tokio::spawn(async move {
-            while let Some(Ok(mut stream)) = connections.next().await {
+            while let Ok((stream, _)) = listener.accept().await {
+                let tls = Arc::clone(&of_server);
                 tokio::spawn(async move {
-                    // A client that went away is its own affair.
-                    let _ = stream.write_all(b"hello").await;
-                    let _ = stream.shutdown().await;
+                    // A client that is refused or went away is its own affair.
+                    if let Ok(Some(mut stream)) = tls.shake_hands(stream).await {
+                        let _ = stream.write_all(b"hello").await;
+                        let _ = stream.shutdown().await;
+                    }
                 });
             }
         }));

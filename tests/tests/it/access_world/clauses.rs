@@ -17,6 +17,8 @@ pub(super) struct Clauses {
     naming: BTreeMap<UserId, Vec<usize>>,
     /// How many were confirmed and count for nothing.
     refused: usize,
+    /// What rescissions name that name nobody who was ever their sender's: suspended, since no operator settles anything here.
+    suspended: BTreeSet<Pair>,
     /// What is in force.
     pairs: BTreeSet<Pair>,
 }
@@ -33,12 +35,19 @@ impl Clauses {
     pub(super) fn of<'a>(facts: impl IntoIterator<Item = &'a Fact>, now: Timestamp) -> Self {
         let (assigned, told) = sorted(facts);
         let (counted, naming, pairs) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
-        let mut clauses = Self { now, assigned, counted, naming, refused: 0, pairs };
+        let suspended = BTreeSet::new();
+        let mut clauses = Self { now, assigned, counted, naming, refused: 0, suspended, pairs };
         for NoticeFacts { notice, confirmed, is_rejected } in told.into_values() {
             let (Some(notice), Some(confirmed)) = (notice, confirmed) else { continue };
-            if is_rejected || !clauses.counts(notice, confirmed) {
+            let is_rescission = notice.kind == NoticeKind::Rescind;
+            if !is_rescission && (is_rejected || !clauses.counts(notice, confirmed)) {
                 clauses.refused += 1;
                 continue;
+            }
+            if is_rescission && !notice.own.iter().any(|user| clauses.was_ever(*user, &notice.by)) {
+                let named =
+                    notice.own.iter().flat_map(|own| notice.other.iter().map(|other| ordered(*own, *other)));
+                clauses.suspended.extend(named);
             }
             for user in notice.own.iter().chain(&notice.other) {
                 clauses.naming.entry(*user).or_default().push(clauses.counted.len());
@@ -74,26 +83,29 @@ impl Clauses {
         self.owner_at(user, since) == Some(by) && changes.all(|(from, party)| *from < since || party == by)
     }
 
-    /// A grant names nothing that is not its Party's; a rescission names nothing as its sender's that is not.
+    /// A grant names nothing that is not its Party's.
     fn counts(&self, notice: &Notice, confirmed: Timestamp) -> bool {
         let are_of = |users: &BTreeSet<UserId>, party: &Party| {
             users.iter().all(|user| self.owner_at(*user, confirmed) == Some(party))
         };
-        let is_rescission = notice.kind == NoticeKind::Rescind;
-        are_of(&notice.own, &notice.by) && (is_rescission || are_of(&notice.other, &notice.with))
+        are_of(&notice.own, &notice.by) && are_of(&notice.other, &notice.with)
+    }
+
+    fn was_ever(&self, user: UserId, party: &Party) -> bool {
+        self.assigned.get(&user).is_some_and(|changes| changes.values().any(|owner| owner == party))
     }
 
     fn naming(&self, user: UserId) -> impl Iterator<Item = &(Timestamp, Notice)> {
         self.naming.get(&user).into_iter().flatten().map(move |place| &self.counted[*place])
     }
 
-    /// When the last rescission of a pair was confirmed, in either direction. One does not count for a User ID that it names as
-    /// the other Party's and that is not.
+    /// When the last rescission of a pair was confirmed, in either direction. The rescinding side is its sender's; what it says of the other
+    /// Party is of no account.
     fn ended(&self, one: UserId, other: UserId) -> Option<Timestamp> {
         let ends = |confirmed: Timestamp, notice: &Notice, own: UserId, other: UserId| {
             notice.own.contains(&own)
                 && notice.other.contains(&other)
-                && self.owner_at(other, confirmed) == Some(&notice.with)
+                && self.owner_at(own, confirmed) == Some(&notice.by)
         };
         let rescissions = self.naming(one).filter(|(_, notice)| notice.kind == NoticeKind::Rescind);
         let of_pair = rescissions.filter(|(confirmed, notice)| {
@@ -117,7 +129,10 @@ impl Clauses {
                     && self.is_held(other, with, *confirmed)
             })
         };
-        first != second && granted(one, first, other, second) && granted(other, second, one, first)
+        first != second
+            && !self.suspended.contains(&ordered(one, other))
+            && granted(one, first, other, second)
+            && granted(other, second, one, first)
     }
 
     fn pairs_in_force(&self) -> BTreeSet<Pair> {
@@ -156,6 +171,7 @@ fn sorted<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> Sorted<'a> {
             AccessEvent::Notified { id, notice } => told.entry(id).or_default().notice = Some(notice),
             AccessEvent::Confirmed { id, at } => told.entry(id).or_default().confirmed = Some(*at),
             AccessEvent::Rejected { id, .. } => told.entry(id).or_default().is_rejected = true,
+            AccessEvent::Unread { .. } | AccessEvent::Settled { .. } => unreachable!("no source tells of it"),
         }
     }
     (assigned, told)

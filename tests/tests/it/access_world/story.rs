@@ -3,7 +3,7 @@
 
 use super::world::{Side, index, is_assigned, part_of, party, pick, some_of};
 use crate::crash::Chance;
-use gridtrail_access::{AccessEvent, Notice, NoticeId, NoticeKind};
+use gridtrail_access::{AccessEvent, Notice, NoticeId, NoticeKind, Sro};
 use gridtrail_model::{Timestamp, UserId};
 use std::collections::BTreeMap;
 
@@ -90,8 +90,17 @@ impl Story<'_> {
         let (number, at) = (self.sent, self.pass());
         self.sent += 1;
         let id = || -> NoticeId { format!("notice-{number}").parse().unwrap() };
-        let (by, with) = (party(own.0), party(other.0));
-        let notice = Notice { kind, by, with, own: own.1, other: other.1, at, sro: None };
+        let (mut by, mut with) = (party(own.0), party(other.0));
+        let slip = if kind == NoticeKind::Rescind { self.chance.below(20) } else { 20 };
+        match slip {
+            // The other Party is written in another way, or is another one; of the sender that happens seldom.
+            0..=2 => with = format!("{with} Ltd").parse().unwrap(),
+            3 => with = party(self.another(own.0)),
+            4 => by = format!("{by} Ltd").parse().unwrap(),
+            _ => {}
+        }
+        let sro = self.officer();
+        let notice = Notice { kind, by, with, own: own.1, other: other.1, at, sro };
         self.facts.insert(at, AccessEvent::Notified { id: id(), notice });
         // Of a hundred four wait and four are rejected; a grant may be both confirmed and rejected, and is none then.
         let fate = self.chance.below(100);
@@ -104,6 +113,18 @@ impl Story<'_> {
             let reason = "not authentic".parse().unwrap();
             self.facts.insert(at, AccessEvent::Rejected { id: id(), at, reason });
         }
+    }
+
+    /// Some are without a name, and some have more to say than is kept: neither decides anything.
+    fn officer(&mut self) -> Option<Sro> {
+        let text = |text: &str| text.to_owned();
+        let name = match self.chance.below(8) {
+            0 => String::new(),
+            1 => "Jo ".repeat(200),
+            2 => text("Jo Soap"),
+            _ => return None,
+        };
+        Some(Sro { name, telephone: text("1"), email: text("jo@example.org"), signature: text("s") })
     }
 
     /// Mostly both Parties send one, and mostly with the same lists.
@@ -148,12 +169,12 @@ impl Story<'_> {
         }
         let (by, with) = (sides[0].0, sides[1].0);
         match self.chance.below(20) {
-            // Of its own it names what is not: then it counts for nothing.
+            // Of its own it names what is not: the others' pairs end all the same.
             0 => {
                 let stranger = self.foreign(by);
                 sides[0].1.insert(stranger);
             }
-            // As the other's it names what it shares with a third Party: that goes on.
+            // As the other's it names what it shares with a third Party: that ends, too.
             1..=3 => {
                 let latest = self.links.iter().rev();
                 let mut both_ways = latest.flat_map(|[one, other]| [[one, other], [other, one]]);
