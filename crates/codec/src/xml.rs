@@ -70,7 +70,7 @@ impl<'i> XmlReader<'i> {
     /// The next step. After an error there is no going on.
     pub(crate) fn next(&mut self) -> Result<Node<'i>, DecodeError> {
         loop {
-            return Ok(match self.0.next()? {
+            return Ok(match self.0.next_node()? {
                 // What a declaration says of the encoding was heeded when the bytes became text.
                 gridtrail_xml::Node::Declaration(_) => continue,
                 gridtrail_xml::Node::Open(space, start) => Node::Open(Space::of(space), start),

@@ -208,10 +208,9 @@ impl<K: Hash + Eq + Clone> Places<K> {
         Ok(Place { places: self.clone(), number })
     }
 
-    /// How much is held.
-    #[cfg(test)]
-    fn weight(&self) -> u64 {
-        self.held.lock().unwrap().weight
+    /// How much is held, by all together.
+    pub fn weight(&self) -> u64 {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).weight
     }
 }
 

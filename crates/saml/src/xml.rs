@@ -167,7 +167,7 @@ struct Tree {
 impl Tree {
     fn read(mut self, reader: &mut Reader<'_>) -> Result<Element, XmlFault> {
         loop {
-            match reader.next()? {
+            match reader.next_node()? {
                 Node::Open(space, start) => {
                     let space = space.to_owned();
                     self.start(space, &start, reader)?;

@@ -72,7 +72,7 @@ impl<'i> Reader<'i> {
     }
 
     /// The next step. After an error there is no going on.
-    pub fn next(&mut self) -> Result<Node<'_, 'i>, Fault> {
+    pub fn next_node(&mut self) -> Result<Node<'_, 'i>, Fault> {
         loop {
             let event = match self.reader.read_event() {
                 Ok(event) => event,

@@ -133,7 +133,7 @@ async fn a_call_is_given_up_at_the_callers_own_deadline() {
     let hang = async |_, _: &mut Record| std::future::pending().await;
     let status = stage.desk.answer::<()>("slow", &stage.caller, hang).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "TOO_SLOW"));
-    assert_eq!(stage.desk.permits.available_permits(), 1, "the permit came back");
+    assert_eq!(stage.desk.answers.weight(), 0, "the place came back");
     assert_eq!(stage.recorded().await, [row("DEADLINE_EXCEEDED", "TOO_SLOW", true)]);
 }
 
@@ -190,7 +190,7 @@ async fn a_caller_who_goes_away_is_on_record() {
     // Looked at once, and dropped.
     let gone = stage.desk.answer::<()>("slow", &stage.caller, hang).now_or_never();
     assert!(gone.is_none());
-    assert_eq!(stage.desk.permits.available_permits(), 1, "the permit came back");
+    assert_eq!(stage.desk.answers.weight(), 0, "the place came back");
     assert_eq!(stage.recorded().await, [row("CANCELLED", "", true)]);
 }
 
@@ -267,7 +267,7 @@ async fn a_call_that_cannot_be_recorded_is_not_answered() {
 
 /// What a caller may use up tells no more than the time: it goes by what is asked for, not by what is there.
 #[tokio::test]
-async fn a_hidden_device_takes_the_permits_and_rows_that_an_absent_one_does() {
+async fn a_hidden_device_takes_the_places_and_rows_that_an_absent_one_does() {
     let taken = async |is_there: bool| {
         let mut stage = stage().await;
         let lake = FakeLake::default();
@@ -300,20 +300,18 @@ async fn a_hidden_device_takes_the_permits_and_rows_that_an_absent_one_does() {
             *request.metadata_mut() = stage.caller.metadata.clone();
             let look = async |who: &Access, query: &Query| {
                 let page = desk.search.audit_trails(who, query).await;
-                seen.push((
-                    desk.permits.available_permits(),
-                    page.as_ref().map_or(9, |page| page.rows.len()),
-                ));
+                seen.push((desk.answers.weight() > 0, page.as_ref().map_or(9, |page| page.rows.len())));
                 page
             };
             let answer = sent(desk.answer_search("search", request, look).await);
-            seen.push((desk.permits.available_permits(), answer.map_or(9, |answer| answer.rows.len())));
+            seen.push((desk.answers.weight() > 0, answer.map_or(9, |answer| answer.rows.len())));
         }
         seen
     };
     let (hidden, absent) = (taken(true).await, taken(false).await);
     // Two pages of fifty rows, and no room for a third.
-    assert_eq!((&hidden, hidden.as_slice()), (&absent, &[(0, 0), (1, 0), (0, 0), (1, 0), (1, 9)][..]));
+    let expected = [(true, 0), (false, 0), (true, 0), (false, 0), (false, 9)];
+    assert_eq!((&hidden, hidden.as_slice()), (&absent, &expected[..]));
 }
 
 #[test]

@@ -58,10 +58,8 @@ impl Seal {
     }
 
     fn is_on(&self, name: &str, envelope: &Envelope) -> bool {
-        let digits = envelope.seal.as_bytes().chunks(2);
-        let tag: Option<Vec<u8>> =
-            digits.map(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()).collect();
-        tag.is_some_and(|tag| hmac::verify(&self.0, &Self::sealed(name, &envelope.document), &tag).is_ok())
+        hex::decode(&envelope.seal)
+            .is_ok_and(|tag| hmac::verify(&self.0, &Self::sealed(name, &envelope.document), &tag).is_ok())
     }
 }
 

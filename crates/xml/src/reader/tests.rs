@@ -8,7 +8,7 @@ fn walk(text: &str, rules: Rules) -> Result<(Vec<String>, String), Why> {
     let mut reader = Reader::new(text, rules);
     let (mut names, mut kept) = (Vec::new(), String::new());
     loop {
-        match reader.next().map_err(|fault| fault.why)? {
+        match reader.next_node().map_err(|fault| fault.why)? {
             Node::Open(space, start) => names.push(format!("{space}|{}", start.local_name().into_inner())),
             Node::Text(text) => kept.push_str(&text),
             Node::Character(character) => kept.push(character),
@@ -111,7 +111,7 @@ fn depth_and_namespaces_have_limits() {
 fn a_fault_says_where() {
     let mut reader = Reader::new("<a>\u{e9}&x;</a>", RULES);
     let fault = loop {
-        if let Err(fault) = reader.next() {
+        if let Err(fault) = reader.next_node() {
             break fault;
         }
     };
