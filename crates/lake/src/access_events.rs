@@ -75,7 +75,7 @@ static TABLE: Definition = Definition {
     by_month: false,
     format: 1,
     keys: &[],
-    layout: layout,
+    layout,
     note: None,
     made_with: retention::made_with,
 };

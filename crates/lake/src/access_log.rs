@@ -90,7 +90,7 @@ static TABLE: Definition = Definition {
     by_month: true,
     format: 1,
     keys: &[],
-    layout: layout,
+    layout,
     note: None,
     made_with: retention::made_with,
 };

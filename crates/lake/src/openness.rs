@@ -126,7 +126,7 @@ impl<'a> Openness<'a> {
         };
         let files: Vec<&Arc<RunFile>> =
             files(&self.newest.trails).chain(files(&self.newest.parked)).collect();
-        let opening: Vec<_> = files.into_iter().map(|file| file.open(&cache)).collect();
+        let opening: Vec<_> = files.into_iter().map(|file| file.open(cache)).collect();
         let runs: Vec<Arc<OpenRun>> = stream::iter(opening).buffered(RUNS_AT_ONCE).try_collect().await?;
         let key = target.to_bytes();
         let reading: Vec<_> =
@@ -154,7 +154,7 @@ impl<'a> Openness<'a> {
         let counters: Counters = keys.iter().map(|key| packed::searched_by(key).1).collect();
         let Snapshot { trails, parked, .. } = self.newest;
         for file in trails.closing_elsewhere(target).chain(parked.closing_elsewhere(target)) {
-            let run = file.open(&self.cache).await?;
+            let run = file.open(self.cache).await?;
             let listed = file.closing.get_or_try_init(|| listed_in(self.cache, &run)).await?;
             if !listed.contains(&target) {
                 continue;

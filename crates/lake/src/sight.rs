@@ -117,7 +117,7 @@ async fn any_meets<'a>(
         match cache.opened(&file.path) {
             Some(run) if seek.is_met_by(&run) => return Ok(true),
             Some(_) => {}
-            None => unknown.push(file.open(&cache)),
+            None => unknown.push(file.open(cache)),
         }
     }
     let runs: Vec<_> = stream::iter(unknown).buffered(RUNS_AT_ONCE).try_collect().await?;

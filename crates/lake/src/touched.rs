@@ -54,7 +54,7 @@ impl<'a> Touching<'a> {
 
     /// Fetches what the newest of the runs that are left need, or what all of them do.
     async fn fetch(&mut self) -> Result<(), RunsError> {
-        let opening: Vec<_> = self.files.iter().map(|file| file.open(&self.cache)).collect();
+        let opening: Vec<_> = self.files.iter().map(|file| file.open(self.cache)).collect();
         let runs: Vec<_> = stream::iter(opening).buffered(RUNS_AT_ONCE).try_collect().await?;
         let mut from = runs.len();
         let mut holding = 0;

@@ -256,7 +256,7 @@ impl Keys<'_> {
     async fn parts(&self, fresh: &[Arc<RunFile>]) -> Result<Vec<Part>, RunsError> {
         let mut firsts = Vec::new();
         for file in fresh {
-            let run = file.open(&self.cache).await?;
+            let run = file.open(self.cache).await?;
             firsts.extend(lookup::first_devices(&run));
         }
         firsts.sort_unstable();
@@ -302,7 +302,7 @@ impl Keys<'_> {
     ) -> Result<Places, RunsError> {
         let mut keys = Places::default();
         for file in fresh {
-            let run = file.open(&self.cache).await?;
+            let run = file.open(self.cache).await?;
             lookup::each_key(self.cache, &run, (part.from, part.to), |row| {
                 let key = row.key()?;
                 let is_own = row.device_bytes()? == Some(packed::searched_by(&key).0.to_bytes());
@@ -322,7 +322,7 @@ impl Keys<'_> {
         let (devices, counters): (BTreeSet<DeviceId>, Counters) =
             places.keys().map(packed::searched_by).unzip();
         for (number, file) in self.runs.iter().enumerate() {
-            let run = file.open(&self.cache).await?;
+            let run = file.open(self.cache).await?;
             let here: Vec<DeviceId> = devices.iter().copied().filter(|device| file.is_of(*device)).collect();
             let mut take = |row: &Stored<'_>| {
                 if let Some(known) = places.get_mut(&row.key()?) {

@@ -73,7 +73,7 @@ struct Reading<'a> {
 pub(crate) async fn fragments(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
     let file = &RunFile::new(Arc::clone(of.file), of.path.clone())?;
     let FileCheck { cache, rows, sample, .. } = of;
-    let run = file.open(&cache).await?;
+    let run = file.open(cache).await?;
     let summary = FragmentSummary::new(file.file.month.clone(), file.summary.bucket, None);
     let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
     let mut reading = Reading { file, run, summary, last: None, at: (0, 0) };

@@ -93,6 +93,12 @@ impl std::fmt::Debug for Checksum {
     }
 }
 
+impl Default for Checksum {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Checksum {
     /// Of no bytes yet.
     pub fn new() -> Self {

@@ -96,7 +96,7 @@ impl Scanner {
                 Place::Lost => bytes.len(),
             };
             if let Place::Body { left: 0 } = self.place {
-                let page = std::mem::replace(&mut self.page, Checksum::new());
+                let page = std::mem::take(&mut self.page);
                 self.sums.push(page.written().xxh64);
                 self.place = Place::Header(Vec::new());
             }
