@@ -355,9 +355,11 @@ impl World {
             }
             _ => unreachable!("a search by Device"),
         };
+        // Whatever is known of its key has a say, also what lies too far away to be the same row by now.
         let open = |found: &Found| {
             let variant = &found.fragment.variant;
-            variant.value().is_some() && variant.iter().all(|variant| variant.is_meter_read())
+            let known = &self.known[case][&found.fragment.key].whole.variant;
+            variant.value().is_some() && variant.iter().chain(known.iter()).all(|v| v.is_meter_read())
         };
         let everybody = self.fragments(&[0, 1, 2], case).await;
         let expected: Vec<RowPosition> =
