@@ -175,7 +175,7 @@ fn a_search_as_of_a_version_or_an_instant_sees_what_was_there_then() {
         assert!(Instant::now() < deadline, "the server does not see what was committed");
         std::thread::yield_now();
     };
-    let main_table = version.split('.').next().unwrap();
+    let main_table = version.split(['=', ',']).nth(1).unwrap();
     for as_of in [main_table, &instant] {
         assert_eq!(answer(&["--as-of", as_of]).0, before, "as of {as_of}");
     }

@@ -5,13 +5,16 @@ use crate::crash::region;
 use crate::support::{gridtrail, run, text, until};
 use std::path::Path;
 
-/// The lines that an operator reads of Kafka being away or back: all of them, but for what the group gave and took.
+/// What the group gave, took, or has forgotten of its members since a broker was killed.
+const OF_THE_GROUP: [&str; 4] =
+    ["partitions given", "partitions taken", "group.instance.id", "joining the group anew"];
+
+/// The lines that an operator reads of Kafka being away or back: all of them, but for those of the group.
 fn lines_about_brokers(log: &Path) -> Vec<String> {
     let log = std::fs::read_to_string(log).unwrap();
     let by_kafka = |line: &&str| line.contains("gridtrail_kafka") || line.contains("gridtrail_ingest");
     let after = log.lines().filter(by_kafka).filter(|line| !line.contains("DEBUG"));
-    let of_the_group =
-        |line: &&str| ["partitions given", "partitions taken"].iter().any(|what| line.contains(what));
+    let of_the_group = |line: &&str| OF_THE_GROUP.iter().any(|what| line.contains(what));
     after.filter(|line| !of_the_group(line)).map(str::to_owned).collect()
 }
 
