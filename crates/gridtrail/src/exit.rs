@@ -362,6 +362,7 @@ const fn exit_of(code: tonic::Code, again: bool) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gridtrail_lake::RunsError;
 
     #[test]
     fn a_report_names_every_cause_once() {
@@ -377,11 +378,11 @@ mod tests {
         let denied = || object_store::Error::PermissionDenied { path: "a".into(), source: "no".into() };
         let gone = object_store::Error::NotFound { path: "a".into(), source: "no".into() };
         let away = object_store::Error::Generic { store: "s3", source: "timed out".into() };
-        let lake = |source| Failure::Lake(LakeError::Store { doing: "write a".into(), source });
+        let store = |doing: &str, source| LakeError::from(RunsError::Store { doing: doing.into(), source });
+        let lake = |source| Failure::Lake(store("write a", source));
         assert_eq!(lake(denied()).exit(), Exit::Failed);
         assert!(lake(denied()).report().contains("not permitted"), "{}", lake(denied()).report());
-        let log =
-            gridtrail_access_log::StoreFailed::new(LakeError::Store { doing: "b".into(), source: denied() });
+        let log = gridtrail_access_log::StoreFailed::new(store("b", denied()));
         assert_eq!(Failure::AccessLog(LogError::Store(log)).exit(), Exit::Failed);
         let session = StoreError::Unavailable { doing: "create", object: "c".into(), source: denied() };
         assert_eq!(Failure::Register(session.into()).exit(), Exit::Failed);

@@ -7,7 +7,7 @@ use crate::args::MetricsArgs;
 use crate::exit::Failure;
 use bytes::Bytes;
 use gridtrail_freshness::{Delay, Report, SourceKey, SourceReport};
-use gridtrail_lake::{HitsAndMisses, MonthStatus, StoreUse};
+use gridtrail_lake::{HitsAndMisses, MonthStatus, SnapshotVersion, StoreUse};
 use gridtrail_port::{Port, Terms, Whence};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -207,9 +207,8 @@ impl Metrics {
         gauge!(WAITING_AGE).set(age(report.waiting.oldest.map(|at| at.millis())));
         gauge!(BROKEN).set(report.broken_evidence as f64);
         gauge!(STOPPED).set(if report.stopped.is_some() { 1.0 } else { 0.0 });
-        // The version's first number is that of the main table.
-        let version = report.version.split('.').next().and_then(|number| number.parse::<f64>().ok());
-        gauge!(VERSION).set(version.unwrap_or(f64::NAN));
+        let version = report.version.parse::<SnapshotVersion>();
+        gauge!(VERSION).set(version.map_or(f64::NAN, |version| version.trails() as f64));
         gauge!(VERSION_AGE).set(seconds(report.confirmed_ago_ms));
     }
 }

@@ -8,23 +8,26 @@
 //! [`SharingReader`] follows the table and folds it. **The officers who authorised notifications are personal data**: their
 //! columns are written and merged, and the fold keeps nothing of them.
 
-use crate::checksum::Written;
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::run::Summary;
-use crate::table::{NewFile, Table};
+use crate::retention;
+use crate::rules::AccessRule;
+use crate::run;
+use crate::tables::{Gathering, LakeTable};
+use crate::verify::FileCheck;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use async_trait::async_trait;
 use bytes::Bytes;
 use gridtrail_access::{
     AccessEvent, AccessRecord, Assignment, Cause, Notice, NoticeKind, Party, Sharing, Sro, Unread, UnreadKind,
 };
 use gridtrail_model::{EventId, Timestamp, UserId};
-use parquet::arrow::ArrowWriter;
+use gridtrail_runs::checksum::Written;
+use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunsError, Summary, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::collections::{BTreeSet, HashSet};
 use std::str::FromStr;
@@ -65,6 +68,38 @@ pub(crate) static ACCESS_EVENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("officer_signature", DataType::Utf8, true),
     ]))
 });
+
+static TABLE: Definition = Definition {
+    name: "access_events",
+    schema: &ACCESS_EVENTS,
+    by_month: false,
+    format: 1,
+    keys: &[],
+    layout,
+    note: None,
+    made_with: retention::made_with,
+};
+
+/// The table of events of access.
+pub(crate) struct AccessEvents;
+
+#[async_trait]
+impl LakeTable for AccessEvents {
+    fn definition(&self) -> &'static Definition {
+        &TABLE
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        let events = read(file.bytes().await?, file.path.as_ref())?;
+        file.rows = events.len() as u64;
+        let in_order = events.is_sorted_by(|a, b| (a.recorded_at, a) < (b.recorded_at, b));
+        in_order.then_some(()).ok_or_else(|| file.corrupt("its events of access are not in order"))
+    }
+
+    async fn gather(&self, of: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
+        of.by_size(|file| file.size, AccessRule, |_| AccessSummary::default(), |_, batch| Ok(batch)).await
+    }
+}
 
 /// One row of the table, as its columns have it.
 #[derive(Default)]
@@ -118,7 +153,7 @@ impl Row {
 }
 
 /// Columns of events, in their order.
-pub(crate) fn batch(records: &[AccessRecord]) -> Result<RecordBatch, LakeError> {
+pub(crate) fn batch(records: &[AccessRecord]) -> Result<RecordBatch, RunsError> {
     let rows: Vec<(Row, Timestamp)> = records.iter().map(|record| Row::of(&record.event)).collect();
     let texts = |of: &dyn Fn(&Row) -> Option<String>| -> ArrayRef {
         let mut column = StringBuilder::new();
@@ -174,7 +209,7 @@ pub(crate) fn batch(records: &[AccessRecord]) -> Result<RecordBatch, LakeError> 
         officer(|sro| &sro.signature),
     ];
     RecordBatch::try_new(Arc::clone(&ACCESS_EVENTS), columns)
-        .map_err(|_| LakeError::Internal("columns of events of access do not fit their schema"))
+        .map_err(|_| RunsError::Internal("columns of events of access do not fit their schema"))
 }
 
 /// One row of a batch, to be read. What cannot be read is `None`.
@@ -289,29 +324,25 @@ pub(crate) fn record(batch: &RecordBatch, row: usize) -> Option<AccessRecord> {
 }
 
 /// The events in a file, in its order.
-pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<AccessRecord>, LakeError> {
+pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<AccessRecord>, RunsError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
     let mut records = Vec::new();
-    for batch in reader.map_err(LakeError::corrupt(path))? {
+    for batch in reader.map_err(RunsError::corrupt(path))? {
         let batch =
-            batch.map_err(|error| LakeError::Corrupt { path: path.to_owned(), why: error.to_string() })?;
+            batch.map_err(|error| RunsError::Corrupt { path: path.to_owned(), why: error.to_string() })?;
         for row in 0..batch.num_rows() {
             // Nothing of the row is told: it may hold a person's data.
             let why = || format!("event of access {} cannot be read", records.len());
             let read = record(&batch, row);
-            records.push(read.ok_or_else(|| LakeError::Corrupt { path: path.to_owned(), why: why() })?);
+            records.push(read.ok_or_else(|| RunsError::Corrupt { path: path.to_owned(), why: why() })?);
         }
     }
     Ok(records)
 }
 
 /// A file of events.
-pub(crate) fn write(records: &[AccessRecord]) -> Result<Bytes, LakeError> {
-    let failed = |_| LakeError::Internal("a file of events of access could not be encoded");
-    let mut writer =
-        ArrowWriter::try_new(Vec::new(), Arc::clone(&ACCESS_EVENTS), Some(properties()?)).map_err(failed)?;
-    writer.write(&batch(records)?).map_err(failed)?;
-    Ok(writer.into_inner().map_err(failed)?.into())
+pub(crate) fn write(records: &[AccessRecord]) -> Result<Encoded, RunsError> {
+    Encoded::of(&TABLE, std::iter::once(batch(records)))
 }
 
 /// The order of the table, each event once.
@@ -322,9 +353,8 @@ pub(crate) fn sorted(mut records: Vec<AccessRecord>) -> Vec<AccessRecord> {
 }
 
 /// The Parquet settings of a file of events.
-pub(crate) fn properties() -> Result<WriterProperties, LakeError> {
-    let level = ZstdLevel::try_new(3).map_err(|_| LakeError::Internal("zstd has no level 3"))?;
-    Ok(WriterProperties::builder().set_compression(Compression::ZSTD(level)).build())
+fn layout() -> WriterProperties {
+    WriterProperties::builder().set_compression(run::zstd()).build()
 }
 
 /// Counts the rows of a file that is written batch by batch.
@@ -334,12 +364,12 @@ pub(crate) struct AccessSummary {
 }
 
 impl Summary for AccessSummary {
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), RunsError> {
         self.rows += batch.num_rows() as u64;
         Ok(())
     }
 
-    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError> {
+    fn file(self, path: String, written: Written) -> Result<NewFile, RunsError> {
         Ok(NewFile { path, written, month: None, rows: self.rows, tag: "{}".to_owned(), received: None })
     }
 }

@@ -13,27 +13,27 @@ mod keep;
 mod read;
 
 pub use append::Appender;
-pub(crate) use keep::{drop_months, gather, kept_from, raise_months, rows_before};
+pub(crate) use keep::{drop_months, kept_from, raise_months, rows_before};
 pub use read::LogReader;
 pub(crate) use read::merged;
 
-use crate::checksum::Written;
-use crate::error::LakeError;
 use crate::limits::ROW_GROUP_ROWS;
-use crate::log::TableFile;
 use crate::month::Month;
-use crate::run::Summary;
-use crate::table::{NewFile, Table};
+use crate::retention;
+use crate::rules::LogRule;
+use crate::run;
+use crate::tables::{Gathering, LakeTable};
+use crate::verify::{FileCheck, rows};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, Int64Array, RecordBatch, StringArray,
     StringBuilder, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
-use bytes::Bytes;
+use async_trait::async_trait;
 use gridtrail_access_log::{Entry, HEADS_MAX, Head, Row, RowKind};
 use gridtrail_model::Timestamp;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use gridtrail_runs::checksum::Written;
+use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunsError, Summary, Table, TableFile};
 use parquet::file::properties::WriterProperties;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -83,6 +83,37 @@ pub(crate) static ACCESS_LOG: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("hash", DataType::Binary, false),
     ]))
 });
+
+static TABLE: Definition = Definition {
+    name: NAME,
+    schema: &ACCESS_LOG,
+    by_month: true,
+    format: 1,
+    keys: &[],
+    layout,
+    note: None,
+    made_with: retention::made_with,
+};
+
+/// The table of the access log.
+pub(crate) struct AccessLogTable;
+
+#[async_trait]
+impl LakeTable for AccessLogTable {
+    fn definition(&self) -> &'static Definition {
+        &TABLE
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        rows::access_log(file).await
+    }
+
+    async fn gather(&self, of: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
+        let rows = |file: &TableFile| LogSummary::of(file).map_or(file.size, |summary| summary.rows);
+        let summary = |month: Option<&str>| LogSummary::of_month(month.unwrap_or_default().to_owned());
+        of.by_size(rows, LogRule, summary, |_, batch| Ok(batch)).await
+    }
+}
 
 /// The place of a row in the order of the table, as far as a merge compares it. Of a chain's id the beginning, which is all but unique.
 pub(crate) fn place(at_ms: i64, chain: Uuid, seq: u64) -> (u128, u64) {
@@ -164,20 +195,20 @@ impl LogSummary {
 }
 
 impl Summary for LogSummary {
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), RunsError> {
         let columns =
-            Columns::of(batch).ok_or(LakeError::Internal("rows of the access log lack a column"))?;
+            Columns::of(batch).ok_or(RunsError::Internal("rows of the access log lack a column"))?;
         for row in 0..batch.num_rows() {
             let head =
-                columns.head(row).ok_or(LakeError::Internal("a row of the access log cannot be read"))?;
+                columns.head(row).ok_or(RunsError::Internal("a row of the access log cannot be read"))?;
             self.see(head);
         }
         Ok(())
     }
 
-    fn file(mut self, path: String, written: Written) -> Result<NewFile, LakeError> {
+    fn file(mut self, path: String, written: Written) -> Result<NewFile, RunsError> {
         self.heads = newest(std::mem::take(&mut self.last).into_values());
-        let failed = |_| LakeError::Internal("what is said of a file of the access log could not be encoded");
+        let failed = |_| RunsError::Internal("what is said of a file of the access log could not be encoded");
         let tag = serde_json::to_string(&self).map_err(failed)?;
         Ok(NewFile { path, written, month: Some(self.month), rows: self.rows, tag, received: None })
     }
@@ -204,7 +235,7 @@ fn heads_of<'a>(files: impl Iterator<Item = &'a Arc<TableFile>>) -> Vec<Head> {
 }
 
 /// A file of rows of one month, uploaded.
-async fn upload(table: &Table, month: Month, mut rows: Vec<Row>) -> Result<NewFile, LakeError> {
+async fn upload(table: &Table, month: Month, mut rows: Vec<Row>) -> Result<NewFile, RunsError> {
     let encode = move || {
         rows.sort_unstable_by_key(place_of);
         let mut summary = LogSummary::of_month(month.to_string());
@@ -212,18 +243,15 @@ async fn upload(table: &Table, month: Month, mut rows: Vec<Row>) -> Result<NewFi
         Ok((write(&rows)?, summary))
     };
     let encoded = tokio::task::spawn_blocking(encode).await;
-    let (bytes, summary) = encoded.map_err(|_| LakeError::Internal("encoding the access log panicked"))??;
-    let path = path_in(month);
-    let written = table.upload(&path, bytes).await?;
+    let (encoded, summary) =
+        encoded.map_err(|_| RunsError::Internal("encoding the access log panicked"))??;
+    let path = table.definition().new_path(Some(&month.to_string()));
+    let written = table.upload_encoded(&path, encoded).await?;
     summary.file(path, written)
 }
 
-fn path_in(month: Month) -> String {
-    format!("month={month}/{}.parquet", Uuid::now_v7())
-}
-
 /// Columns of rows, in their order.
-pub(crate) fn batch(rows: &[Row]) -> Result<RecordBatch, LakeError> {
+pub(crate) fn batch(rows: &[Row]) -> Result<RecordBatch, RunsError> {
     let texts = |of: &dyn Fn(&Row) -> Option<&str>| -> ArrayRef {
         Arc::new(rows.iter().map(of).collect::<StringArray>())
     };
@@ -268,24 +296,19 @@ pub(crate) fn batch(rows: &[Row]) -> Result<RecordBatch, LakeError> {
         Arc::new(hashes.finish()),
     ];
     RecordBatch::try_new(Arc::clone(&ACCESS_LOG), columns)
-        .map_err(|_| LakeError::Internal("columns of the access log do not fit their schema"))
+        .map_err(|_| RunsError::Internal("columns of the access log do not fit their schema"))
 }
 
-fn write(rows: &[Row]) -> Result<Bytes, LakeError> {
-    let failed = |_| LakeError::Internal("a file of the access log could not be encoded");
-    let mut writer =
-        ArrowWriter::try_new(Vec::new(), Arc::clone(&ACCESS_LOG), Some(properties()?)).map_err(failed)?;
-    writer.write(&batch(rows)?).map_err(failed)?;
-    Ok(writer.into_inner().map_err(failed)?.into())
+fn write(rows: &[Row]) -> Result<Encoded, RunsError> {
+    Encoded::of(&TABLE, std::iter::once(batch(rows)))
 }
 
 /// The Parquet settings of a file.
-pub(crate) fn properties() -> Result<WriterProperties, LakeError> {
-    let level = ZstdLevel::try_new(3).map_err(|_| LakeError::Internal("zstd has no level 3"))?;
-    Ok(WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
+fn layout() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(run::zstd())
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .build())
+        .build()
 }
 
 /// The columns of a batch that is read.
@@ -387,8 +410,8 @@ impl<'a> Columns<'a> {
 }
 
 /// The rows of a batch. Errors: `Corrupt`.
-pub(crate) fn rows(batch: &RecordBatch, path: &str) -> Result<Vec<Row>, LakeError> {
-    let corrupt = || LakeError::Corrupt {
+pub(crate) fn rows(batch: &RecordBatch, path: &str) -> Result<Vec<Row>, RunsError> {
+    let corrupt = || RunsError::Corrupt {
         path: path.to_owned(),
         why: "a row of the access log cannot be read".to_owned(),
     };

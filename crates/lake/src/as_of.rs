@@ -1,11 +1,12 @@
 //! Time travel: the lake as it was at a version or an instant, within the window that is kept.
 
 use crate::error::LakeError;
-use crate::lake::{Lake, SWEPT, Tables};
+use crate::lake::Lake;
 use crate::snapshot::{Snapshot, SnapshotVersion};
-use crate::table::Table;
-use crate::windows::Windows;
+use crate::tables::{self, SWEPT, Tables};
 use gridtrail_model::Timestamp;
+use gridtrail_runs::{RunsError, Table, Windows};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -63,7 +64,7 @@ impl Lake {
         let (trails, at_ms) = match as_of {
             AsOf::Version(version) => {
                 if version > tables.trails.version() {
-                    return Err(LakeError::VersionGone { version: version.to_string() });
+                    return Err(LakeError::Runs(RunsError::VersionGone { version: version.to_string() }));
                 }
                 (version, tables.trails.committed_ms(version).await?.ok_or_else(too_early)?)
             }
@@ -80,27 +81,34 @@ impl Lake {
         let version = beside(&tables, trails).await?.ok_or_else(too_early)?;
         drop((tables, turn));
         self.snapshot_at(&version).await.map_err(|error| match error {
-            LakeError::VersionGone { .. } => too_early(),
+            LakeError::Runs(RunsError::VersionGone { .. }) => too_early(),
             other => other,
         })
     }
 }
 
 /// The versions of side tables as they were with one of the main table: a side table's part of a commit is there before it.
-async fn beside(tables: &Tables, trails: u64) -> Result<Option<SnapshotVersion>, LakeError> {
+async fn beside(tables: &Tables, trails: u64) -> Result<Option<SnapshotVersion>, RunsError> {
     let Some(at_ms) = tables.trails.committed_ms(trails).await? else { return Ok(None) };
-    let Some(mut parked) = newest_at(&tables.parked, at_ms).await? else { return Ok(None) };
-    // Within one millisecond a sweep may have taken out of it what a later version of the main table has.
-    while tables.parked.at(parked).await?.position(SWEPT).is_some_and(|on| on > trails.cast_signed()) {
-        let Some(before) = parked.checked_sub(1) else { return Ok(None) };
-        parked = before;
+    let mut versions = BTreeMap::from([(tables.trails.name(), trails)]);
+    for (of, table) in tables::ALL.iter().zip(tables.each()).skip(1) {
+        if of.is_looked_up() {
+            let Some(version) = newest_at(table, at_ms).await? else { return Ok(None) };
+            versions.insert(table.name(), version);
+        }
     }
-    let Some(pairs) = newest_at(&tables.pairs, at_ms).await? else { return Ok(None) };
-    Ok(Some(SnapshotVersion { trails, parked, pairs }))
+    // Within one millisecond a sweep may have taken out of the parked table what a later version of the main table has.
+    if let Some(parked) = versions.get_mut(tables.parked.name()) {
+        while tables.parked.at(*parked).await?.position(SWEPT).is_some_and(|on| on > trails.cast_signed()) {
+            let Some(before) = parked.checked_sub(1) else { return Ok(None) };
+            *parked = before;
+        }
+    }
+    Ok(Some(SnapshotVersion::of_tables(|table| versions.get(table).copied().unwrap_or(0))))
 }
 
 /// The newest version of a table that was committed at or before a time. `None`: the log does not reach back so far.
-async fn newest_at(table: &Table, at_ms: i64) -> Result<Option<u64>, LakeError> {
+async fn newest_at(table: &Table, at_ms: i64) -> Result<Option<u64>, RunsError> {
     // Entries that were cleaned up are those below some version: they count as earlier.
     let (mut low, mut high) = (0, table.version() + 1);
     while low < high {

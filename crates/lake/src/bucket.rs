@@ -1,12 +1,12 @@
 //! Buckets: the parts of a month into which compaction sorts rows, so that a look-up touches few of a month's runs.
 
 use crate::decode::Stored;
-use crate::error::LakeError;
 use crate::packed;
 use crate::schema::column;
 use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use gridtrail_model::DeviceId;
+use gridtrail_runs::RunsError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh64::xxh64;
@@ -44,7 +44,7 @@ pub(crate) fn split(
     batch: &RecordBatch,
     of: u32,
     wanted: impl Fn(u32) -> bool,
-) -> Result<Vec<(u32, RecordBatch)>, LakeError> {
+) -> Result<Vec<(u32, RecordBatch)>, RunsError> {
     let mut rows: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (row, number) in (0..).zip(of_rows(batch, of)?) {
         if wanted(number) {
@@ -54,15 +54,15 @@ pub(crate) fn split(
     let take = |(number, rows): (u32, Vec<u32>)| {
         let part = take_record_batch(batch, &UInt32Array::from(rows));
         part.map(|part| (number, part))
-            .map_err(|_| LakeError::Internal("rows of a bucket could not be taken"))
+            .map_err(|_| RunsError::Internal("rows of a bucket could not be taken"))
     };
     rows.into_iter().map(take).collect()
 }
 
 /// The bucket of each row of a batch of fragments.
-pub(crate) fn of_rows(batch: &RecordBatch, of: u32) -> Result<Vec<u32>, LakeError> {
+pub(crate) fn of_rows(batch: &RecordBatch, of: u32) -> Result<Vec<u32>, RunsError> {
     let device = batch.columns().get(column::DEVICE).and_then(|column| column.as_binary_opt::<i32>());
-    let device = device.ok_or(LakeError::Internal("a batch of fragments lacks its key columns"))?;
+    let device = device.ok_or(RunsError::Internal("a batch of fragments lacks its key columns"))?;
     let bucket = |row: usize| {
         if device.is_valid(row) {
             return Ok(Bucket::of_bytes(device.value(row), of).number);

@@ -6,12 +6,12 @@
 //! look-up asks for them only the runs that list one of its own.
 
 use crate::decode::Stored;
-use crate::error::LakeError;
 use crate::limits::CLOSING_TARGETS;
 use crate::packed;
 use crate::schema::column;
 use arrow::array::{Array, RecordBatch};
 use gridtrail_model::{DeviceId, Fragment, ServiceReferenceVariant};
+use gridtrail_runs::RunsError;
 use std::collections::BTreeSet;
 
 /// The columns that tell a row's key, and whether it may close others, in the order of rows.
@@ -56,9 +56,9 @@ impl ClosingTargets {
     }
 
     /// Adds those of a batch that has all columns.
-    pub(crate) fn add(&mut self, batch: &RecordBatch, path: &str) -> Result<(), LakeError> {
+    pub(crate) fn add(&mut self, batch: &RecordBatch, path: &str) -> Result<(), RunsError> {
         let foreign = batch.columns().get(column::FOREIGN_COUNTER);
-        let foreign = foreign.ok_or(LakeError::Internal("a batch of fragments lacks its counters"))?;
+        let foreign = foreign.ok_or(RunsError::Internal("a batch of fragments lacks its counters"))?;
         for row in (0..batch.num_rows()).filter(|row| foreign.is_valid(*row)) {
             self.add_row(&Stored::of(batch, row, path)?)?;
         }
@@ -66,7 +66,7 @@ impl ClosingTargets {
     }
 
     /// Adds that of a row that lies under another Device than its id names.
-    pub(crate) fn add_row(&mut self, row: &Stored<'_>) -> Result<(), LakeError> {
+    pub(crate) fn add_row(&mut self, row: &Stored<'_>) -> Result<(), RunsError> {
         if may_close(row.variant, row.shape) {
             self.targets.insert(packed::searched_by(&row.key()?).0);
         }

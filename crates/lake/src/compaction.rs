@@ -13,31 +13,22 @@
 //! rewrite takes away. So every job moves a position of its own, `<month>/L0` or `<month>/<bucket>`, from where it was when
 //! the job was planned; of two, one finds it moved, and drops what it made. Ingest takes nothing away and moves none of them.
 
-use crate::access_events::{self, ACCESS_EVENTS, AccessSummary};
 use crate::bucket::{self, Bucket};
-use crate::cache::OpenRun;
-use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::limits::{FLUSH_AGE_MS, FLUSH_ROWS, FOLD_RUNS, GATHER_RUNS, IDLE_MONTH_MS, WRITER_BYTES};
-use crate::merge::Merge;
+use crate::limits::{FLUSH_AGE_MS, FLUSH_ROWS, FOLD_RUNS, IDLE_MONTH_MS, WRITER_BYTES};
 use crate::one_row::OneRow;
-use crate::pairs::{self, PAIRS, PairSummary};
-use crate::rules::{AccessRule, PairRule};
-use crate::run::{self, FragmentSummary, RunWriter};
-use crate::schema::FRAGMENTS;
+use crate::run::{self, FragmentSummary};
 use crate::snapshot::RunFile;
-use crate::table::{Changes, Move, NewFile, Table};
 use arrow::array::RecordBatch;
 use gridtrail_model::Timestamp;
+use gridtrail_runs::gather::{self, alike};
+use gridtrail_runs::{Changes, Move, NewFile, OpenRun, RunWriter, RunsError, Table};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-/// The position that guards the files of pairs, and those of events of access.
-const GATHER_FENCE: &str = "L0";
 
 /// How much compaction may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +111,7 @@ pub(crate) fn fence(month: &str, bucket: Bucket) -> String {
 
 /// The position that guards the runs of a month's level 0.
 pub(crate) fn level_0_fence(month: &str) -> String {
-    format!("{month}/L0")
+    gather::fence(Some(month))
 }
 
 /// The runs of one month.
@@ -192,18 +183,6 @@ impl Month<'_> {
     }
 }
 
-/// The runs to be gathered: where [`GATHER_RUNS`] or more are of one size class, those of the largest such class and all
-/// that are smaller. Classes go by powers of that number, so what is made of a class is of a higher one.
-pub(crate) fn alike<T: Clone>(runs: &[T], rows: impl Fn(&T) -> u64) -> Option<Vec<T>> {
-    let class = |run: &T| rows(run).max(1).ilog(GATHER_RUNS as u64);
-    let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
-    for run in runs {
-        *counts.entry(class(run)).or_default() += 1;
-    }
-    let full = counts.into_iter().rev().find(|(_, count)| *count >= GATHER_RUNS).map(|(class, _)| class)?;
-    Some(runs.iter().filter(|run| class(run) <= full).cloned().collect())
-}
-
 fn job(kind: Kind, month: &str, inputs: &[&Arc<RunFile>]) -> Job {
     let inputs = inputs.iter().map(|run| Arc::clone(run)).collect();
     Job { kind, month: month.to_owned(), inputs, guarded_at: None }
@@ -222,7 +201,7 @@ pub(crate) async fn carry_out(
     job: &Job,
     settings: &CompactionSettings,
     given_up: &AtomicBool,
-) -> Result<Made, LakeError> {
+) -> Result<Made, RunsError> {
     let mut made = Made { files: Vec::new(), rows_in: 0 };
     let mut pace = Pace::new(settings.rows_per_second);
     let outputs = if let Kind::Flush { buckets } = job.kind { buckets } else { 1 };
@@ -230,11 +209,11 @@ pub(crate) async fn carry_out(
     for pass in passes(outputs, settings) {
         // What is gathered is written again soon, and has few rows of a Device.
         let joins = job.kind != Kind::Gather;
-        let mut merge = OneRow::new(lake.cache(), job.open(lake).await?, joins).await?;
+        let mut merge = OneRow::new(lake.cache(), job.open(lake, table).await?, joins).await?;
         let mut writers: BTreeMap<u32, RunWriter<FragmentSummary>> = BTreeMap::new();
         while let Some(batch) = merge.next().await? {
             if given_up.load(Ordering::Relaxed) {
-                return Err(LakeError::GivenUp);
+                return Err(RunsError::GivenUp);
             }
             pace.keep(batch.num_rows()).await;
             for (number, part) in job.split(batch, &pass)? {
@@ -254,16 +233,16 @@ pub(crate) async fn carry_out(
 }
 
 impl Job {
-    async fn open(&self, lake: &Lake) -> Result<Vec<Arc<OpenRun>>, LakeError> {
+    async fn open(&self, lake: &Lake, table: &Table) -> Result<Vec<Arc<OpenRun>>, RunsError> {
         let mut runs = Vec::with_capacity(self.inputs.len());
         for input in &self.inputs {
-            runs.push(lake.cache().open_to_rewrite(&input.path, &input.file).await?);
+            runs.push(lake.cache().open_to_rewrite(table, &input.file).await?);
         }
         Ok(runs)
     }
 
     /// The parts of a batch, each with the number of the output that it goes to.
-    fn split(&self, batch: RecordBatch, pass: &Range<u32>) -> Result<Vec<(u32, RecordBatch)>, LakeError> {
+    fn split(&self, batch: RecordBatch, pass: &Range<u32>) -> Result<Vec<(u32, RecordBatch)>, RunsError> {
         match self.kind {
             Kind::Flush { buckets } => bucket::split(&batch, buckets, |number| pass.contains(&number)),
             Kind::Fold(_) | Kind::Gather => Ok(vec![(0, batch)]),
@@ -278,10 +257,10 @@ impl Job {
         }
     }
 
-    fn writer(&self, table: &Table, number: u32) -> Result<RunWriter<FragmentSummary>, LakeError> {
+    fn writer(&self, table: &Table, number: u32) -> Result<RunWriter<FragmentSummary>, RunsError> {
         let summary =
             FragmentSummary::new(Some(self.month.clone()), self.bucket(number), run::since(&self.inputs));
-        RunWriter::new(table, self.path(number), (&FRAGMENTS, run::properties()), summary)
+        RunWriter::new(table, self.path(number), summary)
     }
 
     /// Where a run that it makes lies.
@@ -305,23 +284,19 @@ impl Job {
     }
 }
 
-impl Table {
-    /// Commits what a job made, and counts it. A job that was overtaken is dropped: its files are seen by nobody.
-    pub(crate) async fn commit_job(
-        &mut self,
-        job: &Job,
+impl Job {
+    /// Commits what the job made, and counts it. A job that was overtaken is dropped: its files are seen by nobody.
+    pub(crate) async fn commit(
+        &self,
+        table: &mut Table,
         made: Made,
         done: &mut Compacted,
         now: Timestamp,
-    ) -> Result<(), LakeError> {
-        let changes = job.changes(made.files, now);
-        match self.commit(&changes).await {
-            Ok(_) => {}
-            Err(LakeError::PositionMoved { .. }) => {
-                done.overtaken += 1;
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+    ) -> Result<(), RunsError> {
+        let changes = self.changes(made.files, now);
+        if table.commit_unless_moved(&changes).await?.is_none() {
+            done.overtaken += 1;
+            return Ok(());
         }
         done.jobs += 1;
         done.rows_in += made.rows_in;
@@ -332,76 +307,6 @@ impl Table {
         done.rows_out += changes.add.iter().map(|file| file.rows).sum::<u64>();
         Ok(())
     }
-}
-
-/// Gathers files of pairs that are of one size into one, where there are some. `None`: there are few.
-///
-/// Pairs that were last seen before `oldest` are forgotten: no row is as old. Only where all the files are a day old, though:
-/// a pair is committed before the rows that it was seen in.
-pub(crate) async fn gather_pairs(
-    lake: &Lake,
-    table: &Table,
-    now: Timestamp,
-    oldest: Option<Timestamp>,
-) -> Result<Option<Changes>, LakeError> {
-    let Some(files) = alike(&lake.whole_files(table)?, |file| file.size) else { return Ok(None) };
-    let mut runs = Vec::with_capacity(files.len());
-    for file in &files {
-        runs.push(lake.cache().open_to_rewrite(&table.full_path(&file.path)?, file).await?);
-    }
-    let mut merge = Merge::new(PairRule, lake.cache(), runs).await?;
-    let path = format!("{}.parquet", uuid::Uuid::now_v7());
-    let layout = (&*PAIRS, pairs::properties());
-    let mut writer = RunWriter::new(table, path, layout, PairSummary::default())?;
-    let settled = files.iter().all(|file| now.millis() - file.written_ms >= IDLE_MONTH_MS);
-    let oldest = oldest.filter(|_| settled);
-    let (mut kept, mut forgotten) = (0, 0);
-    while let Some(batch) = merge.next().await? {
-        let rows = batch.num_rows();
-        let batch = oldest.map_or_else(|| Ok(batch.clone()), |oldest| pairs::seen_since(&batch, oldest))?;
-        kept += batch.num_rows();
-        forgotten += rows - batch.num_rows();
-        writer.write(&batch).await?;
-    }
-    // A file without rows is left where it is: nothing names it.
-    let made = writer.finish().await?;
-    let from = table.position(GATHER_FENCE);
-    Ok(Some(Changes {
-        add: if kept > 0 { vec![made] } else { Vec::new() },
-        drops: forgotten > 0,
-        remove: files,
-        moves: vec![Move { app_id: GATHER_FENCE.to_owned(), from, to: from.unwrap_or(0) + 1 }],
-        now_ms: now.millis(),
-        ..Changes::default()
-    }))
-}
-
-/// Gathers files of events of access that are of one size into one, where there are some. `None`: there are few.
-pub(crate) async fn gather_access(
-    lake: &Lake,
-    table: &Table,
-    now: Timestamp,
-) -> Result<Option<Changes>, LakeError> {
-    let Some(files) = alike(&lake.whole_files(table)?, |file| file.size) else { return Ok(None) };
-    let mut runs = Vec::with_capacity(files.len());
-    for file in &files {
-        runs.push(lake.cache().open_to_rewrite(&table.full_path(&file.path)?, file).await?);
-    }
-    let mut merge = Merge::new(AccessRule, lake.cache(), runs).await?;
-    let path = format!("{}.parquet", uuid::Uuid::now_v7());
-    let layout = (&*ACCESS_EVENTS, access_events::properties()?);
-    let mut writer = RunWriter::new(table, path, layout, AccessSummary::default())?;
-    while let Some(batch) = merge.next().await? {
-        writer.write(&batch).await?;
-    }
-    let from = table.position(GATHER_FENCE);
-    Ok(Some(Changes {
-        add: vec![writer.finish().await?],
-        remove: files,
-        moves: vec![Move { app_id: GATHER_FENCE.to_owned(), from, to: from.unwrap_or(0) + 1 }],
-        now_ms: now.millis(),
-        ..Changes::default()
-    }))
 }
 
 /// The buckets of a flush, in parts that have room in memory.

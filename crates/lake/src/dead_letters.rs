@@ -7,21 +7,23 @@
 use crate::error::LakeError;
 use crate::evidence_log::{Commit, Evidence};
 use crate::lake::Lake;
-use crate::log::TableFile;
+use crate::retention;
+use crate::run;
 use crate::spans::Spans;
-use crate::table::Table;
+use crate::tables::LakeTable;
+use crate::verify::FileCheck;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder,
     TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gridtrail_model::Timestamp;
-use parquet::arrow::ArrowWriter;
+use gridtrail_runs::{Definition, Encoded, RunsError, Table, TableFile};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -175,7 +177,7 @@ impl LetterReader {
     pub async fn next(&mut self) -> Result<Option<Vec<DeadLetter>>, LakeError> {
         let Some(file) = self.files.pop() else { return Ok(None) };
         let (path, bytes) = self.lake.read_file(&self.table, &file).await?;
-        read(bytes, path.as_ref()).map(Some)
+        Ok(Some(read(bytes, path.as_ref())?))
     }
 
     /// All that are left, in memory at once.
@@ -211,12 +213,39 @@ pub(crate) static DEAD_LETTERS: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
+static TABLE: Definition = Definition {
+    name: "dead_letters",
+    schema: &DEAD_LETTERS,
+    by_month: false,
+    format: 1,
+    keys: &[],
+    layout,
+    note: None,
+    made_with: retention::made_with,
+};
+
+/// The table of dead letters.
+pub(crate) struct DeadLetters;
+
+#[async_trait]
+impl LakeTable for DeadLetters {
+    fn definition(&self) -> &'static Definition {
+        &TABLE
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        let bytes = file.bytes().await?;
+        file.rows = read(bytes, file.path.as_ref())?.len() as u64;
+        Ok(())
+    }
+}
+
 /// The dead letters in one file.
-pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<DeadLetter>, LakeError> {
+pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<DeadLetter>, RunsError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
-    let corrupt = |why: &str| LakeError::Corrupt { path: path.to_owned(), why: why.to_owned() };
+    let corrupt = |why: &str| RunsError::Corrupt { path: path.to_owned(), why: why.to_owned() };
     let mut letters = Vec::new();
-    for batch in reader.map_err(LakeError::corrupt(path))? {
+    for batch in reader.map_err(RunsError::corrupt(path))? {
         let batch = batch.map_err(|error| corrupt(&error.to_string()))?;
         let columns = Columns::of(&batch).ok_or_else(|| corrupt("a column of dead letters is missing"))?;
         for row in 0..batch.num_rows() {
@@ -325,24 +354,21 @@ fn parts<'a>(mut letters: &'a [&'a DeadLetter], bytes: usize) -> impl Iterator<I
 }
 
 /// A file of dead letters. Memory: its raw bytes a few times.
-pub(crate) fn write(letters: &[&DeadLetter]) -> Result<Bytes, LakeError> {
-    let failed = |_| LakeError::Internal("a file of dead letters could not be encoded");
-    let level = ZstdLevel::try_new(3).map_err(failed)?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
+pub(crate) fn write(letters: &[&DeadLetter]) -> Result<Encoded, RunsError> {
+    Encoded::of(&TABLE, parts(letters, PAGE_BYTES).map(encoded))
+}
+
+/// The Parquet settings of a file of dead letters.
+fn layout() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(run::zstd())
         // No two records that cannot be read are expected to be the same, and a dictionary is one more page.
         .set_column_dictionary_enabled("raw".into(), false)
         .set_column_dictionary_enabled("record_key".into(), false)
-        .build();
-    let mut writer =
-        ArrowWriter::try_new(Vec::new(), Arc::clone(&DEAD_LETTERS), Some(properties)).map_err(failed)?;
-    for part in parts(letters, PAGE_BYTES) {
-        writer.write(&encoded(part)?).map_err(failed)?;
-    }
-    Ok(writer.into_inner().map_err(failed)?.into())
+        .build()
 }
 
-fn encoded(letters: &[&DeadLetter]) -> Result<RecordBatch, LakeError> {
+fn encoded(letters: &[&DeadLetter]) -> Result<RecordBatch, RunsError> {
     let (mut sources, mut names, mut reasons) =
         (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
     let (mut positions, mut raws) = (Int64Builder::new(), BinaryBuilder::new());
@@ -378,7 +404,7 @@ fn encoded(letters: &[&DeadLetter]) -> Result<RecordBatch, LakeError> {
         Arc::new(hashes.finish()),
     ];
     RecordBatch::try_new(Arc::clone(&DEAD_LETTERS), columns)
-        .map_err(|_| LakeError::Internal("columns of a file of dead letters do not fit its schema"))
+        .map_err(|_| RunsError::Internal("columns of a file of dead letters do not fit its schema"))
 }
 
 #[cfg(test)]
@@ -409,7 +435,7 @@ mod tests {
         #[test]
         fn a_letter_is_kept_as_it_came(letters in prop::collection::vec(letter(), 1..5)) {
             let written = write(&letters.iter().collect::<Vec<_>>()).unwrap();
-            prop_assert_eq!(read(written, "file").unwrap(), letters);
+            prop_assert_eq!(read(written.bytes, "file").unwrap(), letters);
         }
     }
 
@@ -434,7 +460,7 @@ mod tests {
         let sizes: Vec<_> = by_file(&letters).map(<[_]>::len).collect();
         assert_eq!(sizes, [4, 4, 1]);
         let small: Vec<_> = (0..40).map(|n| of_length(n, 300 << 10)).collect();
-        let file = write(&small.iter().collect::<Vec<_>>()).unwrap();
+        let file = write(&small.iter().collect::<Vec<_>>()).unwrap().bytes;
         let found = SerializedFileReader::new(file.clone()).unwrap();
         let pages = found.get_row_group(0).unwrap().get_column_page_reader(4).unwrap();
         let sizes: Vec<usize> = pages.map(|page| page.unwrap().buffer().len()).collect();
@@ -449,7 +475,7 @@ mod tests {
         let letters = [of_length(1, 64 << 10), of_length(2, (64 << 10) + 1), of_length(3, 1 << 20)];
         let batch = encoded(&letters.iter().collect::<Vec<_>>()).unwrap();
         let earlier = batch.project(&(0..8).collect::<Vec<_>>()).unwrap();
-        let mut writer = ArrowWriter::try_new(Vec::new(), earlier.schema(), None).unwrap();
+        let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), earlier.schema(), None).unwrap();
         writer.write(&earlier).unwrap();
         let found = read(writer.into_inner().unwrap().into(), "file").unwrap();
         let extents: Vec<_> = found.into_iter().map(|letter| letter.extent).collect();

@@ -4,16 +4,16 @@
 //! never a panic and never a guess.
 
 use crate::anchor;
-use crate::error::LakeError;
 use crate::packed::{StandsFor, Unpacked};
 use crate::schema::column;
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 use arrow::datatypes::TimestampMillisecondType;
 use gridtrail_model::{Anchor, DeviceId, Fragment, Resolved, Subject, Timestamp, TrailKey};
+use gridtrail_runs::RunsError;
 use std::str::FromStr;
 
 /// When the youngest event of each row of a batch that has all columns was recorded, milliseconds since the epoch.
-pub(crate) fn recorded_ms(batch: &RecordBatch, path: &str) -> Result<Vec<i64>, LakeError> {
+pub(crate) fn recorded_ms(batch: &RecordBatch, path: &str) -> Result<Vec<i64>, RunsError> {
     let recorded = |row| {
         let row = Stored::of(batch, row, path)?;
         let placement = row.placement()?;
@@ -40,16 +40,16 @@ pub(crate) struct Stored<'a> {
 
 impl<'a> Stored<'a> {
     /// A row of a batch that has all columns.
-    pub(crate) fn of(batch: &'a RecordBatch, row: usize, path: &'a str) -> Result<Self, LakeError> {
-        let corrupt = || LakeError::Corrupt {
+    pub(crate) fn of(batch: &'a RecordBatch, row: usize, path: &'a str) -> Result<Self, RunsError> {
+        let corrupt = || RunsError::Corrupt {
             path: path.to_owned(),
             why: "a column is missing or of another type".to_owned(),
         };
         let column = |at: usize| batch.columns().get(at).ok_or_else(corrupt);
-        let binary = |at: usize| -> Result<&'a BinaryArray, LakeError> {
+        let binary = |at: usize| -> Result<&'a BinaryArray, RunsError> {
             column(at)?.as_binary_opt().ok_or_else(corrupt)
         };
-        let text = |at: usize| -> Result<Option<&'a [u8]>, LakeError> {
+        let text = |at: usize| -> Result<Option<&'a [u8]>, RunsError> {
             let texts: &StringArray = column(at)?.as_string_opt().ok_or_else(corrupt)?;
             Ok(texts.is_valid(row).then(|| texts.value(row).as_bytes()))
         };
@@ -68,26 +68,26 @@ impl<'a> Stored<'a> {
         })
     }
 
-    fn corrupt(&self, why: &str) -> LakeError {
-        LakeError::Corrupt { path: self.path.to_owned(), why: why.to_owned() }
+    fn corrupt(&self, why: &str) -> RunsError {
+        RunsError::Corrupt { path: self.path.to_owned(), why: why.to_owned() }
     }
 
-    pub(crate) fn placement(&self) -> Result<Timestamp, LakeError> {
+    pub(crate) fn placement(&self) -> Result<Timestamp, RunsError> {
         Timestamp::from_millis(self.received_ms).ok_or_else(|| self.corrupt("a time is out of range"))
     }
 
-    pub(crate) fn device_bytes(&self) -> Result<Option<[u8; 8]>, LakeError> {
+    pub(crate) fn device_bytes(&self) -> Result<Option<[u8; 8]>, RunsError> {
         let bytes = self.device.map(<[u8; 8]>::try_from).transpose();
         bytes.map_err(|_| self.corrupt("a Device is not 8 bytes long"))
     }
 
-    fn unpacked(&self, placement: Timestamp, device: Option<[u8; 8]>) -> Result<Unpacked<'a>, LakeError> {
+    fn unpacked(&self, placement: Timestamp, device: Option<[u8; 8]>) -> Result<Unpacked<'a>, RunsError> {
         let user = self.user.try_into().map_err(|_| self.corrupt("a User is not 8 bytes long"))?;
         Unpacked::read((self.shape, self.tail), user, device, placement)
             .ok_or_else(|| self.corrupt("a row's key cannot be read"))
     }
 
-    fn parsed<T: FromStr>(&self, text: Option<&[u8]>) -> Result<Option<T>, LakeError> {
+    fn parsed<T: FromStr>(&self, text: Option<&[u8]>) -> Result<Option<T>, RunsError> {
         let parse = |text: &[u8]| std::str::from_utf8(text).ok()?.parse().ok();
         text.map(|text| {
             parse(text).ok_or_else(|| self.corrupt("a text column holds a value that is none of its kind"))
@@ -96,13 +96,13 @@ impl<'a> Stored<'a> {
     }
 
     /// The row's key.
-    pub(crate) fn key(&self) -> Result<TrailKey, LakeError> {
+    pub(crate) fn key(&self) -> Result<TrailKey, RunsError> {
         Ok(self.unpacked(self.placement()?, self.device_bytes()?)?.key)
     }
 
     /// What a fragment without a place is to know of the row, and the row's key. `None` for an alert: nothing that has
     /// no place of its own belongs to one.
-    pub(crate) fn resolved(&self) -> Result<Option<(TrailKey, Resolved)>, LakeError> {
+    pub(crate) fn resolved(&self) -> Result<Option<(TrailKey, Resolved)>, RunsError> {
         let (received, device) = (self.placement()?, self.device_bytes()?);
         let unpacked = self.unpacked(received, device)?;
         let key = unpacked.key;
@@ -114,7 +114,7 @@ impl<'a> Stored<'a> {
     }
 
     /// What the row lies under.
-    fn anchor(&self, row: &Unpacked<'_>, device: Option<[u8; 8]>) -> Result<Anchor, LakeError> {
+    fn anchor(&self, row: &Unpacked<'_>, device: Option<[u8; 8]>) -> Result<Anchor, RunsError> {
         let Some(key) = device.map(DeviceId::from_bytes) else { return Ok(Anchor::Nothing) };
         match row.stands_for() {
             StandsFor::Device => Ok(Anchor::Device(key)),
@@ -127,7 +127,7 @@ impl<'a> Stored<'a> {
     }
 
     /// The row's fragment.
-    pub(crate) fn fragment(&self) -> Result<Fragment, LakeError> {
+    pub(crate) fn fragment(&self) -> Result<Fragment, RunsError> {
         let (placement, device) = (self.placement()?, self.device_bytes()?);
         let unpacked = self.unpacked(placement, device)?;
         let anchor = self.anchor(&unpacked, device)?;

@@ -1,13 +1,13 @@
 //! Fragments to columns.
 
 use crate::anchor;
-use crate::error::LakeError;
 use crate::packed::{self, Packed};
 use crate::schema::FRAGMENTS;
 use arrow::array::{
     ArrayRef, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMillisecondBuilder,
 };
 use gridtrail_model::Fragment;
+use gridtrail_runs::RunsError;
 use std::fmt::{Display, Write};
 use std::sync::Arc;
 
@@ -28,19 +28,19 @@ struct Columns {
 }
 
 /// One batch of rows. Every fragment must have a placement time; the caller parks or joins those that have none.
-pub(crate) fn batch(fragments: &[&Fragment]) -> Result<RecordBatch, LakeError> {
+pub(crate) fn batch(fragments: &[&Fragment]) -> Result<RecordBatch, RunsError> {
     let mut columns = Columns::default();
     for fragment in fragments {
         columns.push(fragment)?;
     }
     RecordBatch::try_new(Arc::clone(&FRAGMENTS), columns.finish())
-        .map_err(|_| LakeError::Internal("columns of a run do not fit its schema"))
+        .map_err(|_| RunsError::Internal("columns of a run do not fit its schema"))
 }
 
 impl Columns {
-    fn push(&mut self, fragment: &Fragment) -> Result<(), LakeError> {
+    fn push(&mut self, fragment: &Fragment) -> Result<(), RunsError> {
         let placement =
-            fragment.placement().ok_or(LakeError::Internal("a fragment without a place was written"))?;
+            fragment.placement().ok_or(RunsError::Internal("a fragment without a place was written"))?;
         self.device.append_option(anchor::of_fragment(fragment).map(|key| key.to_bytes()));
         self.received.append_value(placement.millis());
         self.user.append_value(fragment.key.user.to_bytes());

@@ -1,16 +1,13 @@
 //! What can go wrong in the lake, by what the caller can do about it.
 
+use gridtrail_runs::{RunsError, is_denied};
+
 /// Why the lake could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
-    /// The lake's address cannot be used.
-    #[error("the lake's address \"{address}\" cannot be used: {why}")]
-    Location {
-        /// The address as given.
-        address: String,
-        /// Why not.
-        why: String,
-    },
+    /// A table could not be read or written.
+    #[error(transparent)]
+    Runs(#[from] RunsError),
     /// There is no lake at the address.
     #[error("{address} holds no lake{hint}")]
     NoLake {
@@ -38,72 +35,11 @@ pub enum LakeError {
         /// The table.
         table: &'static str,
     },
-    /// The object store did not answer, or refused.
-    #[error("{doing}")]
-    Store {
-        /// What was being done.
-        doing: String,
-        /// The store's own error.
-        #[source]
-        source: object_store::Error,
-    },
-    /// The Delta log could not be read or written.
-    #[error("{doing}")]
-    Delta {
-        /// What was being done.
-        doing: String,
-        /// The library's own error.
-        #[source]
-        source: Box<deltalake_core::DeltaTableError>,
-    },
-    /// A file does not hold what it must.
-    #[error("{path} is damaged: {why}")]
-    Corrupt {
-        /// The file's path.
-        path: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A log entry was written by another engine.
-    #[error(
-        "{path} was not written by gridtrail: {what}; gridtrail answers from the version before it and writes nothing to this table \
-         until it is gone: `gridtrail lake status` says how to get rid of it"
-    )]
-    NotOurs {
-        /// The entry's path.
-        path: String,
-        /// What it is.
-        what: String,
-    },
-    /// A table version that was asked for is no longer, or not yet, there.
-    #[error("version {version} of the lake is not available")]
-    VersionGone {
-        /// The version asked for.
-        version: String,
-    },
     /// A moment that was asked for lies before those that are kept.
     #[error("the lake can be asked as of {earliest} at the earliest")]
     TooEarly {
         /// The earliest instant that can be asked for now.
         earliest: gridtrail_model::Timestamp,
-    },
-    /// Another writer committed these source positions first: drop the batch and read on from the table's position.
-    #[error("the position of {source_id} moved from {expected} to {found} under this batch")]
-    PositionMoved {
-        /// The source and partition.
-        source_id: String,
-        /// Where the batch starts.
-        expected: i64,
-        /// Where the table is.
-        found: i64,
-    },
-    /// What a table keeps lasts shorter than what relies on it.
-    #[error("table {table} must not be used as it is set: {why}; correct its properties")]
-    Windows {
-        /// The table.
-        table: &'static str,
-        /// What is wrong.
-        why: String,
     },
     /// Records would be kept for less time than they must be.
     #[error(
@@ -134,18 +70,6 @@ pub enum LakeError {
         /// The id as given.
         id: String,
     },
-    /// Other commits got in between too many times.
-    #[error("the commit was overtaken {attempts} times in a row")]
-    Overtaken {
-        /// How often it was tried.
-        attempts: u32,
-    },
-    /// Nobody waits for what was begun any more.
-    #[error("it was given up before it was done")]
-    GivenUp,
-    /// A fault of gridtrail itself.
-    #[error("{0}")]
-    Internal(&'static str),
 }
 
 /// What a caller can do about a [`LakeError`].
@@ -172,87 +96,39 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> LakeErrorKind {
     if is_denied(error) { LakeErrorKind::Denied } else { LakeErrorKind::Unavailable }
 }
 
-/// Whether what lies behind an error is that somebody must permit what was tried.
-pub fn is_denied(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
-        let by_system = error
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem));
-        let by_store = error.downcast_ref::<object_store::Error>().is_some_and(|error| {
-            matches!(
-                error,
-                object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }
-            )
-        });
-        if by_system || by_store {
-            return true;
-        }
-        next = error.source();
+/// What the caller can do about an error of a table.
+fn kind_in_table(error: &RunsError) -> LakeErrorKind {
+    match error {
+        RunsError::Location { .. }
+        | RunsError::Windows { .. }
+        | RunsError::Format { .. }
+        | RunsError::Feature { .. } => LakeErrorKind::Settings,
+        // What a log names is there for as long as anybody may ask for it.
+        _ if error.is_not_found() => LakeErrorKind::Corrupt,
+        RunsError::Store { source, .. } => kind_of(source),
+        RunsError::Delta { source, .. } => kind_of(source),
+        RunsError::Overtaken { .. } | RunsError::GivenUp => LakeErrorKind::Unavailable,
+        RunsError::Corrupt { .. } | RunsError::NotOurs { .. } => LakeErrorKind::Corrupt,
+        RunsError::VersionGone { .. } => LakeErrorKind::VersionGone,
+        RunsError::PositionMoved { .. } => LakeErrorKind::PositionMoved,
+        RunsError::Internal(_) => LakeErrorKind::Internal,
     }
-    false
 }
 
 impl LakeError {
     /// What the caller can do about it.
     pub fn kind(&self) -> LakeErrorKind {
         match self {
-            Self::Location { .. }
-            | Self::NoLake { .. }
+            Self::Runs(error) => kind_in_table(error),
+            Self::NoLake { .. }
             | Self::Occupied { .. }
             | Self::NoTable { .. }
-            | Self::Windows { .. }
             | Self::Retention { .. }
             | Self::Buckets { .. }
             | Self::Hold { .. }
             | Self::NoHold { .. } => LakeErrorKind::Settings,
-            // What a log names is there for as long as anybody may ask for it.
-            _ if self.is_not_found() => LakeErrorKind::Corrupt,
-            Self::Store { source, .. } => kind_of(source),
-            Self::Delta { source, .. } => kind_of(source),
-            Self::Overtaken { .. } | Self::GivenUp => LakeErrorKind::Unavailable,
-            Self::Corrupt { .. } | Self::NotOurs { .. } => LakeErrorKind::Corrupt,
-            Self::VersionGone { .. } | Self::TooEarly { .. } => LakeErrorKind::VersionGone,
-            Self::PositionMoved { .. } => LakeErrorKind::PositionMoved,
-            Self::Internal(_) => LakeErrorKind::Internal,
+            Self::TooEarly { .. } => LakeErrorKind::VersionGone,
         }
-    }
-
-    /// Whether a file was not there.
-    pub(crate) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Store { source: object_store::Error::NotFound { .. }, .. })
-    }
-
-    pub(crate) fn store(doing: impl Into<String>) -> impl FnOnce(object_store::Error) -> Self {
-        let doing = doing.into();
-        move |source| Self::Store { doing, source }
-    }
-
-    /// What went wrong while a file was written: the store, or else a fault of our own.
-    pub(crate) fn write(path: &str, error: parquet::errors::ParquetError) -> Self {
-        let doing = format!("write {path}");
-        match error {
-            parquet::errors::ParquetError::External(source) => match source.downcast::<object_store::Error>()
-            {
-                Ok(source) => Self::Store { doing, source: *source },
-                Err(source) => Self::Store {
-                    doing,
-                    source: object_store::Error::Generic { store: "object store", source },
-                },
-            },
-            _ => Self::Internal("a run could not be encoded"),
-        }
-    }
-
-    pub(crate) fn delta(doing: impl Into<String>) -> impl FnOnce(deltalake_core::DeltaTableError) -> Self {
-        let doing = doing.into();
-        move |source| Self::Delta { doing, source: Box::new(source) }
-    }
-
-    pub(crate) fn corrupt(path: &str) -> impl FnOnce(parquet::errors::ParquetError) -> Self {
-        let path = path.to_owned();
-        move |error| Self::Corrupt { path, why: error.to_string() }
     }
 }
 
@@ -263,7 +139,7 @@ mod tests {
     use std::io;
 
     fn store(source: StoreError) -> LakeError {
-        LakeError::Store { doing: "write month=2026-03/a.parquet".into(), source }
+        RunsError::Store { doing: "write month=2026-03/a.parquet".into(), source }.into()
     }
 
     /// Of what the store says, only that goes for "try again" which may be otherwise the next time.
@@ -290,7 +166,7 @@ mod tests {
                 source: StoreError::Generic { store: "wrapped", source: source.to_string().into() },
             };
             assert_eq!(
-                LakeError::delta("commit")(delta).kind(),
+                LakeError::from(RunsError::delta("commit")(delta)).kind(),
                 LakeErrorKind::Unavailable,
                 "text decides nothing"
             );
@@ -298,6 +174,6 @@ mod tests {
         }
         let denied = generic(io::ErrorKind::PermissionDenied);
         let delta = deltalake_core::DeltaTableError::ObjectStore { source: denied };
-        assert_eq!(LakeError::delta("commit")(delta).kind(), LakeErrorKind::Denied);
+        assert_eq!(LakeError::from(RunsError::delta("commit")(delta)).kind(), LakeErrorKind::Denied);
     }
 }

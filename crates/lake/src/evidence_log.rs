@@ -3,9 +3,10 @@
 use crate::error::LakeError;
 use crate::evidence::SourceEvidence;
 use crate::evidence_table::{self, CommitEvidence};
-use crate::lake::{Lake, Tables};
+use crate::lake::Lake;
 use crate::maintenance::{COPIED, evidence_of};
-use crate::table::Table;
+use crate::tables::Tables;
+use gridtrail_runs::{RunsError, Table};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -113,7 +114,7 @@ impl Lake {
         after: Option<u64>,
         mut show: impl FnMut(Commit),
     ) -> Result<u64, LakeError> {
-        let newest = self.snapshot().version().trails;
+        let newest = self.snapshot().version().trails();
         if after.is_some_and(|after| after >= newest) {
             return Ok(newest);
         }
@@ -143,7 +144,7 @@ async fn read(
     after: Option<u64>,
     newest: u64,
     show: &mut impl FnMut(Commit),
-) -> Result<(), LakeError> {
+) -> Result<(), RunsError> {
     let wanted = |version: u64| version <= newest && after.is_none_or(|after| version > after);
     tables.commits.refresh().await?;
     let mut files = tables.commits.files();
@@ -167,7 +168,7 @@ async fn read(
     let first = copied.map_or(0, |copied| u64::try_from(copied).unwrap_or(0) + 1);
     for version in (first..=newest).filter(|version| wanted(*version)) {
         let entry = tables.trails.log_entry(version).await?;
-        let entry = entry.ok_or_else(|| LakeError::VersionGone { version: version.to_string() })?;
+        let entry = entry.ok_or_else(|| RunsError::VersionGone { version: version.to_string() })?;
         if let Some(commit) = evidence_of(version, &entry) {
             show(Commit::read(commit));
         }

@@ -1,12 +1,16 @@
 //! The `commits` table: evidence copied out of the log, which is cleaned up long before anyone stops asking.
 
-use crate::error::LakeError;
 use crate::evidence::sha256;
+use crate::retention;
+use crate::tables::LakeTable;
+use crate::verify::FileCheck;
 use arrow::array::{ArrayRef, AsArray, Int64Builder, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use async_trait::async_trait;
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
+use gridtrail_runs::{Definition, Encoded, RunsError};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::{Arc, LazyLock};
@@ -23,6 +27,34 @@ pub(crate) static COMMITS: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("evidence", DataType::Utf8, false),
     ]))
 });
+
+static TABLE: Definition = Definition {
+    name: "commits",
+    schema: &COMMITS,
+    by_month: false,
+    format: 1,
+    keys: &[],
+    layout: || WriterProperties::builder().build(),
+    note: None,
+    made_with: retention::made_with,
+};
+
+/// The table of evidence.
+pub(crate) struct Commits;
+
+#[async_trait]
+impl LakeTable for Commits {
+    fn definition(&self) -> &'static Definition {
+        &TABLE
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        let bytes = file.bytes().await?;
+        let commits = read(bytes, file.file.tag.as_deref()).map_err(|why| file.corrupt(why))?;
+        file.rows = commits.iter().map(|commit| commit.sources.len().max(1) as u64).sum();
+        Ok(())
+    }
+}
 
 /// What the log says of a file of evidence, beside its path and size.
 #[derive(Serialize, Deserialize)]
@@ -80,8 +112,7 @@ pub(crate) struct CommitEvidence {
 }
 
 /// A file of evidence.
-pub(crate) fn write(commits: &[CommitEvidence]) -> Result<(Bytes, u64), LakeError> {
-    let failed = |_| LakeError::Internal("a file of evidence could not be encoded");
+pub(crate) fn write(commits: &[CommitEvidence]) -> Result<(Encoded, u64), RunsError> {
     let (mut versions, mut froms, mut tos) = (Int64Builder::new(), Int64Builder::new(), Int64Builder::new());
     let (mut kinds, mut sources, mut details) =
         (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
@@ -112,8 +143,6 @@ pub(crate) fn write(commits: &[CommitEvidence]) -> Result<(Bytes, u64), LakeErro
         Arc::new(details.finish()),
     ];
     let batch = RecordBatch::try_new(Arc::clone(&COMMITS), columns)
-        .map_err(|_| LakeError::Internal("columns of a file of evidence do not fit its schema"))?;
-    let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&COMMITS), None).map_err(failed)?;
-    writer.write(&batch).map_err(failed)?;
-    Ok((writer.into_inner().map_err(failed)?.into(), rows))
+        .map_err(|_| RunsError::Internal("columns of a file of evidence do not fit its schema"))?;
+    Ok((Encoded::of(&TABLE, std::iter::once(Ok(batch)))?, rows))
 }

@@ -8,8 +8,8 @@
 //! varints; reading is bounds-checked and never trusts a length.
 
 use crate::bits::{BitReader, BitWriter};
-use crate::levels::varint;
 use gridtrail_model::{HistoryEntry, Instruction, State, Timestamp};
+use gridtrail_runs::varint;
 use prost::encoding::encode_varint;
 
 const HAS_CODE: u8 = 1;

@@ -9,19 +9,23 @@
 
 use crate::error::LakeError;
 use crate::evidence::CommitKind;
-use crate::lake::{Lake, Tables};
+use crate::lake::Lake;
 use crate::maintenance::evidence_of;
 use crate::month::Month;
-use crate::retention::DROPS;
-use crate::table::{Changes, Move, NewFile, Table};
+use crate::retention::{self, DROPS};
+use crate::tables::LakeTable;
+use crate::tables::Tables;
+use crate::verify::FileCheck;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use async_trait::async_trait;
 use bytes::Bytes;
 use gridtrail_model::{DeviceId, Mpxn, Timestamp, UserId};
-use parquet::arrow::ArrowWriter;
+use gridtrail_runs::{Changes, Definition, Encoded, Move, NewFile, RunsError, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 use std::sync::{Arc, LazyLock};
 
 /// The position that counts changes to holds, in the tables that retention takes rows from.
@@ -47,6 +51,33 @@ pub(crate) static HOLD_CHANGES: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("to_month", DataType::Utf8, true),
     ]))
 });
+
+static TABLE: Definition = Definition {
+    name: "holds",
+    schema: &HOLD_CHANGES,
+    by_month: false,
+    format: 1,
+    keys: &[],
+    layout: || WriterProperties::builder().build(),
+    note: None,
+    made_with: retention::made_with,
+};
+
+/// The table of changes to holds.
+pub(crate) struct HoldChanges;
+
+#[async_trait]
+impl LakeTable for HoldChanges {
+    fn definition(&self) -> &'static Definition {
+        &TABLE
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        let bytes = file.bytes().await?;
+        file.rows = read(bytes, file.path.as_ref())?.len() as u64;
+        Ok(())
+    }
+}
 
 /// What a hold keeps: the rows that are of all that it names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -122,7 +153,7 @@ impl Lake {
     /// Every hold that was ever placed, oldest first. Errors: `Unavailable`, `Corrupt`.
     pub async fn holds(&self) -> Result<Vec<Hold>, LakeError> {
         let mut tables = self.tables().await;
-        read_all(self, &mut tables).await
+        Ok(read_all(self, &mut tables).await?)
     }
 
     /// Places a hold. When this returns, retention keeps what the hold names.
@@ -178,39 +209,39 @@ impl Lake {
         tables: &mut Tables,
         hold: &Hold,
         change: &HoldChange,
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), RunsError> {
         let released = *change != hold.placed;
-        let bytes = write(hold, if released { RELEASED } else { PLACED }, change)?;
+        let encoded = write(hold, if released { RELEASED } else { PLACED }, change)?;
         let path = format!("{}.parquet", uuid::Uuid::now_v7());
-        let written = tables.holds.upload(&path, bytes).await?;
+        let written = tables.holds.upload_encoded(&path, encoded).await?;
         let file = NewFile { path, written, month: None, rows: 1, tag: "{}".to_owned(), received: None };
         let changes = Changes { add: vec![file], now_ms: change.at.millis(), ..Changes::default() };
         tables.holds.commit(&changes).await.map(drop)
     }
 
     /// Moves the positions that retention goes by. Returns the version of the main table from which on it does.
-    async fn tell(&self, tables: &mut Tables) -> Result<u64, LakeError> {
+    async fn tell(&self, tables: &mut Tables) -> Result<u64, RunsError> {
         self.tell_table(&mut tables.parked).await?;
         self.tell_table(&mut tables.trails).await
     }
 
-    async fn tell_table(&self, table: &mut Table) -> Result<u64, LakeError> {
+    async fn tell_table(&self, table: &mut Table) -> Result<u64, RunsError> {
         for _ in 0..ATTEMPTS {
             table.refresh().await?;
             let from = table.position(HOLDS);
             let moves = vec![Move { app_id: HOLDS.to_owned(), from, to: from.unwrap_or(0) + 1 }];
             let now_ms = self.clock().now().millis();
-            match table.commit(&Changes { moves, now_ms, ..Changes::default() }).await {
-                Err(LakeError::PositionMoved { .. }) => {}
-                done => return done,
+            let changes = Changes { moves, now_ms, ..Changes::default() };
+            if let Some(version) = table.commit_unless_moved(&changes).await? {
+                return Ok(version);
             }
         }
-        Err(LakeError::Overtaken { attempts: ATTEMPTS })
+        Err(RunsError::Overtaken { attempts: ATTEMPTS })
     }
 }
 
 /// The months from which retention took rows in some versions.
-async fn dropped_between(trails: &Table, first: u64, last: u64) -> Result<Vec<Month>, LakeError> {
+async fn dropped_between(trails: &Table, first: u64, last: u64) -> Result<Vec<Month>, RunsError> {
     let mut months = Vec::new();
     for version in first..=last {
         let entry = trails.log_entry(version).await?;
@@ -229,7 +260,7 @@ async fn dropped_between(trails: &Table, first: u64, last: u64) -> Result<Vec<Mo
 }
 
 /// Every hold, as the newest version of its table has it.
-pub(crate) async fn read_all(lake: &Lake, tables: &mut Tables) -> Result<Vec<Hold>, LakeError> {
+pub(crate) async fn read_all(lake: &Lake, tables: &mut Tables) -> Result<Vec<Hold>, RunsError> {
     tables.holds.refresh().await?;
     tables.holds.check_whole()?;
     let mut files = tables.holds.files();
@@ -262,11 +293,11 @@ pub(crate) enum Change {
 }
 
 /// The changes in a file.
-pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<Change>, LakeError> {
+pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<Change>, RunsError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
-    let corrupt = |why: String| LakeError::Corrupt { path: path.to_owned(), why };
+    let corrupt = |why: String| RunsError::Corrupt { path: path.to_owned(), why };
     let mut changes = Vec::new();
-    for batch in reader.map_err(LakeError::corrupt(path))? {
+    for batch in reader.map_err(RunsError::corrupt(path))? {
         let batch = batch.map_err(|error| corrupt(error.to_string()))?;
         for row in 0..batch.num_rows() {
             let change = read_row(&batch, row);
@@ -307,8 +338,7 @@ fn read_row(batch: &RecordBatch, row: usize) -> Option<Change> {
 }
 
 /// A file of one change.
-fn write(hold: &Hold, action: &str, change: &HoldChange) -> Result<Bytes, LakeError> {
-    let failed = |_| LakeError::Internal("a change to a hold could not be encoded");
+fn write(hold: &Hold, action: &str, change: &HoldChange) -> Result<Encoded, RunsError> {
     let text = |value: Option<String>| -> ArrayRef {
         let mut texts = StringBuilder::new();
         texts.append_option(value);
@@ -335,8 +365,6 @@ fn write(hold: &Hold, action: &str, change: &HoldChange) -> Result<Bytes, LakeEr
         text(scope.to.map(|month| month.to_string())),
     ];
     let batch = RecordBatch::try_new(Arc::clone(&HOLD_CHANGES), columns)
-        .map_err(|_| LakeError::Internal("columns of a file of holds do not fit its schema"))?;
-    let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&HOLD_CHANGES), None).map_err(failed)?;
-    writer.write(&batch).map_err(failed)?;
-    Ok(writer.into_inner().map_err(failed)?.into())
+        .map_err(|_| RunsError::Internal("columns of a file of holds do not fit its schema"))?;
+    Encoded::of(&TABLE, std::iter::once(Ok(batch)))
 }

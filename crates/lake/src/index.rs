@@ -4,12 +4,10 @@
 //! keeps for its page tokens cost little more than one.
 
 use crate::bucket::Bucket;
-use crate::error::LakeError;
-use crate::log::{FileChanges, TableFile};
 use crate::run::RunSummary;
 use crate::snapshot::RunFile;
-use crate::table::Table;
 use gridtrail_model::{DeviceId, Timestamp};
+use gridtrail_runs::{FileChanges, RunsError, Table, TableFile};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -65,7 +63,7 @@ pub(crate) struct RunIndex {
 
 impl RunIndex {
     /// Takes in what changed. `table` says where files lie.
-    pub(crate) fn apply(&mut self, changes: &FileChanges, table: &Table) -> Result<(), LakeError> {
+    pub(crate) fn apply(&mut self, changes: &FileChanges, table: &Table) -> Result<(), RunsError> {
         if changes.anew {
             *self = Self::default();
         }
@@ -84,7 +82,7 @@ impl RunIndex {
         Ok(())
     }
 
-    fn remove(&mut self, file: &Arc<TableFile>) -> Result<(), LakeError> {
+    fn remove(&mut self, file: &Arc<TableFile>) -> Result<(), RunsError> {
         let summary = RunFile::summary_of(file)?;
         let month = self.month(file);
         let list = month.list(summary.bucket);

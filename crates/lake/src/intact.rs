@@ -1,25 +1,17 @@
 //! Files held against their checksums, and those that were found damaged.
 //!
-//! Of a run whose footer has the sums of its pages, each part is checked when it comes into memory ([`crate::cache`],
-//! [`crate::merge`]). Any other file is read as a whole and checked before anything of it is believed, where rows are written anew or a side
+//! Of a run whose footer has the sums of its pages, each part is checked when it comes into memory ([`RunCache`](gridtrail_runs::RunCache)). Any other file is read as a whole and checked before anything of it is believed, where rows are written anew or a side
 //! table is read. A look-up in a run of the first format reads parts that nothing vouches for, as it always has.
 
-use crate::cache::{OpenRun, RunCache};
-use crate::checksum::{self, Checksum, Written};
-use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::log::TableFile;
-use crate::table::Table;
 use bytes::Bytes;
-use deltalake_core::{ObjectStore, Path};
-use futures::TryStreamExt;
+use deltalake_core::Path;
 use gridtrail_model::Timestamp;
-use object_store::ObjectStoreExt;
+use gridtrail_runs::checksum::Written;
+use gridtrail_runs::{RunsError, Table, TableFile};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What is wrong with bytes whose sum is another one.
-pub(crate) const ALTERED: &str = "its bytes are not those that were written: their XXH64 is another one";
 /// How long a damaged file is left alone, milliseconds. Then it is tried again: it may have been mended in its place.
 const LEFT_ALONE_MS: i64 = 60 * 60 * 1_000;
 
@@ -42,58 +34,24 @@ impl LeftAlone {
     }
 }
 
-/// The checksum of a file, read from front to back.
-pub(crate) async fn checksum_of(store: &dyn ObjectStore, path: &Path) -> Result<Written, LakeError> {
-    let failed = || LakeError::store(format!("read {path}"));
-    let mut bytes = store.get(path).await.map_err(failed())?.into_stream();
-    let mut checksum = Checksum::new();
-    while let Some(part) = bytes.try_next().await.map_err(failed())? {
-        checksum.add(&part);
-    }
-    Ok(checksum.written())
-}
-
-/// Refuses bytes that are not those of a file.
-fn check(file: &TableFile, path: &Path, found: Written) -> Result<(), LakeError> {
-    let corrupt = |why: String| Err(LakeError::Corrupt { path: path.to_string(), why });
-    if found.size != file.size {
-        return corrupt(format!("it has {} bytes, and is said to have {}", found.size, file.size));
-    }
-    if file.xxh64.is_some_and(|xxh64| xxh64 != found.xxh64) { corrupt(ALTERED.to_owned()) } else { Ok(()) }
-}
-
-impl RunCache {
-    /// A run of which rows are to be written anew: nothing is read of it later that was not checked.
-    pub(crate) async fn open_to_rewrite(
-        &self,
-        path: &Path,
-        file: &TableFile,
-    ) -> Result<Arc<OpenRun>, LakeError> {
-        if file.tail.is_none() {
-            check(file, path, checksum_of(self.store(), path).await?)?;
-        }
-        self.open(path, file).await
-    }
-}
-
 impl Lake {
     /// A file of a side table as a whole, checked.
     pub(crate) async fn read_file(
         &self,
         table: &Table,
         file: &TableFile,
-    ) -> Result<(Path, Bytes), LakeError> {
+    ) -> Result<(Path, Bytes), RunsError> {
         let path = table.full_path(&file.path)?;
         let bytes = self.fetch(&path).await?;
-        check(file, &path, Written { size: bytes.len() as u64, xxh64: checksum::sum(&bytes), tail: None })?;
+        file.check(&path, Written::of(&bytes))?;
         Ok((path, bytes))
     }
 
     /// Leaves a file alone for a while if that is what an error is about, and says so once. Gives back any other error.
-    pub(crate) fn leave_alone(&self, error: LakeError, of: &[&Path]) -> Result<(), LakeError> {
-        let LakeError::Corrupt { path, why } = error else { return Err(error) };
+    pub(crate) fn leave_alone(&self, error: RunsError, of: &[&Path]) -> Result<(), RunsError> {
+        let RunsError::Corrupt { path, why } = error else { return Err(error) };
         if of.iter().all(|file| file.as_ref() != path) {
-            return Err(LakeError::Corrupt { path, why });
+            return Err(RunsError::Corrupt { path, why });
         }
         let now = self.clock().now();
         if self.left_alone().all().insert(path.clone(), (now, why.clone())).is_none() {
@@ -115,7 +73,7 @@ impl Lake {
     }
 
     /// The files of a table that are not left alone.
-    pub(crate) fn whole_files(&self, table: &Table) -> Result<Vec<Arc<TableFile>>, LakeError> {
+    pub(crate) fn whole_files(&self, table: &Table) -> Result<Vec<Arc<TableFile>>, RunsError> {
         let mut files = Vec::new();
         for file in table.files() {
             if !self.is_left_alone(&table.full_path(&file.path)?) {

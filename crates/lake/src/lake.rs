@@ -1,49 +1,25 @@
 //! The lake: its tables, and the newest snapshot of them.
 
-use crate::access_events::ACCESS_EVENTS;
-use crate::access_log::{self, ACCESS_LOG};
-use crate::cache::{RunCache, StoreUse};
-use crate::dead_letters::DEAD_LETTERS;
 use crate::error::LakeError;
-use crate::evidence_table::COMMITS;
-use crate::holds::HOLD_CHANGES;
-use crate::index::RunIndex;
 use crate::intact::LeftAlone;
 use crate::kept::KeptSnapshots;
-use crate::limits::{BUCKETS, TRAVELLERS_AT_ONCE};
-use crate::location::Location;
-use crate::log::TableFile;
+use crate::limits::TRAVELLERS_AT_ONCE;
 use crate::maintenance::Maintenance;
-use crate::pairs::{PAIRS, PairFile};
-use crate::schema::FRAGMENTS;
+use crate::place;
 use crate::snapshot::{Newest, Snapshot, SnapshotVersion};
 use crate::stopped::StoppedAt;
-use crate::streams;
-use crate::table::Table;
-use crate::windows::Windows;
+use crate::tables::{self, Tables};
 use crate::writer::Writer;
-use arrow::datatypes::Schema;
 use gridtrail_model::Timestamp;
+use gridtrail_runs::{Location, RunCache, RunsError, StoreUse, Table, Windows};
 use gridtrail_runtime::Clock;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::task::TaskTracker;
-
-/// The main table: a batch counts when it is committed to this one.
-pub(crate) const MAIN: &str = "trails";
-/// Every table.
-const NAMES: [&str; 8] =
-    [MAIN, "parked", "mpxn_devices", "dead_letters", "commits", "holds", "access_events", access_log::NAME];
-/// The mark that says how far file sources are complete.
-pub(crate) const MARK_FILES: &str = "mark/files";
-/// The position that says how many buckets were chosen.
-pub(crate) const BUCKETS_CHOSEN: &str = "buckets";
-/// The position in the parked table that names the version of the main table its last removal relies on.
-pub(crate) const SWEPT: &str = "swept/trails";
 
 /// How a lake is opened.
 #[derive(Debug, Clone)]
@@ -78,142 +54,6 @@ impl LakeSettings {
             snapshots_kept: Duration::from_secs(65 * 60),
         }
     }
-}
-
-/// The tables of a lake, each at some version.
-#[derive(Debug, Clone)]
-pub(crate) struct Tables {
-    pub(crate) runs: RunIndex,
-    pub(crate) waiting: RunIndex,
-    pairs_files: Arc<Vec<PairFile>>,
-    pub(crate) trails: Table,
-    pub(crate) parked: Table,
-    pub(crate) pairs: Table,
-    pub(crate) dead_letters: Table,
-    pub(crate) commits: Table,
-    pub(crate) holds: Table,
-    pub(crate) access: Table,
-    pub(crate) access_log: Table,
-}
-
-impl Tables {
-    async fn open(location: &Location, writes: bool) -> Result<Self, LakeError> {
-        let trails = Table::open_or_create(location, MAIN, (&**FRAGMENTS, true), writes).await?;
-        // Nobody commits to the main table before all others were made: from then on, one whose log is not there was lost.
-        let fresh = trails.version() == 0;
-        if fresh && !writes {
-            for table in NAMES {
-                if !Table::exists(location, table).await? {
-                    return Err(LakeError::NoTable { table });
-                }
-            }
-        }
-        let side =
-            |name, schema: (&'static Schema, bool)| Table::open_or_create(location, name, schema, fresh);
-        let mut tables = Self {
-            runs: RunIndex::default(),
-            waiting: RunIndex::default(),
-            pairs_files: Arc::default(),
-            parked: side("parked", (&**FRAGMENTS, false)).await?,
-            pairs: side("mpxn_devices", (&**PAIRS, false)).await?,
-            dead_letters: side("dead_letters", (&**DEAD_LETTERS, false)).await?,
-            commits: side("commits", (&**COMMITS, false)).await?,
-            holds: side("holds", (&**HOLD_CHANGES, false)).await?,
-            access: side("access_events", (&**ACCESS_EVENTS, false)).await?,
-            access_log: side(access_log::NAME, (&**ACCESS_LOG, true)).await?,
-            trails,
-        };
-        tables.index()?;
-        Ok(tables)
-    }
-
-    /// Brings what a snapshot is made of to the newest version, the main table first: what a commit of it counts
-    /// on in a side table is then there. Only a sweep takes away from a side table, and says on which version of
-    /// the main table it relies: an older one is refreshed again.
-    pub(crate) async fn refresh(&mut self) -> Result<(), LakeError> {
-        self.trails.refresh().await?;
-        self.parked.refresh().await?;
-        let relied_on = self.parked.position(SWEPT).unwrap_or(0);
-        if u64::try_from(relied_on).unwrap_or(0) > self.trails.version() {
-            self.trails.refresh().await?;
-        }
-        self.pairs.refresh().await?;
-        self.dead_letters.refresh().await?;
-        self.index()
-    }
-
-    /// Brings the lists of files up to the versions of their tables.
-    pub(crate) fn index(&mut self) -> Result<(), LakeError> {
-        self.runs.apply(&self.trails.take_changes(), &self.trails)?;
-        self.waiting.apply(&self.parked.take_changes(), &self.parked)?;
-        let changes = self.pairs.take_changes();
-        if changes.anew || !changes.added.is_empty() || !changes.removed.is_empty() {
-            let files = self.pairs.files();
-            let pair_file = |file: &Arc<TableFile>| PairFile::new(file, self.pairs.full_path(&file.path)?);
-            self.pairs_files = Arc::new(files.iter().map(pair_file).collect::<Result<_, _>>()?);
-        }
-        Ok(())
-    }
-
-    /// Refuses tables of which the newest entry of one is not ours, or damaged.
-    pub(crate) fn check_whole(&mut self) -> Result<(), LakeError> {
-        self.all().into_iter().try_for_each(|table| table.check_whole())
-    }
-
-    /// Where one of them is not read on.
-    pub(crate) fn stopped(&mut self) -> Option<StoppedAt> {
-        self.all().into_iter().find_map(|table| StoppedAt::of(table))
-    }
-
-    pub(crate) fn all(&mut self) -> [&mut Table; 8] {
-        let Self { trails, parked, pairs, dead_letters, commits, holds, access, access_log, .. } = self;
-        [trails, parked, pairs, dead_letters, commits, holds, access, access_log]
-    }
-
-    /// Into how many buckets a month's runs are sorted.
-    pub(crate) fn buckets(&self) -> u32 {
-        let chosen = self.trails.position(BUCKETS_CHOSEN).and_then(|n| u32::try_from(n).ok());
-        chosen.filter(|n| *n > 0).unwrap_or(BUCKETS)
-    }
-
-    fn version(&self) -> SnapshotVersion {
-        SnapshotVersion {
-            trails: self.trails.version(),
-            parked: self.parked.version(),
-            pairs: self.pairs.version(),
-        }
-    }
-
-    /// The snapshot of these versions.
-    ///
-    /// `by_now` leads to what is known later; without it, the snapshot goes by itself alone.
-    pub(crate) fn snapshot(&self, cache: RunCache, by_now: Weak<Newest>) -> Snapshot {
-        let partitions = streams::partitions(self.trails.positions());
-        let files = || self.trails.position(MARK_FILES).and_then(Timestamp::from_millis);
-        Snapshot {
-            version: self.version(),
-            trails: self.runs.clone(),
-            parked: self.waiting.clone(),
-            pairs: Arc::clone(&self.pairs_files),
-            // A lake that follows topics is as complete as they are, whatever files it also took in.
-            complete_up_to: streams::complete_up_to(&partitions).unwrap_or_else(files),
-            partitions,
-            cache,
-            by_now,
-        }
-    }
-}
-
-/// Refuses a place where tables of a lake are, of which the main one has lost its log: it is no place for a new lake.
-async fn check_nothing_left(location: &Location) -> Result<(), LakeError> {
-    for name in NAMES {
-        let left = Table::has_rows(location, name).await? || Table::exists(location, name).await?;
-        // Another process may be making a lake just now, and makes the main table first.
-        if left && !Table::exists(location, MAIN).await? {
-            return Err(Table::lost(location, MAIN)?);
-        }
-    }
-    Ok(())
 }
 
 /// Counts of a lake, from its logs alone.
@@ -274,11 +114,11 @@ impl Lake {
         if let Some(store) = settings.store {
             (location.store, location.is_files) = (store, false);
         }
-        if !Table::exists(&location, MAIN).await? {
-            check_nothing_left(&location).await?;
-            location.check_absent(&settings.address, settings.create && !settings.read_only).await?;
+        if !Table::exists(&location, tables::main()).await? {
+            place::check_nothing_left(&location).await?;
+            place::check_absent(&location, &settings.address, settings.create && !settings.read_only).await?;
         }
-        let mut tables = Tables::open(&location, !settings.read_only).await?;
+        let tables = Tables::open(&location, !settings.read_only).await?;
         let stopped = tables.stopped();
         let cache = RunCache::new(&location, settings.cache_bytes);
         let newest = Newest::new(|by_now| tables.snapshot(cache.clone(), by_now));
@@ -320,14 +160,8 @@ impl Lake {
         if let Some(snapshot) = self.inner.kept.get(version) {
             return Ok(snapshot);
         }
-        let gone = |_| LakeError::VersionGone { version: version.to_string() };
-        let location = &self.inner.location;
-        let mut tables = self.tables().await;
-        tables.trails = Table::open(location, MAIN, Some(version.trails)).await.map_err(gone)?;
-        tables.parked = Table::open(location, "parked", Some(version.parked)).await.map_err(gone)?;
-        tables.pairs = Table::open(location, "mpxn_devices", Some(version.pairs)).await.map_err(gone)?;
-        (tables.runs, tables.waiting) = (RunIndex::default(), RunIndex::default());
-        tables.index()?;
+        let gone = |_| LakeError::Runs(RunsError::VersionGone { version: version.to_string() });
+        let tables = self.tables().await.at(&self.inner.location, version).await.map_err(gone)?;
         let snapshot = Arc::new(self.snapshot_of(&tables));
         self.inner.kept.keep_earlier(&snapshot);
         Ok(snapshot)
@@ -350,7 +184,7 @@ impl Lake {
             table.refresh().await?;
         }
         *self.inner.stopped.write().unwrap_or_else(PoisonError::into_inner) = tables.stopped();
-        tables.check_whole()
+        Ok(tables.check_whole()?)
     }
 
     /// Why the newest snapshot that this process has seen is not the newest version of the lake: an entry of a log that is not
@@ -368,7 +202,7 @@ impl Lake {
     /// The lake's housekeeping. Errors: `Corrupt` when an entry of a log is not ours, or damaged; `Unavailable`.
     pub async fn maintenance(&self) -> Result<Maintenance, LakeError> {
         self.refresh().await?;
-        let mut maintenance = self.inspection().await?;
+        let maintenance = self.inspection().await?;
         maintenance.tables.check_whole()?;
         Ok(maintenance)
     }
@@ -378,11 +212,7 @@ impl Lake {
         // All tables, also those that no snapshot is made of, and the lake's own, not copies of them: who only keeps house would
         // read their logs from the start again each time, and one day find that it is no longer there.
         let mut tables = self.inner.tables.lock().await;
-        tables.refresh().await?;
-        tables.commits.refresh().await?;
-        tables.holds.refresh().await?;
-        tables.access.refresh().await?;
-        tables.access_log.refresh().await?;
+        tables.refresh_all().await?;
         Ok(Maintenance::new(self.clone(), Box::new(tables.clone())))
     }
 
@@ -405,7 +235,7 @@ impl Lake {
     ///
     /// Errors: `Settings`.
     pub async fn check_windows(&self) -> Result<(), LakeError> {
-        for table in self.tables().await.all() {
+        for table in self.tables().await.each() {
             Windows::of(table)?.check(table.name())?;
         }
         Ok(())
@@ -457,8 +287,8 @@ impl Lake {
     }
 
     /// A file as a whole.
-    pub(crate) async fn fetch(&self, path: &deltalake_core::Path) -> Result<bytes::Bytes, LakeError> {
-        let failed = || LakeError::store(format!("read {path}"));
+    pub(crate) async fn fetch(&self, path: &deltalake_core::Path) -> Result<bytes::Bytes, RunsError> {
+        let failed = || RunsError::store(format!("read {path}"));
         self.inner.location.store.get(path).await.map_err(failed())?.bytes().await.map_err(failed())
     }
 
@@ -497,7 +327,7 @@ impl Lake {
     pub fn beside(&self, name: &str) -> Result<(Arc<dyn ObjectStore>, Path), LakeError> {
         let Location { url, store, .. } = &self.inner.location;
         let why = |error: object_store::path::Error| error.to_string();
-        let refuse = |why| LakeError::Location { address: url.to_string(), why };
+        let refuse = |why| LakeError::Runs(RunsError::Location { address: url.to_string(), why });
         let root = Path::from_url_path(url.path()).map_err(|error| refuse(why(error)))?;
         Ok((Arc::clone(store), root.join(name)))
     }

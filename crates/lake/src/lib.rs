@@ -7,7 +7,7 @@
 //! Invariants: **I2** a run is sorted by `(anchor, placement time, trail key)`; **I3** a source position and the rows
 //! it produced are committed together or not at all; **I4** a row leaves only through an `Access`.
 //!
-//! Only this crate knows Delta and Parquet. Nothing in it assumes local files.
+//! Its tables stand on the crate of runs, which knows Delta and Parquet and no domain. Nothing here assumes local files.
 
 mod access_events;
 mod access_log;
@@ -15,8 +15,6 @@ mod anchor;
 mod as_of;
 mod bits;
 mod bucket;
-mod cache;
-mod checksum;
 mod closing;
 mod compaction;
 mod dead_letters;
@@ -32,21 +30,15 @@ mod index;
 mod intact;
 mod kept;
 mod lake;
-mod levels;
 mod limits;
-mod location;
-mod log;
 mod lookup;
 mod maintenance;
-mod merge;
 mod month;
 mod one_row;
 mod openness;
 mod packed;
-mod page_sums;
-mod paged;
-mod pages;
 mod pairs;
+mod place;
 mod rebucket;
 mod repair;
 mod resolve;
@@ -63,13 +55,12 @@ mod spans;
 mod status;
 mod stopped;
 mod streams;
-mod table;
+mod tables;
 mod touched;
 mod unite;
 mod vacuum;
 mod verify;
 mod viewers;
-mod windows;
 mod writer;
 
 // What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
@@ -82,12 +73,12 @@ mod it;
 pub use access_events::SharingReader;
 pub use access_log::{Appender, LogReader};
 pub use as_of::{AsOf, BadAsOf};
-pub use cache::{HitsAndMisses, StoreUse};
 pub use compaction::{Compacted, CompactionSettings};
 pub use dead_letters::{DeadLetter, Extent, Fate, Fates, LetterReader};
-pub use error::{LakeError, LakeErrorKind, is_denied};
+pub use error::{LakeError, LakeErrorKind};
 pub use evidence::{CommitKind, Expired, OpenTransaction, Skip, SkipReason, SourceEvidence};
 pub use evidence_log::{Commit, Evidence, EvidenceEnd};
+pub use gridtrail_runs::{HitsAndMisses, RunsError, StoreUse, TableVacuumed, Windows, is_denied};
 pub use holds::{Hold, HoldChange, HoldScope, PlacedHold};
 pub use intact::DamagedFile;
 pub use lake::{Lake, LakeCounts, LakeSettings, NamedFile};
@@ -104,8 +95,7 @@ pub use spans::{BadSpans, Spans};
 pub use status::{Expiring, LakeStatus, MonthStatus, TableStatus};
 pub use stopped::StoppedAt;
 pub use streams::{Partition, Stream};
+pub use tables::names as table_names;
 pub use unite::United;
-pub use vacuum::TableVacuumed;
 pub use verify::{Damage, DamageKind, TableVerified, Verified, VerifySettings};
-pub use windows::Windows;
 pub use writer::{Batch, Writer};

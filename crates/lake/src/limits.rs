@@ -1,19 +1,14 @@
 //! The sizes of this crate, each with its reason.
 
+use gridtrail_runs::PAGE_ROWS;
 use std::time::Duration;
 
 /// Rows in a row group: small groups keep a look-up's page lists short (each query copies the list of the groups
 /// it touches).
 pub(crate) const ROW_GROUP_ROWS: usize = 131_072;
 
-/// Rows in a data page: the unit that a look-up decodes. 1,024 rows of compressed columns are a few kilobytes.
-pub(crate) const PAGE_ROWS: usize = 1_024;
-
 /// Rows of a write batch: pages close only at batch borders, so a page is never larger than this.
 pub(crate) const WRITE_BATCH_ROWS: usize = 1_024;
-
-/// Rows converted to Arrow at a time while a run is written: bounds the memory held beside the fragments.
-pub(crate) const ENCODE_ROWS: usize = 16_384;
 
 /// Chance that a bloom filter lets an absent key through. At 1% a filter costs about 1.2 bytes a key.
 pub(crate) const BLOOM_FALSE_POSITIVES: f64 = 0.01;
@@ -26,17 +21,6 @@ pub(crate) const VIEWER_BITS: usize = 15;
 
 /// Distinct Devices for which a row group's bloom filter is sized; the writer folds it down to what is used.
 pub(crate) const BLOOM_DEVICES: u64 = 65_536;
-
-/// Parts of a run that lie no further apart than this are fetched with one request: a request costs more than the bytes
-/// between them.
-pub(crate) const GAP_BYTES: u64 = 16 * 1024;
-
-/// What is read of a file in a file system in one go, at most: room for it is made before it is known whether the file is that
-/// long, and a damaged footer can name any place. Single requests end where the file does.
-pub(crate) const AT_ONCE_BYTES: u64 = 16 << 20;
-
-/// Tail of a file that is fetched with its first request where nothing says how long its footer is.
-pub(crate) const TAIL_BYTES: u64 = 64 * 1024;
 
 /// Runs that a look-up opens or reads at the same time.
 pub(crate) const RUNS_AT_ONCE: usize = 16;
@@ -71,12 +55,6 @@ pub(crate) const CLOSING_TARGETS: usize = if cfg!(test) { 2 } else { 32 };
 /// Rows that housekeeping and ingest read at once.
 pub(crate) const READ_ROWS: usize = 8 * PAGE_ROWS;
 
-/// Rows that compaction decodes at once.
-pub(crate) const READ_BATCH_ROWS: usize = 8_192;
-
-/// Times that a commit is tried again when other commits keep getting in between.
-pub(crate) const COMMIT_ATTEMPTS: u32 = 20;
-
 /// How long a result of a scheduled run waits for the events that say when its run was generated. Where none comes, as
 /// when DUIS messages are all there is, its own time has to do.
 pub(crate) const RUN_WAITS: Duration = Duration::from_secs(24 * 60 * 60);
@@ -87,11 +65,6 @@ pub(crate) const BUCKETS: u32 = 16;
 
 /// Buckets of a month, at most: each is a run or more in the list of files of every month.
 pub const BUCKETS_MAX: u32 = 4_096;
-
-/// Runs of level 0 of one size class that are gathered into one. A row is written once for each class that it passes, and
-/// a look-up asks the bloom filters of up to three runs a class: with four there are at most ten classes below what is
-/// flushed, so at most 32 runs.
-pub(crate) const GATHER_RUNS: usize = 4;
 
 /// Rows of level 0, for each bucket, from which it is flushed: enough that a bucket's new run is worth its footer.
 pub(crate) const FLUSH_ROWS: u64 = 131_072;
@@ -123,13 +96,3 @@ pub(crate) const EARLIER_READ_AT_ONCE: usize = 2;
 
 /// Moments whose versions are looked for at the same time.
 pub(crate) const TRAVELLERS_AT_ONCE: usize = 16;
-
-/// Commits between two checkpoints of a table's log: a reader replays at most this many log entries.
-pub(crate) const CHECKPOINT_EVERY: u64 = 100;
-
-/// Refreshes in a row without anything new after which it is asked whether the log was cleaned up meanwhile, or an entry of it
-/// lost. A process that slept for days is back within seconds.
-pub(crate) const QUIET_REFRESHES: u32 = 10;
-
-/// Log entries that are read at the same time when a table is opened: hides an object store's latency.
-pub(crate) const LOG_READS_AT_ONCE: usize = 16;

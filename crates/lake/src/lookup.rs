@@ -7,18 +7,15 @@
 //!
 //! Nothing else of the run is read: the cost does not depend on how large the run is.
 
-use crate::cache::{OpenRun, RunCache};
 use crate::decode::Stored;
-use crate::error::LakeError;
 use crate::limits::READ_ROWS;
-use crate::merge::Scan;
 use crate::packed;
-use crate::pages::try_partition_point;
 use crate::schema::column;
 use crate::sheet::{KEY_COLUMNS, Plan, ROW_COLUMNS, Sheet};
-use crate::viewers::Viewer;
+use crate::viewers::{Viewer, Viewers};
 use foldhash::fast::RandomState;
 use gridtrail_model::{DeviceId, Fragment, ServiceReferenceVariant, Timestamp, UserId};
+use gridtrail_runs::{OpenRun, RunCache, RunsError, Scan, try_partition_point};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -63,7 +60,7 @@ impl Seek {
     /// Where a run knows its viewers they decide, and its filter of Devices is not asked: it knows the Devices of others.
     fn rows<'a>(&self, run: &'a OpenRun) -> impl Iterator<Item = (usize, Range<usize>)> + use<'a> {
         let key = self.under.to_bytes();
-        let met = self.viewers.as_ref().zip(run.viewers.as_ref());
+        let met = self.viewers.as_ref().zip(run.note::<Viewers>());
         let met = met.map(|(prints, viewers)| viewers.include(prints));
         let groups = if met == Some(false) { 0 } else { run.metadata.metadata().num_row_groups() };
         (0..groups).filter_map(move |group| {
@@ -72,12 +69,12 @@ impl Seek {
         })
     }
 
-    fn plans(&self, run: &OpenRun) -> Result<Vec<Plan>, LakeError> {
+    fn plans(&self, run: &OpenRun) -> Result<Vec<Plan>, RunsError> {
         self.rows(run).map(|(group, rows)| plan(run, group, rows, ROW_COLUMNS)).collect()
     }
 
     /// The sheets of a run that can hold what is sought, if all of them are in memory.
-    pub(crate) fn kept(&self, cache: &RunCache, run: &OpenRun) -> Result<Option<Vec<Sheet>>, LakeError> {
+    pub(crate) fn kept(&self, cache: &RunCache, run: &OpenRun) -> Result<Option<Vec<Sheet>>, RunsError> {
         let mut sheets = Vec::new();
         for plan in self.plans(run)? {
             let Some(parts) = cache.kept(run, plan.names()) else { return Ok(None) };
@@ -87,7 +84,7 @@ impl Seek {
     }
 
     /// The sheets of a run that can hold what is sought.
-    pub(crate) async fn sheets(&self, cache: &RunCache, run: &OpenRun) -> Result<Vec<Sheet>, LakeError> {
+    pub(crate) async fn sheets(&self, cache: &RunCache, run: &OpenRun) -> Result<Vec<Sheet>, RunsError> {
         let mut sheets = Vec::new();
         for plan in self.plans(run)? {
             sheets.push(Sheet::get(cache, run, plan).await?);
@@ -97,7 +94,7 @@ impl Seek {
 }
 
 /// The sheets that can hold a key, planned: none where no page can.
-fn plans(run: &OpenRun, key: &[u8], columns: &[usize]) -> Result<Vec<Plan>, LakeError> {
+fn plans(run: &OpenRun, key: &[u8], columns: &[usize]) -> Result<Vec<Plan>, RunsError> {
     let mut plans = Vec::new();
     for group in 0..run.metadata.metadata().num_row_groups() {
         if let Some(rows) = key_rows(run, group, key) {
@@ -112,8 +109,8 @@ pub(crate) fn comes_to(run: &OpenRun, group: usize, row: usize, key: &[u8]) -> b
     key_rows(run, group, key).is_some_and(|rows| rows.contains(&row))
 }
 
-fn plan(run: &OpenRun, group: usize, rows: Range<usize>, columns: &[usize]) -> Result<Plan, LakeError> {
-    Plan::new(run, group, rows, columns).ok_or_else(|| LakeError::Corrupt {
+fn plan(run: &OpenRun, group: usize, rows: Range<usize>, columns: &[usize]) -> Result<Plan, RunsError> {
+    Plan::new(run, group, rows, columns).ok_or_else(|| RunsError::Corrupt {
         path: run.path.to_string(),
         why: "its page index is damaged".to_owned(),
     })
@@ -124,7 +121,7 @@ pub(crate) async fn sheets(
     cache: &RunCache,
     run: &OpenRun,
     device: DeviceId,
-) -> Result<Vec<Sheet>, LakeError> {
+) -> Result<Vec<Sheet>, RunsError> {
     key_sheets(cache, run, &device.to_bytes(), ROW_COLUMNS).await
 }
 
@@ -134,7 +131,7 @@ pub(crate) async fn key_sheets(
     run: &OpenRun,
     key: &[u8],
     columns: &[usize],
-) -> Result<Vec<Sheet>, LakeError> {
+) -> Result<Vec<Sheet>, RunsError> {
     let mut sheets = Vec::new();
     for plan in plans(run, key, columns)? {
         sheets.push(Sheet::get(cache, run, plan).await?);
@@ -148,7 +145,7 @@ pub(crate) async fn place_sheets(
     run: &OpenRun,
     key: &[u8],
     columns: &[usize],
-) -> Result<Vec<Sheet>, LakeError> {
+) -> Result<Vec<Sheet>, RunsError> {
     let mut places = Vec::new();
     let mut nearest = None;
     for group in 0..run.metadata.metadata().num_row_groups() {
@@ -187,7 +184,7 @@ fn page_beside(run: &OpenRun, group: usize, key: &[u8]) -> Option<(Range<usize>,
 
 /// The rows of a group whose pages can hold a key, by the bloom filter and the page index; `None` when no page can.
 fn key_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>> {
-    let bloom = run.keys.get(group).and_then(Option::as_ref);
+    let bloom = run.bloom(column::DEVICE, group);
     if bloom.is_some_and(|bloom| !bloom.check(key)) {
         return None;
     }
@@ -215,8 +212,8 @@ fn page_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>> {
 }
 
 /// The rows of a Device in a sheet, oldest first.
-pub(crate) fn candidates(sheet: &Sheet, device: DeviceId) -> Result<Vec<Candidate>, LakeError> {
-    let corrupt = |why: &str| LakeError::Corrupt { path: sheet.path().to_owned(), why: why.to_owned() };
+pub(crate) fn candidates(sheet: &Sheet, device: DeviceId) -> Result<Vec<Candidate>, RunsError> {
+    let corrupt = |why: &str| RunsError::Corrupt { path: sheet.path().to_owned(), why: why.to_owned() };
     let rows = sheet.rows_equal(column::DEVICE, &device.to_bytes())?;
     let received = sheet.numbers(column::RECEIVED, &rows)?;
     let users = sheet.texts(column::USER, &rows)?;
@@ -236,7 +233,7 @@ pub(crate) fn candidates(sheet: &Sheet, device: DeviceId) -> Result<Vec<Candidat
 }
 
 /// Rows of a sheet in full, given ascending.
-pub(crate) fn fragments(sheet: &Sheet, rows: &[usize]) -> Result<Vec<Fragment>, LakeError> {
+pub(crate) fn fragments(sheet: &Sheet, rows: &[usize]) -> Result<Vec<Fragment>, RunsError> {
     let mut found = Vec::with_capacity(rows.len());
     for range in ranges_of(rows.iter().copied()) {
         for row in sheet.rows(&range)? {
@@ -247,9 +244,9 @@ pub(crate) fn fragments(sheet: &Sheet, rows: &[usize]) -> Result<Vec<Fragment>, 
 }
 
 /// The prints of rows of a sheet, given ascending (see [`crate::packed::print_of`]).
-pub(crate) fn prints(sheet: &Sheet, rows: &[&Candidate]) -> Result<Vec<u64>, LakeError> {
+pub(crate) fn prints(sheet: &Sheet, rows: &[&Candidate]) -> Result<Vec<u64>, RunsError> {
     let corrupt =
-        || LakeError::Corrupt { path: sheet.path().to_owned(), why: "a row's key cannot be read".to_owned() };
+        || RunsError::Corrupt { path: sheet.path().to_owned(), why: "a row's key cannot be read".to_owned() };
     let mut found = Vec::with_capacity(rows.len());
     let mut candidates = rows.iter();
     for range in ranges_of(rows.iter().map(|candidate| candidate.row)) {
@@ -263,7 +260,7 @@ pub(crate) fn prints(sheet: &Sheet, rows: &[&Candidate]) -> Result<Vec<u64>, Lak
 }
 
 /// Every row of a Device in a sheet, in full.
-pub(crate) fn all_of(sheet: &Sheet, device: DeviceId) -> Result<Vec<Fragment>, LakeError> {
+pub(crate) fn all_of(sheet: &Sheet, device: DeviceId) -> Result<Vec<Fragment>, RunsError> {
     let rows: Vec<usize> = sheet.rows_equal(column::DEVICE, &device.to_bytes())?.collect();
     fragments(sheet, &rows)
 }
@@ -274,8 +271,8 @@ async fn each_row(
     run: &OpenRun,
     group: usize,
     (ranges, columns): (Vec<Range<usize>>, &[usize]),
-    mut take: impl FnMut(&Stored<'_>) -> Result<(), LakeError>,
-) -> Result<(), LakeError> {
+    mut take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
+) -> Result<(), RunsError> {
     for range in ranges {
         for from in range.clone().step_by(READ_ROWS) {
             let part = from..range.end.min(from + READ_ROWS);
@@ -295,8 +292,8 @@ pub(crate) async fn each_of_devices(
     cache: &RunCache,
     run: &Arc<OpenRun>,
     devices: &[DeviceId],
-    mut take: impl FnMut(&Stored<'_>) -> Result<(), LakeError>,
-) -> Result<(), LakeError> {
+    mut take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
+) -> Result<(), RunsError> {
     for group in 0..run.metadata.metadata().num_row_groups() {
         let keys = devices.iter().map(|device| device.to_bytes());
         let keys: Vec<([u8; 8], Range<usize>)> =
@@ -327,8 +324,8 @@ pub(crate) async fn each_key(
     cache: &RunCache,
     run: &OpenRun,
     (from, to): (Option<[u8; 8]>, Option<[u8; 8]>),
-    mut take: impl FnMut(&Stored<'_>) -> Result<(), LakeError>,
-) -> Result<(), LakeError> {
+    mut take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
+) -> Result<(), RunsError> {
     for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
         let rows = usize::try_from(meta.num_rows()).unwrap_or(0);
         let (mut first, mut end) = (0, rows);
@@ -375,7 +372,7 @@ pub(crate) fn first_devices(run: &OpenRun) -> Vec<[u8; 8]> {
 }
 
 /// Every row of a run, read from the store anew: for housekeeping.
-pub(crate) async fn all(cache: &RunCache, run: &Arc<OpenRun>) -> Result<Vec<Fragment>, LakeError> {
+pub(crate) async fn all(cache: &RunCache, run: &Arc<OpenRun>) -> Result<Vec<Fragment>, RunsError> {
     let (mut scan, mut found) = (Scan::new(cache.clone(), Arc::clone(run)), Vec::new());
     while let Some(batch) = scan.next().await? {
         for row in 0..batch.num_rows() {
@@ -394,8 +391,8 @@ pub(crate) async fn each_by_foreign_counter(
     cache: &RunCache,
     run: &Arc<OpenRun>,
     counters: &Counters,
-    take: impl FnMut(&Stored<'_>) -> Result<(), LakeError>,
-) -> Result<(), LakeError> {
+    take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
+) -> Result<(), RunsError> {
     each_foreign(cache, run, (Some(counters), KEY_COLUMNS), take).await
 }
 
@@ -405,10 +402,10 @@ pub(crate) async fn each_foreign(
     cache: &RunCache,
     run: &Arc<OpenRun>,
     (counters, columns): (Option<&Counters>, &[usize]),
-    mut take: impl FnMut(&Stored<'_>) -> Result<(), LakeError>,
-) -> Result<(), LakeError> {
+    mut take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
+) -> Result<(), RunsError> {
     for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
-        let bloom = run.foreign.get(group).and_then(Option::as_ref);
+        let bloom = run.bloom(column::FOREIGN_COUNTER, group);
         let may_have = |counter: &i64| bloom.is_none_or(|bloom| bloom.check(counter));
         if counters.is_some_and(|counters| !counters.iter().any(may_have)) {
             continue;

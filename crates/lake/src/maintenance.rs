@@ -1,20 +1,20 @@
 //! Housekeeping: joining parked fragments to their rows, and copying evidence out of the log.
 
-use crate::access_log;
 use crate::compaction::{self, Compacted, CompactionSettings, Job, Made};
 use crate::error::LakeError;
 use crate::evidence::CommitKind;
 use crate::evidence_table::{self, CommitEvidence};
-use crate::lake::{Lake, SWEPT, Tables};
+use crate::lake::Lake;
 use crate::limits::RUN_WAITS;
 use crate::lookup;
 use crate::pairs::{self, Pairs};
 use crate::run::{self, RunSummary, SortedFragments};
 use crate::snapshot::{RunFile, Snapshot};
-use crate::table::{Changes, EVIDENCE, Move, NewFile, Table, commit_info};
+use crate::tables::{self, Gathering, SWEPT, Tables};
 use crate::writer::{upload_parked, upload_run};
 use futures::{StreamExt, stream};
 use gridtrail_model::{Anchor, Fragment, Merge as _, Timestamp, TrailKey};
+use gridtrail_runs::{Changes, EVIDENCE, Move, NewFile, RunsError, Table, commit_info};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -72,7 +72,7 @@ impl Maintenance {
         for file in snapshot.parked.iter() {
             let (found, rest) = match self.join_file(&snapshot, file).await {
                 // What is in it waits, as does what may belong to rows of a damaged run.
-                Err(error @ LakeError::Corrupt { .. }) => {
+                Err(error @ RunsError::Corrupt { .. }) => {
                     let runs = snapshot.trails.iter().map(|run| &run.path);
                     self.lake.leave_alone(error, &runs.chain([&file.path]).collect::<Vec<_>>())?;
                     waiting.extend((0..file.summary.rows).map(|_| None));
@@ -120,8 +120,8 @@ impl Maintenance {
         &self,
         snapshot: &Snapshot,
         file: &RunFile,
-    ) -> Result<(Vec<Fragment>, Vec<Fragment>), LakeError> {
-        let run = self.lake.cache().open_to_rewrite(&file.path, &file.file).await?;
+    ) -> Result<(Vec<Fragment>, Vec<Fragment>), RunsError> {
+        let run = self.lake.cache().open_to_rewrite(&self.tables.parked, &file.file).await?;
         let now = self.lake.clock().now();
         let (mut joined, mut rest) = (Vec::new(), Vec::new());
         let fragments = lookup::all(self.lake.cache(), &run).await?;
@@ -136,7 +136,7 @@ impl Maintenance {
         Ok((joined, rest))
     }
 
-    async fn add_joined(&mut self, joined: Vec<Fragment>, since_ms: Option<i64>) -> Result<u64, LakeError> {
+    async fn add_joined(&mut self, joined: Vec<Fragment>, since_ms: Option<i64>) -> Result<u64, RunsError> {
         let joined = one_a_place(joined);
         // Where they lie now, they are to be found by all that they name.
         let mut pairs = Pairs::new();
@@ -190,7 +190,7 @@ impl Maintenance {
                 match made {
                     Ok(made) => {
                         let now = self.lake.clock().now();
-                        self.tables.trails.commit_job(&job, made, &mut done, now).await?;
+                        job.commit(&mut self.tables.trails, made, &mut done, now).await?;
                     }
                     // The others go on without the damaged file.
                     Err(error) => {
@@ -207,78 +207,39 @@ impl Maintenance {
                 break;
             }
         }
-        self.gather_pairs().await?;
-        self.gather_access().await?;
-        self.gather_access_log().await?;
+        self.gather().await?;
         Ok(done)
     }
 
-    /// Keeps the files of pairs few.
-    async fn gather_pairs(&mut self) -> Result<(), LakeError> {
-        let (lake, runtime) = (self.lake.clone(), tokio::runtime::Handle::current());
-        let (table, now) = (self.tables.pairs.clone(), self.lake.clock().now());
+    /// Keeps the small files of every table few.
+    async fn gather(&mut self) -> Result<(), RunsError> {
+        self.tables.refresh_all().await?;
         let runs = self.tables.runs.iter().chain(self.tables.waiting.iter());
         let oldest = runs.map(|run| run.summary.min_received_ms).min().and_then(Timestamp::from_millis);
-        let work = move || runtime.block_on(compaction::gather_pairs(&lake, &table, now, oldest));
-        let made = self.lake.detached().spawn_blocking(work).await;
-        let made = made.map_err(|_| LakeError::Internal("gathering pairs panicked"))?;
-        match self.gathered(made, |tables| &tables.pairs)? {
-            None => Ok(()),
-            Some(changes) => match self.tables.pairs.commit(&changes).await {
-                // Another process was faster.
-                Err(LakeError::PositionMoved { .. }) => Ok(()),
-                done => done.map(drop),
-            },
+        let now = self.lake.clock().now();
+        for (of, table) in tables::ALL.iter().zip(self.tables.all()) {
+            let (lake, runtime) = (self.lake.clone(), tokio::runtime::Handle::current());
+            let read = table.clone();
+            let work =
+                move || runtime.block_on(of.gather(&Gathering { lake: &lake, table: &read, now, oldest }));
+            let made = self.lake.detached().spawn_blocking(work).await;
+            let made = match made.map_err(|_| RunsError::Internal("gathering a table panicked"))? {
+                // It is left alone from now on, and the others are gathered without it.
+                Err(error @ RunsError::Corrupt { .. }) => {
+                    let files = table.files();
+                    let paths = files.iter().map(|file| table.full_path(&file.path));
+                    let paths = paths.collect::<Result<Vec<_>, _>>()?;
+                    self.lake.leave_alone(error, &paths.iter().collect::<Vec<_>>())?;
+                    None
+                }
+                made => made?,
+            };
+            if let Some(changes) = made {
+                // Another process may have been faster.
+                table.commit_unless_moved(&changes).await?;
+            }
         }
-    }
-
-    /// Keeps the files of events of access few.
-    async fn gather_access(&mut self) -> Result<(), LakeError> {
-        self.tables.access.refresh().await?;
-        let (lake, runtime) = (self.lake.clone(), tokio::runtime::Handle::current());
-        let (table, now) = (self.tables.access.clone(), self.lake.clock().now());
-        let work = move || runtime.block_on(compaction::gather_access(&lake, &table, now));
-        let made = tokio::task::spawn_blocking(work).await;
-        let made = made.map_err(|_| LakeError::Internal("gathering events of access panicked"))?;
-        let Some(changes) = self.gathered(made, |tables| &tables.access)? else { return Ok(()) };
-        match self.tables.access.commit(&changes).await {
-            // Another process was faster.
-            Err(LakeError::PositionMoved { .. }) => Ok(()),
-            done => done.map(drop),
-        }
-    }
-
-    /// Keeps the files of the access log few.
-    async fn gather_access_log(&mut self) -> Result<(), LakeError> {
-        self.tables.access_log.refresh().await?;
-        let (lake, runtime) = (self.lake.clone(), tokio::runtime::Handle::current());
-        let (table, now) = (self.tables.access_log.clone(), self.lake.clock().now());
-        let work = move || runtime.block_on(access_log::gather(&lake, &table, now));
-        let made = self.lake.detached().spawn_blocking(work).await;
-        let made = made.map_err(|_| LakeError::Internal("gathering the access log panicked"))?;
-        let Some(changes) = self.gathered(made, |tables| &tables.access_log)? else { return Ok(()) };
-        match self.tables.access_log.commit(&changes).await {
-            // Another process was faster.
-            Err(LakeError::PositionMoved { .. }) => Ok(()),
-            done => done.map(drop),
-        }
-    }
-
-    /// What was gathered of a side table. Nothing where a file of it is damaged: it is left alone from now on.
-    fn gathered(
-        &self,
-        made: Result<Option<Changes>, LakeError>,
-        table: impl Fn(&Tables) -> &Table,
-    ) -> Result<Option<Changes>, LakeError> {
-        let error = match made {
-            Err(error @ LakeError::Corrupt { .. }) => error,
-            made => return made,
-        };
-        let table = table(&self.tables);
-        let paths =
-            table.files().iter().map(|file| table.full_path(&file.path)).collect::<Result<Vec<_>, _>>()?;
-        self.lake.leave_alone(error, &paths.iter().collect::<Vec<_>>())?;
-        Ok(None)
+        Ok(())
     }
 
     /// Copies the evidence of commits since the last copy into the `commits` table. Returns how many commits.
@@ -291,7 +252,7 @@ impl Maintenance {
         let mut commits = Vec::new();
         for version in first..=last {
             let entry = self.tables.trails.log_entry(version).await?;
-            let entry = entry.ok_or_else(|| LakeError::VersionGone { version: version.to_string() })?;
+            let entry = entry.ok_or_else(|| RunsError::VersionGone { version: version.to_string() })?;
             commits.extend(evidence_of(version, &entry));
         }
         if first > last {
@@ -300,10 +261,10 @@ impl Maintenance {
         let copied = commits.len() as u64;
         let mut add = Vec::new();
         if !commits.is_empty() {
-            let (bytes, rows) = evidence_table::write(&commits)?;
+            let (encoded, rows) = evidence_table::write(&commits)?;
             let path = format!("{}.parquet", uuid::Uuid::now_v7());
-            let tag = evidence_table::tag(&bytes);
-            let written = self.tables.commits.upload(&path, bytes).await?;
+            let tag = evidence_table::tag(&encoded.bytes);
+            let written = self.tables.commits.upload_encoded(&path, encoded).await?;
             add.push(NewFile { path, written, month: None, rows, tag, received: None });
         }
         let moves = vec![Move { app_id: COPIED.to_owned(), from, to: last.cast_signed() }];
@@ -336,11 +297,11 @@ async fn make(
     job: Job,
     settings: CompactionSettings,
     given_up: Arc<AtomicBool>,
-) -> (Job, Result<Made, LakeError>) {
+) -> (Job, Result<Made, RunsError>) {
     let (runtime, detached, own) = (tokio::runtime::Handle::current(), lake.detached().clone(), job.clone());
     let work = move || runtime.block_on(compaction::carry_out(&lake, &table, &own, &settings, &given_up));
     let made = detached.spawn_blocking(work).await;
-    (job, made.unwrap_or(Err(LakeError::Internal("a compaction panicked"))))
+    (job, made.unwrap_or(Err(RunsError::Internal("a compaction panicked"))))
 }
 
 /// Whether a result of a scheduled run is to lie where it was shown while it waited: at its own time.

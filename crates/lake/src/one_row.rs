@@ -4,12 +4,9 @@
 //! them, among the rows of the same Device. So rows pass here a Device at a time; their prints tell which may share a key, and only
 //! those are decoded. A Device's rows are held back until the next Device begins, up to [`HELD_ROWS`].
 
-use crate::cache::{OpenRun, RunCache};
 use crate::decode::Stored;
 use crate::encode;
-use crate::error::LakeError;
 use crate::limits::HELD_ROWS;
-use crate::merge::Merge;
 use crate::packed;
 use crate::rules::FragmentRule;
 use crate::schema::column;
@@ -17,6 +14,7 @@ use arrow::array::{Array, AsArray, BinaryArray, RecordBatch};
 use arrow::compute::{concat_batches, interleave_record_batch};
 use arrow::datatypes::TimestampMillisecondType;
 use gridtrail_model::{Fragment, Merge as _, Timestamp, TrailKey};
+use gridtrail_runs::{Merge, OpenRun, RunCache, RunsError};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,7 +35,7 @@ impl OneRow {
         cache: &RunCache,
         runs: Vec<Arc<OpenRun>>,
         joins: bool,
-    ) -> Result<Self, LakeError> {
+    ) -> Result<Self, RunsError> {
         let merge = Merge::new(FragmentRule, cache, runs).await?;
         Ok(Self { merge, joins, held: Vec::new(), ready: VecDeque::new() })
     }
@@ -48,7 +46,7 @@ impl OneRow {
     }
 
     /// The next rows, in order; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, LakeError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, RunsError> {
         loop {
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(Some(batch));
@@ -62,7 +60,7 @@ impl OneRow {
         }
     }
 
-    fn take(&mut self, batch: RecordBatch) -> Result<(), LakeError> {
+    fn take(&mut self, batch: RecordBatch) -> Result<(), RunsError> {
         let devices = binary(&batch, column::DEVICE)?;
         let rows = batch.num_rows();
         let same = match self.held.last() {
@@ -93,13 +91,13 @@ impl OneRow {
     }
 
     /// Hands on what is held.
-    fn let_go(&mut self) -> Result<(), LakeError> {
+    fn let_go(&mut self) -> Result<(), RunsError> {
         let held = std::mem::take(&mut self.held);
         let batch = match held.as_slice() {
             [] => return Ok(()),
             [one] => joined(one)?,
             [first, ..] => {
-                let failed = |_| LakeError::Internal("rows of a Device could not be put together");
+                let failed = |_| RunsError::Internal("rows of a Device could not be put together");
                 joined(&concat_batches(&first.schema(), &held).map_err(failed)?)?
             }
         };
@@ -108,9 +106,9 @@ impl OneRow {
     }
 }
 
-fn binary(batch: &RecordBatch, number: usize) -> Result<&BinaryArray, LakeError> {
+fn binary(batch: &RecordBatch, number: usize) -> Result<&BinaryArray, RunsError> {
     let column = batch.columns().get(number).and_then(|column| column.as_binary_opt::<i32>());
-    column.ok_or(LakeError::Internal("a batch of fragments lacks its key columns"))
+    column.ok_or(RunsError::Internal("a batch of fragments lacks its key columns"))
 }
 
 fn value(column: &BinaryArray, row: usize) -> Option<&[u8]> {
@@ -118,7 +116,7 @@ fn value(column: &BinaryArray, row: usize) -> Option<&[u8]> {
 }
 
 /// A batch of whole Devices, with rows of one key made one.
-fn joined(batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
+fn joined(batch: &RecordBatch) -> Result<RecordBatch, RunsError> {
     let rows = batch.num_rows();
     let devices = binary(batch, column::DEVICE)?;
     let mut prints = Prints::of(batch)?;
@@ -144,7 +142,7 @@ fn joined(batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
 }
 
 /// Has rows that share a key go into the first of them. They ascend by time, so that is where the whole row lies.
-fn of_one_key(batch: &RecordBatch, alike: &[usize], into: &mut [usize]) -> Result<(), LakeError> {
+fn of_one_key(batch: &RecordBatch, alike: &[usize], into: &mut [usize]) -> Result<(), RunsError> {
     let mut keys: Vec<(TrailKey, usize)> = Vec::with_capacity(alike.len());
     for row in alike {
         keys.push((Stored::of(batch, *row, MERGED)?.key()?, *row));
@@ -159,7 +157,7 @@ fn of_one_key(batch: &RecordBatch, alike: &[usize], into: &mut [usize]) -> Resul
 /// What rows are called in errors.
 const MERGED: &str = "rows that are written anew";
 
-fn put_together(batch: &RecordBatch, into: &[usize]) -> Result<RecordBatch, LakeError> {
+fn put_together(batch: &RecordBatch, into: &[usize]) -> Result<RecordBatch, RunsError> {
     let mut whole: Vec<Option<Fragment>> = Vec::new();
     whole.resize_with(into.len(), || None);
     for (row, first) in into.iter().enumerate().filter(|(row, first)| row != *first) {
@@ -186,7 +184,7 @@ fn put_together(batch: &RecordBatch, into: &[usize]) -> Result<RecordBatch, Lake
     }
     let made = encode::batch(&made)?;
     interleave_record_batch(&[batch, &made], &places)
-        .map_err(|_| LakeError::Internal("rows that were made one could not be put in their places"))
+        .map_err(|_| RunsError::Internal("rows that were made one could not be put in their places"))
 }
 
 /// The prints of a batch's rows, read as far as they are asked for.
@@ -199,14 +197,14 @@ struct Prints<'a> {
 }
 
 impl<'a> Prints<'a> {
-    fn of(batch: &'a RecordBatch) -> Result<Self, LakeError> {
+    fn of(batch: &'a RecordBatch) -> Result<Self, RunsError> {
         let received = batch.columns().get(column::RECEIVED);
         let received = received.and_then(|column| column.as_primitive_opt::<TimestampMillisecondType>());
         Ok(Self {
             user: binary(batch, column::USER)?,
             shape: binary(batch, column::SHAPE)?,
             tail: binary(batch, column::TAIL)?,
-            received: received.ok_or(LakeError::Internal("a batch of fragments lacks its key columns"))?,
+            received: received.ok_or(RunsError::Internal("a batch of fragments lacks its key columns"))?,
             sorted: Vec::new(),
         })
     }
@@ -218,13 +216,13 @@ impl<'a> Prints<'a> {
     }
 
     /// Of some rows, those that look alike, ascending. Next to nothing for a single row.
-    fn alike(&mut self, rows: Range<usize>) -> Result<Vec<Vec<usize>>, LakeError> {
+    fn alike(&mut self, rows: Range<usize>) -> Result<Vec<Vec<usize>>, RunsError> {
         if rows.len() < 2 {
             return Ok(Vec::new());
         }
         self.sorted.clear();
         for row in rows.clone() {
-            let print = self.at(row).ok_or_else(|| LakeError::Corrupt {
+            let print = self.at(row).ok_or_else(|| RunsError::Corrupt {
                 path: MERGED.to_owned(),
                 why: "a row's key cannot be read".to_owned(),
             })?;

@@ -10,10 +10,8 @@
 //!
 //! Rows of the caller's own User IDs are asked nothing of: who is shown none of others' pays nothing.
 
-use crate::cache::{OpenRun, RunCache};
 use crate::closing::{CLOSING_COLUMNS, ClosingTargets, closes, may_close};
 use crate::decode::Stored;
-use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::limits::RUNS_AT_ONCE;
 use crate::lookup::{self, Counters};
@@ -24,6 +22,7 @@ use crate::snapshot::{Cost, Found, RunFile, Snapshot};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Disclosure};
 use gridtrail_model::{DeviceId, Fragment, Subject, Timestamp, TrailKey, UserId};
+use gridtrail_runs::{OpenRun, RunCache, RunsError};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -59,7 +58,7 @@ impl<'a> Openness<'a> {
     /// Of rows that a look-up found, those that the caller may see.
     ///
     /// Errors: as those of a look-up. What cannot be told shows nothing.
-    pub(crate) async fn keep_shown(&mut self, mut rows: Vec<Found>) -> Result<Vec<Found>, LakeError> {
+    pub(crate) async fn keep_shown(&mut self, mut rows: Vec<Found>) -> Result<Vec<Found>, RunsError> {
         let is_of_another =
             |row: &&Found| self.who.disclosure(row.fragment.key.user) == Disclosure::MeterRead;
         let keys: HashSet<TrailKey> = rows.iter().filter(is_of_another).map(|row| row.fragment.key).collect();
@@ -71,7 +70,7 @@ impl<'a> Openness<'a> {
     }
 
     /// Those of some keys whose rows are not open.
-    async fn closed(&mut self, keys: &HashSet<TrailKey>) -> Result<HashSet<TrailKey>, LakeError> {
+    async fn closed(&mut self, keys: &HashSet<TrailKey>) -> Result<HashSet<TrailKey>, RunsError> {
         let mut by_target = BTreeMap::<DeviceId, Vec<&TrailKey>>::new();
         for key in keys {
             by_target.entry(packed::searched_by(key).0).or_default().push(key);
@@ -100,7 +99,7 @@ impl<'a> Openness<'a> {
         target: DeviceId,
         keys: &[&TrailKey],
         found: &mut Vec<Fragment>,
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), RunsError> {
         if !self.under.contains_key(&target) {
             let doubts = self.doubts(target).await?;
             self.under.insert(target, doubts);
@@ -119,7 +118,7 @@ impl<'a> Openness<'a> {
         Ok(())
     }
 
-    async fn doubts(&mut self, target: DeviceId) -> Result<Doubts, LakeError> {
+    async fn doubts(&mut self, target: DeviceId) -> Result<Doubts, RunsError> {
         let cache = self.cache;
         // A row of such an id seemed open, so pages were read already: what a run's bounds leave out tells nothing more.
         let files = |index: &'a RunIndex| {
@@ -127,7 +126,7 @@ impl<'a> Openness<'a> {
         };
         let files: Vec<&Arc<RunFile>> =
             files(&self.newest.trails).chain(files(&self.newest.parked)).collect();
-        let opening: Vec<_> = files.into_iter().map(|file| cache.open_file(file)).collect();
+        let opening: Vec<_> = files.into_iter().map(|file| file.open(cache)).collect();
         let runs: Vec<Arc<OpenRun>> = stream::iter(opening).buffered(RUNS_AT_ONCE).try_collect().await?;
         let key = target.to_bytes();
         let reading: Vec<_> =
@@ -151,11 +150,11 @@ impl<'a> Openness<'a> {
         target: DeviceId,
         keys: &[&TrailKey],
         found: &mut Vec<Fragment>,
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), RunsError> {
         let counters: Counters = keys.iter().map(|key| packed::searched_by(key).1).collect();
         let Snapshot { trails, parked, .. } = self.newest;
         for file in trails.closing_elsewhere(target).chain(parked.closing_elsewhere(target)) {
-            let run = self.cache.open_file(file).await?;
+            let run = file.open(self.cache).await?;
             let listed = file.closing.get_or_try_init(|| listed_in(self.cache, &run)).await?;
             if !listed.contains(&target) {
                 continue;
@@ -174,7 +173,7 @@ impl<'a> Openness<'a> {
 
 impl Doubts {
     /// Adds the rows of a sheet that lie under a Device and may close others.
-    fn add(&mut self, sheet: Sheet, device: &[u8]) -> Result<(), LakeError> {
+    fn add(&mut self, sheet: Sheet, device: &[u8]) -> Result<(), RunsError> {
         let rows = sheet.rows_equal(column::DEVICE, device)?;
         let variants = sheet.texts(column::VARIANT, &rows)?;
         let shapes = sheet.texts(column::SHAPE, &rows)?;
@@ -191,7 +190,7 @@ impl Doubts {
             let at = times[row].and_then(Timestamp::from_millis);
             let print =
                 user.zip(at).zip(tails[row]).and_then(|((user, at), tail)| packed::print_in(user, tail, at));
-            let print = print.ok_or_else(|| LakeError::Corrupt {
+            let print = print.ok_or_else(|| RunsError::Corrupt {
                 path: sheet.path().to_owned(),
                 why: "a row's key cannot be read".to_owned(),
             })?;
@@ -208,7 +207,7 @@ fn id_of(key: &TrailKey) -> (UserId, [u8; 24]) {
 }
 
 /// The Devices that a run would list, had its writer looked; each run is read for it once a process.
-async fn listed_in(cache: &RunCache, run: &Arc<OpenRun>) -> Result<Vec<DeviceId>, LakeError> {
+async fn listed_in(cache: &RunCache, run: &Arc<OpenRun>) -> Result<Vec<DeviceId>, RunsError> {
     let mut targets = ClosingTargets::default();
     lookup::each_foreign(cache, run, (None, CLOSING_COLUMNS), |row: &Stored<'_>| targets.add_row(row))
         .await?;

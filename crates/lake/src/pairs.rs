@@ -14,26 +14,27 @@
 //! a search by one reads, in every file, the page where it has its place, whether or not it is there.
 
 use crate::anchor;
-use crate::cache::RunCache;
-use crate::checksum::Written;
-use crate::error::LakeError;
-use crate::limits::RUNS_AT_ONCE;
-use crate::log::TableFile;
+use crate::limits::{IDLE_MONTH_MS, RUNS_AT_ONCE};
 use crate::lookup;
-use crate::run::{Encoded, Summary};
+use crate::retention;
+use crate::rules::PairRule;
 use crate::sheet::Sheet;
-use crate::table::{Changes, NewFile, Table};
+use crate::tables::{Gathering, LakeTable};
+use crate::verify::{FileCheck, rows};
 use crate::viewers::Viewer;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use deltalake_core::Path;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use gridtrail_model::{DeviceId, Fragment, Mpxn, Subject, Timestamp, UserId};
+use gridtrail_runs::checksum::Written;
+use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunCache, RunsError, Summary, Table, TableFile};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
@@ -50,6 +51,51 @@ pub(crate) static PAIRS: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("last_seen", time(), false),
     ]))
 });
+
+static TABLE: Definition = Definition {
+    name: "mpxn_devices",
+    schema: &PAIRS,
+    by_month: false,
+    format: 1,
+    keys: &[0],
+    layout: properties,
+    note: None,
+    made_with: retention::made_with,
+};
+
+/// The table of pairs.
+pub(crate) struct PairTable;
+
+#[async_trait]
+impl LakeTable for PairTable {
+    fn definition(&self) -> &'static Definition {
+        &TABLE
+    }
+
+    fn is_looked_up(&self) -> bool {
+        true
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        rows::pairs(file).await
+    }
+
+    async fn gather(&self, of: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
+        // A pair is committed before the rows that it was seen in: only where all files are a day old is none younger than its rows.
+        let day_old = |file: &Arc<TableFile>| of.now.millis() - file.written_ms >= IDLE_MONTH_MS;
+        let oldest = |files: &[Arc<TableFile>]| of.oldest.filter(|_| files.iter().all(day_old));
+        of.by_size(
+            |file| file.size,
+            PairRule,
+            |_| PairSummary::default(),
+            |files, batch| match oldest(files) {
+                Some(oldest) => seen_since(&batch, oldest),
+                None => Ok(batch),
+            },
+        )
+        .await
+    }
+}
 
 /// Pairs of one batch: what was named, and the bytes of what the row lies under; with first and last time seen.
 pub(crate) type Pairs = HashMap<(PairKey, DeviceId), (Timestamp, Timestamp)>;
@@ -98,10 +144,10 @@ impl PairFile {
         size_of::<Self>() + self.path.as_ref().len() + self.min.len() + self.max.len() + self.file.bytes()
     }
 
-    pub(crate) fn new(file: &Arc<TableFile>, path: Path) -> Result<Self, LakeError> {
+    pub(crate) fn new(file: &Arc<TableFile>, path: Path) -> Result<Self, RunsError> {
         let range: Option<(String, String)> =
             file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok());
-        let (min, max) = range.ok_or_else(|| LakeError::Corrupt {
+        let (min, max) = range.ok_or_else(|| RunsError::Corrupt {
             path: path.to_string(),
             why: "its log entry has no range".to_owned(),
         })?;
@@ -150,7 +196,7 @@ pub(crate) fn add_waiting(fragment: &Fragment, pairs: &mut Pairs) {
 }
 
 /// Commits pairs to their table, if there are any.
-pub(crate) async fn commit(table: &mut Table, pairs: &Pairs, now: Timestamp) -> Result<(), LakeError> {
+pub(crate) async fn commit(table: &mut Table, pairs: &Pairs, now: Timestamp) -> Result<(), RunsError> {
     if pairs.is_empty() {
         return Ok(());
     }
@@ -175,8 +221,8 @@ pub(crate) struct Pair {
 }
 
 /// The pair in the first row of a batch.
-pub(crate) fn read(batch: &RecordBatch, path: &str) -> Result<Pair, LakeError> {
-    let corrupt = || LakeError::Corrupt { path: path.to_owned(), why: "a pair cannot be read".to_owned() };
+pub(crate) fn read(batch: &RecordBatch, path: &str) -> Result<Pair, RunsError> {
+    let corrupt = || RunsError::Corrupt { path: path.to_owned(), why: "a pair cannot be read".to_owned() };
     let column = |at: usize| batch.columns().get(at).ok_or_else(corrupt);
     let time = |at: usize| {
         let times = column(at)?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(corrupt)?;
@@ -192,8 +238,8 @@ pub(crate) fn read(batch: &RecordBatch, path: &str) -> Result<Pair, LakeError> {
 }
 
 /// The pairs of a batch that were last seen at a time or later.
-pub(crate) fn seen_since(batch: &RecordBatch, oldest: Timestamp) -> Result<RecordBatch, LakeError> {
-    let failed = || LakeError::Internal("a batch of pairs has no times");
+pub(crate) fn seen_since(batch: &RecordBatch, oldest: Timestamp) -> Result<RecordBatch, RunsError> {
+    let failed = || RunsError::Internal("a batch of pairs has no times");
     let last = batch.columns().get(3).and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
     let from = oldest.millis() * 1_000;
     let keep = last.ok_or_else(failed)?.values().iter().map(|last| Some(*last >= from)).collect();
@@ -201,7 +247,7 @@ pub(crate) fn seen_since(batch: &RecordBatch, oldest: Timestamp) -> Result<Recor
 }
 
 /// Columns of pairs, in their order.
-pub(crate) fn batch(pairs: &[Pair]) -> Result<RecordBatch, LakeError> {
+pub(crate) fn batch(pairs: &[Pair]) -> Result<RecordBatch, RunsError> {
     let (mut mpxns, mut devices) = (StringBuilder::new(), BinaryBuilder::new());
     let (mut first, mut last) = (TimestampMicrosecondBuilder::new(), TimestampMicrosecondBuilder::new());
     for pair in pairs {
@@ -217,11 +263,11 @@ pub(crate) fn batch(pairs: &[Pair]) -> Result<RecordBatch, LakeError> {
         Arc::new(last.finish().with_timezone("UTC")),
     ];
     RecordBatch::try_new(Arc::clone(&PAIRS), columns)
-        .map_err(|_| LakeError::Internal("columns of a file of pairs do not fit its schema"))
+        .map_err(|_| RunsError::Internal("columns of a file of pairs do not fit its schema"))
 }
 
 /// A file of pairs, with the tag that names its range.
-pub(crate) fn write(pairs: &Pairs) -> Result<(Encoded, String), LakeError> {
+pub(crate) fn write(pairs: &Pairs) -> Result<(Encoded, String), RunsError> {
     let pair = |((key, device), seen): (&(PairKey, DeviceId), &(Timestamp, Timestamp))| Pair {
         mpxn: key.text(),
         device: *device,
@@ -230,15 +276,15 @@ pub(crate) fn write(pairs: &Pairs) -> Result<(Encoded, String), LakeError> {
     };
     let mut sorted: Vec<Pair> = pairs.iter().map(pair).collect();
     sorted.sort_unstable_by(|a, b| (&a.mpxn, a.device).cmp(&(&b.mpxn, b.device)));
-    let encoded = Encoded::of((&PAIRS, properties()), std::iter::once(batch(&sorted)))?;
+    let encoded = Encoded::of(&TABLE, std::iter::once(batch(&sorted)))?;
     let range = (sorted.first().map(|pair| &pair.mpxn), sorted.last().map(|pair| &pair.mpxn));
     let tag =
-        serde_json::to_string(&range).map_err(|_| LakeError::Internal("a range could not be written"))?;
+        serde_json::to_string(&range).map_err(|_| RunsError::Internal("a range could not be written"))?;
     Ok((encoded, tag))
 }
 
 /// The Parquet settings of a file of pairs.
-pub(crate) fn properties() -> WriterProperties {
+fn properties() -> WriterProperties {
     WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_encoding(Encoding::PLAIN)
@@ -246,7 +292,7 @@ pub(crate) fn properties() -> WriterProperties {
         .set_bloom_filter_position(BloomFilterPosition::End)
         .set_dictionary_enabled(false)
         .set_max_row_group_row_count(Some(crate::limits::ROW_GROUP_ROWS))
-        .set_data_page_row_count_limit(crate::limits::PAGE_ROWS)
+        .set_data_page_row_count_limit(gridtrail_runs::PAGE_ROWS)
         .set_write_batch_size(crate::limits::WRITE_BATCH_ROWS)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_statistics_enabled(ColumnPath::from("mpxn"), EnabledStatistics::Page)
@@ -263,9 +309,9 @@ pub(crate) struct PairSummary {
 }
 
 impl Summary for PairSummary {
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), RunsError> {
         let mpxns = batch.columns().first().and_then(|column| column.as_string_opt::<i32>());
-        let mpxns = mpxns.ok_or(LakeError::Internal("a batch of pairs has no meter points"))?;
+        let mpxns = mpxns.ok_or(RunsError::Internal("a batch of pairs has no meter points"))?;
         self.rows += batch.num_rows() as u64;
         if let Some(last) = mpxns.len().checked_sub(1) {
             let first = self.range.take().map_or_else(|| mpxns.value(0).to_owned(), |(first, _)| first);
@@ -274,9 +320,9 @@ impl Summary for PairSummary {
         Ok(())
     }
 
-    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError> {
+    fn file(self, path: String, written: Written) -> Result<NewFile, RunsError> {
         let tag = serde_json::to_string(&self.range.unwrap_or_default())
-            .map_err(|_| LakeError::Internal("a range could not be written"))?;
+            .map_err(|_| RunsError::Internal("a range could not be written"))?;
         Ok(NewFile { path, written, month: None, rows: self.rows, tag, received: None })
     }
 }
@@ -291,7 +337,7 @@ pub(crate) struct OfMpxn {
 }
 
 /// Where a meter point leads. In each file the page is read where it has its place, be it there or not.
-pub(crate) async fn of_mpxn(cache: &RunCache, files: &[PairFile], mpxn: Mpxn) -> Result<OfMpxn, LakeError> {
+pub(crate) async fn of_mpxn(cache: &RunCache, files: &[PairFile], mpxn: Mpxn) -> Result<OfMpxn, RunsError> {
     let key = PairKey::Mpxn(mpxn).text();
     let reading: Vec<_> = files.iter().map(|file| place_of(cache, file, key.as_bytes())).collect();
     let sheets: Vec<Vec<Sheet>> = stream::iter(reading).buffered(RUNS_AT_ONCE).try_collect().await?;
@@ -309,8 +355,8 @@ pub(crate) async fn of_mpxn(cache: &RunCache, files: &[PairFile], mpxn: Mpxn) ->
     Ok(OfMpxn { found: devices_in(&sheets, key.as_bytes())?, beside })
 }
 
-async fn place_of(cache: &RunCache, file: &PairFile, key: &[u8]) -> Result<Vec<Sheet>, LakeError> {
-    let run = cache.open(&file.path, &file.file).await?;
+async fn place_of(cache: &RunCache, file: &PairFile, key: &[u8]) -> Result<Vec<Sheet>, RunsError> {
+    let run = cache.open(&TABLE, (&file.file, &file.path), None).await?;
     lookup::place_sheets(cache, &run, key, &[0, 1]).await
 }
 
@@ -321,7 +367,7 @@ pub(crate) async fn of_device(
     files: &[PairFile],
     device: DeviceId,
     users: impl Iterator<Item = UserId>,
-) -> Result<Vec<DeviceId>, LakeError> {
+) -> Result<Vec<DeviceId>, RunsError> {
     let old = key_for_whoever(device);
     let viewers = users.map(Viewer::User).chain(std::iter::once(Viewer::Everybody));
     let mut keys: Vec<String> = Vec::new();
@@ -329,7 +375,7 @@ pub(crate) async fn of_device(
     for file in files {
         // Not by where its keys of Devices begin and end: in a file of few that would tell which those are.
         if OF_DEVICES <= file.max.as_str() || (file.min <= old && old <= file.max) {
-            opening.push(cache.open(&file.path, &file.file));
+            opening.push(cache.open(&TABLE, (&file.file, &file.path), None));
         }
     }
     if !opening.is_empty() {
@@ -350,14 +396,14 @@ pub(crate) async fn of_device(
 }
 
 /// What the pairs of a key in some sheets lead to, ascending.
-fn devices_in(sheets: &[Sheet], key: &[u8]) -> Result<Vec<DeviceId>, LakeError> {
+fn devices_in(sheets: &[Sheet], key: &[u8]) -> Result<Vec<DeviceId>, RunsError> {
     let mut devices = BTreeSet::new();
     for sheet in sheets {
         let rows = sheet.rows_equal(0, key)?;
         for id in sheet.texts(1, &rows)? {
             let id = id.and_then(|id| <[u8; 8]>::try_from(id).ok());
             let corrupt =
-                || LakeError::Corrupt { path: sheet.path().to_owned(), why: "a pair cannot be read".into() };
+                || RunsError::Corrupt { path: sheet.path().to_owned(), why: "a pair cannot be read".into() };
             devices.insert(DeviceId::from_bytes(id.ok_or_else(corrupt)?));
         }
     }

@@ -5,12 +5,12 @@
 
 use crate::compaction::{Compacted, CompactionSettings};
 use crate::error::LakeError;
-use crate::lake::BUCKETS_CHOSEN;
 use crate::limits::BUCKETS_MAX;
 use crate::maintenance::Maintenance;
 use crate::rewrite::{self, MonthRewrite};
 use crate::snapshot::RunFile;
-use crate::table::{Changes, Move};
+use crate::tables::BUCKETS_CHOSEN;
+use gridtrail_runs::{Changes, Move, RunsError};
 use std::sync::Arc;
 
 impl Maintenance {
@@ -53,7 +53,7 @@ impl Maintenance {
         job: MonthRewrite,
         settings: &CompactionSettings,
         done: &mut Compacted,
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), RunsError> {
         let moves = rewrite::fences(&job.month, job.inputs.iter(), &self.tables.trails);
         let inputs = job.inputs.clone();
         let made = match self.rewrite(job, settings).await {
@@ -72,11 +72,10 @@ impl Maintenance {
             now_ms: self.lake.clock().now().millis(),
             ..Changes::default()
         };
-        match self.tables.trails.commit(&changes).await {
+        match self.tables.trails.commit_unless_moved(&changes).await? {
             // A compaction was faster: its runs are sorted the next time round.
-            Err(LakeError::PositionMoved { .. }) => done.overtaken += 1,
-            committed => {
-                committed?;
+            None => done.overtaken += 1,
+            Some(_) => {
                 done.jobs += 1;
                 done.runs_in += changes.remove.len() as u64;
                 done.runs_out += changes.add.len() as u64;

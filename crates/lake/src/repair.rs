@@ -17,16 +17,17 @@ use crate::encode;
 use crate::error::LakeError;
 use crate::evidence::{CommitKind, SourceEvidence};
 use crate::evidence_log::{Commit, Evidence};
-use crate::intact::{ALTERED, checksum_of};
-use crate::lake::{Lake, Tables};
+use crate::lake::Lake;
 use crate::resolve::OnRecord;
 use crate::run::{self, SortedFragments};
 use crate::schema::column;
 use crate::snapshot::RunFile;
-use crate::table::{Changes, Move};
+use crate::tables::Tables;
 use crate::writer::{upload_parked, upload_run};
 use arrow::array::{Array, AsArray};
 use gridtrail_model::{DeviceId, Fragment, Merge, Timestamp, TrailKey};
+use gridtrail_runs::checksum::{ALTERED, checksum_of};
+use gridtrail_runs::{Changes, Move, RunsError};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -102,7 +103,7 @@ impl Lake {
         Ok(damaged)
     }
 
-    async fn damage_of(&self, run: &RunFile) -> Result<Option<String>, LakeError> {
+    async fn damage_of(&self, run: &RunFile) -> Result<Option<String>, RunsError> {
         let found = match checksum_of(self.cache().store(), &run.path).await {
             Ok(found) => found,
             Err(error) if error.is_not_found() => return Ok(Some("it is not there".to_owned())),
@@ -130,7 +131,7 @@ impl Lake {
         damaged: &[DamagedRun],
     ) -> Result<OnRecord, LakeError> {
         let paths = damaged.iter().map(|damaged| damaged.path.as_str()).collect();
-        self.snapshot().resolve_beside(fragments, &paths).await
+        Ok(self.snapshot().resolve_beside(fragments, &paths).await?)
     }
 
     /// Has what was read again take the place of a damaged run. `told` goes into the evidence: what was read, and what could not be.
@@ -158,7 +159,7 @@ impl Lake {
 fn guard(run: &RunFile, is_placed: bool) -> String {
     let month = run.file.month.as_deref().unwrap_or_default();
     match run.summary.bucket {
-        _ if !is_placed => crate::lake::SWEPT.to_owned(),
+        _ if !is_placed => crate::tables::SWEPT.to_owned(),
         Some(bucket) => fence(month, bucket),
         None => level_0_fence(month),
     }
@@ -197,7 +198,8 @@ impl DamagedRun {
         let batch = encode::batch(&fragments.iter().collect::<Vec<_>>())?;
         let buckets = summary.bucket.map(|bucket| bucket::of_rows(&batch, bucket.of)).transpose()?;
         let devices = batch.column(column::DEVICE).as_binary_opt::<i32>();
-        let devices = devices.ok_or(LakeError::Internal("a batch of fragments lacks its key columns"))?;
+        let devices = devices
+            .ok_or(LakeError::Runs(RunsError::Internal("a batch of fragments lacks its key columns")))?;
         let bound = |text: &Option<String>| {
             text.as_deref().and_then(|text| Some(text.parse::<DeviceId>().ok()?.to_bytes()))
         };
@@ -264,7 +266,7 @@ impl DamagedRun {
         tables: &mut Tables,
         reread: Reread,
         told: String,
-    ) -> Result<Replaced, LakeError> {
+    ) -> Result<Replaced, RunsError> {
         let rows = self.rows_of(reread.placed);
         let (count, mut add) = (rows.len() as u64, Vec::new());
         for (month, sorted) in SortedFragments::sort(&rows)?.by_month() {
@@ -301,7 +303,7 @@ impl DamagedRun {
         tables: &mut Tables,
         reread: Reread,
         told: String,
-    ) -> Result<Replaced, LakeError> {
+    ) -> Result<Replaced, RunsError> {
         let now_ms = lake.clock().now().millis();
         let evidence = SourceEvidence::of_repair(&self.path, told, now_ms);
         let mut add = Vec::new();
@@ -320,7 +322,7 @@ impl DamagedRun {
         } else {
             vec![upload_parked(&tables.parked, reread.unplaced, since_ms).await?]
         };
-        let app_id = crate::lake::SWEPT.to_owned();
+        let app_id = crate::tables::SWEPT.to_owned();
         let changes = Changes {
             add,
             remove: vec![Arc::clone(&self.run.file)],

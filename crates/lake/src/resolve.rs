@@ -4,11 +4,11 @@
 //! can hold any of them are read once, in order, however many of them lie on one page.
 
 use crate::decode::Stored;
-use crate::error::LakeError;
 use crate::lookup::{self, Counters};
 use crate::packed;
 use crate::snapshot::Snapshot;
 use gridtrail_model::{DeviceId, Fragment, Resolved, Subject, TrailKey};
+use gridtrail_runs::RunsError;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The rows on record, by the key of the fragments that could belong to them.
@@ -60,7 +60,7 @@ fn searched_by(key: &TrailKey) -> Option<(DeviceId, i64)> {
 impl Snapshot {
     /// The rows on record that fragments could belong to: same User, same id; from the newest month back, as far as
     /// needed. No row's content leaves, so no [`Access`](gridtrail_access::Access) is needed.
-    pub(crate) async fn resolve(&self, fragments: &[Fragment]) -> Result<OnRecord, LakeError> {
+    pub(crate) async fn resolve(&self, fragments: &[Fragment]) -> Result<OnRecord, RunsError> {
         self.resolve_beside(fragments, &HashSet::new()).await
     }
 
@@ -69,7 +69,7 @@ impl Snapshot {
         &self,
         fragments: &[Fragment],
         but: &HashSet<&str>,
-    ) -> Result<OnRecord, LakeError> {
+    ) -> Result<OnRecord, RunsError> {
         let rows = fragments.iter().map(|fragment| (fragment.key, Vec::new())).collect();
         let mut found = OnRecord { rows, unknown: false };
         let mut open: Vec<&Fragment> = fragments.iter().collect();
@@ -80,7 +80,7 @@ impl Snapshot {
                 break;
             }
             for file in runs.into_iter().filter(|run| !but.contains(run.path.as_ref())) {
-                let run = self.cache.open_file(file).await?;
+                let run = file.open(&self.cache).await?;
                 let here: Vec<DeviceId> =
                     devices.iter().copied().filter(|device| file.is_of(*device)).collect();
                 let mut take = |row: &Stored<'_>| {

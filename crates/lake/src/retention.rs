@@ -20,7 +20,7 @@ use crate::decode::{Stored, recorded_ms};
 use crate::error::LakeError;
 use crate::evidence::{CommitKind, Expired, SourceEvidence};
 use crate::holds::{self, HOLDS, HoldScope};
-use crate::lake::{Lake, SWEPT};
+use crate::lake::Lake;
 use crate::lookup;
 use crate::maintenance::{Maintenance, Wanted};
 use crate::month::Month;
@@ -29,11 +29,12 @@ use crate::run::RetainedMark;
 use crate::snapshot::RunFile;
 use crate::spans::Spans;
 use crate::status::Expiring;
-use crate::table::{Changes, Move, Table};
+use crate::tables::SWEPT;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use futures::{StreamExt, stream};
 use gridtrail_model::{DeviceId, Fragment, Named, Timestamp};
+use gridtrail_runs::{Changes, Move, RunsError, Table};
 use serde_json::json;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Weak};
@@ -116,8 +117,8 @@ impl Keep {
     }
 
     /// The rows of a batch that stay. Each is whole: merged from all of its fragments in the month.
-    pub(crate) fn select(&self, batch: &RecordBatch) -> Result<KeptRows, LakeError> {
-        let failed = || LakeError::Internal("rows that retention keeps could not be told");
+    pub(crate) fn select(&self, batch: &RecordBatch) -> Result<KeptRows, RunsError> {
+        let failed = || RunsError::Internal("rows that retention keeps could not be told");
         const NAME: &str = "a month that is written anew";
         let recorded = recorded_ms(batch, NAME)?;
         let mut mark = RetainedMark { holds: self.changes, until_ms: i64::MAX };
@@ -195,7 +196,7 @@ impl Lake {
         }
         let properties = [(MONTHS, months.to_string())].into_iter().chain(with).collect();
         let now_ms = self.clock().now().millis();
-        table.commit(&Changes { properties, now_ms, ..Changes::default() }).await.map(drop)
+        Ok(table.commit(&Changes { properties, now_ms, ..Changes::default() }).await.map(drop)?)
     }
 }
 
@@ -205,9 +206,9 @@ pub(crate) fn months_of(table: &Table) -> u32 {
     set.unwrap_or(RETENTION_MONTHS_DEFAULT).max(RETENTION_MONTHS_MIN)
 }
 
-/// The property of a new table.
-pub(crate) fn property() -> (&'static str, Option<String>) {
-    (MONTHS, Some(RETENTION_MONTHS_DEFAULT.to_string()))
+/// The properties of a new table.
+pub(crate) fn made_with() -> Vec<(&'static str, String)> {
+    vec![(MONTHS, RETENTION_MONTHS_DEFAULT.to_string())]
 }
 
 /// No row goes whose latest message is as young as this.
@@ -247,7 +248,7 @@ impl Maintenance {
     }
 
     /// The months from which something goes, oldest first, and where the position of holds was before they were read.
-    async fn due(&mut self) -> Result<(Option<i64>, Vec<Due>), LakeError> {
+    async fn due(&mut self) -> Result<(Option<i64>, Vec<Due>), RunsError> {
         self.tables.refresh().await?;
         let changes = self.tables.trails.position(HOLDS);
         let holds = self.active_holds().await?;
@@ -278,7 +279,7 @@ impl Maintenance {
     }
 
     /// The months from which something would go.
-    pub(crate) async fn expiring(&mut self) -> Result<Vec<Expiring>, LakeError> {
+    pub(crate) async fn expiring(&mut self) -> Result<Vec<Expiring>, RunsError> {
         let (_, all_due) = self.due().await?;
         let expiring = |due: Due| Expiring {
             month: due.month,
@@ -288,7 +289,7 @@ impl Maintenance {
         Ok(all_due.into_iter().map(expiring).collect())
     }
 
-    async fn active_holds(&mut self) -> Result<Vec<ActiveHold>, LakeError> {
+    async fn active_holds(&mut self) -> Result<Vec<ActiveHold>, RunsError> {
         let holds = holds::read_all(&self.lake, &mut self.tables).await?;
         let snapshot = self.tables.snapshot(self.lake.cache().clone(), Weak::new());
         let mut active = Vec::new();
@@ -309,7 +310,7 @@ impl Maintenance {
         settings: &CompactionSettings,
         dry: bool,
         done: &mut Retained,
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), RunsError> {
         let Due { month, runs, moves, keep } = due;
         let Rewritten { files, rows_kept, rows_dropped, rows_held } = match keep {
             None => {
@@ -355,18 +356,14 @@ impl Maintenance {
         mut change: Changes,
         holds: Option<i64>,
         evidence: SourceEvidence,
-    ) -> Result<bool, LakeError> {
+    ) -> Result<bool, RunsError> {
         let drops = self.tables.trails.position(DROPS);
         change.moves.push(Move { app_id: DROPS.to_owned(), from: drops, to: drops.unwrap_or(0) + 1 });
         change.requires = vec![(HOLDS.to_owned(), holds)];
         change.drops = true;
         change.now_ms = self.now_ms();
         change.evidence = Some(json!({ "kind": CommitKind::Retention.name(), "sources": [evidence] }));
-        match self.tables.trails.commit(&change).await {
-            Ok(_) => Ok(true),
-            Err(LakeError::PositionMoved { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(self.tables.trails.commit_unless_moved(&change).await?.is_some())
     }
 
     /// Writes a month anew, up to the commit, with as many threads as the settings have jobs.
@@ -374,7 +371,7 @@ impl Maintenance {
         &self,
         job: MonthRewrite,
         settings: &CompactionSettings,
-    ) -> Result<Rewritten, LakeError> {
+    ) -> Result<Rewritten, RunsError> {
         let wanted = Wanted::default();
         let job = Arc::new(job);
         let write = |part: u32| {
@@ -384,7 +381,7 @@ impl Maintenance {
             let work = move || runtime.block_on(job.write(part, (&lake, &table), &settings, &given_up));
             async move {
                 let written = detached.spawn_blocking(work).await;
-                written.map_err(|_| LakeError::Internal("writing a month anew panicked"))?
+                written.map_err(|_| RunsError::Internal("writing a month anew panicked"))?
             }
         };
         let mut writing = stream::iter(0..job.parts()).map(write).buffer_unordered(settings.jobs.max(1));
@@ -400,7 +397,7 @@ impl Maintenance {
     }
 
     /// Lets go files of parked fragments, all of which are as old as a month that is due, and none of which is held.
-    async fn retain_parked(&mut self, dry: bool, done: &mut Retained) -> Result<(), LakeError> {
+    async fn retain_parked(&mut self, dry: bool, done: &mut Retained) -> Result<(), RunsError> {
         self.tables.refresh().await?;
         let requires = vec![(HOLDS.to_owned(), self.tables.parked.position(HOLDS))];
         let holds = self.active_holds().await?;
@@ -441,25 +438,22 @@ impl Maintenance {
             let now_ms = self.now_ms();
             let drops = true;
             let changes = Changes { remove, moves, requires, now_ms, evidence, drops, ..Changes::default() };
-            match self.tables.parked.commit(&changes).await {
-                Err(LakeError::PositionMoved { .. }) => {
-                    done.overtaken += 1;
-                    return Ok(());
-                }
-                committed => committed?,
-            };
+            if self.tables.parked.commit_unless_moved(&changes).await?.is_none() {
+                done.overtaken += 1;
+                return Ok(());
+            }
         }
         done.parked += rows;
         Ok(())
     }
 
-    async fn all_of(&self, run: &RunFile) -> Result<Vec<Fragment>, LakeError> {
-        let opened = self.lake.cache().open_to_rewrite(&run.path, &run.file).await?;
+    async fn all_of(&self, run: &RunFile) -> Result<Vec<Fragment>, RunsError> {
+        let opened = self.lake.cache().open_to_rewrite(&self.tables.parked, &run.file).await?;
         lookup::all(self.lake.cache(), &opened).await
     }
 
     /// Lets go the months of the access log that are due. No hold counts: it keeps records of Service Requests.
-    async fn retain_access_log(&mut self, dry: bool, done: &mut Retained) -> Result<(), LakeError> {
+    async fn retain_access_log(&mut self, dry: bool, done: &mut Retained) -> Result<(), RunsError> {
         self.tables.access_log.refresh().await?;
         let table = &mut self.tables.access_log;
         let now = self.lake.clock().now();
@@ -471,7 +465,7 @@ impl Maintenance {
         let (lake, runtime, read) = (self.lake.clone(), tokio::runtime::Handle::current(), table.clone());
         let work = move || runtime.block_on(access_log::drop_months(&lake, &read, first_kept, now));
         let made = self.lake.detached().spawn_blocking(work).await;
-        let made = match made.map_err(|_| LakeError::Internal("reading the access log panicked"))? {
+        let made = match made.map_err(|_| RunsError::Internal("reading the access log panicked"))? {
             Ok(made) => made,
             Err(error) => {
                 let paths = table
@@ -485,12 +479,9 @@ impl Maintenance {
             }
         };
         let Some((changes, rows)) = made else { return Ok(()) };
-        match table.commit(&changes).await {
-            Err(LakeError::PositionMoved { .. }) => done.overtaken += 1,
-            committed => {
-                committed?;
-                done.access_log += rows;
-            }
+        match table.commit_unless_moved(&changes).await? {
+            None => done.overtaken += 1,
+            Some(_) => done.access_log += rows,
         }
         Ok(())
     }
@@ -549,12 +540,9 @@ impl Maintenance {
         let from = self.tables.dead_letters.position(DROPS);
         let moves = vec![Move { app_id: DROPS.to_owned(), from, to: from.unwrap_or(0) + 1 }];
         let changes = Changes { remove, moves, now_ms, drops: true, ..Changes::default() };
-        match self.tables.dead_letters.commit(&changes).await {
-            Err(LakeError::PositionMoved { .. }) => done.overtaken += 1,
-            committed => {
-                committed?;
-                done.dead_letters += letters;
-            }
+        match self.tables.dead_letters.commit_unless_moved(&changes).await? {
+            None => done.overtaken += 1,
+            Some(_) => done.dead_letters += letters,
         }
         Ok(())
     }

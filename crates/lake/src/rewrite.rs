@@ -8,15 +8,13 @@
 
 use crate::bucket::{self, Bucket};
 use crate::compaction::{CompactionSettings, Pace, fence, level_0_fence, passes};
-use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::one_row::OneRow;
 use crate::retention::Keep;
-use crate::run::{self, FragmentSummary, RunWriter};
-use crate::schema::FRAGMENTS;
+use crate::run::{self, FragmentSummary};
 use crate::snapshot::RunFile;
-use crate::table::{Move, NewFile, Table};
 use arrow::array::RecordBatch;
+use gridtrail_runs::{Move, NewFile, RunWriter, RunsError, Table};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -74,12 +72,12 @@ impl MonthRewrite {
         (lake, table): (&Lake, &Table),
         settings: &CompactionSettings,
         given_up: &AtomicBool,
-    ) -> Result<Rewritten, LakeError> {
+    ) -> Result<Rewritten, RunsError> {
         let parts = self.parts();
         let mut runs = Vec::new();
         for run in &self.inputs {
             if run.summary.bucket.is_none_or(|bucket| bucket.number % parts == part) {
-                runs.push(lake.cache().open_to_rewrite(&run.path, &run.file).await?);
+                runs.push(lake.cache().open_to_rewrite(table, &run.file).await?);
             }
         }
         let mut done = Rewritten::default();
@@ -90,7 +88,7 @@ impl MonthRewrite {
             let wanted = |number: u32| number % parts == part && pass.contains(&(number / parts));
             while let Some(batch) = merge.next().await? {
                 if given_up.load(Ordering::Relaxed) {
-                    return Err(LakeError::GivenUp);
+                    return Err(RunsError::GivenUp);
                 }
                 pace.keep(batch.num_rows()).await;
                 for (number, rows) in bucket::split(&batch, self.buckets, wanted)? {
@@ -118,7 +116,7 @@ impl Writers<'_> {
         number: u32,
         rows: &RecordBatch,
         done: &mut Rewritten,
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), RunsError> {
         let before = rows.num_rows() as u64;
         let (rows, mark) = match &self.of.keep {
             None => (rows.clone(), None),
@@ -145,10 +143,10 @@ impl Writers<'_> {
     }
 }
 
-fn start(of: &MonthRewrite, table: &Table, bucket: Bucket) -> Result<RunWriter<FragmentSummary>, LakeError> {
+fn start(of: &MonthRewrite, table: &Table, bucket: Bucket) -> Result<RunWriter<FragmentSummary>, RunsError> {
     let path = bucket.run_path(&of.month);
     let summary = FragmentSummary::new(Some(of.month.clone()), Some(bucket), run::since(&of.inputs));
-    RunWriter::new(table, path, (&FRAGMENTS, run::properties()), summary)
+    RunWriter::new(table, path, summary)
 }
 
 const fn greatest_common_divisor(mut a: u32, mut b: u32) -> u32 {

@@ -4,14 +4,13 @@ use crate::access_events;
 use crate::access_log;
 use crate::decode::Stored;
 use crate::encode;
-use crate::error::LakeError;
-use crate::merge::{Kept, MergeKey, MergeRule};
 use crate::pairs::{self, Pair};
 use crate::schema::column;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{TimestampMicrosecondType, TimestampMillisecondType};
 use gridtrail_access::AccessRecord;
 use gridtrail_model::{Fragment, Merge};
+use gridtrail_runs::{Kept, MergeKey, MergeRule, RunsError};
 use std::convert::Infallible;
 
 /// Fragments: by Device and placement time, those of one trail key merged.
@@ -43,14 +42,14 @@ const fn unsigned(number: i64) -> u64 {
     number.cast_unsigned() ^ (1 << 63)
 }
 
-fn corrupt(path: &str) -> impl Fn() -> LakeError {
-    move || LakeError::Corrupt { path: path.to_owned(), why: "a key column is of another type".to_owned() }
+fn corrupt(path: &str) -> impl Fn() -> RunsError {
+    move || RunsError::Corrupt { path: path.to_owned(), why: "a key column is of another type".to_owned() }
 }
 
 impl MergeRule for FragmentRule {
     type Row = Fragment;
 
-    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, LakeError> {
+    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, RunsError> {
         let device = batch.columns().get(column::DEVICE).and_then(|column| column.as_binary_opt::<i32>());
         let received = batch.columns().get(column::RECEIVED);
         let received = received.and_then(|column| column.as_primitive_opt::<TimestampMillisecondType>());
@@ -63,7 +62,7 @@ impl MergeRule for FragmentRule {
         Ok((0..batch.num_rows()).map(key).collect())
     }
 
-    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<Fragment>>, LakeError> {
+    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<Fragment>>, RunsError> {
         let mut fragments = Vec::with_capacity(rows.len());
         for (at, row) in rows.iter().enumerate() {
             fragments.push((at, Stored::of(row, 0, path)?.fragment()?));
@@ -82,7 +81,7 @@ impl MergeRule for FragmentRule {
         Ok(kept)
     }
 
-    fn encode(&self, rows: &[Fragment]) -> Result<RecordBatch, LakeError> {
+    fn encode(&self, rows: &[Fragment]) -> Result<RecordBatch, RunsError> {
         encode::batch(&rows.iter().collect::<Vec<_>>())
     }
 }
@@ -90,7 +89,7 @@ impl MergeRule for FragmentRule {
 impl MergeRule for PairRule {
     type Row = Pair;
 
-    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, LakeError> {
+    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, RunsError> {
         let mpxn = batch.columns().first().and_then(|column| column.as_string_opt::<i32>());
         let device = batch.columns().get(1).and_then(|column| column.as_binary_opt::<i32>());
         let (mpxn, device) = (mpxn.ok_or_else(corrupt(path))?, device.ok_or_else(corrupt(path))?);
@@ -101,9 +100,9 @@ impl MergeRule for PairRule {
         (0..batch.num_rows()).map(key).collect::<Option<_>>().ok_or_else(corrupt(path))
     }
 
-    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<Pair>>, LakeError> {
+    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<Pair>>, RunsError> {
         let mut pairs = rows.iter().map(|row| pairs::read(row, path));
-        let mut first = pairs.next().ok_or(LakeError::Internal("no row to merge"))??;
+        let mut first = pairs.next().ok_or(RunsError::Internal("no row to merge"))??;
         for pair in pairs {
             let pair = pair?;
             first.first_seen = first.first_seen.min(pair.first_seen);
@@ -112,7 +111,7 @@ impl MergeRule for PairRule {
         Ok(vec![Kept::Made(first)])
     }
 
-    fn encode(&self, rows: &[Pair]) -> Result<RecordBatch, LakeError> {
+    fn encode(&self, rows: &[Pair]) -> Result<RecordBatch, RunsError> {
         pairs::batch(rows)
     }
 }
@@ -120,13 +119,13 @@ impl MergeRule for PairRule {
 impl MergeRule for AccessRule {
     type Row = AccessRecord;
 
-    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, LakeError> {
+    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, RunsError> {
         let times = batch.columns().first().and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
         let times = times.ok_or_else(corrupt(path))?;
         Ok(times.values().iter().map(|time| MergeKey(None, unsigned(*time))).collect())
     }
 
-    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<AccessRecord>>, LakeError> {
+    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<AccessRecord>>, RunsError> {
         let read = |(at, row): (usize, &RecordBatch)| Some((access_events::record(row, 0)?, at));
         let read = rows.iter().enumerate().map(read);
         let mut records = read.collect::<Option<Vec<_>>>().ok_or_else(corrupt(path))?;
@@ -135,7 +134,7 @@ impl MergeRule for AccessRule {
         Ok(records.into_iter().map(|(_, at)| Kept::Same(at)).collect())
     }
 
-    fn encode(&self, rows: &[AccessRecord]) -> Result<RecordBatch, LakeError> {
+    fn encode(&self, rows: &[AccessRecord]) -> Result<RecordBatch, RunsError> {
         access_events::batch(rows)
     }
 }
@@ -144,7 +143,7 @@ impl MergeRule for LogRule {
     /// No row is made of others.
     type Row = Infallible;
 
-    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, LakeError> {
+    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, RunsError> {
         let columns = access_log::Columns::of(batch).ok_or_else(corrupt(path))?;
         let key = |row| {
             let head = columns.head(row)?;
@@ -154,7 +153,7 @@ impl MergeRule for LogRule {
         (0..batch.num_rows()).map(key).collect::<Option<_>>().ok_or_else(corrupt(path))
     }
 
-    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<Infallible>>, LakeError> {
+    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<Infallible>>, RunsError> {
         let chain =
             |(at, row): (usize, &RecordBatch)| Some((access_log::Columns::of(row)?.head(0)?.chain, at));
         let chains = rows.iter().enumerate().map(chain).collect::<Option<Vec<_>>>();
@@ -163,7 +162,7 @@ impl MergeRule for LogRule {
         Ok(chains.into_iter().map(|(_, at)| Kept::Same(at)).collect())
     }
 
-    fn encode(&self, rows: &[Infallible]) -> Result<RecordBatch, LakeError> {
+    fn encode(&self, rows: &[Infallible]) -> Result<RecordBatch, RunsError> {
         match rows.first() {
             None => access_log::batch(&[]),
             Some(never) => match *never {},

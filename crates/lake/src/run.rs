@@ -5,26 +5,19 @@
 
 use crate::anchor;
 use crate::bucket::Bucket;
-use crate::checksum::Written;
 use crate::closing::ClosingTargets;
 use crate::decode::recorded_ms;
 use crate::encode;
-use crate::error::LakeError;
-use crate::limits::{
-    BLOOM_DEVICES, BLOOM_FALSE_POSITIVES, ENCODE_ROWS, PAGE_ROWS, ROW_GROUP_ROWS, WRITE_BATCH_ROWS,
-};
-use crate::paged::PagedWriter;
-use crate::schema::{DICTIONARY_COLUMNS, FRAGMENTS, column};
+use crate::limits::{BLOOM_DEVICES, BLOOM_FALSE_POSITIVES, ROW_GROUP_ROWS, WRITE_BATCH_ROWS};
+use crate::schema::{DICTIONARY_COLUMNS, FRAGMENTS, Trails, column};
 use crate::snapshot::RunFile;
-use crate::table::{NewFile, Table};
+use crate::tables::LakeTable as _;
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::concat_batches;
-use arrow::datatypes::{SchemaRef, TimestampMillisecondType};
-use bytes::Bytes;
+use arrow::datatypes::TimestampMillisecondType;
 use gridtrail_model::{DeviceId, Fragment, Timestamp};
-use object_store::buffered::BufWriter;
-use parquet::arrow::async_writer::AsyncFileWriter;
-use parquet::basic::{Compression, Encoding};
+use gridtrail_runs::checksum::Written;
+use gridtrail_runs::{ENCODE_ROWS, Encoded, NewFile, PAGE_ROWS, RunsError, Summary};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 use std::collections::BTreeMap;
@@ -38,12 +31,12 @@ pub struct SortedFragments<'a>(Vec<&'a Fragment>);
 impl<'a> SortedFragments<'a> {
     /// Sorts fragments into the order of a run. One without a placement time is refused: it must be joined or
     /// parked first.
-    pub fn sort(fragments: &'a [Fragment]) -> Result<Self, LakeError> {
+    pub fn sort(fragments: &'a [Fragment]) -> Result<Self, RunsError> {
         let mut keyed = Vec::with_capacity(fragments.len());
         for fragment in fragments {
             let placement = fragment
                 .placement()
-                .ok_or(LakeError::Internal("a fragment without a place cannot be sorted"))?;
+                .ok_or(RunsError::Internal("a fragment without a place cannot be sorted"))?;
             // As a number: it has the order of the bytes, and compares faster.
             let key = anchor::of_fragment(fragment).map(|key| u64::from_be_bytes(key.to_bytes()));
             keyed.push(((key, placement), fragment));
@@ -199,112 +192,18 @@ pub(crate) fn properties() -> WriterProperties {
     builder.build()
 }
 
-/// A file that was encoded and is not uploaded yet.
-#[derive(Debug)]
-pub(crate) struct Encoded {
-    pub(crate) bytes: Bytes,
-    pub(crate) written: Written,
-}
-
-impl Encoded {
-    /// A file of rows, in the order of its table.
-    pub(crate) fn of(
-        (schema, properties): (&SchemaRef, WriterProperties),
-        batches: impl Iterator<Item = Result<RecordBatch, LakeError>>,
-    ) -> Result<Self, LakeError> {
-        let mut writer = PagedWriter::new(schema, properties)?;
-        for batch in batches {
-            writer.write(&batch?)?;
-        }
-        let written = writer.finish()?;
-        Ok(Self { bytes: writer.take()?, written })
-    }
-}
-
 /// Writes one run into memory. CPU-bound: about a microsecond a row.
-pub(crate) fn write(fragments: &SortedFragments<'_>) -> Result<(Encoded, RunSummary), LakeError> {
+pub(crate) fn write(fragments: &SortedFragments<'_>) -> Result<(Encoded, RunSummary), RunsError> {
     let batches = fragments.0.chunks(ENCODE_ROWS).map(encode::batch);
-    let encoded = Encoded::of((&FRAGMENTS, properties()), batches)?;
+    let encoded = Encoded::of(Trails.definition(), batches)?;
     let footer_bytes = encoded.written.tail.map(|tail| tail.bytes);
     Ok((encoded, RunSummary { footer_bytes, ..RunSummary::of(fragments) }))
 }
 
-/// What a commit says of a file, gathered while the file is written.
-pub(crate) trait Summary: Send {
-    /// Takes in rows, which come in the order of the table.
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError>;
-
-    /// The file, as a commit names it.
-    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError>;
-}
-
-/// Writes a run batch by batch, straight into the store: for runs that are larger than memory should be.
-pub(crate) struct RunWriter<S> {
-    path: String,
-    writer: PagedWriter,
-    sink: BufWriter,
-    schema: SchemaRef,
-    /// Rows that do not fill pages yet: pages are cut at the ends of what is written.
-    waiting: Vec<RecordBatch>,
-    rows_waiting: usize,
-    summary: S,
-}
-
-impl<S: Summary> RunWriter<S> {
-    /// Starts a file of a table. Nothing of it is seen before [`RunWriter::finish`], and then only once it is committed.
-    pub(crate) fn new(
-        table: &Table,
-        path: String,
-        (schema, properties): (&SchemaRef, WriterProperties),
-        summary: S,
-    ) -> Result<Self, LakeError> {
-        let sink = BufWriter::new(table.store(), table.full_path(&path)?);
-        let writer = PagedWriter::new(schema, properties)?;
-        let schema = Arc::clone(schema);
-        Ok(Self { path, writer, sink, schema, waiting: Vec::new(), rows_waiting: 0, summary })
-    }
-
-    /// Adds rows. They come in the order of the table.
-    pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
-        self.summary.add(batch)?;
-        self.rows_waiting += batch.num_rows();
-        self.waiting.push(batch.clone());
-        if self.rows_waiting >= ENCODE_ROWS {
-            self.write_waiting(self.rows_waiting - self.rows_waiting % PAGE_ROWS).await?;
-        }
-        Ok(())
-    }
-
-    async fn write_waiting(&mut self, rows: usize) -> Result<(), LakeError> {
-        let failed = |_| LakeError::Internal("rows of a run could not be put together");
-        let waiting = concat_batches(&self.schema, &self.waiting).map_err(failed)?;
-        let before = self.writer.groups();
-        self.writer.write(&waiting.slice(0, rows))?;
-        self.rows_waiting -= rows;
-        self.waiting = vec![waiting.slice(rows, self.rows_waiting)];
-        if self.writer.groups() > before { self.store().await } else { Ok(()) }
-    }
-
-    /// Hands what is done to the store.
-    async fn store(&mut self) -> Result<(), LakeError> {
-        let stored = AsyncFileWriter::write(&mut self.sink, self.writer.take()?).await;
-        stored.map_err(|error| LakeError::write(&self.path, error))
-    }
-
-    /// What is said of the file.
-    pub(crate) fn summary_mut(&mut self) -> &mut S {
-        &mut self.summary
-    }
-
-    /// Ends the file, which a commit can name then.
-    pub(crate) async fn finish(mut self) -> Result<NewFile, LakeError> {
-        self.write_waiting(self.rows_waiting).await?;
-        let written = self.writer.finish()?;
-        self.store().await?;
-        let completed = AsyncFileWriter::complete(&mut self.sink).await;
-        completed.map_err(|error| LakeError::write(&self.path, error))?;
-        self.summary.file(self.path, written)
-    }
+/// How side tables are compressed: few look at them, and they are kept for long.
+pub(crate) fn zstd() -> Compression {
+    // There is a level 3.
+    Compression::ZSTD(ZstdLevel::try_new(3).unwrap_or_default())
 }
 
 /// The summary of a run of fragments that is written batch by batch.
@@ -354,8 +253,8 @@ impl FragmentSummary {
 }
 
 impl Summary for FragmentSummary {
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
-        let wrong = || LakeError::Internal("a batch of fragments lacks its key columns");
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), RunsError> {
+        let wrong = || RunsError::Internal("a batch of fragments lacks its key columns");
         let devices = batch.columns().get(column::DEVICE).and_then(|column| column.as_binary_opt::<i32>());
         let received = batch.columns().get(column::RECEIVED);
         let received = received.and_then(|column| column.as_primitive_opt::<TimestampMillisecondType>());
@@ -386,7 +285,7 @@ impl Summary for FragmentSummary {
         Ok(())
     }
 
-    fn file(self, path: String, written: Written) -> Result<NewFile, LakeError> {
+    fn file(self, path: String, written: Written) -> Result<NewFile, RunsError> {
         let footer_bytes = written.tail.map(|tail| tail.bytes);
         new_file(path, self.month, written, &RunSummary { footer_bytes, ..self.summary })
     }
@@ -398,9 +297,9 @@ pub(crate) fn new_file(
     month: Option<String>,
     written: Written,
     summary: &RunSummary,
-) -> Result<NewFile, LakeError> {
+) -> Result<NewFile, RunsError> {
     let tag =
-        serde_json::to_string(summary).map_err(|_| LakeError::Internal("a summary could not be written"))?;
+        serde_json::to_string(summary).map_err(|_| RunsError::Internal("a summary could not be written"))?;
     let time = |ms| Timestamp::from_millis(ms).map(|t| t.to_string()).unwrap_or_default();
     let received = Some((time(summary.min_received_ms), time(summary.max_received_ms)));
     Ok(NewFile { path, written, month, rows: summary.rows, tag, received })

@@ -10,7 +10,6 @@
 //! What agrees pays little for it: of rows that lie past an edge, or cannot be asked for, only a *print* is read
 //! ([`packed::print_of`]), and only those that look like a fragment of a row on the page are read in full.
 
-use crate::error::LakeError;
 use crate::limits::APART_MS;
 use crate::lookup::{self, Candidate};
 use crate::packed;
@@ -18,6 +17,7 @@ use crate::sheet::Sheet;
 use crate::snapshot::{Cost, Found, KeyQuery, RowPosition, View};
 use gridtrail_access::Access;
 use gridtrail_model::{DeviceId, Fragment, Merge, ServiceReferenceVariant, Timestamp};
+use gridtrail_runs::RunsError;
 use std::cmp::Reverse;
 
 /// The times at which a look-up looks for fragments: those at which rows of the query may have one.
@@ -106,7 +106,7 @@ impl<'a> Scan<'a> {
         (query, under): (&'a KeyQuery, DeviceId),
         reach: Reach,
         parked: Vec<Fragment>,
-    ) -> Result<Self, LakeError> {
+    ) -> Result<Self, RunsError> {
         let mut located = Vec::new();
         for (number, fragment) in parked.iter().enumerate() {
             located.push((parked_candidate(fragment)?, Source::Parked(number)));
@@ -135,7 +135,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Takes in the rows of the Device in one run.
-    pub(crate) fn locate(&mut self, sheets: Vec<Sheet>) -> Result<(), LakeError> {
+    pub(crate) fn locate(&mut self, sheets: Vec<Sheet>) -> Result<(), RunsError> {
         self.cost.runs += u64::from(!sheets.is_empty());
         for sheet in sheets {
             self.cost.pages += sheet.pages() as u64;
@@ -147,7 +147,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    fn add(&mut self, located: impl Iterator<Item = (Candidate, Source)>) -> Result<(), LakeError> {
+    fn add(&mut self, located: impl Iterator<Item = (Candidate, Source)>) -> Result<(), RunsError> {
         let start = self.open.len();
         for (candidate, source) in located {
             if self.may_matter(&candidate) {
@@ -225,7 +225,7 @@ impl<'a> Scan<'a> {
         &mut self,
         horizon: Option<i64>,
         times: usize,
-    ) -> Result<Option<Vec<Found>>, LakeError> {
+    ) -> Result<Option<Vec<Found>>, RunsError> {
         // More at a time where rows turn out not to be shown, so that many of those cost no more than reading them.
         self.stride = times.max(self.stride * 2);
         let settled_from = Self::settled_from(horizon);
@@ -255,7 +255,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Reads in full what lies at or above a time and is sought, and what looks like a fragment of the same rows.
-    fn read_down_to(&mut self, cut: i64) -> Result<(), LakeError> {
+    fn read_down_to(&mut self, cut: i64) -> Result<(), RunsError> {
         let near = cut.saturating_sub(APART_MS);
         let end = self.open.partition_point(|located| located.at_ms() >= near);
         let part: Vec<Located> = self.open.drain(..end).collect();
@@ -278,7 +278,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    fn read(&mut self, mut located: Vec<Located>) -> Result<(), LakeError> {
+    fn read(&mut self, mut located: Vec<Located>) -> Result<(), RunsError> {
         located.sort_unstable_by_key(|l| (Reverse(l.source), l.candidate.row));
         let mut rows = Vec::new();
         for part in located.chunk_by(|a, b| a.source == b.source) {
@@ -303,7 +303,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Reads the prints of fragments, where they are not known.
-    fn read_prints(&self, located: &mut [Located]) -> Result<(), LakeError> {
+    fn read_prints(&self, located: &mut [Located]) -> Result<(), RunsError> {
         let mut unknown: Vec<&mut Located> = located.iter_mut().filter(|l| l.print.is_none()).collect();
         unknown.sort_unstable_by_key(|l| (l.source, l.candidate.row));
         for part in unknown.chunk_by_mut(|a, b| a.source == b.source) {
@@ -401,10 +401,10 @@ fn shows(who: &Access, query: &KeyQuery, fragment: &Fragment) -> bool {
     in_view && is_meant && (query.variants.is_empty() || variant.is_some_and(|v| query.variants.contains(&v)))
 }
 
-fn parked_candidate(fragment: &Fragment) -> Result<Candidate, LakeError> {
+fn parked_candidate(fragment: &Fragment) -> Result<Candidate, RunsError> {
     Ok(Candidate {
         row: 0,
-        received: fragment.placement().ok_or(LakeError::Internal("a parked row has no time"))?,
+        received: fragment.placement().ok_or(RunsError::Internal("a parked row has no time"))?,
         user: fragment.key.user,
         variant: fragment.variant.value().copied(),
     })

@@ -13,8 +13,14 @@
 //! | `foreign_counter` | counter of the row's id where that names another target than the Device: such rows are found by it |
 //! | `shape`, `tail` | all else, see `packed` |
 
+use crate::retention;
+use crate::run;
+use crate::tables::LakeTable;
+use crate::verify::{FileCheck, rows};
+use crate::viewers;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use deltalake_core::kernel::{DataType as DeltaType, PrimitiveType, StructField};
+use async_trait::async_trait;
+use gridtrail_runs::{Definition, RunsError};
 use std::sync::{Arc, LazyLock};
 
 /// Column numbers, in the order of the schema.
@@ -52,19 +58,60 @@ pub(crate) static FRAGMENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(columns.map(|(name, kind, nullable)| Field::new(name, kind, nullable)).to_vec()))
 });
 
-/// The Delta columns of an Arrow schema, for creating its table.
-pub(crate) fn delta_columns(schema: &Schema) -> Vec<StructField> {
-    let primitive = |kind: &DataType| match kind {
-        DataType::Binary => PrimitiveType::Binary,
-        DataType::Boolean => PrimitiveType::Boolean,
-        DataType::Int8 => PrimitiveType::Byte,
-        DataType::Int64 => PrimitiveType::Long,
-        DataType::Timestamp(..) => PrimitiveType::Timestamp,
-        _ => PrimitiveType::String,
-    };
-    schema
-        .fields()
-        .iter()
-        .map(|f| StructField::new(f.name(), DeltaType::Primitive(primitive(f.data_type())), f.is_nullable()))
-        .collect()
+static TRAILS: Definition = Definition {
+    name: "trails",
+    schema: &FRAGMENTS,
+    by_month: true,
+    format: 1,
+    keys: &[column::DEVICE, column::FOREIGN_COUNTER],
+    layout: run::properties,
+    note: Some(viewers::NOTE),
+    made_with: retention::made_with,
+};
+
+static PARKED: Definition = Definition {
+    name: "parked",
+    schema: &FRAGMENTS,
+    by_month: false,
+    format: 1,
+    keys: &[column::DEVICE, column::FOREIGN_COUNTER],
+    layout: run::properties,
+    note: Some(viewers::NOTE),
+    made_with: retention::made_with,
+};
+
+/// The main table: a batch counts when it is committed to this one.
+pub(crate) struct Trails;
+
+/// Fragments that wait for their request.
+pub(crate) struct Parked;
+
+#[async_trait]
+impl LakeTable for Trails {
+    fn definition(&self) -> &'static Definition {
+        &TRAILS
+    }
+
+    fn is_looked_up(&self) -> bool {
+        true
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        rows::fragments(file).await
+    }
+}
+
+#[async_trait]
+impl LakeTable for Parked {
+    fn definition(&self) -> &'static Definition {
+        &PARKED
+    }
+
+    fn is_looked_up(&self) -> bool {
+        true
+    }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        rows::fragments(file).await
+    }
 }

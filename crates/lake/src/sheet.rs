@@ -1,10 +1,8 @@
 //! Sheets: decoded pages of chosen columns for one range of rows of a row group.
 
-use crate::cache::{OpenRun, Part, PartName, RunCache};
 use crate::decode::Stored;
-use crate::error::LakeError;
-use crate::pages::{Beside, Dictionary, Page};
 use crate::schema::column;
+use gridtrail_runs::{Beside, Dictionary, OpenRun, Page, Part, PartName, RunCache, RunsError};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -112,7 +110,7 @@ impl Sheet {
     }
 
     /// Gets a sheet, of what is in memory and what has to be fetched.
-    pub(crate) async fn get(cache: &RunCache, run: &OpenRun, plan: Plan) -> Result<Self, LakeError> {
+    pub(crate) async fn get(cache: &RunCache, run: &OpenRun, plan: Plan) -> Result<Self, RunsError> {
         let parts = cache.parts(run, plan.names()).await?;
         Ok(Self::new(run, plan, parts))
     }
@@ -122,17 +120,17 @@ impl Sheet {
         self.columns.iter().map(|(_, column)| column.pages.len()).sum()
     }
 
-    fn corrupt(&self, why: &str) -> LakeError {
-        LakeError::Corrupt { path: self.path.to_string(), why: why.to_owned() }
+    fn corrupt(&self, why: &str) -> RunsError {
+        RunsError::Corrupt { path: self.path.to_string(), why: why.to_owned() }
     }
 
-    fn column(&self, number: usize) -> Result<&Column, LakeError> {
+    fn column(&self, number: usize) -> Result<&Column, RunsError> {
         let found = self.columns.iter().find(|(column, _)| *column == number);
-        found.map(|(_, column)| column).ok_or(LakeError::Internal("a column was not asked for"))
+        found.map(|(_, column)| column).ok_or(RunsError::Internal("a column was not asked for"))
     }
 
     /// The rows of the sheet whose value in a column that the run is sorted by is a key.
-    pub(crate) fn rows_equal(&self, number: usize, key: &[u8]) -> Result<Range<usize>, LakeError> {
+    pub(crate) fn rows_equal(&self, number: usize, key: &[u8]) -> Result<Range<usize>, RunsError> {
         let mut found: Option<Range<usize>> = None;
         for (first, page) in &self.column(number)?.pages {
             let here = page.rows_equal(key).ok_or_else(|| self.corrupt("a page of keys cannot be read"))?;
@@ -146,7 +144,7 @@ impl Sheet {
     }
 
     /// The keys next below and above one, in a column that the run is sorted by, as far as the sheet goes.
-    pub(crate) fn beside(&self, number: usize, key: &[u8]) -> Result<Beside<'_>, LakeError> {
+    pub(crate) fn beside(&self, number: usize, key: &[u8]) -> Result<Beside<'_>, RunsError> {
         let mut found: Beside<'_> = (None, None);
         for (_, page) in &self.column(number)?.pages {
             let (below, above) =
@@ -158,7 +156,7 @@ impl Sheet {
     }
 
     /// The numbers in some rows of a column.
-    pub(crate) fn numbers(&self, number: usize, rows: &Range<usize>) -> Result<Vec<Option<i64>>, LakeError> {
+    pub(crate) fn numbers(&self, number: usize, rows: &Range<usize>) -> Result<Vec<Option<i64>>, RunsError> {
         let mut all = Vec::with_capacity(rows.len());
         for (first, page) in &self.column(number)?.pages {
             let part = overlap(*first, page.rows, rows);
@@ -177,7 +175,7 @@ impl Sheet {
         number: usize,
         rows: usize,
         is_wanted: impl Fn(i64) -> bool,
-    ) -> Result<Vec<usize>, LakeError> {
+    ) -> Result<Vec<usize>, RunsError> {
         let (mut all, mut next) = (Vec::new(), 0);
         for (first, page) in &self.column(number)?.pages {
             let here = page.rows_with(&is_wanted).filter(|_| *first == next);
@@ -189,7 +187,7 @@ impl Sheet {
     }
 
     /// The bytes in some rows of a column.
-    pub(crate) fn texts(&self, number: usize, rows: &Range<usize>) -> Result<Vec<Option<&[u8]>>, LakeError> {
+    pub(crate) fn texts(&self, number: usize, rows: &Range<usize>) -> Result<Vec<Option<&[u8]>>, RunsError> {
         let column = self.column(number)?;
         let mut all = Vec::with_capacity(rows.len());
         for (first, page) in &column.pages {
@@ -202,12 +200,12 @@ impl Sheet {
         self.complete(all, rows)
     }
 
-    fn complete<T>(&self, all: Vec<T>, rows: &Range<usize>) -> Result<Vec<T>, LakeError> {
+    fn complete<T>(&self, all: Vec<T>, rows: &Range<usize>) -> Result<Vec<T>, RunsError> {
         if all.len() == rows.len() { Ok(all) } else { Err(self.corrupt("its pages have too few rows")) }
     }
 
     /// Some rows, with all columns of the sheet.
-    pub(crate) fn rows(&self, rows: &Range<usize>) -> Result<Vec<Row<'_>>, LakeError> {
+    pub(crate) fn rows(&self, rows: &Range<usize>) -> Result<Vec<Row<'_>>, RunsError> {
         let mut all: Vec<Row<'_>> = Vec::new();
         all.resize_with(rows.len(), Row::default);
         for (number, _) in &self.columns {
@@ -234,8 +232,8 @@ impl Sheet {
 
 impl<'a> Row<'a> {
     /// The row as it is stored; `path` names its run in errors.
-    pub(crate) fn stored(&self, path: &'a str) -> Result<Stored<'a>, LakeError> {
-        let missing = |why: &str| LakeError::Corrupt { path: path.to_owned(), why: why.to_owned() };
+    pub(crate) fn stored(&self, path: &'a str) -> Result<Stored<'a>, RunsError> {
+        let missing = |why: &str| RunsError::Corrupt { path: path.to_owned(), why: why.to_owned() };
         let text = |number: usize| self.texts.get(number).copied().flatten();
         Ok(Stored {
             device: text(column::DEVICE),

@@ -5,7 +5,6 @@
 //! Devices says, until maintenance writes them anew.
 
 use crate::anchor;
-use crate::cache::RunCache;
 use crate::error::LakeError;
 use crate::limits::RUNS_AT_ONCE;
 use crate::lookup::Seek;
@@ -16,6 +15,7 @@ use crate::viewers::Viewer;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use gridtrail_access::Access;
 use gridtrail_model::{Anchor, DeviceId, Mpxn, Named, UserId};
+use gridtrail_runs::{RunCache, RunsError};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl Snapshot {
         who: &Access,
         (query, under): (&KeyQuery, DeviceId),
         reach: Reach,
-    ) -> Result<Option<Seek>, LakeError> {
+    ) -> Result<Option<Seek>, RunsError> {
         // No row lies under what is sought in vain, in the same runs.
         let sought = match query.in_vain {
             true => DeviceId::from_bytes(under.to_bytes().map(|byte| !byte)),
@@ -61,7 +61,7 @@ impl Snapshot {
         cache: &RunCache,
         seek: &Seek,
         (under, reach): (DeviceId, Reach),
-    ) -> Result<bool, LakeError> {
+    ) -> Result<bool, RunsError> {
         let parked = self.parked.of_device(under, None, None);
         let within = self.trails.of_device(under, reach.from, reach.to).chain(parked);
         if any_meets(cache, seek, within).await? {
@@ -96,7 +96,7 @@ impl Snapshot {
     }
 
     /// Devices that events named together with a meter point, ascending.
-    pub(crate) async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, LakeError> {
+    pub(crate) async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, RunsError> {
         let keys = pairs::of_mpxn(&self.cache, &self.pairs, mpxn).await?.found;
         let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, std::iter::empty::<UserId>()));
         Ok(anchors.filter_map(Anchor::device).collect())
@@ -109,7 +109,7 @@ async fn any_meets<'a>(
     cache: &RunCache,
     seek: &Seek,
     files: impl Iterator<Item = &'a Arc<RunFile>>,
-) -> Result<bool, LakeError> {
+) -> Result<bool, RunsError> {
     let mut files: Vec<&Arc<RunFile>> = files.collect();
     files.sort_by_key(|file| Reverse(file.summary.max_received_ms));
     let mut unknown = Vec::new();
@@ -117,7 +117,7 @@ async fn any_meets<'a>(
         match cache.opened(&file.path) {
             Some(run) if seek.is_met_by(&run) => return Ok(true),
             Some(_) => {}
-            None => unknown.push(cache.open_file(file)),
+            None => unknown.push(file.open(cache)),
         }
     }
     let runs: Vec<_> = stream::iter(unknown).buffered(RUNS_AT_ONCE).try_collect().await?;

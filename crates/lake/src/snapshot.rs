@@ -7,56 +7,78 @@
 
 use crate::anchor;
 use crate::bucket::Bucket;
-use crate::cache::RunCache;
 use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::limits::APART_MS;
-use crate::log::TableFile;
 use crate::lookup::{self, Seek};
 use crate::openness::Openness;
 use crate::pairs::PairFile;
 use crate::run::RunSummary;
 use crate::scan::{Reach, Scan};
+use crate::schema::Trails;
 use crate::streams::{Partition, Stream};
+use crate::tables;
+use crate::tables::LakeTable as _;
 use crate::touched::Touching;
 use deltalake_core::Path;
 use gridtrail_access::Access;
 use gridtrail_model::{Anchor, DeviceId, Fragment, Named, ServiceReferenceVariant, Timestamp, TrailKey};
+use gridtrail_runs::{OpenRun, Requests, RunCache, RunsError, TableFile};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use tokio::sync::OnceCell;
 
-/// A fixed vector of table versions: trails first, then parked, then pairs.
+/// A fixed vector of table versions, by the names of the tables that look-ups read, the main one first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SnapshotVersion {
-    pub(crate) trails: u64,
-    pub(crate) parked: u64,
-    pub(crate) pairs: u64,
-}
+pub struct SnapshotVersion(Vec<(&'static str, u64)>);
 
 impl fmt::Display for SnapshotVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.trails, self.parked, self.pairs)
+        for (at, (name, version)) in self.0.iter().enumerate() {
+            write!(f, "{}{name}={version}", if at > 0 { "," } else { "" })?;
+        }
+        Ok(())
     }
 }
 
 impl FromStr for SnapshotVersion {
     type Err = LakeError;
     fn from_str(text: &str) -> Result<Self, LakeError> {
-        let gone = || LakeError::VersionGone { version: text.chars().take(64).collect() };
-        let mut numbers = text.split('.').map(|number| number.parse().map_err(|_| gone()));
-        let mut next = || numbers.next().ok_or_else(gone)?;
-        let version = Self { trails: next()?, parked: next()?, pairs: next()? };
-        if numbers.next().is_some() { Err(gone()) } else { Ok(version) }
+        let read = |text: &str| {
+            let parts = text.split(',').map(|part| part.split_once('=')).collect::<Option<Vec<_>>>()?;
+            let of = |table: &str| parts.iter().find(|(name, _)| *name == table)?.1.parse().ok();
+            let versions: Vec<_> =
+                looked_up().map(|table| Some((table, of(table)?))).collect::<Option<_>>()?;
+            (parts.len() == versions.len()).then_some(Self(versions))
+        };
+        // A build that reads other tables wrote it: its versions are none that this one can go back to.
+        let gone = || RunsError::VersionGone { version: text.chars().take(64).collect() };
+        Ok(read(text).ok_or_else(gone)?)
     }
 }
 
 impl SnapshotVersion {
-    /// The version of the main table.
-    pub const fn trails(&self) -> u64 {
-        self.trails
+    /// What `version` says of each table that look-ups read.
+    pub(crate) fn of_tables(version: impl Fn(&str) -> u64) -> Self {
+        Self(looked_up().map(|table| (table, version(table))).collect())
     }
+
+    /// The version of a table. `None`: look-ups do not read it.
+    pub(crate) fn of(&self, table: &str) -> Option<u64> {
+        self.0.iter().find(|(name, _)| *name == table).map(|(_, version)| *version)
+    }
+
+    /// The version of the main table.
+    pub fn trails(&self) -> u64 {
+        self.0.first().map_or(0, |(_, version)| *version)
+    }
+}
+
+/// The names of the tables that look-ups read, the main one first.
+fn looked_up() -> impl Iterator<Item = &'static str> {
+    tables::ALL.iter().filter(|table| table.is_looked_up()).map(|table| table.definition().name)
 }
 
 /// Which rows a look-up is about.
@@ -147,6 +169,14 @@ pub struct Cost {
     pub bytes: u64,
 }
 
+impl Cost {
+    /// What the requests of a look-up cost.
+    pub(crate) fn of_requests(requests: &Requests) -> Self {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Self { requests: count(&requests.gets), bytes: count(&requests.bytes), ..Self::default() }
+    }
+}
+
 impl std::iter::Sum for Cost {
     fn sum<I: Iterator<Item = Self>>(costs: I) -> Self {
         costs.fold(Self::default(), |sum, cost| Self {
@@ -171,7 +201,7 @@ pub(crate) struct RunFile {
 }
 
 impl RunFile {
-    pub(crate) fn new(file: Arc<TableFile>, path: Path) -> Result<Self, LakeError> {
+    pub(crate) fn new(file: Arc<TableFile>, path: Path) -> Result<Self, RunsError> {
         let summary = Self::summary_of(&file)?;
         let device = |text: &Option<String>| text.as_deref().map(str::parse).transpose();
         let (min_device, max_device) = (device(&summary.min_device), device(&summary.max_device));
@@ -182,8 +212,13 @@ impl RunFile {
         Ok(Self { file, path, summary, min_device, max_device, closing })
     }
 
+    /// The run, its footer read once. Its summary says how long that is, so one request gets all of it.
+    pub(crate) async fn open(&self, cache: &RunCache) -> Result<Arc<OpenRun>, RunsError> {
+        cache.open(Trails.definition(), (&self.file, &self.path), self.summary.footer_bytes).await
+    }
+
     /// What the log says of a run.
-    pub(crate) fn summary_of(file: &TableFile) -> Result<RunSummary, LakeError> {
+    pub(crate) fn summary_of(file: &TableFile) -> Result<RunSummary, RunsError> {
         let summary = file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok());
         summary.ok_or_else(|| no_summary(file))
     }
@@ -212,8 +247,8 @@ impl RunFile {
     }
 }
 
-fn no_summary(file: &TableFile) -> LakeError {
-    LakeError::Corrupt { path: file.path.clone(), why: "its log entry has no summary".to_owned() }
+fn no_summary(file: &TableFile) -> RunsError {
+    RunsError::Corrupt { path: file.path.clone(), why: "its log entry has no summary".to_owned() }
 }
 
 /// The newest snapshot that a process has seen of a lake.
@@ -306,7 +341,7 @@ impl Snapshot {
             if summary.max_received_ms < limit.millis() {
                 waiting.before_limit += summary.rows;
             } else if summary.min_received_ms < limit.millis() {
-                let run = self.cache.open_file(file).await?;
+                let run = file.open(&self.cache).await?;
                 let fragments = lookup::all(&self.cache, &run).await?;
                 let before = fragments.iter().filter(|f| f.placement().is_some_and(|at| at < limit));
                 waiting.before_limit += before.count() as u64;
@@ -364,8 +399,8 @@ impl Snapshot {
                 None => above_ms = above_ms.saturating_mul(2),
             }
         };
-        let cost: Cost = [cost, openness.cost(), requests.cost()].into_iter().sum();
-        cache.count_lookup(&cost);
+        let cost: Cost = [cost, openness.cost(), Cost::of_requests(&requests)].into_iter().sum();
+        cache.count_lookup(cost.runs, cost.pages);
         Ok((found, cost))
     }
 
@@ -385,7 +420,7 @@ impl Snapshot {
         query: &KeyQuery,
         (under, above_ms): (DeviceId, i64),
         openness: &mut Openness<'_>,
-    ) -> Result<Option<(Vec<Found>, Cost)>, LakeError> {
+    ) -> Result<Option<(Vec<Found>, Cost)>, RunsError> {
         let reach = Reach::of(query, above_ms);
         let Some(seek) = self.seek(cache, who, (query, under), reach).await? else {
             return Ok(Some(<_>::default()));
@@ -428,10 +463,10 @@ impl Snapshot {
         who: &Access,
         (query, under): (&KeyQuery, DeviceId),
         seek: &Seek,
-    ) -> Result<Vec<Fragment>, LakeError> {
+    ) -> Result<Vec<Fragment>, RunsError> {
         let mut found = Vec::new();
         for file in self.parked.of_device(under, None, None) {
-            let run = cache.open_file(file).await?;
+            let run = file.open(cache).await?;
             let mut fragments = Vec::new();
             for sheet in seek.sheets(cache, &run).await? {
                 fragments.extend(lookup::all_of(&sheet, under)?);

@@ -9,8 +9,8 @@ use crate::month::Month;
 use crate::retention;
 use crate::snapshot::RunFile;
 use crate::stopped::StoppedAt;
-use crate::windows::Windows;
 use gridtrail_model::Timestamp;
+use gridtrail_runs::Windows;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -103,7 +103,7 @@ impl Maintenance {
         };
         let rows =
             BTreeMap::from([("trails", self.tables.runs.rows()), ("parked", self.tables.waiting.rows())]);
-        let tables = self.tables.all().map(|table| {
+        let tables = self.tables.each().into_iter().map(|table| {
             let files = table.files();
             TableStatus {
                 name: table.name(),
@@ -113,7 +113,7 @@ impl Maintenance {
                 rows: rows.get(table.name()).copied(),
             }
         });
-        let (tables, trails) = (tables.into(), &self.tables.trails);
+        let (tables, trails) = (tables.collect(), &self.tables.trails);
         let (buckets, now) = (self.tables.buckets(), self.lake.clock().now());
         let due = compaction::plan(self.tables.runs.iter(), buckets, now, |id| trails.position(id));
         Ok(LakeStatus {

@@ -1,7 +1,6 @@
 //! Where a lake is not read on: an entry of a log that is not ours, or damaged.
 
-use crate::log::Stop;
-use crate::table::Table;
+use gridtrail_runs::{Stop, Table};
 
 /// An entry of a log that is not answered from, nor anything that lies behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]

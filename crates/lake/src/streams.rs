@@ -3,8 +3,8 @@
 //! The marks of the main table say it all: `stream/<cluster>/<topic>/<topic id>` how many partitions a topic has, and
 //! `complete/<source>` up to when one of them is complete. Marks only grow, so any number of ingesters may write them.
 
-use crate::log::Log;
 use gridtrail_model::Timestamp;
+use gridtrail_runs::Log;
 
 /// What a stream's mark says once another topic has taken its name: larger than any number of partitions.
 const RETIRED: i64 = i64::MAX;

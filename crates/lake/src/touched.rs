@@ -4,13 +4,12 @@
 //! footers, then the pages of the newest runs that can hold what is sought, then, where those were not enough, of all that are left.
 //! So a look-up waits three times at most, however many runs there are.
 
-use crate::cache::RunCache;
-use crate::error::LakeError;
 use crate::limits::{READ_AHEAD_RUNS, RUNS_AT_ONCE};
 use crate::lookup::Seek;
 use crate::sheet::Sheet;
 use crate::snapshot::RunFile;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use gridtrail_runs::{RunCache, RunsError};
 use std::sync::Arc;
 
 /// The runs that a look-up goes through, the newest last.
@@ -35,7 +34,7 @@ impl<'a> Touching<'a> {
     }
 
     /// Takes the newest run that is left: its sheets that can hold what is sought. `None`: none is left.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Sheet>>, LakeError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Sheet>>, RunsError> {
         let Some(file) = self.files.last() else { return Ok(None) };
         let kept = match self.ahead.is_empty() {
             true => self.kept(file)?,
@@ -48,14 +47,14 @@ impl<'a> Touching<'a> {
         Ok(kept.or_else(|| self.ahead.pop()))
     }
 
-    fn kept(&self, file: &RunFile) -> Result<Option<Vec<Sheet>>, LakeError> {
+    fn kept(&self, file: &RunFile) -> Result<Option<Vec<Sheet>>, RunsError> {
         let Some(run) = self.cache.opened(&file.path) else { return Ok(None) };
         self.seek.kept(self.cache, &run)
     }
 
     /// Fetches what the newest of the runs that are left need, or what all of them do.
-    async fn fetch(&mut self) -> Result<(), LakeError> {
-        let opening: Vec<_> = self.files.iter().map(|file| self.cache.open_file(file)).collect();
+    async fn fetch(&mut self) -> Result<(), RunsError> {
+        let opening: Vec<_> = self.files.iter().map(|file| file.open(self.cache)).collect();
         let runs: Vec<_> = stream::iter(opening).buffered(RUNS_AT_ONCE).try_collect().await?;
         let mut from = runs.len();
         let mut holding = 0;

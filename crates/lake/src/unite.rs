@@ -13,28 +13,27 @@
 //! It moves the positions that guard those runs: of it and a compaction of the same runs one wins. What a row lies under stays as it is:
 //! where events disagree on the Device, each Device has what was said of the row under it, at one time.
 
-use crate::cache::RunCache;
 use crate::compaction::{CompactionSettings, Pace, fence, level_0_fence};
 use crate::decode::Stored;
 use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::lake::Lake;
-use crate::limits::{APART_MS, LOG_READS_AT_ONCE, PAGE_ROWS, UNITE_EVERY_MS, UNITE_FOREIGN_ROWS, UNITE_ROWS};
-use crate::log::entry::new_rows;
+use crate::limits::{APART_MS, UNITE_EVERY_MS, UNITE_FOREIGN_ROWS, UNITE_ROWS};
 use crate::lookup::{self, Counters};
 use crate::maintenance::{Maintenance, Wanted};
-use crate::merge::Scan;
 use crate::packed;
-use crate::run::{self, FragmentSummary, RunSummary, RunWriter, SortedFragments};
-use crate::schema::FRAGMENTS;
+use crate::run::{self, FragmentSummary, RunSummary, SortedFragments};
 use crate::snapshot::RunFile;
-use crate::table::{Changes, Move, NewFile, Table};
 use crate::writer::upload_run;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use foldhash::fast::RandomState;
 use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_model::{DeviceId, Fragment, Merge as _, Timestamp, TrailKey};
+use gridtrail_runs::{
+    Changes, LOG_READS_AT_ONCE, Move, NewFile, PAGE_ROWS, RunCache, RunWriter, RunsError, Scan, Table,
+    new_rows,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,7 +102,7 @@ impl Maintenance {
     /// The same, before a compaction, which a damaged run must not keep from going on: it is tried again when it is due again.
     pub(crate) async fn unite_or_put_off(&mut self, settings: &CompactionSettings) -> Result<u64, LakeError> {
         match self.unite(settings).await {
-            Err(LakeError::Corrupt { path, why }) => {
+            Err(LakeError::Runs(RunsError::Corrupt { path, why })) => {
                 tracing::warn!(
                     path,
                     why,
@@ -128,7 +127,7 @@ impl Maintenance {
         &mut self,
         settings: &CompactionSettings,
         done: &mut United,
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), RunsError> {
         self.tables.refresh().await?;
         let (from, version) = (self.tables.trails.position(UNITED), self.tables.trails.version());
         let runs: Vec<Arc<RunFile>> = self.tables.runs.iter().cloned().collect();
@@ -141,7 +140,7 @@ impl Maintenance {
         let (runtime, given_up) = (tokio::runtime::Handle::current(), wanted.watch());
         let work = move || runtime.block_on(unite_runs(lake, table, (runs, fresh), settings, &given_up));
         let united = self.lake.detached().spawn_blocking(work).await;
-        let united = match united.map_err(|_| LakeError::Internal("uniting rows panicked"))? {
+        let united = match united.map_err(|_| RunsError::Internal("uniting rows panicked"))? {
             // What is new was compacted, and its files deleted, before it was looked at: another time, all of it.
             Err(error) if error.is_not_found() => {
                 done.overtaken += 1;
@@ -162,16 +161,13 @@ impl Maintenance {
             now_ms,
             ..Changes::default()
         };
-        match self.tables.trails.commit(&changes).await {
-            // Another process looked at the same.
-            Err(LakeError::PositionMoved { .. }) => Ok(()),
-            committed => committed.map(drop),
-        }
+        // Another process may have looked at the same.
+        self.tables.trails.commit_unless_moved(&changes).await.map(drop)
     }
 
     /// The runs that commits since a version brought, whether they are still there or compacted. `None`: that cannot be told any
     /// more, so all rows are to be looked at.
-    async fn fresh(&self, since: Option<i64>) -> Result<Option<Vec<Arc<RunFile>>>, LakeError> {
+    async fn fresh(&self, since: Option<i64>) -> Result<Option<Vec<Arc<RunFile>>>, RunsError> {
         let Some(since) = since.and_then(|since| u64::try_from(since).ok()) else { return Ok(None) };
         let table = &self.tables.trails;
         let entries = stream::iter(since + 1..=table.version()).map(|version| table.log_entry(version));
@@ -189,7 +185,7 @@ impl Maintenance {
 }
 
 /// How many rows lie at several times, of all that there are. Cost: the columns of keys of every run.
-pub(crate) async fn count_scattered(cache: &RunCache, index: &RunIndex) -> Result<u64, LakeError> {
+pub(crate) async fn count_scattered(cache: &RunCache, index: &RunIndex) -> Result<u64, RunsError> {
     let runs: Vec<Arc<RunFile>> = index.iter().cloned().collect();
     let keys = Keys { cache, runs: &runs };
     Ok(keys.scattered(&runs, &AtomicBool::new(false)).await?.len() as u64)
@@ -202,7 +198,7 @@ async fn unite_runs(
     (runs, fresh): (Vec<Arc<RunFile>>, Vec<Arc<RunFile>>),
     settings: CompactionSettings,
     given_up: &AtomicBool,
-) -> Result<United, LakeError> {
+) -> Result<United, RunsError> {
     let cache = lake.cache_of(CACHE_BYTES);
     let keys = Keys { cache: &cache, runs: &runs };
     let leaving = leaving(&keys.scattered(&fresh, given_up).await?);
@@ -227,12 +223,9 @@ async fn unite_runs(
         now_ms: lake.clock().now().millis(),
         ..Changes::default()
     };
-    match table.commit(&changes).await {
-        Err(LakeError::PositionMoved { .. }) => Ok(United { overtaken: 1, ..United::default() }),
-        committed => {
-            committed?;
-            Ok(United { rows: moved.len() as u64, fragments, overtaken: 0 })
-        }
+    match table.commit_unless_moved(&changes).await? {
+        None => Ok(United { overtaken: 1, ..United::default() }),
+        Some(_) => Ok(United { rows: moved.len() as u64, fragments, overtaken: 0 }),
     }
 }
 
@@ -260,10 +253,10 @@ struct Part {
 
 impl Keys<'_> {
     /// The Devices of some runs in parts, each of so many rows as have room in memory.
-    async fn parts(&self, fresh: &[Arc<RunFile>]) -> Result<Vec<Part>, LakeError> {
+    async fn parts(&self, fresh: &[Arc<RunFile>]) -> Result<Vec<Part>, RunsError> {
         let mut firsts = Vec::new();
         for file in fresh {
-            let run = self.cache.open_file(file).await?;
+            let run = file.open(self.cache).await?;
             firsts.extend(lookup::first_devices(&run));
         }
         firsts.sort_unstable();
@@ -278,7 +271,7 @@ impl Keys<'_> {
     ///
     /// Of many rows, a part of the Devices at a time. Those that lie under another Device than their id names are looked for by
     /// counters, in every run; so they are gathered from all parts, and each time that is done for many of them.
-    async fn scattered(&self, fresh: &[Arc<RunFile>], given_up: &AtomicBool) -> Result<Places, LakeError> {
+    async fn scattered(&self, fresh: &[Arc<RunFile>], given_up: &AtomicBool) -> Result<Places, RunsError> {
         let parts = self.parts(fresh).await?;
         if let [all] = parts.as_slice() {
             let keys = self.gather(fresh, *all, None).await?;
@@ -288,7 +281,7 @@ impl Keys<'_> {
         let mut foreign = Places::default();
         for part in parts {
             if given_up.load(Ordering::Relaxed) {
-                return Err(LakeError::GivenUp);
+                return Err(RunsError::GivenUp);
             }
             let own = self.gather(fresh, part, Some(&mut foreign)).await?;
             scattered.extend(self.places_of(own, false).await?);
@@ -306,10 +299,10 @@ impl Keys<'_> {
         fresh: &[Arc<RunFile>],
         part: Part,
         mut foreign: Option<&mut Places>,
-    ) -> Result<Places, LakeError> {
+    ) -> Result<Places, RunsError> {
         let mut keys = Places::default();
         for file in fresh {
-            let run = self.cache.open_file(file).await?;
+            let run = file.open(self.cache).await?;
             lookup::each_key(self.cache, &run, (part.from, part.to), |row| {
                 let key = row.key()?;
                 let is_own = row.device_bytes()? == Some(packed::searched_by(&key).0.to_bytes());
@@ -325,11 +318,11 @@ impl Keys<'_> {
     }
 
     /// Where some keys lie in all runs: those of them that lie at several times.
-    async fn places_of(&self, mut places: Places, with_foreign: bool) -> Result<Places, LakeError> {
+    async fn places_of(&self, mut places: Places, with_foreign: bool) -> Result<Places, RunsError> {
         let (devices, counters): (BTreeSet<DeviceId>, Counters) =
             places.keys().map(packed::searched_by).unzip();
         for (number, file) in self.runs.iter().enumerate() {
-            let run = self.cache.open_file(file).await?;
+            let run = file.open(self.cache).await?;
             let here: Vec<DeviceId> = devices.iter().copied().filter(|device| file.is_of(*device)).collect();
             let mut take = |row: &Stored<'_>| {
                 if let Some(known) = places.get_mut(&row.key()?) {
@@ -389,8 +382,8 @@ struct Union<'a> {
 
 impl Union<'_> {
     /// Writes a run anew without what leaves it.
-    async fn take_out(&mut self, file: &RunFile, rows: &Leaving, pace: &mut Pace) -> Result<(), LakeError> {
-        let run = self.cache.open_to_rewrite(&file.path, &file.file).await?;
+    async fn take_out(&mut self, file: &RunFile, rows: &Leaving, pace: &mut Pace) -> Result<(), RunsError> {
+        let run = self.cache.open_to_rewrite(self.table, &file.file).await?;
         let month = file.file.month.clone().unwrap_or_default();
         let path = match file.summary.bucket {
             Some(bucket) => bucket.run_path(&month),
@@ -399,13 +392,13 @@ impl Union<'_> {
         let mut summary =
             FragmentSummary::new(file.file.month.clone(), file.summary.bucket, file.summary.since_ms);
         summary.keep_mark(&file.summary);
-        let mut writer = RunWriter::new(self.table, path, (&FRAGMENTS, run::properties()), summary)?;
+        let mut writer = RunWriter::new(self.table, path, summary)?;
         let places: Whence = rows.keys().map(|at| (at.0, at.1)).collect();
         let mut scan = Scan::new(self.cache.clone(), run);
         let mut left = 0;
         while let Some(batch) = scan.next().await? {
             if self.given_up.load(Ordering::Relaxed) {
-                return Err(LakeError::GivenUp);
+                return Err(RunsError::GivenUp);
             }
             pace.keep(batch.num_rows()).await;
             let batch = self.split(&batch, (rows, &places), file.path.as_ref())?;
@@ -425,7 +418,7 @@ impl Union<'_> {
         batch: &RecordBatch,
         (rows, places): (&Leaving, &Whence),
         path: &str,
-    ) -> Result<RecordBatch, LakeError> {
+    ) -> Result<RecordBatch, RunsError> {
         let mut stay = Vec::with_capacity(batch.num_rows());
         for number in 0..batch.num_rows() {
             let row = Stored::of(batch, number, path)?;
@@ -445,11 +438,11 @@ impl Union<'_> {
             }
         }
         filter_record_batch(batch, &BooleanArray::from(stay))
-            .map_err(|_| LakeError::Internal("rows that stay could not be told"))
+            .map_err(|_| RunsError::Internal("rows that stay could not be told"))
     }
 
     /// Writes what moved where it belongs. Gives all that is to be added.
-    async fn put_in(self) -> Result<Vec<NewFile>, LakeError> {
+    async fn put_in(self) -> Result<Vec<NewFile>, RunsError> {
         let moved: Vec<Fragment> = self.moved.into_values().collect();
         let mut add = self.add;
         for (month, sorted) in SortedFragments::sort(&moved)?.by_month() {

@@ -1,37 +1,8 @@
-//! Vacuum: deleting what no version that can still be asked for needs.
-//!
-//! 1. **Files** that were taken away before the window for files, and files that were never named and are older than it, such
-//!    as those of a compaction that was killed.
-//! 2. **Log entries** below the newest checkpoint that is itself older than the window for the log; of the main table never one
-//!    whose evidence was not copied. From that checkpoint on every version can be opened, so every version of the window can.
-//!
-//! Listings and deletions are our own: the library's vacuum commits, and knows nothing of what was copied. It may be killed at
-//! any moment, and any number may run at once: a file is deleted or it is not, and is needed by nobody.
+//! Vacuum: deleting what no version of any table that can still be asked for needs.
 
 use crate::error::LakeError;
 use crate::maintenance::{COPIED, Maintenance};
-use crate::table::Table;
-use crate::windows::Windows;
-use futures::{StreamExt, TryStreamExt, stream};
-use gridtrail_model::Timestamp;
-use object_store::{ObjectMeta, ObjectStoreExt};
-use std::time::Duration;
-
-/// Deletions at the same time.
-const AT_ONCE: usize = 8;
-
-/// What a vacuum deleted of a table, or would.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableVacuumed {
-    /// The table's name.
-    pub name: &'static str,
-    /// Files that no version needs.
-    pub files: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Log entries and checkpoints.
-    pub log_entries: u64,
-}
+use gridtrail_runs::{TableVacuumed, Windows};
 
 impl Maintenance {
     /// Deletes what no version of the windows needs; with `dry` nothing, and only says what would go.
@@ -39,7 +10,7 @@ impl Maintenance {
     /// Cost: one listing of each table and of its log. Errors: `Settings` when a table's windows contradict each other;
     /// `Unavailable`: some of it may be deleted.
     pub async fn vacuum(&mut self, dry: bool) -> Result<Vec<TableVacuumed>, LakeError> {
-        let now = self.lake.clock().now();
+        let now_ms = self.lake.clock().now().millis();
         self.tables.commits.refresh().await?;
         // Of evidence that was not copied nothing goes. Nothing was copied: the first entry stays, and all behind it.
         let copied = self.tables.commits.position(COPIED).and_then(|at| u64::try_from(at).ok()).unwrap_or(0);
@@ -49,89 +20,9 @@ impl Maintenance {
         }
         let mut all = Vec::new();
         for table in self.tables.all() {
-            table.refresh().await?;
-            let windows = Windows::of(table)?;
-            let files = unneeded(table, &windows, now).await?;
-            let uncopied = if table.name() == main { copied } else { u64::MAX };
-            let entries = old_entries(table, &windows, now, uncopied).await?;
-            all.push(TableVacuumed {
-                name: table.name(),
-                files: files.len() as u64,
-                bytes: files.iter().map(|file| file.size).sum(),
-                log_entries: entries.len() as u64,
-            });
-            if !dry {
-                let paths = files.into_iter().map(|file| file.location);
-                delete(table, paths.collect()).await?;
-                // From the oldest on: what is left of a log has no gap.
-                delete(table, entries).await?;
-            }
+            let copied = if table.name() == main { copied } else { u64::MAX };
+            all.push(gridtrail_runs::vacuum(table, now_ms, copied, dry).await?);
         }
         Ok(all)
     }
-}
-
-async fn delete(table: &Table, paths: Vec<deltalake_core::Path>) -> Result<(), LakeError> {
-    let store = table.store();
-    let delete = |path: deltalake_core::Path| {
-        let store = store.clone();
-        async move {
-            match store.delete(&path).await {
-                // Another vacuum was faster.
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-                Err(error) => Err(LakeError::store(format!("delete {path}"))(error)),
-            }
-        }
-    };
-    stream::iter(paths).map(delete).buffered(AT_ONCE).try_collect().await
-}
-
-/// How many files of a table may go.
-pub(crate) async fn orphans(table: &Table, windows: &Windows, now: Timestamp) -> Result<u64, LakeError> {
-    Ok(unneeded(table, windows, now).await?.len() as u64)
-}
-
-/// What happened before this time is outside of a window.
-fn horizon_ms(now: Timestamp, window: Duration) -> i64 {
-    now.millis().saturating_sub(i64::try_from(window.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// The files of a table that no version of the window names: taken away before it, or never named and older than it.
-async fn unneeded(table: &Table, windows: &Windows, now: Timestamp) -> Result<Vec<ObjectMeta>, LakeError> {
-    let horizon_ms = horizon_ms(now, windows.files);
-    let stored = table.stored_files().await?;
-    // Read after the listing: what was listed and is committed by now is named.
-    let fates = table.fates().await?;
-    let goes = |(path, file): &(String, ObjectMeta)| {
-        let written = file.last_modified.timestamp_millis();
-        match fates.get(path) {
-            Some(None) => false,
-            Some(Some(taken_away)) => written.max(*taken_away) < horizon_ms,
-            None => written < horizon_ms,
-        }
-    };
-    Ok(stored.into_iter().filter(goes).map(|(_, file)| file).collect())
-}
-
-/// The entries and checkpoints of a table's log that may go, oldest first. `copied` is the last version whose evidence was
-/// copied.
-async fn old_entries(
-    table: &Table,
-    windows: &Windows,
-    now: Timestamp,
-    copied: u64,
-) -> Result<Vec<deltalake_core::Path>, LakeError> {
-    let horizon_ms = horizon_ms(now, windows.log);
-    let listed = table.positions().listed().await?;
-    let mut first_kept = 0;
-    for checkpoint in listed.checkpoints.iter().copied().filter(|version| *version <= copied) {
-        match table.committed_ms(checkpoint).await? {
-            Some(at) if at < horizon_ms => first_kept = checkpoint,
-            _ => break,
-        }
-    }
-    let entries = listed.entries.range(..first_kept).map(|version| format!("_delta_log/{version:020}.json"));
-    let checkpoints = listed.checkpoints.range(..first_kept);
-    let checkpoints = checkpoints.map(|version| format!("_delta_log/{version:020}.checkpoint.parquet"));
-    checkpoints.chain(entries).map(|path| table.full_path(&path)).collect()
 }

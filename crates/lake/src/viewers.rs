@@ -9,13 +9,13 @@
 //! is meant (seed 1).
 
 use crate::decode::Stored;
-use crate::error::LakeError;
 use crate::limits::VIEWER_BITS;
 use crate::schema::column;
 use arrow::array::{Array, AsArray, RecordBatch};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use gridtrail_model::{DeviceId, ServiceReferenceVariant, Subject, UserId};
+use gridtrail_runs::{GatherNote, Note, NoteKind, RunsError};
 use parquet::bloom_filter::Sbbf;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use xxhash_rust::xxh64::xxh64;
@@ -24,6 +24,18 @@ use xxhash_rust::xxh64::xxh64;
 const BLOCK_BYTES: usize = 32;
 /// The footer's name for the filter.
 const KEY: &str = "gridtrail.viewers";
+
+/// The note in the footer of a run of fragments.
+pub(crate) const NOTE: NoteKind = NoteKind {
+    gather: || Box::new(Gathered::default()),
+    read: |metadata| match Viewers::of(metadata) {
+        Ok(viewers) => Ok(viewers.map(|viewers| {
+            let size = viewers.size();
+            Note::new(viewers, size)
+        })),
+        Err(()) => Err("the filter of its viewers cannot be read"),
+    },
+};
 
 /// Somebody whom a row may be shown to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,7 +64,7 @@ pub(crate) struct Viewers(Sbbf);
 
 impl Viewers {
     /// The viewers that a footer names. `Ok(None)`: none, as in runs of earlier builds. `Err`: nothing that can be read.
-    pub(crate) fn of(metadata: &ParquetMetaData) -> Result<Option<Self>, ()> {
+    fn of(metadata: &ParquetMetaData) -> Result<Option<Self>, ()> {
         let pairs = metadata.file_metadata().key_value_metadata();
         let Some(pair) = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == KEY)) else {
             return Ok(None);
@@ -69,14 +81,14 @@ impl Viewers {
     }
 
     /// Whether it lets through all rows of a batch of its run.
-    pub(crate) fn let_through(&self, batch: &RecordBatch) -> Result<bool, LakeError> {
+    pub(crate) fn let_through(&self, batch: &RecordBatch) -> Result<bool, RunsError> {
         let mut gathered = Gathered::default();
         gathered.add(batch)?;
         Ok(gathered.prints.iter().all(|print| self.0.check(print)))
     }
 
     /// Bytes that it takes in memory, with the text that it was read from.
-    pub(crate) fn size(&self) -> usize {
+    fn size(&self) -> usize {
         self.0.num_blocks() * BLOCK_BYTES * 7 / 3
     }
 }
@@ -91,10 +103,9 @@ pub(crate) struct Gathered {
     is_open: bool,
 }
 
-impl Gathered {
-    /// Takes in rows, which come in the order of a run.
-    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
-        let wrong = || LakeError::Internal("a batch of fragments lacks its key columns");
+impl GatherNote for Gathered {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), RunsError> {
+        let wrong = || RunsError::Internal("a batch of fragments lacks its key columns");
         let binary = |number: usize| {
             let column = batch.columns().get(number).and_then(|column| column.as_binary_opt::<i32>());
             column.ok_or_else(wrong)
@@ -114,6 +125,12 @@ impl Gathered {
         Ok(())
     }
 
+    fn end(&self) -> Result<KeyValue, RunsError> {
+        self.filter()
+    }
+}
+
+impl Gathered {
     fn see(&mut self, under: DeviceId, user: UserId) {
         if self.under != Some(under) {
             self.under = Some(under);
@@ -127,8 +144,8 @@ impl Gathered {
     }
 
     /// The filter, as a footer has it.
-    pub(crate) fn end(&self) -> Result<KeyValue, LakeError> {
-        let failed = |_| LakeError::Internal("the filter of a run's viewers could not be made");
+    fn filter(&self) -> Result<KeyValue, RunsError> {
+        let failed = |_| RunsError::Internal("the filter of a run's viewers could not be made");
         // The library's own sizes are powers of two, of which half is mostly not needed.
         let blocks = (self.prints.len() * VIEWER_BITS).div_ceil(BLOCK_BYTES * 8).max(1);
         let mut filter = Sbbf::new(&vec![0; blocks * BLOCK_BYTES]);
@@ -142,7 +159,7 @@ impl Gathered {
 /// Whether a row may be one that everybody may see, by what is known of this fragment of it.
 ///
 /// Of a row that is shown at least one fragment says so. That others dispute it is found when the row is read.
-fn may_be_open(batch: &RecordBatch, row: usize, variant: &str) -> Result<bool, LakeError> {
+fn may_be_open(batch: &RecordBatch, row: usize, variant: &str) -> Result<bool, RunsError> {
     if !variant.parse::<ServiceReferenceVariant>().is_ok_and(ServiceReferenceVariant::is_meter_read) {
         return Ok(false);
     }
@@ -240,6 +257,7 @@ mod tests {
     /// The numbers are part of the format: other ones would hide rows.
     #[test]
     fn prints_are_what_they_have_always_been() {
-        assert_eq!([Viewer::User(user(1)), Viewer::Everybody].map(|viewer| viewer.print(device(7))), [0, 0]);
+        let prints = [Viewer::User(user(1)), Viewer::Everybody].map(|viewer| viewer.print(device(7)));
+        assert_eq!(prints, [-1_609_512_180_761_062_967, 4_446_815_925_335_966_229]);
     }
 }

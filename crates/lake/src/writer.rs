@@ -11,14 +11,15 @@ use crate::access_events;
 use crate::dead_letters::{self, DeadLetter};
 use crate::error::LakeError;
 use crate::evidence::{CommitKind, SourceEvidence};
-use crate::lake::{Lake, MARK_FILES, Tables};
+use crate::lake::Lake;
 use crate::pairs::{self, Pairs};
 use crate::resolve::OnRecord;
-use crate::run::{self, Encoded, RunSummary, SortedFragments};
+use crate::run::{self, RunSummary, SortedFragments};
 use crate::streams::{self, Stream, complete_mark};
-use crate::table::{Changes, Move, NewFile, Table};
+use crate::tables::{MARK_FILES, Tables};
 use gridtrail_access::AccessRecord;
 use gridtrail_model::{Fragment, Timestamp};
+use gridtrail_runs::{Changes, Encoded, Move, NewFile, RunsError, Table};
 use serde_json::json;
 
 /// What one batch of events came to.
@@ -83,7 +84,7 @@ impl Writer {
 
     /// Takes in what other writers committed.
     pub async fn refresh(&mut self) -> Result<(), LakeError> {
-        self.tables.refresh().await
+        Ok(self.tables.refresh().await?)
     }
 
     /// The rows on record that fragments without a place could belong to: their keys, times and Devices, no more, and
@@ -94,12 +95,12 @@ impl Writer {
     pub async fn resolve(&self, fragments: &[Fragment]) -> Result<OnRecord, LakeError> {
         let snapshot = self.lake.snapshot();
         match snapshot.resolve(fragments).await {
-            Err(error @ LakeError::Corrupt { .. }) => {
+            Err(error @ RunsError::Corrupt { .. }) => {
                 let runs: Vec<_> = snapshot.trails.iter().map(|run| &run.path).collect();
                 self.lake.leave_alone(error, &runs)?;
                 Ok(OnRecord::unknown())
             }
-            resolved => resolved,
+            resolved => Ok(resolved?),
         }
     }
 
@@ -147,7 +148,7 @@ impl Writer {
     /// Adds to the events of access what no source tells: what an operator settled.
     pub async fn tell(&mut self, access: Vec<AccessRecord>) -> Result<(), LakeError> {
         let now = self.lake.clock().now();
-        self.commit_access(access, now).await
+        Ok(self.commit_access(access, now).await?)
     }
 
     /// How far sources are complete with this commit. A time in the future never counts.
@@ -161,9 +162,9 @@ impl Writer {
         marks
     }
 
-    async fn encode(&self, fragments: Vec<Fragment>) -> Result<Vec<EncodedRun>, LakeError> {
+    async fn encode(&self, fragments: Vec<Fragment>) -> Result<Vec<EncodedRun>, RunsError> {
         let since_ms = Some(self.lake.clock().now().millis());
-        let work = move || -> Result<Vec<EncodedRun>, LakeError> {
+        let work = move || -> Result<Vec<EncodedRun>, RunsError> {
             let mut runs = Vec::new();
             for (month, sorted) in SortedFragments::sort(&fragments)?.by_month() {
                 let (encoded, summary) = run::write(&sorted)?;
@@ -171,17 +172,17 @@ impl Writer {
             }
             Ok(runs)
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| LakeError::Internal("encoding a run panicked"))?
+        tokio::task::spawn_blocking(work).await.map_err(|_| RunsError::Internal("encoding a run panicked"))?
     }
 
     /// Events may be there twice after a repeat: each is a fact, however often it is told.
-    async fn commit_access(&mut self, access: Vec<AccessRecord>, now: Timestamp) -> Result<(), LakeError> {
+    async fn commit_access(&mut self, access: Vec<AccessRecord>, now: Timestamp) -> Result<(), RunsError> {
         if access.is_empty() {
             return Ok(());
         }
         let access = access_events::sorted(access);
         let path = format!("{}.parquet", uuid::Uuid::now_v7());
-        let written = self.tables.access.upload(&path, access_events::write(&access)?).await?;
+        let written = self.tables.access.upload_encoded(&path, access_events::write(&access)?).await?;
         let (rows, tag) = (access.len() as u64, "{}".to_owned());
         let file = NewFile { path, written, month: None, rows, tag, received: None };
         let changes = Changes { add: vec![file], now_ms: now.millis(), ..Changes::default() };
@@ -192,7 +193,7 @@ impl Writer {
         &mut self,
         letters: &[DeadLetter],
         sources: &[SourceEvidence],
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), RunsError> {
         let table = &mut self.tables.dead_letters;
         let (mut fresh, mut moves) = (Vec::new(), Vec::new());
         for source in sources {
@@ -210,7 +211,7 @@ impl Writer {
         let mut add = Vec::new();
         for part in dead_letters::by_file(&fresh) {
             let path = format!("{}.parquet", uuid::Uuid::now_v7());
-            let written = table.upload(&path, dead_letters::write(part)?).await?;
+            let written = table.upload_encoded(&path, dead_letters::write(part)?).await?;
             let (rows, tag) = (part.len() as u64, "{}".to_owned());
             add.push(NewFile { path, written, month: None, rows, tag, received: None });
         }
@@ -225,7 +226,7 @@ impl Writer {
         parked: Vec<Fragment>,
         sources: &[SourceEvidence],
         now: Timestamp,
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), RunsError> {
         if parked.is_empty() {
             return Ok(());
         }
@@ -248,7 +249,7 @@ pub(crate) async fn upload_parked(
     table: &Table,
     parked: Vec<Fragment>,
     since_ms: Option<i64>,
-) -> Result<NewFile, LakeError> {
+) -> Result<NewFile, RunsError> {
     let placed: Vec<Fragment> = parked.into_iter().map(placed_by_history).collect();
     let (encoded, summary) = run::write(&SortedFragments::sort(&placed)?)?;
     let summary = RunSummary { since_ms, ..summary };
@@ -276,7 +277,7 @@ pub(crate) async fn upload_run(
     month: Option<String>,
     encoded: Encoded,
     summary: &RunSummary,
-) -> Result<NewFile, LakeError> {
+) -> Result<NewFile, RunsError> {
     let written = table.upload_encoded(&path, encoded).await?;
     run::new_file(path, month, written, summary)
 }

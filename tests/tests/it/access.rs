@@ -214,7 +214,9 @@ impl Round<'_> {
         self.number += 1;
         let file = self.stage.at(&format!("round-{}.access.jsonl", self.number));
         std::fs::write(&file, lines).unwrap();
-        succeed(&["ingest", &file, "--lake", &self.stage.at("lake")]);
+        // Of what it cannot read it says so.
+        let output = run(&["ingest", &file, "--lake", &self.stage.at("lake")]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
         file
     }
 

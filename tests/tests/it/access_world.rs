@@ -473,7 +473,9 @@ async fn everybody_sees_just_the_rows_that_the_clauses_say() {
     assert!(less > 0 && less < open.len() && much.iter().all(|count| *count > 0), "{less}, {much:?}");
 
     let lake = stage.at("lake");
-    assert_eq!(stage.server.stop(), "", "nothing fails");
+    let log = stage.server.stop();
+    let mut failures = log.lines().filter(|line| !line.contains("suspends pairs until it is settled"));
+    assert_eq!(failures.next(), None, "nothing fails");
     let Counts { calls, rows, .. } = assert_recorded(&client.noted.lock().unwrap(), &lake);
     println!(
         "{} callers, {} notices, {} pairs in force before and {} after ({rescinded} ended, {won} new): {calls} pages, {rows} rows \

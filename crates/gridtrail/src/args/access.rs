@@ -111,7 +111,7 @@ User IDs, only those that it may use. Meter-read transactions are shown to every
 
 Examples:
   gridtrail access explain --user 90-B3-D5-1F-30-02-00-00 --row 90-B3-D5-1F-30-02-00-02
-  gridtrail access explain --user 90-B3-D5-1F-30-02-00-00 --row REFERENCE \\
+  gridtrail access explain --user 90-B3-D5-1F-30-02-00-00 --row 90-B3-D5-1F-30-02-00-02 \\
       --at 2026-03-01T09:30:00Z --format json")]
 pub struct ExplainArgs {
     /// The lake: a folder, or a URL such as s3://bucket/path.

@@ -93,6 +93,6 @@ proptest! {
     #[test]
     fn an_event_is_kept_as_it_came(records in prop::collection::vec(a_record(), 1..6)) {
         let records = sorted(records);
-        prop_assert_eq!(read(write(&records).unwrap(), "file").unwrap(), records);
+        prop_assert_eq!(read(write(&records).unwrap().bytes, "file").unwrap(), records);
     }
 }

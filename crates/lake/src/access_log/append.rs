@@ -1,12 +1,11 @@
 //! Adding rows for a server.
 
 use super::{counted, heads_of, upload};
-use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::month::Month;
-use crate::table::{Changes, Move, Table};
 use async_trait::async_trait;
 use gridtrail_access_log::{Head, LogStore, Row, StoreFailed};
+use gridtrail_runs::{Changes, Move, RunsError, Table};
 use std::collections::BTreeMap;
 
 /// Adds rows to the access log of a lake.
@@ -24,7 +23,7 @@ impl Lake {
 }
 
 impl Appender {
-    async fn add(&mut self, rows: &[Row]) -> Result<(), LakeError> {
+    async fn add(&mut self, rows: &[Row]) -> Result<(), RunsError> {
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
         self.table.refresh().await?;
         let app_id = counted(last.chain);
@@ -45,7 +44,7 @@ impl Appender {
         let now_ms = self.lake.clock().now().millis();
         let moves = vec![Move { app_id, from, to }];
         match self.table.commit(&Changes { add, moves, now_ms, ..Changes::default() }).await {
-            Err(LakeError::PositionMoved { found, .. }) if found >= to => Ok(()),
+            Err(RunsError::PositionMoved { found, .. }) if found >= to => Ok(()),
             done => done.map(drop),
         }
     }

@@ -1,61 +1,19 @@
 //! Keeping the log in order: few files, and no month that is too old.
 
-use super::read::merged;
-use super::{
-    ACCESS_LOG, LogSummary, all_gone, counted, gone_mark, heads_of, month_of, path_in, properties, rows,
-    upload,
-};
-use crate::compaction::alike;
-use crate::error::LakeError;
+use super::{LogSummary, all_gone, counted, gone_mark, heads_of, month_of, rows, upload};
 use crate::lake::Lake;
-use crate::log::TableFile;
-use crate::merge::Scan;
 use crate::month::Month;
 use crate::retention::{DROPS, RETENTION_MONTHS_MIN, months_of};
-use crate::run::RunWriter;
-use crate::table::{Changes, Move, Table};
 use gridtrail_access_log::{Chain, Gone, Head, Row, RowKind, SKEW_MS, Started, Trimmed};
 use gridtrail_model::Timestamp;
+use gridtrail_runs::gather::{fence, moved};
+use gridtrail_runs::{Changes, Move, RunsError, Scan, Table, TableFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// The property that says from which month on rows were kept when the number of months was last raised.
 const KEPT_FROM: &str = "gridtrail.keptFromBeforeRaise";
-
-/// The position that guards the files of a month.
-fn fence(month: Month) -> String {
-    format!("{month}/L0")
-}
-
-fn moved(table: &Table, app_id: String) -> Move {
-    let from = table.position(&app_id);
-    Move { app_id, from, to: from.unwrap_or(0) + 1 }
-}
-
-/// Gathers files of a month that are of one size into one, where there are some. `None`: there are few.
-pub(crate) async fn gather(lake: &Lake, table: &Table, now: Timestamp) -> Result<Option<Changes>, LakeError> {
-    let mut months: BTreeMap<Month, Vec<Arc<TableFile>>> = BTreeMap::new();
-    for file in lake.whole_files(table)? {
-        months.entry(month_of(&file).unwrap_or(Month::of(Timestamp::MIN))).or_default().push(file);
-    }
-    let size = |file: &Arc<TableFile>| LogSummary::of(file).map_or(file.size, |summary| summary.rows);
-    let due = months.into_iter().find_map(|(month, files)| Some((month, alike(&files, size)?)));
-    let Some((month, files)) = due else { return Ok(None) };
-    let mut merge = merged(lake.cache(), table, &files).await?;
-    let summary = LogSummary::of_month(month.to_string());
-    let mut writer = RunWriter::new(table, path_in(month), (&ACCESS_LOG, properties()?), summary)?;
-    while let Some(batch) = merge.next().await? {
-        writer.write(&batch).await?;
-    }
-    Ok(Some(Changes {
-        add: vec![writer.finish().await?],
-        remove: files,
-        moves: vec![moved(table, fence(month))],
-        now_ms: now.millis(),
-        ..Changes::default()
-    }))
-}
 
 /// How many rows lie in months before one.
 pub(crate) fn rows_before(table: &Table, first_kept: Month) -> u64 {
@@ -70,7 +28,7 @@ pub(crate) async fn drop_months(
     table: &Table,
     first_kept: Month,
     now: Timestamp,
-) -> Result<Option<(Changes, u64)>, LakeError> {
+) -> Result<Option<(Changes, u64)>, RunsError> {
     let old = |file: &Arc<TableFile>| month_of(file).is_some_and(|month| month < first_kept);
     let (remove, kept): (Vec<_>, Vec<_>) = table.files().into_iter().partition(old);
     if remove.is_empty() {
@@ -95,7 +53,7 @@ pub(crate) async fn drop_months(
     let rows = vec![first, chain.trim(now, &trimmed), chain.end(now)];
     let last = rows.last().map_or(0, |row| row.seq.cast_signed());
     let chain_moves = Move { app_id: counted(rows[0].chain), from: None, to: last };
-    let fences: BTreeSet<String> = remove.iter().filter_map(|file| month_of(file)).map(fence).collect();
+    let fences: BTreeSet<String> = remove.iter().map(|file| fence(file.month.as_deref())).collect();
     let fences = fences.into_iter().chain([DROPS.to_owned()]).map(|app_id| moved(table, app_id));
     let changes = Changes {
         moves: fences.chain([chain_moves]).collect(),
@@ -122,11 +80,11 @@ struct Went {
 }
 
 impl Went {
-    async fn read(lake: &Lake, table: &Table, files: &[Arc<TableFile>]) -> Result<Self, LakeError> {
+    async fn read(lake: &Lake, table: &Table, files: &[Arc<TableFile>]) -> Result<Self, RunsError> {
         let mut went = Self::default();
         for file in files {
             let path = table.full_path(&file.path)?;
-            let mut scan = Scan::new(lake.cache().clone(), lake.cache().open_to_rewrite(&path, file).await?);
+            let mut scan = Scan::new(lake.cache().clone(), lake.cache().open_to_rewrite(table, file).await?);
             while let Some(batch) = scan.next().await? {
                 rows(&batch, path.as_ref())?.iter().for_each(|row| went.take(row));
             }

@@ -1,15 +1,12 @@
 //! Reading the log for operators: no service that a User reaches does.
 
 use super::{LogSummary, rows};
-use crate::cache::RunCache;
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::log::TableFile;
-use crate::merge::Merge;
 use crate::rules::LogRule;
-use crate::table::Table;
 use gridtrail_access_log::Row;
 use gridtrail_model::Timestamp;
+use gridtrail_runs::{Merge, RunCache, RunsError, Table, TableFile};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -85,10 +82,10 @@ pub(crate) async fn merged(
     cache: &RunCache,
     table: &Table,
     files: &[Arc<TableFile>],
-) -> Result<Merge<LogRule>, LakeError> {
+) -> Result<Merge<LogRule>, RunsError> {
     let mut runs = Vec::with_capacity(files.len());
     for file in files {
-        runs.push(cache.open_to_rewrite(&table.full_path(&file.path)?, file).await?);
+        runs.push(cache.open_to_rewrite(table, file).await?);
     }
     Merge::new(LogRule, cache, runs).await
 }

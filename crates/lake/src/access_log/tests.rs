@@ -41,7 +41,7 @@ prop_compose! {
     }
 }
 
-fn read(bytes: Bytes) -> Vec<Row> {
+fn read(bytes: bytes::Bytes) -> Vec<Row> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
     reader.flat_map(|batch| rows(&batch.unwrap(), "file").unwrap()).collect()
 }
@@ -54,7 +54,7 @@ proptest! {
         let mut all = vec![first];
         all.extend(entries.into_iter().map(|entry| chain.add(entry)));
         prop_assert!(all.is_sorted_by_key(place_of), "a chain is in order of the table");
-        prop_assert_eq!(read(write(&all).unwrap()), all);
+        prop_assert_eq!(read(write(&all).unwrap().bytes), all);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The plan, on runs that exist in name only: how many runs a look-up meets, and how often a row is written.
 
 use super::*;
-use crate::log::TableFile;
 use crate::run::RunSummary;
 use deltalake_core::Path;
+use gridtrail_runs::TableFile;
 
 const BUCKETS: u32 = 16;
 const NOW: i64 = 1_770_000_000_000;

@@ -1,15 +1,16 @@
 //! What is written is read, by pages and by Arrow alike, and nothing that is damaged panics.
 
 use super::*;
-use crate::checksum::Written;
-use crate::location::Location;
-use crate::log::TableFile;
-use crate::run::{self, Encoded, SortedFragments};
+use crate::run::{self, SortedFragments};
+use crate::schema::Trails;
 use crate::sheet::Row;
+use crate::tables::LakeTable as _;
 use deltalake_core::Path;
 use gridtrail_model::{
     CommandVariant, HistoryEntry, Leg, RequestId, ResponseId, State, Subject, Timestamp, TrailKey,
 };
+use gridtrail_runs::checksum::Written;
+use gridtrail_runs::{Encoded, Location, RunsError, TableFile};
 use object_store::ObjectStoreExt as _;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::HashMap;
@@ -100,7 +101,7 @@ async fn every_row_reads_back_by_pages_and_by_arrow() {
     let path = Path::from("one.parquet");
     location.store.put(&path, bytes.into()).await.unwrap();
     let cache = RunCache::new(&location, 1 << 24);
-    let run = cache.open(&path, &listed(written)).await.unwrap();
+    let run = cache.open(Trails.definition(), (&listed(written), &path), None).await.unwrap();
     assert!(all(&cache, &run).await.unwrap() == expected, "pages give something else");
     for number in 0..41 {
         let device = DeviceId::from_bytes(eui(number));
@@ -136,7 +137,7 @@ async fn a_changed_byte_never_panics() {
             let cache = RunCache::new(&location, 1 << 24);
             let listed = TableFile { tail, ..listed(written) };
             let read = async {
-                let run = cache.open(&path, &listed).await?;
+                let run = cache.open(Trails.definition(), (&listed, &path), None).await?;
                 for sheet in sheets(&cache, &run, device).await? {
                     all_of(&sheet, device)?;
                 }
@@ -162,11 +163,11 @@ async fn a_file_that_is_cut_or_gone_is_named() {
     let location = Location::parse(folder.path().to_str().unwrap(), &HashMap::new()).unwrap();
     let path = Path::from_absolute_path(&file).unwrap();
     let cache = RunCache::new(&location, 1 << 24);
-    let run = cache.open(&path, &listed(written)).await.unwrap();
+    let run = cache.open(Trails.definition(), (&listed(written), &path), None).await.unwrap();
     let page = run.pages(0, column::TAIL).unwrap()[0].clone();
     std::fs::write(&file, &bytes[..usize::try_from(page.offset).unwrap() + 1]).unwrap();
     let cut = all(&cache, &run).await.unwrap_err();
-    assert!(matches!(&cut, LakeError::Corrupt { path, .. } if path.ends_with("one.parquet")), "{cut}");
+    assert!(matches!(&cut, RunsError::Corrupt { path, .. } if path.ends_with("one.parquet")), "{cut}");
     for range in [0..1 << 50, u64::MAX - 1..u64::MAX, std::ops::Range { start: 5, end: 3 }] {
         assert!(cache.fetch(&path, &range).await.is_err(), "{range:?}");
     }

@@ -5,9 +5,8 @@
 
 use super::Verification;
 use crate::access_log;
-use crate::error::LakeError;
-use crate::table::Table;
 use gridtrail_access_log::{Audit, Findings, Grounds, Witnesses};
+use gridtrail_runs::{RunsError, Table};
 use std::collections::BTreeMap;
 
 /// Audits a table, at the version that was looked at. Errors: `Unavailable`; `Corrupt` where a file changed meanwhile.
@@ -15,18 +14,18 @@ pub(super) async fn check(
     verification: Verification,
     table: Table,
     witnesses: Witnesses,
-) -> Result<Findings, LakeError> {
+) -> Result<Findings, RunsError> {
     let runtime = tokio::runtime::Handle::current();
     let work = move || runtime.block_on(audit(&verification, &table, witnesses));
     let audited = tokio::task::spawn_blocking(work).await;
-    audited.map_err(|_| LakeError::Internal("auditing the access log panicked"))?
+    audited.map_err(|_| RunsError::Internal("auditing the access log panicked"))?
 }
 
 async fn audit(
     verification: &Verification,
     table: &Table,
     witnesses: Witnesses,
-) -> Result<Findings, LakeError> {
+) -> Result<Findings, RunsError> {
     let now = verification.lake.clock().now();
     let grounds = Grounds {
         now,

@@ -12,23 +12,22 @@
 //! Memory: a row group a file, and two files at a time. Cost: with rows, every byte is read twice.
 
 mod chains;
-mod rows;
+pub(crate) mod rows;
 mod sample;
 
 use crate::access_log;
-use crate::cache::RunCache;
 use crate::error::LakeError;
 use crate::index::RunIndex;
-use crate::intact::{ALTERED, checksum_of};
-use crate::lake::{Lake, Tables};
-use crate::log::{Stop, TableFile};
-use crate::table::Table;
+use crate::lake::Lake;
+use crate::tables;
 use crate::unite;
-use crate::windows::Windows;
+use bytes::Bytes;
 use deltalake_core::Path;
 use futures::{StreamExt, stream};
 use gridtrail_access_log::{Fault, Findings, Witnesses};
-use sample::Sample;
+use gridtrail_runs::checksum::{ALTERED, checksum_of};
+use gridtrail_runs::{Definition, RunCache, RunsError, Stop, Table, TableFile};
+pub(crate) use sample::Sample;
 use std::sync::Arc;
 
 /// Damages that are kept one by one. Any more are counted.
@@ -160,22 +159,35 @@ impl Verified {
     }
 }
 
-/// What kind of rows a table's files hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Content {
-    Fragments,
-    Pairs,
-    Letters,
-    Evidence,
-    Holds,
-    Access,
-    AccessLog,
+/// A file of a table whose rows are read.
+pub(crate) struct FileCheck<'a> {
+    pub(crate) cache: &'a RunCache,
+    pub(crate) table: &'static Definition,
+    pub(crate) file: &'a Arc<TableFile>,
+    pub(crate) path: &'a Path,
+    /// How many rows were read.
+    pub(crate) rows: u64,
+    /// Devices of which all fragments are merged in several orders.
+    pub(crate) sample: &'a mut Sample,
+    /// What rows of the access log say of others.
+    pub(crate) witnesses: &'a mut Witnesses,
+}
+
+impl FileCheck<'_> {
+    /// The file as a whole.
+    pub(crate) async fn bytes(&self) -> Result<Bytes, RunsError> {
+        self.cache.fetch(self.path, &(0..self.file.size)).await
+    }
+
+    /// That the file is damaged.
+    pub(crate) fn corrupt(&self, why: impl Into<String>) -> RunsError {
+        RunsError::Corrupt { path: self.path.to_string(), why: why.into() }
+    }
 }
 
 /// One file to look at.
 struct Item {
     table: usize,
-    content: Content,
     file: Arc<TableFile>,
     path: Path,
 }
@@ -204,20 +216,20 @@ impl Lake {
     /// Errors: `Unavailable` when the store does not answer.
     pub async fn verify(&self, settings: &VerifySettings) -> Result<Verified, LakeError> {
         let cache = RunCache::new(self.location(), CACHE_BYTES);
-        Verification { lake: self.clone(), cache, settings: *settings }.run().await
+        Ok(Verification { lake: self.clone(), cache, settings: *settings }.run().await?)
     }
 }
 
 impl Verification {
-    async fn run(self) -> Result<Verified, LakeError> {
+    async fn run(self) -> Result<Verified, RunsError> {
         let mut found = Verified::default();
         let mut tables = self.lake.tables().await;
         let mut items = Vec::new();
-        for (number, (content, table)) in tables.with_content().into_iter().enumerate() {
+        for (number, table) in tables.all().into_iter().enumerate() {
             let Some(fresh) = self.open(table, &mut found).await? else { continue };
             *table = fresh;
             for file in table.files() {
-                items.push(Item { table: number, content, path: table.full_path(&file.path)?, file });
+                items.push(Item { table: number, path: table.full_path(&file.path)?, file });
             }
         }
         let (mut sample, mut witnesses) = (Sample::new(self.settings.sample), Witnesses::default());
@@ -250,11 +262,11 @@ impl Verification {
     }
 
     /// How many rows lie at several times.
-    async fn count_scattered(&self, runs: RunIndex) -> Result<u64, LakeError> {
+    async fn count_scattered(&self, runs: RunIndex) -> Result<u64, RunsError> {
         let (cache, runtime) = (self.cache.clone(), tokio::runtime::Handle::current());
         let work = move || runtime.block_on(unite::count_scattered(&cache, &runs));
         let counted = tokio::task::spawn_blocking(work).await;
-        match counted.map_err(|_| LakeError::Internal("counting rows panicked"))? {
+        match counted.map_err(|_| RunsError::Internal("counting rows panicked"))? {
             // Runs were taken away and deleted meanwhile.
             Err(error) if error.is_not_found() => Ok(0),
             counted => counted,
@@ -262,12 +274,12 @@ impl Verification {
     }
 
     /// A table, read anew from its newest checkpoint. `None`: its log is damaged.
-    async fn open(&self, table: &Table, found: &mut Verified) -> Result<Option<Table>, LakeError> {
-        let opened = Table::open(self.lake.location(), table.name(), None).await;
+    async fn open(&self, table: &Table, found: &mut Verified) -> Result<Option<Table>, RunsError> {
+        let opened = Table::open(self.lake.location(), table.definition(), None).await;
         let mut of = TableVerified { name: table.name(), ..TableVerified::default() };
         let fresh = match opened {
             Ok(fresh) => fresh,
-            Err(LakeError::Corrupt { path, why }) => {
+            Err(RunsError::Corrupt { path, why }) => {
                 found.damaged(Damage { kind: DamageKind::Log, path, what: why });
                 found.tables.push(of);
                 return Ok(None);
@@ -283,20 +295,20 @@ impl Verification {
         of.version = fresh.version();
         of.files = files.len() as u64;
         of.without_checksum = files.iter().filter(|file| file.xxh64.is_none()).count() as u64;
-        of.orphans = crate::vacuum::orphans(&fresh, &Windows::of(&fresh)?, self.lake.clock().now()).await?;
+        of.orphans = gridtrail_runs::orphans(&fresh, self.lake.clock().now().millis()).await?;
         found.tables.push(of);
         Ok(Some(fresh))
     }
 
     /// Looks at a file on a thread of its own.
-    async fn look(self, item: Item) -> Result<Looked, LakeError> {
+    async fn look(self, item: Item) -> Result<Looked, RunsError> {
         let runtime = tokio::runtime::Handle::current();
         let work = move || runtime.block_on(self.look_here(item));
         let looked = tokio::task::spawn_blocking(work).await;
-        looked.map_err(|_| LakeError::Internal("verifying a file panicked"))?
+        looked.map_err(|_| RunsError::Internal("verifying a file panicked"))?
     }
 
-    async fn look_here(self, item: Item) -> Result<Looked, LakeError> {
+    async fn look_here(self, item: Item) -> Result<Looked, RunsError> {
         let sample = Sample::new(self.settings.sample);
         let witnesses = Witnesses::default();
         let mut looked = Looked { table: item.table, bytes: 0, rows: 0, sample, witnesses, damage: None };
@@ -310,13 +322,13 @@ impl Verification {
                     looked.damage = damage(DamageKind::Missing, "it is named and not there".to_owned());
                 }
             }
-            Err(LakeError::Corrupt { why, .. }) => looked.damage = damage(DamageKind::Rows, why),
+            Err(RunsError::Corrupt { why, .. }) => looked.damage = damage(DamageKind::Rows, why),
             Err(error) => return Err(error),
         }
         Ok(looked)
     }
 
-    async fn look_closer(&self, item: &Item, looked: &mut Looked) -> Result<(), LakeError> {
+    async fn look_closer(&self, item: &Item, looked: &mut Looked) -> Result<(), RunsError> {
         let written = checksum_of(self.cache.store(), &item.path).await?;
         looked.bytes = written.size;
         let damaged = |kind, what| Some(Damage { kind, path: item.path.to_string(), what });
@@ -326,40 +338,23 @@ impl Verification {
         } else if item.file.xxh64.is_some_and(|xxh64| xxh64 != written.xxh64) {
             looked.damage = damaged(DamageKind::Checksum, ALTERED.to_owned());
         } else if self.settings.rows {
-            let file = (&item.file, &item.path);
-            if item.content == Content::AccessLog {
-                looked.rows = rows::access_log(&self.cache, file, &mut looked.witnesses).await?;
-            } else {
-                let (rows, sample) = (&mut looked.rows, &mut looked.sample);
-                rows::check(&self.cache, item.content, file, rows, sample).await?;
-            }
+            let Looked { rows, sample, witnesses, .. } = looked;
+            let (file, path) = (&item.file, &item.path);
+            let of = tables::ALL[item.table];
+            let table = of.definition();
+            let mut check = FileCheck { cache: &self.cache, table, file, path, rows: 0, sample, witnesses };
+            let checked = of.check(&mut check).await;
+            *rows = check.rows;
+            checked?;
         }
         Ok(())
     }
 
     /// Whether the newest version still names a file.
-    async fn is_named(&self, item: &Item) -> Result<bool, LakeError> {
+    async fn is_named(&self, item: &Item) -> Result<bool, RunsError> {
         let mut tables = self.lake.tables().await;
-        let tables = tables.with_content();
-        let Some((_, table)) = tables.into_iter().nth(item.table) else { return Ok(false) };
+        let Some(table) = tables.all().into_iter().nth(item.table) else { return Ok(false) };
         table.refresh().await?;
         Ok(table.names(&item.file.path))
-    }
-}
-
-impl Tables {
-    /// Every table, with what its files hold.
-    fn with_content(&mut self) -> [(Content, &mut Table); 8] {
-        let Self { trails, parked, pairs, dead_letters, commits, holds, access, access_log, .. } = self;
-        [
-            (Content::Fragments, trails),
-            (Content::Fragments, parked),
-            (Content::Pairs, pairs),
-            (Content::Letters, dead_letters),
-            (Content::Evidence, commits),
-            (Content::Holds, holds),
-            (Content::Access, access),
-            (Content::AccessLog, access_log),
-        ]
     }
 }

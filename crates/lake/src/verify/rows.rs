@@ -1,85 +1,29 @@
 //! The rows of one file, read from front to back.
 
-use super::Content;
-use super::sample::Sample;
-use crate::access_events;
+use super::{FileCheck, Sample};
 use crate::access_log;
 use crate::anchor;
 use crate::bucket;
-use crate::cache::{OpenRun, RunCache};
-use crate::dead_letters;
 use crate::decode::Stored;
-use crate::error::LakeError;
-use crate::evidence_table;
-use crate::holds;
-use crate::log::TableFile;
 use crate::lookup;
-use crate::merge::Scan;
 use crate::month::Month;
 use crate::pairs::{self, PairFile};
-use crate::run::{FragmentSummary, RunSummary, Summary as _};
+use crate::run::{FragmentSummary, RunSummary};
 use crate::schema::column;
 use crate::snapshot::RunFile;
+use crate::viewers::Viewers;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use deltalake_core::Path;
-use gridtrail_access_log::Witnesses;
 use gridtrail_model::{DeviceId, Timestamp, TrailKey};
+use gridtrail_runs::{OpenRun, RunsError, Scan, Summary as _};
 use std::sync::Arc;
 
-/// Checks the rows of a file, counts them, and takes Devices of it into a sample.
-///
-/// Errors: `Corrupt` says the first thing that is wrong; `Unavailable`.
-pub(super) async fn check(
-    cache: &RunCache,
-    content: Content,
-    (file, path): (&Arc<TableFile>, &Path),
-    rows: &mut u64,
-    sample: &mut Sample,
-) -> Result<(), LakeError> {
-    match content {
-        Content::Fragments => {
-            let run = RunFile::new(Arc::clone(file), path.clone())?;
-            fragments(cache, &run, rows, sample).await
-        }
-        Content::Pairs => pairs(cache, &PairFile::new(file, path.clone())?, rows).await,
-        Content::Letters => {
-            let bytes = cache.fetch(path, &(0..file.size)).await?;
-            *rows = dead_letters::read(bytes, path.as_ref())?.len() as u64;
-            Ok(())
-        }
-        Content::Holds => {
-            let bytes = cache.fetch(path, &(0..file.size)).await?;
-            *rows = holds::read(bytes, path.as_ref())?.len() as u64;
-            Ok(())
-        }
-        Content::Access => {
-            let bytes = cache.fetch(path, &(0..file.size)).await?;
-            let events = access_events::read(bytes, path.as_ref())?;
-            *rows = events.len() as u64;
-            let in_order = events.is_sorted_by(|a, b| (a.recorded_at, a) < (b.recorded_at, b));
-            in_order.then_some(()).ok_or_else(|| corrupt(path, "its events of access are not in order"))
-        }
-        // They bear witness, so they are looked at by [`access_log`].
-        Content::AccessLog => Ok(()),
-        Content::Evidence => {
-            let bytes = cache.fetch(path, &(0..file.size)).await?;
-            let commits =
-                evidence_table::read(bytes, file.tag.as_deref()).map_err(|why| corrupt(path, why))?;
-            *rows = commits.iter().map(|commit| commit.sources.len().max(1) as u64).sum();
-            Ok(())
-        }
-    }
-}
-
 /// Reads the rows of a file of the access log, counts them, and gathers what they say of others.
-pub(super) async fn access_log(
-    cache: &RunCache,
-    (file, path): (&Arc<TableFile>, &Path),
-    witnesses: &mut Witnesses,
-) -> Result<u64, LakeError> {
+pub(crate) async fn access_log(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
+    let FileCheck { cache, table, file, path, rows, witnesses, .. } = of;
     let month = access_log::month_of(file);
-    let mut scan = Scan::new(cache.clone(), cache.open(path, file).await?);
+    let mut scan = Scan::new(cache.clone(), cache.open(table, (file, path), None).await?);
     let (mut count, mut last) = (0, None);
     while let Some(batch) = scan.next().await? {
         for row in access_log::rows(&batch, path.as_ref())? {
@@ -100,12 +44,15 @@ pub(super) async fn access_log(
             Err(corrupt(path, format!("it has {count} rows, and its log says {said}")))
         }
         // Files of others say nothing: what they did to the chains is told by those.
-        _ => Ok(count),
+        _ => {
+            *rows = count;
+            Ok(())
+        }
     }
 }
 
-fn corrupt(path: &Path, why: impl Into<String>) -> LakeError {
-    LakeError::Corrupt { path: path.to_string(), why: why.into() }
+fn corrupt(path: &Path, why: impl Into<String>) -> RunsError {
+    RunsError::Corrupt { path: path.to_string(), why: why.into() }
 }
 
 /// A row's whole place in the order of a run.
@@ -122,13 +69,11 @@ struct Reading<'a> {
     at: (usize, usize),
 }
 
-async fn fragments(
-    cache: &RunCache,
-    file: &RunFile,
-    rows: &mut u64,
-    sample: &mut Sample,
-) -> Result<(), LakeError> {
-    let run = cache.open_file(file).await?;
+/// Reads a run of fragments, and takes Devices of it into the sample.
+pub(crate) async fn fragments(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
+    let file = &RunFile::new(Arc::clone(of.file), of.path.clone())?;
+    let FileCheck { cache, rows, sample, .. } = of;
+    let run = file.open(cache).await?;
     let summary = FragmentSummary::new(file.file.month.clone(), file.summary.bucket, None);
     let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
     let mut reading = Reading { file, run, summary, last: None, at: (0, 0) };
@@ -143,11 +88,11 @@ async fn fragments(
 }
 
 impl Reading<'_> {
-    fn corrupt(&self, why: impl Into<String>) -> LakeError {
+    fn corrupt(&self, why: impl Into<String>) -> RunsError {
         corrupt(&self.file.path, why)
     }
 
-    fn take(&mut self, batch: &RecordBatch, sample: &mut Sample) -> Result<(), LakeError> {
+    fn take(&mut self, batch: &RecordBatch, sample: &mut Sample) -> Result<(), RunsError> {
         let buckets = self.file.summary.bucket.map(|bucket| bucket::of_rows(batch, bucket.of)).transpose()?;
         for row in 0..batch.num_rows() {
             let fragment = Stored::of(batch, row, self.file.path.as_ref())?.fragment()?;
@@ -180,20 +125,20 @@ impl Reading<'_> {
     }
 
     /// Every row is one that a look-up comes to.
-    fn check_found(&self, batch: &RecordBatch) -> Result<(), LakeError> {
+    fn check_found(&self, batch: &RecordBatch) -> Result<(), RunsError> {
         let wrong = || self.corrupt("a key column is of another type");
         let binary = batch.columns().get(column::DEVICE).and_then(|column| column.as_binary_opt::<i32>());
         let devices = binary.ok_or_else(wrong)?;
         let counters = batch.columns().get(column::FOREIGN_COUNTER);
         let counters =
             counters.and_then(|column| column.as_primitive_opt::<Int64Type>()).ok_or_else(wrong)?;
-        if let Some(viewers) = &self.run.viewers
+        if let Some(viewers) = self.run.note::<Viewers>()
             && !viewers.let_through(batch)?
         {
             return Err(self.corrupt("the filter of its viewers hides a row"));
         }
         let (group, first) = self.at;
-        let foreign = self.run.foreign.get(group).and_then(Option::as_ref);
+        let foreign = self.run.bloom(column::FOREIGN_COUNTER, group);
         let rows = batch.num_rows();
         for row in 0..rows {
             // Rows of one Device lie together: its first and last say it for those between.
@@ -213,7 +158,7 @@ impl Reading<'_> {
     }
 
     /// What was read is what the log and the footer say.
-    fn end(self) -> Result<(), LakeError> {
+    fn end(self) -> Result<(), RunsError> {
         let footer = self.run.metadata.metadata().file_metadata().num_rows();
         let (read, said) = (self.summary.summary(), &self.file.summary);
         if u64::try_from(footer).ok() != Some(said.rows) {
@@ -243,8 +188,11 @@ impl Reading<'_> {
     }
 }
 
-async fn pairs(cache: &RunCache, file: &PairFile, rows: &mut u64) -> Result<(), LakeError> {
-    let run = cache.open(&file.path, &file.file).await?;
+/// Reads a file of pairs.
+pub(crate) async fn pairs(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
+    let file = &PairFile::new(of.file, of.path.clone())?;
+    let FileCheck { cache, table, rows, .. } = of;
+    let run = cache.open(table, (&file.file, &file.path), None).await?;
     let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
     let mut first: Option<String> = None;
     let mut last: Option<(String, DeviceId)> = None;

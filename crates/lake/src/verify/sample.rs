@@ -6,12 +6,12 @@
 use super::{Damage, DamageKind, Verification, Verified};
 use crate::decode::Stored;
 use crate::encode;
-use crate::error::LakeError;
 use crate::index::RunIndex;
-use crate::lake::Tables;
 use crate::lookup;
 use crate::snapshot::RunFile;
+use crate::tables::Tables;
 use gridtrail_model::{DeviceId, Fragment, Merge, TrailKey};
+use gridtrail_runs::RunsError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use xxhash_rust::xxh64::xxh64;
@@ -20,7 +20,7 @@ use xxhash_rust::xxh64::xxh64;
 const SEED: u64 = 1;
 
 /// The Devices of a sample, by their hash.
-pub(super) struct Sample {
+pub(crate) struct Sample {
     size: usize,
     devices: BTreeMap<u64, DeviceId>,
 }
@@ -53,7 +53,7 @@ pub(super) async fn check(
     tables: &mut Tables,
     sample: Sample,
     found: &mut Verified,
-) -> Result<(), LakeError> {
+) -> Result<(), RunsError> {
     (tables.runs, tables.waiting) = (RunIndex::default(), RunIndex::default());
     tables.index()?;
     for device in sample.devices.into_values() {
@@ -81,10 +81,10 @@ async fn rows_of(
     of: &Verification,
     device: DeviceId,
     files: &[Arc<RunFile>],
-) -> Result<BTreeMap<TrailKey, Vec<Fragment>>, LakeError> {
+) -> Result<BTreeMap<TrailKey, Vec<Fragment>>, RunsError> {
     let mut rows: BTreeMap<TrailKey, Vec<Fragment>> = BTreeMap::new();
     for file in files {
-        let run = of.cache.open_file(file).await?;
+        let run = file.open(&of.cache).await?;
         for sheet in lookup::sheets(&of.cache, &run, device).await? {
             for fragment in lookup::all_of(&sheet, device)? {
                 rows.entry(fragment.key).or_default().push(fragment);
@@ -98,7 +98,7 @@ fn check_rows(
     device: DeviceId,
     rows: BTreeMap<TrailKey, Vec<Fragment>>,
     found: &mut Verified,
-) -> Result<(), LakeError> {
+) -> Result<(), RunsError> {
     for (key, fragments) in rows {
         found.rows_merged += u64::from(fragments.len() > 1);
         if let Some(what) = disagreement(&fragments)? {
@@ -110,7 +110,7 @@ fn check_rows(
 }
 
 /// How the fragments of a row fail to merge; `None` where they do not.
-fn disagreement(fragments: &[Fragment]) -> Result<Option<&'static str>, LakeError> {
+fn disagreement(fragments: &[Fragment]) -> Result<Option<&'static str>, RunsError> {
     let merged = |order: &mut dyn Iterator<Item = &Fragment>| {
         let mut order = order.cloned();
         let first = order.next()?;

@@ -120,7 +120,7 @@ async fn named_files(store: &dyn ObjectStore, table: &str) -> BTreeSet<String> {
 /// Holds a lake against what the batches say. `what` goes into messages.
 async fn check(store: &Arc<InMemory>, what: &str) {
     let clean: Arc<dyn ObjectStore> = store.clone();
-    for table in ["trails", "parked", "mpxn_devices", "dead_letters", "commits"] {
+    for table in gridtrail_lake::table_names() {
         for file in named_files(store.as_ref(), table).await {
             // A partition's value is escaped in the path of the log entry, and not in the store.
             let path = Path::parse(&file).unwrap();

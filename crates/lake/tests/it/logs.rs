@@ -3,16 +3,14 @@
 use crate::it::world::*;
 use futures::TryStreamExt;
 use gridtrail_lake::{
-    Batch, CompactionSettings, DamageKind, Lake, LakeError, LakeErrorKind, LakeSettings, VerifySettings,
+    Batch, CompactionSettings, DamageKind, Lake, LakeError, LakeErrorKind, LakeSettings, RunsError,
+    VerifySettings, table_names,
 };
 use gridtrail_runtime::Clock;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use std::sync::Arc;
-
-const TABLES: [&str; 8] =
-    ["trails", "parked", "mpxn_devices", "dead_letters", "commits", "holds", "access_events", "access_log"];
 
 async fn open(store: &Arc<InMemory>, create: bool) -> Result<Lake, LakeError> {
     let store: Arc<dyn ObjectStore> = store.clone();
@@ -57,7 +55,7 @@ async fn assert_refused(store: &Arc<InMemory>, names: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_whose_log_is_gone_is_damage_and_no_new_table() {
     let whole = filled(3).await;
-    for table in TABLES {
+    for table in table_names() {
         for all in [false, true] {
             let store = Arc::new(whole.fork());
             let gone = Path::from(format!("logs/{table}{}", if all { "" } else { "/_delta_log" }));
@@ -197,8 +195,8 @@ async fn an_entry_of_another_engine_stops_the_lake_before_it_and_is_named() {
         let stopped = lake.stopped().unwrap();
         assert_eq!((stopped.table, stopped.version, stopped.foreign), ("trails", 4, true));
         assert!(stopped.remedy().contains(entry("trails", 5).as_ref()), "{}", stopped.remedy());
-        assert!(matches!(lake.writer().await, Err(LakeError::NotOurs { .. })));
-        assert!(matches!(lake.maintenance().await, Err(LakeError::NotOurs { .. })));
+        assert!(matches!(lake.writer().await, Err(LakeError::Runs(RunsError::NotOurs { .. }))));
+        assert!(matches!(lake.maintenance().await, Err(LakeError::Runs(RunsError::NotOurs { .. }))));
         let status = lake.inspection().await.unwrap().status().await.unwrap();
         assert_eq!(status.stopped, [stopped]);
         let found = lake.verify(&VerifySettings::default()).await.unwrap();
@@ -206,7 +204,7 @@ async fn an_entry_of_another_engine_stops_the_lake_before_it_and_is_named() {
         assert_eq!(damages, [(DamageKind::Log, entry("trails", 5).to_string())]);
     }
     let batch = Batch { sources: vec![source("s", 4, 5)], ..Batch::default() };
-    assert!(matches!(running.commit(batch).await, Err(LakeError::NotOurs { .. })));
+    assert!(matches!(running.commit(batch).await, Err(LakeError::Runs(RunsError::NotOurs { .. }))));
     // And whatever comes behind it, its checkpoint included.
     store.copy(&entry("trails", 5), &entry("trails", 6)).await.unwrap();
     let hint = Path::from("logs/trails/_delta_log/_last_checkpoint");
@@ -235,7 +233,7 @@ async fn an_entry_of_another_engine_stops_the_lake_before_it_and_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_of_another_engine_in_any_table_stops_what_writes() {
     let whole = filled(1).await;
-    for table in TABLES {
+    for table in table_names() {
         let store = Arc::new(whole.fork());
         let files: Vec<ObjectMeta> =
             store.list(Some(&Path::from(format!("logs/{table}/_delta_log")))).try_collect().await.unwrap();
@@ -269,4 +267,29 @@ async fn a_running_process_takes_in_an_entry_wholly_or_not_at_all() {
     whole.put(&entry("trails", 3), last.into()).await.unwrap();
     lake.refresh().await.unwrap();
     assert_eq!(find(&lake, &[1], &query(1)).await.len(), 3);
+}
+
+/// What a newer build or another engine made is refused by name, whichever table it is, and never misread.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_a_format_or_with_needs_that_are_not_known_is_refused_by_name() {
+    let whole = filled(0).await;
+    for table in table_names() {
+        let store = Arc::new(whole.fork());
+        let made = text(&store, &entry(table, 0)).await;
+        let newer = made.replace(r#""gridtrail.formatVersion":"1""#, r#""gridtrail.formatVersion":"2""#);
+        assert_ne!(newer, made, "{table}");
+        store.put(&entry(table, 0), newer.into_bytes().into()).await.unwrap();
+        let error = open(&store, false).await.map(|lake| lake.counts()).unwrap_err();
+        assert_eq!(error.kind(), LakeErrorKind::Settings, "{table}: {error}");
+        assert!(error.to_string().contains(&format!("table {table} is of format \"2\"")), "{error}");
+        let needs = made.replace(
+            r#""minReaderVersion":1"#,
+            r#""minReaderVersion":3,"readerFeatures":["deletionVectors"]"#,
+        );
+        assert_ne!(needs, made, "{table}");
+        store.put(&entry(table, 0), needs.into_bytes().into()).await.unwrap();
+        let error = open(&store, false).await.map(|lake| lake.counts()).unwrap_err();
+        assert_eq!(error.kind(), LakeErrorKind::Settings, "{table}: {error}");
+        assert!(error.to_string().contains(&format!("table {table} needs deletionVectors")), "{error}");
+    }
 }

@@ -11,7 +11,7 @@ use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_lake::{AsOf, Batch, CompactionSettings, Lake, LakeSettings, VerifySettings, Writer};
 use gridtrail_model::{
     Body, CommandVariant, Correlation, Event, Fold, Fragment, RequestId, RequestReceived, ResponseContent,
-    ResponseId, ResponseSent, State, StatusChanged, TrailKey, UserId,
+    ResponseId, ResponseSent, ServiceReferenceVariant, State, StatusChanged, TrailKey, UserId,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -355,9 +355,14 @@ impl World {
             }
             _ => unreachable!("a search by Device"),
         };
+        // Of another User's row whatever is known of its key has a say, also what lies too far away to be the same row by now.
         let open = |found: &Found| {
-            let variant = &found.fragment.variant;
-            variant.value().is_some() && variant.iter().all(|variant| variant.is_meter_read())
+            let (variant, key) = (&found.fragment.variant, found.fragment.key);
+            let known = &self.known[case][&key].whole.variant;
+            let is_open = |v: &ServiceReferenceVariant| v.is_meter_read();
+            variant.value().is_some()
+                && variant.iter().all(is_open)
+                && (key.user == user(0) || known.iter().all(is_open))
         };
         let everybody = self.fragments(&[0, 1, 2], case).await;
         let expected: Vec<RowPosition> =

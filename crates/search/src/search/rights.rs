@@ -95,26 +95,48 @@ impl NoticeStory {
         facts
     }
 
-    /// Whether it counts by a time, for the User IDs that it names and that are their Party's.
-    fn counts(&self, now: i64) -> bool {
+    fn is_confirmed(&self, now: i64) -> bool {
+        self.confirmed.is_some_and(|second| second <= now)
+    }
+
+    /// Whether it grants something by a time: every User ID that it names is its Party's.
+    fn grants(&self, now: i64) -> bool {
         let sound = self.by != self.with
             && self.own.iter().all(|n| owner(*n) == self.by)
-            && (self.rescinds || self.other.iter().all(|n| owner(*n) == self.with));
-        sound && self.confirmed.is_some_and(|second| second <= now)
+            && self.other.iter().all(|n| owner(*n) == self.with);
+        !self.rescinds && sound && self.is_confirmed(now) && self.rejected.is_none_or(|second| second > now)
+    }
+
+    fn rescinds(&self, now: i64) -> bool {
+        self.rescinds && self.is_confirmed(now)
+    }
+
+    /// Whether a User ID is its sender's.
+    fn is_senders(&self, user: u8) -> bool {
+        owner(user) == self.by
+    }
+
+    /// Whether it names a pair, in one direction or the other, with one on the sender's side that is as it should be.
+    fn names(&self, (one, other): (u8, u8), as_it_should: impl Fn(u8) -> bool) -> bool {
+        let names = |a, b| self.own.contains(&a) && self.other.contains(&b) && as_it_should(a);
+        names(one, other) || names(other, one)
     }
 }
 
 /// Whether two User IDs see each other's rows: straight from the clauses, over all notifications there are.
 fn in_force(story: &[NoticeStory], one: u8, other: u8, now: i64) -> bool {
-    let named = |t: &NoticeStory, a, b| t.own.contains(&a) && t.other.contains(&b) && owner(b) == t.with;
-    let ended = story.iter().filter(|t| t.rescinds && t.counts(now));
-    let ended = ended.filter(|t| named(t, one, other) || named(t, other, one));
+    let pair = (one, other);
+    let rescissions: Vec<_> = story.iter().filter(|t| t.rescinds(now)).collect();
+    // Of whose User IDs none is its sender's: that cannot be what was confirmed, and nobody has settled it.
+    let suspends = |t: &&&NoticeStory| !t.own.iter().any(|n| t.is_senders(*n)) && t.names(pair, |_| true);
+    if rescissions.iter().any(|t| suspends(&t)) {
+        return false;
+    }
+    let ended = rescissions.iter().filter(|t| t.names(pair, |n| t.is_senders(n)));
     let ended = ended.filter_map(|t| t.confirmed).max().unwrap_or(i64::MIN);
     let granted = |a, b| {
-        story.iter().any(|t| {
-            let stands = !t.rescinds && t.counts(now) && t.rejected.is_none_or(|second| second > now);
-            stands && named(t, a, b) && t.sent > ended
-        })
+        let grants = |t: &NoticeStory| t.own.contains(&a) && t.other.contains(&b) && t.sent > ended;
+        story.iter().any(|t| t.grants(now) && grants(t))
     };
     granted(one, other) && granted(other, one)
 }

@@ -73,7 +73,10 @@ async fn a_device_alone_gives_own_rows_newest_first_with_every_field() {
     assert_eq!(TrailRow { reference: String::new(), ..response.rows[1].clone() }, done());
     assert_eq!(response.complete_up_to, Some(time("2026-03-01T23:59:00Z")));
     assert_eq!(response.device_resolution(), DeviceResolution::Direct);
-    assert_eq!((response.snapshot_version.as_str(), response.next_page_token.as_str()), ("1.0.0", ""));
+    assert_eq!(
+        (response.snapshot_version.as_str(), response.next_page_token.as_str()),
+        ("trails=1,parked=0,mpxn_devices=0", "")
+    );
 }
 
 /// A table has the rows and every field of them but the details, page by page as with details; and another page may have them.

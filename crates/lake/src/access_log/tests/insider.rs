@@ -56,7 +56,7 @@ async fn entries(store: &InMemory) -> (usize, Vec<serde_json::Value>) {
 /// Somebody who can write to the store: takes files, puts rows of their own in, and has the log say so, checksum, counts and all.
 async fn forge(store: &InMemory, remove: &[String], rows: &[Row], numbers: &[(String, u64)]) {
     let (version, actions) = entries(store).await;
-    let bytes: Bytes = write(rows).unwrap();
+    let bytes = write(rows).unwrap().bytes;
     let month = Month::of(rows[0].entry.at).to_string();
     let path = format!("month={month}/{}-x.parquet", Uuid::now_v7());
     let mut add = actions.iter().rev().find(|action| action["add"].is_object()).unwrap()["add"].clone();

@@ -5,9 +5,9 @@
 //! takes the XXH64 of each. The sums stand in the footer, eight bytes a page, in the order of the file; the sum of the tail stands
 //! in the commit that names the file. So whatever part of a run comes into memory can be held against what was written.
 
-use crate::checksum::{self, Checksum, Tail};
-use crate::error::LakeError;
-use crate::pages::page_sizes;
+use super::page::page_sizes;
+use crate::delta::checksum::{self, Checksum, Tail};
+use crate::error::RunsError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
@@ -96,7 +96,7 @@ impl Scanner {
                 Place::Lost => bytes.len(),
             };
             if let Place::Body { left: 0 } = self.place {
-                let page = std::mem::replace(&mut self.page, Checksum::new());
+                let page = std::mem::take(&mut self.page);
                 self.sums.push(page.written().xxh64);
                 self.place = Place::Header(Vec::new());
             }
@@ -105,13 +105,13 @@ impl Scanner {
     }
 
     /// Says that all pages have passed. Returns their sums, as the footer has them.
-    pub(crate) fn end_pages(&mut self) -> Result<KeyValue, LakeError> {
+    pub(crate) fn end_pages(&mut self) -> Result<KeyValue, RunsError> {
         let at_border = match &self.place {
             Place::Header(known) => known.is_empty(),
             Place::Magic { .. } | Place::Body { .. } | Place::Tail | Place::Lost => false,
         };
         if !at_border {
-            return Err(LakeError::Internal(
+            return Err(RunsError::Internal(
                 "the pages of a file that is written do not end where they must",
             ));
         }
@@ -129,7 +129,7 @@ impl Scanner {
 
 /// The sums of a run's pages.
 #[derive(Debug)]
-pub(crate) struct PageSums {
+pub struct PageSums {
     sums: Box<[u64]>,
     /// Of each column of each row group, the number of its first page.
     firsts: Box<[usize]>,
@@ -138,7 +138,7 @@ pub(crate) struct PageSums {
 
 impl PageSums {
     /// The sums that a footer holds. `None`: it holds none, or not those of its pages.
-    pub(crate) fn of(metadata: &ParquetMetaData) -> Option<Self> {
+    pub fn of(metadata: &ParquetMetaData) -> Option<Self> {
         let pairs = metadata.file_metadata().key_value_metadata()?;
         let text = pairs.iter().find(|pair| pair.key == KEY)?.value.as_deref()?;
         let bytes = STANDARD_NO_PAD.decode(text).ok()?;
@@ -160,14 +160,14 @@ impl PageSums {
     }
 
     /// Whether bytes are those of a page, which is counted within its column and row group, the dictionary first.
-    pub(crate) fn fit(&self, (group, column): (usize, usize), page: usize, bytes: &[u8]) -> bool {
+    pub fn fit(&self, (group, column): (usize, usize), page: usize, bytes: &[u8]) -> bool {
         let first = (column < self.columns).then(|| self.firsts.get(group * self.columns + column)).flatten();
         let sum = first.and_then(|first| self.sums.get(first + page));
         sum.is_some_and(|sum| *sum == checksum::sum(bytes))
     }
 
     /// Bytes that it takes in memory, about.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         size_of_val::<[u64]>(&self.sums) + size_of_val::<[usize]>(&self.firsts)
     }
 }

@@ -12,10 +12,10 @@ mod checkpoint;
 pub(crate) mod entry;
 pub(crate) mod state;
 
-use crate::checksum::Tail;
-use crate::error::LakeError;
+use crate::delta::checksum::{ALTERED, Tail, Written};
+use crate::delta::location::Location;
+use crate::error::RunsError;
 use crate::limits::{CHECKPOINT_EVERY, LOG_READS_AT_ONCE, QUIET_REFRESHES};
-use crate::location::Location;
 use bytes::Bytes;
 use checkpoint::Checkpoint;
 use deltalake_core::Path;
@@ -37,23 +37,39 @@ pub(crate) const TAIL_TAG: &str = "gridtrail.tail";
 
 /// A file of a table, as its log lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TableFile {
-    pub(crate) path: String,
-    pub(crate) size: u64,
-    pub(crate) month: Option<String>,
+pub struct TableFile {
+    /// Its path from the folder of the table.
+    pub path: String,
+    /// How many bytes it has.
+    pub size: u64,
+    /// The month that it lies in, where the table is by month.
+    pub month: Option<String>,
     /// When it was committed, milliseconds since the epoch.
-    pub(crate) written_ms: i64,
+    pub written_ms: i64,
     /// The JSON that the writer left in the file's tag.
-    pub(crate) tag: Option<String>,
+    pub tag: Option<String>,
     /// XXH64 of its bytes. Files of earlier versions have none.
-    pub(crate) xxh64: Option<u64>,
+    pub xxh64: Option<u64>,
     /// What follows its pages. `None` where its footer has no sums of them, as in the first format.
-    pub(crate) tail: Option<Tail>,
+    pub tail: Option<Tail>,
 }
 
 impl TableFile {
+    /// Refuses bytes that are not those of the file. `path` names it.
+    pub fn check(&self, path: &Path, found: Written) -> Result<(), RunsError> {
+        let corrupt = |why: String| Err(RunsError::Corrupt { path: path.to_string(), why });
+        if found.size != self.size {
+            return corrupt(format!("it has {} bytes, and is said to have {}", found.size, self.size));
+        }
+        if self.xxh64.is_some_and(|xxh64| xxh64 != found.xxh64) {
+            corrupt(ALTERED.to_owned())
+        } else {
+            Ok(())
+        }
+    }
+
     /// How many bytes it takes in memory.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         size_of::<Self>() + self.path.len() + text(&self.month) + text(&self.tag)
     }
@@ -61,7 +77,7 @@ impl TableFile {
 
 /// Why a log is not read on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub enum Stop {
     /// The next entry is of another engine.
     NotOurs {
         /// The entry.
@@ -80,26 +96,28 @@ pub(crate) enum Stop {
 
 impl Stop {
     /// What a caller is told of it.
-    pub(crate) fn error(self) -> LakeError {
+    pub(crate) fn error(self) -> RunsError {
         match self {
-            Self::NotOurs { path, what } => LakeError::NotOurs { path, what },
-            Self::Damaged { path, why } => LakeError::Corrupt { path, why },
+            Self::NotOurs { path, what } => RunsError::NotOurs { path, what },
+            Self::Damaged { path, why } => RunsError::Corrupt { path, why },
         }
     }
 }
 
 /// What changed since it was last asked for.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct FileChanges {
+pub struct FileChanges {
     /// All that was known before is to be forgotten.
-    pub(crate) anew: bool,
-    pub(crate) added: Vec<Arc<TableFile>>,
-    pub(crate) removed: Vec<Arc<TableFile>>,
+    pub anew: bool,
+    /// Files that came.
+    pub added: Vec<Arc<TableFile>>,
+    /// Files that went.
+    pub removed: Vec<Arc<TableFile>>,
 }
 
 /// A table's log at one version.
 #[derive(Debug, Clone)]
-pub(crate) struct Log {
+pub struct Log {
     location: Location,
     /// Where the entries lie.
     folder: Path,
@@ -134,14 +152,14 @@ impl Log {
         location: &Location,
         folder: Path,
         wanted: Option<u64>,
-    ) -> Result<Self, LakeError> {
+    ) -> Result<Self, RunsError> {
         let mut log = Self::at_no_version(location, folder);
         log.start(wanted).await?;
         Ok(log)
     }
 
     /// The log in a folder at its newest version, with the files that were taken away.
-    pub(crate) async fn open_with_removed(location: &Location, folder: Path) -> Result<Self, LakeError> {
+    pub(crate) async fn open_with_removed(location: &Location, folder: Path) -> Result<Self, RunsError> {
         let mut log = Self::at_no_version(location, folder);
         log.removed = Some(HashMap::new());
         log.start(None).await?;
@@ -163,13 +181,13 @@ impl Log {
 
     /// Reads a checkpoint and what came after it. Errors: `Corrupt` where an entry that must be there is damaged or missing; one
     /// that is not ours is told by [`Log::stop`], and what came before it is read.
-    async fn start(&mut self, wanted: Option<u64>) -> Result<(), LakeError> {
+    async fn start(&mut self, wanted: Option<u64>) -> Result<(), RunsError> {
         let mut log = Self {
             changes: FileChanges { anew: true, ..FileChanges::default() },
             removed: self.removed.as_ref().map(|_| HashMap::new()),
             ..Self::at_no_version(&self.location, self.folder.clone())
         };
-        let gone = |version: u64| LakeError::VersionGone { version: version.to_string() };
+        let gone = |version: u64| RunsError::VersionGone { version: version.to_string() };
         if !log.begin_at_checkpoint(wanted).await? {
             match log.entry(0).await? {
                 Some(entry) => {
@@ -197,7 +215,7 @@ impl Log {
     }
 
     /// Reads the newest checkpoint that can be begun from. Whether there is one.
-    async fn begin_at_checkpoint(&mut self, wanted: Option<u64>) -> Result<bool, LakeError> {
+    async fn begin_at_checkpoint(&mut self, wanted: Option<u64>) -> Result<bool, RunsError> {
         if let Some(version) = wanted {
             return match self.checkpoint_before(version).await? {
                 Some(version) => self.read_checkpoint(version).await,
@@ -223,21 +241,21 @@ impl Log {
     }
 
     /// What is wrong with a log of which neither a checkpoint nor the first entry is there.
-    async fn no_beginning(&self) -> Result<LakeError, LakeError> {
+    async fn no_beginning(&self) -> Result<RunsError, RunsError> {
         let listed = self.listed().await?;
         Ok(match listed.entries.first().or(listed.checkpoints.first()) {
-            Some(first) => LakeError::Corrupt {
+            Some(first) => RunsError::Corrupt {
                 path: self.entry_name(0),
                 why: format!(
                     "it is missing, and so is any checkpoint that would stand in for it; the oldest version there is {first}"
                 ),
             },
-            None => LakeError::Corrupt { path: self.folder.to_string(), why: "it is empty".to_owned() },
+            None => RunsError::Corrupt { path: self.folder.to_string(), why: "it is empty".to_owned() },
         })
     }
 
     /// Refuses a log of which an entry is missing while a later one is there.
-    async fn check_end(&mut self) -> Result<(), LakeError> {
+    async fn check_end(&mut self) -> Result<(), RunsError> {
         while let Some(later) = self.later_entry().await? {
             let before = self.version;
             self.advance(None).await?;
@@ -255,9 +273,9 @@ impl Log {
     }
 
     /// The newest entry that lies behind the version.
-    async fn later_entry(&self) -> Result<Option<u64>, LakeError> {
+    async fn later_entry(&self) -> Result<Option<u64>, RunsError> {
         let offset = self.folder.clone().join(format!("{:020}.json", self.version));
-        let failed = LakeError::store(format!("list {}", self.folder));
+        let failed = RunsError::store(format!("list {}", self.folder));
         let listed = self.location.store.list_with_offset(Some(&self.folder), &offset);
         let files: Vec<ObjectMeta> = listed.try_collect().await.map_err(failed)?;
         Ok(listed_among(&files).entries.last().copied().filter(|last| *last > self.version))
@@ -287,6 +305,11 @@ impl Log {
         &self.state.properties
     }
 
+    /// What the table needs of whoever reads it.
+    pub(crate) fn needs(&self) -> &[String] {
+        &self.state.needs
+    }
+
     /// The version.
     pub(crate) fn version(&self) -> u64 {
         self.version
@@ -298,15 +321,12 @@ impl Log {
     }
 
     /// A number that commits carry.
-    pub(crate) fn number(&self, app_id: &str) -> Option<i64> {
+    pub fn number(&self, app_id: &str) -> Option<i64> {
         self.state.numbers.get(app_id).copied()
     }
 
     /// The numbers whose names start so, in order of name.
-    pub(crate) fn numbers_starting_with<'a>(
-        &'a self,
-        prefix: &'a str,
-    ) -> impl Iterator<Item = (&'a str, i64)> {
+    pub fn numbers_starting_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, i64)> {
         self.state
             .numbers
             .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
@@ -326,8 +346,8 @@ impl Log {
     }
 
     /// The versions whose entries lie in the folder, ascending, and those of the checkpoints.
-    pub(crate) async fn listed(&self) -> Result<Listed, LakeError> {
-        let failed = LakeError::store(format!("list {}", self.folder));
+    pub(crate) async fn listed(&self) -> Result<Listed, RunsError> {
+        let failed = RunsError::store(format!("list {}", self.folder));
         let listed = self.location.store.list(Some(&self.folder));
         let files: Vec<ObjectMeta> = listed.try_collect().await.map_err(failed)?;
         Ok(listed_among(&files))
@@ -345,7 +365,7 @@ impl Log {
 
     /// Takes in newer entries, up to a version or as far as there are any that can be believed: see [`Log::stop`]. Where it fails, it stays at
     /// what was read.
-    pub(crate) async fn advance(&mut self, until: Option<u64>) -> Result<(), LakeError> {
+    pub(crate) async fn advance(&mut self, until: Option<u64>) -> Result<(), RunsError> {
         self.stop = None;
         // One request at a time while there is little to read, which is nearly always, and more once there is much.
         let mut at_once = 1;
@@ -373,7 +393,7 @@ impl Log {
     }
 
     /// Starts over from the newest checkpoint, as one does who stayed behind what was cleaned up.
-    pub(crate) async fn restart(&mut self) -> Result<(), LakeError> {
+    pub(crate) async fn restart(&mut self) -> Result<(), RunsError> {
         let mut anew = self.clone();
         anew.start(None).await?;
         // Never back: what was answered from once is.
@@ -384,7 +404,7 @@ impl Log {
     }
 
     /// Takes in newer entries. Entries that were cleaned up before they were read are made up for by a checkpoint.
-    pub(crate) async fn refresh(&mut self) -> Result<(), LakeError> {
+    pub(crate) async fn refresh(&mut self) -> Result<(), RunsError> {
         let (before, gap) = (self.version, self.stop.take().filter(|stop| self.is_gap(stop)));
         self.advance(None).await?;
         if self.version > before || self.stop.is_some() {
@@ -412,7 +432,7 @@ impl Log {
     }
 
     /// What stops the log, or is lost of it, after somebody else could not read it.
-    pub(crate) async fn damage(&mut self) -> Option<LakeError> {
+    pub(crate) async fn damage(&mut self) -> Option<RunsError> {
         self.advance(None).await.ok()?;
         let stop = match self.stop.clone() {
             None => self.lost().await.ok()?,
@@ -422,7 +442,7 @@ impl Log {
     }
 
     /// What of the log is not there, though it must be.
-    async fn lost(&self) -> Result<Option<Stop>, LakeError> {
+    async fn lost(&self) -> Result<Option<Stop>, RunsError> {
         if let Some(later) = self.later_entry().await? {
             // It may have come just now.
             let next = self.entry(self.version + 1).await?;
@@ -434,13 +454,13 @@ impl Log {
     }
 
     /// The entry of one version, as JSON lines; `None` when it is not there.
-    pub(crate) async fn entry(&self, version: u64) -> Result<Option<Bytes>, LakeError> {
+    pub(crate) async fn entry(&self, version: u64) -> Result<Option<Bytes>, RunsError> {
         self.read(format!("{version:020}.json")).await
     }
 
-    async fn read(&self, name: String) -> Result<Option<Bytes>, LakeError> {
+    async fn read(&self, name: String) -> Result<Option<Bytes>, RunsError> {
         let path = self.folder.clone().join(name);
-        let failed = || LakeError::store(format!("read {path}"));
+        let failed = || RunsError::store(format!("read {path}"));
         match self.location.store.get(&path).await {
             Ok(found) => found.bytes().await.map(Some).map_err(failed()),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -449,21 +469,21 @@ impl Log {
     }
 
     /// The newest checkpoint, by the hint that its writer left.
-    async fn newest_checkpoint(&self) -> Result<Option<u64>, LakeError> {
+    async fn newest_checkpoint(&self) -> Result<Option<u64>, RunsError> {
         let Some(hint) = self.read("_last_checkpoint".to_owned()).await? else { return Ok(None) };
         let hint: Option<LastCheckpoint> = serde_json::from_slice(&hint).ok();
         Ok(hint.map(|hint| hint.version))
     }
 
     /// The newest checkpoint at or below a version. One may not have been written: the log is whole without it.
-    async fn checkpoint_before(&self, version: u64) -> Result<Option<u64>, LakeError> {
+    async fn checkpoint_before(&self, version: u64) -> Result<Option<u64>, RunsError> {
         let mut at = version - version % CHECKPOINT_EVERY;
         while at > 0 {
             let path = self.folder.clone().join(checkpoint_name(at));
             match self.location.store.head(&path).await {
                 Ok(_) => return Ok(Some(at)),
                 Err(object_store::Error::NotFound { .. }) => at -= CHECKPOINT_EVERY,
-                Err(error) => return Err(LakeError::store(format!("look for {path}"))(error)),
+                Err(error) => return Err(RunsError::store(format!("look for {path}"))(error)),
             }
         }
         Ok(None)
@@ -495,6 +515,7 @@ impl Log {
         }
         entry.numbers.into_iter().for_each(|(name, number)| self.state.set_number(name, number));
         entry.properties.into_iter().for_each(|properties| self.state.set_properties(properties));
+        entry.needs.into_iter().for_each(|needs| self.state.needs = needs);
         self.version = version;
     }
 
@@ -509,7 +530,7 @@ impl Log {
     }
 
     /// Reads the checkpoint of a version. `false`: it is not there, or is of an entry that is not ours.
-    async fn read_checkpoint(&mut self, version: u64) -> Result<bool, LakeError> {
+    async fn read_checkpoint(&mut self, version: u64) -> Result<bool, RunsError> {
         let name = checkpoint_name(version);
         let path = self.folder.clone().join(name.as_str());
         let Some(bytes) = self.read(name).await? else { return Ok(false) };
@@ -521,7 +542,7 @@ impl Log {
             },
             // What is cleaned up lies below a checkpoint.
             None => {
-                return Err(LakeError::Corrupt {
+                return Err(RunsError::Corrupt {
                     path: self.entry_name(version),
                     why: "it is missing, and a checkpoint of its version is there".to_owned(),
                 });
@@ -529,7 +550,7 @@ impl Log {
         };
         let Checkpoint { state, removed } = Checkpoint::read(bytes, path.as_ref())?;
         if entry.commit.state.as_ref().is_some_and(|said| *said != entry.seal(state.sum(), version)) {
-            return Err(LakeError::Corrupt {
+            return Err(RunsError::Corrupt {
                 path: path.to_string(),
                 why: "it is not the state that the entry of its version leads to; where all entries from the first on are there, move it \
                       and _last_checkpoint away"

@@ -1,13 +1,10 @@
 //! Where a lake lies: an address and the object store behind it.
 
-use crate::error::LakeError;
-use crate::lake::MAIN;
+use crate::error::RunsError;
 use deltalake_core::logstore::object_store::DynObjectStore;
-use futures::StreamExt;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
-use object_store::path::Path;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
@@ -15,20 +12,22 @@ use url::Url;
 
 /// The root of a lake: its URL, and a store whose paths start at the root of the file system or bucket.
 #[derive(Debug, Clone)]
-pub(crate) struct Location {
-    pub(crate) url: Url,
-    pub(crate) store: Arc<DynObjectStore>,
+pub struct Location {
+    /// Its URL.
+    pub url: Url,
+    /// The store.
+    pub store: Arc<DynObjectStore>,
     /// Whether the store is the machine's file system.
-    pub(crate) is_files: bool,
+    pub is_files: bool,
     /// Work that goes on for a while when whoever wanted it is gone: commits to their end, compactions to their next batch.
-    pub(crate) detached: TaskTracker,
+    pub detached: TaskTracker,
 }
 
 impl Location {
     /// Reads an address: a folder, `file:///…`, `memory:///name` (gone with the process) or `s3://bucket/prefix`.
     /// `options` are the store's own settings, such as `aws_region` (see the `object_store` crate).
-    pub(crate) fn parse(address: &str, options: &HashMap<String, String>) -> Result<Self, LakeError> {
-        let refuse = |why: String| LakeError::Location { address: address.to_owned(), why };
+    pub fn parse(address: &str, options: &HashMap<String, String>) -> Result<Self, RunsError> {
+        let refuse = |why: String| RunsError::Location { address: address.to_owned(), why };
         let url = match Url::parse(address) {
             Ok(url) if url.scheme() == "file" => {
                 let folder = url.to_file_path().map_err(|()| {
@@ -59,60 +58,8 @@ impl Location {
         Ok(Self { url, store, is_files, detached: TaskTracker::new() })
     }
 
-    /// Says why there is no lake here; or, where one is to be made, that it can be: it must lie outside of every table and every other
-    /// lake, whose maintenance would take it for files that nobody names, and delete it.
-    ///
-    /// Errors: `NoLake`, `Occupied`; `Location` when the address is no path.
-    pub(crate) async fn check_absent(&self, address: &str, make: bool) -> Result<(), LakeError> {
-        let refuse = |why: object_store::path::Error| LakeError::Location {
-            address: address.to_owned(),
-            why: why.to_string(),
-        };
-        let root = Path::from_url_path(self.url.path()).map_err(refuse)?;
-        let parts: Vec<_> = root.parts().collect();
-        let around = (0..=parts.len()).rev().map(|depth| Path::from_iter(parts[..depth].iter().cloned()));
-        for folder in around {
-            let holds = if self.holds(&folder, "_delta_log").await {
-                "is a table"
-            } else if folder != root && self.holds(&folder, MAIN).await {
-                "is another lake"
-            } else {
-                continue;
-            };
-            let named = self.named(&folder);
-            return Err(if make {
-                LakeError::Occupied { address: address.to_owned(), folder: named, holds }
-            } else {
-                LakeError::NoLake { address: address.to_owned(), hint: format!("; {named} {holds}") }
-            });
-        }
-        if make {
-            return Ok(());
-        }
-        let hint =
-            "; look for a typing error, or make one with `gridtrail lake create` or `gridtrail ingest`"
-                .to_owned();
-        Err(LakeError::NoLake { address: address.to_owned(), hint })
-    }
-
-    /// Whether a folder holds the log of a table: of its own, or of a table in it. What cannot be looked into is no obstacle: nobody
-    /// who may not read it keeps it.
-    async fn holds(&self, folder: &Path, name: &str) -> bool {
-        let log = match name {
-            "_delta_log" => folder.clone().join(name),
-            table => folder.clone().join(table).join("_delta_log"),
-        };
-        let mut entries = self.store.list(Some(&log));
-        matches!(entries.next().await, Some(Ok(_)))
-    }
-
-    /// A path in the store as people write it.
-    fn named(&self, path: &Path) -> String {
-        if self.is_files { format!("/{path}") } else { format!("{}:{path}", self.url.scheme()) }
-    }
-
     /// The URL of one table.
-    pub(crate) fn table(&self, name: &str) -> Result<Url, LakeError> {
+    pub(crate) fn table(&self, name: &str) -> Result<Url, RunsError> {
         let mut url = self.url.clone();
         let path = format!("{}/{name}", url.path().trim_end_matches('/'));
         url.set_path(&path);

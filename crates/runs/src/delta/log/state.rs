@@ -6,7 +6,7 @@
 
 use super::TableFile;
 use super::entry::Entry;
-use crate::checksum::{self, Checksum};
+use crate::delta::checksum::{self, Checksum};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub(crate) struct State {
     pub(crate) files: HashMap<String, Arc<TableFile>>,
     pub(crate) numbers: BTreeMap<String, i64>,
     pub(crate) properties: HashMap<String, String>,
+    /// What the table needs of whoever reads it. No part of the sum: no commit of ours changes it.
+    pub(crate) needs: Vec<String>,
     sum: StateSum,
 }
 

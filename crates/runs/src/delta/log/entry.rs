@@ -6,7 +6,7 @@
 
 use super::state::StateSum;
 use super::{CHECKSUM_TAG, Stop, TAG, TAIL_TAG, TableFile};
-use crate::checksum::{self, Tail};
+use crate::delta::checksum::{self, Tail};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +16,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct Entry {
     pub(crate) numbers: BTreeMap<String, i64>,
+    /// What the table needs of whoever reads it from now on, where that changes.
+    pub(crate) needs: Option<Vec<String>>,
     /// The properties that the table has from now on, where they change.
     pub(crate) properties: Option<HashMap<String, String>>,
     pub(crate) added: Vec<Arc<TableFile>>,
@@ -47,7 +49,7 @@ enum Line {
     #[serde(rename = "commitInfo")]
     Commit(Commit),
     #[serde(rename = "protocol")]
-    Protocol(IgnoredAny),
+    Protocol(Protocol),
     #[serde(rename = "txn")]
     Number(Number),
     #[serde(rename = "add")]
@@ -56,6 +58,28 @@ enum Line {
     Remove(Removed),
     #[serde(rename = "metaData")]
     Metadata(Metadata),
+}
+
+/// What a table needs of its readers and writers, of which we read what it needs of readers.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Protocol {
+    #[serde(default)]
+    pub(super) min_reader_version: i64,
+    #[serde(default)]
+    pub(super) reader_features: Option<Vec<String>>,
+}
+
+impl Protocol {
+    /// By name, what the table needs beyond the first version of the protocol, which is all that our tables are made with.
+    pub(super) fn needs(self) -> Vec<String> {
+        match (self.reader_features, self.min_reader_version) {
+            (Some(features), _) if !features.is_empty() => features,
+            (_, ..=1) => Vec::new(),
+            (_, 2) => vec!["columnMapping".to_owned()],
+            (_, version) => vec![format!("version {version} of the protocol")],
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -112,7 +136,10 @@ impl Entry {
                     commits += 1;
                     entry.commit = commit;
                 }
-                Ok(Line::Protocol(_)) => makes.0 = true,
+                Ok(Line::Protocol(protocol)) => {
+                    makes.0 = true;
+                    entry.needs = Some(protocol.needs());
+                }
                 Ok(Line::Number(Number { app_id, version })) => drop(entry.numbers.insert(app_id, version)),
                 Ok(Line::Metadata(Metadata { configuration })) => {
                     makes.1 = true;
@@ -203,7 +230,7 @@ impl From<Added> for TableFile {
 }
 
 /// The files that an entry adds with rows that may be new to the table. `None`: it cannot be read.
-pub(crate) fn new_rows(entry: &[u8]) -> Option<Vec<TableFile>> {
+pub fn new_rows(entry: &[u8]) -> Option<Vec<TableFile>> {
     let mut added = Vec::new();
     for line in entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         if let Line::Add(file) = serde_json::from_slice(line).ok()?
@@ -282,6 +309,19 @@ mod tests {
         assert_eq!(again.properties.unwrap().len(), 1);
         let with_file = format!("{MADE}\n{}", r#"{"add":{"path":"p","size":1}}"#);
         assert!(matches!(Entry::read(with_file.as_bytes(), 1, "e"), Err(Stop::NotOurs { .. })));
+    }
+
+    #[test]
+    fn what_a_table_needs_of_its_readers_is_named() {
+        let needs = |protocol: &str| {
+            let made = MADE.replace(r#"{"minReaderVersion":1}"#, protocol);
+            Entry::read(made.as_bytes(), 0, "e").unwrap().needs.unwrap()
+        };
+        assert_eq!(needs(r#"{"minReaderVersion":1,"minWriterVersion":7}"#), Vec::<String>::new());
+        assert_eq!(needs(r#"{"minReaderVersion":2}"#), ["columnMapping"]);
+        let features = r#"{"minReaderVersion":3,"readerFeatures":["deletionVectors","x"]}"#;
+        assert_eq!(needs(features), ["deletionVectors", "x"]);
+        assert_eq!(needs(r#"{"minReaderVersion":4}"#), ["version 4 of the protocol"]);
     }
 
     #[test]

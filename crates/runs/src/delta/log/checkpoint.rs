@@ -1,11 +1,12 @@
 //! Checkpoints: a whole state of a log in one Parquet file.
 
+use super::entry::Protocol;
 use super::{CHECKSUM_TAG, TAG, TAIL_TAG, TableFile};
-use crate::checksum::{self, Tail};
-use crate::error::LakeError;
-use crate::log::state::State;
-use arrow::array::{Array, ArrayRef, AsArray, MapArray, RecordBatch, StructArray};
-use arrow::datatypes::Int64Type;
+use crate::delta::checksum::{self, Tail};
+use crate::delta::log::state::State;
+use crate::error::RunsError;
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StructArray};
+use arrow::datatypes::{Int32Type, Int64Type};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What is read of a checkpoint.
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 12] = [
     "txn.appId",
     "txn.version",
     "add.path",
@@ -24,6 +25,8 @@ const COLUMNS: [&str; 10] = [
     "remove.path",
     "remove.deletionTimestamp",
     "metaData.configuration",
+    "protocol.minReaderVersion",
+    "protocol.readerFeatures",
 ];
 
 /// The state that a checkpoint holds, and the files that were taken away, with the time of it.
@@ -35,9 +38,9 @@ pub(super) struct Checkpoint {
 
 impl Checkpoint {
     /// Reads a checkpoint. `path` names it.
-    pub(super) fn read(bytes: Bytes, path: &str) -> Result<Self, LakeError> {
-        let corrupt = || LakeError::corrupt(path);
-        let damaged = |why: String| LakeError::Corrupt { path: path.to_owned(), why };
+    pub(super) fn read(bytes: Bytes, path: &str) -> Result<Self, RunsError> {
+        let corrupt = || RunsError::corrupt(path);
+        let damaged = |why: String| RunsError::Corrupt { path: path.to_owned(), why };
         let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(corrupt())?;
         let columns = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
         let mut checkpoint = Self::default();
@@ -68,6 +71,15 @@ impl Checkpoint {
                 self.state.set_properties(set.collect());
             }
         }
+        if let Some(protocol) = batch.column_by_name("protocol") {
+            let protocol = protocol.as_struct_opt()?;
+            let versions = protocol.column_by_name("minReaderVersion")?.as_primitive_opt::<Int32Type>()?;
+            for row in (0..protocol.len()).filter(|row| protocol.is_valid(*row) && versions.is_valid(*row)) {
+                let min_reader_version = versions.value(row).into();
+                let reader_features = texts(protocol, "readerFeatures", row);
+                self.state.needs = Protocol { min_reader_version, reader_features }.needs();
+            }
+        }
         if let Some(remove) = batch.column_by_name("remove") {
             let remove = remove.as_struct_opt()?;
             let paths = remove.column_by_name("path")?.as_string_opt::<i32>()?;
@@ -94,6 +106,14 @@ impl Checkpoint {
         }
         Some(())
     }
+}
+
+/// The texts of a list, in one row of a struct that has such a column. `None`: there is no list.
+fn texts(of: &StructArray, column: &str, row: usize) -> Option<Vec<String>> {
+    let lists: &ListArray = of.column_by_name(column)?.as_list_opt()?;
+    let list = lists.is_valid(row).then(|| lists.value(row))?;
+    let list = list.as_string_opt::<i32>()?;
+    Some(list.iter().flatten().map(str::to_owned).collect())
 }
 
 /// What a map of texts holds under a key, in one row of a struct that has such a column.

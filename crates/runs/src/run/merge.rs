@@ -8,9 +8,9 @@
 //!
 //! Memory: a row group's bytes and a batch a run, and one batch of output. Nothing depends on the length of a run.
 
-use crate::cache::{OpenRun, RunCache};
-use crate::error::LakeError;
+use crate::error::RunsError;
 use crate::limits::{ENCODE_ROWS, READ_BATCH_ROWS};
+use crate::pages::cache::{OpenRun, RunCache};
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{interleave_record_batch, take_record_batch};
 use bytes::Bytes;
@@ -24,10 +24,11 @@ use std::sync::Arc;
 /// A row's place in the order of its table, as far as the merge compares it: rows of equal keys are handed to the table's
 /// rule. A missing first part comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct MergeKey(pub(crate) Option<u128>, pub(crate) u64);
+pub struct MergeKey(pub Option<u128>, pub u64);
 
 /// What becomes of rows that share a key.
-pub(crate) enum Kept<T> {
+#[derive(Debug)]
+pub enum Kept<T> {
     /// This one of them stays as it is.
     Same(usize),
     /// A row that was made from several.
@@ -35,42 +36,52 @@ pub(crate) enum Kept<T> {
 }
 
 /// How the rows of a table are ordered and merged.
-pub(crate) trait MergeRule: Send {
+pub trait MergeRule: Send {
     /// A row that was made from several.
     type Row: Send;
 
     /// The keys of a batch's rows, in order.
-    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, LakeError>;
+    fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, RunsError>;
 
     /// Merges rows that share a key, given as batches of one row each, into what stays of them, in the order of the table.
-    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<Self::Row>>, LakeError>;
+    fn merge(&self, rows: &[RecordBatch], path: &str) -> Result<Vec<Kept<Self::Row>>, RunsError>;
 
     /// Columns for rows that were made.
-    fn encode(&self, rows: &[Self::Row]) -> Result<RecordBatch, LakeError>;
+    fn encode(&self, rows: &[Self::Row]) -> Result<RecordBatch, RunsError>;
 }
 
 /// One run, read from front to back.
-pub(crate) struct Scan {
+pub struct Scan {
     cache: RunCache,
     run: Arc<OpenRun>,
     group: usize,
     decoder: Option<(ParquetPushDecoder, Range<u64>, Bytes)>,
 }
 
+impl std::fmt::Debug for Scan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scan")
+            .field("path", &self.run.path)
+            .field("group", &self.group)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Scan {
-    pub(crate) fn new(cache: RunCache, run: Arc<OpenRun>) -> Self {
+    /// Starts at the first row.
+    pub fn new(cache: RunCache, run: Arc<OpenRun>) -> Self {
         Self { cache, run, group: 0, decoder: None }
     }
 
     /// The number of the row group that the last batch is of.
-    pub(crate) fn group(&self) -> usize {
+    pub fn group(&self) -> usize {
         self.group.saturating_sub(1)
     }
 
     /// The next batch; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, LakeError> {
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, RunsError> {
         let path = Arc::clone(&self.run.path);
-        let corrupt = || LakeError::corrupt(path.as_ref().as_ref());
+        let corrupt = || RunsError::corrupt(path.as_ref().as_ref());
         loop {
             let Some((decoder, span, bytes)) = &mut self.decoder else {
                 if self.group == self.run.metadata.metadata().num_row_groups() {
@@ -93,7 +104,7 @@ impl Scan {
     }
 
     /// Fetches the next row group in one request.
-    async fn open_group(&mut self) -> Result<(ParquetPushDecoder, Range<u64>, Bytes), LakeError> {
+    async fn open_group(&mut self) -> Result<(ParquetPushDecoder, Range<u64>, Bytes), RunsError> {
         let group = self.run.metadata.metadata().row_group(self.group);
         let ranges = group.columns().iter().map(|column| column.byte_range());
         let span = ranges.map(|(start, length)| start..start.saturating_add(length));
@@ -104,18 +115,18 @@ impl Scan {
             .with_row_groups(vec![self.group])
             .with_batch_size(READ_BATCH_ROWS)
             .build()
-            .map_err(LakeError::corrupt(self.run.path.as_ref().as_ref()))?;
+            .map_err(RunsError::corrupt(self.run.path.as_ref().as_ref()))?;
         self.group += 1;
         Ok((decoder, span, bytes))
     }
 }
 
 /// Part of a row group's bytes, checked: a damaged footer can ask for bytes that no group has.
-fn part(run: &OpenRun, span: &Range<u64>, bytes: &Bytes, range: &Range<u64>) -> Result<Bytes, LakeError> {
+fn part(run: &OpenRun, span: &Range<u64>, bytes: &Bytes, range: &Range<u64>) -> Result<Bytes, RunsError> {
     let at = |place: u64| place.checked_sub(span.start).and_then(|at| usize::try_from(at).ok());
     match (at(range.start), at(range.end)) {
         (Some(start), Some(end)) if start <= end && end <= bytes.len() => Ok(bytes.slice(start..end)),
-        _ => Err(LakeError::Corrupt {
+        _ => Err(RunsError::Corrupt {
             path: run.path.to_string(),
             why: "its footer names bytes outside of a row group".to_owned(),
         }),
@@ -132,7 +143,7 @@ struct Cursor {
 }
 
 /// Merges runs of one table.
-pub(crate) struct Merge<R: MergeRule> {
+pub struct Merge<R: MergeRule> {
     rule: R,
     cursors: Vec<Cursor>,
     next: BinaryHeap<Reverse<(MergeKey, usize)>>,
@@ -150,9 +161,15 @@ enum Place {
     Made(usize),
 }
 
+impl<R: MergeRule> std::fmt::Debug for Merge<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Merge").field("rows_in", &self.rows_in).finish_non_exhaustive()
+    }
+}
+
 impl<R: MergeRule> Merge<R> {
     /// Starts to merge.
-    pub(crate) async fn new(rule: R, cache: &RunCache, runs: Vec<Arc<OpenRun>>) -> Result<Self, LakeError> {
+    pub async fn new(rule: R, cache: &RunCache, runs: Vec<Arc<OpenRun>>) -> Result<Self, RunsError> {
         let mut merge = Self {
             rule,
             cursors: Vec::with_capacity(runs.len()),
@@ -171,12 +188,12 @@ impl<R: MergeRule> Merge<R> {
     }
 
     /// Rows read so far.
-    pub(crate) fn rows_in(&self) -> u64 {
+    pub fn rows_in(&self) -> u64 {
         self.rows_in
     }
 
     /// The next rows, in order; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, LakeError> {
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, RunsError> {
         while self.gathered.len() < ENCODE_ROWS {
             let Some(Reverse((key, cursor))) = self.next.pop() else { break };
             let first = self.take(cursor).await?;
@@ -197,7 +214,7 @@ impl<R: MergeRule> Merge<R> {
     }
 
     /// Takes the row that a cursor stands at, and moves the cursor on.
-    async fn take(&mut self, cursor: usize) -> Result<(usize, usize), LakeError> {
+    async fn take(&mut self, cursor: usize) -> Result<(usize, usize), RunsError> {
         self.rows_in += 1;
         let at = &mut self.cursors[cursor];
         let place = (at.source, at.row);
@@ -212,14 +229,14 @@ impl<R: MergeRule> Merge<R> {
     }
 
     /// Loads a cursor's next batch.
-    async fn load(&mut self, cursor: usize) -> Result<(), LakeError> {
+    async fn load(&mut self, cursor: usize) -> Result<(), RunsError> {
         let at = &mut self.cursors[cursor];
         let Some(batch) = at.scan.next().await? else { return Ok(()) };
         let path = at.scan.run.path.as_ref().as_ref();
         at.keys = self.rule.keys(&batch, path)?;
         // A run that is not sorted would come out unsorted, and lose rows to look-ups without a trace.
         if !at.keys.is_sorted() {
-            return Err(LakeError::Corrupt {
+            return Err(RunsError::Corrupt {
                 path: path.to_owned(),
                 why: "its rows are not in order".to_owned(),
             });
@@ -231,7 +248,7 @@ impl<R: MergeRule> Merge<R> {
         Ok(())
     }
 
-    fn merge_shared(&mut self, shared: &[(usize, usize)]) -> Result<(), LakeError> {
+    fn merge_shared(&mut self, shared: &[(usize, usize)]) -> Result<(), RunsError> {
         let rows: Vec<RecordBatch> =
             shared.iter().map(|(source, row)| self.sources[*source].slice(*row, 1)).collect();
         let path = self.cursors.first().map_or("", |cursor| cursor.scan.run.path.as_ref().as_ref());
@@ -248,8 +265,8 @@ impl<R: MergeRule> Merge<R> {
     }
 
     /// Gathers what was taken into one batch.
-    fn output(&mut self) -> Result<RecordBatch, LakeError> {
-        let failed = |_| LakeError::Internal("merged rows could not be gathered");
+    fn output(&mut self) -> Result<RecordBatch, RunsError> {
+        let failed = |_| RunsError::Internal("merged rows could not be gathered");
         let made_at = self.sources.len();
         if !self.made.is_empty() {
             self.sources.push(self.rule.encode(&std::mem::take(&mut self.made))?);

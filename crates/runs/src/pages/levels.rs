@@ -101,7 +101,7 @@ fn word(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
 }
 
 /// A number in as many bytes as it needs, seven bits a byte. Protocol Buffers and Parquet write it alike.
-pub(crate) fn varint(rest: &mut &[u8]) -> Option<u64> {
+pub fn varint(rest: &mut &[u8]) -> Option<u64> {
     decode_varint(rest).ok()
 }
 

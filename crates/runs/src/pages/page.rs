@@ -6,7 +6,7 @@
 //! Only what our own writer writes is read: data pages of version 2, values PLAIN, by dictionary, as differences, or as
 //! lengths and bytes; no column nested. All else is damage. Every length is checked.
 
-use crate::levels::{Runs, deltas, varint, zigzag};
+use super::levels::{Runs, deltas, varint, zigzag};
 use bytes::Bytes;
 use parquet::basic::Compression;
 use std::ops::Range;
@@ -41,19 +41,19 @@ struct Repeated {
 
 /// A page of one column, decompressed.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub struct Page {
     /// Rows in it.
-    pub(crate) rows: usize,
+    pub rows: usize,
     /// Which of them have a value, those behind its end have none; `None`: all.
     present: Option<Box<[bool]>>,
     values: Values,
 }
 
 /// The texts next below and above a key.
-pub(crate) type Beside<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+pub type Beside<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
 
 /// The values of a column chunk's dictionary.
-pub(crate) type Dictionary = Vec<Bytes>;
+pub type Dictionary = Vec<Bytes>;
 
 /// The header of a page, as far as it matters.
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ const DICTIONARY: i64 = 2;
 
 impl Page {
     /// Reads a data page from its bytes. `None`: damaged, or nothing that our writer writes.
-    pub(crate) fn read(bytes: &Bytes, compression: Compression) -> Option<Self> {
+    pub fn read(bytes: &Bytes, compression: Compression) -> Option<Self> {
         let (header, at) = Header::read(bytes)?;
         let body = bytes.get(at..at.checked_add(header.compressed)?).map(|body| bytes.slice_ref(body))?;
         if header.kind != DATA_V2 || header.rows != header.values || header.rows > PAGE_BYTES_MAX {
@@ -108,7 +108,7 @@ impl Page {
     }
 
     /// Bytes that it takes in memory, about.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         let values = match &self.values {
             Values::Repeated(texts) => texts.bytes.len() + size_of_val::<[(u32, u32)]>(&texts.ends),
             Values::Dictionary(bytes) => bytes.len(),
@@ -131,7 +131,7 @@ impl Page {
     }
 
     /// Calls `take` with each row from `from` up to `to`, and its value. `None`: damaged.
-    pub(crate) fn texts<'a>(
+    pub fn texts<'a>(
         &'a self,
         (from, to): (usize, usize),
         dictionary: Option<&'a Dictionary>,
@@ -146,7 +146,7 @@ impl Page {
     }
 
     /// Numbers of the rows from `from` up to `to`, `None` where a row has none.
-    pub(crate) fn numbers(&self, (from, to): (usize, usize)) -> Option<Vec<Option<i64>>> {
+    pub fn numbers(&self, (from, to): (usize, usize)) -> Option<Vec<Option<i64>>> {
         let Values::Numbers(numbers) = &self.values else { return None };
         let mut values = numbers.get(self.rank(from)..)?.iter();
         let mut next = |row: usize| {
@@ -156,7 +156,7 @@ impl Page {
     }
 
     /// The rows whose number is one that is looked for, ascending. `None`: damaged.
-    pub(crate) fn rows_with(&self, is_wanted: impl Fn(i64) -> bool) -> Option<Vec<usize>> {
+    pub fn rows_with(&self, is_wanted: impl Fn(i64) -> bool) -> Option<Vec<usize>> {
         let Values::Numbers(numbers) = &self.values else { return None };
         // Mostly none is: then no row is looked at.
         if !numbers.iter().any(|number| is_wanted(*number)) {
@@ -167,7 +167,7 @@ impl Page {
     }
 
     /// The rows whose value is a key, in a page whose rows ascend by value, those without one first.
-    pub(crate) fn rows_equal(&self, key: &[u8]) -> Option<Range<usize>> {
+    pub fn rows_equal(&self, key: &[u8]) -> Option<Range<usize>> {
         let Values::Repeated(texts) = &self.values else { return None };
         let empty = self.rows.checked_sub(texts.values())?;
         if (0..empty).any(|row| self.is_present(row)) {
@@ -176,11 +176,9 @@ impl Page {
         let found = texts.equal(key)?;
         Some(empty + found.start..empty + found.end)
     }
-}
 
-impl Page {
     /// The texts next below and above a key. `None`: as for [`Page::rows_equal`].
-    pub(crate) fn beside(&self, key: &[u8]) -> Option<Beside<'_>> {
+    pub fn beside(&self, key: &[u8]) -> Option<Beside<'_>> {
         let Values::Repeated(texts) = &self.values else { return None };
         let place = try_partition_point(texts.ends.len(), |at| Some(texts.text(at)? < key))?;
         let below = place.checked_sub(1).and_then(|at| texts.text(at));
@@ -237,7 +235,7 @@ impl Repeated {
 
 /// The first of so many places that no longer lies before what is looked for, given that all before it do; `None` where a place
 /// that was looked at cannot be read.
-pub(crate) fn try_partition_point(places: usize, is_before: impl Fn(usize) -> Option<bool>) -> Option<usize> {
+pub fn try_partition_point(places: usize, is_before: impl Fn(usize) -> Option<bool>) -> Option<usize> {
     let (mut low, mut high) = (0, places);
     while low < high {
         let middle = low.midpoint(high);
@@ -332,7 +330,7 @@ fn texts(bytes: &[u8], count: usize) -> Option<Values> {
 }
 
 /// Reads a dictionary page. `None`: damaged.
-pub(crate) fn dictionary(bytes: &Bytes, compression: Compression) -> Option<Dictionary> {
+pub fn dictionary(bytes: &Bytes, compression: Compression) -> Option<Dictionary> {
     let (header, at) = Header::read(bytes)?;
     if header.kind != DICTIONARY || header.encoding != 0 && header.encoding != 2 {
         return None;

@@ -5,19 +5,17 @@
 //! is fetched at once: neighbours in one request, and all requests at the same time; of a file system, all in one go. What comes into memory is
 //! held against its checksum first, where its file has any: the footer with all that belongs to it, and each page.
 
-use crate::checksum;
-use crate::error::LakeError;
-use crate::intact::ALTERED;
-use crate::lake::MAIN;
+use super::note::Note;
+use super::page::{self, Dictionary, Page};
+use super::sums::PageSums;
+use crate::definition::Definition;
+use crate::delta::checksum::{self, ALTERED, checksum_of};
+use crate::delta::location::Location;
+use crate::delta::log::TableFile;
+use crate::delta::table::Table;
+use crate::error::RunsError;
 use crate::limits::{AT_ONCE_BYTES, GAP_BYTES, TAIL_BYTES};
-use crate::location::Location;
-use crate::log::TableFile;
-use crate::page_sums::PageSums;
-use crate::pages::{self, Dictionary, Page};
-use crate::schema::FRAGMENTS;
-use crate::schema::column::FOREIGN_COUNTER;
-use crate::snapshot::{Cost, RunFile};
-use crate::viewers::Viewers;
+use arrow::datatypes::Schema;
 use bytes::Bytes;
 use deltalake_core::{ObjectStore, Path};
 use foldhash::fast::RandomState;
@@ -29,21 +27,22 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::bloom_filter::Sbbf;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaDataPushDecoder};
 use parquet::file::page_index::offset_index::PageLocation;
+use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A run whose footer is parsed.
 #[derive(Debug)]
-pub(crate) struct OpenRun {
-    pub(crate) path: Arc<Path>,
-    pub(crate) metadata: ArrowReaderMetadata,
-    /// Bloom filters of the first column, the key of the sort order, one a row group.
-    pub(crate) keys: Vec<Option<Sbbf>>,
-    /// Bloom filters of the counters of requests whose target is not their Device, one a row group.
-    pub(crate) foreign: Vec<Option<Sbbf>>,
-    /// Who may see its rows. `None`: an earlier build wrote it, or it is no run of fragments.
-    pub(crate) viewers: Option<Viewers>,
+pub struct OpenRun {
+    /// Where it lies, from the root of the store.
+    pub path: Arc<Path>,
+    /// Its footer.
+    pub metadata: ArrowReaderMetadata,
+    /// Bloom filters of the columns that look-ups go by, each with one a row group.
+    blooms: Vec<(usize, Vec<Option<Sbbf>>)>,
+    /// What its footer says of its rows; see [`crate::NoteKind`].
+    note: Option<Note>,
     /// The checksums of its pages. `None`: it is of the first format.
     sums: Option<PageSums>,
     /// Tells its pages from those of other runs.
@@ -54,13 +53,24 @@ pub(crate) struct OpenRun {
 
 impl OpenRun {
     /// Where the pages of a column of a row group lie.
-    pub(crate) fn pages(&self, group: usize, column: usize) -> Option<&[PageLocation]> {
+    pub fn pages(&self, group: usize, column: usize) -> Option<&[PageLocation]> {
         let index = self.metadata.metadata().offset_index()?;
         Some(index.get(group)?.get(column)?.page_locations())
     }
 
+    /// The bloom filter of a column of a row group, of those that look-ups go by.
+    pub fn bloom(&self, column: usize, group: usize) -> Option<&Sbbf> {
+        let (_, groups) = self.blooms.iter().find(|(number, _)| *number == column)?;
+        groups.get(group)?.as_ref()
+    }
+
+    /// The note of its footer. `None`: it has none, or another kind of it.
+    pub fn note<T: Any>(&self) -> Option<&T> {
+        self.note.as_ref()?.get()
+    }
+
     /// Whether a column of a row group has a dictionary.
-    pub(crate) fn has_dictionary(&self, group: usize, column: usize) -> bool {
+    pub fn has_dictionary(&self, group: usize, column: usize) -> bool {
         self.chunk(group, column).is_some_and(|chunk| chunk.dictionary_page_offset().is_some())
     }
 
@@ -68,12 +78,12 @@ impl OpenRun {
         self.metadata.metadata().row_groups().get(group)?.columns().get(column)
     }
 
-    fn corrupt(&self, why: &str) -> LakeError {
-        LakeError::Corrupt { path: self.path.to_string(), why: why.to_owned() }
+    fn corrupt(&self, why: &str) -> RunsError {
+        RunsError::Corrupt { path: self.path.to_string(), why: why.to_owned() }
     }
 
     /// Refuses bytes that are not those of a part.
-    fn check(&self, PartName { group, column, page }: PartName, bytes: &[u8]) -> Result<(), LakeError> {
+    fn check(&self, PartName { group, column, page }: PartName, bytes: &[u8]) -> Result<(), RunsError> {
         let Some(sums) = &self.sums else { return Ok(()) };
         let (group, column) = (group as usize, column as usize);
         let page = page.map_or(0, |page| page as usize + usize::from(self.has_dictionary(group, column)));
@@ -86,7 +96,7 @@ impl OpenRun {
         group: usize,
         span: &Range<u64>,
         bytes: &Bytes,
-    ) -> Result<(), LakeError> {
+    ) -> Result<(), RunsError> {
         if self.sums.is_none() {
             return Ok(());
         }
@@ -148,8 +158,10 @@ struct Counters {
 
 /// What is kept of a column chunk: one of its pages, or its dictionary.
 #[derive(Debug, Clone)]
-pub(crate) enum Part {
+pub enum Part {
+    /// A page.
     Page(Arc<Page>),
+    /// A dictionary.
     Dictionary(Arc<Dictionary>),
 }
 
@@ -162,27 +174,31 @@ impl Part {
         }
     }
 
-    pub(crate) fn page(self) -> Option<Arc<Page>> {
+    /// The page that it is.
+    pub fn page(self) -> Option<Arc<Page>> {
         if let Self::Page(page) = self { Some(page) } else { None }
     }
 
-    pub(crate) fn dictionary(self) -> Option<Arc<Dictionary>> {
+    /// The dictionary that it is.
+    pub fn dictionary(self) -> Option<Arc<Dictionary>> {
         if let Self::Dictionary(dictionary) = self { Some(dictionary) } else { None }
     }
 }
 
 /// Names a part of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct PartName {
-    pub(crate) group: u32,
-    pub(crate) column: u32,
+pub struct PartName {
+    /// The row group.
+    pub group: u32,
+    /// The column.
+    pub column: u32,
     /// `None`: the dictionary.
-    pub(crate) page: Option<u32>,
+    pub page: Option<u32>,
 }
 
 /// The cache of one lake.
 #[derive(Debug, Clone)]
-pub(crate) struct RunCache {
+pub struct RunCache {
     store: Arc<dyn ObjectStore>,
     /// Whether the store is a file system: it then reads all ranges of a file in one go.
     is_files: bool,
@@ -197,27 +213,22 @@ pub(crate) struct RunCache {
 
 /// What was asked of the store on one look-up's behalf.
 #[derive(Debug, Default)]
-pub(crate) struct Requests {
-    pub(crate) gets: AtomicU64,
-    pub(crate) bytes: AtomicU64,
-}
-
-impl Requests {
-    pub(crate) fn cost(&self) -> Cost {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Cost { requests: count(&self.gets), bytes: count(&self.bytes), ..Cost::default() }
-    }
+pub struct Requests {
+    /// Range requests.
+    pub gets: AtomicU64,
+    /// Bytes that they returned.
+    pub bytes: AtomicU64,
 }
 
 impl RunCache {
     /// The same cache, which also counts what is asked of the store by way of it.
-    pub(crate) fn counting(&self) -> (Self, Arc<Requests>) {
+    pub fn counting(&self) -> (Self, Arc<Requests>) {
         let own = Arc::<Requests>::default();
         (Self { own: Some(Arc::clone(&own)), ..self.clone() }, own)
     }
 
     /// A cache over a lake's store, of about so many bytes: three quarters for pages, a quarter for footers.
-    pub(crate) fn new(location: &Location, bytes_max: u64) -> Self {
+    pub fn new(location: &Location, bytes_max: u64) -> Self {
         let part = |_: &(u64, PartName), part: &Part| u32::try_from(part.size()).unwrap_or(u32::MAX);
         let footer = |_: &Path, run: &Arc<OpenRun>| u32::try_from(run.size).unwrap_or(u32::MAX);
         Self {
@@ -234,7 +245,8 @@ impl RunCache {
         }
     }
 
-    pub(crate) fn store_use(&self) -> StoreUse {
+    /// How much it was used.
+    pub fn store_use(&self) -> StoreUse {
         let all = &*self.counters;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         StoreUse {
@@ -248,48 +260,61 @@ impl RunCache {
         }
     }
 
-    /// Counts a look-up.
-    pub(crate) fn count_lookup(&self, cost: &Cost) {
+    /// Counts a look-up, with the runs that it touched and the pages that it read.
+    pub fn count_lookup(&self, runs: u64, pages: u64) {
         self.counters.lookups.fetch_add(1, Ordering::Relaxed);
-        self.counters.runs_touched.fetch_add(cost.runs, Ordering::Relaxed);
-        self.counters.pages_read.fetch_add(cost.pages, Ordering::Relaxed);
+        self.counters.runs_touched.fetch_add(runs, Ordering::Relaxed);
+        self.counters.pages_read.fetch_add(pages, Ordering::Relaxed);
     }
 
     /// The run at a path, if its footer is in memory.
-    pub(crate) fn opened(&self, path: &Path) -> Option<Arc<OpenRun>> {
+    pub fn opened(&self, path: &Path) -> Option<Arc<OpenRun>> {
         let found = self.runs.get(path)?;
         self.counters.footer_hits.fetch_add(1, Ordering::Relaxed);
         Some(found)
     }
 
     /// The store of the lake.
-    pub(crate) fn store(&self) -> &dyn ObjectStore {
+    pub fn store(&self) -> &dyn ObjectStore {
         self.store.as_ref()
     }
 
-    /// The run at a path, its footer read once. `file` is what a log says of it.
-    pub(crate) async fn open(&self, path: &Path, file: &TableFile) -> Result<Arc<OpenRun>, LakeError> {
-        self.open_at(path, file, TAIL_BYTES).await
-    }
-
-    /// A run that a log lists. Its log entry says how long its footer is, so one request gets all of it.
-    pub(crate) async fn open_file(&self, file: &RunFile) -> Result<Arc<OpenRun>, LakeError> {
-        self.open_at(&file.path, &file.file, file.summary.footer_bytes.unwrap_or(TAIL_BYTES)).await
-    }
-
-    async fn open_at(&self, path: &Path, file: &TableFile, guess: u64) -> Result<Arc<OpenRun>, LakeError> {
+    /// A file of a table, its footer read once. `footer_bytes` says how long what follows its pages is, where its log entry does
+    /// without being asked: one request then gets all of it.
+    pub async fn open(
+        &self,
+        table: &'static Definition,
+        (file, path): (&TableFile, &Path),
+        footer_bytes: Option<u64>,
+    ) -> Result<Arc<OpenRun>, RunsError> {
         if let Some(run) = self.opened(path) {
             return Ok(run);
         }
         self.counters.footer_misses.fetch_add(1, Ordering::Relaxed);
-        let run = Arc::new(self.read_footer(path, file, guess).await?);
+        let guess = footer_bytes.unwrap_or(TAIL_BYTES);
+        let run = Arc::new(self.read_footer(table, path, file, guess).await?);
         self.runs.insert(path.clone(), Arc::clone(&run));
         Ok(run)
     }
 
+    /// A file of a table of which rows are to be written anew: nothing is read of it later that was not checked.
+    pub async fn open_to_rewrite(&self, table: &Table, file: &TableFile) -> Result<Arc<OpenRun>, RunsError> {
+        let path = table.full_path(&file.path)?;
+        if file.tail.is_none() {
+            file.check(&path, checksum_of(self.store(), &path).await?)?;
+        }
+        self.open(table.definition(), (file, &path), None).await
+    }
+
     /// Reads what follows the pages of a file. Where nothing says how much that is, `guess` is tried first.
-    async fn read_footer(&self, path: &Path, file: &TableFile, guess: u64) -> Result<OpenRun, LakeError> {
-        let corrupt = || LakeError::corrupt(path.as_ref());
+    async fn read_footer(
+        &self,
+        table: &Definition,
+        path: &Path,
+        file: &TableFile,
+        guess: u64,
+    ) -> Result<OpenRun, RunsError> {
+        let corrupt = || RunsError::corrupt(path.as_ref());
         let size = file.size;
         let tail = size.saturating_sub(file.tail.map_or(guess, |tail| tail.bytes))..size;
         let mut decoder = ParquetMetaDataPushDecoder::try_new(size)
@@ -297,7 +322,7 @@ impl RunCache {
             .with_page_index_policy(PageIndexPolicy::Required);
         let bytes = self.fetch(path, &tail).await?;
         if file.tail.is_some_and(|tail| checksum::sum(&bytes) != tail.xxh64) {
-            return Err(LakeError::Corrupt { path: path.to_string(), why: ALTERED.to_owned() });
+            return Err(RunsError::Corrupt { path: path.to_string(), why: ALTERED.to_owned() });
         }
         let end = Tail { cache: self, path, bytes, range: tail, whole: file.tail.is_some() };
         end.check_length(size)?;
@@ -312,43 +337,47 @@ impl RunCache {
                     }
                 }
                 DecodeResult::Finished => {
-                    return Err(LakeError::Internal("a footer decoder finished without a footer"));
+                    return Err(RunsError::Internal("a footer decoder finished without a footer"));
                 }
             }
         };
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
         let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(corrupt())?;
-        check_layout(path, &metadata)?;
-        let keys = end.blooms(&metadata, 0).await?;
-        let foreign = end.blooms(&metadata, FOREIGN_COUNTER).await?;
+        check_layout(table, path, &metadata)?;
+        let mut blooms = Vec::with_capacity(table.keys.len());
+        for column in table.keys {
+            blooms.push((*column, end.blooms(&metadata, *column).await?));
+        }
         let sums = match file.tail {
-            Some(_) => Some(PageSums::of(metadata.metadata()).ok_or_else(|| LakeError::Corrupt {
+            Some(_) => Some(PageSums::of(metadata.metadata()).ok_or_else(|| RunsError::Corrupt {
                 path: path.to_string(),
                 why: "its footer has no checksums of its pages".to_owned(),
             })?),
             None => None,
         };
-        let viewers = Viewers::of(metadata.metadata()).map_err(|()| LakeError::Corrupt {
-            path: path.to_string(),
-            why: "the filter of its viewers cannot be read".to_owned(),
-        })?;
+        let note = match table.note {
+            Some(kind) => (kind.read)(metadata.metadata())
+                .map_err(|why| RunsError::Corrupt { path: path.to_string(), why: why.to_owned() })?,
+            None => None,
+        };
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        let blooms: usize = [0, FOREIGN_COUNTER].iter().map(|column| bloom_bytes(&metadata, *column)).sum();
-        let added = sums.as_ref().map_or(0, PageSums::size) + viewers.as_ref().map_or(0, Viewers::size);
-        let size = metadata.metadata().memory_size() + blooms + added;
-        Ok(OpenRun { path: Arc::new(path.clone()), metadata, keys, foreign, viewers, sums, number, size })
+        let bloom_bytes: usize = table.keys.iter().map(|column| bloom_bytes(&metadata, *column)).sum();
+        let added = sums.as_ref().map_or(0, PageSums::size) + note.as_ref().map_or(0, Note::bytes);
+        let size = metadata.metadata().memory_size() + bloom_bytes + added;
+        Ok(OpenRun { path: Arc::new(path.clone()), metadata, blooms, note, sums, number, size })
     }
 
-    pub(crate) async fn fetch(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
+    /// A range of a file.
+    pub async fn fetch(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, RunsError> {
         let fetched = self.fetch_all(path, std::slice::from_ref(range)).await?;
         fetched
             .into_iter()
             .next()
-            .ok_or(LakeError::Internal("a store gave fewer ranges than it was asked for"))
+            .ok_or(RunsError::Internal("a store gave fewer ranges than it was asked for"))
     }
 
     /// Ranges of a file, all at once.
-    async fn fetch_all(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, LakeError> {
+    async fn fetch_all(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, RunsError> {
         let length = |range: &Range<u64>| range.end.checked_sub(range.start);
         let bytes = ranges.iter().try_fold(0_u64, |sum, range| sum.checked_add(length(range)?));
         // Each request to a file system opens the file anew and goes through other threads twice. Other stores get single
@@ -365,12 +394,12 @@ impl RunCache {
         try_join_all(ranges.iter().map(|range| self.fetch_one(path, range))).await
     }
 
-    async fn fetch_one(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, LakeError> {
+    async fn fetch_one(&self, path: &Path, range: &Range<u64>) -> Result<Bytes, RunsError> {
         self.counters.gets.fetch_add(1, Ordering::Relaxed);
         let bytes = self.store.get_range(path, range.clone()).await;
-        let bytes = bytes.map_err(LakeError::store(format!("read {path}")))?;
+        let bytes = bytes.map_err(RunsError::store(format!("read {path}")))?;
         if bytes.len() as u64 != range.end.saturating_sub(range.start) {
-            return Err(LakeError::Corrupt {
+            return Err(RunsError::Corrupt {
                 path: path.to_string(),
                 why: "it is shorter than its commit says".into(),
             });
@@ -388,7 +417,7 @@ impl RunCache {
     }
 
     /// Parts of a run that are in memory; `None` as soon as one is not.
-    pub(crate) fn kept(&self, run: &OpenRun, names: &[PartName]) -> Option<Vec<Part>> {
+    pub fn kept(&self, run: &OpenRun, names: &[PartName]) -> Option<Vec<Part>> {
         let parts: Option<Vec<Part>> =
             names.iter().map(|name| self.parts.get(&(run.number, *name))).collect();
         let found = parts.as_ref().map_or(0, Vec::len) as u64;
@@ -397,7 +426,7 @@ impl RunCache {
     }
 
     /// Parts of a run. Those that are not in memory are fetched all at once.
-    pub(crate) async fn parts(&self, run: &OpenRun, names: &[PartName]) -> Result<Vec<Part>, LakeError> {
+    pub async fn parts(&self, run: &OpenRun, names: &[PartName]) -> Result<Vec<Part>, RunsError> {
         let mut parts: Vec<Option<Part>> =
             names.iter().map(|name| self.parts.get(&(run.number, *name))).collect();
         let mut missing = Vec::new();
@@ -423,25 +452,14 @@ impl RunCache {
     }
 }
 
-/// Refuses a run of fragments whose columns are those of an earlier version.
-fn check_layout(path: &Path, metadata: &ArrowReaderMetadata) -> Result<(), LakeError> {
-    let fields = metadata.schema().fields();
-    if is_of_fragments(path)
-        && !fields.iter().map(|f| f.name()).eq(FRAGMENTS.fields().iter().map(|f| f.name()))
-    {
+/// Refuses a file of a table that look-ups read, whose columns are those of an earlier version: they go by number.
+fn check_layout(table: &Definition, path: &Path, metadata: &ArrowReaderMetadata) -> Result<(), RunsError> {
+    let names = |schema: &Schema| schema.fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>();
+    if !table.keys.is_empty() && names(metadata.schema()) != names(table.schema) {
         let why = "its columns are those of another version of gridtrail; fill a new lake".to_owned();
-        return Err(LakeError::Corrupt { path: path.to_string(), why });
+        return Err(RunsError::Corrupt { path: path.to_string(), why });
     }
     Ok(())
-}
-
-/// Whether a file is of a table of fragments, which the folder that it lies in says, its month aside. Its columns do not: other
-/// tables have a `device_id` as well.
-fn is_of_fragments(path: &Path) -> bool {
-    let mut folders = path.as_ref().rsplit('/').skip(1);
-    folders
-        .find(|folder| !folder.starts_with("month="))
-        .is_some_and(|table| [MAIN, "parked"].contains(&table))
 }
 
 /// Bytes of all bloom filters of a column.
@@ -462,10 +480,10 @@ struct Tail<'a> {
 
 impl Tail<'_> {
     /// Bytes of the file that belong to its footer.
-    async fn get(&self, range: &Range<u64>) -> Result<Bytes, LakeError> {
+    async fn get(&self, range: &Range<u64>) -> Result<Bytes, RunsError> {
         match within(&self.range, &self.bytes, range) {
             Some(bytes) => Ok(bytes),
-            None if self.whole => Err(LakeError::Corrupt {
+            None if self.whole => Err(RunsError::Corrupt {
                 path: self.path.to_string(),
                 why: "its footer names bytes among its pages".to_owned(),
             }),
@@ -474,14 +492,14 @@ impl Tail<'_> {
     }
 
     /// The last eight bytes say how long the footer is. One longer than the file would have the library panic.
-    fn check_length(&self, size: u64) -> Result<(), LakeError> {
+    fn check_length(&self, size: u64) -> Result<(), RunsError> {
         let length = self.bytes.last_chunk::<8>().and_then(|last| {
             let (length, magic) = last.split_first_chunk::<4>()?;
             (magic == b"PAR1").then_some(u64::from(u32::from_le_bytes(*length)))
         });
         match length {
             Some(length) if length.saturating_add(8) <= size => Ok(()),
-            _ => Err(LakeError::Corrupt {
+            _ => Err(RunsError::Corrupt {
                 path: self.path.to_string(),
                 why: "it does not end as a Parquet file does".to_owned(),
             }),
@@ -492,7 +510,7 @@ impl Tail<'_> {
         &self,
         metadata: &ArrowReaderMetadata,
         column: usize,
-    ) -> Result<Vec<Option<Sbbf>>, LakeError> {
+    ) -> Result<Vec<Option<Sbbf>>, RunsError> {
         let mut blooms = Vec::new();
         for group in metadata.metadata().row_groups() {
             let range = group.columns().get(column).and_then(|chunk| {
@@ -503,7 +521,7 @@ impl Tail<'_> {
             blooms.push(match range {
                 Some(range) => {
                     let bytes = self.get(&range).await?;
-                    Some(Sbbf::from_bytes(&bytes).map_err(LakeError::corrupt(self.path.as_ref()))?)
+                    Some(Sbbf::from_bytes(&bytes).map_err(RunsError::corrupt(self.path.as_ref()))?)
                 }
                 None => None,
             });
@@ -557,7 +575,7 @@ fn read_part(run: &OpenRun, name: PartName, bytes: &Bytes) -> Option<Part> {
     let bytes = Bytes::copy_from_slice(bytes);
     match name.page {
         Some(_) => Page::read(&bytes, compression).map(|page| Part::Page(Arc::new(page))),
-        None => pages::dictionary(&bytes, compression).map(|values| Part::Dictionary(Arc::new(values))),
+        None => page::dictionary(&bytes, compression).map(|values| Part::Dictionary(Arc::new(values))),
     }
 }
 

@@ -3,8 +3,8 @@
 //! Each is a property of its table, and each must last at least as long as what relies on it: a page token names a version,
 //! a version is read from the log, and the log names files.
 
-use crate::error::LakeError;
-use crate::table::Table;
+use super::table::Table;
+use crate::error::RunsError;
 use std::time::Duration;
 
 const HOUR: u64 = 60 * 60;
@@ -37,10 +37,10 @@ pub struct Windows {
 
 impl Windows {
     /// The windows that a table's properties say. Errors: `Settings` when one cannot be read.
-    pub(crate) fn of(table: &Table) -> Result<Self, LakeError> {
+    pub fn of(table: &Table) -> Result<Self, RunsError> {
         let window = |(property, _, hours): (&'static str, &str, u64)| {
             let Some(text) = table.property(property) else { return Ok(Duration::from_secs(hours * HOUR)) };
-            parse(text).ok_or_else(|| LakeError::Windows {
+            parse(text).ok_or_else(|| RunsError::Windows {
                 table: table.name(),
                 why: format!("{property} is \"{text}\", and must be such as \"interval 49 hours\""),
             })
@@ -50,7 +50,7 @@ impl Windows {
     }
 
     /// Refuses windows of which one is shorter than the next.
-    pub(crate) fn check(&self, table: &'static str) -> Result<(), LakeError> {
+    pub fn check(&self, table: &'static str) -> Result<(), RunsError> {
         let lengths = [self.files, self.log, self.as_of, self.page_token];
         let short = (1..lengths.len()).find(|at| lengths[at - 1] < lengths[*at]);
         let Some(at) = short else { return Ok(()) };
@@ -59,7 +59,7 @@ impl Windows {
             format!("{what} for {} s ({property})", lengths[at].as_secs())
         };
         let why = format!("it keeps {}, which is shorter than {}", say(at - 1), say(at));
-        Err(LakeError::Windows { table, why })
+        Err(RunsError::Windows { table, why })
     }
 }
 

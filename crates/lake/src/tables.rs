@@ -1,0 +1,293 @@
+//! The tables of a lake, one line each.
+//!
+//! What a table is stands in a file of its own: its [`Definition`], and what the lake does with it ([`LakeTable`]). Whatever is done to
+//! every table goes over this list: opening, verification, gathering, vacuum, windows, snapshots and time travel.
+
+use crate::access_events::AccessEvents;
+use crate::access_log::AccessLogTable;
+use crate::dead_letters::DeadLetters;
+use crate::error::LakeError;
+use crate::evidence_table::Commits;
+use crate::holds::HoldChanges;
+use crate::index::RunIndex;
+use crate::lake::Lake;
+use crate::limits::BUCKETS;
+use crate::pairs::{PairFile, PairTable};
+use crate::schema::{Parked, Trails};
+use crate::snapshot::{Newest, Snapshot, SnapshotVersion};
+use crate::stopped::StoppedAt;
+use crate::streams;
+use crate::verify::FileCheck;
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use gridtrail_model::Timestamp;
+use gridtrail_runs::{
+    Changes, Definition, Location, MergeRule, RunCache, RunsError, Summary, Table, TableFile, gather,
+};
+use std::sync::{Arc, Weak};
+
+/// The mark that says how far file sources are complete.
+pub(crate) const MARK_FILES: &str = "mark/files";
+/// The position that says how many buckets were chosen.
+pub(crate) const BUCKETS_CHOSEN: &str = "buckets";
+/// The position in the parked table that names the version of the main table its last removal relies on.
+pub(crate) const SWEPT: &str = "swept/trails";
+
+/// What the lake does with a table.
+#[async_trait]
+pub(crate) trait LakeTable: Sync {
+    /// What the table is.
+    fn definition(&self) -> &'static Definition;
+
+    /// Whether look-ups read it, so that a snapshot holds on to a version of it.
+    fn is_looked_up(&self) -> bool {
+        false
+    }
+
+    /// Reads a file of it from front to back, counts its rows and holds them against what they must be.
+    ///
+    /// Errors: `Corrupt` says the first thing that is wrong.
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError>;
+
+    /// What makes its small files fewer, up to the commit. `None`: they are few, or it is not gathered.
+    async fn gather(&self, _: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
+        Ok(None)
+    }
+}
+
+/// A table whose small files are to become fewer.
+pub(crate) struct Gathering<'a> {
+    pub(crate) lake: &'a Lake,
+    pub(crate) table: &'a Table,
+    pub(crate) now: Timestamp,
+    /// The placement time of the oldest row that the lake has.
+    pub(crate) oldest: Option<Timestamp>,
+}
+
+impl Gathering<'_> {
+    /// Files that are of one size, merged by a rule; see [`gather::gather`].
+    pub(crate) async fn by_size<R: MergeRule, S: Summary>(
+        &self,
+        size: impl Fn(&TableFile) -> u64,
+        rule: R,
+        summary: impl FnOnce(Option<&str>) -> S,
+        keep: impl Fn(&[Arc<TableFile>], RecordBatch) -> Result<RecordBatch, RunsError>,
+    ) -> Result<Option<Changes>, RunsError> {
+        let (files, now_ms) = (self.lake.whole_files(self.table)?, self.now.millis());
+        gather::gather((self.lake.cache(), self.table), files, now_ms, size, rule, summary, keep).await
+    }
+}
+
+macro_rules! tables {
+    ($($name:ident: $table:path,)*) => {
+        /// Every table, the main one first.
+        pub(crate) static ALL: &[&dyn LakeTable] = &[$(&$table),*];
+
+        /// The tables of a lake, each at some version.
+        #[derive(Debug, Clone)]
+        pub(crate) struct Tables {
+            pub(crate) runs: RunIndex,
+            pub(crate) waiting: RunIndex,
+            pairs_files: Arc<Vec<PairFile>>,
+            $(pub(crate) $name: Table,)*
+        }
+
+        impl Tables {
+            /// These tables, given in the order of [`ALL`].
+            fn of(tables: Vec<Table>) -> Result<Self, RunsError> {
+                let mut tables = tables.into_iter();
+                let mut next = || tables.next().ok_or(RunsError::Internal("a lake has fewer tables than its list"));
+                Ok(Self {
+                    runs: RunIndex::default(),
+                    waiting: RunIndex::default(),
+                    pairs_files: Arc::default(),
+                    $($name: next()?,)*
+                })
+            }
+
+            /// Every table, in the order of [`ALL`].
+            pub(crate) fn all(&mut self) -> Vec<&mut Table> {
+                vec![$(&mut self.$name),*]
+            }
+
+            /// The same, to look at.
+            pub(crate) fn each(&self) -> Vec<&Table> {
+                vec![$(&self.$name),*]
+            }
+        }
+    };
+}
+
+tables! {
+    trails: Trails,
+    parked: Parked,
+    pairs: PairTable,
+    dead_letters: DeadLetters,
+    commits: Commits,
+    holds: HoldChanges,
+    access: AccessEvents,
+    access_log: AccessLogTable,
+}
+
+/// The name of the main table: a batch counts when it is committed to this one.
+pub(crate) fn main() -> &'static str {
+    Trails.definition().name
+}
+
+/// The names of all tables of a lake, the main one first.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|table| table.definition().name)
+}
+
+impl Tables {
+    pub(crate) async fn open(location: &Location, writes: bool) -> Result<Self, LakeError> {
+        let trails = Table::open_or_create(location, Trails.definition(), writes).await?;
+        // Nobody commits to the main table before all others were made: from then on, one whose log is not there was lost.
+        let fresh = trails.version() == 0;
+        if fresh && !writes {
+            for table in names() {
+                if !Table::exists(location, table).await? {
+                    return Err(LakeError::NoTable { table });
+                }
+            }
+        }
+        let mut opened = vec![trails];
+        for table in &ALL[1..] {
+            opened.push(Table::open_or_create(location, table.definition(), fresh).await?);
+        }
+        let mut tables = Self::of(opened)?;
+        tables.index()?;
+        Ok(tables)
+    }
+
+    /// Brings what a snapshot is made of to the newest version, the main table first: what a commit of it counts
+    /// on in a side table is then there. Only a sweep takes away from a side table, and says on which version of
+    /// the main table it relies: an older one is refreshed again.
+    pub(crate) async fn refresh(&mut self) -> Result<(), RunsError> {
+        self.trails.refresh().await?;
+        self.parked.refresh().await?;
+        let relied_on = self.parked.position(SWEPT).unwrap_or(0);
+        if u64::try_from(relied_on).unwrap_or(0) > self.trails.version() {
+            self.trails.refresh().await?;
+        }
+        let done = [&Trails as &dyn LakeTable, &Parked].map(|table| table.definition().name);
+        for (of, table) in ALL.iter().zip(self.all()) {
+            if of.is_looked_up() && !done.contains(&table.name()) {
+                table.refresh().await?;
+            }
+        }
+        self.dead_letters.refresh().await?;
+        self.index()
+    }
+
+    /// Brings every table to its newest version.
+    pub(crate) async fn refresh_all(&mut self) -> Result<(), RunsError> {
+        self.refresh().await?;
+        for (of, table) in ALL.iter().zip(self.all()) {
+            if !of.is_looked_up() {
+                table.refresh().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The tables as they were at a version, as far as a snapshot is made of them.
+    pub(crate) async fn at(
+        mut self,
+        location: &Location,
+        version: &SnapshotVersion,
+    ) -> Result<Self, RunsError> {
+        for (of, table) in ALL.iter().zip(self.all()) {
+            if let Some(version) = version.of(of.definition().name) {
+                *table = Table::open(location, of.definition(), Some(version)).await?;
+            }
+        }
+        (self.runs, self.waiting) = (RunIndex::default(), RunIndex::default());
+        self.index()?;
+        Ok(self)
+    }
+
+    /// Brings the lists of files up to the versions of their tables.
+    pub(crate) fn index(&mut self) -> Result<(), RunsError> {
+        self.runs.apply(&self.trails.take_changes(), &self.trails)?;
+        self.waiting.apply(&self.parked.take_changes(), &self.parked)?;
+        let changes = self.pairs.take_changes();
+        if changes.anew || !changes.added.is_empty() || !changes.removed.is_empty() {
+            let files = self.pairs.files();
+            let pair_file = |file: &Arc<TableFile>| PairFile::new(file, self.pairs.full_path(&file.path)?);
+            self.pairs_files = Arc::new(files.iter().map(pair_file).collect::<Result<_, _>>()?);
+        }
+        Ok(())
+    }
+
+    /// Refuses tables of which the newest entry of one is not ours, or damaged.
+    pub(crate) fn check_whole(&self) -> Result<(), RunsError> {
+        self.each().into_iter().try_for_each(Table::check_whole)
+    }
+
+    /// Where one of them is not read on.
+    pub(crate) fn stopped(&self) -> Option<StoppedAt> {
+        self.each().into_iter().find_map(StoppedAt::of)
+    }
+
+    /// Into how many buckets a month's runs are sorted.
+    pub(crate) fn buckets(&self) -> u32 {
+        let chosen = self.trails.position(BUCKETS_CHOSEN).and_then(|n| u32::try_from(n).ok());
+        chosen.filter(|n| *n > 0).unwrap_or(BUCKETS)
+    }
+
+    pub(crate) fn version(&self) -> SnapshotVersion {
+        SnapshotVersion::of_tables(|name| {
+            self.each().into_iter().find(|table| table.name() == name).map_or(0, Table::version)
+        })
+    }
+
+    /// The snapshot of these versions.
+    ///
+    /// `by_now` leads to what is known later; without it, the snapshot goes by itself alone.
+    pub(crate) fn snapshot(&self, cache: RunCache, by_now: Weak<Newest>) -> Snapshot {
+        let partitions = streams::partitions(self.trails.positions());
+        let files = || self.trails.position(MARK_FILES).and_then(Timestamp::from_millis);
+        Snapshot {
+            version: self.version(),
+            trails: self.runs.clone(),
+            parked: self.waiting.clone(),
+            pairs: Arc::clone(&self.pairs_files),
+            // A lake that follows topics is as complete as they are, whatever files it also took in.
+            complete_up_to: streams::complete_up_to(&partitions).unwrap_or_else(files),
+            partitions,
+            cache,
+            by_now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_table_has_a_name_of_its_own_and_the_main_one_comes_first() {
+        assert_eq!(names().collect::<BTreeSet<_>>().len(), ALL.len());
+        assert_eq!((names().next(), main()), (Some("trails"), "trails"));
+        assert!(ALL[0].is_looked_up());
+    }
+
+    #[test]
+    fn a_version_names_the_tables_that_it_is_of() {
+        let text = "trails=7,parked=2,mpxn_devices=3";
+        let version: SnapshotVersion = text.parse().unwrap();
+        assert_eq!(
+            (version.to_string().as_str(), version.trails(), version.of("parked")),
+            (text, 7, Some(2))
+        );
+        assert_eq!(version.of("holds"), None);
+        // Another build may read fewer tables, or more.
+        for other in
+            ["7.2.3", "trails=7,parked=2", "trails=7,parked=2,mpxn_devices=3,holds=1", "trails=x", ""]
+        {
+            assert!(other.parse::<SnapshotVersion>().is_err(), "{other}");
+        }
+    }
+}

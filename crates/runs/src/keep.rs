@@ -1,0 +1,3 @@
+//! Keeping tables in order.
+
+pub(crate) mod vacuum;

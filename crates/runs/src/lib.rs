@@ -1,0 +1,40 @@
+//! The run machinery: what is the same for every table, whatever its rows are.
+//!
+//! A table is what its [`Definition`] says. [`Table`] opens one, follows its Delta log entry by entry, and commits to it: files
+//! that were uploaded, and positions that move with them. [`RunWriter`] and [`Encoded`] write files of sorted rows, with the checksums of
+//! their pages; [`RunCache`] keeps parts of them, and [`Page`] reads one in place. [`Merge`] merges files by the rule of their table,
+//! [`gather`](gather::gather) makes small ones fewer, [`vacuum`] deletes what no version needs.
+//!
+//! Invariants: **I3** a source position and the rows it produced are committed together or not at all; nothing that was not
+//! written by gridtrail, or is not whole, is answered from.
+//!
+//! This crate knows Delta and Parquet, and no domain: no Device, no User, no fragment. Times are milliseconds since the epoch.
+
+mod definition;
+mod delta;
+mod error;
+mod keep;
+mod limits;
+mod pages;
+mod run;
+
+pub use definition::Definition;
+pub use delta::checksum;
+pub use delta::commit::{Changes, EVIDENCE, Move, NewFile, commit_info};
+pub use delta::location::Location;
+pub use delta::log::entry::new_rows;
+pub use delta::log::{FileChanges, Log, Stop, TableFile};
+pub use delta::table::Table;
+pub use delta::windows::Windows;
+pub use error::{RunsError, is_denied};
+pub use keep::vacuum::{TableVacuumed, orphans, vacuum};
+pub use limits::{ENCODE_ROWS, GATHER_RUNS, LOG_READS_AT_ONCE, PAGE_ROWS};
+pub use pages::cache::{HitsAndMisses, OpenRun, Part, PartName, Requests, RunCache, StoreUse};
+pub use pages::levels::varint;
+pub use pages::note::{GatherNote, Note, NoteKind};
+pub use pages::page::{Beside, Dictionary, Page, dictionary, try_partition_point};
+pub use pages::sums::PageSums;
+pub use pages::writer::{Encoded, PagedWriter};
+pub use run::gather;
+pub use run::merge::{Kept, Merge, MergeKey, MergeRule, Scan};
+pub use run::writer::{RunWriter, Summary};

@@ -1,0 +1,39 @@
+//! The sizes of this crate, each with its reason.
+
+/// Times that a commit is tried again when other commits keep getting in between.
+pub(crate) const COMMIT_ATTEMPTS: u32 = 20;
+
+/// Commits between two checkpoints of a table's log: a reader replays at most this many log entries.
+pub(crate) const CHECKPOINT_EVERY: u64 = 100;
+
+/// Refreshes in a row without anything new after which it is asked whether the log was cleaned up meanwhile, or an entry of it
+/// lost. A process that slept for days is back within seconds.
+pub(crate) const QUIET_REFRESHES: u32 = 10;
+
+/// Log entries that are read at the same time when a table is opened: hides an object store's latency.
+pub const LOG_READS_AT_ONCE: usize = 16;
+
+/// Rows in a data page: the unit that a look-up decodes. 1,024 rows of compressed columns are a few kilobytes.
+pub const PAGE_ROWS: usize = 1_024;
+
+/// Rows converted to Arrow at a time while a run is written: bounds the memory held beside the fragments.
+pub const ENCODE_ROWS: usize = 16_384;
+
+/// Parts of a run that lie no further apart than this are fetched with one request: a request costs more than the bytes
+/// between them.
+pub(crate) const GAP_BYTES: u64 = 16 * 1024;
+
+/// What is read of a file in a file system in one go, at most: room for it is made before it is known whether the file is that
+/// long, and a damaged footer can name any place. Single requests end where the file does.
+pub(crate) const AT_ONCE_BYTES: u64 = 16 << 20;
+
+/// Tail of a file that is fetched with its first request where nothing says how long its footer is.
+pub(crate) const TAIL_BYTES: u64 = 64 * 1024;
+
+/// Rows that compaction decodes at once.
+pub(crate) const READ_BATCH_ROWS: usize = 8_192;
+
+/// Runs of level 0 of one size class that are gathered into one. A row is written once for each class that it passes, and
+/// a look-up asks the bloom filters of up to three runs a class: with four there are at most ten classes below what is
+/// flushed, so at most 32 runs.
+pub const GATHER_RUNS: usize = 4;
