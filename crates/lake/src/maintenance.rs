@@ -13,9 +13,11 @@ use crate::snapshot::{RunFile, Snapshot};
 use crate::tables::{self, Gathering, SWEPT, Tables};
 use crate::writer::{upload_parked, upload_run};
 use futures::{StreamExt, stream};
-use gridtrail_model::{Fragment, Timestamp};
+use gridtrail_model::{Anchor, Fragment, Merge as _, Timestamp, TrailKey};
 use gridtrail_runs::{Changes, EVIDENCE, Move, NewFile, RunsError, Table, commit_info};
 use serde_json::json;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -36,6 +38,18 @@ pub struct Swept {
 pub struct Maintenance {
     pub(crate) lake: Lake,
     pub(crate) tables: Box<Tables>,
+}
+
+/// Fragments of several files, those of one row at one place made one: no run has a row twice.
+fn one_a_place(fragments: Vec<Fragment>) -> Vec<Fragment> {
+    let mut places = BTreeMap::<(TrailKey, Anchor, Option<Timestamp>), Fragment>::new();
+    for fragment in fragments {
+        match places.entry((fragment.key, fragment.anchor(), fragment.placement())) {
+            Entry::Occupied(mut known) => known.get_mut().merge(fragment),
+            Entry::Vacant(free) => drop(free.insert(fragment)),
+        }
+    }
+    places.into_values().collect()
 }
 
 impl Maintenance {
@@ -85,7 +99,7 @@ impl Maintenance {
         let add = if rest.is_empty() {
             Vec::new()
         } else {
-            vec![upload_parked(&self.tables.parked, rest, since_ms).await?]
+            vec![upload_parked(&self.tables.parked, one_a_place(rest), since_ms).await?]
         };
         let from = self.tables.parked.position(SWEPT);
         let changes = Changes {
@@ -123,6 +137,7 @@ impl Maintenance {
     }
 
     async fn add_joined(&mut self, joined: Vec<Fragment>, since_ms: Option<i64>) -> Result<u64, RunsError> {
+        let joined = one_a_place(joined);
         // Where they lie now, they are to be found by all that they name.
         let mut pairs = Pairs::new();
         joined.iter().for_each(|fragment| pairs::add(fragment, &mut pairs));

@@ -2,7 +2,7 @@
 //! after and wherever it lies.
 
 use crate::it::world::*;
-use gridtrail_lake::Lake;
+use gridtrail_lake::{Lake, VerifySettings};
 use gridtrail_model::*;
 
 async fn only_row(lake: &Lake, d: u8) -> Trail {
@@ -51,6 +51,30 @@ async fn a_parked_answer_is_shown_alone_then_joined() {
     assert_eq!(lake.counts().parked, 0);
     assert_eq!(only_row(&lake, 1).await, joined);
     assert_eq!(maintenance.sweep().await.unwrap().joined, 0);
+}
+
+/// Two answers to one request waited in files of their own, and a third waits on: no run that a sweep writes has a row twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_of_several_files_to_one_request_are_swept_into_one_row() {
+    let (lake, mut writer) = memory().await;
+    let (id, other) = (request_id(1, 1, 1), request_id(1, 1, 2));
+    let same_time = |of: RequestId, code: &str| {
+        let mut event = bare_answer(of, at(9_000));
+        if let Body::ResponseSent(answer) = &mut event.body {
+            answer.code = code.parse().unwrap();
+        }
+        event
+    };
+    commit(&mut writer, "a", [same_time(id, "I0"), same_time(other, "I0")]).await;
+    commit(&mut writer, "b", [same_time(id, "E20"), same_time(other, "E20")]).await;
+    commit(&mut writer, "c", [received(id, at(0))]).await;
+    let swept = lake.maintenance().await.unwrap().sweep().await.unwrap();
+    assert_eq!((swept.joined, swept.waiting), (2, 2));
+    let found = find(&lake, &[1], &query(1)).await;
+    let histories: Vec<usize> = found.iter().map(|found| found.fragment.history().len()).collect();
+    assert_eq!(histories, [2, 3], "the two that wait, and the request with both of its answers");
+    let verified = lake.verify(&VerifySettings::default()).await.unwrap();
+    assert!(verified.is_clean(), "{:#?}", verified.damages);
 }
 
 /// A sweep that was killed after it added and before it removed: adding again changes nothing.
