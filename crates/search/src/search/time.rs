@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Devices of each kind on an everyday run: many enough that each bucket holds some.
 const EACH: usize = 64;
+/// Those of them that are asked for, each of a lake that is opened anew.
+const ASKED: usize = 32;
 /// How often each is searched for by who goes by the time.
 const ROUNDS: usize = 41;
 
@@ -280,7 +282,7 @@ async fn a_hidden_device_costs_what_an_absent_one_does() {
         (View::MeterReads, &[Kind::Hidden, Kind::Beside]),
     ] {
         for way in 0..Ask::all_of_device(view, Kind::Absent, 0).len() {
-            let asks = |kind| (0..EACH).map(move |n| Ask::all_of_device(view, kind, n).swap_remove(way));
+            let asks = |kind| (0..ASKED).map(move |n| Ask::all_of_device(view, kind, n).swap_remove(way));
             let absent = all_costs(&world, asks(Kind::Absent)).await;
             assert!(absent.iter().all(|[cold, _]| cold[1] > 0), "footers are read: {absent:?}");
             for kind in kinds {
@@ -296,7 +298,7 @@ async fn a_hidden_meter_point_costs_what_an_absent_one_does() {
     let world = World::of(EACH).await;
     for (view, kinds) in [(View::Audit, &[Kind::Hidden, Kind::Open][..]), (View::MeterReads, &[Kind::Hidden])]
     {
-        let asks = |kind| (0..EACH).map(move |number| Ask::of_mpxn(view, kind, number));
+        let asks = |kind| (0..ASKED).map(move |number| Ask::of_mpxn(view, kind, number));
         let absent = all_costs(&world, asks(Kind::Absent)).await;
         assert!(absent.iter().all(|[cold, _]| cold[3] > 0), "pages of pairs are read: {absent:?}");
         for kind in kinds {
