@@ -9,10 +9,12 @@ use gridtrail_access::Access;
 use gridtrail_lake::{
     CompactionSettings, Found, KeyQuery, Lake, LakeError, LakeErrorKind, LakeSettings, VerifySettings, View,
 };
+use gridtrail_model::{Fragment, TrailKey};
 use gridtrail_runtime::Clock;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Searches of each look at a lake.
@@ -67,10 +69,19 @@ async fn search(lake: &Lake, who: &Access) -> Answers {
 
 /// Every answer is right, or says that something is damaged. Whether all are right.
 ///
-/// A log whose entry is not ours any more, for a bit of its form, is answered from as far as before that entry, and the lake says so.
+/// A log whose entry is not ours any more, for a bit of its form, is answered from as far as before that entry, and the lake says so. Then
+/// there may be less, and nothing that was never there.
 fn check_answers(lake: &Lake, found: &Answers, expected: &Answers, what: &str) -> bool {
     assert_eq!(found.len(), expected.len());
     if lake.stopped().is_some() {
+        let rows = expected.iter().flatten().flatten();
+        let known: HashMap<TrailKey, &Fragment> = rows.map(|row| (row.fragment.key, &row.fragment)).collect();
+        for row in found.iter().flatten().flatten() {
+            let whole =
+                known.get(&row.fragment.key).unwrap_or_else(|| panic!("{what}: a row of nothing: {row:?}"));
+            let mut history = row.fragment.history().iter();
+            assert!(history.all(|entry| whole.history().contains(entry)), "{what}: {row:?} of {whole:?}");
+        }
         return false;
     }
     for (number, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -147,8 +158,10 @@ async fn a_flipped_bit_becomes_no_wrong_answer_and_is_not_sealed() {
             (file.location.clone(), chance.below(file.size), chance.below(8))
         })
         .collect();
+    // Whatever chance finds: one that makes the name of an action another one, so that the entry passes for another engine's.
+    let known = [(Path::from("flipped/trails/_delta_log/00000000000000000005.json"), 6, 5)];
     let (who, expected) = (&who, &expected);
-    let told = stream::iter(places)
+    let told = stream::iter(places.into_iter().chain(known))
         .map(|(path, place, bit)| {
             let store = Arc::new(store.fork());
             async move {
