@@ -1,7 +1,7 @@
 //! Inventory events: one fact each, since when it is so, and when the DCC had it.
 
 use crate::limits::{ADDRESS_TEXT_MAX, DEVICE_TEXT_MAX, HUB_TEXT_MAX};
-use crate::text::Text;
+use crate::text::ShortText;
 use gridtrail_model::{
     CspRegion, DeviceId, DeviceType, EsmeVariant, EventId, Mpxn, Named, ParseError, Postcode, SmiStatus,
     Timestamp, Uprn, UserId,
@@ -11,14 +11,14 @@ use std::str::FromStr;
 
 /// Who tells a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Origin {
+pub enum FactOrigin {
     /// A DUIS message. It fills what no inventory event says, and never overrides one.
     Duis = 1,
     /// An inventory event.
     Inventory = 2,
 }
 
-impl Origin {
+impl FactOrigin {
     /// The number that stands for this origin in storage.
     pub const fn number(self) -> u8 {
         self as u8
@@ -42,29 +42,29 @@ pub struct InventoryEvent {
     /// What the source calls it, and what a correction or withdrawal names. Facts of one DUIS message share its identifier.
     pub id: EventId,
     /// Who tells it.
-    pub origin: Origin,
+    pub origin: FactOrigin,
     /// What is told.
-    pub told: Told,
+    pub told: InventoryStatement,
 }
 
 /// What an event tells.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Told {
+pub enum InventoryStatement {
     /// A fact.
-    Fact(Stated),
+    Fact(StatedFact),
     /// That another event's fact never was one.
     Withdrawal(Withdrawal),
 }
 
 /// A fact, and since when it is so.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stated {
+pub struct StatedFact {
     /// Since when, and until when if that is known.
     pub effective: Effective,
     /// The event in whose place this one stands. It is about the same Devices and meter points.
     pub corrects: Option<EventId>,
     /// The fact.
-    pub fact: Fact,
+    pub fact: InventoryFact,
 }
 
 /// The withdrawal of an event.
@@ -132,7 +132,7 @@ impl Effective {
 
 /// What is so.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fact {
+pub enum InventoryFact {
     /// A Device is in the inventory, with these details.
     Device {
         /// The Device.
@@ -193,7 +193,7 @@ pub enum Fact {
     },
 }
 
-impl Fact {
+impl InventoryFact {
     /// The Devices and meter points that the fact is about: one or two.
     pub fn about(&self) -> (Named, Option<Named>) {
         match self {
@@ -214,19 +214,19 @@ impl InventoryEvent {
     /// The Devices and meter points that the event is about, under each of which it is kept: one or two.
     pub fn about(&self) -> Vec<Named> {
         match &self.told {
-            Told::Fact(stated) => {
+            InventoryStatement::Fact(stated) => {
                 let (first, second) = stated.fact.about();
                 std::iter::once(first).chain(second).collect()
             }
-            Told::Withdrawal(withdrawal) => withdrawal.about.clone(),
+            InventoryStatement::Withdrawal(withdrawal) => withdrawal.about.clone(),
         }
     }
 
     /// The event that this one corrects or withdraws.
     pub fn target(&self) -> Option<EventId> {
         match &self.told {
-            Told::Fact(stated) => stated.corrects.clone(),
-            Told::Withdrawal(withdrawal) => Some(withdrawal.of.clone()),
+            InventoryStatement::Fact(stated) => stated.corrects.clone(),
+            InventoryStatement::Withdrawal(withdrawal) => Some(withdrawal.of.clone()),
         }
     }
 }
@@ -237,24 +237,24 @@ pub struct DeviceDetails {
     /// Device Type.
     pub device_type: Option<DeviceType>,
     /// Manufacturer.
-    pub manufacturer: Option<Text<DEVICE_TEXT_MAX>>,
+    pub manufacturer: Option<ShortText<DEVICE_TEXT_MAX>>,
     /// Device Model.
-    pub model: Option<Text<DEVICE_TEXT_MAX>>,
+    pub model: Option<ShortText<DEVICE_TEXT_MAX>>,
     /// ESME Variant, of an Electricity Smart Meter.
     pub esme_variant: Option<EsmeVariant>,
     /// SMETS or CHTS version.
-    pub smets_chts_version: Option<Text<DEVICE_TEXT_MAX>>,
+    pub smets_chts_version: Option<ShortText<DEVICE_TEXT_MAX>>,
     /// WAN Technology Type, of a Communications Hub.
-    pub wan_technology_type: Option<Text<DEVICE_TEXT_MAX>>,
+    pub wan_technology_type: Option<ShortText<DEVICE_TEXT_MAX>>,
     /// Firmware Version.
-    pub firmware_version: Option<Text<DEVICE_TEXT_MAX>>,
+    pub firmware_version: Option<ShortText<DEVICE_TEXT_MAX>>,
     /// HAN variant, of a Communications Hub.
-    pub han_variant: Option<Text<DEVICE_TEXT_MAX>>,
+    pub han_variant: Option<ShortText<DEVICE_TEXT_MAX>>,
 }
 
 /// The Network Status of a Communications Hub, in the CSP's words.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NetworkStatus(Text<HUB_TEXT_MAX>);
+pub struct NetworkStatus(ShortText<HUB_TEXT_MAX>);
 
 impl NetworkStatus {
     /// The CSP's words.
@@ -288,7 +288,7 @@ pub struct HubFields {
     /// Aerial Installed.
     pub aerial_installed: Option<bool>,
     /// Aerial Type.
-    pub aerial_type: Option<Text<HUB_TEXT_MAX>>,
+    pub aerial_type: Option<ShortText<HUB_TEXT_MAX>>,
     /// Birth Event: when the hub first came onto the SM WAN.
     pub birth_event: Option<Timestamp>,
     /// Network Status.
@@ -296,9 +296,9 @@ pub struct HubFields {
     /// Deactivation Date/Time.
     pub deactivated_at: Option<Timestamp>,
     /// SMWAN Connectivity Status.
-    pub smwan_connectivity_status: Option<Text<HUB_TEXT_MAX>>,
+    pub smwan_connectivity_status: Option<ShortText<HUB_TEXT_MAX>>,
     /// HAN Status.
-    pub han_status: Option<Text<HUB_TEXT_MAX>>,
+    pub han_status: Option<ShortText<HUB_TEXT_MAX>>,
     /// Last Connection.
     pub last_connection: Option<Timestamp>,
     /// Last Tamper.
@@ -311,28 +311,28 @@ pub struct HubFields {
 
 /// What an event says of one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Said<T> {
+pub enum FieldChange<T> {
     /// Nothing.
     #[default]
-    Nothing,
+    Unsaid,
     /// That it has no value from then on.
-    None,
+    Cleared,
     /// Its value.
     Value(T),
 }
 
-impl<T> Said<T> {
+impl<T> FieldChange<T> {
     /// The value, where one is said.
     pub const fn value(&self) -> Option<&T> {
         match self {
             Self::Value(value) => Some(value),
-            Self::Nothing | Self::None => None,
+            Self::Unsaid | Self::Cleared => None,
         }
     }
 
     /// Of a field that is absent where nothing is said of it.
     pub fn of(value: Option<T>) -> Self {
-        value.map_or(Self::Nothing, Self::Value)
+        value.map_or(Self::Unsaid, Self::Value)
     }
 }
 
@@ -340,19 +340,19 @@ impl<T> Said<T> {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Registration {
     /// UPRN.
-    pub uprn: Said<Uprn>,
+    pub uprn: FieldChange<Uprn>,
     /// First line of the address.
-    pub first_line: Said<Text<ADDRESS_TEXT_MAX>>,
+    pub first_line: FieldChange<ShortText<ADDRESS_TEXT_MAX>>,
     /// Full postcode.
-    pub postcode: Said<Postcode>,
+    pub postcode: FieldChange<Postcode>,
     /// Name or number of the property.
-    pub property: Said<Text<ADDRESS_TEXT_MAX>>,
+    pub property: FieldChange<ShortText<ADDRESS_TEXT_MAX>>,
     /// Responsible Supplier, by its User ID.
-    pub responsible_supplier: Said<UserId>,
+    pub responsible_supplier: FieldChange<UserId>,
     /// Network Party, by its User ID.
-    pub network_party: Said<UserId>,
+    pub network_party: FieldChange<UserId>,
     /// Registered Supplier Agent, by its User ID.
-    pub registered_supplier_agent: Said<UserId>,
+    pub registered_supplier_agent: FieldChange<UserId>,
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What is known of one Device or meter point: a set of events.
 
 use crate::event::InventoryEvent;
-use crate::view::View;
+use crate::view::InventoryView;
 use gridtrail_model::{Merge, Named, Timestamp};
 
 /// What some of the events about a Device or meter point say: the unit that is stored, and merged when it is read.
@@ -51,13 +51,13 @@ impl InventoryFragment {
     }
 
     /// What was known at a time: of events recorded later nothing, of those corrected or withdrawn by then nothing either.
-    pub fn known_at(&self, recorded: Timestamp) -> View<'_> {
-        View::new(self.about, self.events.iter().filter(|event| event.recorded_at <= recorded))
+    pub fn known_at(&self, recorded: Timestamp) -> InventoryView<'_> {
+        InventoryView::new(self.about, self.events.iter().filter(|event| event.recorded_at <= recorded))
     }
 
     /// What is known by all events.
-    pub fn known(&self) -> View<'_> {
-        View::new(self.about, self.events.iter())
+    pub fn known(&self) -> InventoryView<'_> {
+        InventoryView::new(self.about, self.events.iter())
     }
 }
 

@@ -3,10 +3,10 @@
 //!
 //! An [`InventoryEvent`] tells one fact, with the time since when it is so and the time when the DCC had it. An
 //! [`InventoryFragment`] is what is known of one Device or meter point: a set of such events, whose merge is a union, so that
-//! order, repeats and batch borders never matter (**I1**, as for trails). [`InventoryFragment::known_at`] gives a [`View`]: what was
+//! order, repeats and batch borders never matter (**I1**, as for trails). [`InventoryFragment::known_at`] gives a [`InventoryView`]: what was
 //! known at a time; a view answers what was so at any other time.
 //!
-//! A [`Row`] is what one event says under one key, as a table of the lake holds it: sorted by key, merged by dropping equals.
+//! A [`InventoryRow`] is what one event says under one key, as a table of the lake holds it: sorted by key, merged by dropping equals.
 //! [`PendingFacts`] is what a Service Request would change, kept until its outcome says that it did.
 //!
 //! This crate knows no input or output, no clock, no async and no storage format.
@@ -33,13 +33,15 @@ extern crate self as gridtrail_inventory;
 mod it;
 
 pub use event::{
-    DeviceDetails, Effective, Fact, HubFields, InventoryEvent, NetworkStatus, Origin, Registration, Said,
-    Stated, Told, Withdrawal,
+    DeviceDetails, Effective, FactOrigin, FieldChange, HubFields, InventoryEvent, InventoryFact,
+    InventoryStatement, NetworkStatus, Registration, StatedFact, Withdrawal,
 };
 pub use fragment::InventoryFragment;
-pub use pending::{Asked, AskedFact, Outcome, OutcomeOf, PendingFacts};
-pub use property::{Fit, PropertyFilter};
-pub use row::{Key, Kind, Row, RowContent, RowError, merge_rows, rows_of};
-pub use text::Text;
+pub use pending::{AskedChange, AskedFact, OutcomeOf, PendingFacts, RequestOutcome};
+pub use property::{PropertyFilter, PropertyFit};
+pub use row::{
+    InventoryKey, InventoryRow, InventoryRowContent, InventoryRowError, InventoryRowKind, merge_rows, rows_of,
+};
+pub use text::ShortText;
 pub use timeline::{Period, Timeline};
-pub use view::{DeviceState, MeterPointState, View};
+pub use view::{DeviceState, InventoryView, MeterPointState};

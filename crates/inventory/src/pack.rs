@@ -12,7 +12,8 @@ fn push_varint(bytes: &mut Vec<u8>, mut number: u64) {
         bytes.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;
     }
-    bytes.push(number as u8);
+    // Below 128 by now.
+    bytes.push((number & 0x7f) as u8);
 }
 
 impl Packer {

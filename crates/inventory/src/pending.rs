@@ -2,7 +2,7 @@
 //!
 //! A request says what shall change, and its answer says whether it did; the two are messages apart, and come in any order.
 
-use crate::event::{Effective, Fact, InventoryEvent, Origin, Stated, Told};
+use crate::event::{Effective, FactOrigin, InventoryEvent, InventoryFact, InventoryStatement, StatedFact};
 use gridtrail_model::{EventId, Merge, RequestId, ResponseCode, ServiceReferenceVariant, Timestamp};
 
 /// Which message says that a request did what it asked for.
@@ -22,12 +22,12 @@ pub struct AskedFact {
     /// Since when it is so; `None`: since the outcome.
     pub from: Option<Timestamp>,
     /// The fact.
-    pub fact: Fact,
+    pub fact: InventoryFact,
 }
 
 /// What a Service Request asks for. Alone it is no fact.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Asked {
+pub struct AskedChange {
     /// The request.
     pub request_id: RequestId,
     /// Its Service Reference Variant: an outcome of another is none of this request's.
@@ -42,7 +42,7 @@ pub struct Asked {
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Outcome {
+pub struct RequestOutcome {
     /// The request.
     pub request_id: RequestId,
     /// Its Service Reference Variant, where the message says it.
@@ -59,10 +59,10 @@ pub struct Outcome {
     pub event_id: EventId,
 }
 
-impl Outcome {
+impl RequestOutcome {
     /// Whether it says that a fact of this request came about. `I99` to a request for a Device means no more than that the request is on
     /// its way (decision 0001).
-    fn brings(&self, asked: &Asked, fact: &AskedFact) -> bool {
+    fn brings(&self, asked: &AskedChange, fact: &AskedFact) -> bool {
         let is_done = !self.code.is_failure() && (asked.non_device || !self.code.is_acknowledgement());
         is_done && self.of == fact.outcome && self.variant.is_none_or(|variant| variant == asked.variant)
     }
@@ -73,8 +73,8 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingFacts {
     request_id: RequestId,
-    asked: Vec<Asked>,
-    outcomes: Vec<Outcome>,
+    asked: Vec<AskedChange>,
+    outcomes: Vec<RequestOutcome>,
 }
 
 fn insert<T: Ord>(set: &mut Vec<T>, one: T) {
@@ -95,14 +95,14 @@ impl PendingFacts {
     }
 
     /// Takes in what the request asks for. That of another request is left out.
-    pub fn ask(&mut self, asked: Asked) {
+    pub fn ask(&mut self, asked: AskedChange) {
         if asked.request_id == self.request_id {
             insert(&mut self.asked, asked);
         }
     }
 
     /// Takes in what became of the request. That of another request is left out.
-    pub fn answer(&mut self, outcome: Outcome) {
+    pub fn answer(&mut self, outcome: RequestOutcome) {
         if outcome.request_id == self.request_id {
             insert(&mut self.outcomes, outcome);
         }
@@ -119,8 +119,12 @@ impl PendingFacts {
                 found.push(InventoryEvent {
                     recorded_at: outcome.recorded_at.max(asked.recorded_at),
                     id: outcome.event_id.clone(),
-                    origin: Origin::Duis,
-                    told: Told::Fact(Stated { effective, corrects: None, fact: one.fact.clone() }),
+                    origin: FactOrigin::Duis,
+                    told: InventoryStatement::Fact(StatedFact {
+                        effective,
+                        corrects: None,
+                        fact: one.fact.clone(),
+                    }),
                 });
             }
         }

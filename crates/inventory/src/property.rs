@@ -15,7 +15,7 @@ pub struct PropertyFilter {
 
 /// How well premises fit a filter, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fit {
+pub enum PropertyFit {
     /// The filter is the whole property name or number, or the whole first line of the address.
     Whole,
     /// Every word of the filter is one of them.
@@ -39,17 +39,17 @@ fn all_among(words: &[String], others: &[String]) -> bool {
 
 impl PropertyFilter {
     /// How the premises of a meter point fit; `None`: they do not.
-    pub fn fit(&self, premises: &Registration) -> Option<Fit> {
+    pub fn fit(&self, premises: &Registration) -> Option<PropertyFit> {
         let words_of = |text: Option<&str>| text.map(words).unwrap_or_default();
         let property = words_of(premises.property.value().map(|text| text.as_str()));
         let first_line = words_of(premises.first_line.value().map(|text| text.as_str()));
         if self.words == property || self.words == first_line {
-            return Some(Fit::Whole);
+            return Some(PropertyFit::Whole);
         }
         let mut all = property;
         all.extend(first_line);
         all.sort_unstable();
-        all_among(&self.words, &all).then_some(Fit::Part)
+        all_among(&self.words, &all).then_some(PropertyFit::Part)
     }
 }
 
@@ -74,18 +74,18 @@ impl fmt::Debug for PropertyFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Said;
+    use crate::FieldChange;
     use proptest::prelude::*;
 
     fn premises(property: &str, first_line: &str) -> Registration {
         Registration {
-            property: property.parse().map_or(Said::Nothing, Said::Value),
-            first_line: first_line.parse().map_or(Said::Nothing, Said::Value),
+            property: property.parse().map_or(FieldChange::Unsaid, FieldChange::Value),
+            first_line: first_line.parse().map_or(FieldChange::Unsaid, FieldChange::Value),
             ..Registration::default()
         }
     }
 
-    fn fit(filter: &str, property: &str, first_line: &str) -> Option<Fit> {
+    fn fit(filter: &str, property: &str, first_line: &str) -> Option<PropertyFit> {
         filter.parse::<PropertyFilter>().unwrap().fit(&premises(property, first_line))
     }
 
@@ -94,12 +94,16 @@ mod tests {
         for filter in
             ["Flat 2, St. John's House", "st johns house flat 2", "HOUSE (St John\u{2019}s) / 2-flat"]
         {
-            assert_eq!(fit(filter, "Flat 2 St John's House", "High Street"), Some(Fit::Whole), "{filter}");
+            assert_eq!(
+                fit(filter, "Flat 2 St John's House", "High Street"),
+                Some(PropertyFit::Whole),
+                "{filter}"
+            );
         }
-        assert_eq!(fit("2", "Flat 2", "1 High Street"), Some(Fit::Part));
-        assert_eq!(fit("high street 1", "Flat 2", "1 High Street"), Some(Fit::Whole));
-        assert_eq!(fit("2 high", "Flat 2", "1 High Street"), Some(Fit::Part));
-        assert_eq!(fit("ÉCOLE", "école", ""), Some(Fit::Whole));
+        assert_eq!(fit("2", "Flat 2", "1 High Street"), Some(PropertyFit::Part));
+        assert_eq!(fit("high street 1", "Flat 2", "1 High Street"), Some(PropertyFit::Whole));
+        assert_eq!(fit("2 high", "Flat 2", "1 High Street"), Some(PropertyFit::Part));
+        assert_eq!(fit("ÉCOLE", "école", ""), Some(PropertyFit::Whole));
     }
 
     #[test]
@@ -107,7 +111,7 @@ mod tests {
         for filter in ["1", "12A", "2 2", "street road"] {
             assert_eq!(fit(filter, "12", "12 High Street"), None, "{filter}");
         }
-        assert_eq!(fit("12 12", "12", "12 High Street"), Some(Fit::Part));
+        assert_eq!(fit("12 12", "12", "12 High Street"), Some(PropertyFit::Part));
         assert_eq!(fit("12", "", ""), None);
         for text in ["", " , ", "'"] {
             assert!(text.parse::<PropertyFilter>().is_err(), "{text:?}");
@@ -121,7 +125,7 @@ mod tests {
             words.reverse();
             let filter = words.join(", ");
             let filter = if upper { filter.to_uppercase() } else { filter };
-            prop_assert_eq!(fit(&filter, &property, "High Street"), Some(Fit::Whole));
+            prop_assert_eq!(fit(&filter, &property, "High Street"), Some(PropertyFit::Whole));
         }
         #[test]
         fn no_text_panics(text in ".{0,40}", property in ".{0,40}") {

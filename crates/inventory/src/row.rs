@@ -1,6 +1,6 @@
 //! Rows: what one event says under one key, as a table holds it.
 //!
-//! A table of them is sorted by [`Row`]'s own order, which begins with the key and the kind of fact. **The merge rule**: rows that
+//! A table of them is sorted by [`InventoryRow`]'s own order, which begins with the key and the kind of fact. **The merge rule**: rows that
 //! are equal become one ([`merge_rows`]), and nothing else ever changes; a fold of a key's rows is its [`InventoryFragment`]. So
 //! files may be merged in any order and as often as one likes, and what was corrected or withdrawn stays readable as of then.
 //!
@@ -9,8 +9,8 @@
 //! it still does.
 
 use crate::event::{
-    DeviceDetails, Effective, Fact, HubFields, InventoryEvent, Origin, Registration, Said, Stated, Told,
-    Withdrawal,
+    DeviceDetails, Effective, FactOrigin, FieldChange, HubFields, InventoryEvent, InventoryFact,
+    InventoryStatement, Registration, StatedFact, Withdrawal,
 };
 use crate::fragment::InventoryFragment;
 use crate::pack::{self, Packed, Packer};
@@ -21,7 +21,7 @@ use std::cmp::Ordering;
 
 /// What a row lies under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Key {
+pub enum InventoryKey {
     /// A Device.
     Device(DeviceId),
     /// A meter point.
@@ -32,7 +32,7 @@ pub enum Key {
     Postcode(Postcode),
 }
 
-impl Key {
+impl InventoryKey {
     /// How many bytes a key has.
     pub const BYTES: usize = 9;
 
@@ -55,7 +55,7 @@ impl Key {
         bytes
     }
 
-    /// The inverse of [`Key::to_bytes`]; `None` for bytes that it never gives.
+    /// The inverse of [`InventoryKey::to_bytes`]; `None` for bytes that it never gives.
     pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Option<Self> {
         let [kind, value @ ..] = bytes;
         match kind {
@@ -72,7 +72,7 @@ impl Key {
     }
 }
 
-impl From<Named> for Key {
+impl From<Named> for InventoryKey {
     fn from(named: Named) -> Self {
         match named {
             Named::Device(device) => Self::Device(device),
@@ -81,13 +81,13 @@ impl From<Named> for Key {
     }
 }
 
-impl Ord for Key {
+impl Ord for InventoryKey {
     fn cmp(&self, other: &Self) -> Ordering {
         self.to_bytes().cmp(&other.to_bytes())
     }
 }
 
-impl PartialOrd for Key {
+impl PartialOrd for InventoryKey {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
@@ -98,9 +98,9 @@ macro_rules! kinds {
         /// What a row tells.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
-        pub enum Kind { $($(#[$doc])* $kind = $number,)+ }
+        pub enum InventoryRowKind { $($(#[$doc])* $kind = $number,)+ }
 
-        impl Kind {
+        impl InventoryRowKind {
             /// The number that stands for this kind in storage.
             pub const fn number(self) -> u8 {
                 self as u8
@@ -114,21 +114,21 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// [`Fact::Device`].
+    /// [`InventoryFact::Device`].
     Device = 1,
-    /// [`Fact::DeviceRemoved`].
+    /// [`InventoryFact::DeviceRemoved`].
     DeviceRemoved = 2,
-    /// [`Fact::SmiStatus`].
+    /// [`InventoryFact::SmiStatus`].
     SmiStatus = 3,
-    /// [`Fact::Installation`].
+    /// [`InventoryFact::Installation`].
     Installation = 4,
-    /// [`Fact::Association`].
+    /// [`InventoryFact::Association`].
     Association = 5,
-    /// [`Fact::Region`].
+    /// [`InventoryFact::Region`].
     Region = 6,
-    /// [`Fact::Registration`].
+    /// [`InventoryFact::Registration`].
     Registration = 7,
-    /// [`Fact::Hub`].
+    /// [`InventoryFact::Hub`].
     Hub = 8,
     /// [`Withdrawal`].
     Withdrawal = 9,
@@ -138,11 +138,11 @@ kinds! {
 
 /// What one event says under one key. Every field is a column; rows are sorted by them in this order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Row {
+pub struct InventoryRow {
     /// What it lies under.
-    pub key: Key,
+    pub key: InventoryKey,
     /// What it tells.
-    pub kind: Kind,
+    pub kind: InventoryRowKind,
     /// Since when it is so; a withdrawal has no such time.
     pub effective_from: Option<Timestamp>,
     /// When the DCC had it.
@@ -150,7 +150,7 @@ pub struct Row {
     /// Until when it is so, where that is known.
     pub effective_until: Option<Timestamp>,
     /// Who told it.
-    pub origin: Origin,
+    pub origin: FactOrigin,
     /// The event that told it.
     pub event_id: EventId,
     /// The event that it corrects or withdraws.
@@ -161,9 +161,9 @@ pub struct Row {
 
 /// What a row is when it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RowContent {
+pub enum InventoryRowContent {
     /// An event about the key.
-    Event(InventoryEvent),
+    Event(Box<InventoryEvent>),
     /// The key leads to this meter point.
     LeadsTo(Mpxn),
 }
@@ -171,38 +171,47 @@ pub enum RowContent {
 /// A row that no writer of ours writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a row of kind {kind:?} holds what no such row can")]
-pub struct RowError {
+pub struct InventoryRowError {
     /// The kind that the row says it is of.
-    pub kind: Kind,
+    pub kind: InventoryRowKind,
 }
 
 /// The rows of an event: one under each Device and meter point that it is about, and one under each UPRN and postcode that it gives
 /// a meter point.
-pub fn rows_of(event: &InventoryEvent) -> Vec<Row> {
-    let mut rows: Vec<Row> = event.about().into_iter().map(|named| row(event, named)).collect();
-    if let Told::Fact(Stated { fact: Fact::Registration { mpxn, data }, .. }) = &event.told {
-        let uprn = data.uprn.value().copied().map(Key::Uprn);
-        let postcode = data.postcode.value().copied().map(Key::Postcode);
+pub fn rows_of(event: &InventoryEvent) -> Vec<InventoryRow> {
+    let mut rows: Vec<InventoryRow> = event.about().into_iter().map(|named| row(event, named)).collect();
+    if let InventoryStatement::Fact(StatedFact { fact: InventoryFact::Registration { mpxn, data }, .. }) =
+        &event.told
+    {
+        let uprn = data.uprn.value().copied().map(InventoryKey::Uprn);
+        let postcode = data.postcode.value().copied().map(InventoryKey::Postcode);
         let body = Packer::default().number(1, Some(code(*mpxn))).finish();
         let leading = uprn.into_iter().chain(postcode);
-        let leading: Vec<Row> = leading
-            .map(|key| Row { key, kind: Kind::LeadsTo, body: body.clone(), ..rows[0].clone() })
+        let leading: Vec<InventoryRow> = leading
+            .map(|key| InventoryRow {
+                key,
+                kind: InventoryRowKind::LeadsTo,
+                body: body.clone(),
+                ..rows[0].clone()
+            })
             .collect();
         rows.extend(leading);
     }
     rows
 }
 
-fn row(event: &InventoryEvent, under: Named) -> Row {
+fn row(event: &InventoryEvent, under: Named) -> InventoryRow {
     let (kind, body) = match &event.told {
-        Told::Fact(stated) => pack_fact(&stated.fact, under),
-        Told::Withdrawal(withdrawal) => (Kind::Withdrawal, pack_withdrawal(withdrawal, under)),
+        InventoryStatement::Fact(stated) => pack_fact(&stated.fact, under),
+        InventoryStatement::Withdrawal(withdrawal) => {
+            (InventoryRowKind::Withdrawal, pack_withdrawal(withdrawal, under))
+        }
     };
     let effective = match &event.told {
-        Told::Fact(stated) => Some(stated.effective),
-        Told::Withdrawal(_) => None,
+        InventoryStatement::Fact(stated) => Some(stated.effective),
+        InventoryStatement::Withdrawal(_) => None,
     };
-    Row {
+    InventoryRow {
         key: under.into(),
         kind,
         effective_from: effective.map(Effective::from),
@@ -216,7 +225,7 @@ fn row(event: &InventoryEvent, under: Named) -> Row {
 }
 
 /// Rows that are equal become one: the union of two sorted runs of rows.
-pub fn merge_rows(one: Vec<Row>, other: Vec<Row>) -> Vec<Row> {
+pub fn merge_rows(one: Vec<InventoryRow>, other: Vec<InventoryRow>) -> Vec<InventoryRow> {
     let mut all = one;
     all.extend(other);
     all.sort();
@@ -224,29 +233,29 @@ pub fn merge_rows(one: Vec<Row>, other: Vec<Row>) -> Vec<Row> {
     all
 }
 
-impl Row {
+impl InventoryRow {
     /// Reads the row back. Errors: no writer of ours writes it, or a later build does.
-    pub fn content(&self) -> Result<RowContent, RowError> {
-        self.read().ok_or(RowError { kind: self.kind })
+    pub fn content(&self) -> Result<InventoryRowContent, InventoryRowError> {
+        self.read().ok_or(InventoryRowError { kind: self.kind })
     }
 
-    fn read(&self) -> Option<RowContent> {
+    fn read(&self) -> Option<InventoryRowContent> {
         let mut body = Packed::read(&self.body)?;
         let under = match self.key {
-            Key::Device(device) => Named::Device(device),
-            Key::Mpxn(mpxn) => Named::Mpxn(mpxn),
-            Key::Uprn(_) | Key::Postcode(_) => {
+            InventoryKey::Device(device) => Named::Device(device),
+            InventoryKey::Mpxn(mpxn) => Named::Mpxn(mpxn),
+            InventoryKey::Uprn(_) | InventoryKey::Postcode(_) => {
                 let mpxn = body.required(1, mpxn)?;
-                let leads = self.kind == Kind::LeadsTo && body.is_empty();
-                return leads.then_some(RowContent::LeadsTo(mpxn));
+                let leads = self.kind == InventoryRowKind::LeadsTo && body.is_empty();
+                return leads.then_some(InventoryRowContent::LeadsTo(mpxn));
             }
         };
-        let told = if self.kind == Kind::Withdrawal {
+        let told = if self.kind == InventoryRowKind::Withdrawal {
             let (of, about) = (self.target.clone()?, unpack_about(&mut body, under)?);
-            Told::Withdrawal(Withdrawal::new(of, about).ok()?)
+            InventoryStatement::Withdrawal(Withdrawal::new(of, about).ok()?)
         } else {
             let effective = Effective::new(self.effective_from?, self.effective_until).ok()?;
-            Told::Fact(Stated {
+            InventoryStatement::Fact(StatedFact {
                 effective,
                 corrects: self.target.clone(),
                 fact: unpack_fact(self.kind, under, &mut body)?,
@@ -258,17 +267,20 @@ impl Row {
             origin: self.origin,
             told,
         };
-        body.is_empty().then_some(RowContent::Event(event))
+        body.is_empty().then(|| InventoryRowContent::Event(Box::new(event)))
     }
 }
 
 impl InventoryFragment {
-    /// What the rows of one Device or meter point say. Rows of others add nothing. Errors: as [`Row::content`].
-    pub fn of_rows<'r>(about: Named, rows: impl IntoIterator<Item = &'r Row>) -> Result<Self, RowError> {
+    /// What the rows of one Device or meter point say. Rows of others add nothing. Errors: as [`InventoryRow::content`].
+    pub fn of_rows<'r>(
+        about: Named,
+        rows: impl IntoIterator<Item = &'r InventoryRow>,
+    ) -> Result<Self, InventoryRowError> {
         let mut fragment = Self::new(about);
         for row in rows {
-            if let RowContent::Event(event) = row.content()? {
-                fragment.add(event);
+            if let InventoryRowContent::Event(event) = row.content()? {
+                fragment.add(*event);
             }
         }
         Ok(fragment)
@@ -300,68 +312,74 @@ fn flag(value: &[u8]) -> Option<bool> {
 }
 
 /// The kind and the values of a fact, less what the key says.
-fn pack_fact(fact: &Fact, under: Named) -> (Kind, Box<[u8]>) {
+fn pack_fact(fact: &InventoryFact, under: Named) -> (InventoryRowKind, Box<[u8]>) {
     let pack = Packer::default();
     match fact {
-        Fact::Device { details, .. } => (Kind::Device, pack_details(details)),
-        Fact::DeviceRemoved { .. } => (Kind::DeviceRemoved, pack.finish()),
-        Fact::SmiStatus { status, .. } => {
-            (Kind::SmiStatus, pack.byte(1, status.map(SmiStatus::number)).finish())
+        InventoryFact::Device { details, .. } => (InventoryRowKind::Device, pack_details(details)),
+        InventoryFact::DeviceRemoved { .. } => (InventoryRowKind::DeviceRemoved, pack.finish()),
+        InventoryFact::SmiStatus { status, .. } => {
+            (InventoryRowKind::SmiStatus, pack.byte(1, status.map(SmiStatus::number)).finish())
         }
-        Fact::Installation { device, mpxn, installed } => {
+        InventoryFact::Installation { device, mpxn, installed } => {
             let pack = match under {
                 Named::Device(_) => pack.number(1, Some(code(*mpxn))),
                 Named::Mpxn(_) => pack.bytes(1, Some(&device.to_bytes())),
             };
-            (Kind::Installation, pack.byte(2, Some(u8::from(*installed))).finish())
+            (InventoryRowKind::Installation, pack.byte(2, Some(u8::from(*installed))).finish())
         }
-        Fact::Association { device, with, associated } => {
+        InventoryFact::Association { device, with, associated } => {
             let is_with = Named::Device(*with) == under && device != with;
             let other = if is_with { device } else { with };
             let pack = pack.bytes(1, Some(&other.to_bytes())).byte(2, Some(u8::from(*associated)));
-            (Kind::Association, pack.byte(3, Some(u8::from(is_with))).finish())
+            (InventoryRowKind::Association, pack.byte(3, Some(u8::from(is_with))).finish())
         }
-        Fact::Region { region, .. } => (Kind::Region, pack.byte(1, Some(region.number())).finish()),
-        Fact::Registration { data, .. } => (Kind::Registration, pack_registration(data)),
-        Fact::Hub { fields, .. } => (Kind::Hub, pack_hub(fields)),
+        InventoryFact::Region { region, .. } => {
+            (InventoryRowKind::Region, pack.byte(1, Some(region.number())).finish())
+        }
+        InventoryFact::Registration { data, .. } => (InventoryRowKind::Registration, pack_registration(data)),
+        InventoryFact::Hub { fields, .. } => (InventoryRowKind::Hub, pack_hub(fields)),
     }
 }
 
-fn unpack_fact(kind: Kind, under: Named, body: &mut Packed<'_>) -> Option<Fact> {
+fn unpack_fact(kind: InventoryRowKind, under: Named, body: &mut Packed<'_>) -> Option<InventoryFact> {
     if let Named::Mpxn(own) = under {
         return match kind {
-            Kind::Installation => {
+            InventoryRowKind::Installation => {
                 let device = body.required(1, device)?;
-                Some(Fact::Installation { device, mpxn: own, installed: body.required(2, flag)? })
+                Some(InventoryFact::Installation { device, mpxn: own, installed: body.required(2, flag)? })
             }
-            Kind::Registration => Some(Fact::Registration { mpxn: own, data: unpack_registration(body)? }),
+            InventoryRowKind::Registration => {
+                Some(InventoryFact::Registration { mpxn: own, data: unpack_registration(body)? })
+            }
             _ => None,
         };
     }
     let Named::Device(own) = under else { return None };
     Some(match kind {
-        Kind::Device => Fact::Device { device: own, details: unpack_details(body)? },
-        Kind::DeviceRemoved => Fact::DeviceRemoved { device: own },
-        Kind::SmiStatus => {
+        InventoryRowKind::Device => InventoryFact::Device { device: own, details: unpack_details(body)? },
+        InventoryRowKind::DeviceRemoved => InventoryFact::DeviceRemoved { device: own },
+        InventoryRowKind::SmiStatus => {
             let status = body.optional(1, |value| SmiStatus::from_number(pack::byte(value)?))?;
-            Fact::SmiStatus { device: own, status }
+            InventoryFact::SmiStatus { device: own, status }
         }
-        Kind::Installation => {
+        InventoryRowKind::Installation => {
             let mpxn = body.required(1, mpxn)?;
-            Fact::Installation { device: own, mpxn, installed: body.required(2, flag)? }
+            InventoryFact::Installation { device: own, mpxn, installed: body.required(2, flag)? }
         }
-        Kind::Association => {
+        InventoryRowKind::Association => {
             let other = body.required(1, device)?;
             let associated = body.required(2, flag)?;
             let (device, with) = if body.required(3, flag)? { (other, own) } else { (own, other) };
-            Fact::Association { device, with, associated }
+            InventoryFact::Association { device, with, associated }
         }
-        Kind::Region => {
+        InventoryRowKind::Region => {
             let region = body.required(1, |value| CspRegion::from_number(pack::byte(value)?))?;
-            Fact::Region { hub: own, region }
+            InventoryFact::Region { hub: own, region }
         }
-        Kind::Hub => Fact::Hub { hub: own, fields: unpack_hub(body)? },
-        Kind::Registration | Kind::Withdrawal | Kind::LeadsTo => return None,
+        InventoryRowKind::Hub => InventoryFact::Hub { hub: own, fields: unpack_hub(body)? },
+        InventoryRowKind::Registration | InventoryRowKind::Withdrawal | InventoryRowKind::LeadsTo => {
+            return None;
+        }
     })
 }
 
@@ -409,14 +427,14 @@ fn unpack_details(body: &mut Packed<'_>) -> Option<DeviceDetails> {
 
 fn pack_registration(data: &Registration) -> Box<[u8]> {
     let none = |bit: u8, is_none: bool| u8::from(is_none) << bit;
-    let nones = none(0, data.uprn == Said::None)
-        | none(1, data.first_line == Said::None)
-        | none(2, data.postcode == Said::None)
-        | none(3, data.property == Said::None)
-        | none(4, data.responsible_supplier == Said::None)
-        | none(5, data.network_party == Said::None)
-        | none(6, data.registered_supplier_agent == Said::None);
-    let eui = |user: &Said<UserId>| user.value().map(|user| user.to_bytes());
+    let nones = none(0, data.uprn == FieldChange::Cleared)
+        | none(1, data.first_line == FieldChange::Cleared)
+        | none(2, data.postcode == FieldChange::Cleared)
+        | none(3, data.property == FieldChange::Cleared)
+        | none(4, data.responsible_supplier == FieldChange::Cleared)
+        | none(5, data.network_party == FieldChange::Cleared)
+        | none(6, data.registered_supplier_agent == FieldChange::Cleared);
+    let eui = |user: &FieldChange<UserId>| user.value().map(|user| user.to_bytes());
     Packer::default()
         .number(1, data.uprn.value().map(|uprn| uprn.number()))
         .text(2, data.first_line.value().map(|text| text.as_str()))
@@ -432,11 +450,11 @@ fn pack_registration(data: &Registration) -> Box<[u8]> {
 fn unpack_registration(body: &mut Packed<'_>) -> Option<Registration> {
     let nones = body.optional(8, pack::byte)?.unwrap_or_default();
     /// `None`: it has a value and none.
-    fn said<T>(value: Option<T>, nones: u8, bit: u8) -> Option<Said<T>> {
+    fn said<T>(value: Option<T>, nones: u8, bit: u8) -> Option<FieldChange<T>> {
         match (value, nones >> bit & 1 == 1) {
             (Some(_), true) => None,
-            (None, true) => Some(Said::None),
-            (value, false) => Some(Said::of(value)),
+            (None, true) => Some(FieldChange::Cleared),
+            (value, false) => Some(FieldChange::of(value)),
         }
     }
     let data = Registration {

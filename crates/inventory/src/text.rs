@@ -6,16 +6,16 @@ use std::str::FromStr;
 
 /// A text of 1 to so many characters, none of which is a control character, without white space around it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text<const CHARACTERS_MAX: usize>(Box<str>);
+pub struct ShortText<const CHARACTERS_MAX: usize>(Box<str>);
 
-impl<const CHARACTERS_MAX: usize> Text<CHARACTERS_MAX> {
+impl<const CHARACTERS_MAX: usize> ShortText<CHARACTERS_MAX> {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl<const CHARACTERS_MAX: usize> FromStr for Text<CHARACTERS_MAX> {
+impl<const CHARACTERS_MAX: usize> FromStr for ShortText<CHARACTERS_MAX> {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let kept = text.trim();
@@ -31,13 +31,13 @@ impl<const CHARACTERS_MAX: usize> FromStr for Text<CHARACTERS_MAX> {
     }
 }
 
-impl<const CHARACTERS_MAX: usize> fmt::Display for Text<CHARACTERS_MAX> {
+impl<const CHARACTERS_MAX: usize> fmt::Display for ShortText<CHARACTERS_MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
 }
 
-impl<const CHARACTERS_MAX: usize> fmt::Debug for Text<CHARACTERS_MAX> {
+impl<const CHARACTERS_MAX: usize> fmt::Debug for ShortText<CHARACTERS_MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", &self.0)
     }
@@ -50,23 +50,26 @@ mod tests {
 
     #[test]
     fn the_limit_counts_characters_and_stands_in_the_rule() {
-        assert_eq!("é".repeat(30).parse::<Text<30>>().unwrap().as_str().chars().count(), 30);
+        assert_eq!("é".repeat(30).parse::<ShortText<30>>().unwrap().as_str().chars().count(), 30);
         for (error, most) in [
             (
-                "é".repeat(31).parse::<Text<{ limits::DEVICE_TEXT_MAX }>>().unwrap_err(),
+                "é".repeat(31).parse::<ShortText<{ limits::DEVICE_TEXT_MAX }>>().unwrap_err(),
                 limits::DEVICE_TEXT_MAX,
             ),
-            ("é".repeat(61).parse::<Text<{ limits::HUB_TEXT_MAX }>>().unwrap_err(), limits::HUB_TEXT_MAX),
             (
-                "é".repeat(101).parse::<Text<{ limits::ADDRESS_TEXT_MAX }>>().unwrap_err(),
+                "é".repeat(61).parse::<ShortText<{ limits::HUB_TEXT_MAX }>>().unwrap_err(),
+                limits::HUB_TEXT_MAX,
+            ),
+            (
+                "é".repeat(101).parse::<ShortText<{ limits::ADDRESS_TEXT_MAX }>>().unwrap_err(),
                 limits::ADDRESS_TEXT_MAX,
             ),
         ] {
             assert!(error.rule.contains(&format!("1 to {most} characters")), "{error}");
         }
-        assert_eq!(" High Street ".parse::<Text<60>>().unwrap().as_str(), "High Street");
+        assert_eq!(" High Street ".parse::<ShortText<60>>().unwrap().as_str(), "High Street");
         for text in ["", "  ", "a\nb", "\u{7f}"] {
-            assert!(text.parse::<Text<60>>().is_err(), "{text:?}");
+            assert!(text.parse::<ShortText<60>>().is_err(), "{text:?}");
         }
     }
 }

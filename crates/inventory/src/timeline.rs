@@ -1,6 +1,6 @@
 //! The values of one field over effective time.
 
-use crate::event::{Effective, InventoryEvent, Origin, Said};
+use crate::event::{Effective, FactOrigin, FieldChange, InventoryEvent};
 use gridtrail_model::Timestamp;
 
 /// A value, and when it is so.
@@ -13,7 +13,7 @@ pub struct Period<T> {
     /// The first instant at which it is so no more; `None`: no end is known.
     pub until: Option<Timestamp>,
     /// Who told it.
-    pub origin: Origin,
+    pub origin: FactOrigin,
     /// When the DCC had the first event that told it for this period.
     pub recorded_at: Timestamp,
 }
@@ -35,16 +35,18 @@ pub struct Timeline<T> {
 pub(crate) struct Statement<'e, T> {
     pub(crate) event: &'e InventoryEvent,
     pub(crate) effective: Effective,
-    pub(crate) said: Said<T>,
+    pub(crate) said: FieldChange<T>,
 }
 
 impl<T: Clone + PartialEq> Timeline<T> {
     pub(crate) fn of(statements: Vec<Statement<'_, T>>) -> Self {
-        let told: Vec<_> =
-            statements.into_iter().filter(|statement| !matches!(statement.said, Said::Nothing)).collect();
+        let told: Vec<_> = statements
+            .into_iter()
+            .filter(|statement| !matches!(statement.said, FieldChange::Unsaid))
+            .collect();
         let begins = told.iter().map(|statement| statement.effective.from()).min();
         let (events, messages): (Vec<_>, Vec<_>) =
-            told.into_iter().partition(|statement| statement.event.origin == Origin::Inventory);
+            told.into_iter().partition(|statement| statement.event.origin == FactOrigin::Inventory);
         let first_event = events.iter().map(|statement| statement.effective.from()).min();
         let mut periods = steps(messages);
         if let Some(cut) = first_event {
@@ -94,7 +96,7 @@ fn steps<T>(mut statements: Vec<Statement<'_, T>>) -> Vec<Period<T>> {
             continue;
         }
         let until = effective.until().into_iter().chain(next).min();
-        if let Said::Value(value) = said {
+        if let FieldChange::Value(value) = said {
             let (origin, recorded_at) = (event.origin, event.recorded_at);
             periods.push(Period { value, from: effective.from(), until, origin, recorded_at });
         }

@@ -1,7 +1,8 @@
 //! What was known at a time, and what of it was so at another.
 
 use crate::event::{
-    DeviceDetails, Fact, HubFields, InventoryEvent, Origin, Registration, Said, Stated, Told,
+    DeviceDetails, FactOrigin, FieldChange, HubFields, InventoryEvent, InventoryFact, InventoryStatement,
+    Registration, StatedFact,
 };
 use crate::timeline::{Statement, Timeline};
 use gridtrail_model::{CspRegion, DeviceId, EventId, Mpxn, Named, SmiStatus, Timestamp};
@@ -13,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What is corrected or withdrawn stays so, even where the correction is itself corrected or withdrawn: who wants a fact back states
 /// it again.
 #[derive(Debug)]
-pub struct View<'e> {
+pub struct InventoryView<'e> {
     about: Named,
-    facts: Vec<(&'e InventoryEvent, &'e Stated)>,
+    facts: Vec<(&'e InventoryEvent, &'e StatedFact)>,
 }
 
 /// What is so of a Device at one time.
@@ -60,17 +61,21 @@ pub struct MeterPointState {
 }
 
 /// What a fact says of a relation: whether it holds.
-const fn holds(it_does: bool) -> Said<()> {
-    if it_does { Said::Value(()) } else { Said::None }
+const fn holds(it_does: bool) -> FieldChange<()> {
+    if it_does { FieldChange::Value(()) } else { FieldChange::Cleared }
 }
 
-impl<'e> View<'e> {
+impl<'e> InventoryView<'e> {
     pub(crate) fn new(about: Named, known: impl Iterator<Item = &'e InventoryEvent> + Clone) -> Self {
         let gone: BTreeSet<EventId> = known.clone().filter_map(InventoryEvent::target).collect();
         let facts = known.filter_map(|event| match &event.told {
-            Told::Fact(_) if event.origin == Origin::Inventory && gone.contains(&event.id) => None,
-            Told::Fact(stated) => Some((event, stated)),
-            Told::Withdrawal(_) => None,
+            InventoryStatement::Fact(_)
+                if event.origin == FactOrigin::Inventory && gone.contains(&event.id) =>
+            {
+                None
+            }
+            InventoryStatement::Fact(stated) => Some((event, stated)),
+            InventoryStatement::Withdrawal(_) => None,
         });
         Self { about, facts: facts.collect() }
     }
@@ -78,7 +83,7 @@ impl<'e> View<'e> {
     /// The values over effective time of what `says` picks from facts, by what it is about.
     fn timelines<K: Ord, T: Clone + PartialEq>(
         &self,
-        says: impl Fn(&'e Fact) -> Option<(K, Said<T>)>,
+        says: impl Fn(&'e InventoryFact) -> Option<(K, FieldChange<T>)>,
     ) -> BTreeMap<K, Timeline<T>> {
         let mut statements: BTreeMap<K, Vec<Statement<'e, T>>> = BTreeMap::new();
         for (event, stated) in &self.facts {
@@ -90,7 +95,10 @@ impl<'e> View<'e> {
         statements.into_iter().map(|(key, statements)| (key, Timeline::of(statements))).collect()
     }
 
-    fn timeline<T: Clone + PartialEq>(&self, says: impl Fn(&'e Fact) -> Said<T>) -> Timeline<T> {
+    fn timeline<T: Clone + PartialEq>(
+        &self,
+        says: impl Fn(&'e InventoryFact) -> FieldChange<T>,
+    ) -> Timeline<T> {
         let mut one = self.timelines(|fact| Some(((), says(fact))));
         one.pop_first().map_or_else(|| Timeline::of(Vec::new()), |(_, timeline)| timeline)
     }
@@ -98,23 +106,25 @@ impl<'e> View<'e> {
     /// The SMI Status of the Device over effective time: its history (UC_Inventory_002).
     pub fn smi_statuses(&self) -> Timeline<SmiStatus> {
         self.timeline(|fact| match fact {
-            Fact::SmiStatus { status, .. } => status.map_or(Said::None, Said::Value),
-            _ => Said::Nothing,
+            InventoryFact::SmiStatus { status, .. } => {
+                status.map_or(FieldChange::Cleared, FieldChange::Value)
+            }
+            _ => FieldChange::Unsaid,
         })
     }
 
     /// The CSP regions in which the hub is or has been.
     pub fn regions(&self) -> Timeline<CspRegion> {
         self.timeline(|fact| match fact {
-            Fact::Region { region, .. } => Said::Value(*region),
-            _ => Said::Nothing,
+            InventoryFact::Region { region, .. } => FieldChange::Value(*region),
+            _ => FieldChange::Unsaid,
         })
     }
 
     /// The meter points at which the Device is or has been installed, and when.
     pub fn installations(&self) -> BTreeMap<Mpxn, Timeline<()>> {
         self.timelines(|fact| match fact {
-            Fact::Installation { mpxn, installed, .. } => Some((*mpxn, holds(*installed))),
+            InventoryFact::Installation { mpxn, installed, .. } => Some((*mpxn, holds(*installed))),
             _ => None,
         })
     }
@@ -122,7 +132,7 @@ impl<'e> View<'e> {
     /// The Devices that are or have been installed at the meter point, and when.
     pub fn devices(&self) -> BTreeMap<DeviceId, Timeline<()>> {
         self.timelines(|fact| match fact {
-            Fact::Installation { device, installed, .. } => Some((*device, holds(*installed))),
+            InventoryFact::Installation { device, installed, .. } => Some((*device, holds(*installed))),
             _ => None,
         })
     }
@@ -130,7 +140,7 @@ impl<'e> View<'e> {
     /// The Devices that are or have been Associated with this one, and when.
     pub fn associated(&self) -> BTreeMap<DeviceId, Timeline<()>> {
         self.timelines(|fact| match fact {
-            Fact::Association { device, with, associated } if Named::Device(*with) == self.about => {
+            InventoryFact::Association { device, with, associated } if Named::Device(*with) == self.about => {
                 Some((*device, holds(*associated)))
             }
             _ => None,
@@ -140,7 +150,9 @@ impl<'e> View<'e> {
     /// The Devices with which this one is or has been Associated, and when.
     pub fn associated_with(&self) -> BTreeMap<DeviceId, Timeline<()>> {
         self.timelines(|fact| match fact {
-            Fact::Association { device, with, associated } if Named::Device(*device) == self.about => {
+            InventoryFact::Association { device, with, associated }
+                if Named::Device(*device) == self.about =>
+            {
                 Some((*with, holds(*associated)))
             }
             _ => None,
@@ -150,33 +162,36 @@ impl<'e> View<'e> {
     /// A detail of the Device over effective time.
     fn detail<T: Clone + PartialEq>(&self, of: impl Fn(&DeviceDetails) -> Option<T>) -> Timeline<T> {
         self.timeline(|fact| match fact {
-            Fact::Device { details, .. } => Said::of(of(details)),
-            _ => Said::Nothing,
+            InventoryFact::Device { details, .. } => FieldChange::of(of(details)),
+            _ => FieldChange::Unsaid,
         })
     }
 
     /// A field of the hub over effective time.
     fn hub_field<T: Clone + PartialEq>(&self, of: impl Fn(&HubFields) -> Option<T>) -> Timeline<T> {
         self.timeline(|fact| match fact {
-            Fact::Hub { fields, .. } => Said::of(of(fields)),
-            _ => Said::Nothing,
+            InventoryFact::Hub { fields, .. } => FieldChange::of(of(fields)),
+            _ => FieldChange::Unsaid,
         })
     }
 
     /// A field of the registration data over effective time.
-    pub fn registered<T: Clone + PartialEq>(&self, of: impl Fn(&Registration) -> Said<T>) -> Timeline<T> {
+    pub fn registered<T: Clone + PartialEq>(
+        &self,
+        of: impl Fn(&Registration) -> FieldChange<T>,
+    ) -> Timeline<T> {
         self.timeline(|fact| match fact {
-            Fact::Registration { data, .. } => of(data),
-            _ => Said::Nothing,
+            InventoryFact::Registration { data, .. } => of(data),
+            _ => FieldChange::Unsaid,
         })
     }
 
     /// Whether the Device is in the inventory at an instant. Where no fact says so, it is if anything is said of it.
     fn in_inventory(&self, effective: Timestamp) -> bool {
         let presence = self.timeline(|fact| match fact {
-            Fact::Device { .. } => Said::Value(true),
-            Fact::DeviceRemoved { .. } => Said::Value(false),
-            _ => Said::Nothing,
+            InventoryFact::Device { .. } => FieldChange::Value(true),
+            InventoryFact::DeviceRemoved { .. } => FieldChange::Value(false),
+            _ => FieldChange::Unsaid,
         });
         match presence.value_at(effective) {
             Some(is_there) => is_there,
@@ -239,14 +254,18 @@ impl<'e> View<'e> {
     /// What was so of the meter point at an instant; `None`: this is of a Device.
     pub fn meter_point_at(&self, effective: Timestamp) -> Option<MeterPointState> {
         let Named::Mpxn(mpxn) = self.about else { return None };
-        let party = |of: fn(&Registration) -> Said<_>| Said::of(self.registered(of).value_at(effective));
-        let text = |of: fn(&Registration) -> Said<_>| Said::of(self.registered(of).value_at(effective));
+        let party = |of: fn(&Registration) -> FieldChange<_>| {
+            FieldChange::of(self.registered(of).value_at(effective))
+        };
+        let text = |of: fn(&Registration) -> FieldChange<_>| {
+            FieldChange::of(self.registered(of).value_at(effective))
+        };
         Some(MeterPointState {
             mpxn,
             registration: Registration {
-                uprn: Said::of(self.registered(|data| data.uprn).value_at(effective)),
+                uprn: FieldChange::of(self.registered(|data| data.uprn).value_at(effective)),
                 first_line: text(|data| data.first_line.clone()),
-                postcode: Said::of(self.registered(|data| data.postcode).value_at(effective)),
+                postcode: FieldChange::of(self.registered(|data| data.postcode).value_at(effective)),
                 property: text(|data| data.property.clone()),
                 responsible_supplier: party(|data| data.responsible_supplier),
                 network_party: party(|data| data.network_party),

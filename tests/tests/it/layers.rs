@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("access", &["model", "runtime"]),
     ("access-log", &["model", "runtime"]),
     ("saml", &["model", "xml"]),
-    ("codec", &["model", "proto", "access", "xml"]),
+    ("codec", &["model", "inventory", "proto", "access", "xml"]),
     ("tls", &["runtime"]),
     ("port", &["tls"]),
     ("session", &["model", "runtime", "access", "saml", "port"]),

@@ -2,8 +2,8 @@
 
 use crate::it::at;
 use gridtrail_inventory::{
-    DeviceDetails, Effective, Fact, InventoryEvent, InventoryFragment, Origin, Registration, Said, Stated,
-    Told, Withdrawal,
+    DeviceDetails, Effective, FactOrigin, FieldChange, InventoryEvent, InventoryFact, InventoryFragment,
+    InventoryStatement, Registration, StatedFact, Withdrawal,
 };
 use gridtrail_model::{CspRegion, DeviceId, DeviceType, Mpxn, Named, SmiStatus, Timestamp, UserId};
 
@@ -22,26 +22,26 @@ struct Tell {
     until: Option<i64>,
     recorded: i64,
     corrects: Option<&'static str>,
-    origin: Origin,
+    origin: FactOrigin,
 }
 
 const fn tell(id: &'static str, from: i64, recorded: i64) -> Tell {
-    Tell { id, from, until: None, recorded, corrects: None, origin: Origin::Inventory }
+    Tell { id, from, until: None, recorded, corrects: None, origin: FactOrigin::Inventory }
 }
 
 impl Tell {
-    fn that(self, fact: Fact) -> InventoryEvent {
+    fn that(self, fact: InventoryFact) -> InventoryEvent {
         let effective = Effective::new(at(self.from), self.until.map(at)).unwrap();
         let corrects = self.corrects.map(|id| id.parse().unwrap());
-        let told = Told::Fact(Stated { effective, corrects, fact });
+        let told = InventoryStatement::Fact(StatedFact { effective, corrects, fact });
         let id = self.id.parse().unwrap();
         InventoryEvent { recorded_at: at(self.recorded), id, origin: self.origin, told }
     }
 }
 
 fn withdrawn(id: &str, of: &str, about: Named, recorded: i64) -> InventoryEvent {
-    let told = Told::Withdrawal(Withdrawal::new(of.parse().unwrap(), vec![about]).unwrap());
-    InventoryEvent { recorded_at: at(recorded), id: id.parse().unwrap(), origin: Origin::Inventory, told }
+    let told = InventoryStatement::Withdrawal(Withdrawal::new(of.parse().unwrap(), vec![about]).unwrap());
+    InventoryEvent { recorded_at: at(recorded), id: id.parse().unwrap(), origin: FactOrigin::Inventory, told }
 }
 
 fn fragment(about: Named, events: impl IntoIterator<Item = InventoryEvent>) -> InventoryFragment {
@@ -50,8 +50,8 @@ fn fragment(about: Named, events: impl IntoIterator<Item = InventoryEvent>) -> I
     fragment
 }
 
-fn status(status: SmiStatus) -> Fact {
-    Fact::SmiStatus { device: METER, status: Some(status) }
+fn status(status: SmiStatus) -> InventoryFact {
+    InventoryFact::SmiStatus { device: METER, status: Some(status) }
 }
 
 /// The history as texts: status, since when and until when, in hours.
@@ -103,7 +103,7 @@ fn a_correction_stands_in_the_place_of_what_it_corrects_from_when_it_is_known() 
 #[test]
 fn messages_fill_what_no_event_says_and_override_none() {
     use SmiStatus::{Commissioned, Pending, Suspended};
-    let message = |id, from| Tell { origin: Origin::Duis, ..tell(id, from, from) };
+    let message = |id, from| Tell { origin: FactOrigin::Duis, ..tell(id, from, from) };
     let of = fragment(
         Named::Device(METER),
         [
@@ -122,8 +122,8 @@ fn messages_fill_what_no_event_says_and_override_none() {
 fn a_meter_exchange_and_a_supplier_who_left() {
     let old = METER;
     let new = DeviceId::from_bytes([3; 8]);
-    let there = |device, installed| Fact::Installation { device, mpxn: mpxn(), installed };
-    let supplier = |user: Said<UserId>| Fact::Registration {
+    let there = |device, installed| InventoryFact::Installation { device, mpxn: mpxn(), installed };
+    let supplier = |user: FieldChange<UserId>| InventoryFact::Registration {
         mpxn: mpxn(),
         data: Registration { responsible_supplier: user, ..Registration::default() },
     };
@@ -133,10 +133,10 @@ fn a_meter_exchange_and_a_supplier_who_left() {
             tell("i1", 0, 0).that(there(old, true)),
             tell("r1", 10, 10).that(there(old, false)),
             tell("i2", 11, 11).that(there(new, true)),
-            tell("s1", 0, 0).that(supplier(Said::Value(AVON))),
-            Tell { until: Some(20), ..tell("s2", 10, 10) }.that(supplier(Said::Value(BRENT))),
-            tell("s3", 30, 30).that(supplier(Said::Value(AVON))),
-            tell("s4", 40, 40).that(supplier(Said::None)),
+            tell("s1", 0, 0).that(supplier(FieldChange::Value(AVON))),
+            Tell { until: Some(20), ..tell("s2", 10, 10) }.that(supplier(FieldChange::Value(BRENT))),
+            tell("s3", 30, 30).that(supplier(FieldChange::Value(AVON))),
+            tell("s4", 40, 40).that(supplier(FieldChange::Cleared)),
         ],
     );
     let view = of.known();
@@ -154,8 +154,8 @@ fn a_meter_exchange_and_a_supplier_who_left() {
 
 #[test]
 fn associations_have_a_direction_and_a_region_a_history() {
-    let associated = |device, with| Fact::Association { device, with, associated: true };
-    let region = |region| Fact::Region { hub: HUB, region };
+    let associated = |device, with| InventoryFact::Association { device, with, associated: true };
+    let region = |region| InventoryFact::Region { hub: HUB, region };
     let of = fragment(
         Named::Device(HUB),
         [
@@ -181,8 +181,8 @@ fn a_type_2_device_shows_no_status_and_a_removed_one_is_not_in_the_inventory() {
         Named::Device(METER),
         [
             tell("s", 0, 0).that(status(SmiStatus::Commissioned)),
-            tell("t", 5, 5).that(Fact::Device { device: METER, details: details(DeviceType::Ihd) }),
-            tell("r", 9, 9).that(Fact::DeviceRemoved { device: METER }),
+            tell("t", 5, 5).that(InventoryFact::Device { device: METER, details: details(DeviceType::Ihd) }),
+            tell("r", 9, 9).that(InventoryFact::DeviceRemoved { device: METER }),
         ],
     );
     let view = of.known();

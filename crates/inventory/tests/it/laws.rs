@@ -3,7 +3,8 @@
 
 use crate::it::world::{Chance, all_named, world};
 use gridtrail_inventory::{
-    InventoryEvent, InventoryFragment, Key, Kind, Row, RowContent, Told, merge_rows, rows_of,
+    InventoryEvent, InventoryFragment, InventoryKey, InventoryRow, InventoryRowContent, InventoryRowKind,
+    InventoryStatement, merge_rows, rows_of,
 };
 use gridtrail_model::{Merge, Mpxn, Named, Postcode, Uprn};
 use proptest::prelude::*;
@@ -25,7 +26,7 @@ fn merged(mut one: InventoryFragment, other: InventoryFragment) -> InventoryFrag
     one
 }
 
-fn rows(events: &[InventoryEvent]) -> Vec<Row> {
+fn rows(events: &[InventoryEvent]) -> Vec<InventoryRow> {
     merge_rows(events.iter().flat_map(rows_of).collect(), Vec::new())
 }
 
@@ -68,16 +69,16 @@ proptest! {
     fn every_row_reads_back(events in events()) {
         for event in &events {
             let rows = rows_of(event);
-            let keys: Vec<Key> = event.about().into_iter().map(Key::from).collect();
+            let keys: Vec<InventoryKey> = event.about().into_iter().map(InventoryKey::from).collect();
             for row in &rows {
-                prop_assert_eq!(Key::from_bytes(row.key.to_bytes()), Some(row.key));
-                prop_assert_eq!(Kind::from_number(row.kind.number()), Some(row.kind));
+                prop_assert_eq!(InventoryKey::from_bytes(row.key.to_bytes()), Some(row.key));
+                prop_assert_eq!(InventoryRowKind::from_number(row.kind.number()), Some(row.kind));
                 match row.content().unwrap() {
-                    RowContent::Event(read) => {
-                        prop_assert_eq!(&read, event);
+                    InventoryRowContent::Event(read) => {
+                        prop_assert_eq!(read.as_ref(), event);
                         prop_assert!(keys.contains(&row.key));
                     }
-                    RowContent::LeadsTo(mpxn) => prop_assert_eq!(keys.as_slice(), [Key::Mpxn(mpxn)]),
+                    InventoryRowContent::LeadsTo(mpxn) => prop_assert_eq!(keys.as_slice(), [InventoryKey::Mpxn(mpxn)]),
                 }
             }
             prop_assert!(keys.iter().all(|key| rows.iter().filter(|row| row.key == *key).count() == 1));
@@ -95,16 +96,16 @@ proptest! {
     ) {
         for event in &events {
             for mut row in rows_of(event) {
-                row.key = key.and_then(Key::from_bytes).unwrap_or(row.key);
-                row.kind = kind.and_then(Kind::from_number).unwrap_or(row.kind);
+                row.key = key.and_then(InventoryKey::from_bytes).unwrap_or(row.key);
+                row.kind = kind.and_then(InventoryRowKind::from_number).unwrap_or(row.kind);
                 if let Some(body) = &body {
                     row.body = body.clone().into_boxed_slice();
                 } else if !row.body.is_empty() {
                     let at = change.0.index(row.body.len());
                     row.body[at] = change.1;
                 }
-                if let Ok(RowContent::Event(read)) = row.content()
-                    && matches!(read.told, Told::Fact(_))
+                if let Ok(InventoryRowContent::Event(read)) = row.content()
+                    && matches!(read.told, InventoryStatement::Fact(_))
                 {
                     let key = row.key;
                     prop_assert!(rows_of(&read).iter().any(|again| again.key == key));
@@ -117,16 +118,16 @@ proptest! {
     #[test]
     fn keys_are_sorted_as_their_bytes(one in key(), other in key()) {
         prop_assert_eq!(one.cmp(&other), one.to_bytes().cmp(&other.to_bytes()));
-        prop_assert_eq!(Key::from_bytes(one.to_bytes()), Some(one));
+        prop_assert_eq!(InventoryKey::from_bytes(one.to_bytes()), Some(one));
     }
 }
 
-fn key() -> impl Strategy<Value = Key> {
+fn key() -> impl Strategy<Value = InventoryKey> {
     prop_oneof![
-        any::<[u8; 8]>().prop_map(|bytes| Key::Device(gridtrail_model::DeviceId::from_bytes(bytes))),
-        "[0-9]{6,10}|[0-9]{13}".prop_map(|text| Key::Mpxn(text.parse::<Mpxn>().unwrap())),
-        (1_u64..1_000_000_000_000).prop_map(|number| Key::Uprn(Uprn::from_number(number).unwrap())),
+        any::<[u8; 8]>().prop_map(|bytes| InventoryKey::Device(gridtrail_model::DeviceId::from_bytes(bytes))),
+        "[0-9]{6,10}|[0-9]{13}".prop_map(|text| InventoryKey::Mpxn(text.parse::<Mpxn>().unwrap())),
+        (1_u64..1_000_000_000_000).prop_map(|number| InventoryKey::Uprn(Uprn::from_number(number).unwrap())),
         "[A-PR-UWYZ][1-9][0-9]? [0-9][ABD-HJLNP-UW-Z]{2}"
-            .prop_map(|text| Key::Postcode(text.parse::<Postcode>().unwrap())),
+            .prop_map(|text| InventoryKey::Postcode(text.parse::<Postcode>().unwrap())),
     ]
 }

@@ -7,8 +7,8 @@
 use crate::it::setting;
 use crate::it::world::{Chance, all_named, world};
 use gridtrail_inventory::{
-    DeviceDetails, Fact, HubFields, InventoryEvent, InventoryFragment, Key, Origin, Registration, Row, Said,
-    Told, View, merge_rows, rows_of,
+    DeviceDetails, FactOrigin, FieldChange, HubFields, InventoryEvent, InventoryFact, InventoryFragment,
+    InventoryKey, InventoryRow, InventoryStatement, InventoryView, Registration, merge_rows, rows_of,
 };
 use gridtrail_model::{Merge, Named, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,11 +24,11 @@ fn field<T: Debug>(says: &mut Says, name: &str, value: Option<&T>) {
     says.extend(value.map(|value| (name.to_owned(), Some(format!("{value:?}")))));
 }
 
-fn said<T: Debug>(says: &mut Says, name: &str, said: &Said<T>) {
+fn said<T: Debug>(says: &mut Says, name: &str, said: &FieldChange<T>) {
     match said {
-        Said::Nothing => {}
-        Said::None => says.push((name.to_owned(), None)),
-        Said::Value(value) => says.push((name.to_owned(), Some(format!("{value:?}")))),
+        FieldChange::Unsaid => {}
+        FieldChange::Cleared => says.push((name.to_owned(), None)),
+        FieldChange::Value(value) => says.push((name.to_owned(), Some(format!("{value:?}")))),
     }
 }
 
@@ -73,20 +73,20 @@ fn of_registration(data: &Registration) -> Says {
     says
 }
 
-fn of_fact(fact: &Fact, about: Named) -> Says {
+fn of_fact(fact: &InventoryFact, about: Named) -> Says {
     let yes = |holds: bool| holds.then(|| "yes".to_owned());
     match fact {
-        Fact::Device { details, .. } => of_details(details),
-        Fact::DeviceRemoved { .. } => Says::new(),
-        Fact::SmiStatus { status, .. } => {
+        InventoryFact::Device { details, .. } => of_details(details),
+        InventoryFact::DeviceRemoved { .. } => Says::new(),
+        InventoryFact::SmiStatus { status, .. } => {
             vec![("smi_status".to_owned(), status.map(|status| format!("{status:?}")))]
         }
-        Fact::Installation { device, mpxn, installed } => {
+        InventoryFact::Installation { device, mpxn, installed } => {
             let name =
                 if about == Named::Mpxn(*mpxn) { format!("has {device}") } else { format!("at {mpxn}") };
             vec![(name, yes(*installed))]
         }
-        Fact::Association { device, with, associated } => {
+        InventoryFact::Association { device, with, associated } => {
             let mut says = Says::new();
             if about == Named::Device(*device) {
                 says.push((format!("with {with}"), yes(*associated)));
@@ -96,17 +96,17 @@ fn of_fact(fact: &Fact, about: Named) -> Says {
             }
             says
         }
-        Fact::Region { region, .. } => vec![("region".to_owned(), Some(format!("{region:?}")))],
-        Fact::Registration { data, .. } => of_registration(data),
-        Fact::Hub { fields, .. } => of_hub(fields),
+        InventoryFact::Region { region, .. } => vec![("region".to_owned(), Some(format!("{region:?}")))],
+        InventoryFact::Registration { data, .. } => of_registration(data),
+        InventoryFact::Hub { fields, .. } => of_hub(fields),
     }
 }
 
 /// What presence says: there, or removed.
-fn of_presence(fact: &Fact) -> Says {
+fn of_presence(fact: &InventoryFact) -> Says {
     match fact {
-        Fact::Device { .. } => vec![("in".to_owned(), Some("there".to_owned()))],
-        Fact::DeviceRemoved { .. } => vec![("in".to_owned(), Some("gone".to_owned()))],
+        InventoryFact::Device { .. } => vec![("in".to_owned(), Some("there".to_owned()))],
+        InventoryFact::DeviceRemoved { .. } => vec![("in".to_owned(), Some("gone".to_owned()))],
         _ => Says::new(),
     }
 }
@@ -126,19 +126,19 @@ impl Oracle<'_> {
     fn counts(&self, event: &InventoryEvent) -> bool {
         let undoes =
             |other: &InventoryEvent| self.is_known(other) && other.target().as_ref() == Some(&event.id);
-        let is_undone = event.origin == Origin::Inventory && self.events.iter().any(undoes);
+        let is_undone = event.origin == FactOrigin::Inventory && self.events.iter().any(undoes);
         self.is_known(event) && !is_undone
     }
 
     /// Every event that says something of a field and has begun.
     fn begun(
         &self,
-        of: &dyn Fn(&Fact) -> Says,
+        of: &dyn Fn(&InventoryFact) -> Says,
         name: &str,
     ) -> Vec<(&InventoryEvent, Option<Timestamp>, Option<String>)> {
         let mut begun = Vec::new();
         for event in self.events.iter().filter(|event| self.counts(event)) {
-            let Told::Fact(stated) = &event.told else { continue };
+            let InventoryStatement::Fact(stated) = &event.told else { continue };
             if stated.effective.from() > self.effective {
                 continue;
             }
@@ -151,12 +151,12 @@ impl Oracle<'_> {
         begun
     }
 
-    fn value(&self, of: &dyn Fn(&Fact) -> Says, name: &str) -> Option<String> {
+    fn value(&self, of: &dyn Fn(&InventoryFact) -> Says, name: &str) -> Option<String> {
         let begun = self.begun(of, name);
         let rank = begun.iter().map(|(event, ..)| event.origin).max()?;
         let from = |event: &InventoryEvent| match &event.told {
-            Told::Fact(stated) => stated.effective.from(),
-            Told::Withdrawal(_) => unreachable!("a withdrawal says nothing of a field"),
+            InventoryStatement::Fact(stated) => stated.effective.from(),
+            InventoryStatement::Withdrawal(_) => unreachable!("a withdrawal says nothing of a field"),
         };
         let of_rank = begun.into_iter().filter(|(event, ..)| event.origin == rank);
         let (_, until, value) =
@@ -169,8 +169,10 @@ impl Oracle<'_> {
             Some(what) => what == "there",
             None => {
                 let any = |event: &InventoryEvent| match &event.told {
-                    Told::Fact(stated) => self.counts(event) && stated.effective.from() <= self.effective,
-                    Told::Withdrawal(_) => false,
+                    InventoryStatement::Fact(stated) => {
+                        self.counts(event) && stated.effective.from() <= self.effective
+                    }
+                    InventoryStatement::Withdrawal(_) => false,
                 };
                 self.begun(&of_presence, "in").is_empty() && self.events.iter().any(any)
             }
@@ -178,10 +180,10 @@ impl Oracle<'_> {
     }
 
     fn answers(&self) -> BTreeMap<String, String> {
-        let of = |fact: &Fact| of_fact(fact, self.about);
+        let of = |fact: &InventoryFact| of_fact(fact, self.about);
         let mut names = BTreeSet::new();
         for event in self.events.iter().filter(|event| event.about().contains(&self.about)) {
-            if let Told::Fact(stated) = &event.told {
+            if let InventoryStatement::Fact(stated) = &event.told {
                 names.extend(of(&stated.fact).into_iter().map(|(name, _)| name));
             }
         }
@@ -195,7 +197,7 @@ impl Oracle<'_> {
 }
 
 /// What the fold answers, by the names of fields.
-fn folded(view: &View<'_>, effective: Timestamp) -> BTreeMap<String, String> {
+fn folded(view: &InventoryView<'_>, effective: Timestamp) -> BTreeMap<String, String> {
     let mut says = Says::new();
     let yes = || Some("yes".to_owned());
     if let Some(state) = view.device_at(effective) {
@@ -231,7 +233,7 @@ fn fragment_of(chance: &mut Chance, events: &[InventoryEvent], about: Named) -> 
         told.swap(at, chance.below(at + 1));
     }
     let mut whole: Option<InventoryFragment> = None;
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<InventoryRow> = Vec::new();
     for batch in told.chunks(1 + chance.below(8)) {
         let mut part = InventoryFragment::new(about);
         for event in batch {
@@ -244,7 +246,7 @@ fn fragment_of(chance: &mut Chance, events: &[InventoryEvent], about: Named) -> 
         rows = merge_rows(rows, batch.iter().flat_map(rows_of).collect());
     }
     let whole = whole.expect("a world has an event");
-    let of_key = rows.iter().filter(|row| row.key == Key::from(about));
+    let of_key = rows.iter().filter(|row| row.key == InventoryKey::from(about));
     assert_eq!(InventoryFragment::of_rows(about, of_key).unwrap(), whole, "rows and fragments say the same");
     whole
 }

@@ -1,19 +1,21 @@
 //! A request is no fact until its outcome says so, whichever message comes first.
 
 use crate::it::at;
-use gridtrail_inventory::{Asked, AskedFact, Fact, Outcome, OutcomeOf, PendingFacts, Told};
+use gridtrail_inventory::{
+    AskedChange, AskedFact, InventoryFact, InventoryStatement, OutcomeOf, PendingFacts, RequestOutcome,
+};
 use gridtrail_model::{DeviceId, Merge, RequestId, SmiStatus, Timestamp, UserId};
 use proptest::prelude::*;
 
 const DEVICE: DeviceId = DeviceId::from_bytes([2; 8]);
 const REQUEST: RequestId = RequestId { originator: UserId::from_bytes([9; 8]), target: DEVICE, counter: 7 };
 
-fn asked(variant: &str, non_device: bool) -> Asked {
+fn asked(variant: &str, non_device: bool) -> AskedChange {
     let status = |outcome, status| {
-        let fact = Fact::SmiStatus { device: DEVICE, status: Some(status) };
+        let fact = InventoryFact::SmiStatus { device: DEVICE, status: Some(status) };
         AskedFact { outcome, from: None, fact }
     };
-    Asked {
+    AskedChange {
         request_id: REQUEST,
         variant: variant.parse().unwrap(),
         non_device,
@@ -25,8 +27,8 @@ fn asked(variant: &str, non_device: bool) -> Asked {
     }
 }
 
-fn outcome(code: &str, variant: Option<&str>, of: OutcomeOf, hour: i64) -> Outcome {
-    Outcome {
+fn outcome(code: &str, variant: Option<&str>, of: OutcomeOf, hour: i64) -> RequestOutcome {
+    RequestOutcome {
         request_id: REQUEST,
         variant: variant.map(|variant| variant.parse().unwrap()),
         of,
@@ -40,13 +42,13 @@ fn outcome(code: &str, variant: Option<&str>, of: OutcomeOf, hour: i64) -> Outco
 /// The statuses that came about, and when they were known.
 fn facts(pending: &PendingFacts) -> Vec<(SmiStatus, Timestamp, Timestamp)> {
     let of = |event: gridtrail_inventory::InventoryEvent| match event.told {
-        Told::Fact(stated) => match stated.fact {
-            Fact::SmiStatus { status: Some(status), .. } => {
+        InventoryStatement::Fact(stated) => match stated.fact {
+            InventoryFact::SmiStatus { status: Some(status), .. } => {
                 (status, stated.effective.from(), event.recorded_at)
             }
             other => panic!("{other:?}"),
         },
-        Told::Withdrawal(_) => panic!("a message withdraws nothing"),
+        InventoryStatement::Withdrawal(_) => panic!("a message withdraws nothing"),
     };
     pending.facts().into_iter().map(of).collect()
 }

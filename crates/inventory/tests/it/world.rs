@@ -3,8 +3,8 @@
 
 use crate::it::at;
 use gridtrail_inventory::{
-    DeviceDetails, Effective, Fact, HubFields, InventoryEvent, Origin, Registration, Said, Stated, Told,
-    Withdrawal,
+    DeviceDetails, Effective, FactOrigin, FieldChange, HubFields, InventoryEvent, InventoryFact,
+    InventoryStatement, Registration, StatedFact, Withdrawal,
 };
 use gridtrail_model::{CspRegion, DeviceId, DeviceType, EventId, Mpxn, Named, SmiStatus, Timestamp, UserId};
 use std::str::FromStr;
@@ -38,11 +38,11 @@ impl Chance {
         self.sometimes(|chance| chance.of(&["A", "B", "C"]).parse().unwrap())
     }
 
-    fn said<T: FromStr<Err: std::fmt::Debug>>(&mut self, texts: &[&str]) -> Said<T> {
+    fn said<T: FromStr<Err: std::fmt::Debug>>(&mut self, texts: &[&str]) -> FieldChange<T> {
         match self.below(6) {
-            0 => Said::None,
-            1 | 2 => Said::Value(self.of(texts).parse().unwrap()),
-            _ => Said::Nothing,
+            0 => FieldChange::Cleared,
+            1 | 2 => FieldChange::Value(self.of(texts).parse().unwrap()),
+            _ => FieldChange::Unsaid,
         }
     }
 
@@ -96,7 +96,7 @@ fn hub_fields(chance: &mut Chance) -> HubFields {
 
 fn registration(chance: &mut Chance) -> Registration {
     let users = ["90-B3-D5-1F-30-01-00-00", "90-B3-D5-1F-30-02-00-00"];
-    let mut user = || -> Said<UserId> { chance.said(&users) };
+    let mut user = || -> FieldChange<UserId> { chance.said(&users) };
     let (responsible_supplier, network_party, registered_supplier_agent) = (user(), user(), user());
     Registration {
         uprn: chance.said(&["100012345", "100012346"]),
@@ -110,7 +110,7 @@ fn registration(chance: &mut Chance) -> Registration {
 }
 
 /// A fact about these, or about any.
-fn fact(chance: &mut Chance, about: Option<(Named, Option<Named>)>) -> Fact {
+fn fact(chance: &mut Chance, about: Option<(Named, Option<Named>)>) -> InventoryFact {
     let device = match about {
         Some((Named::Device(device), _)) => device,
         _ => chance.of(&DEVICES),
@@ -131,17 +131,17 @@ fn fact(chance: &mut Chance, about: Option<(Named, Option<Named>)>) -> Fact {
         None => chance.below(10),
     };
     match kind {
-        0 => Fact::Device { device, details: details(chance) },
-        1 => Fact::DeviceRemoved { device },
+        0 => InventoryFact::Device { device, details: details(chance) },
+        1 => InventoryFact::DeviceRemoved { device },
         2 | 3 => {
             let status = Some(chance.of(SmiStatus::ALL)).filter(|_| !chance.one_in(8));
-            Fact::SmiStatus { device, status }
+            InventoryFact::SmiStatus { device, status }
         }
-        4 => Fact::Region { hub: device, region: chance.of(CspRegion::ALL) },
-        5 => Fact::Hub { hub: device, fields: hub_fields(chance) },
-        6 => Fact::Installation { device, mpxn, installed: !chance.one_in(3) },
-        7 => Fact::Association { device, with, associated: !chance.one_in(3) },
-        _ => Fact::Registration { mpxn, data: registration(chance) },
+        4 => InventoryFact::Region { hub: device, region: chance.of(CspRegion::ALL) },
+        5 => InventoryFact::Hub { hub: device, fields: hub_fields(chance) },
+        6 => InventoryFact::Installation { device, mpxn, installed: !chance.one_in(3) },
+        7 => InventoryFact::Association { device, with, associated: !chance.one_in(3) },
+        _ => InventoryFact::Registration { mpxn, data: registration(chance) },
     }
 }
 
@@ -164,25 +164,31 @@ pub(crate) fn world(chance: &mut Chance, events_max: usize) -> Vec<InventoryEven
         let id = event_id(if chance.one_in(12) { chance.below(events_max) } else { number });
         let target = (!events.is_empty() && chance.one_in(3)).then(|| chance.of(&events));
         let stray = chance.one_in(16).then(|| event_id(chance.below(events_max)));
-        let origin = if chance.one_in(3) { Origin::Duis } else { Origin::Inventory };
+        let origin = if chance.one_in(3) { FactOrigin::Duis } else { FactOrigin::Inventory };
         let told = match target {
             Some(target) if chance.one_in(2) => {
-                Told::Withdrawal(Withdrawal::new(target.id.clone(), target.about()).unwrap())
+                InventoryStatement::Withdrawal(Withdrawal::new(target.id.clone(), target.about()).unwrap())
             }
             Some(target) => {
                 let about = target.about();
                 let fact = fact(chance, Some((about[0], about.get(1).copied())));
-                Told::Fact(Stated { effective: effective(chance), corrects: Some(target.id), fact })
+                InventoryStatement::Fact(StatedFact {
+                    effective: effective(chance),
+                    corrects: Some(target.id),
+                    fact,
+                })
             }
-            None => {
-                Told::Fact(Stated { effective: effective(chance), corrects: stray, fact: fact(chance, None) })
-            }
+            None => InventoryStatement::Fact(StatedFact {
+                effective: effective(chance),
+                corrects: stray,
+                fact: fact(chance, None),
+            }),
         };
         // A message neither corrects nor withdraws.
-        let origin = if matches!(&told, Told::Fact(Stated { corrects: None, .. })) {
+        let origin = if matches!(&told, InventoryStatement::Fact(StatedFact { corrects: None, .. })) {
             origin
         } else {
-            Origin::Inventory
+            FactOrigin::Inventory
         };
         events.push(InventoryEvent { recorded_at: chance.hour(), id, origin, told });
     }
