@@ -48,7 +48,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "port",
         ],
     ),
-    ("synth", &["model", "access", "codec"]),
+    ("synth", &["model", "inventory", "access", "codec"]),
 ];
 
 /// Families of foreign crates, and the only crates that may depend on one directly.
