@@ -2,7 +2,7 @@
 
 use super::freshness::{LevelArgs, MetricsArgs};
 use super::lake::CompactionArgs;
-use super::value::LifeTime;
+use super::value::{LifeTime, setting};
 use clap::{Args, ValueEnum};
 use gridtrail_access::Party;
 use gridtrail_model::Timestamp;
@@ -148,12 +148,6 @@ pub struct TopicArgs {
     /// Whether and where metrics are shown.
     #[command(flatten)]
     pub metrics: MetricsArgs,
-}
-
-/// `name=value`.
-pub(super) fn setting(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("a setting is NAME=VALUE")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 impl TopicArgs {
