@@ -2,7 +2,7 @@
 //!
 //! A format is reached in steps, each from the one before it. A step says of a file whether it is as the step leaves it; one that is not is
 //! written anew, its rows as they are, and takes its place in a commit of its own, guarded as compactions are. Once no file is left the table says
-//! that it is of the new format. So whoever is killed at any moment, or overtaken, goes on where he is called again, and a lake that is of this format
+//! that it is of the new format. So an upgrade that is killed at any moment, or overtaken, goes on where it is called again, and a lake that is of this format
 //! already costs a look at its properties.
 //!
 //! Builds that know older formats alone are refused from the moment at which a table says that it is of a newer one.
