@@ -25,6 +25,7 @@ use gridtrail_runs::{
     Changes, Definition, Location, MergeRule, Move, RunCache, RunsError, Summary, Table, TableFile, copy,
     gather,
 };
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 /// The mark that says how far file sources are complete.
@@ -75,6 +76,8 @@ pub(crate) struct Rewriting<'a> {
     /// The version of the main table.
     pub(crate) main_version: u64,
     pub(crate) now: Timestamp,
+    /// Whether nobody waits for it any more.
+    pub(crate) given_up: &'a AtomicBool,
 }
 
 impl Rewriting<'_> {
@@ -85,7 +88,7 @@ impl Rewriting<'_> {
         summary: S,
         guard: Move,
     ) -> Result<Changes, RunsError> {
-        let made = copy((self.lake.cache(), self.table), self.file, path, summary).await?;
+        let made = copy((self.lake.cache(), self.table), self.file, path, summary, self.given_up).await?;
         Ok(Changes {
             add: vec![made],
             remove: vec![Arc::clone(self.file)],

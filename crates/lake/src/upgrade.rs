@@ -10,10 +10,10 @@
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::limits::RUNS_AT_ONCE;
-use crate::maintenance::Maintenance;
+use crate::maintenance::{Maintenance, Wanted};
 use crate::schema::Parked;
 use crate::tables::{self, LakeTable, Rewriting, SWEPT};
-use futures::{StreamExt, stream};
+use futures::future::join_all;
 use gridtrail_runs::{Changes, Definition, OpenRun, RunCache, RunsError, Table, TableFile};
 use std::sync::Arc;
 
@@ -167,10 +167,19 @@ impl Maintenance {
             self.move_main_on(now.millis()).await?;
         }
         let (main_version, table) = (self.tables.trails.version(), self.tables.each()[number].clone());
+        if !table.names(&file.path) {
+            // Somebody else wrote its rows anew meanwhile.
+            done.overtaken += 1;
+            return Ok(());
+        }
         let (runtime, own) = (tokio::runtime::Handle::current(), (table.clone(), Arc::clone(&file)));
+        // It has a thread of its own, which goes on when this is dropped, until it sees that it was.
+        let wanted = Wanted::default();
+        let watch = wanted.watch();
         let work = move || {
-            let (table, file) = (&own.0, &own.1);
-            runtime.block_on(of.rewrite(&Rewriting { lake: &lake, table, file, main_version, now }))
+            let (table, file, given_up) = (&own.0, &own.1, &*watch);
+            let job = Rewriting { lake: &lake, table, file, main_version, now, given_up };
+            runtime.block_on(of.rewrite(&job))
         };
         let made = self.lake.detached().spawn_blocking(work).await;
         let changes = match made.map_err(|_| RunsError::Internal("writing a file anew panicked"))? {
@@ -212,17 +221,18 @@ async fn due(lake: &Lake, of: &dyn LakeTable, table: &Table, steps: &[Step]) -> 
     }
     let cache = lake.cache_of(CACHE_BYTES);
     let files = table.files();
-    let looking: Vec<_> = files.iter().map(|file| is_done(&cache, table, file, steps)).collect();
-    let mut looked = stream::iter(looking).buffered(RUNS_AT_ONCE).zip(stream::iter(&files));
-    while let Some((done, file)) = looked.next().await {
-        let path = table.full_path(&file.path)?;
-        match done {
-            _ if lake.is_left_alone(&path) => due.refused += 1,
-            Ok(true) => {}
-            Ok(false) => due.files.push(Arc::clone(file)),
-            Err(error) => {
-                lake.leave_alone(error, &[&path])?;
-                due.refused += 1;
+    for files in files.chunks(RUNS_AT_ONCE) {
+        let looked = join_all(files.iter().map(|file| is_done(&cache, table, file, steps))).await;
+        for (file, done) in files.iter().zip(looked) {
+            let path = table.full_path(&file.path)?;
+            match done {
+                _ if lake.is_left_alone(&path) => due.refused += 1,
+                Ok(true) => {}
+                Ok(false) => due.files.push(Arc::clone(file)),
+                Err(error) => {
+                    lake.leave_alone(error, &[&path])?;
+                    due.refused += 1;
+                }
             }
         }
     }

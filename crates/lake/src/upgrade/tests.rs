@@ -10,6 +10,8 @@ use crate::writer::Batch;
 use arrow::array::RecordBatch;
 use gridtrail_runs::checksum::Written;
 use gridtrail_runs::{NewFile, Summary, copy};
+use object_store::ObjectStoreExt as _;
+use std::sync::atomic::AtomicBool;
 
 #[test]
 fn steps_lead_from_the_first_format_to_the_newest_without_a_gap() {
@@ -47,6 +49,32 @@ async fn each_step_writes_anew_what_it_does_not_find_done() {
     assert!(after.iter().all(|file| before.iter().all(|before| before.path != file.path)));
 }
 
+/// A damaged file stays as it is, and its table of its format; all else is done. Once it is put back, the rest follows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_keeps_its_table_back_and_no_other() {
+    let fixtures = Fixture::all().await;
+    let fixture = fixtures.iter().find(|fixture| fixture.name == "first").unwrap();
+    let lake = fixture.open().await;
+    let table = lake.tables().await.trails;
+    let file = table.files().remove(0);
+    let path = table.full_path(&file.path).unwrap();
+    let whole = lake.fetch(&path).await.unwrap();
+    let mut damaged = whole.to_vec();
+    damaged[40] ^= 1;
+    table.store().put(&path, damaged.into()).await.unwrap();
+    let upgraded = lake.maintenance().await.unwrap().upgrade(false).await.unwrap();
+    assert!(!upgraded.is_whole());
+    for table in &upgraded.tables {
+        let is_trails = table.name == "trails";
+        assert_eq!((table.refused, table.to), if is_trails { (1, 1) } else { (0, 2) }, "{table:?}");
+    }
+    assert_eq!(lake.damaged_files()[0].path, path.to_string());
+    table.store().put(&path, whole.into()).await.unwrap();
+    let upgraded = again(&lake).await.maintenance().await.unwrap().upgrade(false).await.unwrap();
+    let [trails] = upgraded.tables.as_slice() else { panic!("{upgraded:?}") };
+    assert_eq!((trails.name, trails.files, trails.refused, trails.to), ("trails", 1, 0, 2));
+}
+
 /// What a newer build would make of a table.
 fn newer(of: &'static Definition) -> &'static Definition {
     let Definition { name, schema, by_month, format, needs, keys, layout, note, made_with } = *of;
@@ -74,7 +102,8 @@ async fn with_newer_files(fixture: &Fixture, of: &'static Definition) -> Lake {
     let mut table = Table::open(lake.location(), newer(of), None).await.unwrap();
     for file in table.files() {
         let path = table.definition().new_path(file.month.as_deref());
-        let made = copy((lake.cache(), &table), &file, path, Same(&file)).await.unwrap();
+        let made =
+            copy((lake.cache(), &table), &file, path, Same(&file), &AtomicBool::default()).await.unwrap();
         let changes =
             Changes { add: vec![made], remove: vec![file], now_ms: at(1).millis(), ..Changes::default() };
         table.commit(&changes).await.unwrap();

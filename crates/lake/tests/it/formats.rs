@@ -299,6 +299,26 @@ async fn a_lake_of_every_format_is_upgraded_while_searches_go_on() {
     assert_eq!(rewritten["page-checksums"], 0, "what has them stays as it is: {rewritten:?}");
 }
 
+/// Two upgrades and a compaction at once: one of them is first at each file, and nothing is lost or there twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn upgrades_and_compactions_at_once_lose_nothing() {
+    let fixtures = Fixture::all().await;
+    let fixture = fixtures.iter().find(|fixture| fixture.name == "first").unwrap();
+    let store: Arc<dyn ObjectStore> = Arc::new(fixture.store.fork());
+    let (a, b, c) = (over(Arc::clone(&store)).await, over(Arc::clone(&store)).await, over(store).await);
+    let (mut one, mut other) = (a.maintenance().await.unwrap(), b.maintenance().await.unwrap());
+    let mut compacting = c.maintenance().await.unwrap();
+    let full = CompactionSettings { full: true, ..CompactionSettings::default() };
+    let (one, other, compacted) =
+        tokio::join!(one.upgrade(false), other.upgrade(false), compacting.compact(&full));
+    compacted.unwrap();
+    assert!(one.unwrap().is_whole() && other.unwrap().is_whole());
+    a.refresh().await.unwrap();
+    fixture.check(&a, "upgraded and compacted at once").await;
+    assert!(formats(&a).await.iter().all(|(is, newest)| is == newest));
+    assert!(a.maintenance().await.unwrap().upgrade(false).await.unwrap().tables.is_empty());
+}
+
 /// Cut short at any operation, an upgrade goes on where it is called again. By day at some of all operations.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_that_is_cut_short_anywhere_is_called_again() {
