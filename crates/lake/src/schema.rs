@@ -13,6 +13,8 @@
 //! | `foreign_counter` | counter of the row's id where that names another target than the Device: such rows are found by it |
 //! | `shape`, `tail` | all else, see `packed` |
 
+use crate::compaction::{Compacting, TrailLevels};
+use crate::error::LakeError;
 use crate::retention;
 use crate::run;
 use crate::tables::LakeTable;
@@ -98,6 +100,10 @@ impl LakeTable for Trails {
 
     async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
         rows::fragments(file).await
+    }
+
+    async fn compact(&self, of: &mut Compacting<'_>) -> Result<(), LakeError> {
+        of.by_levels(TrailLevels, |tables| &mut tables.trails, |tables| &tables.runs).await
     }
 }
 
