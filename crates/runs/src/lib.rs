@@ -31,6 +31,7 @@ pub use delta::table::Table;
 pub use delta::windows::Windows;
 pub use error::{RunsError, is_denied};
 pub use keep::vacuum::{TableVacuumed, orphans, vacuum};
+pub use keep::verify_files::{FaultKind, FileFault, FileRead, TableRead, verify_file};
 pub use limits::{
     ENCODE_ROWS, FLUSH_AGE_MS, FLUSH_ROWS, FOLD_RUNS, GATHER_RUNS, IDLE_MONTH_MS, LOG_READS_AT_ONCE,
     PAGE_ROWS,

@@ -118,25 +118,23 @@ impl<R: Run> Month<R> {
         while lists.len() <= number(bucket) {
             lists.push_back_mut(Vec::new());
         }
-        let mut list = lists.get(number(bucket)).cloned().unwrap_or_default();
+        let Some(list) = lists.get_mut(number(bucket)) else { return };
         list.push(run);
-        self.set(bucket, list);
+        let runs = list.len();
+        self.count_length(runs - 1, runs);
     }
 
-    /// Puts a bucket's list in the place of the one that it has.
-    fn set(&mut self, bucket: Bucket, list: Vec<Arc<R>>) {
-        let Some(lists) = self.buckets.get_mut(&bucket.of) else { return };
-        let before = lists.get(number(bucket)).map_or(0, Vec::len);
+    /// Counts a bucket whose list has another length now.
+    fn count_length(&mut self, before: usize, after: usize) {
         if let Some(buckets) = self.lengths.get_mut(&before) {
             *buckets -= 1;
             if *buckets == 0 {
                 self.lengths.remove(&before);
             }
         }
-        if !list.is_empty() {
-            *self.lengths.entry(list.len()).or_default() += 1;
+        if after > 0 {
+            *self.lengths.entry(after).or_default() += 1;
         }
-        lists.set_mut(number(bucket), list);
     }
 
     /// Takes a run away. `None`: it is not there.
@@ -148,9 +146,12 @@ impl<R: Run> Month<R> {
                 run
             }
             Some(bucket) => {
-                let mut list = self.buckets.get(&bucket.of)?.get(number(bucket))?.clone();
-                let run = list.remove(list.iter().position(|run| run.file().path == path)?);
-                self.set(bucket, list);
+                let lists = self.buckets.get_mut(&bucket.of)?;
+                let at = lists.get(number(bucket))?.iter().position(|run| run.file().path == path)?;
+                let list = lists.get_mut(number(bucket))?;
+                let run = list.remove(at);
+                let runs = list.len();
+                self.count_length(runs + 1, runs);
                 run
             }
         };
