@@ -16,6 +16,8 @@
 mod definition;
 mod delta;
 mod error;
+#[cfg(test)]
+mod example;
 mod keep;
 mod limits;
 mod pages;

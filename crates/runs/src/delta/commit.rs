@@ -346,3 +346,6 @@ fn remove(file: &TableFile, changes: &Changes) -> Remove {
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,31 +128,15 @@ pub async fn verify_file(
 mod tests {
     use super::*;
     use crate::delta::commit::{Changes, NewFile};
-    use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+    use crate::example::{IDS, new_table};
     use object_store::ObjectStoreExt;
-    use parquet::file::properties::WriterProperties;
-    use std::collections::HashMap;
-    use std::sync::{Arc, LazyLock};
-
-    static COLUMNS: LazyLock<SchemaRef> =
-        LazyLock::new(|| Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, false)])));
-    static TABLE: Definition = Definition {
-        name: "t",
-        schema: &COLUMNS,
-        by_month: false,
-        format: 1,
-        keys: &[],
-        layout: || WriterProperties::builder().build(),
-        note: None,
-        made_with: Vec::new,
-    };
+    use std::sync::Arc;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_file_that_is_not_what_was_written_is_told_by_what_is_wrong() {
-        let location = Location::parse("memory:///verified", &HashMap::new()).unwrap();
+        let (location, mut table) = new_table().await;
         let cache = RunCache::new(&location, 1 << 20);
-        let mut table = Table::open_or_create(&location, &TABLE, true).await.unwrap();
-        let path = TABLE.new_path(None);
+        let path = IDS.new_path(None);
         let written = table.upload(&path, b"rows".as_slice().into()).await.unwrap();
         let file = NewFile { path, written, month: None, rows: 1, tag: "{}".to_owned(), received: None };
         table.commit(&Changes { add: vec![file], ..Changes::default() }).await.unwrap();
@@ -175,7 +159,7 @@ mod tests {
         let changes = Changes { remove: vec![Arc::clone(&file)], drops: true, ..Changes::default() };
         table.at(table.version()).await.unwrap().commit(&changes).await.unwrap();
         assert_eq!(look(Ok(())).await, (0, None));
-        let read = TableRead::of(&location, &TABLE, 0).await.unwrap();
+        let read = TableRead::of(&location, &IDS, 0).await.unwrap();
         assert_eq!((read.table.map(|table| table.version()), read.fault), (Some(2), None));
     }
 }
