@@ -20,7 +20,7 @@ use crate::one_row::OneRow;
 use crate::run::{self, FragmentSummary};
 use crate::snapshot::RunFile;
 use arrow::array::RecordBatch;
-use gridtrail_model::Timestamp;
+use gridtrail_model::{Fragment, Timestamp};
 use gridtrail_runs::gather::{self, alike};
 use gridtrail_runs::{Changes, Move, NewFile, OpenRun, RunWriter, RunsError, Table};
 use std::collections::BTreeMap;
@@ -192,6 +192,8 @@ fn job(kind: Kind, month: &str, inputs: &[&Arc<RunFile>]) -> Job {
 pub(crate) struct Made {
     pub(crate) files: Vec<NewFile>,
     pub(crate) rows_in: u64,
+    /// Rows that lie at another time than some of their fragments did, as far as links lead to them.
+    pub(crate) moved: Vec<Fragment>,
 }
 
 /// Carries out a job, up to the commit. CPU-bound: give it a thread.
@@ -202,7 +204,7 @@ pub(crate) async fn carry_out(
     settings: &CompactionSettings,
     given_up: &AtomicBool,
 ) -> Result<Made, RunsError> {
-    let mut made = Made { files: Vec::new(), rows_in: 0 };
+    let mut made = Made { files: Vec::new(), rows_in: 0, moved: Vec::new() };
     let mut pace = Pace::new(settings.rows_per_second);
     let outputs = if let Kind::Flush { buckets } = job.kind { buckets } else { 1 };
     // So many buckets at a time as have room in memory; what is flushed is read again for each part of them.
@@ -225,6 +227,7 @@ pub(crate) async fn carry_out(
             }
         }
         made.rows_in += merge.rows_in();
+        made.moved.extend(merge.into_moved());
         for writer in writers.into_values() {
             made.files.push(writer.finish().await?);
         }

@@ -8,14 +8,16 @@
 //! Nothing else of the run is read: the cost does not depend on how large the run is.
 
 use crate::decode::Stored;
-use crate::limits::READ_ROWS;
+use crate::keyed::KeyedFile;
+use crate::limits::{READ_ROWS, RUNS_AT_ONCE};
 use crate::packed;
 use crate::schema::column;
 use crate::sheet::{KEY_COLUMNS, Plan, ROW_COLUMNS, Sheet};
 use crate::viewers::{Viewer, Viewers};
 use foldhash::fast::RandomState;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_model::{DeviceId, Fragment, ServiceReferenceVariant, Timestamp, UserId};
-use gridtrail_runs::{OpenRun, RunCache, RunsError, Scan, try_partition_point};
+use gridtrail_runs::{Definition, OpenRun, RunCache, RunsError, Scan, try_partition_point};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -93,8 +95,28 @@ impl Seek {
     }
 }
 
-/// The sheets that can hold a key, planned: none where no page can.
-fn plans(run: &OpenRun, key: &[u8], columns: &[usize]) -> Result<Vec<Plan>, RunsError> {
+/// Files of a table, opened: footers that are not in memory are fetched together.
+pub(crate) async fn open_all(
+    cache: &RunCache,
+    table: &'static Definition,
+    files: impl Iterator<Item = &KeyedFile>,
+) -> Result<Vec<Arc<OpenRun>>, RunsError> {
+    let (mut runs, mut unknown) = (Vec::new(), Vec::new());
+    for file in files {
+        match cache.opened(&file.path) {
+            Some(run) => runs.push(run),
+            None => unknown.push(cache.open(table, (&file.file, &file.path), None)),
+        }
+    }
+    if !unknown.is_empty() {
+        let opened: Vec<_> = stream::iter(unknown).buffered(RUNS_AT_ONCE).try_collect().await?;
+        runs.extend(opened);
+    }
+    Ok(runs)
+}
+
+/// The sheets that can hold a key of a run's first column, planned: none where no page can.
+pub(crate) fn plans(run: &OpenRun, key: &[u8], columns: &[usize]) -> Result<Vec<Plan>, RunsError> {
     let mut plans = Vec::new();
     for group in 0..run.metadata.metadata().num_row_groups() {
         if let Some(rows) = key_rows(run, group, key) {

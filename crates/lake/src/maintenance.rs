@@ -7,10 +7,9 @@ use crate::evidence_table::{self, CommitEvidence};
 use crate::lake::Lake;
 use crate::limits::RUN_WAITS;
 use crate::lookup;
-use crate::pairs::{self, Pairs};
 use crate::run::{self, RunSummary, SortedFragments};
 use crate::snapshot::{RunFile, Snapshot};
-use crate::tables::{self, Gathering, SWEPT, Tables};
+use crate::tables::{self, Arriving, Gathering, SWEPT, Tables};
 use crate::writer::{upload_parked, upload_run};
 use futures::{StreamExt, stream};
 use gridtrail_model::{Anchor, Fragment, Merge as _, Timestamp, TrailKey};
@@ -139,9 +138,8 @@ impl Maintenance {
     async fn add_joined(&mut self, joined: Vec<Fragment>, since_ms: Option<i64>) -> Result<u64, RunsError> {
         let joined = one_a_place(joined);
         // Where they lie now, they are to be found by all that they name.
-        let mut pairs = Pairs::new();
-        joined.iter().for_each(|fragment| pairs::add(fragment, &mut pairs));
-        pairs::commit(&mut self.tables.pairs, &pairs, self.lake.clock().now()).await?;
+        let beside = Arriving::placed(&joined).side_files()?;
+        self.tables.commit_beside(beside, self.lake.clock().now()).await?;
         let mut add = Vec::new();
         for (month, sorted) in SortedFragments::sort(&joined)?.by_month() {
             let (encoded, summary) = run::write(&sorted)?;
@@ -190,6 +188,7 @@ impl Maintenance {
                 match made {
                     Ok(made) => {
                         let now = self.lake.clock().now();
+                        self.tables.commit_beside(Arriving::placed(&made.moved).side_files()?, now).await?;
                         job.commit(&mut self.tables.trails, made, &mut done, now).await?;
                     }
                     // The others go on without the damaged file.

@@ -22,7 +22,7 @@ use crate::resolve::OnRecord;
 use crate::run::{self, SortedFragments};
 use crate::schema::column;
 use crate::snapshot::RunFile;
-use crate::tables::Tables;
+use crate::tables::{Arriving, Tables};
 use crate::writer::{upload_parked, upload_run};
 use arrow::array::{Array, AsArray};
 use gridtrail_model::{DeviceId, Fragment, Merge, Timestamp, TrailKey};
@@ -268,6 +268,8 @@ impl DamagedRun {
         told: String,
     ) -> Result<Replaced, RunsError> {
         let rows = self.rows_of(reread.placed);
+        // They may lie at other times than those of the damaged run did.
+        tables.commit_beside(Arriving::placed(&rows).side_files()?, lake.clock().now()).await?;
         let (count, mut add) = (rows.len() as u64, Vec::new());
         for (month, sorted) in SortedFragments::sort(&rows)?.by_month() {
             let (encoded, mut summary) = run::write(&sorted)?;
@@ -306,6 +308,7 @@ impl DamagedRun {
     ) -> Result<Replaced, RunsError> {
         let now_ms = lake.clock().now().millis();
         let evidence = SourceEvidence::of_repair(&self.path, told, now_ms);
+        tables.commit_beside(Arriving::placed(&reread.placed).side_files()?, lake.clock().now()).await?;
         let mut add = Vec::new();
         for (month, sorted) in SortedFragments::sort(&reread.placed)?.by_month() {
             let (encoded, summary) = run::write(&sorted)?;

@@ -9,12 +9,13 @@ use crate::anchor;
 use crate::bucket::Bucket;
 use crate::error::LakeError;
 use crate::index::RunIndex;
+use crate::keyed::KeyedFiles;
 use crate::limits::APART_MS;
 use crate::lookup::{self, Seek};
+use crate::nearby::Nearby;
 use crate::openness::Openness;
-use crate::pairs::PairFile;
 use crate::run::RunSummary;
-use crate::scan::{Reach, Scan};
+use crate::scan::{self, Reach, Scan};
 use crate::schema::Trails;
 use crate::streams::{Partition, Stream};
 use crate::tables;
@@ -70,6 +71,11 @@ impl SnapshotVersion {
         self.0.iter().find(|(name, _)| *name == table).map(|(_, version)| *version)
     }
 
+    /// The version of the main table, with every other table at its first: for stores of tests.
+    pub fn of_trails(trails: u64) -> Self {
+        Self::of_tables(|table| if table == tables::main() { trails } else { 0 })
+    }
+
     /// The version of the main table.
     pub fn trails(&self) -> u64 {
         self.0.first().map_or(0, |(_, version)| *version)
@@ -120,6 +126,8 @@ pub struct KeyQuery {
     pub limit: usize,
     /// Just this row.
     pub key: Option<TrailKey>,
+    /// Only rows of which a fragment lies at one of these times, given ascending, or which wait there for their request.
+    pub at: Option<Arc<[Timestamp]>>,
     /// Whether it is looked up in vain: as if all that lies there were of others, whoever's it is. Nothing is found.
     pub in_vain: bool,
 }
@@ -142,6 +150,7 @@ impl KeyQuery {
             before: None,
             limit,
             key: None,
+            at: None,
             in_vain: false,
         }
     }
@@ -276,7 +285,7 @@ pub struct Snapshot {
     pub(crate) version: SnapshotVersion,
     pub(crate) trails: RunIndex,
     pub(crate) parked: RunIndex,
-    pub(crate) pairs: Arc<Vec<PairFile>>,
+    pub(crate) keyed: KeyedFiles,
     pub(crate) complete_up_to: Option<Timestamp>,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) cache: RunCache,
@@ -298,8 +307,6 @@ pub struct Waiting {
 impl Snapshot {
     /// About how many bytes it takes beside what it shares with another.
     pub(crate) fn bytes_beside(&self, other: Option<&Self>) -> usize {
-        let shares_pairs = other.is_some_and(|other| Arc::ptr_eq(&self.pairs, &other.pairs));
-        let pairs = if shares_pairs { 0 } else { self.pairs.iter().map(PairFile::bytes).sum() };
         let partition = |partition: &Partition| {
             let Stream { cluster, topic, id, .. } = &partition.stream;
             size_of::<Partition>() + cluster.len() + topic.len() + id.len()
@@ -307,7 +314,7 @@ impl Snapshot {
         size_of::<Self>()
             + self.trails.bytes_beside(other.map(|other| &other.trails))
             + self.parked.bytes_beside(other.map(|other| &other.parked))
-            + pairs
+            + self.keyed.bytes_beside(other.map(|other| &other.keyed))
             + self.partitions.iter().map(partition).sum::<usize>()
     }
 
@@ -425,10 +432,15 @@ impl Snapshot {
         let Some(seek) = self.seek(cache, who, (query, under), reach).await? else {
             return Ok(Some(<_>::default()));
         };
-        let files = self.trails.of_device(under, reach.from, reach.to).collect();
-        let mut touching = Touching::new(cache, &seek, files);
         let parked = self.parked_of(cache, who, (query, under), &seek).await?;
-        let mut scan = Scan::new(who, (query, under), reach, parked)?;
+        let nearby = query.at.as_deref().map(|at| nearby(query, at, &parked, (reach, above_ms)));
+        if nearby.as_ref().is_some_and(Nearby::is_empty) {
+            return Ok(Some(<_>::default()));
+        }
+        let files = self.trails.of_device(under, reach.from, reach.to);
+        let files = files.filter(|file| nearby.as_ref().is_none_or(|nearby| nearby.meets(file))).collect();
+        let mut touching = Touching::new(cache, &seek, files);
+        let mut scan = Scan::new(who, (query, under), (reach, nearby), parked)?;
         let mut found = Vec::new();
         while found.len() < query.limit {
             let wanted = query.limit - found.len();
@@ -487,4 +499,17 @@ impl Snapshot {
         }
         Ok(found)
     }
+}
+
+/// What is read near the times at which rows of a query are known to lie. What waited for its request was led to where it waited, and lies
+/// with that by now.
+fn nearby(
+    query: &KeyQuery,
+    at: &[Timestamp],
+    parked: &[Fragment],
+    (reach, around_ms): (Reach, i64),
+) -> Nearby {
+    let waiting = parked.iter().filter(|part| query.naming.is_none_or(|named| part.names(named)));
+    let times = at.iter().copied().chain(waiting.filter_map(Fragment::placement)).collect();
+    Nearby::of(times, (reach, scan::latest(query)), around_ms)
 }

@@ -2,7 +2,7 @@
 
 use crate::it::world::*;
 use gridtrail_faults::RecordingStore;
-use gridtrail_lake::{CompactionSettings, KeyQuery, Lake, LakeSettings, RowPosition};
+use gridtrail_lake::{CompactionSettings, Elsewhere, KeyQuery, Lake, LakeSettings, RowPosition, View};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
 use object_store::ObjectStore;
@@ -153,15 +153,14 @@ async fn a_meter_point_leads_to_every_device_seen_with_it() {
     commit(&mut writer, "a", [received(request_id(1, 1, 1), at(0))]).await;
     commit(&mut writer, "b", [received(request_id(1, 3, 1), at(1)), received(request_id(1, 1, 2), at(2))])
         .await;
-    let anchors =
-        async |mpxn| lake.snapshot().anchors_of(&access(&[1]), Named::Mpxn(mpxn)).await.unwrap().found;
+    let anchors = async |mpxn| lake.snapshot().anchors_of(&access(&[1]), mpxn).await.unwrap().found;
     assert_eq!(anchors(mpxn).await, [device(1), device(3)].map(Anchor::Device));
     assert!(anchors("1312345678111".parse().unwrap()).await.is_empty());
 }
 
 /// What others have leads nowhere by a Device, and by a meter point that nothing names to where its neighbour leads, in vain.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pair_of_a_device_is_found_by_those_who_may_see_its_row() {
+async fn a_link_of_a_device_is_found_by_those_who_may_see_its_row() {
     let (lake, mut writer) = memory().await;
     let naming = |u, d, beside, variant: &str| {
         let mut event = received(request_id(u, d, 1), at(0));
@@ -172,21 +171,24 @@ async fn a_pair_of_a_device_is_found_by_those_who_may_see_its_row() {
     let events = [naming(1, 1, 11, "6.15.1"), naming(1, 2, 12, "4.8.1"), naming(1, 3, 13, "")];
     commit(&mut writer, "a", events).await;
     let leads = async |u, d| {
-        let anchors = lake.snapshot().anchors_of(&access(&[u]), Named::Device(device(d))).await.unwrap();
-        assert_eq!(anchors.in_vain, []);
-        anchors.found
+        let mut found = Vec::new();
+        for view in [View::Audit, View::MeterReads] {
+            let named = [Named::Device(device(d))];
+            let elsewhere = lake.snapshot().elsewhere((&access(&[u]), view), &named, false).await.unwrap();
+            found.push(elsewhere.into_iter().flatten().collect::<Vec<_>>());
+        }
+        found
     };
+    let at_once = |d| Elsewhere { anchor: Anchor::Device(device(d)), at: Some([at(0)].into()) };
     for (beside, under) in [(11, 1), (12, 2), (13, 3)] {
-        assert_eq!(leads(1, beside).await, [Anchor::Device(device(under))]);
+        assert_eq!(leads(1, beside).await[0], [at_once(under)]);
     }
     // Others see meter reads, and so what may turn out to be one.
-    assert_eq!(leads(2, 11).await, []);
-    assert_eq!(leads(2, 12).await, [Anchor::Device(device(2))]);
-    assert_eq!(leads(2, 13).await, [Anchor::Device(device(3))]);
-    let of = async |mpxn: &str| {
-        let named = Named::Mpxn(mpxn.parse().unwrap());
-        lake.snapshot().anchors_of(&access(&[2]), named).await.unwrap()
-    };
+    assert_eq!(leads(2, 11).await, [[], []]);
+    assert_eq!(leads(2, 12).await, [vec![], vec![at_once(2)]]);
+    assert_eq!(leads(2, 13).await, [vec![], vec![at_once(3)]]);
+    let of =
+        async |mpxn: &str| lake.snapshot().anchors_of(&access(&[2]), mpxn.parse().unwrap()).await.unwrap();
     let all = [1, 2, 3].map(|d| Anchor::Device(device(d)));
     let known = of("1217290354420").await;
     assert_eq!((known.found.as_slice(), known.in_vain.as_slice()), (&all[..], &[][..]));
@@ -233,7 +235,7 @@ async fn a_pinned_version_stays_as_it_was() {
     let pinned = again.snapshot_at(&version.to_string().parse().unwrap()).await.unwrap();
     assert_eq!(pinned.lookup(&access(&[1]), &query(1)).await.unwrap().len(), 1);
     assert_eq!(pinned.complete_up_to(), Some(at(0)));
-    assert!(again.snapshot_at(&"trails=999,parked=0,mpxn_devices=0".parse().unwrap()).await.is_err());
+    assert!(again.snapshot_at(&gridtrail_lake::SnapshotVersion::of_trails(999)).await.is_err());
 }
 
 /// A look-up of an absent Device opens runs and reads no page: the bloom filter answers.

@@ -20,4 +20,4 @@ mod soak;
 mod vacuum;
 mod verify;
 mod watermarks;
-mod world;
+pub(crate) mod world;
