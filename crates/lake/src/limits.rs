@@ -25,6 +25,13 @@ pub(crate) const BLOOM_DEVICES: u64 = 65_536;
 /// Runs that a look-up opens or reads at the same time.
 pub(crate) const RUNS_AT_ONCE: usize = 16;
 
+/// Parts of one run that are read at the same time where rows of it are looked for by more than one key: ingest looks for those of a
+/// whole batch, in [`RUNS_AT_ONCE`] runs.
+pub(crate) const SHEETS_AT_ONCE: usize = 4;
+
+/// Months whose rows an answer is looked for in at first; then in twice as many at a time. Most answers come within days of their request.
+pub(crate) const MONTHS_AT_FIRST: usize = 1;
+
 /// Runs that a look-up which has to wait reads at once, the newest ones: mostly those hold the page of results that was asked
 /// for.
 pub(crate) const READ_AHEAD_RUNS: usize = 2;

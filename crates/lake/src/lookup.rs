@@ -9,10 +9,11 @@
 
 use crate::decode::Stored;
 use crate::keyed::KeyedFile;
-use crate::limits::{READ_ROWS, RUNS_AT_ONCE};
+use crate::limits::{READ_ROWS, RUNS_AT_ONCE, SHEETS_AT_ONCE};
 use crate::packed;
 use crate::schema::column;
 use crate::sheet::{KEY_COLUMNS, Plan, ROW_COLUMNS, Sheet};
+use crate::snapshot::RunFile;
 use crate::viewers::{Viewer, Viewers};
 use foldhash::fast::RandomState;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -113,6 +114,15 @@ pub(crate) async fn open_all(
         runs.extend(opened);
     }
     Ok(runs)
+}
+
+/// Runs, opened: footers that are not in memory are fetched together.
+pub(crate) async fn open_runs(
+    cache: &RunCache,
+    files: &[&Arc<RunFile>],
+) -> Result<Vec<Arc<OpenRun>>, RunsError> {
+    let opening: Vec<_> = files.iter().map(|file| file.open(cache)).collect();
+    stream::iter(opening).buffered(RUNS_AT_ONCE).try_collect().await
 }
 
 /// The sheets that can hold a key of a run's first column, planned: none where no page can.
@@ -295,13 +305,19 @@ async fn each_row(
     (ranges, columns): (Vec<Range<usize>>, &[usize]),
     mut take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
 ) -> Result<(), RunsError> {
-    for range in ranges {
-        for from in range.clone().step_by(READ_ROWS) {
-            let part = from..range.end.min(from + READ_ROWS);
-            let sheet = Sheet::get(cache, run, plan(run, group, part.clone(), columns)?).await?;
-            for row in sheet.rows(&part)? {
-                take(&row.stored(sheet.path())?)?;
-            }
+    let parts = ranges.into_iter().flat_map(|range| {
+        let end = range.end;
+        range.step_by(READ_ROWS).map(move |from| from..end.min(from + READ_ROWS))
+    });
+    let reading = parts.map(|part| async move {
+        let sheet = Sheet::get(cache, run, plan(run, group, part.clone(), columns)?).await?;
+        Ok::<_, RunsError>((part, sheet))
+    });
+    let reading: Vec<_> = reading.collect();
+    let mut reading = stream::iter(reading).buffered(SHEETS_AT_ONCE);
+    while let Some((part, sheet)) = reading.try_next().await? {
+        for row in sheet.rows(&part)? {
+            take(&row.stored(sheet.path())?)?;
         }
     }
     Ok(())
@@ -426,15 +442,21 @@ pub(crate) async fn each_foreign(
     (counters, columns): (Option<&Counters>, &[usize]),
     mut take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
 ) -> Result<(), RunsError> {
+    let mut groups = Vec::new();
     for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
         let bloom = run.bloom(column::FOREIGN_COUNTER, group);
         let may_have = |counter: &i64| bloom.is_none_or(|bloom| bloom.check(counter));
-        if counters.is_some_and(|counters| !counters.iter().any(may_have)) {
-            continue;
+        if counters.is_none_or(|counters| counters.iter().any(may_have)) {
+            groups.push((group, usize::try_from(meta.num_rows()).unwrap_or(0)));
         }
-        let rows = usize::try_from(meta.num_rows()).unwrap_or(0);
+    }
+    let reading = groups.into_iter().map(|(group, rows)| async move {
         let wanted = plan(run, group, 0..rows, &[column::FOREIGN_COUNTER])?;
-        let sheet = Sheet::get(cache, run, wanted).await?;
+        Ok::<_, RunsError>((group, rows, Sheet::get(cache, run, wanted).await?))
+    });
+    let reading: Vec<_> = reading.collect();
+    let mut reading = stream::iter(reading).buffered(SHEETS_AT_ONCE);
+    while let Some((group, rows, sheet)) = reading.try_next().await? {
         let is_wanted = |number| counters.is_none_or(|counters| counters.contains(&number));
         let hits = sheet.rows_with(column::FOREIGN_COUNTER, rows, is_wanted)?;
         let ranges = ranges_of(hits.into_iter());

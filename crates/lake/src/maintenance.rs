@@ -124,7 +124,7 @@ impl Maintenance {
         let now = self.lake.clock().now();
         let (mut joined, mut rest) = (Vec::new(), Vec::new());
         let fragments = lookup::all(self.lake.cache(), &run).await?;
-        let on_record = snapshot.resolve(&fragments).await?;
+        let on_record = snapshot.resolve(&snapshot.cache, &fragments).await?;
         for fragment in fragments {
             match fragment.join(on_record.of(&fragment.key)) {
                 Some(parts) => joined.extend(parts),

@@ -5,8 +5,8 @@
 //! [`Scan`](crate::scan::Scan), whose rows are the same at one time or several).
 
 use crate::limits::APART_MS;
-use crate::scan::Reach;
-use crate::snapshot::RunFile;
+use crate::scan::{self, Reach};
+use crate::snapshot::{KeyQuery, RunFile};
 use gridtrail_model::Timestamp;
 use std::ops::RangeInclusive;
 
@@ -22,20 +22,15 @@ pub(crate) struct Nearby {
 }
 
 impl Nearby {
-    /// What is read for some times within a reach, so far around each. No row of the query lies later than `latest`.
-    pub(crate) fn of(
-        mut times: Vec<Timestamp>,
-        (reach, latest): (Reach, Option<Timestamp>),
-        around_ms: i64,
-    ) -> Self {
+    /// What a query reads for some times within its reach, so far around each.
+    pub(crate) fn of(mut times: Vec<Timestamp>, (query, reach): (&KeyQuery, Reach), around_ms: i64) -> Self {
         times.sort_unstable();
         times.dedup();
         // A row lies no later than any of its fragments.
-        let from = reach.from.map(|from| from.plus_millis(APART_MS));
-        times.retain(|at| from.is_none_or(|from| from <= *at));
+        times.retain(|at| query.from.is_none_or(|from| from <= *at));
         let twice_ms = around_ms.saturating_mul(2);
         let is_above = |to: Timestamp| times.iter().any(|at| to < *at && *at <= to.plus_millis(twice_ms));
-        let edge = latest.filter(|latest| is_above(*latest));
+        let edge = scan::latest(query).filter(|latest| is_above(*latest));
         times.retain(|at| reach.to.is_none_or(|to| *at <= to));
         let span = |at: Timestamp, below_ms| {
             at.millis().saturating_sub(below_ms)..=at.millis().saturating_add(around_ms)
@@ -79,5 +74,50 @@ impl Nearby {
     pub(crate) fn covers(&self, lowest: Timestamp, highest: Timestamp) -> bool {
         let (from, to) = (lowest.plus_millis(-APART_MS).millis(), highest.plus_millis(APART_MS).millis());
         self.spans.iter().any(|span| span.contains(&from) && span.contains(&to))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::View;
+    use gridtrail_model::DeviceId;
+    use proptest::prelude::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(1_770_000_000_000 + millis).unwrap()
+    }
+
+    proptest! {
+        /// What is sought within a period, and a day around it, is read; of a row that is sought, all that can be of it.
+        #[test]
+        fn all_is_read_that_lies_near_what_is_sought(
+            times in prop::collection::vec(-9 * APART_MS..9 * APART_MS, 0..9),
+            from in prop::option::of(-9 * APART_MS..0),
+            to in prop::option::of(0..9 * APART_MS),
+            around in 1..4i64,
+        ) {
+            let query = KeyQuery {
+                from: from.map(at),
+                to: to.map(at),
+                ..KeyQuery::all(DeviceId::from_bytes([0; 8]), View::Audit, 1)
+            };
+            let around_ms = around * APART_MS;
+            let reach = Reach::of(&query, around_ms);
+            let nearby = Nearby::of(times.iter().copied().map(at).collect(), (&query, reach), around_ms);
+            for time in times {
+                let within = from.is_none_or(|from| from <= time);
+                let sought = within && to.is_none_or(|to| time <= to + around_ms);
+                prop_assert_eq!(nearby.has(at(time)), sought, "{}", time);
+                prop_assert!(!sought || nearby.covers(at(time), at(time)));
+                // What leads over the upper edge has the last day below it read, with a day around that.
+                let above = to.filter(|to| within && *to < time && time <= to + 2 * around_ms);
+                let near = |to: i64| nearby.has_above() && nearby.covers(at(to - APART_MS), at(to));
+                prop_assert!(above.is_none_or(near), "{} above {:?}", time, to);
+            }
+            let ordered = nearby.spans.windows(2).all(|pair| pair[0].end() < pair[1].start());
+            prop_assert!(ordered, "{:?}", nearby.spans);
+            prop_assert_eq!(nearby.is_empty(), nearby.times.is_empty() && !nearby.has_above());
+        }
     }
 }

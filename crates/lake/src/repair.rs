@@ -131,7 +131,8 @@ impl Lake {
         damaged: &[DamagedRun],
     ) -> Result<OnRecord, LakeError> {
         let paths = damaged.iter().map(|damaged| damaged.path.as_str()).collect();
-        Ok(self.snapshot().resolve_beside(fragments, &paths).await?)
+        let snapshot = self.snapshot();
+        Ok(snapshot.resolve_beside(&snapshot.cache, fragments, &paths).await?)
     }
 
     /// Has what was read again take the place of a damaged run. `told` goes into the evidence: what was read, and what could not be.

@@ -10,18 +10,20 @@ use crate::bucket::Bucket;
 use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::keyed::KeyedFiles;
-use crate::limits::APART_MS;
+use crate::limits::{APART_MS, RUNS_AT_ONCE};
 use crate::lookup::{self, Seek};
 use crate::nearby::Nearby;
 use crate::openness::Openness;
 use crate::run::RunSummary;
-use crate::scan::{self, Reach, Scan};
+use crate::scan::{Reach, Scan};
 use crate::schema::Trails;
+use crate::sheet::Sheet;
 use crate::streams::{Partition, Stream};
 use crate::tables;
 use crate::tables::LakeTable as _;
 use crate::touched::Touching;
 use deltalake_core::Path;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::Access;
 use gridtrail_model::{Anchor, DeviceId, Fragment, Named, ServiceReferenceVariant, Timestamp, TrailKey};
 use gridtrail_runs::{OpenRun, Requests, RunCache, RunsError, TableFile};
@@ -468,7 +470,8 @@ impl Snapshot {
     }
 
     /// Parked fragments of what the query looks under. Each is joined to its leg where that is on record by now, so that
-    /// what a reader sees never depends on when the sweep runs.
+    /// what a reader sees never depends on when the sweep runs. However many files of them there are, it waits for the store twice, and then as
+    /// [`Snapshot::resolve`] does.
     async fn parked_of(
         &self,
         cache: &RunCache,
@@ -476,25 +479,26 @@ impl Snapshot {
         (query, under): (&KeyQuery, DeviceId),
         seek: &Seek,
     ) -> Result<Vec<Fragment>, RunsError> {
+        let files: Vec<&Arc<RunFile>> = self.parked.of_device(under, None, None).collect();
+        let runs = lookup::open_runs(cache, &files).await?;
+        let reading: Vec<_> = runs.iter().map(|run| seek.sheets(cache, run)).collect();
+        let sheets: Vec<Vec<Sheet>> = stream::iter(reading).buffered(RUNS_AT_ONCE).try_collect().await?;
+        let mut fragments = Vec::new();
+        for sheet in sheets.iter().flatten() {
+            fragments.extend(lookup::all_of(sheet, under)?);
+        }
+        // Nothing is looked for on behalf of rows of others.
+        fragments
+            .retain(|fragment| query.view == View::MeterReads || who.user_ids().contains(&fragment.key.user));
+        if fragments.is_empty() {
+            return Ok(fragments);
+        }
+        let on_record = self.resolve(cache, &fragments).await?;
         let mut found = Vec::new();
-        for file in self.parked.of_device(under, None, None) {
-            let run = file.open(cache).await?;
-            let mut fragments = Vec::new();
-            for sheet in seek.sheets(cache, &run).await? {
-                fragments.extend(lookup::all_of(&sheet, under)?);
-            }
-            // Nothing is looked for on behalf of rows of others.
-            fragments.retain(|fragment| {
-                query.view == View::MeterReads || who.user_ids().contains(&fragment.key.user)
-            });
-            let on_record = self.resolve(&fragments).await?;
-            for fragment in fragments {
-                match fragment.join(on_record.of(&fragment.key)) {
-                    Some(joined) => {
-                        found.extend(joined.into_iter().filter(|f| f.anchor() == query.anchor));
-                    }
-                    None => found.push(fragment),
-                }
+        for fragment in fragments {
+            match fragment.join(on_record.of(&fragment.key)) {
+                Some(joined) => found.extend(joined.into_iter().filter(|f| f.anchor() == query.anchor)),
+                None => found.push(fragment),
             }
         }
         Ok(found)
@@ -511,5 +515,5 @@ fn nearby(
 ) -> Nearby {
     let waiting = parked.iter().filter(|part| query.naming.is_none_or(|named| part.names(named)));
     let times = at.iter().copied().chain(waiting.filter_map(Fragment::placement)).collect();
-    Nearby::of(times, (reach, scan::latest(query)), around_ms)
+    Nearby::of(times, (query, reach), around_ms)
 }

@@ -93,7 +93,7 @@ impl Writer {
     /// month back until each has its rows. Where a run that can hold some is damaged, it is not known what is on record.
     pub async fn resolve(&self, fragments: &[Fragment]) -> Result<OnRecord, LakeError> {
         let snapshot = self.lake.snapshot();
-        match snapshot.resolve(fragments).await {
+        match snapshot.resolve(&snapshot.cache, fragments).await {
             Err(error @ RunsError::Corrupt { .. }) => {
                 let runs: Vec<_> = snapshot.trails.iter().map(|run| &run.path).collect();
                 self.lake.leave_alone(error, &runs)?;

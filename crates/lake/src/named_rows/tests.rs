@@ -82,9 +82,9 @@ async fn write_old_pairs(lake: &Lake, keys: [String; 2]) {
     let old = keys.map(|mpxn| Pair { mpxn, device: device(1), first_seen: time, last_seen: time });
     let encoded = Encoded::of(PairTable.definition(), std::iter::once(pairs::batch(&old))).unwrap();
     let mut tables = lake.tables().await;
-    let file = |table: &&dyn LakeTable| table.definition().name == PairTable.definition().name;
     let mut files: Vec<Option<SideFile>> = tables::ALL.iter().map(|_| None).collect();
-    let number = tables::ALL.iter().position(|table| file(&table)).unwrap();
+    let number =
+        tables::ALL.iter().position(|table| table.definition().name == PairTable.definition().name).unwrap();
     files[number] = Some(SideFile { encoded, rows: 2, tag });
     tables.commit_beside(files, at(1)).await.unwrap();
     lake.refresh().await.unwrap();

@@ -2,9 +2,9 @@
 //! no log names a file that is not there.
 
 use crate::it::compaction::some_of;
-use crate::it::first_format::assigned;
 use crate::it::world::*;
 use futures::{StreamExt, TryStreamExt, stream};
+use gridtrail_access::{AccessEvent, AccessRecord, Assignment};
 use gridtrail_faults::{Fault, FaultStore, Faults};
 use gridtrail_lake::{Batch, Lake, LakeError, LakeSettings, SourceEvidence, Stream, Writer};
 use gridtrail_model::*;
@@ -54,11 +54,17 @@ fn batch(n: i64, first: bool) -> Batch {
         fragments: folded.into_fragments(),
         parked: fold_answer.take_unplaced(),
         dead_letters: vec![letter],
-        access: vec![assigned(n.unsigned_abs())],
+        access: vec![assigned(n)],
         sources: vec![evidence],
         streams: vec![topic()],
         ..Batch::default()
     }
+}
+
+fn assigned(n: i64) -> AccessRecord {
+    let to = Assignment { party: "region".parse().unwrap(), role: UserRole::IS, descriptor: None };
+    let event = AccessEvent::Assigned { user_id: user(1), to: Some(to), from: at(n) };
+    AccessRecord { id: format!("a{n}").parse().unwrap(), recorded_at: at(n), event }
 }
 
 async fn open_over(store: Arc<dyn ObjectStore>) -> Result<Lake, LakeError> {
@@ -167,6 +173,8 @@ async fn check(store: &Arc<InMemory>, what: &str) {
         (expected.len(), expected.into_keys().collect()),
         "{what}: by what they name"
     );
+    let owner = lake.sharing().await.unwrap().current().owner(user(1), at(BATCHES)).is_some();
+    assert!(owner, "{what}: events of access");
     let mut at = 0;
     let mut sources: Vec<SourceEvidence> = Vec::new();
     lake.evidence(|commit| {

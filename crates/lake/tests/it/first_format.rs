@@ -48,7 +48,7 @@ fn events(commit: u64) -> Vec<Event> {
     all.flat_map(of).collect()
 }
 
-pub(crate) fn assigned(n: u64) -> AccessRecord {
+fn assigned(n: u64) -> AccessRecord {
     let to = Assignment { party: "region".parse().unwrap(), role: UserRole::IS, descriptor: None };
     let event = AccessEvent::Assigned { user_id: user(1), to: Some(to), from: at(0) };
     AccessRecord { id: format!("a{n}").parse().unwrap(), recorded_at: at(1), event }

@@ -2,7 +2,7 @@
 
 use crate::it::world::*;
 use gridtrail_faults::RecordingStore;
-use gridtrail_lake::{CompactionSettings, Elsewhere, KeyQuery, Lake, LakeSettings, RowPosition, View};
+use gridtrail_lake::{Batch, CompactionSettings, Elsewhere, KeyQuery, Lake, LakeSettings, RowPosition, View};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
 use object_store::ObjectStore;
@@ -287,6 +287,61 @@ async fn a_cold_look_up_keeps_to_its_budget() {
         assert_eq!((recording.requests(), bytes), (cost.requests, cost.bytes), "the look-up knows its cost");
         let again = cold.snapshot().lookup_with_cost(&access(&[1]), &query).await.unwrap();
         assert_eq!((again.0, again.1.requests, again.1.runs), (found, 0, cost.runs));
+    }
+}
+
+/// The same where answers wait for their requests: how often the store is waited for depends on neither how many files those lie in, nor how
+/// many files lead to rows, and hardly on the months of a lake.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cold_look_up_of_what_waits_keeps_to_its_budget() {
+    const MONTH_MS: i64 = 31 * 24 * 3_600_000;
+    for (months, stages) in [(3, 2), (12, 4)] {
+        for files in [1, 20] {
+            let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+            let clock = Clock::manual(at(13 * MONTH_MS));
+            let over = |store| LakeSettings { store: Some(store), ..LakeSettings::at("memory:///waits") };
+            let lake = Lake::open(over(Arc::clone(&store)), clock.clone()).await.unwrap();
+            let mut writer = lake.writer().await.unwrap();
+            // Each waits for a request of another month, and one for what never comes. Half of the requests name another target than their
+            // Device.
+            for n in 0..files {
+                let target = if n % 2 == 0 { 7 } else { 200 };
+                let mut waiting = bare_answer(request_id(1, target, n), at(12 * MONTH_MS));
+                waiting.correlation.device_id = Some(device(7));
+                let parked = fold([waiting]).take_unplaced();
+                writer.commit(Batch { parked, ..Batch::default() }).await.unwrap();
+            }
+            for month in 0..months {
+                let time = at(month * MONTH_MS);
+                let requests = (0..files.max(2) - 1).filter(|n| n.cast_signed() % months == month).map(|n| {
+                    let mut request = received(request_id(1, if n % 2 == 0 { 7 } else { 200 }, n), time);
+                    request.correlation.device_id = Some(device(7));
+                    request.correlation.concerned_devices = vec![device(8)];
+                    request
+                });
+                let others = (20..40).map(|d| received(request_id(1, d, 1), time));
+                commit(&mut writer, &format!("month-{month}"), requests.chain(others)).await;
+            }
+            let (recorder, recording) = RecordingStore::new(Arc::clone(&store));
+            let cold = Lake::open(over(Arc::new(recorder)), clock.clone()).await.unwrap();
+            let (who, snapshot) = (access(&[1]), cold.snapshot());
+            recording.reset();
+            let (found, cost) = snapshot.lookup_with_cost(&who, &query(7)).await.unwrap();
+            assert_eq!(found.len() as u64, files, "{months} months");
+            let rounds = recording.rounds();
+            let most = 2 + 4 * stages + 3;
+            assert!(rounds <= most, "{months} months, {files} files: {rounds} rounds, {cost:?}");
+            assert_eq!((recording.requests(), recording.bytes()), (cost.requests, cost.bytes));
+            recording.reset();
+            let anchors = snapshot.anchors_of(&who, "1217290354420".parse().unwrap()).await.unwrap();
+            assert!(anchors.found.len() > 20 && recording.rounds() <= 2, "{} rounds", recording.rounds());
+            recording.reset();
+            let devices: Vec<Named> = (0..40).map(|d| Named::Device(device(d))).collect();
+            let elsewhere = snapshot.elsewhere((&who, View::Audit), &devices, false).await.unwrap();
+            let leading = elsewhere.iter().filter(|places| !places.is_empty()).count();
+            assert!(leading == 1 && recording.rounds() <= 2, "{leading}, {} rounds", recording.rounds());
+            println!("{months} months, {files} files of what waits: {rounds} rounds of {most}");
+        }
     }
 }
 
