@@ -14,6 +14,7 @@ use gridtrail_lake::{
 };
 use gridtrail_model::{Anchor, DeviceId, Merge as _, Mpxn, Named, Timestamp, Trail};
 use gridtrail_runtime::Clock;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -396,14 +397,19 @@ async fn sought_by_mpxn(
     }
     let is_in_vain = !in_vain.is_empty();
     let anchors: Vec<Anchor> = found.into_iter().chain(in_vain).take(DEVICES_MAX).collect();
-    let devices = anchors.iter().filter_map(|anchor| anchor.device()).map(Named::Device);
-    let devices: Vec<Named> = devices.collect();
+    let devices: Vec<Named> =
+        anchors.iter().filter_map(|anchor| anchor.device()).map(Named::Device).collect();
+    let devices_of_it: HashSet<Anchor> =
+        anchors.iter().copied().filter(|anchor| anchor.device().is_some()).collect();
     let beside_devices = snapshot.elsewhere((who, view), &devices, is_in_vain).await?;
     let mut all: Vec<Sought> = anchors.into_iter().map(|anchor| Sought::of_mpxn(anchor, mpxn)).collect();
     let elsewhere = devices.into_iter().zip(beside_devices).chain(named.into_iter().zip(of_mpxn));
     all.iter_mut().for_each(|sought| sought.in_vain = is_in_vain);
+    // All that lies under one of its Devices is found already.
+    let is_known = |anchor| !is_in_vain && devices_of_it.contains(&anchor);
     for (named, places) in elsewhere {
-        all.extend(places.into_iter().map(|place| Sought::elsewhere(place, named)));
+        let places = places.into_iter().filter(|place| !is_known(place.anchor));
+        all.extend(places.map(|place| Sought::elsewhere(place, named)));
     }
     Ok(all)
 }
