@@ -21,7 +21,7 @@ use crate::lookup;
 use crate::retention;
 use crate::rules::PairRule;
 use crate::sheet::Sheet;
-use crate::tables::{Arriving, Gathering, LakeTable, SideFile};
+use crate::tables::{Arriving, Gathering, LakeTable, Rewriting, SideFile};
 use crate::verify::{FileCheck, rows};
 use crate::viewers::Viewer;
 use arrow::array::{
@@ -36,7 +36,9 @@ use futures::TryFutureExt as _;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_model::{Anchor, DeviceId, Fragment, Mpxn, Named, Timestamp};
 use gridtrail_runs::checksum::Written;
-use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunCache, RunsError, Summary, TableFile};
+use gridtrail_runs::{
+    Changes, Definition, Encoded, NewFile, RunCache, RunsError, Summary, TableFile, gather,
+};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
@@ -58,7 +60,8 @@ static TABLE: Definition = Definition {
     name: "mpxn_devices",
     schema: &PAIRS,
     by_month: false,
-    format: 1,
+    format: 2,
+    needs: &[],
     keys: &[0],
     layout: properties,
     note: None,
@@ -107,6 +110,15 @@ impl LakeTable for PairTable {
             },
         )
         .await
+    }
+
+    fn is_rewritten(&self) -> bool {
+        true
+    }
+
+    async fn rewrite(&self, of: &Rewriting<'_>) -> Result<Option<Changes>, RunsError> {
+        let guard = gather::moved(of.table, gather::fence(None));
+        of.in_its_place(TABLE.new_path(None), PairSummary::default(), guard).await.map(Some)
     }
 }
 

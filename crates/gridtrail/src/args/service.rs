@@ -336,7 +336,7 @@ pub struct BenchTopicArgs {
     #[arg(long, value_name = "PATH")]
     pub lake: PathBuf,
     /// A further client setting; may be repeated.
-    #[arg(long = "kafka-set", value_name = "NAME=VALUE", value_parser = super::data::setting)]
+    #[arg(long = "kafka-set", value_name = "NAME=VALUE", value_parser = super::value::setting)]
     pub kafka_settings: Vec<(String, String)>,
 }
 
