@@ -202,11 +202,11 @@ pub(crate) fn prints(named: Named, viewers: impl Iterator<Item = Viewer>, in_vai
 /// It waits for the store twice at most: for footers, and for pages.
 pub(crate) async fn places(
     cache: &RunCache,
-    files: &[KeyedFile],
+    files: impl Iterator<Item = &KeyedFile>,
     sought: &[Vec<Print>],
 ) -> Result<Vec<Vec<Place>>, RunsError> {
     let mut found = vec![Vec::new(); sought.len()];
-    let runs = lookup::open_all(cache, &TABLE, files.iter()).await?;
+    let runs = lookup::open_all(cache, &TABLE, files).await?;
     let mut reading = Vec::new();
     for run in &runs {
         for (number, prints) in sought.iter().enumerate() {

@@ -296,9 +296,13 @@ pub(crate) struct OfMpxn {
 /// Where a meter point leads. In each file the page is read where it has its place, be it there or not.
 ///
 /// It waits for the store twice at most: for footers, and for pages.
-pub(crate) async fn of_mpxn(cache: &RunCache, files: &[KeyedFile], mpxn: Mpxn) -> Result<OfMpxn, RunsError> {
+pub(crate) async fn of_mpxn(
+    cache: &RunCache,
+    files: impl Iterator<Item = &KeyedFile>,
+    mpxn: Mpxn,
+) -> Result<OfMpxn, RunsError> {
     let key = mpxn.to_string();
-    let runs = lookup::open_all(cache, &TABLE, files.iter()).await?;
+    let runs = lookup::open_all(cache, &TABLE, files).await?;
     let reading: Vec<_> =
         runs.iter().map(|run| lookup::place_sheets(cache, run, key.as_bytes(), &[0, 1])).collect();
     let sheets: Vec<Vec<Sheet>> = stream::iter(reading).buffered(RUNS_AT_ONCE).try_collect().await?;
@@ -322,7 +326,7 @@ pub(crate) async fn of_mpxn(cache: &RunCache, files: &[KeyedFile], mpxn: Mpxn) -
 /// It waits for the store twice at most: for footers, and for pages.
 pub(crate) async fn of_devices<V: Iterator<Item = Viewer>>(
     cache: &RunCache,
-    files: &[KeyedFile],
+    files: impl Iterator<Item = &KeyedFile>,
     named: &[Named],
     (viewers, in_vain): (impl Fn() -> V, bool),
 ) -> Result<Vec<Vec<DeviceId>>, RunsError> {
@@ -338,7 +342,7 @@ pub(crate) async fn of_devices<V: Iterator<Item = Viewer>>(
     // Not by where its keys of Devices begin and end: in a file of few that would tell which those are.
     let has_devices =
         |file: &&KeyedFile| file.range.as_ref().is_none_or(|(_, max)| OF_WHOEVER <= max.as_str());
-    let runs = lookup::open_all(cache, &TABLE, files.iter().filter(has_devices)).await?;
+    let runs = lookup::open_all(cache, &TABLE, files.filter(has_devices)).await?;
     if runs.is_empty() {
         return Ok(found);
     }

@@ -6,7 +6,6 @@
 //! ([`Openness`]), whatever the snapshot.
 
 use crate::anchor;
-use crate::bucket::Bucket;
 use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::keyed::KeyedFiles;
@@ -26,7 +25,7 @@ use deltalake_core::Path;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::Access;
 use gridtrail_model::{Anchor, DeviceId, Fragment, Named, ServiceReferenceVariant, Timestamp, TrailKey};
-use gridtrail_runs::{OpenRun, Requests, RunCache, RunsError, TableFile};
+use gridtrail_runs::{OpenRun, Requests, Run as _, RunCache, RunsError, TableFile};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -248,8 +247,7 @@ impl RunFile {
 
     /// Whether it can hold rows of a Device.
     pub(crate) fn is_of(&self, device: DeviceId) -> bool {
-        let of = self.summary.bucket.is_none_or(|bucket| bucket == Bucket::of_device(device, bucket.of));
-        of && self.may_hold(device)
+        self.may_have(&device.to_bytes())
     }
 
     pub(crate) fn may_lie_within(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> bool {

@@ -5,6 +5,7 @@
 
 use crate::access_events::AccessEvents;
 use crate::access_log::AccessLogTable;
+use crate::compaction::Compacting;
 use crate::dead_letters::DeadLetters;
 use crate::error::LakeError;
 use crate::evidence_table::Commits;
@@ -77,6 +78,11 @@ pub(crate) trait LakeTable: Sync {
     /// What makes its small files fewer, up to the commit. `None`: they are few, or it is not gathered.
     async fn gather(&self, _: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
         Ok(None)
+    }
+
+    /// What makes its runs fewer, of a table that is compacted by levels and buckets: [`Compacting::by_levels`].
+    async fn compact(&self, _: &mut Compacting<'_>) -> Result<(), LakeError> {
+        Ok(())
     }
 
     /// Whether the format of the table says more of its files than the checksum in the log vouches for, so that an upgrade writes those of an
@@ -252,6 +258,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|table| table.definition().name)
 }
 
+/// Into how many buckets a month of a table's runs is sorted.
+pub(crate) fn buckets_of(table: &Table) -> u32 {
+    let chosen = table.position(BUCKETS_CHOSEN).and_then(|n| u32::try_from(n).ok());
+    chosen.filter(|n| *n > 0).unwrap_or(BUCKETS)
+}
+
 impl Tables {
     pub(crate) async fn open(location: &Location, writes: bool) -> Result<Self, LakeError> {
         let trails = Table::open_or_create(location, Trails.definition(), writes).await?;
@@ -361,8 +373,7 @@ impl Tables {
 
     /// Into how many buckets a month's runs are sorted.
     pub(crate) fn buckets(&self) -> u32 {
-        let chosen = self.trails.position(BUCKETS_CHOSEN).and_then(|n| u32::try_from(n).ok());
-        chosen.filter(|n| *n > 0).unwrap_or(BUCKETS)
+        buckets_of(&self.trails)
     }
 
     pub(crate) fn version(&self) -> SnapshotVersion {
