@@ -7,7 +7,7 @@ use crate::maintenance::Wanted;
 use crate::one_row::OneRow;
 use crate::run::FragmentSummary;
 use crate::snapshot::RunFile;
-use crate::tables::{self, SideFile, Tables};
+use crate::tables::{self, SideFiles, Tables};
 use arrow::array::RecordBatch;
 use futures::{StreamExt, stream};
 use gridtrail_model::{Fragment, Timestamp};
@@ -122,7 +122,7 @@ impl Compacting<'_> {
         rule: L,
         table: fn(&mut Tables) -> &mut Table,
         runs: fn(&Tables) -> &RunIndex<L::Run>,
-        beside: fn(&[BesideOf<L>]) -> Result<Vec<Option<SideFile>>, RunsError>,
+        beside: fn(&[BesideOf<L>]) -> Result<SideFiles, RunsError>,
     ) -> Result<(), LakeError> {
         // Jobs have threads of their own, which go on when this is dropped, until they see that it was.
         let wanted = Wanted::default();

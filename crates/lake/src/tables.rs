@@ -143,11 +143,14 @@ impl<'a> Arriving<'a> {
         Self { placed, waiting: &[] }
     }
 
-    /// What goes into each table with them, in the order of [`ALL`].
-    pub(crate) fn side_files(&self) -> Result<Vec<Option<SideFile>>, RunsError> {
+    /// What goes into each table with them.
+    pub(crate) fn side_files(&self) -> Result<SideFiles, RunsError> {
         ALL.iter().map(|table| table.rows_of(self)).collect()
     }
 }
+
+/// What goes into each table, in the order of [`ALL`].
+pub(crate) type SideFiles = Vec<Option<SideFile>>;
 
 /// A file of a side table that was encoded and is not committed yet.
 #[derive(Debug)]
@@ -307,11 +310,7 @@ impl Tables {
     }
 
     /// Commits to side tables what goes into them with fragments, before the commit of the main table that makes those count.
-    pub(crate) async fn commit_beside(
-        &mut self,
-        files: Vec<Option<SideFile>>,
-        now: Timestamp,
-    ) -> Result<(), RunsError> {
+    pub(crate) async fn commit_beside(&mut self, files: SideFiles, now: Timestamp) -> Result<(), RunsError> {
         let some = self.all().into_iter().zip(files).filter_map(|(table, file)| Some((table, file?)));
         try_join_all(some.map(|(table, file)| file.commit(table, now))).await.map(drop)
     }
