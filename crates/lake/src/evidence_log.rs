@@ -153,7 +153,9 @@ async fn read(
     let mut last = 0;
     for file in files {
         let path = tables.commits.full_path(&file.path)?;
-        match evidence_table::read(lake.fetch(&path).await?, file.tag.as_deref()) {
+        let bytes = lake.fetch(&path).await?;
+        tables.commits.definition().check_file(&path, &bytes)?;
+        match evidence_table::read(bytes, file.tag.as_deref()) {
             Ok(commits) => {
                 last = commits.last().map_or(last, |commit| commit.version);
                 commits

@@ -13,14 +13,16 @@
 //! | `foreign_counter` | counter of the row's id where that names another target than the Device: such rows are found by it |
 //! | `shape`, `tail` | all else, see `packed` |
 
+use crate::compaction;
 use crate::retention;
-use crate::run;
-use crate::tables::LakeTable;
+use crate::run::{self, FragmentSummary};
+use crate::snapshot::RunFile;
+use crate::tables::{LakeTable, Rewriting, SWEPT};
 use crate::verify::{FileCheck, rows};
 use crate::viewers;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
-use gridtrail_runs::{Definition, RunsError};
+use gridtrail_runs::{Changes, Definition, Move, RunsError, gather};
 use std::sync::{Arc, LazyLock};
 
 /// Column numbers, in the order of the schema.
@@ -58,11 +60,15 @@ pub(crate) static FRAGMENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(columns.map(|(name, kind, nullable)| Field::new(name, kind, nullable)).to_vec()))
 });
 
+/// What files of fragments need of whoever reads them: that it knows how `shape` and `tail` are packed.
+const PACKED: &[&str] = &["packed-rows"];
+
 static TRAILS: Definition = Definition {
     name: "trails",
     schema: &FRAGMENTS,
     by_month: true,
-    format: 1,
+    format: 2,
+    needs: PACKED,
     keys: &[column::DEVICE, column::FOREIGN_COUNTER],
     layout: run::properties,
     note: Some(viewers::NOTE),
@@ -73,7 +79,8 @@ static PARKED: Definition = Definition {
     name: "parked",
     schema: &FRAGMENTS,
     by_month: false,
-    format: 1,
+    format: 2,
+    needs: PACKED,
     keys: &[column::DEVICE, column::FOREIGN_COUNTER],
     layout: run::properties,
     note: Some(viewers::NOTE),
@@ -99,6 +106,20 @@ impl LakeTable for Trails {
     async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
         rows::fragments(file).await
     }
+
+    fn is_rewritten(&self) -> bool {
+        true
+    }
+
+    async fn rewrite(&self, of: &Rewriting<'_>) -> Result<Option<Changes>, RunsError> {
+        let (summary, month) = (RunFile::summary_of(of.file)?, of.file.month.clone().unwrap_or_default());
+        let (path, guard) = match summary.bucket {
+            Some(bucket) => (bucket.run_path(&month), compaction::fence(&month, bucket)),
+            None => (self.definition().new_path(Some(&month)), compaction::level_0_fence(&month)),
+        };
+        let guard = gather::moved(of.table, guard);
+        of.in_its_place(path, FragmentSummary::anew(Some(month), &summary), guard).await.map(Some)
+    }
 }
 
 #[async_trait]
@@ -113,5 +134,20 @@ impl LakeTable for Parked {
 
     async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
         rows::fragments(file).await
+    }
+
+    fn is_rewritten(&self) -> bool {
+        true
+    }
+
+    async fn rewrite(&self, of: &Rewriting<'_>) -> Result<Option<Changes>, RunsError> {
+        let summary = FragmentSummary::anew(None, &RunFile::summary_of(of.file)?);
+        // As a sweep that found nothing: whoever takes files away moves this position.
+        let guard = Move {
+            app_id: SWEPT.to_owned(),
+            from: of.table.position(SWEPT),
+            to: of.main_version.cast_signed(),
+        };
+        of.in_its_place(self.definition().new_path(None), summary, guard).await.map(Some)
     }
 }
