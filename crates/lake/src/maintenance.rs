@@ -1,6 +1,6 @@
 //! Housekeeping: joining parked fragments to their rows, and copying evidence out of the log.
 
-use crate::compaction::{self, Compacted, CompactionSettings, Job, Made};
+use crate::compaction::{Compacted, Compacting, CompactionSettings};
 use crate::error::LakeError;
 use crate::evidence::CommitKind;
 use crate::evidence_table::{self, CommitEvidence};
@@ -12,9 +12,8 @@ use crate::run::{self, RunSummary, SortedFragments};
 use crate::snapshot::{RunFile, Snapshot};
 use crate::tables::{self, Gathering, SWEPT, Tables};
 use crate::writer::{upload_parked, upload_run};
-use futures::{StreamExt, stream};
 use gridtrail_model::{Anchor, Fragment, Merge as _, Timestamp, TrailKey};
-use gridtrail_runs::{Changes, EVIDENCE, Move, NewFile, RunsError, Table, commit_info};
+use gridtrail_runs::{Changes, EVIDENCE, Move, NewFile, RunsError, commit_info};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -168,44 +167,9 @@ impl Maintenance {
         if settings.full || self.is_uniting_due() {
             done.rows_united = self.unite_or_put_off(settings).await?;
         }
-        // Jobs have threads of their own, which go on when this is dropped, until they see that it was.
-        let wanted = Wanted::default();
-        loop {
-            self.tables.refresh().await?;
-            let now = if settings.full { Timestamp::MAX } else { self.lake.clock().now() };
-            let jobs = {
-                let tables = &self.tables;
-                let runs = tables.runs.iter().filter(|run| !self.lake.is_left_alone(&run.path));
-                compaction::plan(runs, tables.buckets(), now, |id| tables.trails.position(id))
-            };
-            if jobs.is_empty() {
-                break;
-            }
-            let before = (done.jobs, done.refused);
-            let (lake, table) = (&self.lake, self.tables.trails.clone());
-            let mut making = stream::iter(jobs)
-                .map(|job| make(lake.clone(), table.clone(), job, *settings, wanted.watch()))
-                .buffer_unordered(settings.jobs.max(1));
-            while let Some((job, made)) = making.next().await {
-                match made {
-                    Ok(made) => {
-                        let now = self.lake.clock().now();
-                        job.commit(&mut self.tables.trails, made, &mut done, now).await?;
-                    }
-                    // The others go on without the damaged file.
-                    Err(error) => {
-                        let inputs: Vec<_> = job.inputs.iter().map(|run| &run.path).collect();
-                        lake.leave_alone(error, &inputs)?;
-                        done.refused += 1;
-                    }
-                }
-            }
-            drop(making);
-            self.lake.refresh().await?;
-            if (done.jobs, done.refused) == before {
-                // Others are at work on the same runs: leave them to it.
-                break;
-            }
+        for of in tables::ALL {
+            let (lake, tables, settings) = (&self.lake, &mut *self.tables, *settings);
+            of.compact(&mut Compacting { lake, tables, settings, done: &mut done }).await?;
         }
         self.gather().await?;
         Ok(done)
@@ -288,20 +252,6 @@ impl Drop for Wanted {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-/// Carries out a job on a thread of its own.
-async fn make(
-    lake: Lake,
-    table: Table,
-    job: Job,
-    settings: CompactionSettings,
-    given_up: Arc<AtomicBool>,
-) -> (Job, Result<Made, RunsError>) {
-    let (runtime, detached, own) = (tokio::runtime::Handle::current(), lake.detached().clone(), job.clone());
-    let work = move || runtime.block_on(compaction::carry_out(&lake, &table, &own, &settings, &given_up));
-    let made = detached.spawn_blocking(work).await;
-    (job, made.unwrap_or(Err(RunsError::Internal("a compaction panicked"))))
 }
 
 /// Whether a result of a scheduled run is to lie where it was shown while it waited: at its own time.

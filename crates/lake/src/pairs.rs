@@ -35,7 +35,8 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use gridtrail_model::{DeviceId, Fragment, Mpxn, Subject, Timestamp, UserId};
 use gridtrail_runs::checksum::Written;
 use gridtrail_runs::{
-    Changes, Definition, Encoded, NewFile, RunCache, RunsError, Summary, Table, TableFile, gather,
+    Changes, Definition, Encoded, FileList, Listed, NewFile, RunCache, RunsError, Summary, Table, TableFile,
+    gather,
 };
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
@@ -151,11 +152,6 @@ pub(crate) struct PairFile {
 }
 
 impl PairFile {
-    /// How many bytes it takes in memory.
-    pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.path.as_ref().len() + self.min.len() + self.max.len() + self.file.bytes()
-    }
-
     pub(crate) fn new(file: &Arc<TableFile>, path: Path) -> Result<Self, RunsError> {
         let range: Option<(String, String)> =
             file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok());
@@ -164,6 +160,16 @@ impl PairFile {
             why: "its log entry has no range".to_owned(),
         })?;
         Ok(Self { file: Arc::clone(file), path, min, max })
+    }
+}
+
+impl Listed for PairFile {
+    fn listed(file: &Arc<TableFile>, path: Path) -> Result<Self, RunsError> {
+        Self::new(file, path)
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.path.as_ref().len() + self.min.len() + self.max.len() + self.file.bytes()
     }
 }
 
@@ -349,7 +355,11 @@ pub(crate) struct OfMpxn {
 }
 
 /// Where a meter point leads. In each file the page is read where it has its place, be it there or not.
-pub(crate) async fn of_mpxn(cache: &RunCache, files: &[PairFile], mpxn: Mpxn) -> Result<OfMpxn, RunsError> {
+pub(crate) async fn of_mpxn(
+    cache: &RunCache,
+    files: &FileList<PairFile>,
+    mpxn: Mpxn,
+) -> Result<OfMpxn, RunsError> {
     let key = PairKey::Mpxn(mpxn).text();
     let reading: Vec<_> = files.iter().map(|file| place_of(cache, file, key.as_bytes())).collect();
     let sheets: Vec<Vec<Sheet>> = stream::iter(reading).buffered(RUNS_AT_ONCE).try_collect().await?;
@@ -376,7 +386,7 @@ async fn place_of(cache: &RunCache, file: &PairFile, key: &[u8]) -> Result<Vec<S
 /// see; ascending.
 pub(crate) async fn of_device(
     cache: &RunCache,
-    files: &[PairFile],
+    files: &FileList<PairFile>,
     device: DeviceId,
     users: impl Iterator<Item = UserId>,
 ) -> Result<Vec<DeviceId>, RunsError> {
@@ -384,7 +394,7 @@ pub(crate) async fn of_device(
     let viewers = users.map(Viewer::User).chain(std::iter::once(Viewer::Everybody));
     let mut keys: Vec<String> = Vec::new();
     let mut opening = Vec::new();
-    for file in files {
+    for file in files.iter() {
         // Not by where its keys of Devices begin and end: in a file of few that would tell which those are.
         if OF_DEVICES <= file.max.as_str() || (file.min <= old && old <= file.max) {
             opening.push(cache.open(&TABLE, (&file.file, &file.path), None));

@@ -273,7 +273,7 @@ impl DamagedRun {
             let (encoded, mut summary) = run::write(&sorted)?;
             (summary.bucket, summary.since_ms) = (self.run.summary.bucket, self.run.summary.since_ms);
             let path = match summary.bucket {
-                Some(bucket) => bucket.run_path(&month),
+                Some(bucket) => bucket.run_path(Some(&month)),
                 None => format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7()),
             };
             add.push(upload_run(&tables.trails, path, Some(month), encoded, &summary).await?);

@@ -7,14 +7,14 @@
 //! All parts are one commit, which moves every position that guards the month: of it and any job on the same runs, one wins.
 
 use crate::bucket::{self, Bucket};
-use crate::compaction::{CompactionSettings, Pace, fence, level_0_fence, passes};
+use crate::compaction::{CompactionSettings, fence, level_0_fence};
 use crate::lake::Lake;
 use crate::one_row::OneRow;
 use crate::retention::Keep;
 use crate::run::{self, FragmentSummary};
 use crate::snapshot::RunFile;
 use arrow::array::RecordBatch;
-use gridtrail_runs::{Move, NewFile, RunWriter, RunsError, Table};
+use gridtrail_runs::{Move, NewFile, Pace, RunWriter, RunsError, Table, passes};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -144,7 +144,7 @@ impl Writers<'_> {
 }
 
 fn start(of: &MonthRewrite, table: &Table, bucket: Bucket) -> Result<RunWriter<FragmentSummary>, RunsError> {
-    let path = bucket.run_path(&of.month);
+    let path = bucket.run_path(Some(&of.month));
     let summary = FragmentSummary::new(Some(of.month.clone()), Some(bucket), run::since(&of.inputs));
     RunWriter::new(table, path, summary)
 }

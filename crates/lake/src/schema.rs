@@ -13,7 +13,8 @@
 //! | `foreign_counter` | counter of the row's id where that names another target than the Device: such rows are found by it |
 //! | `shape`, `tail` | all else, see `packed` |
 
-use crate::compaction;
+use crate::compaction::{self, Compacting, TrailLevels};
+use crate::error::LakeError;
 use crate::retention;
 use crate::run::{self, FragmentSummary};
 use crate::snapshot::RunFile;
@@ -114,11 +115,15 @@ impl LakeTable for Trails {
     async fn rewrite(&self, of: &Rewriting<'_>) -> Result<Option<Changes>, RunsError> {
         let (summary, month) = (RunFile::summary_of(of.file)?, of.file.month.clone().unwrap_or_default());
         let (path, guard) = match summary.bucket {
-            Some(bucket) => (bucket.run_path(&month), compaction::fence(&month, bucket)),
+            Some(bucket) => (bucket.run_path(Some(&month)), compaction::fence(&month, bucket)),
             None => (self.definition().new_path(Some(&month)), compaction::level_0_fence(&month)),
         };
         let guard = gather::moved(of.table, guard);
         of.in_its_place(path, FragmentSummary::anew(Some(month), &summary), guard).await.map(Some)
+    }
+
+    async fn compact(&self, of: &mut Compacting<'_>) -> Result<(), LakeError> {
+        of.by_levels(TrailLevels, |tables| &mut tables.trails, |tables| &tables.runs).await
     }
 }
 

@@ -6,7 +6,6 @@
 //! ([`Openness`]), whatever the snapshot.
 
 use crate::anchor;
-use crate::bucket::Bucket;
 use crate::error::LakeError;
 use crate::index::RunIndex;
 use crate::limits::APART_MS;
@@ -23,7 +22,7 @@ use crate::touched::Touching;
 use deltalake_core::Path;
 use gridtrail_access::Access;
 use gridtrail_model::{Anchor, DeviceId, Fragment, Named, ServiceReferenceVariant, Timestamp, TrailKey};
-use gridtrail_runs::{OpenRun, Requests, RunCache, RunsError, TableFile};
+use gridtrail_runs::{FileList, OpenRun, Requests, Run as _, RunCache, RunsError, TableFile};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -237,8 +236,7 @@ impl RunFile {
 
     /// Whether it can hold rows of a Device.
     pub(crate) fn is_of(&self, device: DeviceId) -> bool {
-        let of = self.summary.bucket.is_none_or(|bucket| bucket == Bucket::of_device(device, bucket.of));
-        of && self.may_hold(device)
+        self.may_have(&device.to_bytes())
     }
 
     pub(crate) fn may_lie_within(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> bool {
@@ -276,7 +274,7 @@ pub struct Snapshot {
     pub(crate) version: SnapshotVersion,
     pub(crate) trails: RunIndex,
     pub(crate) parked: RunIndex,
-    pub(crate) pairs: Arc<Vec<PairFile>>,
+    pub(crate) pairs: FileList<PairFile>,
     pub(crate) complete_up_to: Option<Timestamp>,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) cache: RunCache,
@@ -298,8 +296,6 @@ pub struct Waiting {
 impl Snapshot {
     /// About how many bytes it takes beside what it shares with another.
     pub(crate) fn bytes_beside(&self, other: Option<&Self>) -> usize {
-        let shares_pairs = other.is_some_and(|other| Arc::ptr_eq(&self.pairs, &other.pairs));
-        let pairs = if shares_pairs { 0 } else { self.pairs.iter().map(PairFile::bytes).sum() };
         let partition = |partition: &Partition| {
             let Stream { cluster, topic, id, .. } = &partition.stream;
             size_of::<Partition>() + cluster.len() + topic.len() + id.len()
@@ -307,7 +303,7 @@ impl Snapshot {
         size_of::<Self>()
             + self.trails.bytes_beside(other.map(|other| &other.trails))
             + self.parked.bytes_beside(other.map(|other| &other.parked))
-            + pairs
+            + self.pairs.bytes_beside(other.map(|other| &other.pairs))
             + self.partitions.iter().map(partition).sum::<usize>()
     }
 

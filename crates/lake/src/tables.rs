@@ -5,6 +5,7 @@
 
 use crate::access_events::AccessEvents;
 use crate::access_log::AccessLogTable;
+use crate::compaction::Compacting;
 use crate::dead_letters::DeadLetters;
 use crate::error::LakeError;
 use crate::evidence_table::Commits;
@@ -22,8 +23,8 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use gridtrail_model::Timestamp;
 use gridtrail_runs::{
-    Changes, Definition, Location, MergeRule, Move, RunCache, RunsError, Summary, Table, TableFile, copy,
-    gather,
+    Changes, Definition, FileList, Location, MergeRule, Move, RunCache, RunsError, Summary, Table, TableFile,
+    copy, gather,
 };
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
@@ -54,6 +55,11 @@ pub(crate) trait LakeTable: Sync {
     /// What makes its small files fewer, up to the commit. `None`: they are few, or it is not gathered.
     async fn gather(&self, _: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
         Ok(None)
+    }
+
+    /// What makes its runs fewer, of a table that is compacted by levels and buckets: [`Compacting::by_levels`].
+    async fn compact(&self, _: &mut Compacting<'_>) -> Result<(), LakeError> {
+        Ok(())
     }
 
     /// Whether the format of the table says more of its files than the checksum in the log vouches for, so that an upgrade writes those of an
@@ -132,7 +138,7 @@ macro_rules! tables {
         pub(crate) struct Tables {
             pub(crate) runs: RunIndex,
             pub(crate) waiting: RunIndex,
-            pairs_files: Arc<Vec<PairFile>>,
+            pairs_files: FileList<PairFile>,
             $(pub(crate) $name: Table,)*
         }
 
@@ -144,7 +150,7 @@ macro_rules! tables {
                 Ok(Self {
                     runs: RunIndex::default(),
                     waiting: RunIndex::default(),
-                    pairs_files: Arc::default(),
+                    pairs_files: FileList::default(),
                     $($name: next()?,)*
                 })
             }
@@ -181,6 +187,12 @@ pub(crate) fn main() -> &'static str {
 /// The names of all tables of a lake, the main one first.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|table| table.definition().name)
+}
+
+/// Into how many buckets a month of a table's runs is sorted.
+pub(crate) fn buckets_of(table: &Table) -> u32 {
+    let chosen = table.position(BUCKETS_CHOSEN).and_then(|n| u32::try_from(n).ok());
+    chosen.filter(|n| *n > 0).unwrap_or(BUCKETS)
 }
 
 impl Tables {
@@ -255,13 +267,7 @@ impl Tables {
     pub(crate) fn index(&mut self) -> Result<(), RunsError> {
         self.runs.apply(&self.trails.take_changes(), &self.trails)?;
         self.waiting.apply(&self.parked.take_changes(), &self.parked)?;
-        let changes = self.pairs.take_changes();
-        if changes.anew || !changes.added.is_empty() || !changes.removed.is_empty() {
-            let files = self.pairs.files();
-            let pair_file = |file: &Arc<TableFile>| PairFile::new(file, self.pairs.full_path(&file.path)?);
-            self.pairs_files = Arc::new(files.iter().map(pair_file).collect::<Result<_, _>>()?);
-        }
-        Ok(())
+        self.pairs_files.apply(&self.pairs.take_changes(), &self.pairs)
     }
 
     /// Refuses tables of which the newest entry of one is not ours, or damaged.
@@ -276,8 +282,7 @@ impl Tables {
 
     /// Into how many buckets a month's runs are sorted.
     pub(crate) fn buckets(&self) -> u32 {
-        let chosen = self.trails.position(BUCKETS_CHOSEN).and_then(|n| u32::try_from(n).ok());
-        chosen.filter(|n| *n > 0).unwrap_or(BUCKETS)
+        buckets_of(&self.trails)
     }
 
     pub(crate) fn version(&self) -> SnapshotVersion {
@@ -296,7 +301,7 @@ impl Tables {
             version: self.version(),
             trails: self.runs.clone(),
             parked: self.waiting.clone(),
-            pairs: Arc::clone(&self.pairs_files),
+            pairs: self.pairs_files.clone(),
             // A lake that follows topics is as complete as they are, whatever files it also took in.
             complete_up_to: streams::complete_up_to(&partitions).unwrap_or_else(files),
             partitions,

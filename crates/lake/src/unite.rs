@@ -13,7 +13,7 @@
 //! It moves the positions that guard those runs: of it and a compaction of the same runs one wins. What a row lies under stays as it is:
 //! where events disagree on the Device, each Device has what was said of the row under it, at one time.
 
-use crate::compaction::{CompactionSettings, Pace, fence, level_0_fence};
+use crate::compaction::{CompactionSettings, fence, level_0_fence};
 use crate::decode::Stored;
 use crate::error::LakeError;
 use crate::index::RunIndex;
@@ -31,7 +31,7 @@ use foldhash::fast::RandomState;
 use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_model::{DeviceId, Fragment, Merge as _, Timestamp, TrailKey};
 use gridtrail_runs::{
-    Changes, LOG_READS_AT_ONCE, Move, NewFile, PAGE_ROWS, RunCache, RunWriter, RunsError, Scan, Table,
+    Changes, LOG_READS_AT_ONCE, Move, NewFile, PAGE_ROWS, Pace, RunCache, RunWriter, RunsError, Scan, Table,
     new_rows,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -386,7 +386,7 @@ impl Union<'_> {
         let run = self.cache.open_to_rewrite(self.table, &file.file).await?;
         let month = file.file.month.clone().unwrap_or_default();
         let path = match file.summary.bucket {
-            Some(bucket) => bucket.run_path(&month),
+            Some(bucket) => bucket.run_path(Some(&month)),
             None => format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7()),
         };
         let mut summary =
