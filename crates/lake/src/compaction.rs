@@ -77,7 +77,7 @@ pub struct Compacted {
 /// One job: runs that become fewer.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
-    pub(crate) kind: Kind,
+    pub(crate) kind: JobKind,
     pub(crate) month: String,
     pub(crate) inputs: Vec<Arc<RunFile>>,
     /// Where its guard was at the version that it was planned at.
@@ -85,7 +85,7 @@ pub(crate) struct Job {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum JobKind {
     Fold(Bucket),
     Flush { buckets: u32 },
     Gather,
@@ -94,8 +94,8 @@ pub(crate) enum Kind {
 impl Job {
     fn fence(&self) -> String {
         match self.kind {
-            Kind::Fold(bucket) => fence(&self.month, bucket),
-            Kind::Flush { .. } | Kind::Gather => level_0_fence(&self.month),
+            JobKind::Fold(bucket) => fence(&self.month, bucket),
+            JobKind::Flush { .. } | JobKind::Gather => level_0_fence(&self.month),
         }
     }
 
@@ -161,7 +161,7 @@ impl Month<'_> {
                 }
                 _ => return None,
             };
-            Some(job(Kind::Fold(*bucket), name, folded))
+            Some(job(JobKind::Fold(*bucket), name, folded))
         });
         let mut jobs: Vec<Job> = folds.collect();
         let room = self.buckets.values().all(|runs| runs.len() < FOLD_RUNS);
@@ -169,9 +169,9 @@ impl Month<'_> {
         let oldest = self.level_0.iter().map(|run| run.file.written_ms).min();
         let old = oldest.is_some_and(|ms| now.millis() - ms >= FLUSH_AGE_MS);
         if (rows >= FLUSH_ROWS * u64::from(buckets) || old) && room {
-            jobs.push(job(Kind::Flush { buckets }, name, &self.level_0));
+            jobs.push(job(JobKind::Flush { buckets }, name, &self.level_0));
         } else if let Some(alike) = alike(&self.level_0, |run| run.summary.rows) {
-            jobs.push(job(Kind::Gather, name, &alike));
+            jobs.push(job(JobKind::Gather, name, &alike));
         }
         jobs
     }
@@ -183,7 +183,7 @@ impl Month<'_> {
     }
 }
 
-fn job(kind: Kind, month: &str, inputs: &[&Arc<RunFile>]) -> Job {
+fn job(kind: JobKind, month: &str, inputs: &[&Arc<RunFile>]) -> Job {
     let inputs = inputs.iter().map(|run| Arc::clone(run)).collect();
     Job { kind, month: month.to_owned(), inputs, guarded_at: None }
 }
@@ -204,11 +204,11 @@ pub(crate) async fn carry_out(
 ) -> Result<Made, RunsError> {
     let mut made = Made { files: Vec::new(), rows_in: 0 };
     let mut pace = Pace::new(settings.rows_per_second);
-    let outputs = if let Kind::Flush { buckets } = job.kind { buckets } else { 1 };
+    let outputs = if let JobKind::Flush { buckets } = job.kind { buckets } else { 1 };
     // So many buckets at a time as have room in memory; what is flushed is read again for each part of them.
     for pass in passes(outputs, settings) {
         // What is gathered is written again soon, and has few rows of a Device.
-        let joins = job.kind != Kind::Gather;
+        let joins = job.kind != JobKind::Gather;
         let mut merge = OneRow::new(lake.cache(), job.open(lake, table).await?, joins).await?;
         let mut writers: BTreeMap<u32, RunWriter<FragmentSummary>> = BTreeMap::new();
         while let Some(batch) = merge.next().await? {
@@ -244,16 +244,16 @@ impl Job {
     /// The parts of a batch, each with the number of the output that it goes to.
     fn split(&self, batch: RecordBatch, pass: &Range<u32>) -> Result<Vec<(u32, RecordBatch)>, RunsError> {
         match self.kind {
-            Kind::Flush { buckets } => bucket::split(&batch, buckets, |number| pass.contains(&number)),
-            Kind::Fold(_) | Kind::Gather => Ok(vec![(0, batch)]),
+            JobKind::Flush { buckets } => bucket::split(&batch, buckets, |number| pass.contains(&number)),
+            JobKind::Fold(_) | JobKind::Gather => Ok(vec![(0, batch)]),
         }
     }
 
     fn bucket(&self, number: u32) -> Option<Bucket> {
         match self.kind {
-            Kind::Fold(bucket) => Some(bucket),
-            Kind::Flush { buckets } => Some(Bucket { number, of: buckets }),
-            Kind::Gather => None,
+            JobKind::Fold(bucket) => Some(bucket),
+            JobKind::Flush { buckets } => Some(Bucket { number, of: buckets }),
+            JobKind::Gather => None,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::lookup;
 use crate::retention;
 use crate::rules::PairRule;
 use crate::sheet::Sheet;
-use crate::tables::{Gathering, LakeTable};
+use crate::tables::{Gathering, KeptFor, LakeTable};
 use crate::verify::{FileCheck, rows};
 use crate::viewers::Viewer;
 use arrow::array::{
@@ -74,6 +74,10 @@ impl LakeTable for PairTable {
 
     fn is_looked_up(&self) -> bool {
         true
+    }
+
+    fn kept_for(&self) -> KeptFor {
+        KeptFor::Needed
     }
 
     async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {

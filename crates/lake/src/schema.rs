@@ -13,9 +13,11 @@
 //! | `foreign_counter` | counter of the row's id where that names another target than the Device: such rows are found by it |
 //! | `shape`, `tail` | all else, see `packed` |
 
-use crate::retention;
+use crate::error::LakeError;
+use crate::maintenance::Maintenance;
+use crate::retention::{self, Went};
 use crate::run;
-use crate::tables::LakeTable;
+use crate::tables::{Expiry, KeptFor, LakeTable};
 use crate::verify::{FileCheck, rows};
 use crate::viewers;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -69,22 +71,8 @@ static TRAILS: Definition = Definition {
     made_with: retention::made_with,
 };
 
-static PARKED: Definition = Definition {
-    name: "parked",
-    schema: &FRAGMENTS,
-    by_month: false,
-    format: 1,
-    keys: &[column::DEVICE, column::FOREIGN_COUNTER],
-    layout: run::properties,
-    note: Some(viewers::NOTE),
-    made_with: retention::made_with,
-};
-
 /// The main table: a batch counts when it is committed to this one.
 pub(crate) struct Trails;
-
-/// Fragments that wait for their request.
-pub(crate) struct Parked;
 
 #[async_trait]
 impl LakeTable for Trails {
@@ -96,22 +84,15 @@ impl LakeTable for Trails {
         true
     }
 
-    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
-        rows::fragments(file).await
-    }
-}
-
-#[async_trait]
-impl LakeTable for Parked {
-    fn definition(&self) -> &'static Definition {
-        &PARKED
-    }
-
-    fn is_looked_up(&self) -> bool {
-        true
+    fn kept_for(&self) -> KeptFor {
+        KeptFor::Months
     }
 
     async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
         rows::fragments(file).await
+    }
+
+    async fn expire(&self, maintenance: &mut Maintenance, how: &Expiry<'_>) -> Result<Went, LakeError> {
+        maintenance.expire_trails(how).await
     }
 }

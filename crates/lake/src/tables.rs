@@ -5,6 +5,7 @@
 
 use crate::access_events::AccessEvents;
 use crate::access_log::AccessLogTable;
+use crate::compaction::CompactionSettings;
 use crate::dead_letters::DeadLetters;
 use crate::error::LakeError;
 use crate::evidence_table::Commits;
@@ -12,14 +13,18 @@ use crate::holds::HoldChanges;
 use crate::index::RunIndex;
 use crate::lake::Lake;
 use crate::limits::BUCKETS;
+use crate::maintenance::Maintenance;
 use crate::pairs::{PairFile, PairTable};
-use crate::schema::{Parked, Trails};
+use crate::parked::Parked;
+use crate::retention::Went;
+use crate::schema::Trails;
 use crate::snapshot::{Newest, Snapshot, SnapshotVersion};
 use crate::stopped::StoppedAt;
 use crate::streams;
 use crate::verify::FileCheck;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
+use futures::future::try_join_all;
 use gridtrail_model::Timestamp;
 use gridtrail_runs::{
     Changes, Definition, Location, MergeRule, RunCache, RunsError, Summary, Table, TableFile, gather,
@@ -32,6 +37,17 @@ pub(crate) const MARK_FILES: &str = "mark/files";
 pub(crate) const BUCKETS_CHOSEN: &str = "buckets";
 /// The position in the parked table that names the version of the main table its last removal relies on.
 pub(crate) const SWEPT: &str = "swept/trails";
+
+/// For how long a table keeps its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeptFor {
+    /// For so many months as the table's setting says, or longer where its own rule says so.
+    Months,
+    /// Until nothing needs them any more: the table's rule says when that is.
+    Needed,
+    /// For ever.
+    Ever,
+}
 
 /// What the lake does with a table.
 #[async_trait]
@@ -49,10 +65,28 @@ pub(crate) trait LakeTable: Sync {
     /// Errors: `Corrupt` says the first thing that is wrong.
     async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError>;
 
+    /// For how long it keeps its rows.
+    fn kept_for(&self) -> KeptFor;
+
+    /// Lets rows go that are to be kept no longer; with `dry` none, and only says what would go. A table that keeps its rows for ever is not
+    /// asked.
+    ///
+    /// Any number of processes may do so at once, and be killed at any moment: what is to go goes, or is looked at again the next time.
+    async fn expire(&self, _: &mut Maintenance, _: &Expiry<'_>) -> Result<Went, LakeError> {
+        Ok(Went::default())
+    }
+
     /// What makes its small files fewer, up to the commit. `None`: they are few, or it is not gathered.
     async fn gather(&self, _: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
         Ok(None)
     }
+}
+
+/// How rows are let go.
+pub(crate) struct Expiry<'a> {
+    pub(crate) settings: &'a CompactionSettings,
+    /// Nothing goes, and it is only said what would.
+    pub(crate) dry: bool,
 }
 
 /// A table whose small files are to become fewer.
@@ -151,10 +185,9 @@ impl Tables {
                 }
             }
         }
-        let mut opened = vec![trails];
-        for table in &ALL[1..] {
-            opened.push(Table::open_or_create(location, table.definition(), fresh).await?);
-        }
+        let others = ALL[1..].iter().map(|table| Table::open_or_create(location, table.definition(), fresh));
+        let others = try_join_all(others.map(Box::pin)).await?;
+        let opened = std::iter::once(trails).chain(others).collect();
         let mut tables = Self::of(opened)?;
         tables.index()?;
         Ok(tables)
@@ -272,6 +305,19 @@ mod tests {
         assert_eq!(names().collect::<BTreeSet<_>>().len(), ALL.len());
         assert_eq!((names().next(), main()), (Some("trails"), "trails"));
         assert!(ALL[0].is_looked_up());
+    }
+
+    /// `docs/lake.md` says of every table for how long it keeps its rows.
+    #[test]
+    fn it_is_told_for_how_long_every_table_keeps_its_rows() {
+        let page = include_str!("../../../docs/lake.md");
+        for table in ALL {
+            let (name, kept) = (table.definition().name, table.kept_for());
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+            let row = row.unwrap_or_else(|| panic!("docs/lake.md has no row of {name}"));
+            assert_eq!(row.contains("for ever"), kept == KeptFor::Ever, "{row}");
+            assert_eq!(row.contains(" months"), kept == KeptFor::Months, "{row}");
+        }
     }
 
     #[test]

@@ -57,17 +57,17 @@ impl Sim {
                     job.inputs.iter().all(|run| taken.insert(run.file.path.clone())),
                     "two jobs, one run"
                 );
-                assert!(job.inputs.len() > 1 || matches!(job.kind, Kind::Flush { .. }), "{job:?}");
+                assert!(job.inputs.len() > 1 || matches!(job.kind, JobKind::Flush { .. }), "{job:?}");
                 self.runs.retain(|run| job.inputs.iter().all(|input| input.file.path != run.file.path));
                 let rows = job.rows();
                 match job.kind {
-                    Kind::Flush { buckets } => {
+                    JobKind::Flush { buckets } => {
                         for number in 0..buckets {
                             self.add(rows / u64::from(buckets), Some(Bucket { number, of: buckets }));
                         }
                     }
-                    Kind::Fold(bucket) => self.add(rows, Some(bucket)),
-                    Kind::Gather => self.add(rows, None),
+                    JobKind::Fold(bucket) => self.add(rows, Some(bucket)),
+                    JobKind::Gather => self.add(rows, None),
                 }
                 self.count();
             }
