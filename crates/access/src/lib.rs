@@ -42,8 +42,8 @@ pub use limits::{CLOCK_SKEW_S_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LIF
 pub use open_sessions::{NoTelling, OpenSessions, SessionGate, SessionKey};
 pub use organisation_id::OrganisationId;
 pub use party::{
-    AccessEvent, AccessRecord, Assignment, Cause, Descriptor, Notice, NoticeId, NoticeKind, Party, Reason,
-    Sro, Unread, UnreadKind, holds_access_events,
+    ACCESS_TOPIC_MARK, AccessEvent, AccessRecord, Assignment, Cause, Descriptor, Notice, NoticeId,
+    NoticeKind, Party, Reason, Sro, Unread, UnreadKind, holds_access_events,
 };
 pub use role::{Component, Components, JobTypeRole, MatrixError, RoleMatrix};
 pub use sharing::{

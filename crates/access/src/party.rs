@@ -7,9 +7,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// Whether a topic holds events of access, by its name: a part of it, between dots, says so.
+/// The part, between dots, of the name of a topic that says that it holds events of access.
+pub const ACCESS_TOPIC_MARK: &str = "access-events";
+
+/// Whether a topic holds events of access, by its name.
 pub fn holds_access_events(topic: &str) -> bool {
-    topic.split('.').any(|part| part == "access-events")
+    topic.split('.').any(|part| part == ACCESS_TOPIC_MARK)
 }
 
 /// A text of 1 to so many characters, none of which is a control character.

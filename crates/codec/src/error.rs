@@ -22,6 +22,12 @@ pub enum DecodeError {
     /// The bytes are not a protobuf `AccessEvent`.
     #[error("not a protobuf AccessEvent: {0}")]
     ProtobufAccess(#[source] prost::DecodeError),
+    /// The bytes are not a protobuf `InventoryEvent`.
+    #[error("not a protobuf InventoryEvent: {0}")]
+    ProtobufInventory(#[source] prost::DecodeError),
+    /// What DUIS messages say of the inventory is no inventory event.
+    #[error("an inventory event is protobuf or JSON")]
+    NoInventoryEventInDuis,
     /// DUIS messages say nothing of access.
     #[error("an event of access is protobuf or JSON")]
     NoAccessInDuis,

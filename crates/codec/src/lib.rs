@@ -1,7 +1,8 @@
 //! Untrusted bytes to [`Event`](gridtrail_model::Event) and back.
 //!
 //! [`decode_access`] reads the events of access, in the same encodings but XML, and [`unread_access`] tells what can be told of those
-//! that it cannot read. For all else there is
+//! that it cannot read. [`decode_inventory`] reads inventory events, and [`duis::inventory`] what a DUIS message says of the inventory
+//! beside its own event. For all else there is
 //! one door in, [`decode`], for three encodings of the same event: protobuf (`gridtrail.events.v1`), proto3
 //! JSON, and DUIS XML as the DCC sees it on the wire. Every field passes through a type of the model that cannot
 //! hold a bad value. Ways out: [`encode_protobuf`], [`encode_frame`], [`encode_json`] and [`duis`].
@@ -36,8 +37,9 @@ pub use charset::{is_utf16, without_mark};
 pub use error::DecodeError;
 pub use receipt::Receipt;
 pub use wire::{
-    Frame, decode_access, encode_access_frame, encode_access_json, encode_access_protobuf, encode_frame,
-    encode_json, encode_protobuf, next_frame, unread_access,
+    Frame, decode_access, decode_inventory, encode_access_frame, encode_access_json, encode_access_protobuf,
+    encode_frame, encode_inventory_frame, encode_inventory_json, encode_inventory_protobuf, encode_json,
+    encode_protobuf, next_frame, unread_access,
 };
 
 use gridtrail_model::Event;

@@ -18,6 +18,10 @@ pub const XML_TEXT_KEPT_MAX: usize = 256;
 /// How much of a list of Devices is kept, in bytes: the longest that schema 5.4 allows, 50,000 Devices, and white space.
 pub const XML_LIST_KEPT_MAX: usize = 1_250_000;
 
+/// The most elements of a message that are looked at for what it says of the inventory. An inventory of 17 Devices, the most that schema 5.4
+/// allows, has about 400.
+pub const XML_INVENTORY_ELEMENTS_MAX: usize = 4_096;
+
 /// The longest receipt sidecar, in bytes.
 pub const SIDECAR_BYTES_MAX: usize = 4 << 10;
 

@@ -23,9 +23,15 @@ pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
     let keys: Arc<[Key]> = read_keys(&args.devices)?.into();
     let token = token_of(&args.credential)?;
     let (from, to) = period_of(args.from, args.to);
-    let view = if args.table { RowView::Table } else { RowView::Full };
-    let request =
-        SearchRequest { from, to, page_size: args.page_size, view: view.into(), ..SearchRequest::default() };
+    let columns = if args.table { RowView::Table } else { RowView::Full };
+    let request = SearchRequest {
+        from,
+        to,
+        page_size: args.page_size,
+        view: columns.into(),
+        ..SearchRequest::default()
+    };
+    let view = if args.meter_reads { View::MeterReads } else { View::Audit };
     let duration = Duration::from_secs(args.duration.seconds().into());
     let mut callers = JoinSet::new();
     // All connections first, so that the warm-up starts with everybody there.
@@ -41,7 +47,7 @@ pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
         } else {
             Order::Chance(Chance(args.seed.wrapping_add((number as u64) << 32)))
         };
-        let asking = Asking { caller, request: request.clone(), keys: Arc::clone(&keys), order };
+        let asking = Asking { caller, view, request: request.clone(), keys: Arc::clone(&keys), order };
         callers.spawn(asking.until(begin, begin + duration));
     }
     let mut tally = Tally::new()?;
@@ -108,6 +114,7 @@ impl Chance {
 /// One caller in its loop.
 struct Asking {
     caller: Caller,
+    view: View,
     request: SearchRequest,
     keys: Arc<[Key]>,
     order: Order,
@@ -125,7 +132,7 @@ impl Asking {
             }
             let Some(key) = self.order.next(&self.keys) else { return Ok(tally) };
             self.request.key = Some(key.clone());
-            let answer = self.caller.search_with_cost(View::Audit, &self.request).await;
+            let answer = self.caller.search_with_cost(self.view, &self.request).await;
             if start >= begin {
                 let taken = start.elapsed();
                 if let Ok((_, Some(cost))) = &answer {

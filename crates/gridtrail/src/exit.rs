@@ -1,6 +1,6 @@
 //! Exit codes: what a script may conclude from the end of a command.
 
-use crate::output::{count, count_of};
+use crate::wording::{count, count_of};
 use gridtrail_access::AccessError;
 use gridtrail_access_log::LogError;
 use gridtrail_ingest::IngestError;
@@ -180,6 +180,9 @@ pub enum Failure {
         /// How many.
         files: u64,
     },
+    /// Others changed a lake so often meanwhile that not all could be done.
+    #[error("others changed the same files again and again: run it again")]
+    Overtaken,
     /// No proof could be tried.
     #[error(transparent)]
     Reconcile(#[from] ReconcileError),
@@ -270,7 +273,9 @@ impl Failure {
                 RegisterError::Store(_) => Exit::Failed,
             },
             Self::LakeExists { .. } => Exit::Precondition,
-            Self::AccessLog(_) | Self::Connect { .. } | Self::Connection(_) => Exit::Unavailable,
+            Self::Overtaken | Self::AccessLog(_) | Self::Connect { .. } | Self::Connection(_) => {
+                Exit::Unavailable
+            }
             Self::Stale { .. } => Exit::Stale,
             Self::Unproven { .. } | Self::DamagedFiles { .. } => Exit::Unproven,
             Self::Reconcile(ReconcileError::OtherCluster { .. }) => Exit::Usage,

@@ -8,7 +8,7 @@ use crate::kafka_properties::kafka_properties;
 use crate::metrics::{self, Metrics};
 use crate::output::{self, count};
 use crate::progress;
-use crate::serve::{asked_to_stop, end, wait_for_detached};
+use crate::running::{asked_to_stop, end, wait_for_detached};
 use crate::watching::keep_fresh;
 use gridtrail_freshness::Watch;
 use gridtrail_ingest::{Followed, Observer, Outcome, TopicSettings, follow_topics};

@@ -4,7 +4,7 @@ use crate::args::{CompactArgs, CompactionArgs, Format, RebucketArgs};
 use crate::exit::Failure;
 use crate::opening::open_existing;
 use crate::output::{self, count};
-use crate::serve::{asked_to_stop, wait_for_detached};
+use crate::running::{asked_to_stop, wait_for_detached};
 use gridtrail_lake::{
     Compacted, CompactionSettings, Expired, Lake, LakeCounts, LakeError, LakeErrorKind, MonthRetained, Swept,
 };

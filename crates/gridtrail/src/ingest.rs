@@ -7,7 +7,7 @@ use crate::housekeeping::keep_house;
 use crate::opening::open_to_ingest;
 use crate::output::{self, count};
 use crate::progress::FileProgress;
-use crate::serve::asked_to_stop;
+use crate::running::asked_to_stop;
 use gridtrail_ingest::{FileSettings, ingest_files};
 use gridtrail_lake::Lake;
 use serde::Serialize;

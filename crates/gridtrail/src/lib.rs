@@ -32,12 +32,14 @@ mod progress;
 mod publish;
 mod reconcile;
 mod rights;
+mod running;
 mod search;
 mod serve;
 mod text;
 mod token;
 mod watching;
 mod whoami;
+mod wording;
 
 pub use exit::{Exit, Failure};
 

@@ -3,7 +3,7 @@
 use crate::args::{LoginArgs, TrustArgs};
 use crate::exit::Failure;
 use crate::identity::{objects_of, service_provider, trust_anchors};
-use crate::serve::listen;
+use crate::running::{end, listen};
 use gridtrail_access::{AccessError, RoleMatrix, SessionGate, SessionKey};
 use gridtrail_access_log::AccessLog;
 use gridtrail_lake::Lake;
@@ -178,7 +178,7 @@ impl LoginTasks {
             let _ = serving.await;
         }
         for task in self.tasks {
-            crate::serve::end(task).await;
+            end(task).await;
         }
     }
 }

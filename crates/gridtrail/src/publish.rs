@@ -6,7 +6,7 @@ use crate::kafka_properties::kafka_properties;
 use crate::output::{self, count};
 use crate::progress;
 use gridtrail_codec::{Encoding, Frame, decode, encode_json, encode_protobuf, next_frame};
-use gridtrail_ingest::{Content, FileName, RecordKind, open_unpacked};
+use gridtrail_ingest::{Content, FileName, KINDS, RecordKind, open_unpacked};
 use gridtrail_kafka::{Admin, KafkaSettings, Publisher};
 use gridtrail_model::Event;
 use gridtrail_runtime::Clock;
@@ -116,18 +116,15 @@ impl Sender<'_> {
     fn find_topics(&self, settings: &KafkaSettings, files: &[PathBuf]) -> Result<(), Failure> {
         if self.args.create_topic {
             let admin = Admin::new(settings)?;
-            for topic in [&self.args.topic, &self.args.access_topic] {
+            for topic in KINDS.iter().map(|kind| self.args.topic_of(kind)) {
                 if admin.create_event_topic(topic, self.args.partitions)? {
                     tracing::info!(topic, partitions = self.args.partitions, "the topic is made");
                 }
             }
         }
-        let kinds: Vec<RecordKind> = files.iter().map(|file| RecordKind::of_file(file)).collect();
-        for (kind, topic) in
-            [(RecordKind::Service, &self.args.topic), (RecordKind::Access, &self.args.access_topic)]
-        {
-            if kinds.contains(&kind) {
-                self.publisher.look_for(topic)?;
+        for kind in KINDS {
+            if files.iter().any(|file| RecordKind::of_file(file) == *kind) {
+                self.publisher.look_for(self.args.topic_of(kind))?;
             }
         }
         Ok(())
@@ -151,21 +148,18 @@ impl Sender<'_> {
     }
 
     /// Sends one record. One that cannot be read is sent as it is: what becomes of those is part of what is tried out.
-    fn send(&mut self, kind: RecordKind, encoding: Encoding, record: &[u8]) -> Result<(), Failure> {
+    fn send(&mut self, kind: &'static RecordKind, encoding: Encoding, record: &[u8]) -> Result<(), Failure> {
         self.keep_to_the_rate();
         let content_type = match encoding {
             Encoding::Json => "application/json",
             _ => "application/x-protobuf",
         };
-        let topic = match kind {
-            RecordKind::Service => &self.args.topic,
-            RecordKind::Access => &self.args.access_topic,
-        };
+        let topic = self.args.topic_of(kind);
         let send =
             |key: Option<&[u8]>, value: &[u8]| self.publisher.send(topic, key, Some(content_type), value);
         self.sent += 1;
         self.progress.inc(1);
-        if kind == RecordKind::Access {
+        if !kind.is_folded() {
             return Ok(send(None, record)?);
         }
         match decode(encoding, record, None) {

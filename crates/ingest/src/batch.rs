@@ -2,11 +2,10 @@
 
 use crate::chunk::{Decoded, Unread};
 use crate::error::IngestError;
+use crate::kinds::{PlainRecord, RecordKind};
 use crate::letter_content::LetterContent;
 use crate::limits::BATCH_LETTER_BYTES;
-use crate::unread;
 use bytes::Bytes;
-use gridtrail_access::AccessRecord;
 use gridtrail_lake::{Batch, CommitKind, DeadLetter, OnRecord, Skip, SourceEvidence, Stream, Writer};
 use gridtrail_model::{
     CommandVariant, Event, Fold, Folded, Fragment, Leg, Rejection, Resolved, Subject, Timestamp, TrailKey,
@@ -17,7 +16,7 @@ use std::collections::HashSet;
 /// What became of the records of one batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Outcome {
-    /// Records that went into trails, or among the events of access.
+    /// Records that went into trails, or into the table of their kind.
     pub stored: u64,
     /// Records that wait for their request.
     pub parked: u64,
@@ -89,9 +88,9 @@ pub(crate) struct LetterPlace<'a> {
 #[derive(Debug)]
 pub(crate) enum RecordContent {
     /// Of a Service Request, response or alert.
-    Event(Event),
-    /// Of who may see what.
-    Access(AccessRecord),
+    Event(Box<Event>),
+    /// A row of the table of its kind.
+    Plain(Box<dyn PlainRecord>),
 }
 
 /// A batch being filled, by one source after the other.
@@ -99,7 +98,7 @@ pub(crate) enum RecordContent {
 pub(crate) struct Filling {
     kind: CommitKind,
     fold: Fold,
-    access: Vec<AccessRecord>,
+    plain: Vec<Box<dyn PlainRecord>>,
     letters: Vec<DeadLetter>,
     letter_bytes: usize,
     sources: Vec<SourceEvidence>,
@@ -113,7 +112,7 @@ pub(crate) struct Filling {
 
 impl Filling {
     pub(crate) fn rows(&self) -> usize {
-        self.fold.len() + self.access.len()
+        self.fold.len() + self.plain.len()
     }
 
     /// Whether it is to be committed, for its rows or for the bytes of its dead letters.
@@ -157,8 +156,8 @@ impl Filling {
                 letters.push(Unread { position, reason: rejection.to_string(), raw });
             }
         }
-        for (_, record) in decoded.access {
-            self.add_access(at, record, portion.now);
+        for record in decoded.plain {
+            self.add_plain(at, record, portion.now);
         }
         let evidence = &mut self.sources[at];
         evidence.to = portion.to;
@@ -189,16 +188,10 @@ impl Filling {
         Ok(())
     }
 
-    /// Keeps a dead letter. What one of an event of access may have ended is suspended with it.
+    /// Keeps a dead letter, with what it is to its kind.
     fn put_aside(&mut self, at: usize, letter: DeadLetter) {
-        if let Some((record, of)) = unread::suspends(&letter) {
-            unread::tell(&letter, &of);
-            let evidence = &mut self.sources[at];
-            let places =
-                if of.names_nobody() { &mut evidence.naming_nobody_at } else { &mut evidence.suspending_at };
-            places.insert(letter.position);
-            self.access.push(record);
-        }
+        let kind = RecordKind::of_source(&letter.source, &letter.source_name);
+        self.plain.extend((kind.put_aside)(&letter, &mut self.sources[at]));
         self.letters.push(letter);
     }
 
@@ -220,10 +213,10 @@ impl Filling {
         Ok(())
     }
 
-    /// Takes in an event of access, and counts it.
-    fn add_access(&mut self, at: usize, record: AccessRecord, now: Timestamp) {
-        self.count(at, record.recorded_at, now);
-        self.access.push(record);
+    /// Takes in a row of the table of its kind, and counts it.
+    fn add_plain(&mut self, at: usize, record: Box<dyn PlainRecord>, now: Timestamp) {
+        self.count(at, record.recorded_at(), now);
+        self.plain.push(record);
     }
 
     /// Counts a record that is stored.
@@ -254,10 +247,11 @@ impl Filling {
         let found = self.sources.iter().position(|source| source.source == about.source);
         let at = found.unwrap_or_else(|| self.start(about));
         let added = match told {
-            RecordContent::Event(event) => self.add(at, letter.position, event, now),
-            RecordContent::Access(record) => {
-                self.add_access(at, record, now);
-                self.access.extend(unread::settles(letter.source, letter.name, letter.position, now));
+            RecordContent::Event(event) => self.add(at, letter.position, *event, now),
+            RecordContent::Plain(record) => {
+                self.add_plain(at, record, now);
+                let kind = RecordKind::of_source(letter.source, letter.name);
+                self.plain.extend((kind.settle)(letter.source, letter.position, now));
                 Ok(())
             }
         };
@@ -314,6 +308,13 @@ impl Filling {
             evidence.stored -= 1;
             evidence.parked_at.insert(*position);
         }
+        let (batch, outcome) = self.into_batch(parked, streams);
+        writer.commit(batch).await?;
+        Ok(outcome)
+    }
+
+    /// The batch, beside `parked`, and what became of its records.
+    pub(crate) fn into_batch(mut self, parked: Vec<Fragment>, streams: Vec<Stream>) -> (Batch, Outcome) {
         for ((evidence, hash), recorded) in self.sources.iter_mut().zip(self.hashes).zip(self.recorded) {
             evidence.sha256 = hex::encode(hash.finalize());
             let read = i128::from(evidence.stored + evidence.parked);
@@ -329,17 +330,17 @@ impl Filling {
             parked: sum(|s| s.parked),
             dead_lettered: sum(|s| s.dead_lettered),
         };
-        let batch = Batch {
+        let mut batch = Batch {
             fragments: self.fold.into_fragments(),
             parked,
-            access: self.access,
             dead_letters: self.letters,
             sources: self.sources,
             streams,
             kind: self.kind,
+            ..Batch::default()
         };
-        writer.commit(batch).await?;
-        Ok(outcome)
+        self.plain.into_iter().for_each(|record| record.put_into(&mut batch));
+        (batch, outcome)
     }
 
     /// Joins unplaced fragments to rows of this batch or of the lake; gives back those without either.
@@ -417,6 +418,20 @@ pub(crate) fn join(fold: &Fold, fragment: &Fragment, on_record: &OnRecord) -> Op
         rows.extend(fold.get(&fragment.key).and_then(Resolved::of));
     }
     fragment.join(&rows)
+}
+
+/// A batch by which letters are settled that were dismissed: what its evidence says, and what that is to their kinds.
+pub(crate) fn dismissal(sources: Vec<SourceEvidence>, at: Timestamp) -> Batch {
+    let mut settled = Vec::new();
+    for evidence in &sources {
+        let source = evidence.letters_of().unwrap_or_default();
+        let kind = RecordKind::of_source(source, &evidence.name);
+        settled
+            .extend(evidence.dismissed_at.iter().filter_map(|position| (kind.settle)(source, position, at)));
+    }
+    let mut batch = Batch { sources, kind: CommitKind::Dismissal, ..Batch::default() };
+    settled.into_iter().for_each(|record| record.put_into(&mut batch));
+    batch
 }
 
 fn min(a: Option<i64>, b: Option<i64>) -> Option<i64> {

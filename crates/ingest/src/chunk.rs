@@ -3,15 +3,14 @@
 //! Every byte of a file is in one piece. A record that is longer than any may be comes in several: it is passed over, hashed, and
 //! told of in a dead letter that holds its beginning.
 
-use crate::kind::RecordKind;
+use crate::kinds::{PlainRecord, Reads, RecordKind};
 use crate::letter_content::{LetterContent, Long, letter_content};
 use crate::limits::{CHUNK_BYTES, WINDOW_BYTES};
 use crate::plan::{Form, Receipted, Source};
 use crate::unpack;
 use bytes::Bytes;
-use gridtrail_access::AccessRecord;
 use gridtrail_codec::capture::Envelope;
-use gridtrail_codec::{Encoding, Frame, decode, decode_access, limits, next_frame, without_mark};
+use gridtrail_codec::{Encoding, Frame, decode, limits, next_frame, without_mark};
 use gridtrail_lake::Skip;
 use gridtrail_model::Event;
 use std::io::{self, Read};
@@ -44,7 +43,8 @@ pub(crate) enum Holds {
 #[derive(Debug, Default)]
 pub(crate) struct Decoded {
     pub(crate) events: Vec<(i64, Event)>,
-    pub(crate) access: Vec<(i64, AccessRecord)>,
+    /// Records that are rows of the table of their kind as they came.
+    pub(crate) plain: Vec<Box<dyn PlainRecord>>,
     pub(crate) letters: Vec<Unread>,
     /// Records that are none, each position in order.
     pub(crate) skipped: Vec<Skip>,
@@ -294,7 +294,7 @@ pub(crate) fn to_position(bytes: u64) -> i64 {
 }
 
 /// Decodes a piece. CPU-bound.
-pub(crate) fn decode_chunk(chunk: &Chunk, (kind, form): (RecordKind, &Form)) -> Decoded {
+pub(crate) fn decode_chunk(chunk: &Chunk, (kind, form): (&RecordKind, &Form)) -> Decoded {
     let mut decoded = Decoded::default();
     let start = to_position(chunk.start);
     match (&chunk.holds, form) {
@@ -317,22 +317,22 @@ pub(crate) fn decode_chunk(chunk: &Chunk, (kind, form): (RecordKind, &Form)) -> 
 impl Decoded {
     /// How many records could be read.
     pub(crate) fn read(&self) -> u64 {
-        (self.events.len() + self.access.len()) as u64
+        (self.events.len() + self.plain.len()) as u64
     }
 
     /// Takes in the record that some bytes are; `raw` is what is kept of it if it cannot be read.
     pub(crate) fn record(
         &mut self,
         position: i64,
-        (kind, encoding): (RecordKind, Encoding),
+        (kind, encoding): (&RecordKind, Encoding),
         bytes: &[u8],
         raw: &[u8],
     ) {
-        match kind {
-            RecordKind::Service => self.take(position, decode(encoding, bytes, None), raw),
-            RecordKind::Access => match decode_access(encoding, bytes) {
-                Ok(record) => self.access.push((position, record)),
-                Err(error) => self.unread(position, error.to_string(), raw),
+        match kind.reads {
+            Reads::Events => self.take(position, decode(encoding, bytes, None), raw),
+            Reads::Plain(read) => match read(encoding, bytes) {
+                Ok(record) => self.plain.push(record),
+                Err(reason) => self.unread(position, reason, raw),
             },
         }
     }
@@ -349,7 +349,7 @@ impl Decoded {
     }
 }
 
-fn decode_frames(chunk: &Chunk, kind: RecordKind, decoded: &mut Decoded) {
+fn decode_frames(chunk: &Chunk, kind: &RecordKind, decoded: &mut Decoded) {
     let mut at = 0;
     while at < chunk.bytes.len() {
         let position = to_position(chunk.start + at as u64);
@@ -378,7 +378,7 @@ fn content(line: &[u8]) -> &[u8] {
     without_mark(line.trim_ascii()).trim_ascii()
 }
 
-fn decode_lines(chunk: &Chunk, kind: RecordKind, decoded: &mut Decoded) {
+fn decode_lines(chunk: &Chunk, kind: &RecordKind, decoded: &mut Decoded) {
     let mut at = 0;
     for line in chunk.bytes.split_inclusive(|byte| *byte == b'\n') {
         let position = to_position(chunk.start + at as u64);

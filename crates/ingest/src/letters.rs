@@ -3,18 +3,17 @@
 //! A replay goes the way of every record: decoded, folded, placed or parked, committed with evidence. It moves no
 //! position of its source, and a letter that is replayed twice changes nothing the second time, as no event does.
 
-use crate::batch::{Filling, LetterPlace, Outcome, RecordContent};
+use crate::batch::{Filling, LetterPlace, Outcome, RecordContent, dismissal};
 use crate::error::IngestError;
-use crate::kind::RecordKind;
+use crate::kinds::{Reads, RecordKind};
 use crate::limits::BATCH_ROWS;
 use crate::name::{Content, FileName};
 use crate::plan::UNPACKABLE;
 use crate::record::event_bytes;
 use crate::sidecar::{SidecarFault, receipt_of};
 use crate::unpack;
-use crate::unread;
-use gridtrail_codec::{Encoding, Receipt, capture, decode, decode_access, without_mark};
-use gridtrail_lake::{Batch, CommitKind, DeadLetter, Extent, Lake, SourceEvidence, Writer};
+use gridtrail_codec::{Encoding, Receipt, capture, decode, without_mark};
+use gridtrail_lake::{DeadLetter, Extent, Lake, SourceEvidence, Writer};
 use gridtrail_model::{Event, Timestamp};
 use std::io::Read;
 use std::path::Path;
@@ -116,8 +115,7 @@ pub async fn dismiss_letters(lake: &Lake, letters: &[DeadLetter], reason: &str) 
     }
     if !sources.is_empty() {
         let now = lake.clock().now();
-        let access = sources.iter().flat_map(|source| unread::dismissed(source, now)).collect();
-        let batch = Batch { sources, access, kind: CommitKind::Dismissal, ..Batch::default() };
+        let batch = dismissal(sources, now);
         lake.writer().await?.commit(batch).await?;
     }
     Ok(())
@@ -152,20 +150,22 @@ fn read(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<RecordCont
     } else {
         (encoding_of(content, value), value)
     };
-    if RecordKind::of_letter(&letter.source, &letter.source_name) == RecordKind::Access {
+    if let Reads::Plain(read) = RecordKind::of_source(&letter.source, &letter.source_name).reads {
         let encoding = match content {
             Some(Content::Lines) => Encoding::Json,
             Some(_) => Encoding::Protobuf,
             None => encoding,
         };
-        return decode_access(encoding, bytes).map(RecordContent::Access).map_err(|error| error.to_string());
+        return read(encoding, bytes).map(RecordContent::Plain);
     }
     let event = match (encoding, in_capture(value)) {
-        (Encoding::DuisXml, Some(capture)) => return only_message(&capture).map(RecordContent::Event),
+        (Encoding::DuisXml, Some(capture)) => {
+            return only_message(&capture).map(|event| RecordContent::Event(Box::new(event)));
+        }
         (Encoding::DuisXml, None) => decode(encoding, bytes, receipt(letter, mended)?.as_ref()),
         _ => decode(encoding, bytes, None),
     };
-    event.map(RecordContent::Event).map_err(|error| error.to_string())
+    event.map(|event| RecordContent::Event(Box::new(event))).map_err(|error| error.to_string())
 }
 
 /// The encoding of what a file held: what it looks like, since mended bytes need not be what the file was.

@@ -2,7 +2,7 @@
 //!
 //! [`ingest_files`] takes in what lies under a path; [`follow_topics`] follows Kafka until it is told to stop.
 //!
-//! Sources hold events of Service Requests, or events of access; their names tell which ([`RecordKind`]).
+//! Sources hold records of one kind each, such as events of Service Requests or of access; their names tell which ([`RecordKind`]).
 //!
 //! Positions live in the lake's commits and nowhere else; a record that cannot be read becomes a dead letter with its
 //! reason and position, and never stops what is around it. An event that cannot say when its request was received
@@ -15,7 +15,7 @@ mod chunk;
 mod committer;
 mod error;
 mod files;
-mod kind;
+mod kinds;
 mod letter_content;
 mod letters;
 mod limits;
@@ -30,7 +30,6 @@ mod repair;
 mod sidecar;
 mod topics;
 mod unpack;
-mod unread;
 mod whole;
 
 // What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
@@ -43,7 +42,7 @@ mod it;
 pub use batch::Outcome;
 pub use error::IngestError;
 pub use files::{FileSettings, Progress, Summary, ingest_files};
-pub use kind::RecordKind;
+pub use kinds::{ACCESS_EVENTS, KINDS, RecordKind, SERVICE_EVENTS};
 pub use letters::{Mended, Replayed, Unreadable, dismiss_letters, replay_letters};
 pub use made::{Maker, ingest_made, ingest_made_access};
 pub use name::{Content, ENDINGS, FileName, Packing};

@@ -7,6 +7,7 @@ use crate::batch::{Filling, MadeRecords, Portion};
 use crate::chunk::{Decoded, to_position};
 use crate::error::IngestError;
 use crate::files::{Summary, commit};
+use crate::kinds::PlainRecord;
 use crate::limits::BATCH_ROWS;
 use gridtrail_access::AccessRecord;
 use gridtrail_lake::Lake;
@@ -74,7 +75,8 @@ pub async fn ingest_made_access(
         finished: true,
         now: lake.clock().now(),
     };
-    let decoded = Decoded { access: (0..).zip(records).collect(), ..Decoded::default() };
+    let plain = records.into_iter().map(|record| Box::new(record) as Box<dyn PlainRecord>).collect();
+    let decoded = Decoded { plain, ..Decoded::default() };
     filling.take(portion, decoded, &MadeRecords)?;
     let outcome = filling.commit(Vec::new(), &mut writer).await?;
     Ok(Summary { outcome, commits: 1, ..Summary::default() })

@@ -1,6 +1,6 @@
 //! What the name of a file tells: how its records are found, whether they are compressed, and what they are.
 
-use crate::kind::RecordKind;
+use crate::kinds::{KINDS, RecordKind};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,6 @@ pub const ENDINGS: &str = ".xml, .jsonl, .ndjson, .json and .binpb, each also wi
 
 /// What the name of a receipt sidecar has behind that of its message.
 const SIDECAR: &str = ".receipt.json";
-
-/// The last part but one of a file's name that says that it holds events of access.
-const ACCESS: &str = "access";
 
 /// How the records of a file are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +42,7 @@ pub struct FileName {
     /// How they are compressed, if they are.
     pub packing: Option<Packing>,
     /// What they are.
-    pub kind: RecordKind,
+    pub kind: &'static RecordKind,
 }
 
 impl FileName {
@@ -61,9 +58,24 @@ impl FileName {
             "xml" => Content::Xml,
             _ => return None,
         };
-        let named = bare.file_stem().map(Path::new).and_then(ending);
-        let access = content != Content::Xml && named.is_some_and(|name| name == ACCESS);
-        Some(Self { content, packing, kind: if access { RecordKind::Access } else { RecordKind::Service } })
+        // DUIS is of Service Requests alone.
+        let mark = bare.file_stem().map(Path::new).and_then(ending).filter(|_| content != Content::Xml);
+        Some(Self { content, packing, kind: RecordKind::of_mark(mark.as_deref()) })
+    }
+}
+
+impl RecordKind {
+    /// Of a file: `….access.jsonl`, `….access.binpb` and the like hold events of access ([`FileName`]).
+    pub fn of_file(path: &Path) -> &'static Self {
+        FileName::of(path).map_or(KINDS[0], |name| name.kind)
+    }
+
+    /// Of a source, also one of dead letters, and its name.
+    pub(crate) fn of_source(source: &str, name: &str) -> &'static Self {
+        match name.rsplit_once('/') {
+            Some((topic, _)) if source.contains("kafka:") => Self::of_topic(topic),
+            _ => Self::of_file(Path::new(name)),
+        }
     }
 }
 
@@ -113,19 +125,20 @@ fn ending(path: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::{ACCESS_EVENTS, SERVICE_EVENTS};
 
     #[test]
     fn names_tell_content_compression_and_kind() {
         use Content::{Frames, Lines, Xml};
         for (name, content, packing, kind) in [
-            ("a.xml", Xml, None, RecordKind::Service),
-            ("a.XML.GZ", Xml, Some(Packing::Gzip), RecordKind::Service),
-            ("a/b.ndjson", Lines, None, RecordKind::Service),
-            ("b.json.zst", Lines, Some(Packing::Zstd), RecordKind::Service),
-            ("b.access.jsonl.gz", Lines, Some(Packing::Gzip), RecordKind::Access),
-            ("B.ACCESS.BINPB", Frames, None, RecordKind::Access),
-            ("access.jsonl", Lines, None, RecordKind::Service),
-            ("a.access.xml", Xml, None, RecordKind::Service),
+            ("a.xml", Xml, None, &SERVICE_EVENTS),
+            ("a.XML.GZ", Xml, Some(Packing::Gzip), &SERVICE_EVENTS),
+            ("a/b.ndjson", Lines, None, &SERVICE_EVENTS),
+            ("b.json.zst", Lines, Some(Packing::Zstd), &SERVICE_EVENTS),
+            ("b.access.jsonl.gz", Lines, Some(Packing::Gzip), &ACCESS_EVENTS),
+            ("B.ACCESS.BINPB", Frames, None, &ACCESS_EVENTS),
+            ("access.jsonl", Lines, None, &SERVICE_EVENTS),
+            ("a.access.xml", Xml, None, &SERVICE_EVENTS),
         ] {
             let found = FileName::of(Path::new(name));
             assert_eq!(found, Some(FileName { content, packing, kind }), "{name}");

@@ -5,7 +5,7 @@
 //! a plain DUIS file, and that a file holds events of access. When that is mended, the file is read again.
 
 use crate::error::IngestError;
-use crate::kind::RecordKind;
+use crate::kinds::RecordKind;
 use crate::name::{Content, FileName, Packing, is_sidecar, message_of, unpacked};
 use crate::sidecar::{SidecarFault, receipt_of};
 use crate::unpack::{self, is_broken};
@@ -50,7 +50,7 @@ pub(crate) enum Receipted {
 pub(crate) struct Source {
     pub(crate) path: PathBuf,
     pub(crate) id: String,
-    pub(crate) kind: RecordKind,
+    pub(crate) kind: &'static RecordKind,
     pub(crate) form: Form,
     pub(crate) packing: Option<Packing>,
     /// Where reading goes on, in bytes of the content.
@@ -239,10 +239,7 @@ fn identify(path: PathBuf, name: FileName, recorded_at: Option<Timestamp>) -> Re
             }
         },
     };
-    if kind == RecordKind::Access {
-        // Read under another name, the same bytes are another thing.
-        hash.update("events of access");
-    }
+    kind.identity.into_iter().for_each(|identity| hash.update(identity));
     let id = format!("file:{}", hex::encode(hash.finalize()));
     Ok(Source { id, path, kind, form, packing, from: 0, size, settles })
 }
@@ -273,9 +270,7 @@ fn parts(source: &Source, packing: Option<Packing>, sizes: &[u64]) -> Result<Vec
         if let (Form::Single(receipted), true) = (&source.form, packing == source.packing) {
             part.update(said(receipted));
         }
-        if source.kind == RecordKind::Access {
-            part.update("events of access");
-        }
+        source.kind.identity.into_iter().for_each(|identity| part.update(identity));
         identities.push(format!("file:{}", hex::encode(part.finalize())));
     }
     Ok(identities)

@@ -5,7 +5,7 @@
 //! its prefix is passed over.
 
 use crate::chunk::Decoded;
-use crate::kind::RecordKind;
+use crate::kinds::RecordKind;
 use gridtrail_codec::{Encoding, without_mark};
 use gridtrail_kafka::Piece;
 use gridtrail_lake::{Skip, SkipReason};

@@ -7,7 +7,7 @@
 use crate::batch::{Filling, RecordContent, join};
 use crate::chunk::{Chunks, Decoded, Sizes, decode_chunk};
 use crate::error::IngestError;
-use crate::kind::RecordKind;
+use crate::kinds::RecordKind;
 use crate::letters::{Mended, told_by};
 use crate::limits::CONNECT;
 use crate::plan::{Source, sources_under};
@@ -138,7 +138,7 @@ impl Readers<'_> {
                 });
             }
             let mut filling = Filling::default();
-            for evidence in sources.iter().filter(|evidence| !is_of_access(evidence)) {
+            for evidence in sources.iter().filter(|evidence| is_folded(evidence)) {
                 ranges += 1;
                 let events = self.events_of(evidence, &mut lost).await?;
                 // One that cannot be folded was a dead letter then.
@@ -258,8 +258,8 @@ impl Readers<'_> {
             let letter = letters.iter().find(|letter| letter.source == source && letter.position == position);
             let told = letter.map(|letter| told_by(letter, &letter.raw, &mended));
             match told {
-                Some(Ok(RecordContent::Event(event))) => read.events.push(event),
-                Some(Ok(RecordContent::Access(_))) => {}
+                Some(Ok(RecordContent::Event(event))) => read.events.push(*event),
+                Some(Ok(RecordContent::Plain(_))) => {}
                 Some(Err(why)) => read.lost = Some(format!("a dead letter cannot be read again: {why}")),
                 None => read.lost = Some("a dead letter that was replayed is not there any more".to_owned()),
             }
@@ -289,14 +289,9 @@ fn keep(
     Ok(())
 }
 
-/// Events of access are in a table of their own.
-fn is_of_access(evidence: &SourceEvidence) -> bool {
-    match evidence.name.rsplit_once('/') {
-        Some((topic, _)) if evidence.source.contains("kafka:") => {
-            RecordKind::of_topic(topic) == RecordKind::Access
-        }
-        _ => RecordKind::of_file(Path::new(&evidence.name)) == RecordKind::Access,
-    }
+/// Whether trails were made of what some evidence tells of. Other kinds have tables of their own.
+fn is_folded(evidence: &SourceEvidence) -> bool {
+    RecordKind::of_source(&evidence.source, &evidence.name).is_folded()
 }
 
 /// What was read of a range.

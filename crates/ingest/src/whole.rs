@@ -4,10 +4,10 @@
 //! proved, not guessed: its first bytes hash to the identity of the cut one. What stands there was read with the whole file, or is a
 //! dead letter of that, so the letters of the cut one stand for nothing any more.
 
+use crate::batch::dismissal;
 use crate::error::IngestError;
 use crate::plan::{Source, identities_of_parts};
-use crate::unread;
-use gridtrail_lake::{Batch, CommitKind, Lake, SourceEvidence, Writer};
+use gridtrail_lake::{Lake, SourceEvidence, Writer};
 use gridtrail_model::Timestamp;
 use std::collections::BTreeSet;
 
@@ -68,8 +68,6 @@ async fn begins_with(whole: &Source, cut: &[Cut]) -> Result<Vec<String>, IngestE
 async fn commit(writer: &mut Writer, evidence: SourceEvidence, now: Timestamp) -> Result<u64, IngestError> {
     let letters = evidence.dismissed_at.len();
     tracing::info!(letters, file = evidence.name, "settled what a file had left that came cut short before");
-    let access = unread::dismissed(&evidence, now);
-    let batch = Batch { sources: vec![evidence], access, kind: CommitKind::Dismissal, ..Batch::default() };
-    writer.commit(batch).await?;
+    writer.commit(dismissal(vec![evidence], now)).await?;
     Ok(letters)
 }

@@ -3,7 +3,6 @@
 //! A client tells of a broker that it cannot reach for as long as that lasts, several times a second. Whoever reads the log
 //! wants to know of it once, and once more when the broker is back.
 
-use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode};
@@ -160,19 +159,29 @@ pub(crate) struct Logged {
     pub(crate) brokers: Arc<Brokers>,
 }
 
-impl ClientContext for Logged {
-    fn log(&self, level: RDKafkaLogLevel, fac: &str, line: &str) {
-        log(level, fac, line);
-    }
+/// Has a client with a field `brokers` tell its log lines, its troubles and its statistics as all of ours do. `more` names a method that
+/// takes in what else is wanted of the statistics.
+macro_rules! client_context {
+    ($context:ty $(, $more:ident)?) => {
+        impl rdkafka::client::ClientContext for $context {
+            fn log(&self, level: rdkafka::config::RDKafkaLogLevel, fac: &str, line: &str) {
+                $crate::brokers::log(level, fac, line);
+            }
 
-    fn error(&self, error: Client, reason: &str) {
-        self.brokers.wrong(&error, reason);
-    }
+            fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+                self.brokers.wrong(&error, reason);
+            }
 
-    fn stats(&self, statistics: Statistics) {
-        self.brokers.told(&statistics);
-    }
+            fn stats(&self, statistics: rdkafka::statistics::Statistics) {
+                self.brokers.told(&statistics);
+                $(self.$more(statistics);)?
+            }
+        }
+    };
 }
+pub(crate) use client_context;
+
+client_context!(Logged);
 
 impl ConsumerContext for Logged {}
 

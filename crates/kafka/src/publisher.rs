@@ -1,15 +1,13 @@
 //! Writing records to a topic: what load tests, demonstrations and replays need.
 
-use crate::brokers::{self, Brokers};
+use crate::brokers::{Brokers, client_context};
 use crate::cluster::TopicPartition;
 use crate::error::KafkaError;
 use crate::settings::KafkaSettings;
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
-use rdkafka::statistics::Statistics;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -69,19 +67,7 @@ impl Undelivered {
     }
 }
 
-impl ClientContext for Deliveries {
-    fn log(&self, level: RDKafkaLogLevel, fac: &str, line: &str) {
-        brokers::log(level, fac, line);
-    }
-
-    fn error(&self, error: Client, reason: &str) {
-        self.brokers.wrong(&error, reason);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        self.brokers.told(&statistics);
-    }
-}
+client_context!(Deliveries);
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();

@@ -102,6 +102,7 @@ fn kind_in_table(error: &RunsError) -> LakeErrorKind {
         RunsError::Location { .. }
         | RunsError::Windows { .. }
         | RunsError::Format { .. }
+        | RunsError::FileFormat { .. }
         | RunsError::Feature { .. } => LakeErrorKind::Settings,
         // What a log names is there for as long as anybody may ask for it.
         _ if error.is_not_found() => LakeErrorKind::Corrupt,

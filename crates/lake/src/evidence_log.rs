@@ -273,7 +273,10 @@ impl<'a> Reading<'a> {
         {
             return Ok(FileRead::Summary(Box::new(summary)));
         }
-        Ok(FileRead::Whole(self.lake.fetch(&table.full_path(&of.file.path)?).await?))
+        let path = table.full_path(&of.file.path)?;
+        let bytes = self.lake.fetch(&path).await?;
+        table.definition().check_file(&path, &bytes)?;
+        Ok(FileRead::Whole(bytes))
     }
 
     /// Shows the wanted commits of a file. `last` is the last commit that was shown before, and after.

@@ -44,6 +44,7 @@ impl Lake {
         let path = table.full_path(&file.path)?;
         let bytes = self.fetch(&path).await?;
         file.check(&path, Written::of(&bytes))?;
+        table.definition().check_file(&path, &bytes)?;
         Ok((path, bytes))
     }
 

@@ -19,7 +19,7 @@ use crate::lookup;
 use crate::retention;
 use crate::rules::PairRule;
 use crate::sheet::Sheet;
-use crate::tables::{Gathering, KeptFor, LakeTable};
+use crate::tables::{Gathering, KeptFor, LakeTable, Rewriting};
 use crate::verify::{FileCheck, rows};
 use crate::viewers::Viewer;
 use arrow::array::{
@@ -34,7 +34,9 @@ use deltalake_core::Path;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use gridtrail_model::{DeviceId, Fragment, Mpxn, Subject, Timestamp, UserId};
 use gridtrail_runs::checksum::Written;
-use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunCache, RunsError, Summary, Table, TableFile};
+use gridtrail_runs::{
+    Changes, Definition, Encoded, NewFile, RunCache, RunsError, Summary, Table, TableFile, gather,
+};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
@@ -56,7 +58,8 @@ static TABLE: Definition = Definition {
     name: "mpxn_devices",
     schema: &PAIRS,
     by_month: false,
-    format: 1,
+    format: 2,
+    needs: &[],
     keys: &[0],
     layout: properties,
     note: None,
@@ -98,6 +101,15 @@ impl LakeTable for PairTable {
             },
         )
         .await
+    }
+
+    fn is_rewritten(&self) -> bool {
+        true
+    }
+
+    async fn rewrite(&self, of: &Rewriting<'_>) -> Result<Option<Changes>, RunsError> {
+        let guard = gather::moved(of.table, gather::fence(None));
+        of.in_its_place(TABLE.new_path(None), PairSummary::default(), guard).await.map(Some)
     }
 }
 

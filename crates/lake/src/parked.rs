@@ -7,10 +7,10 @@ use crate::lookup;
 use crate::maintenance::Maintenance;
 use crate::month::Month;
 use crate::retention::{self, Went, floor, months_of};
-use crate::run::{self, RunSummary};
-use crate::schema::{FRAGMENTS, column};
+use crate::run::{self, FragmentSummary, RunSummary};
+use crate::schema::{FRAGMENTS, PACKED, column};
 use crate::snapshot::RunFile;
-use crate::tables::{Expiry, KeptFor, LakeTable, SWEPT};
+use crate::tables::{Expiry, KeptFor, LakeTable, Rewriting, SWEPT};
 use crate::verify::{FileCheck, rows};
 use crate::viewers;
 
@@ -24,7 +24,8 @@ static TABLE: Definition = Definition {
     name: "parked",
     schema: &FRAGMENTS,
     by_month: false,
-    format: 1,
+    format: 2,
+    needs: PACKED,
     keys: &[column::DEVICE, column::FOREIGN_COUNTER],
     layout: run::properties,
     note: Some(viewers::NOTE),
@@ -54,6 +55,21 @@ impl LakeTable for Parked {
 
     async fn expire(&self, maintenance: &mut Maintenance, how: &Expiry<'_>) -> Result<Went, LakeError> {
         Ok(maintenance.expire_parked(how.dry).await?)
+    }
+
+    fn is_rewritten(&self) -> bool {
+        true
+    }
+
+    async fn rewrite(&self, of: &Rewriting<'_>) -> Result<Option<Changes>, RunsError> {
+        let summary = FragmentSummary::anew(None, &RunFile::summary_of(of.file)?);
+        // As a sweep that found nothing: whoever takes files away moves this position.
+        let guard = Move {
+            app_id: SWEPT.to_owned(),
+            from: of.table.position(SWEPT),
+            to: of.main_version.cast_signed(),
+        };
+        of.in_its_place(self.definition().new_path(None), summary, guard).await.map(Some)
     }
 }
 

@@ -235,6 +235,13 @@ impl FragmentSummary {
 }
 
 impl FragmentSummary {
+    /// Of a run that is written anew, its rows as they are.
+    pub(crate) fn anew(month: Option<String>, of: &RunSummary) -> Self {
+        let mut anew = Self::new(month, of.bucket, of.since_ms);
+        anew.keep_mark(of);
+        anew
+    }
+
     /// Has the run say what retention found. Of several findings, the one that lets a row go first counts.
     pub(crate) fn mark(&mut self, mark: RetainedMark) {
         let until_ms = self.summary.retained.map_or(mark.until_ms, |known| known.until_ms.min(mark.until_ms));

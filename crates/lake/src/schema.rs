@@ -13,16 +13,18 @@
 //! | `foreign_counter` | counter of the row's id where that names another target than the Device: such rows are found by it |
 //! | `shape`, `tail` | all else, see `packed` |
 
+use crate::compaction;
 use crate::error::LakeError;
 use crate::maintenance::Maintenance;
 use crate::retention::{self, Went};
-use crate::run;
-use crate::tables::{Expiry, KeptFor, LakeTable};
+use crate::run::{self, FragmentSummary};
+use crate::snapshot::RunFile;
+use crate::tables::{Expiry, KeptFor, LakeTable, Rewriting};
 use crate::verify::{FileCheck, rows};
 use crate::viewers;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
-use gridtrail_runs::{Definition, RunsError};
+use gridtrail_runs::{Changes, Definition, RunsError, gather};
 use std::sync::{Arc, LazyLock};
 
 /// Column numbers, in the order of the schema.
@@ -60,11 +62,15 @@ pub(crate) static FRAGMENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(columns.map(|(name, kind, nullable)| Field::new(name, kind, nullable)).to_vec()))
 });
 
+/// What files of fragments need of whoever reads them: that it knows how `shape` and `tail` are packed.
+pub(crate) const PACKED: &[&str] = &["packed-rows"];
+
 static TRAILS: Definition = Definition {
     name: "trails",
     schema: &FRAGMENTS,
     by_month: true,
-    format: 1,
+    format: 2,
+    needs: PACKED,
     keys: &[column::DEVICE, column::FOREIGN_COUNTER],
     layout: run::properties,
     note: Some(viewers::NOTE),
@@ -94,5 +100,19 @@ impl LakeTable for Trails {
 
     async fn expire(&self, maintenance: &mut Maintenance, how: &Expiry<'_>) -> Result<Went, LakeError> {
         maintenance.expire_trails(how).await
+    }
+
+    fn is_rewritten(&self) -> bool {
+        true
+    }
+
+    async fn rewrite(&self, of: &Rewriting<'_>) -> Result<Option<Changes>, RunsError> {
+        let (summary, month) = (RunFile::summary_of(of.file)?, of.file.month.clone().unwrap_or_default());
+        let (path, guard) = match summary.bucket {
+            Some(bucket) => (bucket.run_path(&month), compaction::fence(&month, bucket)),
+            None => (self.definition().new_path(Some(&month)), compaction::level_0_fence(&month)),
+        };
+        let guard = gather::moved(of.table, guard);
+        of.in_its_place(path, FragmentSummary::anew(Some(month), &summary), guard).await.map(Some)
     }
 }

@@ -10,7 +10,7 @@ use crate::retention;
 use crate::snapshot::RunFile;
 use crate::stopped::StoppedAt;
 use gridtrail_model::Timestamp;
-use gridtrail_runs::Windows;
+use gridtrail_runs::{RunsError, Windows};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -42,6 +42,10 @@ pub struct LakeStatus {
 pub struct TableStatus {
     /// Its name.
     pub name: &'static str,
+    /// The format that it is of.
+    pub format: u32,
+    /// The format that this build writes.
+    pub newest_format: u32,
     /// Its newest version.
     pub version: u64,
     /// Files that the version names.
@@ -105,15 +109,17 @@ impl Maintenance {
             BTreeMap::from([("trails", self.tables.runs.rows()), ("parked", self.tables.waiting.rows())]);
         let tables = self.tables.each().into_iter().map(|table| {
             let files = table.files();
-            TableStatus {
+            Ok(TableStatus {
                 name: table.name(),
+                format: table.format()?,
+                newest_format: table.definition().format,
                 version: table.version(),
                 files: files.len() as u64,
                 bytes: files.iter().map(|file| file.size).sum(),
                 rows: rows.get(table.name()).copied(),
-            }
+            })
         });
-        let (tables, trails) = (tables.collect(), &self.tables.trails);
+        let (tables, trails) = (tables.collect::<Result<_, RunsError>>()?, &self.tables.trails);
         let (buckets, now) = (self.tables.buckets(), self.lake.clock().now());
         let due = compaction::plan(self.tables.runs.iter(), buckets, now, |id| trails.position(id));
         Ok(LakeStatus {

@@ -27,8 +27,10 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use gridtrail_model::Timestamp;
 use gridtrail_runs::{
-    Changes, Definition, Location, MergeRule, RunCache, RunsError, Summary, Table, TableFile, gather,
+    Changes, Definition, Location, MergeRule, Move, RunCache, RunsError, Summary, Table, TableFile, copy,
+    gather,
 };
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 /// The mark that says how far file sources are complete.
@@ -79,6 +81,48 @@ pub(crate) trait LakeTable: Sync {
     /// What makes its small files fewer, up to the commit. `None`: they are few, or it is not gathered.
     async fn gather(&self, _: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
         Ok(None)
+    }
+
+    /// Whether the format of the table says more of its files than the checksum in the log vouches for, so that an upgrade writes those of an
+    /// older format anew.
+    fn is_rewritten(&self) -> bool {
+        false
+    }
+
+    /// Has the rows of a file written anew as they are, up to the commit. `None`: no format asks for it.
+    async fn rewrite(&self, _: &Rewriting<'_>) -> Result<Option<Changes>, RunsError> {
+        Ok(None)
+    }
+}
+
+/// A file that is to be written anew.
+pub(crate) struct Rewriting<'a> {
+    pub(crate) lake: &'a Lake,
+    pub(crate) table: &'a Table,
+    pub(crate) file: &'a Arc<TableFile>,
+    /// The version of the main table.
+    pub(crate) main_version: u64,
+    pub(crate) now: Timestamp,
+    /// Whether nobody waits for it any more.
+    pub(crate) given_up: &'a AtomicBool,
+}
+
+impl Rewriting<'_> {
+    /// The same rows in another file, which takes the place of this one. `guard` moves what guards this one.
+    pub(crate) async fn in_its_place<S: Summary>(
+        &self,
+        path: String,
+        summary: S,
+        guard: Move,
+    ) -> Result<Changes, RunsError> {
+        let made = copy((self.lake.cache(), self.table), self.file, path, summary, self.given_up).await?;
+        Ok(Changes {
+            add: vec![made],
+            remove: vec![Arc::clone(self.file)],
+            moves: vec![guard],
+            now_ms: self.now.millis(),
+            ..Changes::default()
+        })
     }
 }
 

@@ -175,6 +175,18 @@ impl fmt::Debug for Mpxn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uprn(u64);
 
+impl Uprn {
+    /// The number, for storage.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The inverse of [`Uprn::number`]; `None` for a number that it never gives.
+    pub fn from_number(number: u64) -> Option<Self> {
+        (1..1_000_000_000_000).contains(&number).then_some(Self(number))
+    }
+}
+
 impl FromStr for Uprn {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Self, ParseError> {

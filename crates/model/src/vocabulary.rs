@@ -44,6 +44,8 @@ macro_rules! vocabulary {
     };
 }
 
+pub(crate) use vocabulary;
+
 vocabulary! {
     /// The mode of operation, one of the seven of UC_ServiceAudit_001.
     Mode, "mode of operation", "one of the seven modes of UC_ServiceAudit_001, such as \"On Demand\"", {

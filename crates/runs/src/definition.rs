@@ -7,8 +7,6 @@ use deltalake_core::kernel::{DataType as DeltaType, PrimitiveType, StructField};
 use parquet::file::properties::WriterProperties;
 use std::sync::LazyLock;
 
-/// The property that says of what format a table is.
-pub(crate) const FORMAT: &str = "gridtrail.formatVersion";
 /// The column that a table by month is partitioned by.
 pub(crate) const MONTH: &str = "month";
 
@@ -21,8 +19,11 @@ pub struct Definition {
     pub schema: &'static LazyLock<SchemaRef>,
     /// Whether its files lie by calendar month.
     pub by_month: bool,
-    /// The version of what its files and its log mean. A table of a higher one is refused: a newer build wrote it.
+    /// The version of what its files and its log mean: the newest that this build knows, and what it writes. A table or a file of a higher one
+    /// is refused: a newer build wrote it.
     pub format: u32,
+    /// What its files need of whoever reads them, beyond plain Parquet: names of one word. A file that names another is refused.
+    pub needs: &'static [&'static str],
     /// The numbers of the columns with bloom filters, by which look-ups go; the first is the sort key. None: look-ups read no file of it.
     pub keys: &'static [usize],
     /// The Parquet settings of its files.
@@ -45,18 +46,8 @@ impl Definition {
 
     /// The properties that the table is made with, as the library takes them.
     pub(crate) fn properties(&self) -> impl Iterator<Item = (&'static str, Option<String>)> {
-        let format = (FORMAT, self.format.to_string());
-        (self.made_with)().into_iter().chain([format]).map(|(name, value)| (name, Some(value)))
-    }
-
-    /// Refuses a table of a format that this build does not know. `said` is what the table says of its format: one that says nothing is
-    /// of the first.
-    pub(crate) fn check_format(&self, said: Option<&str>) -> Result<(), RunsError> {
-        let found = said.unwrap_or("1");
-        match found.parse::<u32>() {
-            Ok(format) if (1..=self.format).contains(&format) => Ok(()),
-            _ => Err(RunsError::Format { table: self.name, found: found.to_owned(), known: self.format }),
-        }
+        let all = (self.made_with)().into_iter().chain(self.format_properties());
+        all.map(|(name, value)| (name, Some(value)))
     }
 
     /// The Delta columns that the table is made with.
@@ -102,23 +93,12 @@ mod tests {
             name: "t",
             schema,
             by_month: true,
-            format: 2,
+            format: 1,
+            needs: &[],
             keys: &[],
             layout: || WriterProperties::builder().build(),
             note: None,
             made_with: Vec::new,
-        }
-    }
-
-    #[test]
-    fn a_table_of_a_newer_format_is_refused_by_name() {
-        let table = table(&COLUMNS);
-        for known in [None, Some("1"), Some("2")] {
-            table.check_format(known).unwrap();
-        }
-        for unknown in ["3", "0", "", "two"] {
-            let refused = table.check_format(Some(unknown)).unwrap_err().to_string();
-            assert!(refused.contains("table t") && refused.contains(&format!("\"{unknown}\"")), "{refused}");
         }
     }
 

@@ -84,10 +84,24 @@ pub enum RunsError {
         /// The newest format of it that is known.
         known: u32,
     },
+    /// A file is of a format that this build does not know.
+    #[error(
+        "{path} {what}, and this build knows formats of table {table} up to {known}: use the build that wrote it, or a newer one"
+    )]
+    FileFormat {
+        /// The file's path.
+        path: String,
+        /// What it says of its format.
+        what: String,
+        /// Its table.
+        table: &'static str,
+        /// The newest format of the table that is known.
+        known: u32,
+    },
     /// A table needs something of its readers that this build does not have.
     #[error(
-        "table {table} needs {feature} of whoever reads it, which gridtrail does not have: make it anew without, or put it back from a copy \
-         of the store"
+        "table {table} needs {feature} of whoever reads it, which this build does not have: use the build that wrote it, or, where another \
+         engine did, put it back from a copy of the store"
     )]
     Feature {
         /// The table.

@@ -13,6 +13,7 @@
 mod definition;
 mod delta;
 mod error;
+mod format;
 mod keep;
 mod limits;
 mod pages;
@@ -35,6 +36,7 @@ pub use pages::note::{GatherNote, Note, NoteKind};
 pub use pages::page::{Beside, Dictionary, Page, dictionary, try_partition_point};
 pub use pages::sums::PageSums;
 pub use pages::writer::{Encoded, PagedWriter};
+pub use run::copy::copy;
 pub use run::gather;
 pub use run::merge::{Kept, Merge, MergeKey, MergeRule, Scan};
 pub use run::writer::{RunWriter, Summary};

@@ -22,6 +22,8 @@ pub(crate) enum Lane {
     Transaction = 2,
     /// How an event is delivered.
     Delivery = 3,
+    /// What became of a household's Devices and meter points before the run.
+    Inventory = 4,
 }
 
 /// One sequence of random numbers.

@@ -91,6 +91,18 @@ impl Household {
         text.parse().expect("a UPRN of twelve digits")
     }
 
+    /// What the premises had or has beside the Devices that its transactions are about.
+    pub(crate) fn others(&self, seed: u64) -> Others {
+        let of = |kind| device(kind, seed, self.number);
+        Others {
+            former_electricity: of(DeviceType::FormerEsme),
+            former_hub: of(DeviceType::FormerChf),
+            former_gas_proxy: of(DeviceType::FormerGpf),
+            display: of(DeviceType::Ihd),
+            stranger: of(DeviceType::Stranger),
+        }
+    }
+
     /// Every Device of the premises.
     pub fn devices(&self) -> impl Iterator<Item = DeviceId> {
         [
@@ -105,6 +117,20 @@ impl Household {
     }
 }
 
+/// Devices of the premises that no transaction is about.
+pub(crate) struct Others {
+    /// The electricity meter before the present one.
+    pub(crate) former_electricity: DeviceId,
+    /// The Communications Hub Function before the present one.
+    pub(crate) former_hub: DeviceId,
+    /// The Gas Proxy Function in that hub.
+    pub(crate) former_gas_proxy: DeviceId,
+    /// An In-Home Display.
+    pub(crate) display: DeviceId,
+    /// A Device that was told of the premises by mistake.
+    pub(crate) stranger: DeviceId,
+}
+
 #[derive(Clone, Copy)]
 enum DeviceType {
     Esme,
@@ -112,6 +138,11 @@ enum DeviceType {
     Chf,
     Gpf,
     Ppmid,
+    FormerEsme,
+    FormerChf,
+    FormerGpf,
+    Ihd,
+    Stranger,
 }
 
 /// A Device's EUI-64: a made-up manufacturer, the premises scattered over 32 bits, and a last byte that makes
@@ -123,6 +154,11 @@ fn device(kind: DeviceType, seed: u64, number: u32) -> DeviceId {
         DeviceType::Chf => (0x30, 0xC0),
         DeviceType::Gpf => (0x30, 0xC1),
         DeviceType::Ppmid => (0x40, 0xD0),
+        DeviceType::FormerEsme => (0x10, 0xE8),
+        DeviceType::FormerChf => (0x30, 0xC8),
+        DeviceType::FormerGpf => (0x30, 0xC9),
+        DeviceType::Ihd => (0x50, 0xA0),
+        DeviceType::Stranger => (0x60, 0xF0),
     };
     let [.., offset_1, offset_2, offset_3, offset_4] = seed.to_be_bytes();
     let offset = u32::from_be_bytes([offset_1, offset_2, offset_3, offset_4]);

@@ -13,12 +13,16 @@
 //!   never the truth;
 //! - memory does not grow with the number of events: see [`Feed`].
 //!
-//! Left out on purpose: payloads, wire formats (the codec's part), the inventory's own events, and storms that
-//! strike many households at once.
+//! [`World::inventory_of`] has the inventory of a household: its events, and the facts that they must come to. All that becomes of
+//! its Devices takes effect before the run, whose transactions are about the Devices that are there now; what is told late may come during
+//! it.
+//!
+//! Left out on purpose: payloads, wire formats (the codec's part), and storms that strike many households at once.
 
 mod chance;
 mod feed;
 mod household;
+mod inventory;
 mod parties;
 mod plot;
 mod profile;
@@ -38,6 +42,7 @@ mod it;
 
 pub use feed::Feed;
 pub use household::{Household, Meter};
+pub use inventory::{ExpectedFact, ExpectedState, HouseholdInventory};
 pub use profile::NIGHT_SHARE_PER_MILLE;
 pub use settings::{Settings, SettingsError};
 pub use truth::ExpectedTrail;

@@ -3,6 +3,7 @@
 use crate::chance::{Chance, Lane};
 use crate::feed::Feed;
 use crate::household::{Household, prepayment_near};
+use crate::inventory::{self, HouseholdInventory};
 use crate::parties;
 use crate::plot::Plot;
 use crate::profile::Profile;
@@ -12,6 +13,7 @@ use crate::settings::{Settings, SettingsError};
 use crate::truth::ExpectedTrail;
 use crate::users::{User, Users};
 use gridtrail_access::{AccessRecord, Party};
+use gridtrail_inventory::InventoryEvent;
 use gridtrail_model::UserId;
 use std::ops::Range;
 
@@ -62,6 +64,17 @@ impl World {
     /// Every household.
     pub fn households(&self) -> impl Iterator<Item = Household> + '_ {
         (0..self.settings.premises).map(|number| self.household(number))
+    }
+
+    /// What became of the Devices and meter points of a household, and what must be known of it in the end.
+    pub fn inventory_of(&self, number: u32) -> HouseholdInventory {
+        let household = self.household(number);
+        inventory::of(self.seed, &self.settings, &self.users, &household)
+    }
+
+    /// Every inventory event, household by household, each household's by the time when it was recorded.
+    pub fn inventory_events(&self) -> impl Iterator<Item = InventoryEvent> + '_ {
+        (0..self.settings.premises).flat_map(|number| self.inventory_of(number).events)
     }
 
     /// How many transactions start in the run.

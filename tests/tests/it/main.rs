@@ -7,6 +7,7 @@ mod access_crash;
 mod access_log;
 mod access_world;
 mod attacks;
+mod circles;
 mod compaction;
 mod crash;
 mod duis_names;

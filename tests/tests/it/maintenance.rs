@@ -6,7 +6,9 @@ use gridtrail_lake::{Batch, Lake, LakeSettings};
 use gridtrail_model::Fold;
 use gridtrail_runtime::Clock;
 use gridtrail_synth::{Settings, World};
+use gridtrail_tests::repository_root;
 use serde_json::Value;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long between two looks at the lake.
@@ -93,4 +95,52 @@ fn a_lake_may_be_made_with_more_buckets_and_is_not_made_twice() {
         assert_eq!((&month["level_0_runs"], &month["bucket_runs_max"]), (&0.into(), &1.into()), "{month}");
         assert_eq!(month["bucket_runs"], 40, "{month}");
     }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            std::fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+/// What an operator sees of a lake of the first format: it is used as it is, named, upgraded once, and whole.
+#[test]
+fn a_lake_of_an_older_format_is_named_and_upgraded_by_the_command() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(
+        &repository_root().join("crates/lake/tests/testdata/formats/first/lake"),
+        &folder.path().join("lake"),
+    );
+    let lake = folder.path().join("lake").to_str().unwrap().to_owned();
+    let report = |words: &[&str]| -> Value {
+        let words = [&["lake"], words, &["--lake", &lake, "--format", "json"]].concat();
+        serde_json::from_str(&succeed(&words)).unwrap()
+    };
+    let formats = || -> Vec<(u64, Option<u64>)> {
+        let tables = report(&["status"])["tables"].clone();
+        let of = |table: &Value| (table["format"].as_u64().unwrap(), table["upgrade_to"].as_u64());
+        tables.as_array().unwrap().iter().map(of).collect()
+    };
+    let older = formats();
+    assert!(older.iter().filter(|table| **table == (1, Some(2))).count() > 7, "{older:?}");
+    let said = succeed(&["lake", "status", "--lake", &lake]);
+    assert!(said.contains("of an older format: trails, parked, ") && said.contains("lake upgrade"), "{said}");
+
+    let foretold = report(&["upgrade", "--dry-run"]);
+    assert_eq!(formats(), older, "a dry run changes nothing");
+    let done = report(&["upgrade"]);
+    assert_eq!(done["tables"], foretold["tables"]);
+    let written: u64 =
+        done["tables"].as_array().unwrap().iter().map(|table| table["files"].as_u64().unwrap()).sum();
+    assert!(written > 10, "{done}");
+    assert!(formats().iter().all(|(_, upgrade_to)| upgrade_to.is_none()), "{:?}", formats());
+    let again = succeed(&["lake", "upgrade", "--lake", &lake]);
+    assert_eq!(again, "every table is of this build's format\n");
+    succeed(&["lake", "verify", "--lake", &lake]);
 }

@@ -1,6 +1,7 @@
 //! Finding the messages of a capture.
 
 use crate::charset::Charset;
+use crate::duis::SaidOfInventory;
 use crate::xml::{Node, Space, XmlReader};
 use crate::{DecodeError, Receipt, limits};
 use gridtrail_model::Event;
@@ -120,6 +121,12 @@ impl Message<'_> {
     /// Reads the event. Positions in errors count from the start of the capture.
     pub fn decode(&self) -> Result<Event, DecodeError> {
         crate::duis::decode(self.xml, Some(self.charset), Some(&self.receipt))
+            .map_err(|error| error.moved_by(self.xml_at as u64))
+    }
+
+    /// What the message says of the inventory. Errors: those of [`Message::decode`] that are of XML.
+    pub fn inventory(&self) -> Result<SaidOfInventory, DecodeError> {
+        crate::duis::inventory_in(self.xml, Some(self.charset), &self.receipt)
             .map_err(|error| error.moved_by(self.xml_at as u64))
     }
 }

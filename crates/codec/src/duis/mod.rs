@@ -8,14 +8,20 @@
 //! A response does not say which leg it answers nor when its request was received; both stay empty and the fold
 //! finds the leg. Writing covers what the generator and the demo need ([`write_request`], [`write_response`]).
 //!
+//! What a message says of the Smart Metering Inventory is read by a second pass ([`inventory()`]), over the few messages that can say
+//! anything of it ([`is_of_inventory`]), so that all others cost nothing more.
+//!
 //! Source: DUIS schema 5.4.
 
 mod event;
 pub(crate) mod gbcs;
+mod inventory;
 mod message;
 mod names;
 mod write;
 
+pub(crate) use inventory::inventory_in;
+pub use inventory::{SaidOfInventory, inventory, is_of_inventory};
 pub use write::{
     BreachKind, DccAlertBody, Request, RequestBody, Response, ResponseBody, write_request, write_response,
 };

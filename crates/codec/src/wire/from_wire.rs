@@ -58,7 +58,10 @@ pub(super) fn optional<T: FromStr<Err = ParseError>>(
 }
 
 /// The values of a list; an empty text in it is an absent one.
-fn all<T: FromStr<Err = ParseError>>(texts: &[String], field: &'static str) -> Result<Vec<T>, DecodeError> {
+pub(super) fn all<T: FromStr<Err = ParseError>>(
+    texts: &[String],
+    field: &'static str,
+) -> Result<Vec<T>, DecodeError> {
     let told = texts.iter().filter(|text| !text.is_empty());
     told.map(|text| text.parse().in_field(field)).collect()
 }

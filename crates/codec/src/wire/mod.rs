@@ -1,10 +1,11 @@
 //! The event contract: `gridtrail.events.v1.ServiceEvent` as protobuf, as frames of a `.binpb` file, and as
-//! proto3 JSON.
+//! proto3 JSON. Events of access and of the inventory beside it.
 
 mod access;
 mod fields;
 mod frame;
 pub(crate) mod from_wire;
+mod inventory;
 mod officer;
 mod plain;
 mod to_wire;
@@ -12,6 +13,9 @@ mod unread;
 
 pub use access::{decode_access, encode_access_frame, encode_access_json, encode_access_protobuf};
 pub use frame::{Frame, next_frame};
+pub use inventory::{
+    decode_inventory, encode_inventory_frame, encode_inventory_json, encode_inventory_protobuf,
+};
 pub use unread::unread_access;
 
 use crate::{DecodeError, is_utf16, limits, without_mark};

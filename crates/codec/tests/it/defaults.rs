@@ -1,11 +1,11 @@
 //! What a source writes that has no value: an empty text, zero, the first of an enumeration, an empty `Timestamp`. In a mandatory
 //! field it is a reason to refuse the event, which names the field; in any other it counts as absent.
 //!
-//! The table has every field of the contract, service events and events of access; it is held against the `.proto` files.
+//! The table has every field of the contract, service events, events of access and of the inventory; it is held against the `.proto` files.
 
 use gridtrail_access::{AccessEvent as Event, AccessRecord, Sro};
-use gridtrail_codec::{DecodeError, Encoding, decode, decode_access};
-use gridtrail_proto::events::v1::{AccessEvent, ServiceEvent};
+use gridtrail_codec::{DecodeError, Encoding, decode, decode_access, decode_inventory};
+use gridtrail_proto::events::v1::{AccessEvent, InventoryEvent, ServiceEvent};
 use prost::Message as _;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -110,6 +110,62 @@ fn access_events() -> Vec<Value> {
     ]
 }
 
+/// An inventory event with every field of its kind.
+fn inventory_event(body: (&str, Value)) -> Value {
+    let mut event = json!({
+        "event_id": "e", "recorded_at": RECORDED, "effective_from": TIME, "effective_until": RECORDED,
+        "corrects_event_id": "earlier",
+    });
+    event[body.0] = body.1;
+    event
+}
+
+fn inventory_events() -> Vec<Value> {
+    let (device, other, mpxn) = ("88-73-84-57-00-2F-96-1E", "88-73-84-57-00-2F-96-1F", "1312345678111");
+    let user = "90-B3-D5-1F-30-02-00-00";
+    let installed = json!({ "device_id": device, "mpxn": mpxn });
+    let association = json!({ "device_id": device, "with_device_id": other });
+    vec![
+        inventory_event((
+            "device",
+            json!({
+                "device_id": device, "device_type": 1, "manufacturer": "m", "model": "n", "esme_variant": "ADE",
+                "smets_chts_version": "s", "wan_technology_type": "w", "firmware_version": "f", "han_variant": "h",
+            }),
+        )),
+        inventory_event(("device_removed", json!({ "device_id": device }))),
+        inventory_event(("smi_status", json!({ "device_id": device, "status": 4 }))),
+        inventory_event(("installed", installed.clone())),
+        inventory_event(("uninstalled", installed)),
+        inventory_event(("association_added", association.clone())),
+        inventory_event(("association_removed", association)),
+        inventory_event(("hub_region", json!({ "device_id": device, "csp_region": 1 }))),
+        inventory_event((
+            "registration",
+            json!({
+                "mpxn": mpxn, "uprn": "100012345", "first_line_of_address": "1 High Street", "postcode": "SW1A 1AA",
+                "property": "1", "responsible_supplier": user, "network_party": user, "without": [7],
+            }),
+        )),
+        inventory_event((
+            "registration",
+            json!({ "mpxn": mpxn, "uprn": "7", "registered_supplier_agent": user }),
+        )),
+        inventory_event((
+            "hub_status",
+            json!({
+                "device_id": device, "aerial_installed": true, "aerial_type": "a", "birth_event": TIME,
+                "network_status": "n", "deactivated_at": TIME, "smwan_connectivity_status": "s", "han_status": "h",
+                "last_connection": TIME, "last_tamper": TIME, "last_outage": TIME, "last_restore": TIME,
+            }),
+        )),
+        json!({
+            "event_id": "e", "recorded_at": RECORDED,
+            "withdrawn": { "withdrawn_event_id": "earlier", "device_ids": [device], "mpxns": [mpxn] },
+        }),
+    ]
+}
+
 /// Every field by its path, with what its default means. A body itself has none: which one it is, is said by its being there.
 const TABLE: &[(&str, Means)] = &[
     ("event_id", Refused),
@@ -177,6 +233,55 @@ const TABLE: &[(&str, Means)] = &[
     ("rejected.notification_id", Refused),
     ("rejected.at", Absent),
     ("rejected.reason", Refused),
+    ("effective_from", Refused),
+    ("effective_until", Absent),
+    ("corrects_event_id", Absent),
+    ("device.device_id", Refused),
+    ("device.device_type", Absent),
+    ("device.manufacturer", Absent),
+    ("device.model", Absent),
+    ("device.esme_variant", Absent),
+    ("device.smets_chts_version", Absent),
+    ("device.wan_technology_type", Absent),
+    ("device.firmware_version", Absent),
+    ("device.han_variant", Absent),
+    ("device_removed.device_id", Refused),
+    ("smi_status.device_id", Refused),
+    ("smi_status.status", Refused),
+    ("installed.device_id", Refused),
+    ("installed.mpxn", Refused),
+    ("uninstalled.device_id", Refused),
+    ("uninstalled.mpxn", Refused),
+    ("association_added.device_id", Refused),
+    ("association_added.with_device_id", Refused),
+    ("association_removed.device_id", Refused),
+    ("association_removed.with_device_id", Refused),
+    ("hub_region.device_id", Refused),
+    ("hub_region.csp_region", Refused),
+    ("registration.mpxn", Refused),
+    ("registration.uprn", Absent),
+    ("registration.first_line_of_address", Absent),
+    ("registration.postcode", Absent),
+    ("registration.property", Absent),
+    ("registration.responsible_supplier", Absent),
+    ("registration.network_party", Absent),
+    ("registration.registered_supplier_agent", Absent),
+    ("registration.without", Absent),
+    ("hub_status.device_id", Refused),
+    ("hub_status.aerial_installed", Zero),
+    ("hub_status.aerial_type", Absent),
+    ("hub_status.birth_event", Absent),
+    ("hub_status.network_status", Absent),
+    ("hub_status.deactivated_at", Absent),
+    ("hub_status.smwan_connectivity_status", Absent),
+    ("hub_status.han_status", Absent),
+    ("hub_status.last_connection", Absent),
+    ("hub_status.last_tamper", Absent),
+    ("hub_status.last_outage", Absent),
+    ("hub_status.last_restore", Absent),
+    ("withdrawn.withdrawn_event_id", Refused),
+    ("withdrawn.device_ids", Absent),
+    ("withdrawn.mpxns", Absent),
 ];
 
 /// The defaults of a value that stands in a field: as each encoding's writers have it.
@@ -188,6 +293,7 @@ fn defaults_of(value: &Value) -> Vec<Value> {
         Value::String(_) => vec![json!("")],
         Value::Number(_) => vec![json!(0)],
         Value::Bool(_) => vec![json!(false)],
+        Value::Array(all) if all.iter().all(Value::is_number) => vec![json!([]), json!([0])],
         Value::Array(_) => vec![json!([]), json!([""])],
         other => panic!("no default of {other}"),
     }
@@ -211,21 +317,29 @@ fn officer(record: &AccessRecord) -> Option<[String; 4]> {
     Some([name, telephone, email, signature])
 }
 
-/// What comes of an event in both encodings, which must agree; told as text, for both kinds of events.
-fn read(event: &Value, is_access: bool) -> Result<String, DecodeError> {
+/// The contract that an event is of.
+#[derive(Debug, Clone, Copy)]
+enum Contract {
+    Service,
+    Access,
+    Inventory,
+}
+
+/// What comes of an event in both encodings, which must agree; told as text, for all kinds of events.
+fn read(event: &Value, contract: Contract) -> Result<String, DecodeError> {
     let json = event.to_string();
-    let told = |encoding, bytes: &[u8]| {
-        if is_access {
+    let told = |encoding, bytes: &[u8]| match contract {
+        Contract::Service => decode(encoding, bytes, None).map(|event| format!("{event:?}")),
+        Contract::Access => {
             decode_access(encoding, bytes).map(|record| format!("{record:?} {:?}", officer(&record)))
-        } else {
-            decode(encoding, bytes, None).map(|event| format!("{event:?}"))
         }
+        Contract::Inventory => decode_inventory(encoding, bytes).map(|event| format!("{event:?}")),
     };
     let from_json = told(Encoding::Json, json.as_bytes());
-    let bytes = if is_access {
-        serde_json::from_str::<AccessEvent>(&json).unwrap().encode_to_vec()
-    } else {
-        serde_json::from_str::<ServiceEvent>(&json).unwrap().encode_to_vec()
+    let bytes = match contract {
+        Contract::Service => serde_json::from_str::<ServiceEvent>(&json).unwrap().encode_to_vec(),
+        Contract::Access => serde_json::from_str::<AccessEvent>(&json).unwrap().encode_to_vec(),
+        Contract::Inventory => serde_json::from_str::<InventoryEvent>(&json).unwrap().encode_to_vec(),
     };
     assert_eq!(from_json, told(Encoding::Protobuf, &bytes), "{json}");
     from_json
@@ -233,22 +347,24 @@ fn read(event: &Value, is_access: bool) -> Result<String, DecodeError> {
 
 #[test]
 fn a_default_is_refused_in_a_mandatory_field_and_absent_in_any_other() {
-    let events: Vec<(Value, bool)> = service_events().into_iter().map(|event| (event, false)).collect();
-    let events: Vec<(Value, bool)> =
-        events.into_iter().chain(access_events().into_iter().map(|event| (event, true))).collect();
+    let of = |events: Vec<Value>, contract| events.into_iter().map(move |event| (event, contract));
+    let events: Vec<(Value, Contract)> = of(service_events(), Contract::Service)
+        .chain(of(access_events(), Contract::Access))
+        .chain(of(inventory_events(), Contract::Inventory))
+        .collect();
     let (mut checked, mut seen) = (0, BTreeSet::new());
-    for (event, is_access) in &events {
-        let whole = read(event, *is_access).unwrap();
+    for (event, contract) in &events {
+        let whole = read(event, *contract).unwrap();
         for (path, meaning) in TABLE {
             let mut without = event.clone();
             let Some((parent, last)) = place(&mut without, path) else { continue };
             let value = parent.as_object_mut().unwrap().remove(&last).unwrap();
-            let without = read(&without, *is_access);
+            let without = read(&without, *contract);
             for default in defaults_of(&value) {
                 let mut with = event.clone();
                 let (parent, last) = place(&mut with, path).unwrap();
                 parent[&last] = default.clone();
-                let read = read(&with, *is_access);
+                let read = read(&with, *contract);
                 // The result of a scheduled run has no other key than its Response ID.
                 let key_of_run = *path == "response_sent.response_id"
                     && event["response_sent"].get("scheduled_read").is_some();
@@ -299,10 +415,22 @@ fn the_table_has_every_field_of_the_contract() {
         "confirmed",
         "rejected",
         "authorised_by",
+        "device",
+        "device_removed",
+        "smi_status",
+        "installed",
+        "uninstalled",
+        "association_added",
+        "association_removed",
+        "hub_region",
+        "registration",
+        "hub_status",
+        "withdrawn",
     ];
     let files = [
         include_str!("../../../../proto/gridtrail/events/v1/events.proto"),
         include_str!("../../../../proto/gridtrail/events/v1/access.proto"),
+        include_str!("../../../../proto/gridtrail/events/v1/inventory.proto"),
     ];
     let mut fields = 0;
     for line in files.into_iter().flat_map(str::lines).map(str::trim) {
@@ -317,6 +445,6 @@ fn the_table_has_every_field_of_the_contract() {
         assert!(ours.contains(name) || bodies.contains(&name), "the table lacks {name}");
         fields += 1;
     }
-    // Both kinds of events begin with an id and a time, which the table has once.
-    assert_eq!(fields, TABLE.len() + bodies.len() + 2, "a field is missing, or there twice");
+    // All three kinds of events begin with an id and a time, which the table has once.
+    assert_eq!(fields, TABLE.len() + bodies.len() + 4, "a field is missing, or there twice");
 }

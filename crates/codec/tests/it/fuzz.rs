@@ -5,8 +5,8 @@ use crate::it::random;
 use crate::it::support::{duis, fuzz_cases, receipt};
 use gridtrail_codec::capture::Messages;
 use gridtrail_codec::{
-    DecodeError, Encoding, Frame, Receipt, decode, encode_frame, encode_json, encode_protobuf, next_frame,
-    synthetic,
+    DecodeError, Encoding, Frame, Receipt, decode, decode_inventory, duis::inventory, encode_frame,
+    encode_json, encode_protobuf, next_frame, synthetic,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -32,7 +32,13 @@ fn feed(bytes: &[u8]) {
         if let Err(error) = decode(encoding, bytes, Some(&receipt())) {
             assert!(error.to_string().chars().count() < 500, "{error}");
         }
+        if let Err(error) = decode_inventory(encoding, bytes) {
+            assert!(error.to_string().chars().count() < 500, "{error}");
+        }
     }
+    // Whatever is a message says what it says of the inventory.
+    let said = inventory(bytes, &receipt());
+    assert!(said.is_ok() || duis(bytes).is_err(), "{said:?}");
     let _ = Receipt::from_sidecar(bytes);
     let mut rest = bytes;
     while let Frame::Complete { record, consumed } = next_frame(rest) {
@@ -49,7 +55,7 @@ fn walk_capture(bytes: &[u8]) {
     for message in messages {
         let range = match message {
             Ok(message) => {
-                let _ = message.decode();
+                let _ = (message.decode(), message.inventory());
                 message.range
             }
             Err(bad) => bad.range,

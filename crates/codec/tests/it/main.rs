@@ -2,7 +2,9 @@
 
 mod access;
 mod defaults;
+mod duis_inventory;
 mod fuzz;
+mod inventory;
 mod random;
 mod round_trip;
 mod samples;

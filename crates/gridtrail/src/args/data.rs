@@ -2,9 +2,10 @@
 
 use super::freshness::{LevelArgs, MetricsArgs};
 use super::lake::CompactionArgs;
-use super::value::LifeTime;
+use super::value::{LifeTime, setting};
 use clap::{Args, ValueEnum};
 use gridtrail_access::Party;
+use gridtrail_ingest::{ACCESS_EVENTS, KINDS, RecordKind, SERVICE_EVENTS};
 use gridtrail_model::Timestamp;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -97,10 +98,38 @@ pub struct GenerateArgs {
     pub meters: Option<PathBuf>,
 }
 
-/// The topic of the events, as the DCC's own systems would write it.
-const TOPIC: &str = "gridtrail.service-events.v1";
-/// That of the events of access.
-const ACCESS_TOPIC: &str = "gridtrail.access-events.v1";
+/// What is said of `--topic`: which names say what a topic holds.
+fn topics_help() -> String {
+    let marked = KINDS
+        .iter()
+        .filter_map(|kind| Some(format!("with `{}` in its name, of {}", kind.topic_mark?, kind.name)));
+    format!(
+        "A topic of {}, or, {}; may be repeated",
+        KINDS[0].name,
+        marked.collect::<Vec<_>>().join(", or, ")
+    )
+}
+
+/// What is said of records that are no events of Service Requests.
+fn publish_help() -> String {
+    let plain = KINDS.iter().filter(|kind| !kind.is_folded()).filter_map(|kind| {
+        let mark = kind.file_mark?;
+        Some(format!("{} (.{mark}.binpb, .{mark}.jsonl)", kind.name))
+    });
+    let plain = plain.collect::<Vec<_>>().join(", ");
+    format!(
+        "\
+The key of a record is the Device ID of its event. What is kept as it comes has no key, and goes to the topic of its kind: {plain}.
+
+--create-topic makes the topics where they are not there, with as many replicas as the cluster gives topics. They take messages \
+of 16 MiB (max.message.bytes) and keep the time at which a record was appended (message.timestamp.type=LogAppendTime), by \
+which freshness is told while there is a backlog.
+
+Examples:
+  gridtrail publish data/day --kafka 127.0.0.1:9092 --create-topic --partitions 6
+  gridtrail publish data/day --kafka 127.0.0.1:9092 --rate 20000 --live"
+    )
+}
 
 /// Where Kafka is, and how it is read.
 #[derive(Debug, Args)]
@@ -109,8 +138,9 @@ pub struct TopicArgs {
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["dir", "recorded_at"])]
     #[arg(help_heading = "Kafka")]
     pub kafka: Option<String>,
-    /// A topic of events, or, with `access-events` in its name, of events of access; may be repeated.
-    #[arg(long = "topic", value_name = "TOPIC", default_values = [TOPIC, ACCESS_TOPIC], help_heading = "Kafka")]
+    /// The topics.
+    #[arg(long = "topic", value_name = "TOPIC", default_values_t = RecordKind::topics(), help_heading = "Kafka")]
+    #[arg(help = topics_help())]
     pub topics: Vec<String>,
     /// The consumer group, in which several ingesters share the partitions.
     #[arg(long, default_value = "gridtrail", help_heading = "Kafka")]
@@ -150,12 +180,6 @@ pub struct TopicArgs {
     pub metrics: MetricsArgs,
 }
 
-/// `name=value`.
-pub(super) fn setting(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("a setting is NAME=VALUE")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
-}
-
 impl TopicArgs {
     /// The settings of a file such as `--kafka-config` names. Empty lines and lines that begin with `#` are passed over.
     pub fn settings_of(text: &str) -> Result<Vec<(String, String)>, String> {
@@ -170,17 +194,7 @@ impl TopicArgs {
 
 /// Arguments of `gridtrail publish`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-The key of a record is the Device ID of its event. Events of access (.access.binpb, .access.jsonl) have no key, and go to \
---access-topic.
-
---create-topic makes both topics where they are not there, with as many replicas as the cluster gives topics. They take messages \
-of 16 MiB (max.message.bytes) and keep the time at which a record was appended (message.timestamp.type=LogAppendTime), by \
-which freshness is told while there is a backlog.
-
-Examples:
-  gridtrail publish data/day --kafka 127.0.0.1:9092 --create-topic --partitions 6
-  gridtrail publish data/day --kafka 127.0.0.1:9092 --rate 20000 --live")]
+#[command(after_help = publish_help())]
 pub struct PublishArgs {
     /// The folder of event files: .binpb, .jsonl, .ndjson or .json, compressed (.gz, .zst) or not.
     pub dir: PathBuf,
@@ -188,10 +202,10 @@ pub struct PublishArgs {
     #[arg(long, value_name = "HOST:PORT")]
     pub kafka: String,
     /// The topic.
-    #[arg(long, value_name = "TOPIC", default_value = TOPIC)]
+    #[arg(long, value_name = "TOPIC", default_value = SERVICE_EVENTS.topic)]
     pub topic: String,
     /// The topic of the events of access.
-    #[arg(long, value_name = "TOPIC", default_value = ACCESS_TOPIC)]
+    #[arg(long, value_name = "TOPIC", default_value = ACCESS_EVENTS.topic)]
     pub access_topic: String,
     /// A file of further client settings, one `name=value` a line; the names are librdkafka's.
     #[arg(long, value_name = "FILE")]
@@ -209,6 +223,14 @@ pub struct PublishArgs {
     /// Have each event say that the DCC recorded it when it was sent, so that its way into a search can be timed.
     #[arg(long)]
     pub live: bool,
+}
+
+impl PublishArgs {
+    /// The topic that records of a kind go to.
+    pub fn topic_of(&self, kind: &'static RecordKind) -> &str {
+        let named = [(&SERVICE_EVENTS, &self.topic), (&ACCESS_EVENTS, &self.access_topic)];
+        named.into_iter().find(|(of, _)| *of == kind).map_or(kind.topic, |(_, topic)| topic)
+    }
 }
 
 /// Arguments of `gridtrail ingest`.

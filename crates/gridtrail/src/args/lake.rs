@@ -1,7 +1,6 @@
 //! Arguments of the subcommands that keep a lake in order, and those by which other commands do so beside their work.
 
-use super::data::setting;
-use super::value::LifeTime;
+use super::value::{LifeTime, setting};
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, Subcommand};
 use gridtrail_lake::{BUCKETS_MAX, Month};
@@ -17,6 +16,8 @@ pub enum LakeCommand {
     Compact(CompactArgs),
     /// Say what a lake holds, and what is due.
     Status(StatusArgs),
+    /// Make a lake that an older build wrote one of this build's format.
+    Upgrade(UpgradeArgs),
     /// Say or set for how long records are kept, and let go what is older.
     Retain(RetainArgs),
     /// Keep rows however old they become, and see what is kept.
@@ -70,6 +71,26 @@ pub struct StatusArgs {
     /// Which lake.
     #[command(flatten)]
     pub of: WhichLake,
+}
+
+/// Arguments of `gridtrail lake upgrade`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+This build reads and writes lakes of every format that was ever released, so nothing has to be upgraded at once. An upgrade writes anew \
+the files that lack what this build writes into them, one commit a file, and then has each table say that it is of the new format. \
+Searches and ingest go on meanwhile; where it is killed, call it again. Builds that do not know the new format refuse the lake \
+from then on: upgrade when none of them is to come back. `gridtrail lake status` says of what format each table is.
+
+Examples:
+  gridtrail lake upgrade --dry-run --lake data/lake
+  gridtrail lake upgrade --lake s3://audit/lake")]
+pub struct UpgradeArgs {
+    /// Which lake.
+    #[command(flatten)]
+    pub of: WhichLake,
+    /// Only say what would be done.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Arguments of `gridtrail lake retain`.

@@ -1,6 +1,6 @@
 //! Arguments of `gridtrail reconcile`.
 
-use super::data::setting;
+use super::value::setting;
 use clap::Args;
 use std::path::PathBuf;
 

@@ -336,7 +336,7 @@ pub struct BenchTopicArgs {
     #[arg(long, value_name = "PATH")]
     pub lake: PathBuf,
     /// A further client setting; may be repeated.
-    #[arg(long = "kafka-set", value_name = "NAME=VALUE", value_parser = super::data::setting)]
+    #[arg(long = "kafka-set", value_name = "NAME=VALUE", value_parser = super::value::setting)]
     pub kafka_settings: Vec<(String, String)>,
 }
 
@@ -373,6 +373,9 @@ pub struct BenchSearchArgs {
     /// Ask for the table of results only, without the full details of each row.
     #[arg(long)]
     pub table: bool,
+    /// Search the meter-read transactions of all Users instead of the audit trail of one's own.
+    #[arg(long)]
+    pub meter_reads: bool,
     /// The seed of the order in which Devices are asked for.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,

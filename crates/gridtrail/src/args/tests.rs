@@ -217,3 +217,23 @@ fn every_example_of_the_help_is_a_line_that_is_read() {
         }
     }
 }
+
+/// What is said of topics and of files goes over the kinds of records.
+#[test]
+fn help_names_every_kind_of_records() {
+    let help = |command: &str| {
+        let mut cli = Cli::command();
+        let command = cli.find_subcommand_mut(command).unwrap();
+        command.render_long_help().to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let (ingest, publish) = (help("ingest"), help("publish"));
+    for kind in gridtrail_ingest::KINDS {
+        assert!(ingest.contains(kind.topic) && ingest.contains(kind.name), "{kind:?}: {ingest}");
+        if let Some(mark) = kind.topic_mark {
+            assert!(ingest.contains(&format!("with `{mark}` in its name, of {}", kind.name)), "{ingest}");
+        }
+        if let Some(mark) = kind.file_mark {
+            assert!(publish.contains(&format!("{} (.{mark}.binpb, .{mark}.jsonl)", kind.name)), "{publish}");
+        }
+    }
+}

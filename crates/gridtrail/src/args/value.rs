@@ -5,6 +5,12 @@ use std::str::FromStr;
 
 const DAY_MS: i64 = 86_400_000;
 
+/// `name=value`.
+pub(super) fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a setting is NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
 /// An end of a period, inclusive: an instant, or a whole day in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {

@@ -11,6 +11,7 @@ use crate::generate::{self, parties, write_region};
 use crate::ingest::ingest;
 use crate::opening::open_lake;
 use crate::output::{self, trails};
+use crate::running;
 use crate::search;
 use crate::serve::{self, Hosted};
 use cast::Cast;
@@ -154,7 +155,7 @@ async fn show(
 ) -> Result<(), Failure> {
     let key = DevKey::generate()?;
     let terms = gridtrail_server::terms(64, 64);
-    let listener = serve::listen(args.listen).await?;
+    let listener = running::listen(args.listen).await?;
     let port = Port { listener, tls: None, terms, whence: Whence::Connection };
     let server = serve::url_of(&port)?;
     let (stop, stopped) = oneshot::channel::<()>();
@@ -318,7 +319,7 @@ async fn leave_up(
     (first, second): (&Person, &Person),
     device: DeviceId,
 ) -> Result<(), Failure> {
-    let stop = serve::asked_to_stop()?;
+    let stop = running::asked_to_stop()?;
     let first_file = write_token(folder, first)?;
     let second_file = write_token(folder, second)?;
     say(&format!(

@@ -7,7 +7,7 @@ use crate::housekeeping::keep_house;
 use crate::opening::open_lake;
 use crate::output::count;
 use crate::progress::counting;
-use crate::serve::asked_to_stop;
+use crate::running::asked_to_stop;
 use gridtrail_ingest::{Maker, ingest_made, ingest_made_access};
 use gridtrail_model::Event;
 use gridtrail_synth::World;

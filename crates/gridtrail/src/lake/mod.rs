@@ -5,6 +5,7 @@ mod hold;
 mod repair;
 mod retain;
 mod status;
+mod upgrade;
 mod vacuum;
 mod verify;
 
@@ -18,6 +19,7 @@ pub(crate) async fn run(command: &LakeCommand, format: ListFormat) -> Result<(),
         LakeCommand::Create(args) => create::run(args, report()?).await,
         LakeCommand::Compact(args) => Box::pin(housekeeping::run(args, report()?)).await,
         LakeCommand::Status(args) => status::run(args, report()?).await,
+        LakeCommand::Upgrade(args) => Box::pin(upgrade::run(args, report()?)).await,
         LakeCommand::Retain(args) => retain::run(args, report()?).await,
         LakeCommand::Hold(command) => hold::run(command, format).await,
         LakeCommand::Vacuum(args) => vacuum::run(args, report()?).await,

@@ -4,7 +4,7 @@ use crate::args::{Format, RetainArgs};
 use crate::exit::Failure;
 use crate::opening::open_existing;
 use crate::output::{self, count, table_with};
-use crate::serve::asked_to_stop;
+use crate::running::asked_to_stop;
 use gridtrail_lake::{Expired, MonthRetained, Retained};
 use serde::Serialize;
 use std::io;

@@ -47,6 +47,11 @@ impl StoppedRow {
 #[derive(Debug, Serialize)]
 struct TableRow {
     table: &'static str,
+    /// The format that it is of.
+    format: u32,
+    /// The format that this build makes of it, where that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upgrade_to: Option<u32>,
     version: u64,
     files: u64,
     bytes: u64,
@@ -96,12 +101,10 @@ pub(crate) async fn run(args: &StatusArgs, format: Format) -> Result<(), Failure
 
 impl Answer {
     fn of(status: LakeStatus) -> Self {
-        let table = |TableStatus { name, version, files, bytes, rows }: TableStatus| TableRow {
-            table: name,
-            version,
-            files,
-            bytes,
-            rows,
+        let table = |of: TableStatus| {
+            let TableStatus { name, format, newest_format, version, files, bytes, rows } = of;
+            let upgrade_to = (format < newest_format).then_some(newest_format);
+            TableRow { table: name, format, upgrade_to, version, files, bytes, rows }
         };
         let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
         let month = |month: MonthStatus| MonthRow {
@@ -137,11 +140,12 @@ impl Answer {
 }
 
 fn text_of(answer: &Answer) -> String {
-    let mut tables = table_with(&["Table", "Version", "Files", "Bytes", "Rows"]);
+    let mut tables = table_with(&["Table", "Format", "Version", "Files", "Bytes", "Rows"]);
     for row in &answer.tables {
         let rows = row.rows.map(|rows| rows.to_string()).unwrap_or_default();
+        let format = row.format.to_string();
         let counts = [row.version, row.files, row.bytes].map(|count| count.to_string());
-        tables.add_row(std::iter::once(row.table.to_owned()).chain(counts).chain([rows]));
+        tables.add_row([row.table.to_owned(), format].into_iter().chain(counts).chain([rows]));
     }
     let mut months =
         table_with(&["Month", "Level 0", "In buckets", "Most in one", "Rows", "Bytes", "Oldest", "Newest"]);
@@ -166,6 +170,14 @@ fn text_of(answer: &Answer) -> String {
         hours(kept.files),
         hours(kept.log)
     ));
+    let older: Vec<&str> =
+        answer.tables.iter().filter(|row| row.upgrade_to.is_some()).map(|row| row.table).collect();
+    if !older.is_empty() {
+        text.push_str(&format!(
+            "of an older format: {}; `gridtrail lake upgrade` makes them of this build's\n",
+            older.join(", ")
+        ));
+    }
     for row in &answer.expiring {
         let what = if row.whole { "all" } else { "some" };
         let rows = count(row.rows, "row");

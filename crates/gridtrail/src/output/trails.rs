@@ -31,29 +31,28 @@ pub(crate) fn write_answer(
         (ListFormat::Csv, _) => return proto3::write_csv(out, &answer.rows),
         (ListFormat::Table, _) if answer.rows.is_empty() => String::new(),
         (ListFormat::Table, _) if layout.details => details_of(&answer.rows),
-        (ListFormat::Table, View::Audit) => format!("{}\n", table_of(&answer.rows)),
-        (ListFormat::Table, View::MeterReads) => format!("{}\n", table_of_reads(&answer.rows)),
+        (ListFormat::Table, view) => format!("{}\n", table_of(&answer.rows, view)),
     };
     write(out, (printed + &footer_of(answer, if_empty)).as_bytes())
 }
 
-/// The table view of UC_ServiceAudit_001, one line a row.
-fn table_of(rows: &[TrailRow]) -> Grid {
-    let mut table = table_with(&[
-        "Received (UTC)",
-        "Sent (UTC)",
-        "User",
-        "Device",
-        "GBCS sequence",
-        "MPxN",
-        "SRV or alert",
-        "Mode",
-        "Status",
-        "Reference",
-    ]);
+/// The table view of a service, one line a row: UC_ServiceAudit_001 and UC_MeterRead_001 differ in two columns.
+fn table_of(rows: &[TrailRow], view: View) -> Grid {
+    let (variant, last) = match view {
+        View::Audit => ("SRV or alert", "Mode"),
+        View::MeterReads => ("Service Reference Variant", "Service Reference"),
+    };
+    let header = ["Received (UTC)", "Sent (UTC)", "User", "Device", "GBCS sequence", "MPxN"];
+    let mut table = table_with(&[&header[..], &[variant, last, "Status", "Reference"]].concat());
     for row in rows {
         let details = row.details.clone().unwrap_or_default();
-        let variant = [&row.service_reference_variant, &details.alert_code];
+        let (variant, last) = match view {
+            View::Audit if row.service_reference_variant.is_empty() => {
+                (details.alert_code, details.mode_of_operation)
+            }
+            View::Audit => (row.service_reference_variant.clone(), details.mode_of_operation),
+            View::MeterReads => (row.service_reference_variant.clone(), row.service_reference.clone()),
+        };
         table.add_row([
             time(row.service_request_received_at).unwrap_or_default(),
             time(row.service_response_sent_at).unwrap_or_default(),
@@ -61,39 +60,8 @@ fn table_of(rows: &[TrailRow]) -> Grid {
             row.device_id.clone(),
             number(row.gbcs_transaction_sequence_number),
             row.mpxn.clone(),
-            variant.into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default(),
-            details.mode_of_operation,
-            row.simplified_transaction_status.clone(),
-            row.reference.clone(),
-        ]);
-    }
-    table
-}
-
-/// The table view of UC_MeterRead_001, one line a row.
-fn table_of_reads(rows: &[TrailRow]) -> Grid {
-    let mut table = table_with(&[
-        "Received (UTC)",
-        "Sent (UTC)",
-        "User",
-        "Device",
-        "GBCS sequence",
-        "MPxN",
-        "Service Reference Variant",
-        "Service Reference",
-        "Status",
-        "Reference",
-    ]);
-    for row in rows {
-        table.add_row([
-            time(row.service_request_received_at).unwrap_or_default(),
-            time(row.service_response_sent_at).unwrap_or_default(),
-            printable(&row.dcc_service_user_organisation_id),
-            row.device_id.clone(),
-            number(row.gbcs_transaction_sequence_number),
-            row.mpxn.clone(),
-            row.service_reference_variant.clone(),
-            row.service_reference.clone(),
+            variant,
+            last,
             row.simplified_transaction_status.clone(),
             row.reference.clone(),
         ]);

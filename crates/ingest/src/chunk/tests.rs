@@ -45,7 +45,7 @@ type Placed = (i64, Option<(u64, Vec<u8>)>);
 fn told(form: &Form, chunks: &[Chunk]) -> Vec<Placed> {
     let mut told = Vec::new();
     for chunk in chunks {
-        let decoded = decode_chunk(chunk, (RecordKind::Service, form));
+        let decoded = decode_chunk(chunk, (&crate::kinds::SERVICE_EVENTS, form));
         told.extend(decoded.events.into_iter().map(|(position, _)| (position, None)));
         told.extend(decoded.letters.into_iter().map(|Unread { position, reason, raw }| {
             assert!(!reason.is_empty());
@@ -207,7 +207,7 @@ fn a_line_longer_than_a_message_costs_only_itself() {
     let chunks = pieces(&Form::Lines, &bytes, Sizes::default(), 0);
     assert!(chunks.iter().all(|chunk| chunk.bytes.len() <= WINDOW_BYTES));
     let decoded: Vec<Decoded> =
-        chunks.iter().map(|c| decode_chunk(c, (RecordKind::Service, &Form::Lines))).collect();
+        chunks.iter().map(|c| decode_chunk(c, (&crate::kinds::SERVICE_EVENTS, &Form::Lines))).collect();
     assert_eq!(decoded.iter().map(|decoded| decoded.events.len()).sum::<usize>(), 2);
     let letters: Vec<&Unread> = decoded.iter().flat_map(|decoded| &decoded.letters).collect();
     let [letter] = letters.as_slice() else { panic!("{} letters", letters.len()) };

@@ -1,11 +1,8 @@
 //! What the client tells between polls, kept until the reader looks.
 
-use crate::brokers::{self, Brokers};
+use crate::brokers::{Brokers, client_context};
 use crate::cluster::TopicPartition;
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::KafkaError as Client;
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
@@ -47,34 +44,23 @@ impl ReaderContext {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).get(partition).copied()
     }
 
+    fn note_ends(&self, statistics: Statistics) {
+        let mut told = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        for (topic, partitions) in statistics.topics {
+            for (number, partition) in partitions.partitions {
+                let end = if self.committed_only { partition.ls_offset } else { partition.hi_offset };
+                told.insert((topic.clone(), number), end);
+            }
+        }
+    }
+
     /// Nobody reads the changes any more: partitions that are taken away are given back at once.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Release);
     }
 }
 
-impl ClientContext for ReaderContext {
-    fn log(&self, level: RDKafkaLogLevel, fac: &str, line: &str) {
-        brokers::log(level, fac, line);
-    }
-
-    fn error(&self, error: Client, reason: &str) {
-        self.brokers.wrong(&error, reason);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        self.brokers.told(&statistics);
-        let mut told = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        for (topic, partitions) in statistics.topics {
-            for (number, partition) in partitions.partitions {
-                told.insert(
-                    (topic.clone(), number),
-                    if self.committed_only { partition.ls_offset } else { partition.hi_offset },
-                );
-            }
-        }
-    }
-}
+client_context!(ReaderContext, note_ends);
 
 impl ConsumerContext for ReaderContext {
     /// Only noted: the reader answers after the poll, when it can wait for the lake.

@@ -176,7 +176,9 @@ pub(crate) struct FileCheck<'a> {
 impl FileCheck<'_> {
     /// The file as a whole.
     pub(crate) async fn bytes(&self) -> Result<Bytes, RunsError> {
-        self.cache.fetch(self.path, &(0..self.file.size)).await
+        let bytes = self.cache.fetch(self.path, &(0..self.file.size)).await?;
+        self.table.check_file(self.path, &bytes)?;
+        Ok(bytes)
     }
 
     /// Reads a file that fits into memory as a whole, and counts its rows. Gives what was read.

@@ -2,7 +2,7 @@
 //! whole file of it.
 
 use crate::it::faults::setting;
-use crate::it::first_format::{DEVICES, fill};
+use crate::it::formats::{DEVICES, fill};
 use crate::it::world::*;
 use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_access::Access;

@@ -276,12 +276,12 @@ async fn a_table_of_a_format_or_with_needs_that_are_not_known_is_refused_by_name
     for table in table_names() {
         let store = Arc::new(whole.fork());
         let made = text(&store, &entry(table, 0)).await;
-        let newer = made.replace(r#""gridtrail.formatVersion":"1""#, r#""gridtrail.formatVersion":"2""#);
+        let newer = made.replace(r#""gridtrail.formatVersion":"2""#, r#""gridtrail.formatVersion":"3""#);
         assert_ne!(newer, made, "{table}");
         store.put(&entry(table, 0), newer.into_bytes().into()).await.unwrap();
         let error = open(&store, false).await.map(|lake| lake.counts()).unwrap_err();
         assert_eq!(error.kind(), LakeErrorKind::Settings, "{table}: {error}");
-        assert!(error.to_string().contains(&format!("table {table} is of format \"2\"")), "{error}");
+        assert!(error.to_string().contains(&format!("table {table} is of format \"3\"")), "{error}");
         let needs = made.replace(
             r#""minReaderVersion":1"#,
             r#""minReaderVersion":3,"readerFeatures":["deletionVectors"]"#,

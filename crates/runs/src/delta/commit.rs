@@ -194,6 +194,7 @@ impl Table {
             let version = table.version().unwrap_or(0);
             Box::pin(self.log.advance(Some(version))).await?;
             self.check_whole()?;
+            self.format()?;
             if self.log.version() < version {
                 // The entries between were cleaned up while nothing was asked of this handle.
                 self.log.restart().await?;

@@ -5,7 +5,7 @@ use super::commit::{COMMITTED_MS, commit_info};
 use super::location::Location;
 use super::log::{FileChanges, Log, Stop, TableFile};
 use super::windows;
-use crate::definition::{Definition, FORMAT, MONTH};
+use crate::definition::{Definition, MONTH};
 use crate::error::RunsError;
 use crate::pages::Encoded;
 use bytes::Bytes;
@@ -102,8 +102,9 @@ impl Table {
         if let Some(feature) = log.needs().first() {
             return Err(RunsError::Feature { table: definition.name, feature: feature.clone() });
         }
-        definition.check_format(log.property(FORMAT))?;
-        Ok(Self { definition, location: location.clone(), log, delta: None })
+        let table = Self { definition, location: location.clone(), log, delta: None };
+        table.format()?;
+        Ok(table)
     }
 
     /// The table at another version.
@@ -116,9 +117,15 @@ impl Table {
         self.log.version()
     }
 
-    /// Takes in newer commits.
+    /// Takes in newer commits. Errors: `Format`, `Feature` where a newer build made the table one that this build cannot read.
     pub async fn refresh(&mut self) -> Result<(), RunsError> {
-        Box::pin(self.log.refresh()).await
+        Box::pin(self.log.refresh()).await?;
+        self.format().map(drop)
+    }
+
+    /// The format that the table is of at this version. Errors: `Format`, `Feature` where it is none that this build knows.
+    pub fn format(&self) -> Result<u32, RunsError> {
+        self.definition.check_table(|name| self.log.property(name))
     }
 
     /// The live files, in no order.

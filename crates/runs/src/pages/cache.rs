@@ -14,6 +14,7 @@ use crate::delta::location::Location;
 use crate::delta::log::TableFile;
 use crate::delta::table::Table;
 use crate::error::RunsError;
+use crate::format;
 use crate::limits::{AT_ONCE_BYTES, GAP_BYTES, TAIL_BYTES};
 use arrow::datatypes::Schema;
 use bytes::Bytes;
@@ -67,6 +68,17 @@ impl OpenRun {
     /// The note of its footer. `None`: it has none, or another kind of it.
     pub fn note<T: Any>(&self) -> Option<&T> {
         self.note.as_ref()?.get()
+    }
+
+    /// Whether its footer has what this build writes there of its rows: the checksums of their pages, and the note of its table, where that
+    /// has any.
+    pub fn is_whole(&self, table: &Definition) -> bool {
+        self.sums.is_some() && self.note.is_some() == table.note.is_some()
+    }
+
+    /// Whether its footer says of what format it is.
+    pub fn says_format(&self) -> bool {
+        format::is_said(self.metadata.metadata())
     }
 
     /// Whether a column of a row group has a dictionary.
@@ -343,6 +355,7 @@ impl RunCache {
         };
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
         let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(corrupt())?;
+        table.check_footer(path, metadata.metadata())?;
         check_layout(table, path, &metadata)?;
         let mut blooms = Vec::with_capacity(table.keys.len());
         for column in table.keys {

@@ -9,6 +9,7 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use std::sync::Arc;
 
 /// Writes a file into memory, from where what is done can be taken while it grows.
@@ -20,6 +21,8 @@ pub struct PagedWriter {
     whole: Checksum,
     /// Gathers the note of its footer, where its table has any.
     note: Option<Box<dyn GatherNote>>,
+    /// What its footer says of its format.
+    format: KeyValue,
 }
 
 impl std::fmt::Debug for PagedWriter {
@@ -34,7 +37,8 @@ impl PagedWriter {
         let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(table.schema), Some((table.layout)()));
         let writer = writer.map_err(|_| RunsError::Internal("a file could not be started"))?;
         let note = table.note.map(|kind| (kind.gather)());
-        Ok(Self { writer, seen: 0, scanner: Scanner::new(), whole: Checksum::new(), note })
+        let (scanner, whole, format) = (Scanner::new(), Checksum::new(), table.format_of_file());
+        Ok(Self { writer, seen: 0, scanner, whole, note, format })
     }
 
     /// Adds rows.
@@ -72,6 +76,7 @@ impl PagedWriter {
         self.writer.flush().map_err(failed)?;
         self.see()?;
         self.writer.append_key_value_metadata(self.scanner.end_pages()?);
+        self.writer.append_key_value_metadata(self.format.clone());
         if let Some(note) = &self.note {
             self.writer.append_key_value_metadata(note.end()?);
         }

@@ -1,6 +1,7 @@
 //! The synthetic region as its users see it.
 
 mod determinism;
+mod inventory;
 mod likeness;
 mod memory;
 mod truth;

@@ -29,6 +29,7 @@ const fn table(keys: &'static [usize]) -> Definition {
         schema: &COLUMNS,
         by_month: false,
         format: 1,
+        needs: &[],
         keys,
         layout: || WriterProperties::builder().build(),
         note: None,
