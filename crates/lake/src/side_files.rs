@@ -44,7 +44,8 @@ pub(crate) fn by_name(table: &Table) -> Vec<Arc<TableFile>> {
 /// The name of a new file: behind those of all others of the table, whatever the clocks of their writers were.
 pub(crate) fn named_last(table: &Table) -> String {
     let now = Uuid::now_v7();
-    let last = by_name(table).last().and_then(|file| file.path.get(..ORDER_CHARS)?.parse::<Uuid>().ok());
+    let last = table.files().into_iter().max_by(|a, b| a.path.cmp(&b.path));
+    let last = last.and_then(|file| file.path.get(..ORDER_CHARS)?.parse::<Uuid>().ok());
     let name = match last {
         Some(last) if last >= now => behind(last),
         _ => now,
