@@ -87,3 +87,23 @@ pub(crate) const EARLIER_READ_AT_ONCE: usize = 2;
 
 /// Moments whose versions are looked for at the same time.
 pub(crate) const TRAVELLERS_AT_ONCE: usize = 16;
+
+/// Days of the rows of days that a summary of evidence keeps: the thirteen months for which the lake keeps rows, and some.
+pub const DAYS_KEPT: i64 = 400;
+
+/// Texts of events that a day keeps; more are counted, no more.
+pub(crate) const EVENTS_A_DAY: usize = 20;
+
+/// Entries of open dead letters of one source that a file's summary keeps apart. With more, those of a day and partition are one: a summary is
+/// read whole at every start.
+pub(crate) const LETTERS_APART: usize = 256;
+
+/// Bytes of evidence that are gathered into one file. A reader of all evidence holds a file in memory, and a start reads one tail a file: 34
+/// million commits are some two hundred files.
+pub(crate) const EVIDENCE_FILE_BYTES: u64 = 32 << 20;
+
+/// Bytes of small side files that are read at the same time.
+pub(crate) const READ_AT_ONCE_BYTES: u64 = 32 << 20;
+
+/// Commits whose evidence is copied into one file, at most: what a process holds that copies after a long time in which nobody did.
+pub(crate) const COPIED_AT_ONCE: u64 = if cfg!(test) { 64 } else { 16_384 };

@@ -20,7 +20,7 @@ use crate::retention;
 use crate::rules::{ordered, unsigned};
 use crate::sheet::Sheet;
 use crate::snapshot::Snapshot;
-use crate::tables::{Arriving, Gathering, LakeTable, SideFile};
+use crate::tables::{Arriving, Gathering, KeptFor, LakeTable, SideFile};
 use crate::verify::FileCheck;
 use crate::viewers::Viewer;
 use arrow::array::{ArrayRef, AsArray, BinaryArray, BinaryBuilder, RecordBatch, TimestampMillisecondArray};
@@ -120,6 +120,10 @@ impl LakeTable for NamedRows {
         links.dedup();
         let encoded = Encoded::of(&TABLE, links.chunks(gridtrail_runs::ENCODE_ROWS).map(batch))?;
         Ok(Some(SideFile { encoded, rows: links.len() as u64, tag: TAG.to_owned() }))
+    }
+
+    fn kept_for(&self) -> KeptFor {
+        KeptFor::Needed
     }
 
     async fn check(&self, of: &mut FileCheck<'_>) -> Result<(), RunsError> {

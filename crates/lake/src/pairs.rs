@@ -21,7 +21,7 @@ use crate::lookup;
 use crate::retention;
 use crate::rules::PairRule;
 use crate::sheet::Sheet;
-use crate::tables::{Arriving, Gathering, LakeTable, Rewriting, SideFile};
+use crate::tables::{Arriving, Gathering, KeptFor, LakeTable, Rewriting, SideFile};
 use crate::verify::{FileCheck, rows};
 use crate::viewers::Viewer;
 use arrow::array::{
@@ -90,6 +90,10 @@ impl LakeTable for PairTable {
         }
         let (encoded, tag) = write(&pairs)?;
         Ok(Some(SideFile { encoded, rows: pairs.len() as u64, tag }))
+    }
+
+    fn kept_for(&self) -> KeptFor {
+        KeptFor::Needed
     }
 
     async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {

@@ -5,7 +5,7 @@
 
 use crate::access_events::AccessEvents;
 use crate::access_log::AccessLogTable;
-use crate::compaction::Compacting;
+use crate::compaction::{Compacting, CompactionSettings};
 use crate::dead_letters::DeadLetters;
 use crate::error::LakeError;
 use crate::evidence_table::Commits;
@@ -14,9 +14,12 @@ use crate::index::RunIndex;
 use crate::keyed::KeyedFiles;
 use crate::lake::Lake;
 use crate::limits::BUCKETS;
+use crate::maintenance::Maintenance;
 use crate::named_rows::NamedRows;
 use crate::pairs::PairTable;
-use crate::schema::{Parked, Trails};
+use crate::parked::Parked;
+use crate::retention::Went;
+use crate::schema::Trails;
 use crate::snapshot::{Newest, Snapshot, SnapshotVersion};
 use crate::stopped::StoppedAt;
 use crate::streams;
@@ -38,6 +41,17 @@ pub(crate) const MARK_FILES: &str = "mark/files";
 pub(crate) const BUCKETS_CHOSEN: &str = "buckets";
 /// The position in the parked table that names the version of the main table its last removal relies on.
 pub(crate) const SWEPT: &str = "swept/trails";
+
+/// For how long a table keeps its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeptFor {
+    /// For so many months as the table's setting says, or longer where its own rule says so.
+    Months,
+    /// Until nothing needs them any more: the table's rule says when that is.
+    Needed,
+    /// For ever.
+    Ever,
+}
 
 /// What the lake does with a table.
 #[async_trait]
@@ -73,6 +87,17 @@ pub(crate) trait LakeTable: Sync {
     /// What a row of the main table names and ought to be found by, and is not, as far as that is up to this table. `None`: nothing.
     async fn missed(&self, _: &Snapshot, _: &Fragment) -> Result<Option<Named>, RunsError> {
         Ok(None)
+    }
+
+    /// For how long it keeps its rows.
+    fn kept_for(&self) -> KeptFor;
+
+    /// Lets rows go that are to be kept no longer; with `dry` none, and only says what would go. A table that keeps its rows for ever is not
+    /// asked.
+    ///
+    /// Any number of processes may do so at once, and be killed at any moment: what is to go goes, or is looked at again the next time.
+    async fn expire(&self, _: &mut Maintenance, _: &Expiry<'_>) -> Result<Went, LakeError> {
+        Ok(Went::default())
     }
 
     /// What makes its small files fewer, up to the commit. `None`: they are few, or it is not gathered.
@@ -169,6 +194,13 @@ impl SideFile {
         let changes = Changes { add: vec![file], now_ms: now.millis(), ..Changes::default() };
         table.commit(&changes).await.map(drop)
     }
+}
+
+/// How rows are let go.
+pub(crate) struct Expiry<'a> {
+    pub(crate) settings: &'a CompactionSettings,
+    /// Nothing goes, and it is only said what would.
+    pub(crate) dry: bool,
 }
 
 /// A table whose small files are to become fewer.
@@ -276,14 +308,17 @@ impl Tables {
         let may_lack =
             |table: &dyn LakeTable| fresh || table.came_later() && trails.position(&made(table)).is_none();
         let lacking: Vec<bool> = ALL.iter().map(|table| may_lack(*table)).collect();
-        let mut opened = vec![trails];
-        for (table, may_lack) in ALL.iter().zip(lacking).skip(1) {
-            let definition = table.definition();
-            if may_lack && !writes && !Table::exists(location, definition.name).await? {
-                return Err(LakeError::NoTable { table: definition.name });
+        for (table, may_lack) in ALL.iter().zip(&lacking).skip(1) {
+            let name = table.definition().name;
+            if *may_lack && !writes && !Table::exists(location, name).await? {
+                return Err(LakeError::NoTable { table: name });
             }
-            opened.push(Table::open_or_create(location, definition, may_lack).await?);
         }
+        let others = ALL.iter().zip(lacking).skip(1);
+        let others =
+            others.map(|(table, may_lack)| Table::open_or_create(location, table.definition(), may_lack));
+        let others = try_join_all(others.map(Box::pin)).await?;
+        let opened = std::iter::once(trails).chain(others).collect();
         let mut tables = Self::of(opened)?;
         tables.index()?;
         Ok(tables)
@@ -411,6 +446,19 @@ mod tests {
         assert_eq!(names().collect::<BTreeSet<_>>().len(), ALL.len());
         assert_eq!((names().next(), main()), (Some("trails"), "trails"));
         assert!(ALL[0].is_looked_up());
+    }
+
+    /// `docs/lake.md` says of every table for how long it keeps its rows.
+    #[test]
+    fn it_is_told_for_how_long_every_table_keeps_its_rows() {
+        let page = include_str!("../../../docs/lake.md");
+        for table in ALL {
+            let (name, kept) = (table.definition().name, table.kept_for());
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+            let row = row.unwrap_or_else(|| panic!("docs/lake.md has no row of {name}"));
+            assert_eq!(row.contains("for ever"), kept == KeptFor::Ever, "{row}");
+            assert_eq!(row.contains(" months"), kept == KeptFor::Months, "{row}");
+        }
     }
 
     #[test]

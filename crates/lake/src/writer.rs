@@ -209,8 +209,8 @@ impl Writer {
         let mut add = Vec::new();
         for part in dead_letters::by_file(&fresh) {
             let path = format!("{}.parquet", uuid::Uuid::now_v7());
-            let written = table.upload_encoded(&path, dead_letters::write(part)?).await?;
-            let (rows, tag) = (part.len() as u64, "{}".to_owned());
+            let (encoded, rows, tag) = dead_letters::write(part)?;
+            let written = table.upload_encoded(&path, encoded).await?;
             add.push(NewFile { path, written, month: None, rows, tag, received: None });
         }
         let now_ms = self.lake.clock().now().millis();
