@@ -9,7 +9,7 @@ use crate::error::LakeError;
 use crate::limits::RUNS_AT_ONCE;
 use crate::lookup::Seek;
 use crate::named_rows::{self, NamedRows};
-use crate::pairs::{self, PairTable};
+use crate::pairs::{self, OfMpxn, PairTable};
 use crate::scan::Reach;
 use crate::snapshot::{KeyQuery, RunFile, Snapshot, View};
 use crate::viewers::Viewer;
@@ -92,10 +92,10 @@ impl Snapshot {
         let read = |keys: Vec<DeviceId>| {
             keys.into_iter().filter_map(|key| anchor::of_key(key, users())).collect::<Vec<_>>()
         };
-        let keys = pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn).await?;
-        let (found, beside) = (read(keys.found), read(keys.beside));
-        let in_vain = if found.is_empty() { beside } else { Vec::new() };
-        Ok(Anchors { found, in_vain })
+        Ok(match pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn).await? {
+            OfMpxn::Found(keys) => Anchors { found: read(keys), in_vain: Vec::new() },
+            OfMpxn::Beside(keys) => Anchors { found: Vec::new(), in_vain: read(keys) },
+        })
     }
 
     /// Where rows lie that name Devices or meter points beside what they lie under, for each of those: as far as links say, and as far as
@@ -141,7 +141,9 @@ impl Snapshot {
 
     /// Devices that events named together with a meter point, ascending.
     pub(crate) async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, RunsError> {
-        let keys = pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn).await?.found;
+        let OfMpxn::Found(keys) = pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn).await? else {
+            return Ok(Vec::new());
+        };
         let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, std::iter::empty::<UserId>()));
         Ok(anchors.filter_map(Anchor::device).collect())
     }
