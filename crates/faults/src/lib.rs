@@ -2,13 +2,16 @@
 //!
 //! [`FaultStore`] wraps any store, counts its operations, and lets the chosen ones fail in the ways in which real stores do.
 //! [`RecordingStore`] wraps any store and tells how often a reader had to wait for it.
+//! [`LateStore`] wraps any store, and answers late.
 //! [`DatedStore`] wraps any store, and dates its files by a clock that a test sets.
 //! For tests only: nothing but tests may depend on this crate.
 
 mod dated;
+mod late;
 mod recording;
 
 pub use dated::DatedStore;
+pub use late::LateStore;
 pub use recording::{Recording, RecordingStore};
 
 use async_trait::async_trait;

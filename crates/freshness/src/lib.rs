@@ -20,7 +20,6 @@ mod level;
 mod limits;
 mod outward;
 mod report;
-mod source;
 mod trend;
 mod watch;
 
@@ -31,10 +30,9 @@ extern crate self as gridtrail_freshness;
 #[path = "../tests/it/main.rs"]
 mod it;
 
-pub use ledger::{Delay, Ledger};
+pub use gridtrail_lake::{DAYS_KEPT, Delay, SourceKey};
+pub use ledger::Ledger;
 pub use level::{Level, Levels, LevelsError};
-pub use limits::DAYS_KEPT;
 pub use outward::Outward;
 pub use report::{DayReport, Inputs, PartitionReport, Report, SourceReport, WaitingReport, day_text};
-pub use source::SourceKey;
 pub use watch::{Freshness, Watch};

@@ -6,7 +6,7 @@
 
 use crate::limits::HOUR_MS;
 use crate::report::{DayReport, Report, day_text};
-use crate::source::SourceKey;
+use gridtrail_lake::SourceKey;
 use gridtrail_model::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

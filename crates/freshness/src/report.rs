@@ -1,12 +1,14 @@
 //! The report: what the ledger and a snapshot come to at a time. Plain values.
 
-use crate::ledger::{Day, Ledger, OpenLetters, PartitionLedger};
+use crate::ledger::{Ledger, level_of};
 use crate::level::{Level, Levels};
 use crate::limits::{BEHIND_HOLDS_MS, DAY_MS};
-use crate::source::SourceKey;
-use gridtrail_lake::{OpenTransaction, Partition, Waiting};
+use crate::trend::time_to_breach_ms;
+use gridtrail_lake::{
+    EvidenceSummary, OpenTransaction, Partition, PartitionState, SourceDay, SourceKey, Waiting,
+};
 use gridtrail_model::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a report is made from, beside the ledger.
 #[derive(Debug, Clone, Copy)]
@@ -180,13 +182,14 @@ impl Ledger {
         for partition in inputs.partitions {
             let Partition { stream, partition: number, .. } = partition;
             let key = SourceKey::Topic { cluster: stream.cluster.clone(), topic: stream.topic.clone() };
-            let known = self.partitions.get(&stream.source(*number));
+            let known = self.evidence.partitions.get(&stream.source(*number));
             parts.entry(key).or_default().push(self.partition_report(partition, known, inputs.now));
         }
         let follows_topics = !parts.is_empty();
-        let files = self.partitions.get("files").map(|_| SourceKey::Files);
+        let files = self.evidence.partitions.get("files").map(|_| SourceKey::Files);
         // Whatever left evidence has its row: also a topic that is followed no longer and left dead letters.
-        let left = self.letters.iter().filter(|(_, open)| !open.is_empty()).map(|(key, _)| key.clone());
+        let left =
+            self.evidence.letters.iter().filter(|(_, open)| !open.is_empty()).map(|(key, _)| key.clone());
         for key in files.into_iter().chain(left) {
             parts.entry(key).or_default();
         }
@@ -210,7 +213,7 @@ impl Ledger {
             sources,
             waiting,
             days: self.day_reports(inputs),
-            broken_evidence: self.broken,
+            broken_evidence: self.evidence.broken,
             stopped: inputs.stopped.map(str::to_owned),
         }
     }
@@ -218,7 +221,7 @@ impl Ledger {
     fn partition_report(
         &self,
         partition: &Partition,
-        known: Option<&PartitionLedger>,
+        known: Option<&PartitionState>,
         now: Timestamp,
     ) -> PartitionReport {
         let open_transaction = known.and_then(|known| known.open_transaction);
@@ -236,7 +239,7 @@ impl Ledger {
             complete_up_to: complete,
             lag_ms,
             time_to_breach_ms: match trend {
-                Some((known, at)) => known.trend.time_to_breach_ms(now.millis(), at.millis(), &self.levels),
+                Some((known, at)) => time_to_breach_ms(&known.marks, now.millis(), at.millis(), &self.levels),
                 None => complete.is_none().then_some(0),
             },
             position,
@@ -255,7 +258,7 @@ impl Ledger {
         follows_topics: bool,
         now: Timestamp,
     ) -> SourceReport {
-        let files = self.partitions.get("files").filter(|_| source == SourceKey::Files);
+        let files = self.evidence.partitions.get("files").filter(|_| source == SourceKey::Files);
         let complete_up_to = match files {
             Some(files) => files.complete_ms.and_then(Timestamp::from_millis).map(|at| at.min(now)),
             None => {
@@ -265,15 +268,15 @@ impl Ledger {
         };
         let lag_ms = complete_up_to.map(|at| now.millis() - at.millis());
         let judged = if source == SourceKey::Files { !follows_topics } else { !partitions.is_empty() };
-        let totals = self.totals.get(&source).copied().unwrap_or_default();
-        let open = self.letters.get(&source).map(Vec::as_slice).unwrap_or_default();
+        let totals = self.evidence.totals.get(&source).copied().unwrap_or_default();
+        let open = self.evidence.letters.get(&source).map(Vec::as_slice).unwrap_or_default();
         let since = open.iter().map(|letters| letters.since_ms).min();
         let letters = since.map(|at| self.levels.of(Some((now.millis() - at).max(0))));
-        let of_access = open.iter().filter_map(OpenLetters::level).max();
+        let of_access = open.iter().filter_map(level_of).max();
         let lag = judged.then(|| self.levels.of(lag_ms));
         let time_to_breach_ms = match (files, complete_up_to) {
             (Some(files), Some(at)) if judged => {
-                files.trend.time_to_breach_ms(now.millis(), at.millis(), &self.levels)
+                time_to_breach_ms(&files.marks, now.millis(), at.millis(), &self.levels)
             }
             _ => partitions.iter().filter_map(|partition| partition.time_to_breach_ms).min(),
         };
@@ -306,16 +309,13 @@ impl Ledger {
         }
         let from = today.saturating_sub(inputs.days - 1);
         // What is followed has lagged on since its last commit.
-        let mut covered = Self {
-            days: self
-                .days
-                .range((from, SourceKey::first())..)
-                .map(|(k, v)| (k.clone(), v.clone()))
-                .collect(),
-            partitions: self.partitions.clone(),
-            ..Self::new(self.levels)
+        let known = self.evidence.days.range((from, first_key())..).map(|(k, v)| (k.clone(), v.clone()));
+        let mut covered = EvidenceSummary {
+            days: known.collect(),
+            partitions: self.evidence.partitions.clone(),
+            ..EvidenceSummary::default()
         };
-        let now = inputs.now.millis();
+        let (now, mut unknown) = (inputs.now.millis(), BTreeSet::new());
         for partition in inputs.partitions {
             let id = partition.stream.source(partition.partition);
             if covered.partitions.contains_key(&id) {
@@ -323,24 +323,37 @@ impl Ledger {
             } else if partition.complete_up_to.is_none() {
                 let Partition { stream, .. } = partition;
                 let key = SourceKey::Topic { cluster: stream.cluster.clone(), topic: stream.topic.clone() };
-                covered.days.entry((today, key)).or_default().unknown = true;
+                unknown.insert((today, key));
             }
         }
         if inputs.partitions.is_empty() {
             covered.cover("files", now);
         }
+        unknown.extend(covered.unknown_days().map(|(day, key)| (day, key.clone())));
+        for day in &unknown {
+            covered.days.entry(day.clone()).or_default();
+        }
         let rows = covered.days.iter().filter(|((day, _), _)| (from..=today).contains(day));
-        let mut days: Vec<_> =
-            rows.map(|((day, key), row)| (*day, self.day_report(*day, key, row, now))).collect();
+        let report = |(of, row): (&(i64, SourceKey), &SourceDay)| {
+            (of.0, self.day_report(of, row, unknown.contains(of), now))
+        };
+        let mut days: Vec<_> = rows.map(report).collect();
         days.sort_by(|(a, _), (b, _)| b.cmp(a));
         days.into_iter().map(|(_, report)| report).collect()
     }
 
-    fn day_report(&self, day: i64, key: &SourceKey, row: &Day, now_ms: i64) -> DayReport {
-        let open = self.letters.get(key).into_iter().flatten().filter(|letters| letters.day() == day);
+    fn day_report(
+        &self,
+        (day, key): &(i64, SourceKey),
+        row: &SourceDay,
+        is_unknown: bool,
+        now_ms: i64,
+    ) -> DayReport {
+        let open =
+            self.evidence.letters.get(key).into_iter().flatten().filter(|letters| letters.day() == *day);
         let (mut open_letters, mut open_late, mut open_oldest, mut of_access) = (0, 0, None, None);
         for letters in open {
-            of_access = of_access.max(letters.level());
+            of_access = of_access.max(level_of(letters));
             open_letters += letters.positions.len();
             open_oldest = open_oldest.max(Some((now_ms - letters.since_ms).max(0)));
             // Put aside so long ago, it is late for certain.
@@ -350,11 +363,12 @@ impl Ledger {
         }
         let lag = row.lag_worst_ms.map(|lag| self.levels.of(Some(lag)));
         let delay = row.delay_worst_ms.map(|delay| self.levels.of(Some(delay)));
-        let unknown = row.unknown.then_some(Level::Breach);
+        let unknown = is_unknown.then_some(Level::Breach);
         let open = open_oldest.map(|age| self.levels.of(Some(age)));
+        let (late_least, late_most) = row.later_than(self.levels.breach_ms());
         let mean = row.delay_sum_ms.checked_div(i128::from(row.delay_count));
         DayReport {
-            day: day_text(day),
+            day: day_text(*day),
             source: key.clone(),
             level: lag.max(delay).max(unknown).max(open).max(of_access).unwrap_or(Level::Fresh),
             lag_worst_ms: row.lag_worst_ms,
@@ -362,8 +376,8 @@ impl Ledger {
             delay_mean_ms: mean.and_then(|mean| i64::try_from(mean).ok()),
             records: row.counts.records,
             commits: row.counts.commits,
-            late_least: row.late_least + open_late,
-            late_most: row.late_most + open_letters,
+            late_least: late_least + open_late,
+            late_most: late_most + open_letters,
             parked: row.counts.parked,
             dead_lettered: row.counts.dead_lettered,
             open_letters,
@@ -377,9 +391,7 @@ impl Ledger {
     }
 }
 
-impl SourceKey {
-    /// None comes before it.
-    fn first() -> Self {
-        Self::Topic { cluster: String::new(), topic: String::new() }
-    }
+/// No source comes before it.
+fn first_key() -> SourceKey {
+    SourceKey::Topic { cluster: String::new(), topic: String::new() }
 }

@@ -1,10 +1,10 @@
 //! Watching a lake from a process that answers from it.
 
-use crate::ledger::{Delay, Ledger};
+use crate::ledger::Ledger;
 use crate::level::Levels;
 use crate::limits::WAITING_EVERY_MS;
 use crate::report::{Inputs, Report};
-use gridtrail_lake::{Lake, LakeError, SnapshotVersion, Waiting};
+use gridtrail_lake::{Delay, EvidencePart, Lake, LakeError, SnapshotVersion, Waiting};
 use gridtrail_model::Timestamp;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -46,13 +46,12 @@ impl Watch {
     }
 
     /// Takes in what was committed since, and gives how long records took until this process could find them, a line a
-    /// commit and source. The first time all evidence is read, which gives none: nobody watched.
+    /// commit and source. The first time it is what all evidence comes to, which gives none: nobody watched.
     ///
     /// A lake of which an entry of a log is not gridtrail's, or damaged, is watched as far as it is answered from; the report
     /// says so.
     ///
-    /// Cost: that of `Lake::refresh` and a log entry a commit; the first time all evidence of the lake, in the memory of
-    /// one file of it. Errors: the lake's; the next call goes on where this one stopped.
+    /// Cost: that of `Lake::refresh` and a log entry a commit; the first time that of [`Lake::evidence_since`] from the start. Errors: the lake's; the next call goes on where this one stopped.
     pub async fn refresh(&self) -> Result<Vec<Delay>, LakeError> {
         let asked = self.lake.clock().now();
         let refreshed = self.lake.refresh().await;
@@ -66,11 +65,14 @@ impl Watch {
         let mut delays = Vec::new();
         let newest = self
             .lake
-            .evidence_since(after, |commit| {
-                // After the snapshot was there, so that no record is said to be found before it was.
-                let seen = watched.then(|| self.lake.clock().now());
-                let of_commit = self.state().ledger.take(&commit, seen);
-                delays.extend(of_commit.into_iter().filter(|_| watched));
+            .evidence_since(after, |part| match part {
+                EvidencePart::Commit(commit) => {
+                    // After the snapshot was there, so that no record is said to be found before it was.
+                    let seen = watched.then(|| self.lake.clock().now());
+                    let of_commit = self.state().ledger.take(&commit, seen);
+                    delays.extend(of_commit.into_iter().filter(|_| watched));
+                }
+                EvidencePart::Summary(summary) => self.state().ledger.absorb(*summary),
             })
             .await?;
         self.look_at_waiting().await?;

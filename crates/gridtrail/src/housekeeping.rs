@@ -92,11 +92,8 @@ async fn tidy_for_ever(lake: &Lake, settings: &CompactionSettings) {
 async fn tidy(lake: &Lake, settings: &CompactionSettings) -> Result<(), LakeError> {
     let mut maintenance = lake.maintenance().await?;
     let retained = maintenance.retain(settings, false).await?;
-    if retained.access_log > 0 {
-        tracing::info!(
-            rows = retained.access_log,
-            "let go rows of the access log that are older than they must be kept"
-        );
+    for (table, rows) in retained.rows {
+        tracing::info!(table, rows, "let go rows that are older than they must be kept");
     }
     for MonthRetained { month, expired } in retained.months {
         let Expired { rows_dropped, rows_kept, .. } = expired;

@@ -13,7 +13,8 @@ use crate::lake::Lake;
 use crate::retention;
 use crate::rules::AccessRule;
 use crate::run;
-use crate::tables::{Gathering, LakeTable};
+use crate::side_files::batches;
+use crate::tables::{Gathering, KeptFor, LakeTable};
 use crate::verify::FileCheck;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
@@ -21,13 +22,15 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::{StreamExt, stream};
 use gridtrail_access::{
     AccessEvent, AccessRecord, Assignment, Cause, Notice, NoticeKind, Party, Sharing, Sro, Unread, UnreadKind,
 };
 use gridtrail_model::{EventId, Timestamp, UserId};
 use gridtrail_runs::checksum::Written;
-use gridtrail_runs::{Changes, Definition, Encoded, NewFile, RunsError, Summary, Table};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use gridtrail_runs::{
+    Changes, Definition, Encoded, LOG_READS_AT_ONCE, NewFile, RunsError, Summary, Table, TableFile,
+};
 use parquet::file::properties::WriterProperties;
 use std::collections::{BTreeSet, HashSet};
 use std::str::FromStr;
@@ -90,9 +93,12 @@ impl LakeTable for AccessEvents {
         &TABLE
     }
 
+    fn kept_for(&self) -> KeptFor {
+        KeptFor::Ever
+    }
+
     async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
-        let events = read(file.bytes().await?, file.path.as_ref())?;
-        file.rows = events.len() as u64;
+        let events = file.whole(read).await?;
         let in_order = events.is_sorted_by(|a, b| (a.recorded_at, a) < (b.recorded_at, b));
         in_order.then_some(()).ok_or_else(|| file.corrupt("its events of access are not in order"))
     }
@@ -326,11 +332,9 @@ pub(crate) fn record(batch: &RecordBatch, row: usize) -> Option<AccessRecord> {
 
 /// The events in a file, in its order.
 pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<AccessRecord>, RunsError> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
     let mut records = Vec::new();
-    for batch in reader.map_err(RunsError::corrupt(path))? {
-        let batch =
-            batch.map_err(|error| RunsError::Corrupt { path: path.to_owned(), why: error.to_string() })?;
+    for batch in batches(bytes, path)? {
+        let batch = batch?;
         for row in 0..batch.num_rows() {
             // Nothing of the row is told: it may hold a person's data.
             let why = || format!("event of access {} cannot be read", records.len());
@@ -410,17 +414,19 @@ impl SharingReader {
     /// Errors: `Unavailable`, `Corrupt`; what was taken in by then stays, and the next refresh goes on from there.
     pub async fn refresh(&mut self) -> Result<bool, LakeError> {
         self.table.refresh().await?;
-        for file in self.table.files() {
-            if self.folded.contains(&file.path) {
-                continue;
-            }
-            let (path, bytes) = self.lake.read_file(&self.table, &file).await?;
+        let files = self.table.files().into_iter().filter(|file| !self.folded.contains(&file.path));
+        let (lake, table) = (&self.lake, &self.table);
+        let fetch = |file: Arc<TableFile>| async move { (lake.read_file(table, &file).await, file) };
+        let mut fetching = stream::iter(files.collect::<Vec<_>>()).map(fetch).buffered(LOG_READS_AT_ONCE);
+        while let Some((fetched, file)) = fetching.next().await {
+            let (path, bytes) = fetched?;
             let records = read(bytes, path.as_ref())?;
             let sharing = Arc::make_mut(&mut self.sharing);
             records.into_iter().for_each(|record| sharing.take(record.event));
             self.folded.insert(file.path.clone());
             self.changed = true;
         }
+        drop(fetching);
         self.folded.retain(|path| self.table.names(path));
         // What came before an entry that is not ours counts, and is not all.
         self.table.check_whole()?;

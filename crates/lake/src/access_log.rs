@@ -13,16 +13,18 @@ mod keep;
 mod read;
 
 pub use append::Appender;
-pub(crate) use keep::{drop_months, kept_from, raise_months, rows_before};
+pub(crate) use keep::{kept_from, raise_months};
 pub use read::LogReader;
 pub(crate) use read::merged;
 
+use crate::error::LakeError;
 use crate::limits::ROW_GROUP_ROWS;
+use crate::maintenance::Maintenance;
 use crate::month::Month;
-use crate::retention;
+use crate::retention::{self, Went};
 use crate::rules::LogRule;
 use crate::run;
-use crate::tables::{Gathering, LakeTable};
+use crate::tables::{Expiry, Gathering, KeptFor, LakeTable};
 use crate::verify::{FileCheck, rows};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, Int64Array, RecordBatch, StringArray,
@@ -105,8 +107,16 @@ impl LakeTable for AccessLogTable {
         &TABLE
     }
 
+    fn kept_for(&self) -> KeptFor {
+        KeptFor::Months
+    }
+
     async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
         rows::access_log(file).await
+    }
+
+    async fn expire(&self, maintenance: &mut Maintenance, how: &Expiry<'_>) -> Result<Went, LakeError> {
+        Ok(maintenance.expire_access_log(how.dry).await?)
     }
 
     async fn gather(&self, of: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {

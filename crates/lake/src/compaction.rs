@@ -7,10 +7,10 @@ use crate::maintenance::Wanted;
 use crate::one_row::OneRow;
 use crate::run::FragmentSummary;
 use crate::snapshot::RunFile;
-use crate::tables::{self, Tables};
+use crate::tables::{self, SideFiles, Tables};
 use arrow::array::RecordBatch;
 use futures::{StreamExt, stream};
-use gridtrail_model::Timestamp;
+use gridtrail_model::{Fragment, Timestamp};
 pub use gridtrail_runs::CompactionSettings;
 use gridtrail_runs::{
     Job, LevelRule, Made, OpenRun, Rows, Run, RunCache, RunIndex, RunsError, Table, carry_out, gather, plan,
@@ -87,6 +87,9 @@ impl LevelRule for TrailLevels {
 }
 
 impl Rows for OneRow {
+    /// Rows that lie at another time than some of their fragments did, as far as links lead to them.
+    type Beside = Fragment;
+
     fn next(&mut self) -> impl Future<Output = Result<Option<RecordBatch>, RunsError>> + Send {
         Self::next(self)
     }
@@ -94,7 +97,14 @@ impl Rows for OneRow {
     fn rows_in(&self) -> u64 {
         Self::rows_in(self)
     }
+
+    fn into_beside(self) -> Vec<Fragment> {
+        self.into_moved()
+    }
 }
+
+/// What has to be known of the rows of a table before they count where they are written.
+type BesideOf<L> = <<L as LevelRule>::Rows as Rows>::Beside;
 
 /// A compaction under way.
 pub(crate) struct Compacting<'a> {
@@ -106,12 +116,13 @@ pub(crate) struct Compacting<'a> {
 
 impl Compacting<'_> {
     /// Carries out what a table is due that is compacted by levels and buckets, until nothing is. `table` and `runs` say which of the
-    /// tables it is, and where its runs are listed.
+    /// tables it is, and where its runs are listed; `beside` says what goes into other tables first.
     pub(crate) async fn by_levels<L: LevelRule + Copy>(
         &mut self,
         rule: L,
         table: fn(&mut Tables) -> &mut Table,
         runs: fn(&Tables) -> &RunIndex<L::Run>,
+        beside: fn(&[BesideOf<L>]) -> Result<SideFiles, RunsError>,
     ) -> Result<(), LakeError> {
         // Jobs have threads of their own, which go on when this is dropped, until they see that it was.
         let wanted = Wanted::default();
@@ -130,6 +141,7 @@ impl Compacting<'_> {
                 match made {
                     Ok(made) => {
                         let now = self.lake.clock().now();
+                        self.tables.commit_beside(beside(&made.beside)?, now).await?;
                         commit(&job, table(self.tables), made, self.done, now).await?;
                     }
                     // The others go on without the damaged file.
@@ -169,7 +181,7 @@ async fn make<L: LevelRule>(
     job: Job<L::Run>,
     settings: CompactionSettings,
     given_up: Arc<AtomicBool>,
-) -> (Job<L::Run>, Result<Made, RunsError>) {
+) -> (Job<L::Run>, Result<Made<BesideOf<L>>, RunsError>) {
     let (runtime, detached, own) = (tokio::runtime::Handle::current(), lake.detached().clone(), job.clone());
     let work = move || runtime.block_on(carry_out(&rule, (lake.cache(), &table), &own, &settings, &given_up));
     let made = detached.spawn_blocking(work).await;
@@ -177,10 +189,10 @@ async fn make<L: LevelRule>(
 }
 
 /// Commits what a job made, and counts it. A job that was overtaken is dropped: its files are seen by nobody.
-async fn commit<R: Run>(
+async fn commit<R: Run, B>(
     job: &Job<R>,
     table: &mut Table,
-    made: Made,
+    made: Made<B>,
     done: &mut Compacted,
     now: Timestamp,
 ) -> Result<(), RunsError> {

@@ -4,13 +4,18 @@
 //! counts. A letter that no evidence names was written by a batch that came to nothing: its record was read otherwise
 //! afterwards, or is about to be read.
 
+mod keep;
+
 use crate::error::LakeError;
 use crate::evidence_log::{Commit, Evidence};
 use crate::lake::Lake;
+use crate::maintenance::Maintenance;
 use crate::retention;
+use crate::retention::Went;
 use crate::run;
+use crate::side_files::{batches, by_name};
 use crate::spans::Spans;
-use crate::tables::LakeTable;
+use crate::tables::{Expiry, Gathering, KeptFor, LakeTable};
 use crate::verify::FileCheck;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder,
@@ -22,9 +27,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gridtrail_model::Timestamp;
-use gridtrail_runs::{Definition, Encoded, RunsError, Table, TableFile};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use gridtrail_runs::{Changes, Definition, Encoded, RunsError, Table, TableFile};
 use parquet::file::properties::WriterProperties;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -49,6 +54,16 @@ pub struct DeadLetter {
     pub headers: Vec<(String, Bytes)>,
     /// When it was put aside.
     pub read_at: Timestamp,
+}
+
+impl DeadLetter {
+    /// Bytes that it takes in memory, about.
+    fn size(&self) -> u64 {
+        let texts = [&self.source, &self.source_name, &self.reason].map(String::len).iter().sum::<usize>();
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let key = self.key.as_ref().map_or(0, Bytes::len);
+        (size_of::<Self>() + texts + headers + key + self.raw.len()) as u64
+    }
 }
 
 /// How much of its record a dead letter holds.
@@ -83,10 +98,10 @@ pub enum Fate {
 }
 
 /// What became of all dead letters, as the evidence has it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Fates(BTreeMap<String, OfSource>);
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct OfSource {
     put_aside: Spans,
     replayed: Spans,
@@ -109,6 +124,26 @@ impl Fates {
                 of.put_aside.insert_all(&evidence.dead_lettered_at);
             }
         }
+    }
+
+    /// Takes in what became of letters by later commits.
+    pub(crate) fn absorb(&mut self, later: Self) {
+        for (source, more) in later.0 {
+            let of = self.0.entry(source).or_default();
+            of.put_aside.insert_all(&more.put_aside);
+            of.replayed.insert_all(&more.replayed);
+            of.dismissed.insert_all(&more.dismissed);
+            of.expired.insert_all(&more.expired);
+        }
+    }
+
+    /// Every source of which letters were settled, with where those stand.
+    pub(crate) fn settled(&self) -> impl Iterator<Item = (&str, Spans)> {
+        self.0.iter().map(|(source, of)| {
+            let mut settled = of.replayed.clone();
+            settled.insert_all(&of.dismissed);
+            (source.as_str(), settled)
+        })
     }
 
     /// What became of the letter at a position. `None`: no evidence has one there.
@@ -138,22 +173,13 @@ impl Fates {
 }
 
 impl Lake {
-    /// What became of all dead letters so far. Cost and errors: those of [`Lake::evidence`].
-    pub async fn letter_fates(&self) -> Result<Fates, LakeError> {
-        let mut fates = Fates::default();
-        self.evidence(|commit| fates.take(&commit)).await?;
-        Ok(fates)
-    }
-
     /// Every dead letter that the table holds now. For operators: raw records are nobody's rows, and no service that a
     /// User reaches calls this. Errors: `Unavailable`.
     pub async fn dead_letters(&self) -> Result<LetterReader, LakeError> {
         let mut table = self.tables().await.dead_letters;
         table.refresh().await?;
         table.check_whole()?;
-        let mut files = table.files();
-        // Names are ordered by time.
-        files.sort_by(|a, b| b.path.cmp(&a.path));
+        let files = by_name(&table).into_iter().rev().collect();
         Ok(LetterReader { lake: self.clone(), table, files })
     }
 }
@@ -234,20 +260,43 @@ impl LakeTable for DeadLetters {
         &TABLE
     }
 
-    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
-        let bytes = file.bytes().await?;
-        file.rows = read(bytes, file.path.as_ref())?.len() as u64;
-        Ok(())
+    fn kept_for(&self) -> KeptFor {
+        KeptFor::Needed
     }
+
+    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
+        file.whole(read).await.map(drop)
+    }
+
+    async fn expire(&self, maintenance: &mut Maintenance, how: &Expiry<'_>) -> Result<Went, LakeError> {
+        maintenance.expire_letters(how.dry).await
+    }
+
+    async fn gather(&self, of: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
+        keep::gather(of).await
+    }
+}
+
+/// What the log says of a file of dead letters.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Tag {
+    /// Bytes that its letters take in memory, about.
+    bytes: u64,
+    /// When the oldest of its letters was put aside, milliseconds since the epoch.
+    oldest_ms: i64,
+}
+
+/// What is said of a file. Of those of earlier versions nothing is.
+fn tag_of(file: &TableFile) -> Option<Tag> {
+    serde_json::from_str(file.tag.as_deref()?).ok()
 }
 
 /// The dead letters in one file.
 pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<DeadLetter>, RunsError> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
     let corrupt = |why: &str| RunsError::Corrupt { path: path.to_owned(), why: why.to_owned() };
     let mut letters = Vec::new();
-    for batch in reader.map_err(RunsError::corrupt(path))? {
-        let batch = batch.map_err(|error| corrupt(&error.to_string()))?;
+    for batch in batches(bytes, path)? {
+        let batch = batch?;
         let columns = Columns::of(&batch).ok_or_else(|| corrupt("a column of dead letters is missing"))?;
         for row in 0..batch.num_rows() {
             letters.push(columns.letter(row).ok_or_else(|| corrupt("a time or header cannot be read"))?);
@@ -354,9 +403,14 @@ fn parts<'a>(mut letters: &'a [&'a DeadLetter], bytes: usize) -> impl Iterator<I
     })
 }
 
-/// A file of dead letters. Memory: its raw bytes a few times.
-pub(crate) fn write(letters: &[&DeadLetter]) -> Result<Encoded, RunsError> {
-    Encoded::of(&TABLE, parts(letters, PAGE_BYTES).map(encoded))
+/// A file of dead letters, with its rows and its tag. Memory: its raw bytes a few times.
+pub(crate) fn write(letters: &[&DeadLetter]) -> Result<(Encoded, u64, String), RunsError> {
+    let bytes = letters.iter().map(|letter| letter.size()).sum();
+    let oldest_ms = letters.iter().map(|letter| letter.read_at.millis()).min().unwrap_or(i64::MAX);
+    // Two numbers: writing them cannot fail.
+    let tag = serde_json::to_string(&Tag { bytes, oldest_ms }).unwrap_or_default();
+    let encoded = Encoded::of(&TABLE, parts(letters, PAGE_BYTES).map(encoded))?;
+    Ok((encoded, letters.len() as u64, tag))
 }
 
 /// The Parquet settings of a file of dead letters.
@@ -436,7 +490,7 @@ mod tests {
         #[test]
         fn a_letter_is_kept_as_it_came(letters in prop::collection::vec(letter(), 1..5)) {
             let written = write(&letters.iter().collect::<Vec<_>>()).unwrap();
-            prop_assert_eq!(read(written.bytes, "file").unwrap(), letters);
+            prop_assert_eq!(read(written.0.bytes, "file").unwrap(), letters);
         }
     }
 
@@ -461,7 +515,7 @@ mod tests {
         let sizes: Vec<_> = by_file(&letters).map(<[_]>::len).collect();
         assert_eq!(sizes, [4, 4, 1]);
         let small: Vec<_> = (0..40).map(|n| of_length(n, 300 << 10)).collect();
-        let file = write(&small.iter().collect::<Vec<_>>()).unwrap().bytes;
+        let file = write(&small.iter().collect::<Vec<_>>()).unwrap().0.bytes;
         let found = SerializedFileReader::new(file.clone()).unwrap();
         let pages = found.get_row_group(0).unwrap().get_column_page_reader(4).unwrap();
         let sizes: Vec<usize> = pages.map(|page| page.unwrap().buffer().len()).collect();

@@ -13,8 +13,8 @@ use crate::lake::Lake;
 use crate::maintenance::evidence_of;
 use crate::month::Month;
 use crate::retention::{self, DROPS};
-use crate::tables::LakeTable;
-use crate::tables::Tables;
+use crate::side_files::{batches, by_name, named_last};
+use crate::tables::{Gathering, KeptFor, LakeTable, Tables};
 use crate::verify::FileCheck;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
@@ -24,7 +24,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gridtrail_model::{DeviceId, Mpxn, Timestamp, UserId};
 use gridtrail_runs::{Changes, Definition, Encoded, Move, NewFile, RunsError, Table};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
 use std::sync::{Arc, LazyLock};
 
@@ -32,6 +31,8 @@ use std::sync::{Arc, LazyLock};
 pub(crate) const HOLDS: &str = "holds";
 /// Times that a change is tried again while others change holds, too.
 const ATTEMPTS: u32 = 20;
+/// Bytes of a file of changes, at most.
+const FILE_BYTES: u64 = 1 << 20;
 const PLACED: &str = "placed";
 const RELEASED: &str = "released";
 
@@ -73,10 +74,31 @@ impl LakeTable for HoldChanges {
         &TABLE
     }
 
+    fn kept_for(&self) -> KeptFor {
+        KeptFor::Ever
+    }
+
     async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
-        let bytes = file.bytes().await?;
-        file.rows = read(bytes, file.path.as_ref())?.len() as u64;
-        Ok(())
+        file.whole(read).await.map(drop)
+    }
+
+    async fn gather(&self, of: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
+        let files = of.consecutive(by_name(of.table), |file| file.size, FILE_BYTES).await?;
+        let Some(files) = files else { return Ok(None) };
+        let (mut rows, mut changes) = (0, Vec::new());
+        for (file, bytes) in &files {
+            let path = of.table.full_path(&file.path)?;
+            // What cannot be read stays where it is, and is told.
+            read(bytes.clone(), path.as_ref())?;
+            for batch in batches(bytes.clone(), path.as_ref())? {
+                let batch = batch?;
+                rows += batch.num_rows() as u64;
+                changes.push(Ok(batch));
+            }
+        }
+        let encoded = Encoded::of(&TABLE, changes.into_iter())?;
+        let files = files.into_iter().map(|(file, _)| file).collect();
+        of.replace(files, (encoded, rows, "{}".to_owned())).await.map(Some)
     }
 }
 
@@ -213,7 +235,7 @@ impl Lake {
     ) -> Result<(), RunsError> {
         let released = *change != hold.placed;
         let encoded = write(hold, if released { RELEASED } else { PLACED }, change)?;
-        let path = format!("{}.parquet", uuid::Uuid::now_v7());
+        let path = named_last(&tables.holds);
         let written = tables.holds.upload_encoded(&path, encoded).await?;
         let file = NewFile { path, written, month: None, rows: 1, tag: "{}".to_owned(), received: None };
         let changes = Changes { add: vec![file], now_ms: change.at.millis(), ..Changes::default() };
@@ -264,12 +286,9 @@ async fn dropped_between(trails: &Table, first: u64, last: u64) -> Result<Vec<Mo
 pub(crate) async fn read_all(lake: &Lake, tables: &mut Tables) -> Result<Vec<Hold>, RunsError> {
     tables.holds.refresh().await?;
     tables.holds.check_whole()?;
-    let mut files = tables.holds.files();
-    // Names are ordered by time.
-    files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut holds: Vec<Hold> = Vec::new();
     let mut releases = Vec::new();
-    for file in files {
+    for file in by_name(&tables.holds) {
         let (path, bytes) = lake.read_file(&tables.holds, &file).await?;
         for change in read(bytes, path.as_ref())? {
             match change {
@@ -295,11 +314,10 @@ pub(crate) enum Change {
 
 /// The changes in a file.
 pub(crate) fn read(bytes: Bytes, path: &str) -> Result<Vec<Change>, RunsError> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
     let corrupt = |why: String| RunsError::Corrupt { path: path.to_owned(), why };
     let mut changes = Vec::new();
-    for batch in reader.map_err(RunsError::corrupt(path))? {
-        let batch = batch.map_err(|error| corrupt(error.to_string()))?;
+    for batch in batches(bytes, path)? {
+        let batch = batch?;
         for row in 0..batch.num_rows() {
             let change = read_row(&batch, row);
             changes.push(change.ok_or_else(|| corrupt("a change to a hold cannot be read".to_owned()))?);

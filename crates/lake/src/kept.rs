@@ -13,13 +13,13 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// A snapshot, and how many bytes it has to itself.
-type Kept = (Arc<Snapshot>, u32);
+type WeighedSnapshot = (Arc<Snapshot>, u32);
 
 /// Snapshots of a lake.
 #[derive(Debug)]
 pub(crate) struct KeptSnapshots {
-    recent: Cache<SnapshotVersion, Kept>,
-    earlier: Cache<SnapshotVersion, Kept>,
+    recent: Cache<SnapshotVersion, WeighedSnapshot>,
+    earlier: Cache<SnapshotVersion, WeighedSnapshot>,
     reading: Semaphore,
 }
 
@@ -28,7 +28,7 @@ impl KeptSnapshots {
     pub(crate) fn new(life: Duration) -> Self {
         let cache = |bytes, policy| {
             let builder = Cache::builder().time_to_idle(life).max_capacity(bytes).eviction_policy(policy);
-            builder.weigher(|_: &SnapshotVersion, (_, bytes): &Kept| *bytes).build()
+            builder.weigher(|_: &SnapshotVersion, (_, bytes): &WeighedSnapshot| *bytes).build()
         };
         Self {
             recent: cache(RECENT_BYTES, EvictionPolicy::lru()),

@@ -26,6 +26,13 @@ pub(crate) const BLOOM_DEVICES: u64 = 65_536;
 /// Runs that a look-up opens or reads at the same time.
 pub(crate) const RUNS_AT_ONCE: usize = 16;
 
+/// Parts of one run that are read at the same time where rows of it are looked for by more than one key: ingest looks for those of a
+/// whole batch, in [`RUNS_AT_ONCE`] runs.
+pub(crate) const SHEETS_AT_ONCE: usize = 4;
+
+/// Months whose rows an answer is looked for in at first; then in twice as many at a time. Most answers come within days of their request.
+pub(crate) const MONTHS_AT_FIRST: usize = 1;
+
 /// Runs that a look-up which has to wait reads at once, the newest ones: mostly those hold the page of results that was asked
 /// for.
 pub(crate) const READ_AHEAD_RUNS: usize = 2;
@@ -80,3 +87,23 @@ pub(crate) const EARLIER_READ_AT_ONCE: usize = 2;
 
 /// Moments whose versions are looked for at the same time.
 pub(crate) const TRAVELLERS_AT_ONCE: usize = 16;
+
+/// Days of the rows of days that a summary of evidence keeps: the thirteen months for which the lake keeps rows, and some.
+pub const DAYS_KEPT: i64 = 400;
+
+/// Texts of events that a day keeps; more are counted, no more.
+pub(crate) const EVENTS_A_DAY: usize = 20;
+
+/// Entries of open dead letters of one source that a file's summary keeps apart. With more, those of a day and partition are one: a summary is
+/// read whole at every start.
+pub(crate) const LETTERS_APART: usize = 256;
+
+/// Bytes of evidence that are gathered into one file. A reader of all evidence holds a file in memory, and a start reads one tail a file: 34
+/// million commits are some two hundred files.
+pub(crate) const EVIDENCE_FILE_BYTES: u64 = 32 << 20;
+
+/// Bytes of small side files that are read at the same time.
+pub(crate) const READ_AT_ONCE_BYTES: u64 = 32 << 20;
+
+/// Commits whose evidence is copied into one file, at most: what a process holds that copies after a long time in which nobody did.
+pub(crate) const COPIED_AT_ONCE: u64 = if cfg!(test) { 64 } else { 16_384 };

@@ -5,18 +5,20 @@ use crate::error::LakeError;
 use crate::evidence::CommitKind;
 use crate::evidence_table::{self, CommitEvidence};
 use crate::lake::Lake;
-use crate::limits::RUN_WAITS;
+use crate::limits::{COPIED_AT_ONCE, RUN_WAITS};
 use crate::lookup;
-use crate::pairs::{self, Pairs};
 use crate::run::{self, RunSummary, SortedFragments};
+use crate::side_files;
 use crate::snapshot::{RunFile, Snapshot};
-use crate::tables::{self, Gathering, SWEPT, Tables};
+use crate::tables::{self, Arriving, Gathering, SWEPT, Tables};
 use crate::writer::{upload_parked, upload_run};
+use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_model::{Anchor, Fragment, Merge as _, Timestamp, TrailKey};
-use gridtrail_runs::{Changes, EVIDENCE, Move, NewFile, RunsError, commit_info};
+use gridtrail_runs::{Changes, EVIDENCE, LOG_READS_AT_ONCE, Move, NewFile, RunsError, commit_info};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -124,7 +126,7 @@ impl Maintenance {
         let now = self.lake.clock().now();
         let (mut joined, mut rest) = (Vec::new(), Vec::new());
         let fragments = lookup::all(self.lake.cache(), &run).await?;
-        let on_record = snapshot.resolve(&fragments).await?;
+        let on_record = snapshot.resolve(&snapshot.cache, &fragments).await?;
         for fragment in fragments {
             match fragment.join(on_record.of(&fragment.key)) {
                 Some(parts) => joined.extend(parts),
@@ -138,9 +140,8 @@ impl Maintenance {
     async fn add_joined(&mut self, joined: Vec<Fragment>, since_ms: Option<i64>) -> Result<u64, RunsError> {
         let joined = one_a_place(joined);
         // Where they lie now, they are to be found by all that they name.
-        let mut pairs = Pairs::new();
-        joined.iter().for_each(|fragment| pairs::add(fragment, &mut pairs));
-        pairs::commit(&mut self.tables.pairs, &pairs, self.lake.clock().now()).await?;
+        let beside = Arriving::placed(&joined).side_files()?;
+        self.tables.commit_beside(beside, self.lake.clock().now()).await?;
         let mut add = Vec::new();
         for (month, sorted) in SortedFragments::sort(&joined)?.by_month() {
             let (encoded, summary) = run::write(&sorted)?;
@@ -207,34 +208,48 @@ impl Maintenance {
     }
 
     /// Copies the evidence of commits since the last copy into the `commits` table. Returns how many commits.
+    ///
+    /// Memory: the evidence of [`COPIED_AT_ONCE`] versions. Errors: `PositionMoved` when another process copied it first.
     pub async fn copy_evidence(&mut self) -> Result<u64, LakeError> {
         self.tables.trails.refresh().await?;
         self.tables.commits.refresh().await?;
-        let from = self.tables.commits.position(COPIED);
-        let first = from.map_or(0, |copied| u64::try_from(copied).unwrap_or(0) + 1);
-        let last = self.tables.trails.version();
-        let mut commits = Vec::new();
-        for version in first..=last {
-            let entry = self.tables.trails.log_entry(version).await?;
+        let (newest, mut copied) = (self.tables.trails.version(), 0);
+        loop {
+            let from = self.tables.commits.position(COPIED);
+            let first = from.map_or(0, |copied| u64::try_from(copied).unwrap_or(0) + 1);
+            if first > newest {
+                return Ok(copied);
+            }
+            let last = newest.min(first + (COPIED_AT_ONCE - 1));
+            copied += self.copy_versions(first..=last, from).await?;
+        }
+    }
+
+    /// Copies the evidence of some versions. Returns how many commits.
+    pub(crate) async fn copy_versions(
+        &mut self,
+        versions: RangeInclusive<u64>,
+        from: Option<i64>,
+    ) -> Result<u64, RunsError> {
+        let (trails, last) = (&self.tables.trails, *versions.end());
+        let read = |version: u64| async move {
+            let entry = trails.log_entry(version).await?;
             let entry = entry.ok_or_else(|| RunsError::VersionGone { version: version.to_string() })?;
-            commits.extend(evidence_of(version, &entry));
-        }
-        if first > last {
-            return Ok(0);
-        }
-        let copied = commits.len() as u64;
+            Ok::<_, RunsError>(evidence_of(version, &entry))
+        };
+        let read: Vec<_> = stream::iter(versions).map(read).buffered(LOG_READS_AT_ONCE).try_collect().await?;
+        let commits: Vec<CommitEvidence> = read.into_iter().flatten().collect();
         let mut add = Vec::new();
         if !commits.is_empty() {
-            let (encoded, rows) = evidence_table::write(&commits)?;
-            let path = format!("{}.parquet", uuid::Uuid::now_v7());
-            let tag = evidence_table::tag(&encoded.bytes);
+            let (encoded, rows, tag) = evidence_table::write(&commits)?;
+            let path = side_files::named_last(&self.tables.commits);
             let written = self.tables.commits.upload_encoded(&path, encoded).await?;
             add.push(NewFile { path, written, month: None, rows, tag, received: None });
         }
         let moves = vec![Move { app_id: COPIED.to_owned(), from, to: last.cast_signed() }];
         let now_ms = self.lake.clock().now().millis();
         self.tables.commits.commit(&Changes { add, moves, now_ms, ..Changes::default() }).await?;
-        Ok(copied)
+        Ok(commits.len() as u64)
     }
 }
 

@@ -15,21 +15,18 @@
 
 use crate::access_log;
 use crate::compaction::CompactionSettings;
-use crate::dead_letters::Fate;
 use crate::decode::{Stored, recorded_ms};
 use crate::error::LakeError;
 use crate::evidence::{CommitKind, Expired, SourceEvidence};
 use crate::holds::{self, HOLDS, HoldScope};
 use crate::lake::Lake;
-use crate::lookup;
 use crate::maintenance::{Maintenance, Wanted};
 use crate::month::Month;
 use crate::rewrite::{self, MonthRewrite, Rewritten};
 use crate::run::RetainedMark;
 use crate::snapshot::RunFile;
-use crate::spans::Spans;
 use crate::status::Expiring;
-use crate::tables::SWEPT;
+use crate::tables::{self, Arriving, Expiry, KeptFor};
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use futures::{StreamExt, stream};
@@ -53,18 +50,48 @@ const ATTEMPTS: u32 = 5;
 /// What retention took away, or would.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Retained {
-    /// By month.
+    /// Of trails, by month.
     pub months: Vec<MonthRetained>,
-    /// Parked fragments that went.
-    pub parked: u64,
-    /// Dead letters that went, all of them settled.
-    pub dead_letters: u64,
-    /// Rows of the access log that went.
-    pub access_log: u64,
+    /// Rows of other tables, by the name of the table.
+    pub rows: BTreeMap<&'static str, u64>,
     /// Commits that others overtook; what they were about is looked at again the next time.
     pub overtaken: u64,
     /// Months and files that stay since a file is damaged: [`Lake::damaged_files`] names it.
     pub refused: u64,
+}
+
+impl Retained {
+    /// Rows that went from a table other than trails.
+    pub fn rows_of(&self, table: &str) -> u64 {
+        self.rows.get(table).copied().unwrap_or(0)
+    }
+
+    fn take(&mut self, table: &'static str, went: Went) {
+        self.months.extend(went.months);
+        if went.rows > 0 {
+            self.rows.insert(table, went.rows);
+        }
+        self.overtaken += went.overtaken;
+        self.refused += went.refused;
+    }
+}
+
+/// What went from one table.
+#[derive(Debug, Default)]
+pub(crate) struct Went {
+    /// Where rows go by month, and what stays is counted, too.
+    pub(crate) months: Vec<MonthRetained>,
+    /// Any other rows.
+    pub(crate) rows: u64,
+    pub(crate) overtaken: u64,
+    pub(crate) refused: u64,
+}
+
+impl Went {
+    /// Nothing of it, where the commit found that another process had been faster.
+    pub(crate) fn unless_overtaken(self, committed: Option<u64>) -> Self {
+        if committed.is_some() { self } else { Self { rows: 0, overtaken: self.overtaken + 1, ..self } }
+    }
 }
 
 /// What went from a month.
@@ -87,7 +114,7 @@ pub(crate) struct Keep {
 
 /// A hold that is in force, with the Devices of its meter point.
 #[derive(Debug, Clone)]
-struct ActiveHold {
+pub(crate) struct ActiveHold {
     scope: HoldScope,
     devices: HashSet<DeviceId>,
 }
@@ -100,7 +127,7 @@ pub(crate) struct KeptRows {
 }
 
 impl ActiveHold {
-    fn holds(&self, fragment: &Fragment) -> bool {
+    pub(crate) fn holds(&self, fragment: &Fragment) -> bool {
         let HoldScope { device, mpxn, user, .. } = &self.scope;
         device.is_none_or(|device| fragment.names(Named::Device(device)))
             && user.is_none_or(|user| fragment.key.user == user)
@@ -212,37 +239,44 @@ pub(crate) fn made_with() -> Vec<(&'static str, String)> {
 }
 
 /// No row goes whose latest message is as young as this.
-fn floor(now: Timestamp) -> Timestamp {
+pub(crate) fn floor(now: Timestamp) -> Timestamp {
     now.day_start().months_ago(RETENTION_MONTHS_MIN)
 }
 
 impl Maintenance {
-    /// Lets go what is older than it must be kept; with `dry` nothing, and only says what would go.
+    /// Lets go what is older than it must be kept, table by table; with `dry` nothing, and only says what would go.
     ///
     /// Any number of processes may do so at once, and be killed at any moment: a month goes in one commit, or stays as it is.
     /// Memory, threads and rate are those of the settings. Errors: `Unavailable`, `Corrupt`; what went before is gone.
     pub async fn retain(&mut self, settings: &CompactionSettings, dry: bool) -> Result<Retained, LakeError> {
-        let mut done = Retained::default();
+        let (mut done, how) = (Retained::default(), Expiry { settings, dry });
+        for table in tables::ALL.iter().filter(|table| table.kept_for() != KeptFor::Ever) {
+            let went = table.expire(self, &how).await?;
+            done.take(table.definition().name, went);
+        }
+        if !dry {
+            self.lake.refresh().await?;
+        }
+        Ok(done)
+    }
+
+    /// Lets go the months of trails that are due.
+    pub(crate) async fn expire_trails(&mut self, how: &Expiry<'_>) -> Result<Went, LakeError> {
+        let mut done = Went::default();
         // A row is let go as a whole, so its fragments must lie together first.
-        if !dry && !self.due().await?.1.is_empty() {
-            self.unite(settings).await?;
+        if !how.dry && !self.due().await?.1.is_empty() {
+            self.unite(how.settings).await?;
         }
         for _ in 0..ATTEMPTS {
             let overtaken = done.overtaken;
             let (changes, all_due) = self.due().await?;
             for due in all_due {
-                self.retain_month(due, changes, settings, dry, &mut done).await?;
+                self.retain_month(due, changes, how, &mut done).await?;
             }
             // Others were at work on the same months: look again at what is left.
-            if dry || done.overtaken == overtaken {
+            if how.dry || done.overtaken == overtaken {
                 break;
             }
-        }
-        self.retain_parked(dry, &mut done).await?;
-        self.retain_letters(dry, &mut done).await?;
-        self.retain_access_log(dry, &mut done).await?;
-        if !dry {
-            self.lake.refresh().await?;
         }
         Ok(done)
     }
@@ -289,7 +323,7 @@ impl Maintenance {
         Ok(all_due.into_iter().map(expiring).collect())
     }
 
-    async fn active_holds(&mut self) -> Result<Vec<ActiveHold>, RunsError> {
+    pub(crate) async fn active_holds(&mut self) -> Result<Vec<ActiveHold>, RunsError> {
         let holds = holds::read_all(&self.lake, &mut self.tables).await?;
         let snapshot = self.tables.snapshot(self.lake.cache().clone(), Weak::new());
         let mut active = Vec::new();
@@ -307,19 +341,19 @@ impl Maintenance {
         &mut self,
         due: Due,
         changes: Option<i64>,
-        settings: &CompactionSettings,
-        dry: bool,
-        done: &mut Retained,
+        how: &Expiry<'_>,
+        done: &mut Went,
     ) -> Result<(), RunsError> {
+        let dry = how.dry;
         let Due { month, runs, moves, keep } = due;
-        let Rewritten { files, rows_kept, rows_dropped, rows_held } = match keep {
+        let Rewritten { files, rows_kept, rows_dropped, rows_held, moved } = match keep {
             None => {
                 let rows_dropped = runs.iter().map(|run| run.summary.rows).sum();
                 Rewritten { rows_dropped, ..Rewritten::default() }
             }
             keep => {
                 let (month, inputs, buckets) = (month.to_string(), runs.clone(), self.tables.buckets());
-                match self.rewrite(MonthRewrite { month, inputs, buckets, keep, dry }, settings).await {
+                match self.rewrite(MonthRewrite { month, inputs, buckets, keep, dry }, how.settings).await {
                     Ok(rewritten) => rewritten,
                     Err(error) => {
                         self.lake
@@ -332,6 +366,8 @@ impl Maintenance {
         };
         let expired = Expired { files: runs.len() as u64, rows_dropped, rows_kept, rows_held };
         if !dry {
+            let beside = Arriving::placed(&moved).side_files()?;
+            self.tables.commit_beside(beside, self.lake.clock().now()).await?;
             let remove = runs.iter().map(|run| Arc::clone(&run.file)).collect();
             let change = Changes { add: files, remove, moves, ..Changes::default() };
             let evidence = SourceEvidence::of_retention(&month.to_string(), expired, self.now_ms());
@@ -346,7 +382,7 @@ impl Maintenance {
         Ok(())
     }
 
-    fn now_ms(&self) -> i64 {
+    pub(crate) fn now_ms(&self) -> i64 {
         self.lake.clock().now().millis()
     }
 
@@ -392,158 +428,8 @@ impl Maintenance {
             all.rows_kept += part.rows_kept;
             all.rows_dropped += part.rows_dropped;
             all.rows_held += part.rows_held;
+            all.moved.extend(part.moved);
         }
         Ok(all)
-    }
-
-    /// Lets go files of parked fragments, all of which are as old as a month that is due, and none of which is held.
-    async fn retain_parked(&mut self, dry: bool, done: &mut Retained) -> Result<(), RunsError> {
-        self.tables.refresh().await?;
-        let requires = vec![(HOLDS.to_owned(), self.tables.parked.position(HOLDS))];
-        let holds = self.active_holds().await?;
-        let now = self.lake.clock().now();
-        let (floor, first_kept) = (floor(now), Month::of(now).minus(months_of(&self.tables.trails)));
-        let old = |run: &&Arc<RunFile>| {
-            let month = Timestamp::from_millis(run.summary.max_received_ms).map(Month::of);
-            run.summary.max_recorded_ms < floor.millis() && month.is_some_and(|month| month < first_kept)
-        };
-        let (mut remove, mut rows) = (Vec::new(), 0);
-        for run in self.tables.waiting.iter().filter(old) {
-            if !holds.is_empty() {
-                let fragments = match self.all_of(run).await {
-                    Ok(fragments) => fragments,
-                    // It may hold what is held.
-                    Err(error) => {
-                        self.lake.leave_alone(error, &[&run.path])?;
-                        done.refused += 1;
-                        continue;
-                    }
-                };
-                // Where a fragment without a request would lie is not known, so months do not count.
-                if fragments.iter().any(|fragment| holds.iter().any(|hold| hold.holds(fragment))) {
-                    continue;
-                }
-            }
-            remove.push(Arc::clone(&run.file));
-            rows += run.summary.rows;
-        }
-        if remove.is_empty() {
-            return Ok(());
-        }
-        if !dry {
-            let from = self.tables.parked.position(SWEPT);
-            let to = self.tables.trails.version().cast_signed();
-            let moves = vec![Move { app_id: SWEPT.to_owned(), from, to }];
-            let evidence = Some(json!({ "kind": CommitKind::Retention.name() }));
-            let now_ms = self.now_ms();
-            let drops = true;
-            let changes = Changes { remove, moves, requires, now_ms, evidence, drops, ..Changes::default() };
-            if self.tables.parked.commit_unless_moved(&changes).await?.is_none() {
-                done.overtaken += 1;
-                return Ok(());
-            }
-        }
-        done.parked += rows;
-        Ok(())
-    }
-
-    async fn all_of(&self, run: &RunFile) -> Result<Vec<Fragment>, RunsError> {
-        let opened = self.lake.cache().open_to_rewrite(&self.tables.parked, &run.file).await?;
-        lookup::all(self.lake.cache(), &opened).await
-    }
-
-    /// Lets go the months of the access log that are due. No hold counts: it keeps records of Service Requests.
-    async fn retain_access_log(&mut self, dry: bool, done: &mut Retained) -> Result<(), RunsError> {
-        self.tables.access_log.refresh().await?;
-        let table = &mut self.tables.access_log;
-        let now = self.lake.clock().now();
-        let first_kept = Month::of(now).minus(months_of(table));
-        if dry {
-            done.access_log += access_log::rows_before(table, first_kept);
-            return Ok(());
-        }
-        let (lake, runtime, read) = (self.lake.clone(), tokio::runtime::Handle::current(), table.clone());
-        let work = move || runtime.block_on(access_log::drop_months(&lake, &read, first_kept, now));
-        let made = self.lake.detached().spawn_blocking(work).await;
-        let made = match made.map_err(|_| RunsError::Internal("reading the access log panicked"))? {
-            Ok(made) => made,
-            Err(error) => {
-                let paths = table
-                    .files()
-                    .iter()
-                    .map(|file| table.full_path(&file.path))
-                    .collect::<Result<Vec<_>, _>>()?;
-                self.lake.leave_alone(error, &paths.iter().collect::<Vec<_>>())?;
-                done.refused += 1;
-                return Ok(());
-            }
-        };
-        let Some((changes, rows)) = made else { return Ok(()) };
-        match table.commit_unless_moved(&changes).await? {
-            None => done.overtaken += 1,
-            Some(_) => done.access_log += rows,
-        }
-        Ok(())
-    }
-
-    /// Lets go files of dead letters, all of which are settled and were put aside in a month that is due.
-    ///
-    /// The evidence says so first; a file that stays behind when that is all that is done goes the next time.
-    async fn retain_letters(&mut self, dry: bool, done: &mut Retained) -> Result<(), LakeError> {
-        let first_kept = Month::of(self.lake.clock().now()).minus(months_of(&self.tables.trails));
-        let written = |ms: i64| Timestamp::from_millis(ms).map(Month::of);
-        self.tables.dead_letters.refresh().await?;
-        let mut files = self.tables.dead_letters.files();
-        files.retain(|file| written(file.written_ms).is_some_and(|month| month < first_kept));
-        if files.is_empty() {
-            return Ok(());
-        }
-        let fates = self.lake.letter_fates().await?;
-        let (mut remove, mut gone, mut letters) = (Vec::new(), BTreeMap::<String, (String, Spans)>::new(), 0);
-        for file in files {
-            let read = self.lake.read_file(&self.tables.dead_letters, &file).await;
-            let held = match read.and_then(|(path, bytes)| crate::dead_letters::read(bytes, path.as_ref())) {
-                Ok(held) => held,
-                Err(error) => {
-                    self.lake.leave_alone(error, &[&self.tables.dead_letters.full_path(&file.path)?])?;
-                    done.refused += 1;
-                    continue;
-                }
-            };
-            if held.iter().any(|letter| fates.of(&letter.source, letter.position) == Some(Fate::Open)) {
-                continue;
-            }
-            letters += held.len() as u64;
-            for letter in held {
-                let named = fates.of(&letter.source, letter.position).is_some();
-                let of = gone.entry(letter.source).or_insert_with(|| (letter.source_name, Spans::default()));
-                if named {
-                    of.1.insert(letter.position);
-                }
-            }
-            remove.push(file);
-        }
-        if remove.is_empty() || dry {
-            done.dead_letters += letters;
-            return Ok(());
-        }
-        let now_ms = self.now_ms();
-        let evidence = |(source, (name, spans)): (String, (String, Spans))| {
-            let mut evidence = SourceEvidence::of_letters(&source, &name);
-            (evidence.expired_at, evidence.committed_at_ms) = (spans, now_ms);
-            evidence.seal = evidence.sealed_by();
-            evidence
-        };
-        let sources: Vec<SourceEvidence> = gone.into_iter().map(evidence).collect();
-        let evidence = Some(json!({ "kind": CommitKind::Retention.name(), "sources": sources }));
-        self.tables.trails.commit(&Changes { now_ms, evidence, ..Changes::default() }).await?;
-        let from = self.tables.dead_letters.position(DROPS);
-        let moves = vec![Move { app_id: DROPS.to_owned(), from, to: from.unwrap_or(0) + 1 }];
-        let changes = Changes { remove, moves, now_ms, drops: true, ..Changes::default() };
-        match self.tables.dead_letters.commit_unless_moved(&changes).await? {
-            None => done.overtaken += 1,
-            Some(_) => done.dead_letters += letters,
-        }
-        Ok(())
     }
 }

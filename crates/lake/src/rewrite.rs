@@ -14,6 +14,7 @@ use crate::retention::Keep;
 use crate::run::{self, FragmentSummary};
 use crate::snapshot::RunFile;
 use arrow::array::RecordBatch;
+use gridtrail_model::Fragment;
 use gridtrail_runs::{Move, NewFile, Pace, RunWriter, RunsError, Table, passes};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +42,8 @@ pub(crate) struct Rewritten {
     pub(crate) rows_dropped: u64,
     /// Rows among those kept that only a hold keeps.
     pub(crate) rows_held: u64,
+    /// Rows that lie at another time than some of their fragments did, as far as links lead to them.
+    pub(crate) moved: Vec<Fragment>,
 }
 
 /// Moves of all positions that guard the runs of a month.
@@ -98,6 +101,7 @@ impl MonthRewrite {
             for writer in writers.writers.into_values() {
                 done.files.push(writer.finish().await?);
             }
+            done.moved.extend(merge.into_moved());
         }
         Ok(done)
     }

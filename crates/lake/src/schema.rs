@@ -15,15 +15,17 @@
 
 use crate::compaction::{self, Compacting, TrailLevels};
 use crate::error::LakeError;
-use crate::retention;
+use crate::maintenance::Maintenance;
+use crate::retention::{self, Went};
 use crate::run::{self, FragmentSummary};
 use crate::snapshot::RunFile;
-use crate::tables::{LakeTable, Rewriting, SWEPT};
+use crate::tables::{Arriving, Expiry, KeptFor, LakeTable, Rewriting};
 use crate::verify::{FileCheck, rows};
 use crate::viewers;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
-use gridtrail_runs::{Changes, Definition, Move, RunsError, gather};
+use gridtrail_model::Fragment;
+use gridtrail_runs::{Changes, Definition, RunsError, gather};
 use std::sync::{Arc, LazyLock};
 
 /// Column numbers, in the order of the schema.
@@ -62,7 +64,7 @@ pub(crate) static FRAGMENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
 });
 
 /// What files of fragments need of whoever reads them: that it knows how `shape` and `tail` are packed.
-const PACKED: &[&str] = &["packed-rows"];
+pub(crate) const PACKED: &[&str] = &["packed-rows"];
 
 static TRAILS: Definition = Definition {
     name: "trails",
@@ -76,23 +78,8 @@ static TRAILS: Definition = Definition {
     made_with: retention::made_with,
 };
 
-static PARKED: Definition = Definition {
-    name: "parked",
-    schema: &FRAGMENTS,
-    by_month: false,
-    format: 2,
-    needs: PACKED,
-    keys: &[column::DEVICE, column::FOREIGN_COUNTER],
-    layout: run::properties,
-    note: Some(viewers::NOTE),
-    made_with: retention::made_with,
-};
-
 /// The main table: a batch counts when it is committed to this one.
 pub(crate) struct Trails;
-
-/// Fragments that wait for their request.
-pub(crate) struct Parked;
 
 #[async_trait]
 impl LakeTable for Trails {
@@ -104,8 +91,16 @@ impl LakeTable for Trails {
         true
     }
 
+    fn kept_for(&self) -> KeptFor {
+        KeptFor::Months
+    }
+
     async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
         rows::fragments(file).await
+    }
+
+    async fn expire(&self, maintenance: &mut Maintenance, how: &Expiry<'_>) -> Result<Went, LakeError> {
+        maintenance.expire_trails(how).await
     }
 
     fn is_rewritten(&self) -> bool {
@@ -123,36 +118,7 @@ impl LakeTable for Trails {
     }
 
     async fn compact(&self, of: &mut Compacting<'_>) -> Result<(), LakeError> {
-        of.by_levels(TrailLevels, |tables| &mut tables.trails, |tables| &tables.runs).await
-    }
-}
-
-#[async_trait]
-impl LakeTable for Parked {
-    fn definition(&self) -> &'static Definition {
-        &PARKED
-    }
-
-    fn is_looked_up(&self) -> bool {
-        true
-    }
-
-    async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
-        rows::fragments(file).await
-    }
-
-    fn is_rewritten(&self) -> bool {
-        true
-    }
-
-    async fn rewrite(&self, of: &Rewriting<'_>) -> Result<Option<Changes>, RunsError> {
-        let summary = FragmentSummary::anew(None, &RunFile::summary_of(of.file)?);
-        // As a sweep that found nothing: whoever takes files away moves this position.
-        let guard = Move {
-            app_id: SWEPT.to_owned(),
-            from: of.table.position(SWEPT),
-            to: of.main_version.cast_signed(),
-        };
-        of.in_its_place(self.definition().new_path(None), summary, guard).await.map(Some)
+        let beside = |moved: &[Fragment]| Arriving::placed(moved).side_files();
+        of.by_levels(TrailLevels, |tables| &mut tables.trails, |tables| &tables.runs, beside).await
     }
 }

@@ -11,7 +11,7 @@ use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::limits::RUNS_AT_ONCE;
 use crate::maintenance::{Maintenance, Wanted};
-use crate::schema::Parked;
+use crate::parked::Parked;
 use crate::tables::{self, LakeTable, Rewriting, SWEPT};
 use futures::future::join_all;
 use gridtrail_runs::{Changes, Definition, OpenRun, RunCache, RunsError, Table, TableFile};

@@ -76,7 +76,10 @@ struct MonthRow {
 }
 
 impl RetainedRow {
-    fn of(Retained { months, parked, dead_letters, access_log, overtaken, refused }: Retained) -> Self {
+    fn of(retained: Retained) -> Self {
+        let [parked, dead_letters, access_log] =
+            ["parked", "dead_letters", "access_log"].map(|table| retained.rows_of(table));
+        let Retained { months, overtaken, refused, .. } = retained;
         let row = |MonthRetained { month, expired }: MonthRetained| {
             let Expired { files, rows_dropped, rows_kept, rows_held } = expired;
             MonthRow { month: month.to_string(), files, rows_dropped, rows_kept, rows_held }

@@ -2,8 +2,9 @@
 
 use super::{LogSummary, all_gone, counted, gone_mark, heads_of, month_of, rows, upload};
 use crate::lake::Lake;
+use crate::maintenance::Maintenance;
 use crate::month::Month;
-use crate::retention::{DROPS, RETENTION_MONTHS_MIN, months_of};
+use crate::retention::{DROPS, RETENTION_MONTHS_MIN, Went, months_of};
 use gridtrail_access_log::{Chain, Gone, Head, Row, RowKind, SKEW_MS, Started, Trimmed};
 use gridtrail_model::Timestamp;
 use gridtrail_runs::gather::{fence, moved};
@@ -15,15 +16,46 @@ use uuid::Uuid;
 /// The property that says from which month on rows were kept when the number of months was last raised.
 const KEPT_FROM: &str = "gridtrail.keptFromBeforeRaise";
 
+impl Maintenance {
+    /// Lets go the months of the access log that are due. No hold counts: it keeps records of Service Requests.
+    pub(super) async fn expire_access_log(&mut self, dry: bool) -> Result<Went, RunsError> {
+        self.tables.access_log.refresh().await?;
+        let table = &mut self.tables.access_log;
+        let now = self.lake.clock().now();
+        let first_kept = Month::of(now).minus(months_of(table));
+        if dry {
+            return Ok(Went { rows: rows_before(table, first_kept), ..Went::default() });
+        }
+        let (lake, runtime, read) = (self.lake.clone(), tokio::runtime::Handle::current(), table.clone());
+        let work = move || runtime.block_on(drop_months(&lake, &read, first_kept, now));
+        let made = self.lake.detached().spawn_blocking(work).await;
+        let made = match made.map_err(|_| RunsError::Internal("reading the access log panicked"))? {
+            Ok(made) => made,
+            Err(error) => {
+                let paths = table
+                    .files()
+                    .iter()
+                    .map(|file| table.full_path(&file.path))
+                    .collect::<Result<Vec<_>, _>>()?;
+                self.lake.leave_alone(error, &paths.iter().collect::<Vec<_>>())?;
+                return Ok(Went { refused: 1, ..Went::default() });
+            }
+        };
+        let Some((changes, rows)) = made else { return Ok(Went::default()) };
+        let committed = table.commit_unless_moved(&changes).await?;
+        Ok(Went { rows, ..Went::default() }.unless_overtaken(committed))
+    }
+}
+
 /// How many rows lie in months before one.
-pub(crate) fn rows_before(table: &Table, first_kept: Month) -> u64 {
+fn rows_before(table: &Table, first_kept: Month) -> u64 {
     let files =
         table.files().into_iter().filter(|file| month_of(file).is_some_and(|month| month < first_kept));
     files.filter_map(|file| LogSummary::of(&file)).map(|summary| summary.rows).sum()
 }
 
 /// What takes away all months before one, and says so in a chain of its own. `None`: there are none. With it, the number of rows.
-pub(crate) async fn drop_months(
+async fn drop_months(
     lake: &Lake,
     table: &Table,
     first_kept: Month,
@@ -34,7 +66,7 @@ pub(crate) async fn drop_months(
     if remove.is_empty() {
         return Ok(None);
     }
-    let went = Went::read(lake, table, &remove).await?;
+    let went = Leaving::read(lake, table, &remove).await?;
     let mut gone = all_gone(table);
     gone.extend(went.last.values().map(|head| (head.chain, head.seq)));
     let trimmed = Trimmed {
@@ -69,7 +101,7 @@ pub(crate) async fn drop_months(
 
 /// What goes with files.
 #[derive(Default)]
-struct Went {
+struct Leaving {
     rows: u64,
     /// The last row of each chain.
     last: BTreeMap<Uuid, Head>,
@@ -79,7 +111,7 @@ struct Went {
     earlier: BTreeMap<Uuid, Head>,
 }
 
-impl Went {
+impl Leaving {
     async fn read(lake: &Lake, table: &Table, files: &[Arc<TableFile>]) -> Result<Self, RunsError> {
         let mut went = Self::default();
         for file in files {

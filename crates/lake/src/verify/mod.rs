@@ -195,6 +195,16 @@ impl FileCheck<'_> {
         Ok(bytes)
     }
 
+    /// Reads a file that fits into memory as a whole, and counts its rows. Gives what was read.
+    pub(crate) async fn whole<T>(
+        &mut self,
+        read: impl FnOnce(Bytes, &str) -> Result<Vec<T>, RunsError>,
+    ) -> Result<Vec<T>, RunsError> {
+        let rows = read(self.bytes().await?, self.path.as_ref())?;
+        self.rows = rows.len() as u64;
+        Ok(rows)
+    }
+
     /// That the file is damaged.
     pub(crate) fn corrupt(&self, why: impl Into<String>) -> RunsError {
         RunsError::Corrupt { path: self.path.to_string(), why: why.into() }

@@ -95,7 +95,7 @@ fn check_answers(lake: &Lake, found: &Answers, expected: &Answers, what: &str) -
 
 /// What became of one flip.
 #[derive(Default)]
-struct Told {
+struct Outcomes {
     /// The lake could not be opened.
     refused: u64,
     /// Some searches were refused, or answered as of before an entry that was not ours.
@@ -104,9 +104,9 @@ struct Told {
     verified: u64,
 }
 
-async fn look(store: Arc<InMemory>, who: &Access, expected: &Answers, what: &str) -> Told {
+async fn look(store: Arc<InMemory>, who: &Access, expected: &Answers, what: &str) -> Outcomes {
     let clock = Clock::manual(at(50_000_000));
-    let mut told = Told::default();
+    let mut told = Outcomes::default();
     let lake = match over(store.clone(), &clock).await {
         Ok(lake) => lake,
         Err(error) => {
@@ -172,8 +172,8 @@ async fn a_flipped_bit_becomes_no_wrong_answer_and_is_not_sealed() {
             }
         })
         .buffer_unordered(AT_ONCE)
-        .fold(Told::default(), |sum, one| async move {
-            Told {
+        .fold(Outcomes::default(), |sum, one| async move {
+            Outcomes {
                 refused: sum.refused + one.refused,
                 searches: sum.searches + one.searches,
                 verified: sum.verified + one.verified,

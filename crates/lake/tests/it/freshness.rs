@@ -1,11 +1,16 @@
 //! What a watch over the lake reads: the evidence since a version, and what waits.
 
 use crate::it::world::*;
-use gridtrail_lake::{Commit, Lake};
+use gridtrail_lake::{EvidencePart, Lake};
 
+/// The versions of the commits that are shown, or are in what is shown of several.
 async fn versions_since(lake: &Lake, after: Option<u64>) -> (Vec<u64>, u64) {
     let mut versions = Vec::new();
-    let newest = lake.evidence_since(after, |commit: Commit| versions.push(commit.version)).await.unwrap();
+    let show = |part| match part {
+        EvidencePart::Commit(commit) => versions.push(commit.version),
+        EvidencePart::Summary(summary) => versions.extend(summary.first.unwrap()..=summary.last.unwrap()),
+    };
+    let newest = lake.evidence_since(after, show).await.unwrap();
     (versions, newest)
 }
 

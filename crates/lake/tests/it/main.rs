@@ -2,6 +2,7 @@
 
 mod access_log;
 mod access_only;
+mod aged;
 mod as_of;
 mod compaction;
 mod exactly_once;
@@ -16,6 +17,7 @@ mod openness;
 mod parked;
 mod rebucket;
 mod retention;
+mod side_tables;
 mod soak;
 mod vacuum;
 mod verify;

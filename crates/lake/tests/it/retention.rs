@@ -386,7 +386,7 @@ async fn settled_dead_letters_and_forgotten_answers_go() {
     writer.commit(Batch { sources: vec![dismissal], kind, ..Batch::default() }).await.unwrap();
     set(&clock, "2028-01-15");
     let went = retain(&lake).await.unwrap();
-    assert_eq!((went.dead_letters, went.parked), (1, 2), "{went:?}");
+    assert_eq!((went.rows_of("dead_letters"), went.rows_of("parked")), (1, 2), "{went:?}");
     let left = lake.dead_letters().await.unwrap().rest().await.unwrap();
     assert_eq!(left.iter().map(|letter| letter.source.as_str()).collect::<Vec<_>>(), ["file:open"]);
     let fates = lake.letter_fates().await.unwrap();

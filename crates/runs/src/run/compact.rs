@@ -13,6 +13,7 @@ use crate::run::writer::{RunWriter, Summary};
 use arrow::array::RecordBatch;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,20 +40,33 @@ impl Default for CompactionSettings {
 
 /// Rows to be written anew, in the order of their table.
 pub trait Rows: Send {
+    /// What has to be known of rows, beside what is written of them, before they count.
+    type Beside: Send + 'static;
+
     /// The next rows; `None` at the end.
     fn next(&mut self) -> impl Future<Output = Result<Option<RecordBatch>, RunsError>> + Send;
 
     /// Rows read so far.
     fn rows_in(&self) -> u64;
+
+    /// What has to be known of the rows that were read.
+    fn into_beside(self) -> Vec<Self::Beside>;
 }
 
 impl<R: MergeRule> Rows for Merge<R> {
+    /// Each row stays where it was.
+    type Beside = Infallible;
+
     fn next(&mut self) -> impl Future<Output = Result<Option<RecordBatch>, RunsError>> + Send {
         Self::next(self)
     }
 
     fn rows_in(&self) -> u64 {
         Self::rows_in(self)
+    }
+
+    fn into_beside(self) -> Vec<Infallible> {
+        Vec::new()
     }
 }
 
@@ -84,11 +98,13 @@ pub trait LevelRule: Send + Sync + 'static {
 
 /// What a job made, to be committed.
 #[derive(Debug)]
-pub struct Made {
+pub struct Made<B> {
     /// Its runs.
     pub files: Vec<NewFile>,
     /// Rows read.
     pub rows_in: u64,
+    /// What has to be known of its rows before they count.
+    pub beside: Vec<B>,
 }
 
 /// Carries out a job, up to the commit. CPU-bound: give it a thread. Errors: `GivenUp` once nobody wants it any more.
@@ -98,8 +114,8 @@ pub async fn carry_out<L: LevelRule>(
     job: &Job<L::Run>,
     settings: &CompactionSettings,
     given_up: &AtomicBool,
-) -> Result<Made, RunsError> {
-    let mut made = Made { files: Vec::new(), rows_in: 0 };
+) -> Result<Made<<L::Rows as Rows>::Beside>, RunsError> {
+    let mut made = Made { files: Vec::new(), rows_in: 0, beside: Vec::new() };
     let mut pace = Pace::new(settings.rows_per_second);
     let outputs = if let Kind::Flush { buckets } = job.kind { buckets } else { 1 };
     // So many buckets at a time as have room in memory; what is flushed is read again for each part of them.
@@ -131,6 +147,7 @@ pub async fn carry_out<L: LevelRule>(
             }
         }
         made.rows_in += rows.rows_in();
+        made.beside.extend(rows.into_beside());
         for writer in writers.into_values() {
             made.files.push(writer.finish().await?);
         }

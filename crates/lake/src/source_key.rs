@@ -1,10 +1,10 @@
 //! Sources, as a person knows them: a topic of a cluster, or all files.
 
-use gridtrail_lake::SourceEvidence;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a row of a report is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A source, as a person knows it: all partitions of a topic, or all files.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SourceKey {
     /// A topic. Whatever had its name before is part of it.
     Topic {
@@ -41,12 +41,12 @@ impl fmt::Display for SourceKey {
     }
 }
 
-/// The source of some evidence. What is no partition of a topic counts as a file: everything has a row.
-pub(crate) fn key_of(evidence: &SourceEvidence) -> SourceKey {
+/// The source that evidence is of, by its id and its name. What is no partition of a topic counts as a file: everything has a row.
+pub(crate) fn key_of(source: &str, name: &str) -> SourceKey {
     // `kafka:<cluster id>:<topic id>:<partition>`, and a name `<topic>/<partition>`.
-    let parts = evidence.source.strip_prefix("kafka:").map(|rest| rest.rsplitn(3, ':'));
+    let parts = source.strip_prefix("kafka:").map(|rest| rest.rsplitn(3, ':'));
     let cluster = parts.and_then(|mut parts| parts.nth(2));
-    match (cluster, evidence.name.rsplit_once('/')) {
+    match (cluster, name.rsplit_once('/')) {
         (Some(cluster), Some((topic, _))) => {
             SourceKey::Topic { cluster: cluster.to_owned(), topic: topic.to_owned() }
         }
@@ -58,16 +58,12 @@ pub(crate) fn key_of(evidence: &SourceEvidence) -> SourceKey {
 mod tests {
     use super::*;
 
-    fn evidence(source: &str, name: &str) -> SourceEvidence {
-        SourceEvidence { source: source.into(), name: name.into(), ..SourceEvidence::default() }
-    }
-
     #[test]
     fn a_partition_belongs_to_its_topic_and_all_else_to_the_files() {
-        let key = key_of(&evidence("kafka:a:b:MkU3:7", "audit.v1/7"));
+        let key = key_of("kafka:a:b:MkU3:7", "audit.v1/7");
         assert_eq!(key, SourceKey::Topic { cluster: "a:b".into(), topic: "audit.v1".into() });
         for (source, name) in [("file:3fa9", "data/day/a.jsonl"), ("kafka:a", "t/0"), ("kafka:a:b:0", "t")] {
-            assert_eq!(key_of(&evidence(source, name)), SourceKey::Files, "{source}");
+            assert_eq!(key_of(source, name), SourceKey::Files, "{source}");
         }
     }
 }
