@@ -5,7 +5,7 @@ use deltalake_core::DeltaTableBuilder;
 use deltalake_core::checkpoints::create_checkpoint;
 use futures::TryStreamExt;
 use gridtrail_lake::{
-    Batch, CompactionSettings, DamageKind, Lake, LakeError, LakeErrorKind, LakeSettings, RunsError, Snapshot,
+    Batch, CompactionSettings, DamageKind, Lake, LakeError, LakeErrorKind, LakeSettings, RunsError,
     VerifySettings, table_names,
 };
 use gridtrail_runtime::Clock;
