@@ -19,6 +19,7 @@ def test_every_table_holds_as_many_rows_as_the_ingest_said(stage):
     assert table(stage, "parked").num_rows == report["lake"]["parked_rows"]
     assert table(stage, "dead_letters").num_rows == report["dead_lettered"]
     assert table(stage, "mpxn_devices").num_rows > 0
+    assert table(stage, "named_rows").num_rows > 0
 
 
 def test_the_evidence_adds_up_to_every_record(stage):

@@ -7,7 +7,7 @@ use crate::args::MetricsArgs;
 use crate::exit::Failure;
 use bytes::Bytes;
 use gridtrail_freshness::{Delay, Report, SourceKey, SourceReport};
-use gridtrail_lake::{HitsAndMisses, MonthStatus, SnapshotVersion, StoreUse};
+use gridtrail_lake::{HitsAndMisses, SnapshotVersion, StoreUse};
 use gridtrail_port::{Port, Terms, Whence};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -168,10 +168,9 @@ impl Metrics {
     }
 
     /// How far compaction is behind: the most runs that any month, or any bucket of one, has.
-    pub(crate) fn runs(&self, months: &[MonthStatus]) {
-        let most = |of: fn(&MonthStatus) -> u64| months.iter().map(of).max().unwrap_or_default() as f64;
-        gauge!(LEVEL_0_RUNS).set(most(|month| month.level_0));
-        gauge!(BUCKET_RUNS).set(most(|month| month.bucket_max));
+    pub(crate) fn runs(&self, (level_0, bucket): (usize, usize)) {
+        gauge!(LEVEL_0_RUNS).set(level_0 as f64);
+        gauge!(BUCKET_RUNS).set(bucket as f64);
     }
 
     /// What a report says.

@@ -80,7 +80,7 @@ impl Watching {
             if let Some(metrics) = &mut self.metrics {
                 metrics.publish(&report);
                 metrics.store_use(&self.lake.store_use());
-                metrics.runs(&self.lake.months());
+                metrics.runs(self.lake.most_runs());
             }
         }
         !self.failing.tell(refreshed.err())

@@ -9,6 +9,11 @@ use gridtrail_model::{
 use std::fmt;
 use std::str::FromStr;
 
+/// Whether a topic holds inventory events, by its name: a part of it, between dots, says so.
+pub fn holds_inventory_events(topic: &str) -> bool {
+    topic.split('.').any(|part| part == "inventory-events")
+}
+
 /// Who tells a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FactOrigin {
@@ -358,6 +363,17 @@ pub struct Registration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_says_by_a_part_of_its_name_what_it_holds() {
+        assert!(
+            holds_inventory_events("gridtrail.inventory-events.v1")
+                && holds_inventory_events("inventory-events")
+        );
+        assert!(
+            !holds_inventory_events("gridtrail.events.v1") && !holds_inventory_events("no-inventory-events")
+        );
+    }
 
     #[test]
     fn a_fact_ends_after_it_begins() {

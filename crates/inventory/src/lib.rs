@@ -34,7 +34,7 @@ mod it;
 
 pub use event::{
     DeviceDetails, Effective, FactOrigin, FieldChange, HubFields, InventoryEvent, InventoryFact,
-    InventoryStatement, NetworkStatus, Registration, StatedFact, Withdrawal,
+    InventoryStatement, NetworkStatus, Registration, StatedFact, Withdrawal, holds_inventory_events,
 };
 pub use fragment::InventoryFragment;
 pub use pending::{AskedChange, AskedFact, OutcomeOf, PendingFacts, RequestOutcome};

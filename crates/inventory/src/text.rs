@@ -18,6 +18,8 @@ impl<const CHARACTERS_MAX: usize> ShortText<CHARACTERS_MAX> {
 impl<const CHARACTERS_MAX: usize> FromStr for ShortText<CHARACTERS_MAX> {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Self, ParseError> {
+        // The rule is a constant, so each length that there is has its own.
+        const { assert!(matches!(CHARACTERS_MAX, 30 | 60 | 100), "a text has 30, 60 or 100 characters at most") };
         let kept = text.trim();
         if (1..=CHARACTERS_MAX).contains(&kept.chars().count()) && !kept.chars().any(char::is_control) {
             return Ok(Self(kept.into()));

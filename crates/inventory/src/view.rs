@@ -186,6 +186,14 @@ impl<'e> InventoryView<'e> {
         })
     }
 
+    fn registered_at<T: Clone + PartialEq>(
+        &self,
+        effective: Timestamp,
+        of: impl Fn(&Registration) -> FieldChange<T>,
+    ) -> FieldChange<T> {
+        FieldChange::of(self.registered(of).value_at(effective))
+    }
+
     /// Whether the Device is in the inventory at an instant. Where no fact says so, it is if anything is said of it.
     fn in_inventory(&self, effective: Timestamp) -> bool {
         let presence = self.timeline(|fact| match fact {
@@ -254,22 +262,17 @@ impl<'e> InventoryView<'e> {
     /// What was so of the meter point at an instant; `None`: this is of a Device.
     pub fn meter_point_at(&self, effective: Timestamp) -> Option<MeterPointState> {
         let Named::Mpxn(mpxn) = self.about else { return None };
-        let party = |of: fn(&Registration) -> FieldChange<_>| {
-            FieldChange::of(self.registered(of).value_at(effective))
-        };
-        let text = |of: fn(&Registration) -> FieldChange<_>| {
-            FieldChange::of(self.registered(of).value_at(effective))
-        };
         Some(MeterPointState {
             mpxn,
             registration: Registration {
-                uprn: FieldChange::of(self.registered(|data| data.uprn).value_at(effective)),
-                first_line: text(|data| data.first_line.clone()),
-                postcode: FieldChange::of(self.registered(|data| data.postcode).value_at(effective)),
-                property: text(|data| data.property.clone()),
-                responsible_supplier: party(|data| data.responsible_supplier),
-                network_party: party(|data| data.network_party),
-                registered_supplier_agent: party(|data| data.registered_supplier_agent),
+                uprn: self.registered_at(effective, |data| data.uprn),
+                first_line: self.registered_at(effective, |data| data.first_line.clone()),
+                postcode: self.registered_at(effective, |data| data.postcode),
+                property: self.registered_at(effective, |data| data.property.clone()),
+                responsible_supplier: self.registered_at(effective, |data| data.responsible_supplier),
+                network_party: self.registered_at(effective, |data| data.network_party),
+                registered_supplier_agent: self
+                    .registered_at(effective, |data| data.registered_supplier_agent),
             },
             devices: those_at(self.devices(), effective),
         })

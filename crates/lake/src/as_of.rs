@@ -93,7 +93,12 @@ async fn beside(tables: &Tables, trails: u64) -> Result<Option<SnapshotVersion>,
     let mut versions = BTreeMap::from([(tables.trails.name(), trails)]);
     for (of, table) in tables::ALL.iter().zip(tables.each()).skip(1) {
         if of.is_looked_up() {
-            let Some(version) = newest_at(table, at_ms).await? else { return Ok(None) };
+            let version = match newest_at(table, at_ms).await? {
+                // Before it was made there was nothing in it.
+                None if of.came_later() => 0,
+                None => return Ok(None),
+                Some(version) => version,
+            };
             versions.insert(table.name(), version);
         }
     }

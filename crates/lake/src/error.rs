@@ -26,9 +26,9 @@ pub enum LakeError {
         /// What that is.
         holds: &'static str,
     },
-    /// A lake that nothing was committed to yet, and nothing may be written to, lacks a table.
+    /// A lake that nothing may be written to lacks a table: nothing was committed to it yet, or an earlier build made it.
     #[error(
-        "the lake has no table {table}: it was not wholly made, and nothing may be written to it; open it once with a command that \
+        "the lake has no table {table}: it was not wholly made, or by an earlier build, and nothing may be written to it; open it once with a command that \
          may write, such as `gridtrail lake status`"
     )]
     NoTable {

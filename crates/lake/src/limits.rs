@@ -1,5 +1,6 @@
 //! The sizes of this crate, each with its reason.
 
+pub(crate) use gridtrail_runs::IDLE_MONTH_MS;
 use gridtrail_runs::PAGE_ROWS;
 use std::time::Duration;
 
@@ -24,6 +25,13 @@ pub(crate) const BLOOM_DEVICES: u64 = 65_536;
 
 /// Runs that a look-up opens or reads at the same time.
 pub(crate) const RUNS_AT_ONCE: usize = 16;
+
+/// Parts of one run that are read at the same time where rows of it are looked for by more than one key: ingest looks for those of a
+/// whole batch, in [`RUNS_AT_ONCE`] runs.
+pub(crate) const SHEETS_AT_ONCE: usize = 4;
+
+/// Months whose rows an answer is looked for in at first; then in twice as many at a time. Most answers come within days of their request.
+pub(crate) const MONTHS_AT_FIRST: usize = 1;
 
 /// Runs that a look-up which has to wait reads at once, the newest ones: mostly those hold the page of results that was asked
 /// for.
@@ -65,23 +73,6 @@ pub(crate) const BUCKETS: u32 = 16;
 
 /// Buckets of a month, at most: each is a run or more in the list of files of every month.
 pub const BUCKETS_MAX: u32 = 4_096;
-
-/// Rows of level 0, for each bucket, from which it is flushed: enough that a bucket's new run is worth its footer.
-pub(crate) const FLUSH_ROWS: u64 = 131_072;
-
-/// Age of the oldest run of level 0 from which it is flushed however small it is: bounds how long a late event's run stays
-/// where every look-up has to ask for it.
-pub(crate) const FLUSH_AGE_MS: i64 = 6 * 60 * 60 * 1_000;
-
-/// Runs of a bucket, at most.
-pub(crate) const FOLD_RUNS: usize = 3;
-
-/// How long a month must have been quiet before its buckets are folded into one run each.
-pub(crate) const IDLE_MONTH_MS: i64 = 24 * 60 * 60 * 1_000;
-
-/// What one run that is being written holds in memory, measured: a row group of encoded columns, the encoders' own room, and
-/// what waits to be uploaded.
-pub(crate) const WRITER_BYTES: u64 = 24 << 20;
 
 /// Bytes of the snapshots that came while the process ran and can be asked for by page tokens: one takes what changed since the one
 /// before, a few kilobytes. With less room the oldest are read from the logs where they are asked for.

@@ -8,14 +8,17 @@
 //! Nothing else of the run is read: the cost does not depend on how large the run is.
 
 use crate::decode::Stored;
-use crate::limits::READ_ROWS;
+use crate::keyed::KeyedFile;
+use crate::limits::{READ_ROWS, RUNS_AT_ONCE, SHEETS_AT_ONCE};
 use crate::packed;
 use crate::schema::column;
 use crate::sheet::{KEY_COLUMNS, Plan, ROW_COLUMNS, Sheet};
+use crate::snapshot::RunFile;
 use crate::viewers::{Viewer, Viewers};
 use foldhash::fast::RandomState;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_model::{DeviceId, Fragment, ServiceReferenceVariant, Timestamp, UserId};
-use gridtrail_runs::{OpenRun, RunCache, RunsError, Scan, try_partition_point};
+use gridtrail_runs::{Definition, OpenRun, RunCache, RunsError, Scan, try_partition_point};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -93,8 +96,37 @@ impl Seek {
     }
 }
 
-/// The sheets that can hold a key, planned: none where no page can.
-fn plans(run: &OpenRun, key: &[u8], columns: &[usize]) -> Result<Vec<Plan>, RunsError> {
+/// Files of a table, opened: footers that are not in memory are fetched together.
+pub(crate) async fn open_all(
+    cache: &RunCache,
+    table: &'static Definition,
+    files: impl Iterator<Item = &KeyedFile>,
+) -> Result<Vec<Arc<OpenRun>>, RunsError> {
+    let (mut runs, mut unknown) = (Vec::new(), Vec::new());
+    for file in files {
+        match cache.opened(&file.path) {
+            Some(run) => runs.push(run),
+            None => unknown.push(cache.open(table, (&file.file, &file.path), None)),
+        }
+    }
+    if !unknown.is_empty() {
+        let opened: Vec<_> = stream::iter(unknown).buffered(RUNS_AT_ONCE).try_collect().await?;
+        runs.extend(opened);
+    }
+    Ok(runs)
+}
+
+/// Runs, opened: footers that are not in memory are fetched together.
+pub(crate) async fn open_runs(
+    cache: &RunCache,
+    files: &[&Arc<RunFile>],
+) -> Result<Vec<Arc<OpenRun>>, RunsError> {
+    let opening: Vec<_> = files.iter().map(|file| file.open(cache)).collect();
+    stream::iter(opening).buffered(RUNS_AT_ONCE).try_collect().await
+}
+
+/// The sheets that can hold a key of a run's first column, planned: none where no page can.
+pub(crate) fn plans(run: &OpenRun, key: &[u8], columns: &[usize]) -> Result<Vec<Plan>, RunsError> {
     let mut plans = Vec::new();
     for group in 0..run.metadata.metadata().num_row_groups() {
         if let Some(rows) = key_rows(run, group, key) {
@@ -273,13 +305,19 @@ async fn each_row(
     (ranges, columns): (Vec<Range<usize>>, &[usize]),
     mut take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
 ) -> Result<(), RunsError> {
-    for range in ranges {
-        for from in range.clone().step_by(READ_ROWS) {
-            let part = from..range.end.min(from + READ_ROWS);
-            let sheet = Sheet::get(cache, run, plan(run, group, part.clone(), columns)?).await?;
-            for row in sheet.rows(&part)? {
-                take(&row.stored(sheet.path())?)?;
-            }
+    let parts = ranges.into_iter().flat_map(|range| {
+        let end = range.end;
+        range.step_by(READ_ROWS).map(move |from| from..end.min(from + READ_ROWS))
+    });
+    let reading = parts.map(|part| async move {
+        let sheet = Sheet::get(cache, run, plan(run, group, part.clone(), columns)?).await?;
+        Ok::<_, RunsError>((part, sheet))
+    });
+    let reading: Vec<_> = reading.collect();
+    let mut reading = stream::iter(reading).buffered(SHEETS_AT_ONCE);
+    while let Some((part, sheet)) = reading.try_next().await? {
+        for row in sheet.rows(&part)? {
+            take(&row.stored(sheet.path())?)?;
         }
     }
     Ok(())
@@ -404,15 +442,21 @@ pub(crate) async fn each_foreign(
     (counters, columns): (Option<&Counters>, &[usize]),
     mut take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
 ) -> Result<(), RunsError> {
+    let mut groups = Vec::new();
     for (group, meta) in run.metadata.metadata().row_groups().iter().enumerate() {
         let bloom = run.bloom(column::FOREIGN_COUNTER, group);
         let may_have = |counter: &i64| bloom.is_none_or(|bloom| bloom.check(counter));
-        if counters.is_some_and(|counters| !counters.iter().any(may_have)) {
-            continue;
+        if counters.is_none_or(|counters| counters.iter().any(may_have)) {
+            groups.push((group, usize::try_from(meta.num_rows()).unwrap_or(0)));
         }
-        let rows = usize::try_from(meta.num_rows()).unwrap_or(0);
+    }
+    let reading = groups.into_iter().map(|(group, rows)| async move {
         let wanted = plan(run, group, 0..rows, &[column::FOREIGN_COUNTER])?;
-        let sheet = Sheet::get(cache, run, wanted).await?;
+        Ok::<_, RunsError>((group, rows, Sheet::get(cache, run, wanted).await?))
+    });
+    let reading: Vec<_> = reading.collect();
+    let mut reading = stream::iter(reading).buffered(SHEETS_AT_ONCE);
+    while let Some((group, rows, sheet)) = reading.try_next().await? {
         let is_wanted = |number| counters.is_none_or(|counters| counters.contains(&number));
         let hits = sheet.rows_with(column::FOREIGN_COUNTER, rows, is_wanted)?;
         let ranges = ranges_of(hits.into_iter());

@@ -1,21 +1,20 @@
 //! Housekeeping: joining parked fragments to their rows, and copying evidence out of the log.
 
-use crate::compaction::{self, Compacted, CompactionSettings, Job, Made};
+use crate::compaction::{Compacted, Compacting, CompactionSettings};
 use crate::error::LakeError;
 use crate::evidence::CommitKind;
 use crate::evidence_table::{self, CommitEvidence};
 use crate::lake::Lake;
 use crate::limits::{COPIED_AT_ONCE, RUN_WAITS};
 use crate::lookup;
-use crate::pairs::{self, Pairs};
 use crate::run::{self, RunSummary, SortedFragments};
 use crate::side_files;
 use crate::snapshot::{RunFile, Snapshot};
-use crate::tables::{self, Gathering, SWEPT, Tables};
+use crate::tables::{self, Arriving, Gathering, SWEPT, Tables};
 use crate::writer::{upload_parked, upload_run};
 use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_model::{Anchor, Fragment, Merge as _, Timestamp, TrailKey};
-use gridtrail_runs::{Changes, EVIDENCE, LOG_READS_AT_ONCE, Move, NewFile, RunsError, Table, commit_info};
+use gridtrail_runs::{Changes, EVIDENCE, LOG_READS_AT_ONCE, Move, NewFile, RunsError, commit_info};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -127,7 +126,7 @@ impl Maintenance {
         let now = self.lake.clock().now();
         let (mut joined, mut rest) = (Vec::new(), Vec::new());
         let fragments = lookup::all(self.lake.cache(), &run).await?;
-        let on_record = snapshot.resolve(&fragments).await?;
+        let on_record = snapshot.resolve(&snapshot.cache, &fragments).await?;
         for fragment in fragments {
             match fragment.join(on_record.of(&fragment.key)) {
                 Some(parts) => joined.extend(parts),
@@ -141,9 +140,8 @@ impl Maintenance {
     async fn add_joined(&mut self, joined: Vec<Fragment>, since_ms: Option<i64>) -> Result<u64, RunsError> {
         let joined = one_a_place(joined);
         // Where they lie now, they are to be found by all that they name.
-        let mut pairs = Pairs::new();
-        joined.iter().for_each(|fragment| pairs::add(fragment, &mut pairs));
-        pairs::commit(&mut self.tables.pairs, &pairs, self.lake.clock().now()).await?;
+        let beside = Arriving::placed(&joined).side_files()?;
+        self.tables.commit_beside(beside, self.lake.clock().now()).await?;
         let mut add = Vec::new();
         for (month, sorted) in SortedFragments::sort(&joined)?.by_month() {
             let (encoded, summary) = run::write(&sorted)?;
@@ -170,44 +168,9 @@ impl Maintenance {
         if settings.full || self.is_uniting_due() {
             done.rows_united = self.unite_or_put_off(settings).await?;
         }
-        // Jobs have threads of their own, which go on when this is dropped, until they see that it was.
-        let wanted = Wanted::default();
-        loop {
-            self.tables.refresh().await?;
-            let now = if settings.full { Timestamp::MAX } else { self.lake.clock().now() };
-            let jobs = {
-                let tables = &self.tables;
-                let runs = tables.runs.iter().filter(|run| !self.lake.is_left_alone(&run.path));
-                compaction::plan(runs, tables.buckets(), now, |id| tables.trails.position(id))
-            };
-            if jobs.is_empty() {
-                break;
-            }
-            let before = (done.jobs, done.refused);
-            let (lake, table) = (&self.lake, self.tables.trails.clone());
-            let mut making = stream::iter(jobs)
-                .map(|job| make(lake.clone(), table.clone(), job, *settings, wanted.watch()))
-                .buffer_unordered(settings.jobs.max(1));
-            while let Some((job, made)) = making.next().await {
-                match made {
-                    Ok(made) => {
-                        let now = self.lake.clock().now();
-                        job.commit(&mut self.tables.trails, made, &mut done, now).await?;
-                    }
-                    // The others go on without the damaged file.
-                    Err(error) => {
-                        let inputs: Vec<_> = job.inputs.iter().map(|run| &run.path).collect();
-                        lake.leave_alone(error, &inputs)?;
-                        done.refused += 1;
-                    }
-                }
-            }
-            drop(making);
-            self.lake.refresh().await?;
-            if (done.jobs, done.refused) == before {
-                // Others are at work on the same runs: leave them to it.
-                break;
-            }
+        for of in tables::ALL {
+            let (lake, tables, settings) = (&self.lake, &mut *self.tables, *settings);
+            of.compact(&mut Compacting { lake, tables, settings, done: &mut done }).await?;
         }
         self.gather().await?;
         Ok(done)
@@ -304,20 +267,6 @@ impl Drop for Wanted {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-/// Carries out a job on a thread of its own.
-async fn make(
-    lake: Lake,
-    table: Table,
-    job: Job,
-    settings: CompactionSettings,
-    given_up: Arc<AtomicBool>,
-) -> (Job, Result<Made, RunsError>) {
-    let (runtime, detached, own) = (tokio::runtime::Handle::current(), lake.detached().clone(), job.clone());
-    let work = move || runtime.block_on(compaction::carry_out(&lake, &table, &own, &settings, &given_up));
-    let made = detached.spawn_blocking(work).await;
-    (job, made.unwrap_or(Err(RunsError::Internal("a compaction panicked"))))
 }
 
 /// Whether a result of a scheduled run is to lie where it was shown while it waited: at its own time.

@@ -7,6 +7,7 @@
 use crate::decode::Stored;
 use crate::encode;
 use crate::limits::HELD_ROWS;
+use crate::named_rows;
 use crate::packed;
 use crate::rules::FragmentRule;
 use crate::schema::column;
@@ -27,6 +28,8 @@ pub(crate) struct OneRow {
     /// The last Device's rows so far.
     held: Vec<RecordBatch>,
     ready: VecDeque<RecordBatch>,
+    /// Rows that were made one at another time than some of their fragments lay, as far as links lead to them.
+    moved: Vec<Fragment>,
 }
 
 impl OneRow {
@@ -37,12 +40,18 @@ impl OneRow {
         joins: bool,
     ) -> Result<Self, RunsError> {
         let merge = Merge::new(FragmentRule, cache, runs).await?;
-        Ok(Self { merge, joins, held: Vec::new(), ready: VecDeque::new() })
+        Ok(Self { merge, joins, held: Vec::new(), ready: VecDeque::new(), moved: Vec::new() })
     }
 
     /// Rows read so far.
     pub(crate) fn rows_in(&self) -> u64 {
         self.merge.rows_in()
+    }
+
+    /// Rows that lie at another time than some of their fragments did, of those that are found by what they name beside what they lie
+    /// under: there is to be a way to them where they lie now.
+    pub(crate) fn into_moved(self) -> Vec<Fragment> {
+        self.moved
     }
 
     /// The next rows, in order; `None` at the end.
@@ -83,7 +92,8 @@ impl OneRow {
             let start =
                 (same..rows).rposition(|row| value(devices, row) != last).map_or(same, |row| same + row + 1);
             if start > same {
-                self.ready.push_back(joined(&batch.slice(same, start - same))?);
+                let batch = joined(&batch.slice(same, start - same), &mut self.moved)?;
+                self.ready.push_back(batch);
             }
             self.held.push(batch.slice(start, rows - start));
         }
@@ -95,10 +105,10 @@ impl OneRow {
         let held = std::mem::take(&mut self.held);
         let batch = match held.as_slice() {
             [] => return Ok(()),
-            [one] => joined(one)?,
+            [one] => joined(one, &mut self.moved)?,
             [first, ..] => {
                 let failed = |_| RunsError::Internal("rows of a Device could not be put together");
-                joined(&concat_batches(&first.schema(), &held).map_err(failed)?)?
+                joined(&concat_batches(&first.schema(), &held).map_err(failed)?, &mut self.moved)?
             }
         };
         self.ready.push_back(batch);
@@ -115,8 +125,8 @@ fn value(column: &BinaryArray, row: usize) -> Option<&[u8]> {
     column.is_valid(row).then(|| column.value(row))
 }
 
-/// A batch of whole Devices, with rows of one key made one.
-fn joined(batch: &RecordBatch) -> Result<RecordBatch, RunsError> {
+/// A batch of whole Devices, with rows of one key made one. Those to which links lead go into `moved`, too.
+fn joined(batch: &RecordBatch, moved: &mut Vec<Fragment>) -> Result<RecordBatch, RunsError> {
     let rows = batch.num_rows();
     let devices = binary(batch, column::DEVICE)?;
     let mut prints = Prints::of(batch)?;
@@ -137,7 +147,7 @@ fn joined(batch: &RecordBatch) -> Result<RecordBatch, RunsError> {
     if into.iter().enumerate().all(|(row, first)| row == *first) {
         Ok(batch.clone())
     } else {
-        put_together(batch, &into)
+        put_together(batch, &into, moved)
     }
 }
 
@@ -157,7 +167,11 @@ fn of_one_key(batch: &RecordBatch, alike: &[usize], into: &mut [usize]) -> Resul
 /// What rows are called in errors.
 const MERGED: &str = "rows that are written anew";
 
-fn put_together(batch: &RecordBatch, into: &[usize]) -> Result<RecordBatch, RunsError> {
+fn put_together(
+    batch: &RecordBatch,
+    into: &[usize],
+    moved: &mut Vec<Fragment>,
+) -> Result<RecordBatch, RunsError> {
     let mut whole: Vec<Option<Fragment>> = Vec::new();
     whole.resize_with(into.len(), || None);
     for (row, first) in into.iter().enumerate().filter(|(row, first)| row != *first) {
@@ -182,6 +196,7 @@ fn put_together(batch: &RecordBatch, into: &[usize]) -> Result<RecordBatch, Runs
             None => places.push((0, row)),
         }
     }
+    moved.extend(made.iter().filter(|row| named_rows::has_links(row)).map(|row| Fragment::clone(row)));
     let made = encode::batch(&made)?;
     interleave_record_batch(&[batch, &made], &places)
         .map_err(|_| RunsError::Internal("rows that were made one could not be put in their places"))

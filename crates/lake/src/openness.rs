@@ -86,7 +86,7 @@ impl<'a> Openness<'a> {
             closing.into_iter().partition(|fragment| matches!(fragment.key.subject, Subject::Unjoined(_)));
         let mut closed: HashSet<TrailKey> = of_rows.into_iter().map(|fragment| fragment.key).collect();
         if !answers.is_empty() {
-            let on_record = self.newest.resolve(&answers).await?;
+            let on_record = self.newest.resolve(self.cache, &answers).await?;
             let joined = answers.iter().filter_map(|answer| answer.join(on_record.of(&answer.key)));
             closed.extend(joined.flatten().map(|part| part.key));
         }

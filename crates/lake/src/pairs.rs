@@ -4,22 +4,24 @@
 //! its meter point. A repeat of a batch writes the same pairs again, which changes no answer: the table may say a
 //! pair twice, never miss one.
 //!
-//! What a row lies under need not be the Device of a meter point: of a row that names no Device it is what stands for one
-//! (`anchor`). And a row that names several Devices lies under one of them; for each of the others there are pairs, too. Their keys are
-//! no meter points but `e` and, in base64url, the print of the Device and of somebody who may see the row (`viewers`): so a search by a
-//! Device comes to no pair of rows that it may not show. They lie behind all digits, so that a file without such pairs is passed by, and
-//! are short enough to be merged as numbers. Earlier builds wrote `d` and the Device's bytes, for whoever might ask.
+//! What a row lies under need not be the Device of a meter point: a row that names no Device lies under what stands for its first one
+//! (`anchor`), to which that meter point leads. To such a row its others lead by `named_rows`.
 //!
 //! A meter point leads whoever may search to its Devices, since other Users may have been the ones to name the two together. So
 //! a search by one reads, in every file, the page where it has its place, whether or not it is there.
+//!
+//! Earlier builds wrote here for Devices, too, what `named_rows` is for now: for each Device that a row names beside the one that it lies
+//! under, `e` and, in base64url, the print of the Device and of somebody who may see the row (`viewers`); before that `d` and the
+//! Device's bytes, for whoever might ask. Those keys lie behind all digits, so that a file without any is passed by.
 
 use crate::anchor;
+use crate::keyed::KeyedFile;
 use crate::limits::{IDLE_MONTH_MS, RUNS_AT_ONCE};
 use crate::lookup;
 use crate::retention;
 use crate::rules::PairRule;
 use crate::sheet::Sheet;
-use crate::tables::{Gathering, KeptFor, LakeTable, Rewriting};
+use crate::tables::{Arriving, Gathering, KeptFor, LakeTable, Rewriting, SideFile};
 use crate::verify::{FileCheck, rows};
 use crate::viewers::Viewer;
 use arrow::array::{
@@ -30,12 +32,12 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMi
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use deltalake_core::Path;
-use futures::stream::{self, StreamExt, TryStreamExt};
-use gridtrail_model::{DeviceId, Fragment, Mpxn, Subject, Timestamp, UserId};
+use futures::TryFutureExt as _;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use gridtrail_model::{Anchor, DeviceId, Fragment, Mpxn, Named, Timestamp};
 use gridtrail_runs::checksum::Written;
 use gridtrail_runs::{
-    Changes, Definition, Encoded, NewFile, RunCache, RunsError, Summary, Table, TableFile, gather,
+    Changes, Definition, Encoded, NewFile, RunCache, RunsError, Summary, TableFile, gather,
 };
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
@@ -75,12 +77,23 @@ impl LakeTable for PairTable {
         &TABLE
     }
 
-    fn is_looked_up(&self) -> bool {
+    fn is_keyed(&self) -> bool {
         true
     }
 
     fn kept_for(&self) -> KeptFor {
         KeptFor::Needed
+    }
+
+    /// What waits for its request lies under a Device already, whose pairs find it.
+    fn rows_of(&self, arriving: &Arriving<'_>) -> Result<Option<SideFile>, RunsError> {
+        let mut pairs = Pairs::new();
+        arriving.placed.iter().for_each(|fragment| add(fragment, &mut pairs));
+        if pairs.is_empty() {
+            return Ok(None);
+        }
+        let (encoded, tag) = write(&pairs)?;
+        Ok(Some(SideFile { encoded, rows: pairs.len() as u64, tag }))
     }
 
     async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {
@@ -113,115 +126,47 @@ impl LakeTable for PairTable {
     }
 }
 
-/// Pairs of one batch: what was named, and the bytes of what the row lies under; with first and last time seen.
-pub(crate) type Pairs = HashMap<(PairKey, DeviceId), (Timestamp, Timestamp)>;
+/// Pairs of one batch: a meter point, and the bytes of what the row lies under; with first and last time seen.
+pub(crate) type Pairs = HashMap<(Mpxn, DeviceId), (Timestamp, Timestamp)>;
 
-/// What a pair is found by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum PairKey {
-    /// A meter point, by whoever searches.
-    Mpxn(Mpxn),
-    /// A Device, by whoever may see the rows that name it.
-    Device(DeviceId, Viewer),
-}
-
-/// What the keys of Devices begin with.
+/// What the keys of Devices begin with, in files of earlier builds.
 const OF_DEVICES: &str = "e";
 
-impl PairKey {
-    fn text(self) -> String {
-        match self {
-            Self::Mpxn(mpxn) => mpxn.to_string(),
-            Self::Device(device, viewer) => {
-                let print = viewer.print(device).to_be_bytes();
-                format!("{OF_DEVICES}{}", URL_SAFE_NO_PAD.encode(print))
-            }
-        }
-    }
+/// The key of a Device's pairs, by whoever may see the rows that name it.
+pub(crate) fn key_for(viewer: Viewer, device: DeviceId) -> String {
+    format!("{OF_DEVICES}{}", URL_SAFE_NO_PAD.encode(viewer.print(device).to_be_bytes()))
 }
 
-/// The key of a Device's pairs in files of earlier builds.
-fn key_for_whoever(device: DeviceId) -> String {
-    format!("d{}", URL_SAFE_NO_PAD.encode(device.to_bytes()))
-}
+/// What they began with before that.
+const OF_WHOEVER: &str = "d";
 
-/// A file of pairs, with its smallest and largest meter point.
-#[derive(Debug, Clone)]
-pub(crate) struct PairFile {
-    pub(crate) file: Arc<TableFile>,
-    pub(crate) path: Path,
-    pub(crate) min: String,
-    pub(crate) max: String,
-}
-
-impl PairFile {
-    /// How many bytes it takes in memory.
-    pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.path.as_ref().len() + self.min.len() + self.max.len() + self.file.bytes()
-    }
-
-    pub(crate) fn new(file: &Arc<TableFile>, path: Path) -> Result<Self, RunsError> {
-        let range: Option<(String, String)> =
-            file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok());
-        let (min, max) = range.ok_or_else(|| RunsError::Corrupt {
-            path: path.to_string(),
-            why: "its log entry has no range".to_owned(),
-        })?;
-        Ok(Self { file: Arc::clone(file), path, min, max })
-    }
+/// The key of a Device's pairs in files of those builds, by whoever asked.
+pub(crate) fn key_for_whoever(device: DeviceId) -> String {
+    format!("{OF_WHOEVER}{}", URL_SAFE_NO_PAD.encode(device.to_bytes()))
 }
 
 /// Adds the pairs that a fragment with a place makes.
-pub(crate) fn add(fragment: &Fragment, pairs: &mut Pairs) {
+fn add(fragment: &Fragment, pairs: &mut Pairs) {
     let (Some(at), Some(under)) = (fragment.placement(), anchor::of_fragment(fragment)) else { return };
-    let mut see = |named, under| {
-        let seen = pairs.entry((named, under)).or_insert((at, at));
+    let mut see = |mpxn, under| {
+        let seen = pairs.entry((mpxn, under)).or_insert((at, at));
         *seen = (seen.0.min(at), seen.1.max(at));
     };
     for mpxn in fragment.mpxns() {
-        fragment.device.iter().for_each(|device| see(PairKey::Mpxn(mpxn), *device));
-        if fragment.device.is_empty() {
-            see(PairKey::Mpxn(mpxn), under);
-        }
-    }
-    let user = Viewer::User(fragment.key.user);
-    let devices = fragment.device.iter().chain(fragment.concerned_devices().iter());
-    for device in devices.filter(|device| **device != under) {
-        see(PairKey::Device(*device, user), under);
-        if may_be_open(fragment) {
-            see(PairKey::Device(*device, Viewer::Everybody), under);
+        fragment.device.iter().for_each(|device| see(mpxn, *device));
+        if fragment.device.is_empty() && leads(mpxn, fragment.anchor()) {
+            see(mpxn, under);
         }
     }
 }
 
-/// Whether a row may be a meter read, for all that one fragment of it says: others may name the variant.
-fn may_be_open(fragment: &Fragment) -> bool {
-    let is_alert = matches!(fragment.key.subject, Subject::Alert { .. });
-    !is_alert && fragment.variant.iter().all(|variant| variant.is_meter_read())
-}
-
-/// Adds the pairs of a fragment that waits for its request: of the Devices that it names, since it is found as the row that it is,
-/// and of no meter points, whose pairs find every row of a Device.
-pub(crate) fn add_waiting(fragment: &Fragment, pairs: &mut Pairs) {
-    let mut devices_only = fragment.clone();
-    devices_only.mpxn = <_>::default();
-    if let Some(besides) = &mut devices_only.besides {
-        besides.mpxns = <_>::default();
+/// Whether a meter point leads to all that lies under an anchor: to a Device, and to what stands for itself.
+pub(crate) fn leads(mpxn: Mpxn, anchor: Anchor) -> bool {
+    match anchor {
+        Anchor::Device(_) => true,
+        Anchor::Mpxn(of) => of == mpxn,
+        Anchor::User(_) | Anchor::Nothing => false,
     }
-    add(&devices_only, pairs);
-}
-
-/// Commits pairs to their table, if there are any.
-pub(crate) async fn commit(table: &mut Table, pairs: &Pairs, now: Timestamp) -> Result<(), RunsError> {
-    if pairs.is_empty() {
-        return Ok(());
-    }
-    let (encoded, tag) = write(pairs)?;
-    let path = format!("{}.parquet", uuid::Uuid::now_v7());
-    let written = table.upload_encoded(&path, encoded).await?;
-    let file = NewFile { path, written, month: None, rows: pairs.len() as u64, tag, received: None };
-    let changes = Changes { add: vec![file], now_ms: now.millis(), ..Changes::default() };
-    table.commit(&changes).await.map(drop)
 }
 
 /// One pair of the table.
@@ -283,9 +228,9 @@ pub(crate) fn batch(pairs: &[Pair]) -> Result<RecordBatch, RunsError> {
 }
 
 /// A file of pairs, with the tag that names its range.
-pub(crate) fn write(pairs: &Pairs) -> Result<(Encoded, String), RunsError> {
-    let pair = |((key, device), seen): (&(PairKey, DeviceId), &(Timestamp, Timestamp))| Pair {
-        mpxn: key.text(),
+fn write(pairs: &Pairs) -> Result<(Encoded, String), RunsError> {
+    let pair = |((mpxn, device), seen): (&(Mpxn, DeviceId), &(Timestamp, Timestamp))| Pair {
+        mpxn: mpxn.to_string(),
         device: *device,
         first_seen: seen.0.millis() * 1_000,
         last_seen: seen.1.millis() * 1_000,
@@ -353,9 +298,17 @@ pub(crate) struct OfMpxn {
 }
 
 /// Where a meter point leads. In each file the page is read where it has its place, be it there or not.
-pub(crate) async fn of_mpxn(cache: &RunCache, files: &[PairFile], mpxn: Mpxn) -> Result<OfMpxn, RunsError> {
-    let key = PairKey::Mpxn(mpxn).text();
-    let reading: Vec<_> = files.iter().map(|file| place_of(cache, file, key.as_bytes())).collect();
+///
+/// It waits for the store twice at most: for footers, and for pages.
+pub(crate) async fn of_mpxn(
+    cache: &RunCache,
+    files: impl Iterator<Item = &KeyedFile>,
+    mpxn: Mpxn,
+) -> Result<OfMpxn, RunsError> {
+    let key = mpxn.to_string();
+    let runs = lookup::open_all(cache, &TABLE, files).await?;
+    let reading: Vec<_> =
+        runs.iter().map(|run| lookup::place_sheets(cache, run, key.as_bytes(), &[0, 1])).collect();
     let sheets: Vec<Vec<Sheet>> = stream::iter(reading).buffered(RUNS_AT_ONCE).try_collect().await?;
     let sheets: Vec<Sheet> = sheets.into_iter().flatten().collect();
     let (mut lower, mut higher): (Option<&[u8]>, Option<&[u8]>) = (None, None);
@@ -371,43 +324,51 @@ pub(crate) async fn of_mpxn(cache: &RunCache, files: &[PairFile], mpxn: Mpxn) ->
     Ok(OfMpxn { found: devices_in(&sheets, key.as_bytes())?, beside })
 }
 
-async fn place_of(cache: &RunCache, file: &PairFile, key: &[u8]) -> Result<Vec<Sheet>, RunsError> {
-    let run = cache.open(&TABLE, (&file.file, &file.path), None).await?;
-    lookup::place_sheets(cache, &run, key, &[0, 1]).await
-}
-
-/// The bytes of what rows lie under that name a Device beside the one that they lie under, of rows that these Users or everybody may
-/// see; ascending.
-pub(crate) async fn of_device(
+/// The bytes of what rows lie under that name each of some Devices beside it, of rows that these may see, by what earlier builds wrote;
+/// ascending. Of meter points, nothing. Files without such keys cost nothing.
+///
+/// It waits for the store twice at most: for footers, and for pages.
+pub(crate) async fn of_devices<V: Iterator<Item = Viewer>>(
     cache: &RunCache,
-    files: &[PairFile],
-    device: DeviceId,
-    users: impl Iterator<Item = UserId>,
-) -> Result<Vec<DeviceId>, RunsError> {
-    let old = key_for_whoever(device);
-    let viewers = users.map(Viewer::User).chain(std::iter::once(Viewer::Everybody));
-    let mut keys: Vec<String> = Vec::new();
-    let mut opening = Vec::new();
-    for file in files {
-        // Not by where its keys of Devices begin and end: in a file of few that would tell which those are.
-        if OF_DEVICES <= file.max.as_str() || (file.min <= old && old <= file.max) {
-            opening.push(cache.open(&TABLE, (&file.file, &file.path), None));
+    files: impl Iterator<Item = &KeyedFile>,
+    named: &[Named],
+    (viewers, in_vain): (impl Fn() -> V, bool),
+) -> Result<Vec<Vec<DeviceId>>, RunsError> {
+    let mut found = vec![Vec::new(); named.len()];
+    let devices = named.iter().enumerate().filter_map(|(number, named)| match named {
+        // What is looked for in vain is none of all Devices.
+        Named::Device(device) if in_vain => {
+            Some((number, DeviceId::from_bytes(device.to_bytes().map(|byte| !byte))))
         }
+        Named::Device(device) => Some((number, *device)),
+        Named::Mpxn(_) => None,
+    });
+    // Not by where its keys of Devices begin and end: in a file of few that would tell which those are.
+    let has_devices =
+        |file: &&KeyedFile| file.range.as_ref().is_none_or(|(_, max)| OF_WHOEVER <= max.as_str());
+    let runs = lookup::open_all(cache, &TABLE, files.filter(has_devices)).await?;
+    if runs.is_empty() {
+        return Ok(found);
     }
-    if !opening.is_empty() {
-        keys.extend(viewers.map(|viewer| PairKey::Device(device, viewer).text()));
-        keys.push(old);
+    let keys = devices.flat_map(|(number, device)| {
+        let keys = viewers().map(move |viewer| key_for(viewer, device)).chain([key_for_whoever(device)]);
+        keys.map(move |key| (number, key))
+    });
+    let keys: Vec<(usize, String)> = keys.collect();
+    let wanted = runs.iter().flat_map(|run| keys.iter().map(move |key| (run, key)));
+    let reading = wanted.map(|(run, (number, key))| {
+        let sheets = lookup::key_sheets(cache, run, key.as_bytes(), &[0, 1]);
+        sheets.map_ok(move |sheets| (*number, key, sheets))
+    });
+    let reading: Vec<_> = reading.collect();
+    let read: Vec<_> = stream::iter(reading).buffered(RUNS_AT_ONCE).try_collect().await?;
+    for (number, key, sheets) in read {
+        found[number].extend(devices_in(&sheets, key.as_bytes())?);
     }
-    let runs: Vec<_> = stream::iter(opening).buffered(RUNS_AT_ONCE).try_collect().await?;
-    let mut found = Vec::new();
-    for run in &runs {
-        for key in &keys {
-            let sheets = lookup::key_sheets(cache, run, key.as_bytes(), &[0, 1]).await?;
-            found.extend(devices_in(&sheets, key.as_bytes())?);
-        }
+    for devices in &mut found {
+        devices.sort_unstable();
+        devices.dedup();
     }
-    found.sort_unstable();
-    found.dedup();
     Ok(found)
 }
 

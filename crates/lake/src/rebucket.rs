@@ -9,7 +9,7 @@ use crate::limits::BUCKETS_MAX;
 use crate::maintenance::Maintenance;
 use crate::rewrite::{self, MonthRewrite};
 use crate::snapshot::RunFile;
-use crate::tables::BUCKETS_CHOSEN;
+use crate::tables::{Arriving, BUCKETS_CHOSEN};
 use gridtrail_runs::{Changes, Move, RunsError};
 use std::sync::Arc;
 
@@ -65,6 +65,8 @@ impl Maintenance {
                 return Ok(());
             }
         };
+        let beside = Arriving::placed(&made.moved).side_files()?;
+        self.tables.commit_beside(beside, self.lake.clock().now()).await?;
         let changes = Changes {
             add: made.files,
             remove: inputs.iter().map(|run| Arc::clone(&run.file)).collect(),

@@ -22,7 +22,7 @@ use crate::resolve::OnRecord;
 use crate::run::{self, SortedFragments};
 use crate::schema::column;
 use crate::snapshot::RunFile;
-use crate::tables::Tables;
+use crate::tables::{Arriving, Tables};
 use crate::writer::{upload_parked, upload_run};
 use arrow::array::{Array, AsArray};
 use gridtrail_model::{DeviceId, Fragment, Merge, Timestamp, TrailKey};
@@ -131,7 +131,8 @@ impl Lake {
         damaged: &[DamagedRun],
     ) -> Result<OnRecord, LakeError> {
         let paths = damaged.iter().map(|damaged| damaged.path.as_str()).collect();
-        Ok(self.snapshot().resolve_beside(fragments, &paths).await?)
+        let snapshot = self.snapshot();
+        Ok(snapshot.resolve_beside(&snapshot.cache, fragments, &paths).await?)
     }
 
     /// Has what was read again take the place of a damaged run. `told` goes into the evidence: what was read, and what could not be.
@@ -268,12 +269,14 @@ impl DamagedRun {
         told: String,
     ) -> Result<Replaced, RunsError> {
         let rows = self.rows_of(reread.placed);
+        // They may lie at other times than those of the damaged run did.
+        tables.commit_beside(Arriving::placed(&rows).side_files()?, lake.clock().now()).await?;
         let (count, mut add) = (rows.len() as u64, Vec::new());
         for (month, sorted) in SortedFragments::sort(&rows)?.by_month() {
             let (encoded, mut summary) = run::write(&sorted)?;
             (summary.bucket, summary.since_ms) = (self.run.summary.bucket, self.run.summary.since_ms);
             let path = match summary.bucket {
-                Some(bucket) => bucket.run_path(&month),
+                Some(bucket) => bucket.run_path(Some(&month)),
                 None => format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7()),
             };
             add.push(upload_run(&tables.trails, path, Some(month), encoded, &summary).await?);
@@ -306,6 +309,7 @@ impl DamagedRun {
     ) -> Result<Replaced, RunsError> {
         let now_ms = lake.clock().now().millis();
         let evidence = SourceEvidence::of_repair(&self.path, told, now_ms);
+        tables.commit_beside(Arriving::placed(&reread.placed).side_files()?, lake.clock().now()).await?;
         let mut add = Vec::new();
         for (month, sorted) in SortedFragments::sort(&reread.placed)?.by_month() {
             let (encoded, summary) = run::write(&sorted)?;

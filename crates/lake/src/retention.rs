@@ -26,7 +26,7 @@ use crate::rewrite::{self, MonthRewrite, Rewritten};
 use crate::run::RetainedMark;
 use crate::snapshot::RunFile;
 use crate::status::Expiring;
-use crate::tables::{self, Expiry, KeptFor};
+use crate::tables::{self, Arriving, Expiry, KeptFor};
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use futures::{StreamExt, stream};
@@ -346,7 +346,7 @@ impl Maintenance {
     ) -> Result<(), RunsError> {
         let dry = how.dry;
         let Due { month, runs, moves, keep } = due;
-        let Rewritten { files, rows_kept, rows_dropped, rows_held } = match keep {
+        let Rewritten { files, rows_kept, rows_dropped, rows_held, moved } = match keep {
             None => {
                 let rows_dropped = runs.iter().map(|run| run.summary.rows).sum();
                 Rewritten { rows_dropped, ..Rewritten::default() }
@@ -366,6 +366,8 @@ impl Maintenance {
         };
         let expired = Expired { files: runs.len() as u64, rows_dropped, rows_kept, rows_held };
         if !dry {
+            let beside = Arriving::placed(&moved).side_files()?;
+            self.tables.commit_beside(beside, self.lake.clock().now()).await?;
             let remove = runs.iter().map(|run| Arc::clone(&run.file)).collect();
             let change = Changes { add: files, remove, moves, ..Changes::default() };
             let evidence = SourceEvidence::of_retention(&month.to_string(), expired, self.now_ms());
@@ -426,6 +428,7 @@ impl Maintenance {
             all.rows_kept += part.rows_kept;
             all.rows_dropped += part.rows_dropped;
             all.rows_held += part.rows_held;
+            all.moved.extend(part.moved);
         }
         Ok(all)
     }

@@ -7,14 +7,15 @@
 //! All parts are one commit, which moves every position that guards the month: of it and any job on the same runs, one wins.
 
 use crate::bucket::{self, Bucket};
-use crate::compaction::{CompactionSettings, Pace, fence, level_0_fence, passes};
+use crate::compaction::{CompactionSettings, fence, level_0_fence};
 use crate::lake::Lake;
 use crate::one_row::OneRow;
 use crate::retention::Keep;
 use crate::run::{self, FragmentSummary};
 use crate::snapshot::RunFile;
 use arrow::array::RecordBatch;
-use gridtrail_runs::{Move, NewFile, RunWriter, RunsError, Table};
+use gridtrail_model::Fragment;
+use gridtrail_runs::{Move, NewFile, Pace, RunWriter, RunsError, Table, passes};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub(crate) struct Rewritten {
     pub(crate) rows_dropped: u64,
     /// Rows among those kept that only a hold keeps.
     pub(crate) rows_held: u64,
+    /// Rows that lie at another time than some of their fragments did, as far as links lead to them.
+    pub(crate) moved: Vec<Fragment>,
 }
 
 /// Moves of all positions that guard the runs of a month.
@@ -98,6 +101,7 @@ impl MonthRewrite {
             for writer in writers.writers.into_values() {
                 done.files.push(writer.finish().await?);
             }
+            done.moved.extend(merge.into_moved());
         }
         Ok(done)
     }
@@ -144,7 +148,7 @@ impl Writers<'_> {
 }
 
 fn start(of: &MonthRewrite, table: &Table, bucket: Bucket) -> Result<RunWriter<FragmentSummary>, RunsError> {
-    let path = bucket.run_path(&of.month);
+    let path = bucket.run_path(Some(&of.month));
     let summary = FragmentSummary::new(Some(of.month.clone()), Some(bucket), run::since(&of.inputs));
     RunWriter::new(table, path, summary)
 }

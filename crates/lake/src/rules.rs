@@ -30,7 +30,7 @@ pub(crate) struct AccessRule;
 pub(crate) struct LogRule;
 
 /// Bytes as a number in the same order. At most 16 of them count; no key of ours is longer.
-fn ordered(bytes: &[u8]) -> u128 {
+pub(crate) fn ordered(bytes: &[u8]) -> u128 {
     let mut padded = [0; 16];
     let length = bytes.len().min(16);
     padded[..length].copy_from_slice(&bytes[..length]);
@@ -38,7 +38,7 @@ fn ordered(bytes: &[u8]) -> u128 {
 }
 
 /// A signed number as an unsigned one in the same order.
-const fn unsigned(number: i64) -> u64 {
+pub(crate) const fn unsigned(number: i64) -> u64 {
     number.cast_unsigned() ^ (1 << 63)
 }
 

@@ -10,18 +10,17 @@ use crate::decode::recorded_ms;
 use crate::encode;
 use crate::limits::{BLOOM_DEVICES, BLOOM_FALSE_POSITIVES, ROW_GROUP_ROWS, WRITE_BATCH_ROWS};
 use crate::schema::{DICTIONARY_COLUMNS, FRAGMENTS, Trails, column};
-use crate::snapshot::RunFile;
 use crate::tables::LakeTable as _;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMillisecondType;
 use gridtrail_model::{DeviceId, Fragment, Timestamp};
 use gridtrail_runs::checksum::Written;
+pub(crate) use gridtrail_runs::since;
 use gridtrail_runs::{ENCODE_ROWS, Encoded, NewFile, PAGE_ROWS, RunsError, Summary};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Fragments in the order of a run, each with a placement time. Borrowed: a fragment is large, and sorting moves what it
 /// sorts many times.
@@ -136,12 +135,6 @@ impl RunSummary {
     pub(crate) fn closing(&self) -> Option<Vec<DeviceId>> {
         self.closing_targets.as_ref()?.iter().map(|target| target.parse().ok()).collect()
     }
-}
-
-/// Since when commits went into any of some runs. `None`: of one of them nobody knows.
-pub(crate) fn since(runs: &[Arc<RunFile>]) -> Option<i64> {
-    let all: Option<Vec<i64>> = runs.iter().map(|run| run.summary.since_ms).collect();
-    all?.into_iter().min()
 }
 
 /// The only columns with an encoding of their own.

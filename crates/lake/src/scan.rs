@@ -12,6 +12,7 @@
 
 use crate::limits::APART_MS;
 use crate::lookup::{self, Candidate};
+use crate::nearby::Nearby;
 use crate::packed;
 use crate::sheet::Sheet;
 use crate::snapshot::{Cost, Found, KeyQuery, RowPosition, View};
@@ -38,7 +39,7 @@ impl Reach {
 }
 
 /// No row of the query lies later.
-fn latest(query: &KeyQuery) -> Option<Timestamp> {
+pub(crate) fn latest(query: &KeyQuery) -> Option<Timestamp> {
     query.to.into_iter().chain(query.before.map(|before| before.placement)).min()
 }
 
@@ -86,6 +87,8 @@ pub(crate) struct Scan<'a> {
     /// The bytes of what the query looks under.
     under: DeviceId,
     reach: Reach,
+    /// Where the times are known at which its rows lie: what is read around those.
+    nearby: Option<Nearby>,
     /// No row of the query lies later.
     latest: Option<Timestamp>,
     /// Sheets read so far; a row's source is a number in this list.
@@ -104,7 +107,7 @@ impl<'a> Scan<'a> {
     pub(crate) fn new(
         who: &'a Access,
         (query, under): (&'a KeyQuery, DeviceId),
-        reach: Reach,
+        (reach, nearby): (Reach, Option<Nearby>),
         parked: Vec<Fragment>,
     ) -> Result<Self, RunsError> {
         let mut located = Vec::new();
@@ -117,6 +120,7 @@ impl<'a> Scan<'a> {
             query,
             under,
             reach,
+            nearby,
             latest: latest(query),
             sheets,
             parked,
@@ -181,9 +185,12 @@ impl<'a> Scan<'a> {
     fn is_sought(&self, candidate: &Candidate) -> bool {
         let at = candidate.received;
         let is_near = || self.latest.is_some_and(|to| at > to.plus_millis(-APART_MS));
-        self.query.from.is_none_or(|from| from <= at)
-            && self.latest.is_none_or(|to| at <= to)
-            && (asks_for(self.query, candidate) || is_near())
+        let is_meant = match &self.nearby {
+            // Another fragment of the row may say what is asked for.
+            Some(nearby) => nearby.has(at) || nearby.has_above() && is_near(),
+            None => asks_for(self.query, candidate) || is_near(),
+        };
+        self.query.from.is_none_or(|from| from <= at) && self.latest.is_none_or(|to| at <= to) && is_meant
     }
 
     /// The lowest time, in milliseconds, of which it is known what lies within a day below, where all later than a horizon is known.
@@ -327,6 +334,16 @@ impl<'a> Scan<'a> {
 
     /// Whether a row has a fragment so far up that more of it may lie above what was looked at.
     fn may_go_on(&self, chain: &Chain) -> bool {
+        // Where it lies too early to be shown, or nothing that is sought is of it, it does not matter what else is.
+        let matters = |nearby: &Nearby| {
+            self.query.from.is_none_or(|from| from <= chain.lowest)
+                && !nearby.covers(chain.lowest, chain.highest)
+        };
+        if self.nearby.as_ref().is_some_and(matters)
+            && self.latest.is_none_or(|latest| chain.lowest <= latest)
+        {
+            return true;
+        }
         let edge = self.latest.zip(self.reach.to).filter(|(_, to)| *to < Timestamp::MAX);
         edge.is_some_and(|(latest, to)| chain.lowest <= latest && chain.highest.plus_millis(APART_MS) > to)
     }

@@ -13,17 +13,18 @@
 //! | `foreign_counter` | counter of the row's id where that names another target than the Device: such rows are found by it |
 //! | `shape`, `tail` | all else, see `packed` |
 
-use crate::compaction;
+use crate::compaction::{self, Compacting, TrailLevels};
 use crate::error::LakeError;
 use crate::maintenance::Maintenance;
 use crate::retention::{self, Went};
 use crate::run::{self, FragmentSummary};
 use crate::snapshot::RunFile;
-use crate::tables::{Expiry, KeptFor, LakeTable, Rewriting};
+use crate::tables::{Arriving, Expiry, KeptFor, LakeTable, Rewriting};
 use crate::verify::{FileCheck, rows};
 use crate::viewers;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
+use gridtrail_model::Fragment;
 use gridtrail_runs::{Changes, Definition, RunsError, gather};
 use std::sync::{Arc, LazyLock};
 
@@ -109,10 +110,15 @@ impl LakeTable for Trails {
     async fn rewrite(&self, of: &Rewriting<'_>) -> Result<Option<Changes>, RunsError> {
         let (summary, month) = (RunFile::summary_of(of.file)?, of.file.month.clone().unwrap_or_default());
         let (path, guard) = match summary.bucket {
-            Some(bucket) => (bucket.run_path(&month), compaction::fence(&month, bucket)),
+            Some(bucket) => (bucket.run_path(Some(&month)), compaction::fence(&month, bucket)),
             None => (self.definition().new_path(Some(&month)), compaction::level_0_fence(&month)),
         };
         let guard = gather::moved(of.table, guard);
         of.in_its_place(path, FragmentSummary::anew(Some(month), &summary), guard).await.map(Some)
+    }
+
+    async fn compact(&self, of: &mut Compacting<'_>) -> Result<(), LakeError> {
+        let beside = |moved: &[Fragment]| Arriving::placed(moved).side_files();
+        of.by_levels(TrailLevels, |tables| &mut tables.trails, |tables| &tables.runs, beside).await
     }
 }

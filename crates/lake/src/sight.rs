@@ -8,25 +8,36 @@ use crate::anchor;
 use crate::error::LakeError;
 use crate::limits::RUNS_AT_ONCE;
 use crate::lookup::Seek;
-use crate::pairs;
+use crate::named_rows::{self, NamedRows};
+use crate::pairs::{self, PairTable};
 use crate::scan::Reach;
 use crate::snapshot::{KeyQuery, RunFile, Snapshot, View};
 use crate::viewers::Viewer;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use gridtrail_access::Access;
-use gridtrail_model::{Anchor, DeviceId, Mpxn, Named, UserId};
+use gridtrail_model::{Anchor, DeviceId, Mpxn, Named, Timestamp, UserId};
 use gridtrail_runs::{RunCache, RunsError};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-/// Where a search by a meter point or a Device leads.
+/// Where a search by a meter point leads.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Anchors {
-    /// What rows lie under that name it; ascending.
+    /// What rows lie under that are of it; ascending.
     pub found: Vec<Anchor>,
     /// For a meter point that nothing names, what the next lower one leads to. To look there [in vain](KeyQuery::in_vain) takes as long
     /// as it does to find that all of a meter point is of others.
     pub in_vain: Vec<Anchor>,
+}
+
+/// Where rows lie that name something which they do not lie under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// What they lie under.
+    pub anchor: Anchor,
+    /// At which times a fragment of each lies there, ascending: see [`KeyQuery::at`]. `None`: nobody knows, as earlier builds wrote of
+    /// some of them no more than what they lie under.
+    pub at: Option<Arc<[Timestamp]>>,
 }
 
 impl Snapshot {
@@ -72,32 +83,65 @@ impl Snapshot {
         any_meets(cache, seek, self.trails.of_device(under, Some(to), None)).await
     }
 
-    /// What rows lie under that name a meter point, or a Device beside their own; as far as `who` may see them.
+    /// What rows lie under that name a meter point; as far as `who` may see them.
     ///
-    /// Under a Device that events named together with the meter point, every row is one of the meter point. Under anything else,
-    /// only rows are meant that [name](KeyQuery::naming) it.
-    pub async fn anchors_of(&self, who: &Access, named: Named) -> Result<Anchors, LakeError> {
+    /// Under a Device that events named together with it, every row is one of the meter point. Under anything else, only rows are meant
+    /// that [name](KeyQuery::naming) it.
+    pub async fn anchors_of(&self, who: &Access, mpxn: Mpxn) -> Result<Anchors, LakeError> {
         let users = || who.user_ids().iter();
         let read = |keys: Vec<DeviceId>| {
             keys.into_iter().filter_map(|key| anchor::of_key(key, users())).collect::<Vec<_>>()
         };
-        match named {
-            Named::Mpxn(mpxn) => {
-                let keys = pairs::of_mpxn(&self.cache, &self.pairs, mpxn).await?;
-                let (found, beside) = (read(keys.found), read(keys.beside));
-                let in_vain = if found.is_empty() { beside } else { Vec::new() };
-                Ok(Anchors { found, in_vain })
-            }
-            Named::Device(device) => {
-                let keys = pairs::of_device(&self.cache, &self.pairs, device, users()).await?;
-                Ok(Anchors { found: read(keys), in_vain: Vec::new() })
-            }
+        let keys = pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn).await?;
+        let (found, beside) = (read(keys.found), read(keys.beside));
+        let in_vain = if found.is_empty() { beside } else { Vec::new() };
+        Ok(Anchors { found, in_vain })
+    }
+
+    /// Where rows lie that name Devices or meter points beside what they lie under, for each of those: as far as links say, and as far as
+    /// `who` may see the rows. `in_vain`: as if it were of others, whoever's it is. Nothing is found.
+    ///
+    /// Cost: of what no such row names, a question to the filter of each file. It waits for the store twice at most, however many are
+    /// sought; four times in a lake of an earlier build.
+    pub async fn elsewhere(
+        &self,
+        (who, view): (&Access, View),
+        named: &[Named],
+        in_vain: bool,
+    ) -> Result<Vec<Vec<Elsewhere>>, LakeError> {
+        let viewers = || {
+            // A meter read is shown as everybody's, the caller's own as well.
+            let (users, all) = match view {
+                View::Audit => (Some(who.user_ids().iter().map(Viewer::User)), None),
+                View::MeterReads => (None, Some(Viewer::Everybody)),
+            };
+            users.into_iter().flatten().chain(all)
+        };
+        let prints: Vec<_> =
+            named.iter().map(|named| named_rows::prints(*named, viewers(), in_vain)).collect();
+        let links = named_rows::places(&self.cache, self.keyed.of(&NamedRows), &prints).await?;
+        let before =
+            pairs::of_devices(&self.cache, self.keyed.of(&PairTable), named, (viewers, in_vain)).await?;
+        let mut all = Vec::with_capacity(named.len());
+        for (before, places) in before.into_iter().zip(links) {
+            let whole = before.iter().map(|under| (*under, None));
+            let places = places.chunk_by(|(one, _), (other, _)| one == other);
+            let linked = places.filter_map(|places| {
+                let under = places.first()?.0;
+                let times = || places.iter().map(|(_, at)| *at).collect();
+                // All that lies there and names it is found already.
+                (!before.contains(&under)).then(|| (under, Some(times())))
+            });
+            let anchored =
+                |(under, at)| Some(Elsewhere { anchor: anchor::of_key(under, who.user_ids().iter())?, at });
+            all.push(whole.chain(linked).filter_map(anchored).collect());
         }
+        Ok(all)
     }
 
     /// Devices that events named together with a meter point, ascending.
     pub(crate) async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, RunsError> {
-        let keys = pairs::of_mpxn(&self.cache, &self.pairs, mpxn).await?.found;
+        let keys = pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn).await?.found;
         let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, std::iter::empty::<UserId>()));
         Ok(anchors.filter_map(Anchor::device).collect())
     }

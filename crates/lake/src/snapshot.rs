@@ -6,24 +6,26 @@
 //! ([`Openness`]), whatever the snapshot.
 
 use crate::anchor;
-use crate::bucket::Bucket;
 use crate::error::LakeError;
 use crate::index::RunIndex;
-use crate::limits::APART_MS;
+use crate::keyed::KeyedFiles;
+use crate::limits::{APART_MS, RUNS_AT_ONCE};
 use crate::lookup::{self, Seek};
+use crate::nearby::Nearby;
 use crate::openness::Openness;
-use crate::pairs::PairFile;
 use crate::run::RunSummary;
 use crate::scan::{Reach, Scan};
 use crate::schema::Trails;
+use crate::sheet::Sheet;
 use crate::streams::{Partition, Stream};
 use crate::tables;
 use crate::tables::LakeTable as _;
 use crate::touched::Touching;
 use deltalake_core::Path;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::Access;
 use gridtrail_model::{Anchor, DeviceId, Fragment, Named, ServiceReferenceVariant, Timestamp, TrailKey};
-use gridtrail_runs::{OpenRun, Requests, RunCache, RunsError, TableFile};
+use gridtrail_runs::{OpenRun, Requests, Run as _, RunCache, RunsError, TableFile};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,6 +70,11 @@ impl SnapshotVersion {
     /// The version of a table. `None`: look-ups do not read it.
     pub(crate) fn of(&self, table: &str) -> Option<u64> {
         self.0.iter().find(|(name, _)| *name == table).map(|(_, version)| *version)
+    }
+
+    /// The version of the main table, with every other table at its first: for stores of tests.
+    pub fn of_trails(trails: u64) -> Self {
+        Self::of_tables(|table| if table == tables::main() { trails } else { 0 })
     }
 
     /// The version of the main table.
@@ -120,6 +127,8 @@ pub struct KeyQuery {
     pub limit: usize,
     /// Just this row.
     pub key: Option<TrailKey>,
+    /// Only rows of which a fragment lies at one of these times, given ascending, or which wait there for their request.
+    pub at: Option<Arc<[Timestamp]>>,
     /// Whether it is looked up in vain: as if all that lies there were of others, whoever's it is. Nothing is found.
     pub in_vain: bool,
 }
@@ -142,6 +151,7 @@ impl KeyQuery {
             before: None,
             limit,
             key: None,
+            at: None,
             in_vain: false,
         }
     }
@@ -237,8 +247,7 @@ impl RunFile {
 
     /// Whether it can hold rows of a Device.
     pub(crate) fn is_of(&self, device: DeviceId) -> bool {
-        let of = self.summary.bucket.is_none_or(|bucket| bucket == Bucket::of_device(device, bucket.of));
-        of && self.may_hold(device)
+        self.may_have(&device.to_bytes())
     }
 
     pub(crate) fn may_lie_within(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> bool {
@@ -276,7 +285,7 @@ pub struct Snapshot {
     pub(crate) version: SnapshotVersion,
     pub(crate) trails: RunIndex,
     pub(crate) parked: RunIndex,
-    pub(crate) pairs: Arc<Vec<PairFile>>,
+    pub(crate) keyed: KeyedFiles,
     pub(crate) complete_up_to: Option<Timestamp>,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) cache: RunCache,
@@ -298,8 +307,6 @@ pub struct Waiting {
 impl Snapshot {
     /// About how many bytes it takes beside what it shares with another.
     pub(crate) fn bytes_beside(&self, other: Option<&Self>) -> usize {
-        let shares_pairs = other.is_some_and(|other| Arc::ptr_eq(&self.pairs, &other.pairs));
-        let pairs = if shares_pairs { 0 } else { self.pairs.iter().map(PairFile::bytes).sum() };
         let partition = |partition: &Partition| {
             let Stream { cluster, topic, id, .. } = &partition.stream;
             size_of::<Partition>() + cluster.len() + topic.len() + id.len()
@@ -307,7 +314,7 @@ impl Snapshot {
         size_of::<Self>()
             + self.trails.bytes_beside(other.map(|other| &other.trails))
             + self.parked.bytes_beside(other.map(|other| &other.parked))
-            + pairs
+            + self.keyed.bytes_beside(other.map(|other| &other.keyed))
             + self.partitions.iter().map(partition).sum::<usize>()
     }
 
@@ -425,10 +432,15 @@ impl Snapshot {
         let Some(seek) = self.seek(cache, who, (query, under), reach).await? else {
             return Ok(Some(<_>::default()));
         };
-        let files = self.trails.of_device(under, reach.from, reach.to).collect();
-        let mut touching = Touching::new(cache, &seek, files);
         let parked = self.parked_of(cache, who, (query, under), &seek).await?;
-        let mut scan = Scan::new(who, (query, under), reach, parked)?;
+        let nearby = query.at.as_deref().map(|at| nearby(query, at, &parked, (reach, above_ms)));
+        if nearby.as_ref().is_some_and(Nearby::is_empty) {
+            return Ok(Some(<_>::default()));
+        }
+        let files = self.trails.of_device(under, reach.from, reach.to);
+        let files = files.filter(|file| nearby.as_ref().is_none_or(|nearby| nearby.meets(file))).collect();
+        let mut touching = Touching::new(cache, &seek, files);
+        let mut scan = Scan::new(who, (query, under), (reach, nearby), parked)?;
         let mut found = Vec::new();
         while found.len() < query.limit {
             let wanted = query.limit - found.len();
@@ -456,7 +468,8 @@ impl Snapshot {
     }
 
     /// Parked fragments of what the query looks under. Each is joined to its leg where that is on record by now, so that
-    /// what a reader sees never depends on when the sweep runs.
+    /// what a reader sees never depends on when the sweep runs. However many files of them there are, it waits for the store twice, and then as
+    /// [`Snapshot::resolve`] does.
     async fn parked_of(
         &self,
         cache: &RunCache,
@@ -464,27 +477,41 @@ impl Snapshot {
         (query, under): (&KeyQuery, DeviceId),
         seek: &Seek,
     ) -> Result<Vec<Fragment>, RunsError> {
+        let files: Vec<&Arc<RunFile>> = self.parked.of_device(under, None, None).collect();
+        let runs = lookup::open_runs(cache, &files).await?;
+        let reading: Vec<_> = runs.iter().map(|run| seek.sheets(cache, run)).collect();
+        let sheets: Vec<Vec<Sheet>> = stream::iter(reading).buffered(RUNS_AT_ONCE).try_collect().await?;
+        let mut fragments = Vec::new();
+        for sheet in sheets.iter().flatten() {
+            fragments.extend(lookup::all_of(sheet, under)?);
+        }
+        // Nothing is looked for on behalf of rows of others.
+        fragments
+            .retain(|fragment| query.view == View::MeterReads || who.user_ids().contains(&fragment.key.user));
+        if fragments.is_empty() {
+            return Ok(fragments);
+        }
+        let on_record = self.resolve(cache, &fragments).await?;
         let mut found = Vec::new();
-        for file in self.parked.of_device(under, None, None) {
-            let run = file.open(cache).await?;
-            let mut fragments = Vec::new();
-            for sheet in seek.sheets(cache, &run).await? {
-                fragments.extend(lookup::all_of(&sheet, under)?);
-            }
-            // Nothing is looked for on behalf of rows of others.
-            fragments.retain(|fragment| {
-                query.view == View::MeterReads || who.user_ids().contains(&fragment.key.user)
-            });
-            let on_record = self.resolve(&fragments).await?;
-            for fragment in fragments {
-                match fragment.join(on_record.of(&fragment.key)) {
-                    Some(joined) => {
-                        found.extend(joined.into_iter().filter(|f| f.anchor() == query.anchor));
-                    }
-                    None => found.push(fragment),
-                }
+        for fragment in fragments {
+            match fragment.join(on_record.of(&fragment.key)) {
+                Some(joined) => found.extend(joined.into_iter().filter(|f| f.anchor() == query.anchor)),
+                None => found.push(fragment),
             }
         }
         Ok(found)
     }
+}
+
+/// What is read near the times at which rows of a query are known to lie. What waited for its request was led to where it waited, and lies
+/// with that by now.
+fn nearby(
+    query: &KeyQuery,
+    at: &[Timestamp],
+    parked: &[Fragment],
+    (reach, around_ms): (Reach, i64),
+) -> Nearby {
+    let waiting = parked.iter().filter(|part| query.naming.is_none_or(|named| part.names(named)));
+    let times = at.iter().copied().chain(waiting.filter_map(Fragment::placement)).collect();
+    Nearby::of(times, (query, reach), around_ms)
 }

@@ -1,6 +1,5 @@
 //! What a lake holds and what is due, from its logs alone: no file is read.
 
-use crate::compaction;
 use crate::error::LakeError;
 use crate::holds;
 use crate::lake::Lake;
@@ -10,7 +9,7 @@ use crate::retention;
 use crate::snapshot::RunFile;
 use crate::stopped::StoppedAt;
 use gridtrail_model::Timestamp;
-use gridtrail_runs::{RunsError, Windows};
+use gridtrail_runs::{RunsError, Windows, plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -121,7 +120,7 @@ impl Maintenance {
         });
         let (tables, trails) = (tables.collect::<Result<_, RunsError>>()?, &self.tables.trails);
         let (buckets, now) = (self.tables.buckets(), self.lake.clock().now());
-        let due = compaction::plan(self.tables.runs.iter(), buckets, now, |id| trails.position(id));
+        let due = plan::plan(self.tables.runs.iter(), buckets, now.millis(), |id| trails.position(id));
         Ok(LakeStatus {
             tables,
             months: self.tables.runs.months().map(|(name, runs)| MonthStatus::of(name, &runs)).collect(),
@@ -137,10 +136,10 @@ impl Maintenance {
 }
 
 impl Lake {
-    /// Each month of the main table at the newest snapshot, oldest first. Cost: a look at each run's entry in memory.
-    pub fn months(&self) -> Vec<MonthStatus> {
-        let snapshot = self.snapshot();
-        snapshot.trails.months().map(|(name, runs)| MonthStatus::of(name, &runs)).collect()
+    /// The most runs that any month of the main table has in level 0, and that any bucket of one has, at the newest snapshot. Cost: a
+    /// look at each month, however many runs there are.
+    pub fn most_runs(&self) -> (usize, usize) {
+        self.snapshot().trails.most_runs()
     }
 }
 

@@ -5,16 +5,18 @@
 
 use crate::access_events::AccessEvents;
 use crate::access_log::AccessLogTable;
-use crate::compaction::CompactionSettings;
+use crate::compaction::{Compacting, CompactionSettings};
 use crate::dead_letters::DeadLetters;
 use crate::error::LakeError;
 use crate::evidence_table::Commits;
 use crate::holds::HoldChanges;
 use crate::index::RunIndex;
+use crate::keyed::KeyedFiles;
 use crate::lake::Lake;
 use crate::limits::BUCKETS;
 use crate::maintenance::Maintenance;
-use crate::pairs::{PairFile, PairTable};
+use crate::named_rows::NamedRows;
+use crate::pairs::PairTable;
 use crate::parked::Parked;
 use crate::retention::Went;
 use crate::schema::Trails;
@@ -25,10 +27,10 @@ use crate::verify::FileCheck;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::future::try_join_all;
-use gridtrail_model::Timestamp;
+use gridtrail_model::{Fragment, Named, Timestamp};
 use gridtrail_runs::{
-    Changes, Definition, Location, MergeRule, Move, RunCache, RunsError, Summary, Table, TableFile, copy,
-    gather,
+    Changes, Definition, Encoded, Location, MergeRule, Move, NewFile, RunCache, RunsError, Summary, Table,
+    TableFile, copy, gather,
 };
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
@@ -57,9 +59,24 @@ pub(crate) trait LakeTable: Sync {
     /// What the table is.
     fn definition(&self) -> &'static Definition;
 
+    /// Whether look-ups go by its first column alone, and read it before they know where rows lie.
+    fn is_keyed(&self) -> bool {
+        false
+    }
+
     /// Whether look-ups read it, so that a snapshot holds on to a version of it.
     fn is_looked_up(&self) -> bool {
+        self.is_keyed()
+    }
+
+    /// Whether earlier builds made lakes without it: then whoever may write makes it when the lake is opened.
+    fn came_later(&self) -> bool {
         false
+    }
+
+    /// What goes into it with fragments, committed before the rows are: a repeat of it must change nothing. `None`: nothing does.
+    fn rows_of(&self, _: &Arriving<'_>) -> Result<Option<SideFile>, RunsError> {
+        Ok(None)
     }
 
     /// Reads a file of it from front to back, counts its rows and holds them against what they must be.
@@ -78,9 +95,19 @@ pub(crate) trait LakeTable: Sync {
         Ok(Went::default())
     }
 
+    /// What a row of the main table names and ought to be found by, and is not, as far as that is up to this table. `None`: nothing.
+    async fn missed(&self, _: &Snapshot, _: &Fragment) -> Result<Option<Named>, RunsError> {
+        Ok(None)
+    }
+
     /// What makes its small files fewer, up to the commit. `None`: they are few, or it is not gathered.
     async fn gather(&self, _: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
         Ok(None)
+    }
+
+    /// What makes its runs fewer, of a table that is compacted by levels and buckets: [`Compacting::by_levels`].
+    async fn compact(&self, _: &mut Compacting<'_>) -> Result<(), LakeError> {
+        Ok(())
     }
 
     /// Whether the format of the table says more of its files than the checksum in the log vouches for, so that an upgrade writes those of an
@@ -133,6 +160,49 @@ pub(crate) struct Expiry<'a> {
     pub(crate) dry: bool,
 }
 
+/// Fragments that come to lie where no look-up finds them yet: of a batch, or of what housekeeping moves.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Arriving<'a> {
+    /// Those of the main table.
+    pub(crate) placed: &'a [Fragment],
+    /// Those that wait for their request, each at the time that it lies at until then.
+    pub(crate) waiting: &'a [Fragment],
+}
+
+impl<'a> Arriving<'a> {
+    /// Fragments of the main table.
+    pub(crate) fn placed(placed: &'a [Fragment]) -> Self {
+        Self { placed, waiting: &[] }
+    }
+
+    /// What goes into each table with them.
+    pub(crate) fn side_files(&self) -> Result<SideFiles, RunsError> {
+        ALL.iter().map(|table| table.rows_of(self)).collect()
+    }
+}
+
+/// What goes into each table, in the order of [`ALL`].
+pub(crate) type SideFiles = Vec<Option<SideFile>>;
+
+/// A file of a side table that was encoded and is not committed yet.
+#[derive(Debug)]
+pub(crate) struct SideFile {
+    pub(crate) encoded: Encoded,
+    pub(crate) rows: u64,
+    pub(crate) tag: String,
+}
+
+impl SideFile {
+    async fn commit(self, table: &mut Table, now: Timestamp) -> Result<(), RunsError> {
+        let Self { encoded, rows, tag } = self;
+        let path = table.definition().new_path(None);
+        let written = table.upload_encoded(&path, encoded).await?;
+        let file = NewFile { path, written, month: None, rows, tag, received: None };
+        let changes = Changes { add: vec![file], now_ms: now.millis(), ..Changes::default() };
+        table.commit(&changes).await.map(drop)
+    }
+}
+
 /// A table whose small files are to become fewer.
 pub(crate) struct Gathering<'a> {
     pub(crate) lake: &'a Lake,
@@ -166,7 +236,7 @@ macro_rules! tables {
         pub(crate) struct Tables {
             pub(crate) runs: RunIndex,
             pub(crate) waiting: RunIndex,
-            pairs_files: Arc<Vec<PairFile>>,
+            keyed: KeyedFiles,
             $(pub(crate) $name: Table,)*
         }
 
@@ -178,7 +248,7 @@ macro_rules! tables {
                 Ok(Self {
                     runs: RunIndex::default(),
                     waiting: RunIndex::default(),
-                    pairs_files: Arc::default(),
+                    keyed: KeyedFiles::default(),
                     $($name: next()?,)*
                 })
             }
@@ -200,6 +270,7 @@ tables! {
     trails: Trails,
     parked: Parked,
     pairs: PairTable,
+    named_rows: NamedRows,
     dead_letters: DeadLetters,
     commits: Commits,
     holds: HoldChanges,
@@ -212,26 +283,41 @@ pub(crate) fn main() -> &'static str {
     Trails.definition().name
 }
 
+/// The mark of the main table that says that a table was made which earlier builds do not make.
+fn made(table: &dyn LakeTable) -> String {
+    format!("made/{}", table.definition().name)
+}
+
 /// The names of all tables of a lake, the main one first.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|table| table.definition().name)
 }
 
+/// Into how many buckets a month of a table's runs is sorted.
+pub(crate) fn buckets_of(table: &Table) -> u32 {
+    let chosen = table.position(BUCKETS_CHOSEN).and_then(|n| u32::try_from(n).ok());
+    chosen.filter(|n| *n > 0).unwrap_or(BUCKETS)
+}
+
 impl Tables {
     pub(crate) async fn open(location: &Location, writes: bool) -> Result<Self, LakeError> {
         let trails = Table::open_or_create(location, Trails.definition(), writes).await?;
-        // Nobody commits to the main table before all others were made: from then on, one whose log is not there was lost.
+        // Nobody commits to the main table before all others were made: from then on, one whose log is not there was lost. One that
+        // the build that made the lake did not know was lost where the main table says that it was made.
         let fresh = trails.version() == 0;
-        if fresh && !writes {
-            for table in names() {
-                if !Table::exists(location, table).await? {
-                    return Err(LakeError::NoTable { table });
+        let may_lack =
+            |table: &dyn LakeTable| fresh || table.came_later() && trails.position(&made(table)).is_none();
+        let lacking: Vec<bool> = ALL.iter().map(|table| may_lack(*table)).collect();
+        let others = ALL.iter().zip(lacking).skip(1).map(|(table, may_lack)| {
+            let definition = table.definition();
+            Box::pin(async move {
+                if may_lack && !writes && !Table::exists(location, definition.name).await? {
+                    return Err(LakeError::NoTable { table: definition.name });
                 }
-            }
-        }
-        let others = ALL[1..].iter().map(|table| Table::open_or_create(location, table.definition(), fresh));
-        let others = try_join_all(others.map(Box::pin)).await?;
-        let opened = std::iter::once(trails).chain(others).collect();
+                Ok(Table::open_or_create(location, definition, may_lack).await?)
+            })
+        });
+        let opened = std::iter::once(trails).chain(try_join_all(others).await?).collect();
         let mut tables = Self::of(opened)?;
         tables.index()?;
         Ok(tables)
@@ -255,6 +341,18 @@ impl Tables {
         }
         self.dead_letters.refresh().await?;
         self.index()
+    }
+
+    /// Commits to side tables what goes into them with fragments, before the commit of the main table that makes those count.
+    pub(crate) async fn commit_beside(&mut self, files: SideFiles, now: Timestamp) -> Result<(), RunsError> {
+        let some = self.all().into_iter().zip(files).filter_map(|(table, file)| Some((table, file?)));
+        try_join_all(some.map(|(table, file)| file.commit(table, now))).await.map(drop)
+    }
+
+    /// Marks of the main table for tables of which it does not say yet that they were made.
+    pub(crate) fn marks_of_made(&self) -> impl Iterator<Item = (String, i64)> {
+        let later = ALL.iter().filter(|table| table.came_later()).map(|table| made(*table));
+        later.filter(|mark| self.trails.position(mark).is_none()).map(|mark| (mark, 1))
     }
 
     /// Brings every table to its newest version.
@@ -288,12 +386,11 @@ impl Tables {
     pub(crate) fn index(&mut self) -> Result<(), RunsError> {
         self.runs.apply(&self.trails.take_changes(), &self.trails)?;
         self.waiting.apply(&self.parked.take_changes(), &self.parked)?;
-        let changes = self.pairs.take_changes();
-        if changes.anew || !changes.added.is_empty() || !changes.removed.is_empty() {
-            let files = self.pairs.files();
-            let pair_file = |file: &Arc<TableFile>| PairFile::new(file, self.pairs.full_path(&file.path)?);
-            self.pairs_files = Arc::new(files.iter().map(pair_file).collect::<Result<_, _>>()?);
+        let mut keyed = self.keyed.clone();
+        for (_, table) in ALL.iter().zip(self.all()).filter(|(of, _)| of.is_keyed()) {
+            keyed.apply(&table.take_changes(), table)?;
         }
+        self.keyed = keyed;
         Ok(())
     }
 
@@ -309,8 +406,7 @@ impl Tables {
 
     /// Into how many buckets a month's runs are sorted.
     pub(crate) fn buckets(&self) -> u32 {
-        let chosen = self.trails.position(BUCKETS_CHOSEN).and_then(|n| u32::try_from(n).ok());
-        chosen.filter(|n| *n > 0).unwrap_or(BUCKETS)
+        buckets_of(&self.trails)
     }
 
     pub(crate) fn version(&self) -> SnapshotVersion {
@@ -329,7 +425,7 @@ impl Tables {
             version: self.version(),
             trails: self.runs.clone(),
             parked: self.waiting.clone(),
-            pairs: Arc::clone(&self.pairs_files),
+            keyed: self.keyed.clone(),
             // A lake that follows topics is as complete as they are, whatever files it also took in.
             complete_up_to: streams::complete_up_to(&partitions).unwrap_or_else(files),
             partitions,
@@ -366,7 +462,7 @@ mod tests {
 
     #[test]
     fn a_version_names_the_tables_that_it_is_of() {
-        let text = "trails=7,parked=2,mpxn_devices=3";
+        let text = "trails=7,parked=2,mpxn_devices=3,named_rows=5";
         let version: SnapshotVersion = text.parse().unwrap();
         assert_eq!(
             (version.to_string().as_str(), version.trails(), version.of("parked")),
@@ -374,8 +470,7 @@ mod tests {
         );
         assert_eq!(version.of("holds"), None);
         // Another build may read fewer tables, or more.
-        for other in
-            ["7.2.3", "trails=7,parked=2", "trails=7,parked=2,mpxn_devices=3,holds=1", "trails=x", ""]
+        for other in ["7.2.3", "trails=7,parked=2,mpxn_devices=3", &format!("{text},holds=1"), "trails=x", ""]
         {
             assert!(other.parse::<SnapshotVersion>().is_err(), "{other}");
         }

@@ -13,7 +13,7 @@
 //! It moves the positions that guard those runs: of it and a compaction of the same runs one wins. What a row lies under stays as it is:
 //! where events disagree on the Device, each Device has what was said of the row under it, at one time.
 
-use crate::compaction::{CompactionSettings, Pace, fence, level_0_fence};
+use crate::compaction::{CompactionSettings, fence, level_0_fence};
 use crate::decode::Stored;
 use crate::error::LakeError;
 use crate::index::RunIndex;
@@ -24,6 +24,7 @@ use crate::maintenance::{Maintenance, Wanted};
 use crate::packed;
 use crate::run::{self, FragmentSummary, RunSummary, SortedFragments};
 use crate::snapshot::RunFile;
+use crate::tables::Arriving;
 use crate::writer::upload_run;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -31,7 +32,7 @@ use foldhash::fast::RandomState;
 use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_model::{DeviceId, Fragment, Merge as _, Timestamp, TrailKey};
 use gridtrail_runs::{
-    Changes, LOG_READS_AT_ONCE, Move, NewFile, PAGE_ROWS, RunCache, RunWriter, RunsError, Scan, Table,
+    Changes, LOG_READS_AT_ONCE, Move, NewFile, PAGE_ROWS, Pace, RunCache, RunWriter, RunsError, Scan, Table,
     new_rows,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -139,20 +140,24 @@ impl Maintenance {
         let (lake, table, settings) = (self.lake.clone(), self.tables.trails.clone(), *settings);
         let (runtime, given_up) = (tokio::runtime::Handle::current(), wanted.watch());
         let work = move || runtime.block_on(unite_runs(lake, table, (runs, fresh), settings, &given_up));
-        let united = self.lake.detached().spawn_blocking(work).await;
-        let united = match united.map_err(|_| RunsError::Internal("uniting rows panicked"))? {
+        let made = self.lake.detached().spawn_blocking(work).await;
+        let made = match made.map_err(|_| RunsError::Internal("uniting rows panicked"))? {
             // What is new was compacted, and its files deleted, before it was looked at: another time, all of it.
             Err(error) if error.is_not_found() => {
                 done.overtaken += 1;
                 return Ok(());
             }
-            united => united?,
+            made => made?,
         };
-        done.rows += united.rows;
-        done.fragments += united.fragments;
-        done.overtaken += united.overtaken;
-        if united.overtaken > 0 {
-            return Ok(());
+        if let Some(Made { changes, rows, fragments, moved }) = made {
+            let beside = Arriving::placed(&moved).side_files()?;
+            self.tables.commit_beside(beside, self.lake.clock().now()).await?;
+            if self.tables.trails.commit_unless_moved(&changes).await?.is_none() {
+                done.overtaken += 1;
+                return Ok(());
+            }
+            done.rows += rows;
+            done.fragments += fragments;
         }
         let now_ms = self.lake.clock().now().millis();
         let changes = Changes {
@@ -191,19 +196,29 @@ pub(crate) async fn count_scattered(cache: &RunCache, index: &RunIndex) -> Resul
     Ok(keys.scattered(&runs, &AtomicBool::new(false)).await?.len() as u64)
 }
 
-/// Finds what of some runs lies at several times, and moves it. A part of the Devices at a time.
+/// What moves, up to the commit.
+struct Made {
+    changes: Changes,
+    /// How many rows it is of.
+    rows: u64,
+    fragments: u64,
+    /// What they come to where they lie then.
+    moved: Vec<Fragment>,
+}
+
+/// Finds what of some runs lies at several times, and writes it where it belongs. A part of the Devices at a time.
 async fn unite_runs(
     lake: Lake,
-    mut table: Table,
+    table: Table,
     (runs, fresh): (Vec<Arc<RunFile>>, Vec<Arc<RunFile>>),
     settings: CompactionSettings,
     given_up: &AtomicBool,
-) -> Result<United, RunsError> {
+) -> Result<Option<Made>, RunsError> {
     let cache = lake.cache_of(CACHE_BYTES);
     let keys = Keys { cache: &cache, runs: &runs };
     let leaving = leaving(&keys.scattered(&fresh, given_up).await?);
     if leaving.is_empty() {
-        return Ok(United::default());
+        return Ok(None);
     }
     let taken: Vec<Arc<RunFile>> = leaving.keys().map(|number| Arc::clone(&runs[*number])).collect();
     let (since_ms, moved) = (run::since(&taken), BTreeMap::new());
@@ -212,9 +227,9 @@ async fn unite_runs(
     for (number, rows) in &leaving {
         union.take_out(&runs[*number], rows, &mut pace).await?;
     }
-    let moved: BTreeSet<TrailKey> = leaving.values().flat_map(|rows| rows.keys().map(|at| at.2)).collect();
+    let keys: BTreeSet<TrailKey> = leaving.values().flat_map(|rows| rows.keys().map(|at| at.2)).collect();
     let fragments = leaving.values().map(|rows| rows.len() as u64).sum();
-    let add = union.put_in().await?;
+    let (add, moved) = union.put_in().await?;
     let taken: Vec<&Arc<RunFile>> = taken.iter().collect();
     let changes = Changes {
         add,
@@ -223,10 +238,7 @@ async fn unite_runs(
         now_ms: lake.clock().now().millis(),
         ..Changes::default()
     };
-    match table.commit_unless_moved(&changes).await? {
-        None => Ok(United { overtaken: 1, ..United::default() }),
-        Some(_) => Ok(United { rows: moved.len() as u64, fragments, overtaken: 0 }),
-    }
+    Ok(Some(Made { changes, rows: keys.len() as u64, fragments, moved }))
 }
 
 /// Moves of the positions that guard some runs.
@@ -386,7 +398,7 @@ impl Union<'_> {
         let run = self.cache.open_to_rewrite(self.table, &file.file).await?;
         let month = file.file.month.clone().unwrap_or_default();
         let path = match file.summary.bucket {
-            Some(bucket) => bucket.run_path(&month),
+            Some(bucket) => bucket.run_path(Some(&month)),
             None => format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7()),
         };
         let mut summary =
@@ -441,8 +453,8 @@ impl Union<'_> {
             .map_err(|_| RunsError::Internal("rows that stay could not be told"))
     }
 
-    /// Writes what moved where it belongs. Gives all that is to be added.
-    async fn put_in(self) -> Result<Vec<NewFile>, RunsError> {
+    /// Writes what moved where it belongs. Gives all that is to be added, and what moved.
+    async fn put_in(self) -> Result<(Vec<NewFile>, Vec<Fragment>), RunsError> {
         let moved: Vec<Fragment> = self.moved.into_values().collect();
         let mut add = self.add;
         for (month, sorted) in SortedFragments::sort(&moved)?.by_month() {
@@ -451,6 +463,6 @@ impl Union<'_> {
             let path = format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7());
             add.push(upload_run(self.table, path, Some(month), encoded, &summary).await?);
         }
-        Ok(add)
+        Ok((add, moved))
     }
 }

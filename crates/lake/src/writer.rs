@@ -2,7 +2,7 @@
 //!
 //! Order of a batch, and why a kill between any two steps does no harm:
 //! 1. runs are uploaded: files that no log names are invisible;
-//! 2. side tables (events of access, dead letters, parked, pairs) are committed, so that a repeat of the batch finds what is
+//! 2. side tables (events of access, dead letters, parked, and all that leads to rows) are committed, so that a repeat of the batch finds what is
 //!    there, or adds what changes nothing;
 //! 3. the main table is committed with the rows, the source positions and the evidence. Only this makes the batch
 //!    count.
@@ -12,11 +12,10 @@ use crate::dead_letters::{self, DeadLetter};
 use crate::error::LakeError;
 use crate::evidence::{CommitKind, SourceEvidence};
 use crate::lake::Lake;
-use crate::pairs::{self, Pairs};
 use crate::resolve::OnRecord;
 use crate::run::{self, RunSummary, SortedFragments};
 use crate::streams::{self, Stream, complete_mark};
-use crate::tables::{MARK_FILES, Tables};
+use crate::tables::{Arriving, MARK_FILES, Tables};
 use gridtrail_access::AccessRecord;
 use gridtrail_model::{Fragment, Timestamp};
 use gridtrail_runs::{Changes, Encoded, Move, NewFile, RunsError, Table};
@@ -94,7 +93,7 @@ impl Writer {
     /// month back until each has its rows. Where a run that can hold some is damaged, it is not known what is on record.
     pub async fn resolve(&self, fragments: &[Fragment]) -> Result<OnRecord, LakeError> {
         let snapshot = self.lake.snapshot();
-        match snapshot.resolve(fragments).await {
+        match snapshot.resolve(&snapshot.cache, fragments).await {
             Err(error @ RunsError::Corrupt { .. }) => {
                 let runs: Vec<_> = snapshot.trails.iter().map(|run| &run.path).collect();
                 self.lake.leave_alone(error, &runs)?;
@@ -112,9 +111,7 @@ impl Writer {
         let now = self.lake.clock().now();
         let Batch { fragments, parked, access, dead_letters, mut sources, streams, kind } = batch;
         let parked: Vec<Fragment> = parked.into_iter().map(placed_by_history).collect();
-        let mut pairs = Pairs::new();
-        fragments.iter().for_each(|fragment| pairs::add(fragment, &mut pairs));
-        parked.iter().for_each(|fragment| pairs::add_waiting(fragment, &mut pairs));
+        let beside = Arriving { placed: &fragments, waiting: &parked }.side_files()?;
         let mut add = Vec::new();
         for EncodedRun { month, encoded, summary } in self.encode(fragments).await? {
             let path = format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7());
@@ -125,7 +122,7 @@ impl Writer {
         self.commit_access(access, now).await?;
         self.commit_dead_letters(&dead_letters, &sources).await?;
         self.commit_parked(parked, &sources, now).await?;
-        pairs::commit(&mut self.tables.pairs, &pairs, now).await?;
+        self.tables.commit_beside(beside, now).await?;
         // All is uploaded: what is left is one entry in the log, so this is the time of the commit.
         let now = self.lake.clock().now();
         for source in &mut sources {
@@ -151,7 +148,7 @@ impl Writer {
         Ok(self.commit_access(access, now).await?)
     }
 
-    /// How far sources are complete with this commit. A time in the future never counts.
+    /// How far sources are complete with this commit: a time in the future never counts. And what tables were made.
     fn marks(&self, sources: &[SourceEvidence], streams: &[Stream], now: Timestamp) -> Vec<(String, i64)> {
         let mut marks = streams::marks(self.tables.trails.positions(), streams);
         let complete =
@@ -159,6 +156,7 @@ impl Writer {
         marks.extend(sources.iter().filter_map(complete));
         let newest = sources.iter().filter(|s| s.finished).filter_map(|s| s.recorded_max_ms).max();
         marks.extend(newest.map(|ms| (MARK_FILES.to_owned(), ms.min(now.millis()))));
+        marks.extend(self.tables.marks_of_made());
         marks
     }
 

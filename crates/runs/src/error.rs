@@ -151,6 +151,11 @@ impl RunsError {
         matches!(self, Self::Store { source: object_store::Error::NotFound { .. }, .. })
     }
 
+    /// Whether a file was to be made, and is there.
+    pub(crate) fn is_already_there(&self) -> bool {
+        matches!(self, Self::Store { source: object_store::Error::AlreadyExists { .. }, .. })
+    }
+
     /// The store did not answer, or refused, while something was done.
     pub fn store(doing: impl Into<String>) -> impl FnOnce(object_store::Error) -> Self {
         let doing = doing.into();

@@ -1,3 +1,4 @@
 //! Keeping tables in order.
 
 pub(crate) mod vacuum;
+pub(crate) mod verify_files;

@@ -5,6 +5,9 @@
 //! their pages; [`RunCache`] keeps parts of them, and [`Page`] reads one in place. [`Merge`] merges files by the rule of their table,
 //! [`gather`](gather::gather) makes small ones fewer, [`vacuum`] deletes what no version needs.
 //!
+//! A table is compacted by size, which is gathering alone, or by levels and buckets: [`plan`](plan::plan) says what is due,
+//! [`carry_out`] does it by the table's [`LevelRule`], and a [`RunIndex`] says by a key which runs a look-up touches.
+//!
 //! Invariants: **I3** a source position and the rows it produced are committed together or not at all; nothing that was not
 //! written by gridtrail, or is not whole, is answered from.
 //!
@@ -13,6 +16,8 @@
 mod definition;
 mod delta;
 mod error;
+#[cfg(test)]
+mod example;
 mod format;
 mod keep;
 mod limits;
@@ -29,14 +34,24 @@ pub use delta::table::Table;
 pub use delta::windows::Windows;
 pub use error::{RunsError, is_denied};
 pub use keep::vacuum::{TableVacuumed, orphans, vacuum};
-pub use limits::{ENCODE_ROWS, GATHER_RUNS, LOG_READS_AT_ONCE, PAGE_ROWS};
+pub use keep::verify_files::{FaultKind, FileFault, FileRead, TableRead, verify_file};
+pub use limits::{
+    ENCODE_ROWS, FLUSH_AGE_MS, FLUSH_ROWS, FOLD_RUNS, GATHER_RUNS, IDLE_MONTH_MS, LOG_READS_AT_ONCE,
+    PAGE_ROWS,
+};
 pub use pages::cache::{HitsAndMisses, OpenRun, Part, PartName, Requests, RunCache, StoreUse};
 pub use pages::levels::varint;
 pub use pages::note::{GatherNote, Note, NoteKind};
 pub use pages::page::{Beside, Dictionary, Page, dictionary, try_partition_point};
 pub use pages::sums::PageSums;
 pub use pages::writer::{Encoded, PagedWriter};
+pub use run::bucket::{self, Bucket};
+pub use run::compact::{CompactionSettings, LevelRule, Made, Pace, Rows, carry_out, passes};
 pub use run::copy::copy;
 pub use run::gather;
+pub use run::index::{Run, RunFacts, RunIndex, since};
+pub use run::keyed::{ByKey, KeyedRun, KeyedSummary};
+pub use run::list::{FileList, Listed};
 pub use run::merge::{Kept, Merge, MergeKey, MergeRule, Scan};
+pub use run::plan::{self, Job, Kind};
 pub use run::writer::{RunWriter, Summary};

@@ -37,3 +37,20 @@ pub(crate) const READ_BATCH_ROWS: usize = 8_192;
 /// a look-up asks the bloom filters of up to three runs a class: with four there are at most ten classes below what is
 /// flushed, so at most 32 runs.
 pub const GATHER_RUNS: usize = 4;
+
+/// Rows of level 0, for each bucket, from which it is flushed: enough that a bucket's new run is worth its footer.
+pub const FLUSH_ROWS: u64 = 131_072;
+
+/// Age of the oldest run of level 0 from which it is flushed however small it is: bounds how long a late event's run stays
+/// where every look-up has to ask for it.
+pub const FLUSH_AGE_MS: i64 = 6 * 60 * 60 * 1_000;
+
+/// Runs of a bucket, at most.
+pub const FOLD_RUNS: usize = 3;
+
+/// How long a month must have been quiet before its buckets are folded into one run each.
+pub const IDLE_MONTH_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// What one run that is being written holds in memory, measured: a row group of encoded columns, the encoders' own room, and
+/// what waits to be uploaded.
+pub(crate) const WRITER_BYTES: u64 = 24 << 20;

@@ -1,6 +1,15 @@
-//! Files of sorted rows: written batch by batch, merged, and gathered into fewer.
+//! Files of sorted rows: written batch by batch, merged, gathered into fewer by size, or sorted into levels and buckets.
 
+pub mod bucket;
+pub(crate) mod compact;
 pub(crate) mod copy;
 pub mod gather;
+pub(crate) mod index;
+pub(crate) mod keyed;
+pub(crate) mod list;
 pub(crate) mod merge;
+pub mod plan;
 pub(crate) mod writer;
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,9 @@ use crate::store::{Pinned, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
 use gridtrail_lake::{
-    Anchors, AsOf, Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View,
+    Anchors, AsOf, Cost, Elsewhere, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View,
 };
-use gridtrail_model::{Anchor, Fragment, Merge as _, Named, Timestamp, TrailKey};
+use gridtrail_model::{Anchor, Fragment, Merge as _, Mpxn, Named, Timestamp, TrailKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -40,7 +40,8 @@ struct FakeSnapshot {
     version: SnapshotVersion,
     complete_up_to: Option<Timestamp>,
     rows: BTreeMap<(Anchor, RowPosition), Fragment>,
-    pairs: BTreeSet<(Named, Anchor)>,
+    pairs: BTreeSet<(Mpxn, Anchor)>,
+    links: BTreeMap<(Named, Anchor), BTreeSet<Timestamp>>,
     /// Of which keys it is known by now that their rows are not open to all, whatever was known at this version.
     closed: BTreeSet<TrailKey>,
     fault: Option<Fault>,
@@ -57,9 +58,7 @@ impl Drop for Hanging<'_> {
 }
 
 fn version(number: usize) -> SnapshotVersion {
-    format!("trails={number},parked=0,mpxn_devices=0")
-        .parse()
-        .unwrap_or_else(|_| panic!("it names every table"))
+    SnapshotVersion::of_trails(number as u64)
 }
 
 impl Default for FakeLake {
@@ -69,6 +68,7 @@ impl Default for FakeLake {
             complete_up_to: None,
             rows: BTreeMap::new(),
             pairs: BTreeSet::new(),
+            links: BTreeMap::new(),
             closed: BTreeSet::new(),
             fault: None,
             hanging: Arc::default(),
@@ -100,12 +100,13 @@ impl FakeLake {
                 panic!("a row has a placement time");
             };
             let anchor = fragment.anchor();
-            next.pairs.extend(fragment.mpxns().map(|mpxn| (Named::Mpxn(mpxn), anchor)));
+            next.pairs.extend(fragment.mpxns().map(|mpxn| (mpxn, anchor)));
             let concerned = fragment.concerned_devices().iter();
-            let devices = fragment.device.iter().chain(concerned).map(|device| Named::Device(*device));
-            next.pairs.extend(devices.map(|named| (named, anchor)).filter(|(named, anchor)| {
-                !matches!((named, anchor), (Named::Device(one), Anchor::Device(other)) if one == other)
-            }));
+            for device in fragment.device.iter().chain(concerned) {
+                if anchor != Anchor::Device(*device) {
+                    next.links.entry((Named::Device(*device), anchor)).or_default().insert(placement);
+                }
+            }
             let position = RowPosition { placement, key: fragment.key };
             match next.rows.get_mut(&(anchor, position)) {
                 Some(row) => row.merge(fragment),
@@ -212,6 +213,7 @@ impl Pinned for FakeSnapshot {
                 && query.to.is_none_or(|to| position.placement <= to)
                 && query.before.is_none_or(|before| *position < before)
                 && query.key.is_none_or(|key| position.key == key)
+                && query.at.as_ref().is_none_or(|at| at.contains(&position.placement))
         };
         let rows = self.rows.iter().rev().filter(|((anchor, position), fragment)| {
             *anchor == query.anchor
@@ -226,14 +228,32 @@ impl Pinned for FakeSnapshot {
         Ok((found.collect(), Cost::default()))
     }
 
-    async fn anchors_of(&self, who: &Access, named: Named) -> Result<Anchors, StoreError> {
+    async fn anchors_of(&self, who: &Access, mpxn: Mpxn) -> Result<Anchors, StoreError> {
         self.fail_on_demand().await?;
         let seen = |anchor: &Anchor| match anchor {
             Anchor::User(user) => who.user_ids().contains(user),
             _ => true,
         };
-        let anchors = self.pairs.iter().filter(|(known, _)| *known == named).map(|(_, anchor)| *anchor);
+        let anchors = self.pairs.iter().filter(|(known, _)| *known == mpxn).map(|(_, anchor)| *anchor);
         Ok(Anchors { found: anchors.filter(seen).collect(), in_vain: Vec::new() })
+    }
+
+    async fn elsewhere(
+        &self,
+        _: (&Access, View),
+        named: &[Named],
+        in_vain: bool,
+    ) -> Result<Vec<Vec<Elsewhere>>, StoreError> {
+        self.fail_on_demand().await?;
+        let of = |named: &Named| {
+            let links = self.links.iter().filter(|((known, _), _)| known == named && !in_vain);
+            let elsewhere = |((_, anchor), times): (&(Named, Anchor), &BTreeSet<Timestamp>)| Elsewhere {
+                anchor: *anchor,
+                at: Some(times.iter().copied().collect()),
+            };
+            links.map(elsewhere).collect()
+        };
+        Ok(named.iter().map(of).collect())
     }
 }
 

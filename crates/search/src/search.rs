@@ -7,10 +7,14 @@ use crate::reference::TrailRef;
 use crate::store::{Pinned, Store, StoreError};
 use crate::token::{HISTORY, HistoryToken, PAGE, PageKey, PageToken, RowsShown, expiry_from, gone};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::try_join;
 use gridtrail_access::{Access, Component, Disclosure};
-use gridtrail_lake::{Anchors, Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
-use gridtrail_model::{Anchor, DeviceId, Merge as _, Named, Timestamp, Trail};
+use gridtrail_lake::{
+    Anchors, Cost, Elsewhere, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View,
+};
+use gridtrail_model::{Anchor, DeviceId, Merge as _, Mpxn, Named, Timestamp, Trail};
 use gridtrail_runtime::Clock;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -301,7 +305,7 @@ async fn row_at(
         let key = Some(position.key);
         let query = KeyQuery { from: place, to: place, key, ..sought.query(view, 1) };
         if let Some(found) = snapshot.lookup(who, &query).await?.0.into_iter().next() {
-            return Ok(row_of(who, sought, &found));
+            return Ok(row_of(who, &sought, &found));
         }
     }
     Err(SearchError::NotFound)
@@ -315,13 +319,15 @@ const fn component_of(view: View) -> Component {
 }
 
 /// One look-up of a search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Sought {
     anchor: Anchor,
     /// Only the rows that name this, of all that lie there.
     naming: Option<Named>,
     /// The Device that its rows are found by.
     matched: Option<DeviceId>,
+    /// Only the rows of which a fragment lies at one of these times.
+    at: Option<Arc<[Timestamp]>>,
     /// Whether it is looked for in vain: so that to find nothing of a meter point takes as long whoever has rows of it.
     in_vain: bool,
 }
@@ -330,12 +336,27 @@ impl Sought {
     /// What lies under an anchor and is found by a Device: all of it where it is the Device's own, else what names it.
     fn under(anchor: Anchor, matched: Option<DeviceId>) -> Self {
         let naming = matched.filter(|device| anchor != Anchor::Device(*device)).map(Named::Device);
-        Self { anchor, naming, matched, in_vain: false }
+        Self { anchor, naming, matched, at: None, in_vain: false }
     }
 
-    fn query(self, view: View, limit: usize) -> KeyQuery {
-        let Self { naming, in_vain, .. } = self;
-        KeyQuery { naming, in_vain, ..KeyQuery::under(self.anchor, view, limit) }
+    /// What lies under an anchor to which a meter point leads.
+    fn of_mpxn(anchor: Anchor, mpxn: Mpxn) -> Self {
+        match anchor {
+            Anchor::Device(device) => Self::under(anchor, Some(device)),
+            // Such a row lies under no Device, with others that name other meter points.
+            _ => Self { naming: Some(Named::Mpxn(mpxn)), ..Self::under(anchor, None) },
+        }
+    }
+
+    /// What lies elsewhere and names something.
+    fn elsewhere(place: Elsewhere, named: Named) -> Self {
+        let matched = if let Named::Device(device) = named { Some(device) } else { None };
+        Self { naming: Some(named), at: place.at, ..Self::under(place.anchor, matched) }
+    }
+
+    fn query(&self, view: View, limit: usize) -> KeyQuery {
+        let Self { naming, in_vain, .. } = *self;
+        KeyQuery { naming, at: self.at.clone(), in_vain, ..KeyQuery::under(self.anchor, view, limit) }
     }
 }
 
@@ -347,43 +368,50 @@ async fn sought(
 ) -> Result<(Vec<Sought>, DeviceResolution), SearchError> {
     match query.key {
         Target::Device(device) => {
-            Ok((sought_by_device(snapshot, who, device).await?, DeviceResolution::Direct))
+            let named = Named::Device(device);
+            let elsewhere = snapshot.elsewhere((who, query.view), &[named], false).await?;
+            let elsewhere = elsewhere.into_iter().flatten().map(|place| Sought::elsewhere(place, named));
+            let own = Sought::under(Anchor::Device(device), Some(device));
+            Ok((std::iter::once(own).chain(elsewhere).collect(), DeviceResolution::Direct))
         }
         Target::User(user) => Ok((vec![Sought::under(Anchor::User(user), None)], DeviceResolution::Direct)),
         Target::Mpxn(mpxn) => {
-            let named = Named::Mpxn(mpxn);
-            let Anchors { found, in_vain } = snapshot.anchors_of(who, named).await?;
-            if found.len() > DEVICES_MAX {
-                return Err(SearchError::TooManyDevices { devices: found.len() });
-            }
-            let is_in_vain = !in_vain.is_empty();
-            let mut all = Vec::new();
-            for anchor in found.into_iter().chain(in_vain).take(DEVICES_MAX) {
-                match anchor {
-                    Anchor::Device(device) => {
-                        all.extend(sought_by_device(snapshot, who, device).await?);
-                    }
-                    // Such a row lies under no Device, with others that name other meter points.
-                    anchor => {
-                        all.push(Sought { naming: Some(named), ..Sought::under(anchor, None) });
-                    }
-                }
-            }
-            all.iter_mut().for_each(|sought| sought.in_vain = is_in_vain);
-            Ok((all, DeviceResolution::BySeenPairs))
+            Ok((sought_by_mpxn(snapshot, who, query.view, mpxn).await?, DeviceResolution::BySeenPairs))
         }
     }
 }
 
-/// What lies under a Device, and what names it and lies elsewhere: beside another Device that it names first, or a meter point.
-async fn sought_by_device(
+/// What lies under the Devices of a meter point or under itself, and what names any of those and lies elsewhere.
+async fn sought_by_mpxn(
     snapshot: &dyn Pinned,
     who: &Access,
-    device: DeviceId,
+    view: View,
+    mpxn: Mpxn,
 ) -> Result<Vec<Sought>, SearchError> {
-    let elsewhere = snapshot.anchors_of(who, Named::Device(device)).await?.found;
-    let anchors = std::iter::once(Anchor::Device(device)).chain(elsewhere);
-    Ok(anchors.map(|anchor| Sought::under(anchor, Some(device))).collect())
+    let named = [Named::Mpxn(mpxn)];
+    let (anchors, of_mpxn) =
+        try_join!(snapshot.anchors_of(who, mpxn), snapshot.elsewhere((who, view), &named, false))?;
+    let Anchors { found, in_vain } = anchors;
+    if found.len() > DEVICES_MAX {
+        return Err(SearchError::TooManyDevices { devices: found.len() });
+    }
+    let is_in_vain = !in_vain.is_empty();
+    let anchors: Vec<Anchor> = found.into_iter().chain(in_vain).take(DEVICES_MAX).collect();
+    let devices: Vec<Named> =
+        anchors.iter().filter_map(|anchor| anchor.device()).map(Named::Device).collect();
+    let devices_of_it: HashSet<Anchor> =
+        anchors.iter().copied().filter(|anchor| anchor.device().is_some()).collect();
+    let beside_devices = snapshot.elsewhere((who, view), &devices, is_in_vain).await?;
+    let mut all: Vec<Sought> = anchors.into_iter().map(|anchor| Sought::of_mpxn(anchor, mpxn)).collect();
+    let elsewhere = devices.into_iter().zip(beside_devices).chain(named.into_iter().zip(of_mpxn));
+    all.iter_mut().for_each(|sought| sought.in_vain = is_in_vain);
+    // All that lies under one of its Devices is found already.
+    let is_known = |anchor| !is_in_vain && devices_of_it.contains(&anchor);
+    for (named, places) in elsewhere {
+        let places = places.into_iter().filter(|place| !is_known(place.anchor));
+        all.extend(places.map(|place| Sought::elsewhere(place, named)));
+    }
+    Ok(all)
 }
 
 /// The rows of a page, and whether it is the last. It ends early where its rows weigh too much.
@@ -442,28 +470,22 @@ async fn newest_rows(
     all: &[Sought],
     limit: usize,
 ) -> Result<(Vec<Row>, Cost), SearchError> {
-    let lookup = |sought: Sought| async move {
-        let key_query = KeyQuery {
-            variants: query.variants.clone(),
-            from: query.from,
-            to: query.to,
-            before,
-            ..sought.query(query.view, limit)
-        };
-        let (rows, cost) = snapshot.lookup(who, &key_query).await?;
-        let rows = rows.into_iter().map(move |found| (sought, found)).collect::<Vec<_>>();
-        Ok::<_, SearchError>((rows, cost))
+    let key_query = |sought: &Sought, from| KeyQuery {
+        variants: query.variants.clone(),
+        from,
+        to: query.to,
+        before,
+        ..sought.query(query.view, limit)
     };
-    let (mut found, cost): (Vec<(Sought, Found)>, Cost) = match all {
-        // The common case, without the machinery of the general one.
-        [sought] => lookup(*sought).await?,
-        _ => {
-            let all: Vec<_> =
-                stream::iter(all.iter().copied().map(lookup)).buffered(LOOKUPS_AT_ONCE).try_collect().await?;
-            let (rows, costs): (Vec<_>, Vec<Cost>) = all.into_iter().unzip();
-            (rows.into_iter().flatten().collect(), costs.into_iter().sum())
-        }
-    };
+    // What lies elsewhere lies at known times: what is older than all that the page has room for is left alone.
+    let (elsewhere, own): (Vec<&Sought>, Vec<&Sought>) = all.iter().partition(|sought| sought.at.is_some());
+    let (mut found, mut cost) = look_up(snapshot, who, &own, |sought| key_query(sought, query.from)).await?;
+    if !elsewhere.is_empty() {
+        let from = query.from.max(oldest_of_page(&found, limit));
+        let (more, of_more) = look_up(snapshot, who, &elsewhere, |sought| key_query(sought, from)).await?;
+        found.extend(more);
+        cost = [cost, of_more].into_iter().sum();
+    }
     // Stable, so that of one row under two Devices the smaller Device comes first.
     found.sort_by_key(|(_, found)| std::cmp::Reverse(position_of(found)));
     let mut rows = join_equal(who, found);
@@ -472,8 +494,38 @@ async fn newest_rows(
     Ok((rows, cost))
 }
 
+/// What look-ups find, each with its look-up.
+async fn look_up<'a>(
+    snapshot: &dyn Pinned,
+    who: &Access,
+    all: &[&'a Sought],
+    query: impl Fn(&Sought) -> KeyQuery,
+) -> Result<(Vec<(&'a Sought, Found)>, Cost), SearchError> {
+    let look_up = async |sought: &'a Sought, query: KeyQuery| {
+        let (rows, cost) = snapshot.lookup(who, &query).await?;
+        let rows = rows.into_iter().map(move |found| (sought, found)).collect::<Vec<_>>();
+        Ok::<_, SearchError>((rows, cost))
+    };
+    // The common case, without the machinery of the general one.
+    if let [sought] = all {
+        return look_up(sought, query(sought)).await;
+    }
+    let all: Vec<_> = all.iter().map(|sought| look_up(sought, query(sought))).collect();
+    let all: Vec<_> = stream::iter(all).buffered(LOOKUPS_AT_ONCE).try_collect().await?;
+    let (rows, costs): (Vec<_>, Vec<Cost>) = all.into_iter().unzip();
+    Ok((rows.into_iter().flatten().collect(), costs.into_iter().sum()))
+}
+
+/// The time of the oldest row for which there is room, where there is room for no more than was found.
+fn oldest_of_page(found: &[(&Sought, Found)], limit: usize) -> Option<Timestamp> {
+    let mut positions: Vec<RowPosition> = found.iter().map(|(_, found)| position_of(found)).collect();
+    positions.sort_unstable_by_key(|position| std::cmp::Reverse(*position));
+    positions.dedup();
+    positions.get(limit.checked_sub(1)?).map(|position| position.placement)
+}
+
 /// One row a trail key: where events disagree on the Device, parts of one row lie under several and are joined.
-fn join_equal(who: &Access, mut found: Vec<(Sought, Found)>) -> Vec<Row> {
+fn join_equal(who: &Access, mut found: Vec<(&Sought, Found)>) -> Vec<Row> {
     found.dedup_by(|(_, part), (_, row)| {
         let is_same = position_of(part) == position_of(row);
         if is_same {
@@ -489,7 +541,7 @@ fn position_of(found: &Found) -> RowPosition {
 }
 
 /// A row as the caller may see it: the one place where that is decided, for every way to it.
-fn row_of(who: &Access, sought: Sought, found: &Found) -> Row {
+fn row_of(who: &Access, sought: &Sought, found: &Found) -> Row {
     let whole = Trail::from(&found.fragment);
     let disclosure = who.disclosure(found.fragment.key.user);
     let trail = match disclosure {

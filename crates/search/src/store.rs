@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use gridtrail_access::Access;
 use gridtrail_lake::{
-    Anchors, AsOf, Cost, Found, KeyQuery, Lake, LakeError, LakeErrorKind, Snapshot, SnapshotVersion,
+    Anchors, AsOf, Cost, Elsewhere, Found, KeyQuery, Lake, LakeError, LakeErrorKind, Snapshot,
+    SnapshotVersion, View,
 };
-use gridtrail_model::{Named, Timestamp};
+use gridtrail_model::{Mpxn, Named, Timestamp};
 use std::sync::Arc;
 
 /// Why a store cannot answer: the lake's kind, and what lies beneath for the log.
@@ -62,8 +63,16 @@ pub trait Pinned: Send + Sync {
     /// The rows that the query asks for and the caller may see: newest first, one a trail key, at most
     /// `query.limit`; and what that cost.
     async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<(Vec<Found>, Cost), StoreError>;
-    /// What rows lie under that name a meter point, or a Device beside their own; as far as `who` may see them.
-    async fn anchors_of(&self, who: &Access, named: Named) -> Result<Anchors, StoreError>;
+    /// What rows lie under that name a meter point; as far as `who` may see them.
+    async fn anchors_of(&self, who: &Access, mpxn: Mpxn) -> Result<Anchors, StoreError>;
+    /// Where rows lie that name Devices or meter points beside what they lie under, for each of those; as far as `who` may see them.
+    /// `in_vain`: as if it were all of others; nothing is found.
+    async fn elsewhere(
+        &self,
+        who: (&Access, View),
+        named: &[Named],
+        in_vain: bool,
+    ) -> Result<Vec<Vec<Elsewhere>>, StoreError>;
 }
 
 #[async_trait]
@@ -97,7 +106,16 @@ impl Pinned for Snapshot {
         Ok(self.lookup_with_cost(who, query).await?)
     }
 
-    async fn anchors_of(&self, who: &Access, named: Named) -> Result<Anchors, StoreError> {
-        Ok(self.anchors_of(who, named).await?)
+    async fn anchors_of(&self, who: &Access, mpxn: Mpxn) -> Result<Anchors, StoreError> {
+        Ok(self.anchors_of(who, mpxn).await?)
+    }
+
+    async fn elsewhere(
+        &self,
+        who: (&Access, View),
+        named: &[Named],
+        in_vain: bool,
+    ) -> Result<Vec<Vec<Elsewhere>>, StoreError> {
+        Ok(self.elsewhere(who, named, in_vain).await?)
     }
 }

@@ -334,9 +334,9 @@ fn a_list_of_fifty_thousand_devices_is_one_trail() {
     let status = succeed(&["lake", "status", "--lake", served.lake.to_str().unwrap(), "--format", "json"]);
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
     println!(
-        "50,000 Devices: {} bytes of trails, {} of pairs; {status}",
+        "50,000 Devices: {} bytes of trails, {} of links; {status}",
         size(&served.lake, "trails"),
-        size(&served.lake, "mpxn_devices")
+        size(&served.lake, "named_rows")
     );
 }
 

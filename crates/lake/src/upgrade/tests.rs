@@ -4,7 +4,7 @@ use super::*;
 use crate::compaction::CompactionSettings;
 use crate::error::LakeErrorKind;
 use crate::it::formats::{Fixture, events, over};
-use crate::it::world::{access, at, find, fold, query};
+use crate::it::world::*;
 use crate::verify::VerifySettings;
 use crate::writer::Batch;
 use arrow::array::RecordBatch;
@@ -99,6 +99,10 @@ impl Summary for Same<'_> {
 /// A lake of which all files of a table are as a newer build would write them.
 async fn with_newer_files(fixture: &Fixture, of: &'static Definition) -> Lake {
     let lake = fixture.open().await;
+    // Rows of a table that came later.
+    let mut event = received(request_id(1, 1, 80_000), at(5));
+    event.correlation.concerned_devices = vec![device(2)];
+    commit(&mut lake.writer().await.unwrap(), "newer", [event]).await;
     let mut table = Table::open(lake.location(), newer(of), None).await.unwrap();
     for file in table.files() {
         let path = table.definition().new_path(file.month.as_deref());

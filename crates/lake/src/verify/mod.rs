@@ -25,8 +25,9 @@ use bytes::Bytes;
 use deltalake_core::Path;
 use futures::{StreamExt, stream};
 use gridtrail_access_log::{Fault, Findings, Witnesses};
-use gridtrail_runs::checksum::{ALTERED, checksum_of};
-use gridtrail_runs::{Definition, RunCache, RunsError, Stop, Table, TableFile};
+use gridtrail_runs::{
+    Definition, FaultKind, FileFault, RunCache, RunsError, Table, TableFile, TableRead, verify_file,
+};
 pub(crate) use sample::Sample;
 use std::sync::Arc;
 
@@ -96,6 +97,19 @@ pub struct Damage {
     pub path: String,
     /// What was found, in a sentence.
     pub what: String,
+}
+
+impl From<FileFault> for Damage {
+    fn from(FileFault { kind, path, what }: FileFault) -> Self {
+        let kind = match kind {
+            FaultKind::Log => DamageKind::Log,
+            FaultKind::Missing => DamageKind::Missing,
+            FaultKind::Size => DamageKind::Size,
+            FaultKind::Checksum => DamageKind::Checksum,
+            FaultKind::Rows => DamageKind::Rows,
+        };
+        Self { kind, path, what }
+    }
 }
 
 impl From<&Fault> for Damage {
@@ -199,7 +213,8 @@ impl FileCheck<'_> {
 
 /// One file to look at.
 struct Item {
-    table: usize,
+    number: usize,
+    table: Table,
     file: Arc<TableFile>,
     path: Path,
 }
@@ -241,7 +256,7 @@ impl Verification {
             let Some(fresh) = self.open(table, &mut found).await? else { continue };
             *table = fresh;
             for file in table.files() {
-                items.push(Item { table: number, path: table.full_path(&file.path)?, file });
+                items.push(Item { number, path: table.full_path(&file.path)?, file, table: table.clone() });
             }
         }
         let (mut sample, mut witnesses) = (Sample::new(self.settings.sample), Witnesses::default());
@@ -287,29 +302,19 @@ impl Verification {
 
     /// A table, read anew from its newest checkpoint. `None`: its log is damaged.
     async fn open(&self, table: &Table, found: &mut Verified) -> Result<Option<Table>, RunsError> {
-        let opened = Table::open(self.lake.location(), table.definition(), None).await;
-        let mut of = TableVerified { name: table.name(), ..TableVerified::default() };
-        let fresh = match opened {
-            Ok(fresh) => fresh,
-            Err(RunsError::Corrupt { path, why }) => {
-                found.damaged(Damage { kind: DamageKind::Log, path, what: why });
-                found.tables.push(of);
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        // What came before it is looked at all the same.
-        if let Some(Stop::NotOurs { path, what }) = fresh.stop() {
-            let what = format!("it was not written by gridtrail: {what}");
-            found.damaged(Damage { kind: DamageKind::Log, path: path.clone(), what });
-        }
-        let files = fresh.files();
-        of.version = fresh.version();
-        of.files = files.len() as u64;
-        of.without_checksum = files.iter().filter(|file| file.xxh64.is_none()).count() as u64;
-        of.orphans = gridtrail_runs::orphans(&fresh, self.lake.clock().now().millis()).await?;
-        found.tables.push(of);
-        Ok(Some(fresh))
+        let (definition, now) = (table.definition(), self.lake.clock().now());
+        let read = TableRead::of(self.lake.location(), definition, now.millis()).await?;
+        read.fault.into_iter().for_each(|fault| found.damaged(fault.into()));
+        let files = read.table.as_ref().map(Table::files).unwrap_or_default();
+        found.tables.push(TableVerified {
+            name: definition.name,
+            version: read.table.as_ref().map_or(0, Table::version),
+            files: files.len() as u64,
+            without_checksum: files.iter().filter(|file| file.xxh64.is_none()).count() as u64,
+            orphans: read.orphans,
+            ..TableVerified::default()
+        });
+        Ok(read.table)
     }
 
     /// Looks at a file on a thread of its own.
@@ -321,52 +326,22 @@ impl Verification {
     }
 
     async fn look_here(self, item: Item) -> Result<Looked, RunsError> {
-        let sample = Sample::new(self.settings.sample);
-        let witnesses = Witnesses::default();
-        let mut looked = Looked { table: item.table, bytes: 0, rows: 0, sample, witnesses, damage: None };
-        let done = self.look_closer(&item, &mut looked).await;
-        let damage = |kind, what| Some(Damage { kind, path: item.path.to_string(), what });
-        match done {
-            Ok(()) => {}
-            Err(error) if error.is_not_found() => {
-                // What a newer version took away, a vacuum may have deleted.
-                if self.is_named(&item).await? {
-                    looked.damage = damage(DamageKind::Missing, "it is named and not there".to_owned());
-                }
+        let (mut sample, mut witnesses) = (Sample::new(self.settings.sample), Witnesses::default());
+        let (cache, file, path) = (&self.cache, &item.file, &item.path);
+        let mut count = 0;
+        let look_closer = async || {
+            if !self.settings.rows {
+                return Ok(());
             }
-            Err(RunsError::Corrupt { why, .. }) => looked.damage = damage(DamageKind::Rows, why),
-            Err(error) => return Err(error),
-        }
-        Ok(looked)
-    }
-
-    async fn look_closer(&self, item: &Item, looked: &mut Looked) -> Result<(), RunsError> {
-        let written = checksum_of(self.cache.store(), &item.path).await?;
-        looked.bytes = written.size;
-        let damaged = |kind, what| Some(Damage { kind, path: item.path.to_string(), what });
-        if written.size != item.file.size {
-            let what = format!("it has {} bytes, and is said to have {}", written.size, item.file.size);
-            looked.damage = damaged(DamageKind::Size, what);
-        } else if item.file.xxh64.is_some_and(|xxh64| xxh64 != written.xxh64) {
-            looked.damage = damaged(DamageKind::Checksum, ALTERED.to_owned());
-        } else if self.settings.rows {
-            let Looked { rows, sample, witnesses, .. } = looked;
-            let (file, path) = (&item.file, &item.path);
-            let of = tables::ALL[item.table];
-            let table = of.definition();
-            let mut check = FileCheck { cache: &self.cache, table, file, path, rows: 0, sample, witnesses };
+            let of = tables::ALL[item.number];
+            let (table, sample, witnesses) = (of.definition(), &mut sample, &mut witnesses);
+            let mut check = FileCheck { cache, table, file, path, rows: 0, sample, witnesses };
             let checked = of.check(&mut check).await;
-            *rows = check.rows;
-            checked?;
-        }
-        Ok(())
-    }
-
-    /// Whether the newest version still names a file.
-    async fn is_named(&self, item: &Item) -> Result<bool, RunsError> {
-        let mut tables = self.lake.tables().await;
-        let Some(table) = tables.all().into_iter().nth(item.table) else { return Ok(false) };
-        table.refresh().await?;
-        Ok(table.names(&item.file.path))
+            count = check.rows;
+            checked
+        };
+        let read = verify_file((cache, &item.table), (file, path), look_closer).await?;
+        let damage = read.fault.map(Damage::from);
+        Ok(Looked { table: item.number, bytes: read.bytes, rows: count, sample, witnesses, damage })
     }
 }

@@ -5,9 +5,10 @@ use crate::access_log;
 use crate::anchor;
 use crate::bucket;
 use crate::decode::Stored;
+use crate::keyed::KeyedFile;
 use crate::lookup;
 use crate::month::Month;
-use crate::pairs::{self, PairFile};
+use crate::pairs;
 use crate::run::{FragmentSummary, RunSummary};
 use crate::schema::column;
 use crate::snapshot::RunFile;
@@ -190,7 +191,7 @@ impl Reading<'_> {
 
 /// Reads a file of pairs.
 pub(crate) async fn pairs(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
-    let file = &PairFile::new(of.file, of.path.clone())?;
+    let file = &KeyedFile::new(of.file, of.path.clone());
     let FileCheck { cache, table, rows, .. } = of;
     let run = cache.open(table, (&file.file, &file.path), None).await?;
     let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
@@ -217,7 +218,7 @@ pub(crate) async fn pairs(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
         *rows += batch.num_rows() as u64;
     }
     let range = (first.unwrap_or_default(), last.map(|(mpxn, _)| mpxn).unwrap_or_default());
-    if range != (file.min.clone(), file.max.clone()) {
+    if file.range != Some(range) {
         return Err(corrupt(&file.path, "its meter points are not in the range that its log entry says"));
     }
     Ok(())

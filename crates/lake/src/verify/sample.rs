@@ -8,12 +8,12 @@ use crate::decode::Stored;
 use crate::encode;
 use crate::index::RunIndex;
 use crate::lookup;
-use crate::snapshot::RunFile;
-use crate::tables::Tables;
+use crate::snapshot::{RunFile, Snapshot};
+use crate::tables::{ALL, Tables};
 use gridtrail_model::{DeviceId, Fragment, Merge, TrailKey};
 use gridtrail_runs::RunsError;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use xxhash_rust::xxh64::xxh64;
 
 /// Not the seed of the buckets: the sample is to come from all of them.
@@ -56,6 +56,7 @@ pub(super) async fn check(
 ) -> Result<(), RunsError> {
     (tables.runs, tables.waiting) = (RunIndex::default(), RunIndex::default());
     tables.index()?;
+    let snapshot = tables.snapshot(of.cache.clone(), Weak::new());
     for device in sample.devices.into_values() {
         let files: Vec<Arc<RunFile>> = tables
             .runs
@@ -63,9 +64,17 @@ pub(super) async fn check(
             .chain(tables.waiting.of_device(device, None, None))
             .cloned()
             .collect();
-        match rows_of(of, device, &files).await {
-            Ok(rows) => {
+        let read = async {
+            let rows = rows_of(of, device, &files).await?;
+            let missed = missed(&snapshot, &rows).await?;
+            Ok::<_, RunsError>((rows, missed))
+        };
+        match read.await {
+            Ok((rows, missed)) => {
                 found.devices += 1;
+                for what in missed {
+                    found.damaged(Damage { kind: DamageKind::Rows, path: device.to_string(), what });
+                }
                 check_rows(device, rows, found)?;
             }
             // Taken away and deleted meanwhile.
@@ -92,6 +101,23 @@ async fn rows_of(
         }
     }
     Ok(rows)
+}
+
+/// What rows of a Device name and are not found by.
+async fn missed(
+    snapshot: &Snapshot,
+    rows: &BTreeMap<TrailKey, Vec<Fragment>>,
+) -> Result<Vec<String>, RunsError> {
+    let mut all = Vec::new();
+    for fragment in rows.values().flatten() {
+        for table in ALL {
+            if let Some(named) = table.missed(snapshot, fragment).await? {
+                let (key, table) = (fragment.key, table.definition().name);
+                all.push(format!("{table} leads from {named:?} to no row that names it: {key:?}"));
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn check_rows(

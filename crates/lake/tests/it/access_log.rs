@@ -102,7 +102,7 @@ async fn whatever_fails_while_rows_are_added_they_are_there_once() {
             failed += u64::from(add_with(&lake, &clock, &faults, operation, fault).await);
         }
     }
-    assert!(failed > 30, "few operations failed: {failed}");
+    assert!(failed > 20, "few operations failed: {failed}");
 }
 
 /// Whether an operation failed.

@@ -1,6 +1,6 @@
 //! The lake as it was: at every version and instant of the window, what was found then is found again, and nothing else.
 
-use crate::it::compaction::{HOUR, add, over, step};
+use crate::it::compaction::{HOUR, add, over, rows_in, step};
 use crate::it::world::*;
 use gridtrail_lake::{AsOf, CompactionSettings, Lake, LakeError, LakeErrorKind};
 use gridtrail_model::*;
@@ -12,13 +12,7 @@ use std::sync::Arc;
 /// What a reader finds as of a moment.
 async fn rows_as_of(lake: &Lake, as_of: AsOf) -> Result<BTreeMap<TrailKey, Fragment>, LakeError> {
     let snapshot = lake.snapshot_as_of(as_of).await?;
-    let mut rows = BTreeMap::new();
-    for n in 0..6 {
-        for found in snapshot.lookup(&access(&[1, 2]), &query(n)).await? {
-            assert!(rows.insert(found.fragment.key, found.fragment).is_none(), "a row is shown twice");
-        }
-    }
-    Ok(rows)
+    Ok(rows_in(&snapshot).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,9 @@
 use crate::it::world::*;
 use futures::{StreamExt, stream};
 use gridtrail_faults::{Fault, FaultStore, Faults};
-use gridtrail_lake::{Batch, Compacted, CompactionSettings, Lake, LakeError, LakeSettings, SourceEvidence};
+use gridtrail_lake::{
+    Batch, Compacted, CompactionSettings, Lake, LakeError, LakeSettings, Snapshot, SourceEvidence,
+};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
 use object_store::memory::InMemory;
@@ -34,10 +36,16 @@ pub(crate) fn step(user_number: u8, device_number: u8, counter: u64, answered: b
     // Requests of two months.
     let received_at = at(i64::try_from(counter % 40).unwrap() * 24 * HOUR);
     if answered {
-        event(id, received_at, answer(id, received_at.plus_millis(5_000)))
-    } else {
-        received(id, received_at)
+        return event(id, received_at, answer(id, received_at.plus_millis(5_000)));
     }
+    let mut request = received(id, received_at);
+    request.correlation.concerned_devices = vec![beside(device_number)];
+    request
+}
+
+/// The Device that requests to a Device name beside it.
+fn beside(device_number: u8) -> DeviceId {
+    device(100 + device_number)
 }
 
 pub(crate) async fn add(lake: &Lake, n: i64, events: impl IntoIterator<Item = Event>) {
@@ -47,14 +55,25 @@ pub(crate) async fn add(lake: &Lake, n: i64, events: impl IntoIterator<Item = Ev
     lake.writer().await.unwrap().commit(batch).await.unwrap();
 }
 
-/// Every row of every User and Device.
+/// Every row of every User and Device. Those that name another Device are found by that one as well.
 pub(crate) async fn rows(lake: &Lake) -> BTreeMap<TrailKey, Fragment> {
-    let mut rows = BTreeMap::new();
+    rows_in(&lake.snapshot()).await
+}
+
+/// The same of a snapshot.
+pub(crate) async fn rows_in(snapshot: &Snapshot) -> BTreeMap<TrailKey, Fragment> {
+    let (mut rows, mut named) = (BTreeMap::new(), BTreeMap::new());
     for n in 0..DEVICES {
-        for found in find(lake, &[1, 2], &query(n)).await {
+        for found in snapshot.lookup(&access(&[1, 2]), &query(n)).await.unwrap() {
             assert!(rows.insert(found.fragment.key, found.fragment).is_none(), "a row is shown twice");
         }
+        for found in find_by_named(snapshot, &[1, 2], Named::Device(beside(n))).await {
+            assert!(named.insert(found.fragment.key, found.fragment).is_none(), "a row is shown twice");
+        }
     }
+    let names = |row: &&Fragment| !row.concerned_devices().is_empty();
+    let expected: Vec<&Fragment> = rows.values().filter(names).collect();
+    assert_eq!(named.values().collect::<Vec<_>>(), expected, "by what they name");
     rows
 }
 

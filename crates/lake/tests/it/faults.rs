@@ -4,6 +4,7 @@
 use crate::it::compaction::some_of;
 use crate::it::world::*;
 use futures::{StreamExt, TryStreamExt, stream};
+use gridtrail_access::{AccessEvent, AccessRecord, Assignment};
 use gridtrail_faults::{Fault, FaultStore, Faults};
 use gridtrail_lake::{Batch, Lake, LakeError, LakeSettings, SourceEvidence, Stream, Writer};
 use gridtrail_model::*;
@@ -30,13 +31,15 @@ fn topic() -> Stream {
     Stream { cluster: "c".into(), topic: "t".into(), id: "t".into(), partitions: 1 }
 }
 
-/// A batch: two requests in two months, the bare answer to the request of the batch after it, and a dead letter.
+/// A batch: two requests in two months, each of which names another Device beside its own, the bare answer to the request of the batch after
+/// it, an event of access, and a dead letter.
 fn batch(n: i64, first: bool) -> Batch {
     let counter = |n: i64| u64::try_from(100 + n).unwrap();
-    let requests = MONTHS_MS
-        .iter()
-        .zip([0u64, 50])
-        .map(|(ms, more)| received(request_id(1, 1, counter(n) + more), at(*ms + n * 1_000)));
+    let requests = MONTHS_MS.iter().zip([0u64, 50]).map(|(ms, more)| {
+        let mut event = received(request_id(1, 1, counter(n) + more), at(*ms + n * 1_000));
+        event.correlation.concerned_devices = vec![device(2)];
+        event
+    });
     let mut folded = fold(requests);
     let answer = bare_answer(request_id(1, 1, counter(n + 1)), at(n * 1_000 + 5_000));
     let mut fold_answer = fold([answer]);
@@ -51,10 +54,17 @@ fn batch(n: i64, first: bool) -> Batch {
         fragments: folded.into_fragments(),
         parked: fold_answer.take_unplaced(),
         dead_letters: vec![letter],
+        access: vec![assigned(n)],
         sources: vec![evidence],
         streams: vec![topic()],
         ..Batch::default()
     }
+}
+
+fn assigned(n: i64) -> AccessRecord {
+    let to = Assignment { party: "region".parse().unwrap(), role: UserRole::IS, descriptor: None };
+    let event = AccessEvent::Assigned { user_id: user(1), to: Some(to), from: at(n) };
+    AccessRecord { id: format!("a{n}").parse().unwrap(), recorded_at: at(n), event }
 }
 
 async fn open_over(store: Arc<dyn ObjectStore>) -> Result<Lake, LakeError> {
@@ -155,6 +165,16 @@ async fn check(store: &Arc<InMemory>, what: &str) {
         assert!(found.insert(key, row.fragment.history().len()).is_none(), "{what}: doubled {key:?}");
     }
     assert_eq!(found, expected, "{what}: trails and their history entries");
+    let named = find_by_named(&lake.snapshot(), &[1], Named::Device(device(2))).await;
+    let named: Vec<TrailKey> = named.into_iter().map(|row| row.fragment.key).collect();
+    let keys: BTreeSet<TrailKey> = named.iter().copied().collect();
+    assert_eq!(
+        (named.len(), keys),
+        (expected.len(), expected.into_keys().collect()),
+        "{what}: by what they name"
+    );
+    let owner = lake.sharing().await.unwrap().current().owner(user(1), at(BATCHES)).is_some();
+    assert!(owner, "{what}: events of access");
     let mut at = 0;
     let mut sources: Vec<SourceEvidence> = Vec::new();
     lake.evidence(|commit| {

@@ -1,9 +1,12 @@
 //! A log of which an entry is missing, cut or another engine's is never answered from beyond it, and never taken for an empty lake.
 
 use crate::it::world::*;
+use crate::snapshot::RunFile;
+use deltalake_core::DeltaTableBuilder;
+use deltalake_core::checkpoints::create_checkpoint;
 use futures::TryStreamExt;
 use gridtrail_lake::{
-    Batch, CompactionSettings, DamageKind, Lake, LakeError, LakeErrorKind, LakeSettings, RunsError,
+    Batch, CompactionSettings, DamageKind, Lake, LakeError, LakeErrorKind, LakeSettings, RunsError, Snapshot,
     VerifySettings, table_names,
 };
 use gridtrail_runtime::Clock;
@@ -160,6 +163,61 @@ async fn a_checkpoint_is_believed_only_where_it_is_whole() {
     }
     store.delete(&path).await.unwrap();
     assert_refused(&store, "_delta_log").await;
+}
+
+/// A build that wrote a checkpoint of the newest version, and not of the one that it was due at, left none where one is looked for first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_found_behind_a_checkpoint_of_any_version() {
+    let store = filled(104).await;
+    let url = open(&store, false).await.unwrap().location().url.join("/logs/trails").unwrap();
+    let builder = DeltaTableBuilder::from_url(url.clone()).unwrap().with_version(102);
+    let shared: Arc<dyn ObjectStore> = store.clone();
+    let table = builder.with_storage_backend(shared, url).load().await.unwrap();
+    create_checkpoint(&table, None).await.unwrap();
+    store
+        .delete(&Path::from("logs/trails/_delta_log/00000000000000000100.checkpoint.parquet"))
+        .await
+        .unwrap();
+    for version in 0..102 {
+        store.delete(&entry("trails", version)).await.unwrap();
+    }
+    let lake = open(&store, false).await.unwrap();
+    let newest = lake.snapshot().version().to_string();
+    let version = newest.replace("trails=104", "trails=103").parse().unwrap();
+    let snapshot = lake.snapshot_at(&version).await.unwrap();
+    assert_eq!((snapshot.version(), snapshot.trails.rows()), (&version, 103));
+}
+
+/// What a commit and a new version cost does not grow with the list of files: whatever is not touched is shared, and nothing counts the
+/// files of the list anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_a_commit_nor_a_new_version_copies_a_list_of_files() {
+    let store = filled(60).await;
+    let lake = open(&store, false).await.unwrap();
+    let mut writer = lake.writer().await.unwrap();
+    let (listed, before): (Vec<_>, Vec<_>) = counted(&lake.snapshot()).into_iter().unzip();
+    let mut kept = Vec::new();
+    for n in 60..70 {
+        let position = i64::try_from(n).unwrap();
+        let batch = Batch {
+            fragments: fold([received(request_id(1, 1, n), at(position))]).into_fragments(),
+            sources: vec![source("s", position, position + 1)],
+            ..Batch::default()
+        };
+        writer.commit(batch).await.unwrap();
+        kept.push(lake.snapshot());
+    }
+    assert_eq!(kept.last().unwrap().trails.runs(), 70);
+    // Ten versions are kept, and each lists all of these runs.
+    assert_eq!(listed.iter().map(Arc::strong_count).collect::<Vec<_>>(), before);
+    let known = kept[8].bytes_beside(Some(&kept[7]));
+    assert!(known > 0 && 4 * known < kept[8].bytes_beside(None), "{known}");
+}
+
+/// The runs of a snapshot, each with how many hold on to it.
+fn counted(snapshot: &Snapshot) -> Vec<(Arc<RunFile>, usize)> {
+    let runs: Vec<_> = snapshot.trails.iter().cloned().collect();
+    runs.into_iter().map(|run| (Arc::clone(&run), Arc::strong_count(&run) - 1)).collect()
 }
 
 /// What another engine's OPTIMIZE leaves: files taken away, others in their place, nothing of ours about them.

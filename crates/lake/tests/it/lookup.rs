@@ -2,7 +2,7 @@
 
 use crate::it::world::*;
 use gridtrail_faults::RecordingStore;
-use gridtrail_lake::{CompactionSettings, KeyQuery, Lake, LakeSettings, RowPosition};
+use gridtrail_lake::{Batch, CompactionSettings, Elsewhere, KeyQuery, Lake, LakeSettings, RowPosition, View};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
 use object_store::ObjectStore;
@@ -153,15 +153,14 @@ async fn a_meter_point_leads_to_every_device_seen_with_it() {
     commit(&mut writer, "a", [received(request_id(1, 1, 1), at(0))]).await;
     commit(&mut writer, "b", [received(request_id(1, 3, 1), at(1)), received(request_id(1, 1, 2), at(2))])
         .await;
-    let anchors =
-        async |mpxn| lake.snapshot().anchors_of(&access(&[1]), Named::Mpxn(mpxn)).await.unwrap().found;
+    let anchors = async |mpxn| lake.snapshot().anchors_of(&access(&[1]), mpxn).await.unwrap().found;
     assert_eq!(anchors(mpxn).await, [device(1), device(3)].map(Anchor::Device));
     assert!(anchors("1312345678111".parse().unwrap()).await.is_empty());
 }
 
 /// What others have leads nowhere by a Device, and by a meter point that nothing names to where its neighbour leads, in vain.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pair_of_a_device_is_found_by_those_who_may_see_its_row() {
+async fn a_link_of_a_device_is_found_by_those_who_may_see_its_row() {
     let (lake, mut writer) = memory().await;
     let naming = |u, d, beside, variant: &str| {
         let mut event = received(request_id(u, d, 1), at(0));
@@ -172,21 +171,24 @@ async fn a_pair_of_a_device_is_found_by_those_who_may_see_its_row() {
     let events = [naming(1, 1, 11, "6.15.1"), naming(1, 2, 12, "4.8.1"), naming(1, 3, 13, "")];
     commit(&mut writer, "a", events).await;
     let leads = async |u, d| {
-        let anchors = lake.snapshot().anchors_of(&access(&[u]), Named::Device(device(d))).await.unwrap();
-        assert_eq!(anchors.in_vain, []);
-        anchors.found
+        let mut found = Vec::new();
+        for view in [View::Audit, View::MeterReads] {
+            let named = [Named::Device(device(d))];
+            let elsewhere = lake.snapshot().elsewhere((&access(&[u]), view), &named, false).await.unwrap();
+            found.push(elsewhere.into_iter().flatten().collect::<Vec<_>>());
+        }
+        found
     };
+    let at_once = |d| Elsewhere { anchor: Anchor::Device(device(d)), at: Some([at(0)].into()) };
     for (beside, under) in [(11, 1), (12, 2), (13, 3)] {
-        assert_eq!(leads(1, beside).await, [Anchor::Device(device(under))]);
+        assert_eq!(leads(1, beside).await[0], [at_once(under)]);
     }
     // Others see meter reads, and so what may turn out to be one.
-    assert_eq!(leads(2, 11).await, []);
-    assert_eq!(leads(2, 12).await, [Anchor::Device(device(2))]);
-    assert_eq!(leads(2, 13).await, [Anchor::Device(device(3))]);
-    let of = async |mpxn: &str| {
-        let named = Named::Mpxn(mpxn.parse().unwrap());
-        lake.snapshot().anchors_of(&access(&[2]), named).await.unwrap()
-    };
+    assert_eq!(leads(2, 11).await, [[], []]);
+    assert_eq!(leads(2, 12).await, [vec![], vec![at_once(2)]]);
+    assert_eq!(leads(2, 13).await, [vec![], vec![at_once(3)]]);
+    let of =
+        async |mpxn: &str| lake.snapshot().anchors_of(&access(&[2]), mpxn.parse().unwrap()).await.unwrap();
     let all = [1, 2, 3].map(|d| Anchor::Device(device(d)));
     let known = of("1217290354420").await;
     assert_eq!((known.found.as_slice(), known.in_vain.as_slice()), (&all[..], &[][..]));
@@ -233,7 +235,7 @@ async fn a_pinned_version_stays_as_it_was() {
     let pinned = again.snapshot_at(&version.to_string().parse().unwrap()).await.unwrap();
     assert_eq!(pinned.lookup(&access(&[1]), &query(1)).await.unwrap().len(), 1);
     assert_eq!(pinned.complete_up_to(), Some(at(0)));
-    assert!(again.snapshot_at(&"trails=999,parked=0,mpxn_devices=0".parse().unwrap()).await.is_err());
+    assert!(again.snapshot_at(&gridtrail_lake::SnapshotVersion::of_trails(999)).await.is_err());
 }
 
 /// A look-up of an absent Device opens runs and reads no page: the bloom filter answers.
@@ -285,6 +287,61 @@ async fn a_cold_look_up_keeps_to_its_budget() {
         assert_eq!((recording.requests(), bytes), (cost.requests, cost.bytes), "the look-up knows its cost");
         let again = cold.snapshot().lookup_with_cost(&access(&[1]), &query).await.unwrap();
         assert_eq!((again.0, again.1.requests, again.1.runs), (found, 0, cost.runs));
+    }
+}
+
+/// The same where answers wait for their requests: how often the store is waited for depends on neither how many files those lie in, nor how
+/// many files lead to rows, and hardly on the months of a lake.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cold_look_up_of_what_waits_keeps_to_its_budget() {
+    const MONTH_MS: i64 = 31 * 24 * 3_600_000;
+    for (months, stages) in [(3, 2), (12, 4)] {
+        for files in [1, 20] {
+            let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+            let clock = Clock::manual(at(13 * MONTH_MS));
+            let over = |store| LakeSettings { store: Some(store), ..LakeSettings::at("memory:///waits") };
+            let lake = Lake::open(over(Arc::clone(&store)), clock.clone()).await.unwrap();
+            let mut writer = lake.writer().await.unwrap();
+            // Each waits for a request of another month, and one for what never comes. Half of the requests name another target than their
+            // Device.
+            for n in 0..files {
+                let target = if n % 2 == 0 { 7 } else { 200 };
+                let mut waiting = bare_answer(request_id(1, target, n), at(12 * MONTH_MS));
+                waiting.correlation.device_id = Some(device(7));
+                let parked = fold([waiting]).take_unplaced();
+                writer.commit(Batch { parked, ..Batch::default() }).await.unwrap();
+            }
+            for month in 0..months {
+                let time = at(month * MONTH_MS);
+                let requests = (0..files.max(2) - 1).filter(|n| n.cast_signed() % months == month).map(|n| {
+                    let mut request = received(request_id(1, if n % 2 == 0 { 7 } else { 200 }, n), time);
+                    request.correlation.device_id = Some(device(7));
+                    request.correlation.concerned_devices = vec![device(8)];
+                    request
+                });
+                let others = (20..40).map(|d| received(request_id(1, d, 1), time));
+                commit(&mut writer, &format!("month-{month}"), requests.chain(others)).await;
+            }
+            let (recorder, recording) = RecordingStore::new(Arc::clone(&store));
+            let cold = Lake::open(over(Arc::new(recorder)), clock.clone()).await.unwrap();
+            let (who, snapshot) = (access(&[1]), cold.snapshot());
+            recording.reset();
+            let (found, cost) = snapshot.lookup_with_cost(&who, &query(7)).await.unwrap();
+            assert_eq!(found.len() as u64, files, "{months} months");
+            let rounds = recording.rounds();
+            let most = 2 + 4 * stages + 3;
+            assert!(rounds <= most, "{months} months, {files} files: {rounds} rounds, {cost:?}");
+            assert_eq!((recording.requests(), recording.bytes()), (cost.requests, cost.bytes));
+            recording.reset();
+            let anchors = snapshot.anchors_of(&who, "1217290354420".parse().unwrap()).await.unwrap();
+            assert!(anchors.found.len() > 20 && recording.rounds() <= 2, "{} rounds", recording.rounds());
+            recording.reset();
+            let devices: Vec<Named> = (0..40).map(|d| Named::Device(device(d))).collect();
+            let elsewhere = snapshot.elsewhere((&who, View::Audit), &devices, false).await.unwrap();
+            let leading = elsewhere.iter().filter(|places| !places.is_empty()).count();
+            assert!(leading == 1 && recording.rounds() <= 2, "{leading}, {} rounds", recording.rounds());
+            println!("{months} months, {files} files of what waits: {rounds} rounds of {most}");
+        }
     }
 }
 

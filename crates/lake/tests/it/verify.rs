@@ -43,10 +43,9 @@ async fn fill(lake: &Lake, clock: &Clock, commits: i64) {
         let id = |device: u8| request_id(1, device, number / 2 * 100 + u64::from(device));
         let events = (0..12u8).flat_map(|device| {
             let received_at = at(i64::from(device % 2) * 31 * 24 * HOUR + n / 2);
-            [
-                received(id(device), received_at),
-                event(id(device), received_at, answer(id(device), at(n * 1_000))),
-            ]
+            let mut request = received(id(device), received_at);
+            request.correlation.concerned_devices = vec![crate::it::world::device(100 + device)];
+            [request, event(id(device), received_at, answer(id(device), at(n * 1_000)))]
         });
         let mut waiting = fold([bare_answer(request_id(1, 1, 9_000 + number), at(n * 1_000))]);
         let batch = Batch {

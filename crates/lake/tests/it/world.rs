@@ -2,7 +2,7 @@
 
 use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_lake::{
-    Batch, DeadLetter, Extent, Found, KeyQuery, Lake, LakeSettings, SourceEvidence, View, Writer,
+    Batch, DeadLetter, Extent, Found, KeyQuery, Lake, LakeSettings, Snapshot, SourceEvidence, View, Writer,
 };
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
@@ -148,4 +148,16 @@ pub(crate) fn query(d: u8) -> KeyQuery {
 
 pub(crate) async fn find(lake: &Lake, users: &[u8], query: &KeyQuery) -> Vec<Found> {
     lake.snapshot().lookup(&access(users), query).await.unwrap()
+}
+
+/// The rows of some Users that name something and do not lie under it.
+pub(crate) async fn find_by_named(snapshot: &Snapshot, users: &[u8], named: Named) -> Vec<Found> {
+    let who = access(users);
+    let mut found = Vec::new();
+    for place in snapshot.elsewhere((&who, View::Audit), &[named], false).await.unwrap().remove(0) {
+        let under = KeyQuery::under(place.anchor, View::Audit, 1_000);
+        let query = KeyQuery { naming: Some(named), at: place.at, ..under };
+        found.extend(snapshot.lookup(&who, &query).await.unwrap());
+    }
+    found
 }

@@ -6,7 +6,10 @@
 //!
 //! An error from a commit never means "not written": the log is read back for the commit's own id before anyone is
 //! told (the store may have accepted the write and lost the answer). That goes for "this version is there already", too:
-//! it may be ours. So the library tries once, and no second time by itself.
+//! it may be ours.
+//!
+//! The library says what an entry looks like; the entry is put by ourselves, at the version behind the one that was checked, where there is none.
+//! The library would hold every file of the table in columns of its own for it, and go through all of them at each commit (decision 0103).
 
 use super::checksum::{self, Written};
 use super::log::entry::{Commit, Entry};
@@ -15,9 +18,8 @@ use super::table::{Table, load};
 use crate::definition::MONTH;
 use crate::error::RunsError;
 use crate::limits::{CHECKPOINT_EVERY, COMMIT_ATTEMPTS};
-use deltalake_core::DeltaTable;
-use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake_core::kernel::{Action, Add, Metadata, MetadataExt as _, Remove, Transaction};
+use deltalake_core::kernel::transaction::CommitData;
+use deltalake_core::kernel::{Action, Add, MetadataExt as _, Remove, Transaction};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -110,8 +112,10 @@ pub const EVIDENCE: &str = "gridtrailEvidence";
 impl Table {
     /// Commits, and brings this handle to the new version. Returns that version.
     ///
-    /// Once begun it goes on to its end, also when this is dropped: the library takes it for a crash of the runtime when
-    /// what its threads wait for is dropped. The tracker of its [`Location`](crate::Location) tells when.
+    /// Once begun it goes on to its end, also when this is dropped: whether an entry that was on its way counts, nobody could say. The
+    /// tracker of its [`Location`](crate::Location) tells when.
+    ///
+    /// Cost: one listing from the version on, the entry written, and read back; a new checkpoint now and then.
     pub async fn commit(&mut self, changes: &Changes) -> Result<u64, RunsError> {
         let (mut own, changes) = (self.clone(), changes.clone());
         let detached = self.location.detached.clone();
@@ -138,14 +142,14 @@ impl Table {
         let base = self.version();
         let mut last_error = None;
         for _ in 0..COMMIT_ATTEMPTS {
-            let table = self.current().await?;
+            Box::pin(self.log.advance_to_newest()).await?;
+            self.format()?;
             self.check_positions(changes)?;
             self.check_removes(&changes.remove)?;
-            match self.try_commit(&table, changes, &commit_id).await {
+            match self.try_commit(changes, &commit_id).await {
                 Ok(version) => {
                     Box::pin(self.log.advance(Some(version))).await?;
                     self.check_whole()?;
-                    self.delta = Some(table);
                     self.checkpoint_if_due(version).await;
                     return Ok(version);
                 }
@@ -154,18 +158,8 @@ impl Table {
                     if let Some(version) = self.find_commit(&commit_id, base + 1).await? {
                         return Ok(version);
                     }
-                    let conflict = matches!(
-                        error,
-                        deltalake_core::DeltaTableError::Transaction {
-                            source: deltalake_core::kernel::transaction::TransactionError::CommitConflict(_)
-                                | deltalake_core::kernel::transaction::TransactionError::VersionAlreadyExists(
-                                    _
-                                )
-                                | deltalake_core::kernel::transaction::TransactionError::MaxCommitAttempts(_)
-                        }
-                    );
-                    if !conflict {
-                        return Err(RunsError::delta(format!("commit to table {}", self.name()))(error));
+                    if !error.is_already_there() {
+                        return Err(error);
                     }
                     last_error = Some(error);
                 }
@@ -173,38 +167,6 @@ impl Table {
         }
         tracing::warn!(table = self.name(), error = ?last_error, "commit overtaken too often");
         Err(RunsError::Overtaken { attempts: COMMIT_ATTEMPTS })
-    }
-
-    /// The library's view at the newest version, with this handle's own at the very same.
-    ///
-    /// Errors: `NotOurs`, `Corrupt` where the newest version is none that we answer from.
-    async fn current(&mut self) -> Result<DeltaTable, RunsError> {
-        let mut table = match self.delta.take() {
-            Some(table) => table,
-            None => match load(&self.location, self.name()).await {
-                Ok(table) => table,
-                Err(error) => return Err(self.log.damage().await.unwrap_or(error)),
-            },
-        };
-        loop {
-            if let Err(error) = table.update_incremental(None).await {
-                let failed = RunsError::delta(format!("read the newest version of table {}", self.name()));
-                return Err(self.log.damage().await.unwrap_or_else(|| failed(error)));
-            }
-            let version = table.version().unwrap_or(0);
-            Box::pin(self.log.advance(Some(version))).await?;
-            self.check_whole()?;
-            self.format()?;
-            if self.log.version() < version {
-                // The entries between were cleaned up while nothing was asked of this handle.
-                self.log.restart().await?;
-                self.check_whole()?;
-            }
-            // What is read entry by entry may have been ahead.
-            if self.log.version() == version {
-                return Ok(table);
-            }
-        }
     }
 
     fn check_positions(&self, changes: &Changes) -> Result<(), RunsError> {
@@ -232,39 +194,45 @@ impl Table {
         }
     }
 
-    async fn try_commit(
-        &self,
-        table: &DeltaTable,
-        changes: &Changes,
-        commit_id: &str,
-    ) -> Result<u64, deltalake_core::DeltaTableError> {
+    /// Writes the entry of the version behind this one.
+    async fn try_commit(&self, changes: &Changes, commit_id: &str) -> Result<u64, RunsError> {
         let entry = self.entry(changes, commit_id);
-        let state = entry.seal(self.log.sum_after(&entry), self.version() + 1);
-        let mut metadata = vec![
+        let version = self.version() + 1;
+        let state = entry.seal(self.log.sum_after(&entry), version);
+        let mut metadata = HashMap::from([
             (COMMIT_ID.to_owned(), Value::from(commit_id)),
             (COMMITTED_MS.to_owned(), Value::from(changes.now_ms)),
             (STATE.to_owned(), Value::from(state)),
-        ];
+        ]);
         metadata.extend(changes.evidence.clone().map(|evidence| (EVIDENCE.to_owned(), evidence)));
         let moves = entry.numbers.iter().map(|(app_id, to)| Transaction::new(app_id, *to)).collect();
-        let properties = CommitProperties::default()
-            .with_application_transactions(moves)
-            .with_metadata(metadata)
-            .with_max_retries(0)
-            .with_create_checkpoint(false)
-            .with_cleanup_expired_logs(Some(false));
-        let snapshot = table.snapshot()?;
-        let (actions, operation) = actions(changes, snapshot.metadata())?;
-        let prepared = CommitBuilder::from(properties)
-            .with_actions(actions)
-            .build(Some(snapshot), table.log_store(), operation)
-            .into_prepared_commit_future()
-            .await?;
-        Ok(prepared.await?.version)
+        let (mut actions, mut operation) = actions(changes);
+        if !changes.properties.is_empty() {
+            let action;
+            (action, operation) = self.set_properties(changes).await?;
+            actions.push(action);
+        }
+        let entry = CommitData::new(actions, operation, metadata, moves).get_bytes();
+        let entry = entry.map_err(|_| RunsError::Internal("a log entry could not be written as JSON"))?;
+        self.log.write_next(entry).await?;
+        Ok(version)
     }
 
-    /// What a commit says, as it is read from the log afterwards. It is made for the version behind that of this handle: the
-    /// library tries no other.
+    /// The action that sets properties. It repeats all else that the table says of itself, which is read from the log anew: that is rare.
+    async fn set_properties(&self, changes: &Changes) -> Result<(Action, DeltaOperation), RunsError> {
+        let failed = || RunsError::delta(format!("set properties of table {}", self.name()));
+        let table = load(&self.location, self.name(), None).await?;
+        let mut metadata = table.snapshot().map_err(failed())?.metadata().clone();
+        for (name, value) in &changes.properties {
+            let set = metadata.add_config_key((*name).to_owned(), value.clone());
+            metadata = set.map_err(|error| failed()(error.into()))?;
+        }
+        let properties = changes.properties.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let operation = DeltaOperation::SetTableProperties { properties: properties.collect() };
+        Ok((Action::Metadata(metadata), operation))
+    }
+
+    /// What a commit says, as it is read from the log afterwards. It is made for the version behind that of this handle, and no other.
     fn entry(&self, changes: &Changes, commit_id: &str) -> Entry {
         let moves = changes.moves.iter().map(|change| (change.app_id.clone(), change.to));
         let larger = |(app_id, mark): &(String, i64)| {
@@ -302,14 +270,13 @@ impl Table {
         Ok(None)
     }
 
-    async fn checkpoint_if_due(&mut self, version: u64) {
+    async fn checkpoint_if_due(&self, version: u64) {
         if !version.is_multiple_of(CHECKPOINT_EVERY) {
             return;
         }
-        // A handle of the library keeps its log tail for ever; the next one starts from the checkpoint.
-        self.delta = None;
-        // A checkpoint only saves time: the log is whole without it, so a failure is told and passed over.
-        let made = match load(&self.location, self.name()).await {
+        // A checkpoint only saves time: the log is whole without it, so a failure is told and passed over. It is of this version and not
+        // of the newest, for this is where one is looked for.
+        let made = match load(&self.location, self.name(), Some(version)).await {
             Ok(table) => deltalake_core::checkpoints::create_checkpoint(&table, None).await,
             Err(error) => {
                 return tracing::warn!(table = self.name(), version, %error, "checkpoint not written");
@@ -321,24 +288,11 @@ impl Table {
     }
 }
 
-/// What a commit is made of, and what other engines are to think that it does.
-fn actions(
-    changes: &Changes,
-    metadata: &Metadata,
-) -> Result<(Vec<Action>, DeltaOperation), deltalake_core::DeltaTableError> {
+/// What a commit does to files, and what other engines are to think that it does.
+fn actions(changes: &Changes) -> (Vec<Action>, DeltaOperation) {
     let rewrite = !changes.remove.is_empty() && !changes.drops;
     let removes = changes.remove.iter().map(|file| remove(file, changes));
     let adds = changes.add.iter().map(|file| add(file, !rewrite || changes.brings, changes.now_ms));
-    let mut actions: Vec<Action> = removes.map(Action::Remove).chain(adds.map(Action::Add)).collect();
-    if !changes.properties.is_empty() {
-        let mut metadata = metadata.clone();
-        for (name, value) in &changes.properties {
-            metadata = metadata.add_config_key((*name).to_owned(), value.clone())?;
-        }
-        actions.push(Action::Metadata(metadata));
-        let properties = changes.properties.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-        return Ok((actions, DeltaOperation::SetTableProperties { properties: properties.collect() }));
-    }
     let operation = if changes.drops {
         DeltaOperation::Delete { predicate: None }
     } else if rewrite {
@@ -346,7 +300,7 @@ fn actions(
     } else {
         DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
     };
-    Ok((actions, operation))
+    (removes.map(Action::Remove).chain(adds.map(Action::Add)).collect(), operation)
 }
 
 /// The `commitInfo` of a log entry.
@@ -393,3 +347,6 @@ fn remove(file: &TableFile, changes: &Changes) -> Remove {
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,10 @@
 //! leads to ([`state`]), and so does the entry of a checkpoint's version. Where one is not ours, or damaged, or missing while later ones
 //! are there, the log stays at the version before it, and says why in [`Log::stop`].
 
+mod changes;
 mod checkpoint;
 pub(crate) mod entry;
+mod listed;
 pub(crate) mod state;
 
 use crate::delta::checksum::{ALTERED, Tail, Written};
@@ -17,14 +19,17 @@ use crate::delta::location::Location;
 use crate::error::RunsError;
 use crate::limits::{CHECKPOINT_EVERY, LOG_READS_AT_ONCE, QUIET_REFRESHES};
 use bytes::Bytes;
+pub use changes::FileChanges;
+use changes::Pending;
 use checkpoint::Checkpoint;
 use deltalake_core::Path;
 use entry::Entry;
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::{ObjectMeta, ObjectStoreExt};
+use listed::{Listed, checkpoint_name};
+use object_store::{ObjectMeta, ObjectStoreExt, PutMode};
 use serde::Deserialize;
 use state::{State, StateSum};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -104,18 +109,7 @@ impl Stop {
     }
 }
 
-/// What changed since it was last asked for.
-#[derive(Debug, Clone, Default)]
-pub struct FileChanges {
-    /// All that was known before is to be forgotten.
-    pub anew: bool,
-    /// Files that came.
-    pub added: Vec<Arc<TableFile>>,
-    /// Files that went.
-    pub removed: Vec<Arc<TableFile>>,
-}
-
-/// A table's log at one version.
+/// A table's log at one version. Cheap to clone, however many files there are.
 #[derive(Debug, Clone)]
 pub struct Log {
     location: Location,
@@ -123,7 +117,8 @@ pub struct Log {
     folder: Path,
     version: u64,
     state: State,
-    changes: FileChanges,
+    /// `None`: nobody has asked yet for the files as they are.
+    pending: Option<Pending>,
     /// Files that were taken away and are still listed as such, with the time of it, milliseconds since the epoch; `None`
     /// where nobody asks for them.
     removed: Option<HashMap<String, i64>>,
@@ -133,12 +128,8 @@ pub struct Log {
     stop: Option<Stop>,
 }
 
-/// What lies in the folder of a log.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Listed {
-    pub(crate) entries: BTreeSet<u64>,
-    pub(crate) checkpoints: BTreeSet<u64>,
-}
+/// What is wrong with the entry of a version that nothing is left of.
+const MISSING: &str = "it is missing, and nothing stands in for it";
 
 #[derive(Deserialize)]
 struct LastCheckpoint {
@@ -172,7 +163,7 @@ impl Log {
             folder,
             version: 0,
             state: State::default(),
-            changes: FileChanges::default(),
+            pending: None,
             removed: None,
             quiet: 0,
             stop: None,
@@ -183,7 +174,6 @@ impl Log {
     /// that is not ours is told by [`Log::stop`], and what came before it is read.
     async fn start(&mut self, wanted: Option<u64>) -> Result<(), RunsError> {
         let mut log = Self {
-            changes: FileChanges { anew: true, ..FileChanges::default() },
             removed: self.removed.as_ref().map(|_| HashMap::new()),
             ..Self::at_no_version(&self.location, self.folder.clone())
         };
@@ -274,11 +264,17 @@ impl Log {
 
     /// The newest entry that lies behind the version.
     async fn later_entry(&self) -> Result<Option<u64>, RunsError> {
-        let offset = self.folder.clone().join(format!("{:020}.json", self.version));
+        Ok(self.newest_entry().await?.filter(|last| *last > self.version))
+    }
+
+    /// The newest entry at the version or behind it. Cost: one listing from there on.
+    async fn newest_entry(&self) -> Result<Option<u64>, RunsError> {
+        // What every name of the version begins with comes before them.
+        let offset = self.folder.clone().join(format!("{:020}", self.version));
         let failed = RunsError::store(format!("list {}", self.folder));
         let listed = self.location.store.list_with_offset(Some(&self.folder), &offset);
         let files: Vec<ObjectMeta> = listed.try_collect().await.map_err(failed)?;
-        Ok(listed_among(&files).entries.last().copied().filter(|last| *last > self.version))
+        Ok(Listed::among(&files).entries.last().copied())
     }
 
     fn gap(&self, later: u64) -> Stop {
@@ -350,7 +346,7 @@ impl Log {
         let failed = RunsError::store(format!("list {}", self.folder));
         let listed = self.location.store.list(Some(&self.folder));
         let files: Vec<ObjectMeta> = listed.try_collect().await.map_err(failed)?;
-        Ok(listed_among(&files))
+        Ok(Listed::among(&files))
     }
 
     /// Whether a file is live.
@@ -358,9 +354,12 @@ impl Log {
         self.state.files.contains_key(path)
     }
 
-    /// What changed among the files since this was last asked.
+    /// What changed among the files since this was last asked; all of them where it never was, and where the log was begun anew.
     pub(crate) fn take_changes(&mut self) -> FileChanges {
-        std::mem::take(&mut self.changes)
+        match self.pending.replace(Pending::default()) {
+            Some(pending) => pending.into(),
+            None => FileChanges { anew: true, added: self.files().cloned().collect(), removed: Vec::new() },
+        }
     }
 
     /// Takes in newer entries, up to a version or as far as there are any that can be believed: see [`Log::stop`]. Where it fails, it stays at
@@ -390,6 +389,39 @@ impl Log {
             at_once = LOG_READS_AT_ONCE as u64;
         }
         Ok(())
+    }
+
+    /// Takes in everything that is there by now, and makes sure that it is: a handle that slept while its next entries were cleaned up
+    /// would take its own version for the newest.
+    ///
+    /// Errors: `NotOurs`, `Corrupt` where the newest version is none that we answer from, or an entry is missing.
+    pub(crate) async fn advance_to_newest(&mut self) -> Result<(), RunsError> {
+        loop {
+            let Some(newest) = self.newest_entry().await? else {
+                let own = Stop::Damaged { path: self.entry_name(self.version), why: MISSING.to_owned() };
+                return Err(own.error());
+            };
+            self.advance(Some(newest)).await?;
+            self.check_whole()?;
+            if self.version >= newest {
+                return Ok(());
+            }
+            // The entries between were cleaned up, or are lost: then this fails.
+            self.restart().await?;
+            self.check_whole()?;
+        }
+    }
+
+    /// Refuses a log whose newest entry is not ours, or damaged.
+    pub(crate) fn check_whole(&self) -> Result<(), RunsError> {
+        self.stop.clone().map_or(Ok(()), |stop| Err(stop.error()))
+    }
+
+    /// Writes the entry behind the version, unless one is there: then the store's error is `AlreadyExists`.
+    pub(crate) async fn write_next(&self, entry: Bytes) -> Result<(), RunsError> {
+        let path = self.folder.clone().join(format!("{:020}.json", self.version + 1));
+        let put = self.location.store.put_opts(&path, entry.into(), PutMode::Create.into()).await;
+        put.map(drop).map_err(RunsError::store(format!("write {path}")))
     }
 
     /// Starts over from the newest checkpoint, as one does who stayed behind what was cleaned up.
@@ -431,16 +463,6 @@ impl Log {
         matches!(stop, Stop::Damaged { path, .. } if names.contains(path))
     }
 
-    /// What stops the log, or is lost of it, after somebody else could not read it.
-    pub(crate) async fn damage(&mut self) -> Option<RunsError> {
-        self.advance(None).await.ok()?;
-        let stop = match self.stop.clone() {
-            None => self.lost().await.ok()?,
-            stop => stop,
-        };
-        stop.map(Stop::error)
-    }
-
     /// What of the log is not there, though it must be.
     async fn lost(&self) -> Result<Option<Stop>, RunsError> {
         if let Some(later) = self.later_entry().await? {
@@ -449,8 +471,8 @@ impl Log {
             return Ok(next.is_none().then(|| self.gap(later)));
         }
         let own = self.entry(self.version).await?;
-        let why = "it is missing, and nothing stands in for it".to_owned();
-        Ok(own.is_none().then(|| Stop::Damaged { path: self.entry_name(self.version), why }))
+        let lost = || Stop::Damaged { path: self.entry_name(self.version), why: MISSING.to_owned() };
+        Ok(own.is_none().then(lost))
     }
 
     /// The entry of one version, as JSON lines; `None` when it is not there.
@@ -475,18 +497,21 @@ impl Log {
         Ok(hint.map(|hint| hint.version))
     }
 
-    /// The newest checkpoint at or below a version. One may not have been written: the log is whole without it.
+    /// The newest checkpoint at or below a version.
     async fn checkpoint_before(&self, version: u64) -> Result<Option<u64>, RunsError> {
-        let mut at = version - version % CHECKPOINT_EVERY;
-        while at > 0 {
-            let path = self.folder.clone().join(checkpoint_name(at));
-            match self.location.store.head(&path).await {
-                Ok(_) => return Ok(Some(at)),
-                Err(object_store::Error::NotFound { .. }) => at -= CHECKPOINT_EVERY,
-                Err(error) => return Err(RunsError::store(format!("look for {path}"))(error)),
-            }
+        let due = version - version % CHECKPOINT_EVERY;
+        if due == 0 {
+            return Ok(None);
         }
-        Ok(None)
+        let path = self.folder.clone().join(checkpoint_name(due));
+        match self.location.store.head(&path).await {
+            Ok(_) => Ok(Some(due)),
+            // It may not have been written; and an earlier build wrote that of a later version where other commits got in between.
+            Err(object_store::Error::NotFound { .. }) => {
+                Ok(self.listed().await?.checkpoints.range(..=version).next_back().copied())
+            }
+            Err(error) => Err(RunsError::store(format!("look for {path}"))(error)),
+        }
     }
 
     /// Takes in an entry, wholly or not at all.
@@ -510,7 +535,7 @@ impl Log {
             }
         }
         for file in entry.added {
-            self.changes.added.push(Arc::clone(&file));
+            self.pending.iter_mut().for_each(|pending| pending.add(&file));
             self.state.add(file);
         }
         entry.numbers.into_iter().for_each(|(name, number)| self.state.set_number(name, number));
@@ -521,12 +546,7 @@ impl Log {
 
     fn remove(&mut self, path: &str) {
         let Some(file) = self.state.remove(path) else { return };
-        // One that came and went since it was last asked never was.
-        let before = self.changes.added.len();
-        self.changes.added.retain(|added| added.path != path);
-        if self.changes.added.len() == before {
-            self.changes.removed.push(file);
-        }
+        self.pending.iter_mut().for_each(|pending| pending.remove(&file));
     }
 
     /// Reads the checkpoint of a version. `false`: it is not there, or is of an entry that is not ours.
@@ -557,28 +577,8 @@ impl Log {
                     .to_owned(),
             });
         }
-        self.changes.added.extend(state.files.values().cloned());
         self.removed = self.removed.take().map(|_| removed);
         (self.version, self.state) = (version, state);
         Ok(true)
     }
-}
-
-fn checkpoint_name(version: u64) -> String {
-    format!("{version:020}.checkpoint.parquet")
-}
-
-/// The entries and checkpoints among some files.
-fn listed_among(files: &[ObjectMeta]) -> Listed {
-    let mut found = Listed::default();
-    for name in files.iter().filter_map(|file| file.location.filename()) {
-        let Some((version, kind)) = name.split_once('.') else { continue };
-        let Ok(version) = version.parse() else { continue };
-        match kind {
-            "json" => drop(found.entries.insert(version)),
-            "checkpoint.parquet" => drop(found.checkpoints.insert(version)),
-            _ => {}
-        }
-    }
-    found
 }

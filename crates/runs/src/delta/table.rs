@@ -19,14 +19,12 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// One Delta table at one version.
+/// One Delta table at one version. Cheap to clone, however many files it has.
 #[derive(Debug, Clone)]
 pub struct Table {
     definition: &'static Definition,
     pub(super) location: Location,
     pub(super) log: Log,
-    /// The library's own view of it, which only a commit needs. It may be behind.
-    pub(super) delta: Option<DeltaTable>,
 }
 
 impl Table {
@@ -102,7 +100,7 @@ impl Table {
         if let Some(feature) = log.needs().first() {
             return Err(RunsError::Feature { table: definition.name, feature: feature.clone() });
         }
-        let table = Self { definition, location: location.clone(), log, delta: None };
+        let table = Self { definition, location: location.clone(), log };
         table.format()?;
         Ok(table)
     }
@@ -133,7 +131,7 @@ impl Table {
         self.log.files().cloned().collect()
     }
 
-    /// What changed among the files since this was last asked.
+    /// What changed among the files since this was last asked; at first, all of them.
     pub fn take_changes(&mut self) -> FileChanges {
         self.log.take_changes()
     }
@@ -230,7 +228,7 @@ impl Table {
 
     /// Refuses a table whose newest entry is not ours, or damaged.
     pub fn check_whole(&self) -> Result<(), RunsError> {
-        self.log.stop().map_or(Ok(()), |stop| Err(stop.clone().error()))
+        self.log.check_whole()
     }
 
     /// Why the newest entry is not answered from, where that is so.
@@ -239,12 +237,18 @@ impl Table {
     }
 }
 
-/// The library's view of a table, at its newest version.
-pub(super) async fn load(location: &Location, name: &'static str) -> Result<DeltaTable, RunsError> {
+/// The library's view of a table, at a version or at its newest.
+pub(super) async fn load(
+    location: &Location,
+    name: &'static str,
+    version: Option<u64>,
+) -> Result<DeltaTable, RunsError> {
     let url = location.table(name)?;
     let failed = || RunsError::delta(format!("open table {name}"));
     let builder = DeltaTableBuilder::from_url(url.clone()).map_err(failed())?;
-    builder.with_storage_backend(location.store.clone(), url).load().await.map_err(failed())
+    let builder = builder.with_storage_backend(location.store.clone(), url);
+    let builder = version.into_iter().fold(builder, DeltaTableBuilder::with_version);
+    builder.load().await.map_err(failed())
 }
 
 /// The path of a table's file from the root of the store.

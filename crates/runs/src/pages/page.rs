@@ -168,12 +168,15 @@ impl Page {
 
     /// The rows whose value is a key, in a page whose rows ascend by value, those without one first.
     pub fn rows_equal(&self, key: &[u8]) -> Option<Range<usize>> {
-        let Values::Repeated(texts) = &self.values else { return None };
-        let empty = self.rows.checked_sub(texts.values())?;
+        let (values, found) = match &self.values {
+            Values::Repeated(texts) => (texts.values(), texts.equal(key)?),
+            Values::Texts { bytes, ends } => (ends.len(), equal_texts(bytes, ends, key)?),
+            Values::Dictionary(_) | Values::Numbers(_) => return None,
+        };
+        let empty = self.rows.checked_sub(values)?;
         if (0..empty).any(|row| self.is_present(row)) {
             return None;
         }
-        let found = texts.equal(key)?;
         Some(empty + found.start..empty + found.end)
     }
 
@@ -242,6 +245,17 @@ pub fn try_partition_point(places: usize, is_before: impl Fn(usize) -> Option<bo
         if is_before(middle)? { low = middle + 1 } else { high = middle }
     }
     Some(low)
+}
+
+/// The texts that are a key, of some that ascend. `None`: damaged.
+fn equal_texts(bytes: &[u8], ends: &[u32], key: &[u8]) -> Option<Range<usize>> {
+    let text = |at: usize| {
+        let start = at.checked_sub(1).map_or(Some(0), |before| ends.get(before).copied())?;
+        bytes.get(usize::try_from(start).ok()?..usize::try_from(*ends.get(at)?).ok()?)
+    };
+    let start = try_partition_point(ends.len(), |at| Some(text(at)? < key))?;
+    let end = try_partition_point(ends.len(), |at| Some(text(at)? <= key))?;
+    Some(start..end)
 }
 
 /// The next value of a PLAIN page of bytes.

@@ -48,6 +48,11 @@ fn device(case: usize) -> DeviceId {
     DeviceId::from_bytes((0x00DB_0000_0000_0000 + case as u64).to_be_bytes())
 }
 
+/// The Device that some messages of a case name beside its own.
+fn beside(case: usize) -> DeviceId {
+    DeviceId::from_bytes((0x00DB_0000_0001_0000 + case as u64).to_be_bytes())
+}
+
 fn user(number: usize) -> UserId {
     UserId::from_bytes((0x90B3_0000_0000_0000 + number as u64).to_be_bytes())
 }
@@ -122,6 +127,7 @@ fn events_of(case: usize, chance: &mut Chance) -> Vec<(Event, bool)> {
                 command_variant: CommandVariant::new(leg),
                 device_id: Some(id.target),
                 variant: variant.parse().ok().filter(|_| !is_bare),
+                concerned_devices: Vec::from_iter((chance.below(3) == 0).then(|| beside(case))),
                 ..Correlation::of_user(id.originator)
             };
             let id = format!("{case}-{number}-{step}").parse().unwrap();
@@ -322,6 +328,7 @@ impl World {
             assert_eq!(*whole, known.whole, "case {case}");
         }
         self.check_narrower(&of_device, &rows).await;
+        self.check_beside(case, &rows).await;
         let walk = Query { page_size: Some(u32::try_from(1 + self.chance.below(4)).unwrap()), ..of_device };
         self.remembered.push((self.lake.snapshot().version().trails(), case, rows.clone()));
         self.given.extend(rows.iter().map(|row| (case, row.reference)));
@@ -375,6 +382,49 @@ impl World {
             let got = self.search.audit_trail(&self.access(&[0, 1]), &row.reference.into()).await.unwrap();
             assert_eq!(got.row, *row);
         }
+    }
+
+    /// Those rows that name another Device are found by that one, too, and where they lie under the Device of the case.
+    async fn check_beside(&mut self, case: usize, rows: &[Row]) {
+        let naming = |row: &&Row| row.trail.concerned_devices.first.contains(&beside(case));
+        let expected: Vec<Row> = rows.iter().filter(naming).map(|row| row_beside(case, row)).collect();
+        let of_beside = Query::of(SearchKey::Device(beside(case)));
+        assert_eq!(self.all(&[0, 1], &of_beside).await, expected, "case {case}, by the other Device");
+        let (a, b) = (self.chance.ms(8 * DAY_MS), self.chance.ms(8 * DAY_MS));
+        let time = |ms: i64| Some(base().plus_millis(ms - 2 * DAY_MS));
+        let (from, to) = (time(a.min(b)), time(a.max(b)));
+        let within = |row: &&Row| {
+            let at = Some(row.reference.position.placement);
+            from <= at && at <= to
+        };
+        let narrower: Vec<Row> = expected.iter().filter(within).cloned().collect();
+        let query = Query { from, to, ..of_beside.clone() };
+        assert_eq!(self.all(&[0, 1], &query).await, narrower, "case {case}, {from:?} to {to:?}");
+        let variants = vec!["4.8.2".parse().unwrap()];
+        let asked = |row: &&Row| row.trail.variant == Some(variants[0]);
+        let asked: Vec<Row> = expected.iter().filter(asked).cloned().collect();
+        let query = Query { variants: variants.clone(), ..of_beside.clone() };
+        assert_eq!(self.all(&[0, 1], &query).await, asked);
+        for row in &expected {
+            let got = self.search.audit_trail(&self.access(&[0, 1]), &row.reference.into()).await.unwrap();
+            assert_eq!(got.row, *row);
+        }
+        let who = self.access(&[0]);
+        let reads = async |query: Query| {
+            let query = Query { page_size: Some(1_000), ..query };
+            self.search.meter_reads(&who, &query).await.unwrap().rows
+        };
+        let open = reads(Query::of(SearchKey::Device(device(case)))).await;
+        let named = open.iter().map(|row| row.reference.position).filter(|position| {
+            // What others may see of a row says nothing of what else it names.
+            rows.iter().filter(naming).any(|row| row.reference.position == *position)
+        });
+        let found = reads(of_beside.clone()).await;
+        let found =
+            found.iter().map(|row| row.reference.position).filter(|position| position.key.user != user(2));
+        assert_eq!(found.collect::<Vec<_>>(), named.collect::<Vec<_>>());
+        let walk = Query { page_size: Some(u32::try_from(1 + self.chance.below(3)).unwrap()), ..of_beside };
+        self.walks.push(Walk { query: walk, expected, found: Vec::new() });
     }
 
     /// Each walk goes on by a page.
@@ -438,6 +488,13 @@ impl World {
         assert!(verified.is_clean(), "{:#?}", verified.damages);
         assert_eq!(verified.rows_at_several_times, 0);
     }
+}
+
+/// A row of a case as the other Device finds it.
+fn row_beside(case: usize, row: &Row) -> Row {
+    let TrailRef { anchor, position, .. } = row.reference;
+    let matched = Some(beside(case));
+    Row { reference: TrailRef::new(anchor, matched, position), matched_device: matched, ..row.clone() }
 }
 
 async fn one_lake(seed: u64) -> usize {

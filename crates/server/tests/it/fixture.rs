@@ -66,7 +66,7 @@ impl Freshness for FakeFreshness {
             now: now(),
             partitions: &[Partition { stream, partition: 0, position: Some(7), complete_up_to }],
             waiting: Waiting { rows: 2, oldest: Some(now().plus_millis(-days * HOUR_MS)), before_limit: 0 },
-            version: "trails=1,parked=0,mpxn_devices=0",
+            version: "trails=1",
             confirmed: now(),
             days,
             stopped: None,

@@ -3,11 +3,15 @@
 //! Every commit carries the sum of the state that it leads to. So an entry or a checkpoint of which a character changed, or of
 //! which lines are missing at the end, leads to another state than it says, and is not believed. The sum does not depend on order: it
 //! is added up from the sums of the parts, and a commit costs what it changes.
+//!
+//! A state is cloned with every handle of its table: for each commit, each new version in a server, each compaction. So its lists are
+//! persistent: a clone shares all of them, and a change copies the few nodes on the way to what it touches (decision 0103).
 
 use super::TableFile;
 use super::entry::Entry;
 use crate::delta::checksum::{self, Checksum};
-use std::collections::{BTreeMap, HashMap};
+use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The sum of a state.
@@ -17,8 +21,8 @@ pub(crate) struct StateSum(u64);
 /// What a log comes to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
-    pub(crate) files: HashMap<String, Arc<TableFile>>,
-    pub(crate) numbers: BTreeMap<String, i64>,
+    pub(crate) files: HashTrieMapSync<String, Arc<TableFile>>,
+    pub(crate) numbers: RedBlackTreeMapSync<String, i64>,
     pub(crate) properties: HashMap<String, String>,
     /// What the table needs of whoever reads it. No part of the sum: no commit of ours changes it.
     pub(crate) needs: Vec<String>,
@@ -62,7 +66,7 @@ impl State {
         self.sum.add(of_number(&name, number));
         let sum = self.numbers.get(&name).map(|before| of_number(&name, *before));
         sum.into_iter().for_each(|sum| self.sum.take(sum));
-        self.numbers.insert(name, number);
+        self.numbers.insert_mut(name, number);
     }
 
     /// Sets all properties.
@@ -75,14 +79,15 @@ impl State {
     /// Takes in a file.
     pub(crate) fn add(&mut self, file: Arc<TableFile>) {
         self.sum.add(of_file(&file));
-        if let Some(before) = self.files.insert(file.path.clone(), file) {
-            self.sum.take(of_file(&before));
-        }
+        let before = self.files.get(&file.path).map(|before| of_file(before));
+        before.into_iter().for_each(|sum| self.sum.take(sum));
+        self.files.insert_mut(file.path.clone(), file);
     }
 
     /// Takes a file away.
     pub(crate) fn remove(&mut self, path: &str) -> Option<Arc<TableFile>> {
-        let file = self.files.remove(path)?;
+        let file = Arc::clone(self.files.get(path)?);
+        self.files.remove_mut(path);
         self.sum.take(of_file(&file));
         Some(file)
     }
@@ -217,6 +222,36 @@ mod tests {
             state.files.values().for_each(|file| anew.add(Arc::clone(file)));
             prop_assert_eq!(anew.sum(), state.sum());
         }
+    }
+
+    /// A clone that a change is made to shares every other entry with what it was cloned from: an entry that were copied would count
+    /// its file once more.
+    #[test]
+    fn a_change_copies_no_list() {
+        let mut state = State::default();
+        let files: Vec<Arc<TableFile>> = (0..10_000_u64)
+            .map(|number| {
+                Arc::new(TableFile { path: number.to_string(), ..TableFile::clone(&file(0, number)) })
+            })
+            .collect();
+        files.iter().for_each(|file| state.add(Arc::clone(file)));
+        let kept: Vec<State> = (0..100_u64)
+            .map(|number| {
+                let mut next = state.clone();
+                next.remove(&number.to_string());
+                next.add(Arc::new(TableFile {
+                    path: format!("new-{number}"),
+                    ..TableFile::clone(&file(0, number))
+                }));
+                next.set_number("position".to_owned(), 1);
+                next
+            })
+            .collect();
+        assert!(kept.iter().all(|state| state.files.size() == files.len()));
+        assert!(
+            files.iter().all(|file| Arc::strong_count(file) == 2),
+            "this list's, and the one that all share"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ fn a_page_names_its_freshness_its_version_and_how_devices_were_found() {
     let who = access("ann", &[1]);
     let page = block_on(bench.search.audit_trails(&who, &by_device(1))).unwrap();
     assert_eq!(page.complete_up_to, Some(start()));
-    assert_eq!(page.version.to_string(), "trails=1,parked=0,mpxn_devices=0");
+    assert_eq!(page.version, SnapshotVersion::of_trails(1));
     assert_eq!(page.resolution, DeviceResolution::Direct);
     let by_mpxn = Query::of(SearchKey::Mpxn(MPXNS[0].parse().unwrap()));
     let page = block_on(bench.search.audit_trails(&who, &by_mpxn)).unwrap();

@@ -1,9 +1,12 @@
 //! The plan, on runs that exist in name only: how many runs a look-up meets, and how often a row is written.
 
 use super::*;
-use crate::run::RunSummary;
+use crate::delta::checksum::Written;
+use crate::delta::log::TableFile;
+use crate::run::keyed::{KeyedRun, KeyedSummary};
+use crate::run::list::Listed as _;
+use crate::run::writer::Summary as _;
 use deltalake_core::Path;
-use gridtrail_runs::TableFile;
 
 const BUCKETS: u32 = 16;
 const NOW: i64 = 1_770_000_000_000;
@@ -11,7 +14,7 @@ const NOW: i64 = 1_770_000_000_000;
 /// A month's runs, by the rows that they hold.
 #[derive(Default)]
 struct Sim {
-    runs: Vec<Arc<RunFile>>,
+    runs: Vec<Arc<KeyedRun>>,
     next: u64,
     now_ms: i64,
     written: u64,
@@ -26,22 +29,24 @@ impl Sim {
 
     fn add(&mut self, rows: u64, bucket: Option<Bucket>) {
         self.next += 1;
-        let summary = RunSummary { rows, bucket, ..RunSummary::default() };
+        let summary = KeyedSummary::new(None, None, bucket, None);
+        let written = Written { size: rows * 33, xxh64: 0, tail: None };
+        let file = summary.file(self.next.to_string(), written).unwrap();
         let file = TableFile {
-            path: self.next.to_string(),
-            size: rows * 33,
+            path: file.path,
+            size: written.size,
             month: Some("2026-03".to_owned()),
             written_ms: self.now_ms,
-            tag: Some(serde_json::to_string(&summary).unwrap()),
+            tag: Some(file.tag.replace("\"rows\":0", &format!("\"rows\":{rows}"))),
             xxh64: None,
             tail: None,
         };
-        self.runs.push(Arc::new(RunFile::new(Arc::new(file), Path::from("x")).unwrap()));
+        self.runs.push(Arc::new(KeyedRun::listed(&Arc::new(file), Path::from("x")).unwrap()));
         self.written += rows;
     }
 
-    fn jobs(&self) -> Vec<Job> {
-        plan(self.runs.iter(), BUCKETS, Timestamp::from_millis(self.now_ms).unwrap(), |_| None)
+    fn jobs(&self) -> Vec<Job<KeyedRun>> {
+        plan(self.runs.iter(), BUCKETS, self.now_ms, |_| None)
     }
 
     /// Compacts until nothing is due.
@@ -54,20 +59,20 @@ impl Sim {
             let mut taken = std::collections::HashSet::new();
             for job in jobs {
                 assert!(
-                    job.inputs.iter().all(|run| taken.insert(run.file.path.clone())),
+                    job.inputs.iter().all(|run| taken.insert(run.file().path.clone())),
                     "two jobs, one run"
                 );
-                assert!(job.inputs.len() > 1 || matches!(job.kind, JobKind::Flush { .. }), "{job:?}");
-                self.runs.retain(|run| job.inputs.iter().all(|input| input.file.path != run.file.path));
+                assert!(job.inputs.len() > 1 || matches!(job.kind, Kind::Flush { .. }), "{job:?}");
+                self.runs.retain(|run| job.inputs.iter().all(|input| input.file().path != run.file().path));
                 let rows = job.rows();
                 match job.kind {
-                    JobKind::Flush { buckets } => {
+                    Kind::Flush { buckets } => {
                         for number in 0..buckets {
                             self.add(rows / u64::from(buckets), Some(Bucket { number, of: buckets }));
                         }
                     }
-                    JobKind::Fold(bucket) => self.add(rows, Some(bucket)),
-                    JobKind::Gather => self.add(rows, None),
+                    Kind::Fold(bucket) => self.add(rows, Some(bucket)),
+                    Kind::Gather => self.add(rows, None),
                 }
                 self.count();
             }
@@ -76,10 +81,10 @@ impl Sim {
     }
 
     fn count(&mut self) {
-        let level_0 = self.runs.iter().filter(|run| run.summary.bucket.is_none()).count();
+        let level_0 = self.runs.iter().filter(|run| run.facts().bucket.is_none()).count();
         self.level_0_max = self.level_0_max.max(level_0);
         for number in 0..BUCKETS {
-            let of = |run: &&Arc<RunFile>| run.summary.bucket.is_some_and(|bucket| bucket.number == number);
+            let of = |run: &&Arc<KeyedRun>| run.facts().bucket.is_some_and(|bucket| bucket.number == number);
             self.level_1_max = self.level_1_max.max(self.runs.iter().filter(of).count());
         }
     }
@@ -118,7 +123,7 @@ fn a_quiet_month_ends_as_one_run_a_bucket() {
     }
     sim.now_ms += FLUSH_AGE_MS;
     sim.settle();
-    assert!(sim.runs.iter().all(|run| run.summary.bucket.is_some()), "level 0 is flushed by its age");
+    assert!(sim.runs.iter().all(|run| run.facts().bucket.is_some()), "level 0 is flushed by its age");
     sim.now_ms += IDLE_MONTH_MS;
     sim.settle();
     assert_eq!(sim.runs.len(), BUCKETS as usize);
