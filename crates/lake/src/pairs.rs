@@ -81,6 +81,10 @@ impl LakeTable for PairTable {
         true
     }
 
+    fn kept_for(&self) -> KeptFor {
+        KeptFor::Needed
+    }
+
     /// What waits for its request lies under a Device already, whose pairs find it.
     fn rows_of(&self, arriving: &Arriving<'_>) -> Result<Option<SideFile>, RunsError> {
         let mut pairs = Pairs::new();
@@ -90,10 +94,6 @@ impl LakeTable for PairTable {
         }
         let (encoded, tag) = write(&pairs)?;
         Ok(Some(SideFile { encoded, rows: pairs.len() as u64, tag }))
-    }
-
-    fn kept_for(&self) -> KeptFor {
-        KeptFor::Needed
     }
 
     async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError> {

@@ -84,11 +84,6 @@ pub(crate) trait LakeTable: Sync {
     /// Errors: `Corrupt` says the first thing that is wrong.
     async fn check(&self, file: &mut FileCheck<'_>) -> Result<(), RunsError>;
 
-    /// What a row of the main table names and ought to be found by, and is not, as far as that is up to this table. `None`: nothing.
-    async fn missed(&self, _: &Snapshot, _: &Fragment) -> Result<Option<Named>, RunsError> {
-        Ok(None)
-    }
-
     /// For how long it keeps its rows.
     fn kept_for(&self) -> KeptFor;
 
@@ -98,6 +93,11 @@ pub(crate) trait LakeTable: Sync {
     /// Any number of processes may do so at once, and be killed at any moment: what is to go goes, or is looked at again the next time.
     async fn expire(&self, _: &mut Maintenance, _: &Expiry<'_>) -> Result<Went, LakeError> {
         Ok(Went::default())
+    }
+
+    /// What a row of the main table names and ought to be found by, and is not, as far as that is up to this table. `None`: nothing.
+    async fn missed(&self, _: &Snapshot, _: &Fragment) -> Result<Option<Named>, RunsError> {
+        Ok(None)
     }
 
     /// What makes its small files fewer, up to the commit. `None`: they are few, or it is not gathered.
@@ -153,6 +153,13 @@ impl Rewriting<'_> {
     }
 }
 
+/// How rows are let go.
+pub(crate) struct Expiry<'a> {
+    pub(crate) settings: &'a CompactionSettings,
+    /// Nothing goes, and it is only said what would.
+    pub(crate) dry: bool,
+}
+
 /// Fragments that come to lie where no look-up finds them yet: of a batch, or of what housekeeping moves.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Arriving<'a> {
@@ -194,13 +201,6 @@ impl SideFile {
         let changes = Changes { add: vec![file], now_ms: now.millis(), ..Changes::default() };
         table.commit(&changes).await.map(drop)
     }
-}
-
-/// How rows are let go.
-pub(crate) struct Expiry<'a> {
-    pub(crate) settings: &'a CompactionSettings,
-    /// Nothing goes, and it is only said what would.
-    pub(crate) dry: bool,
 }
 
 /// A table whose small files are to become fewer.
@@ -308,17 +308,16 @@ impl Tables {
         let may_lack =
             |table: &dyn LakeTable| fresh || table.came_later() && trails.position(&made(table)).is_none();
         let lacking: Vec<bool> = ALL.iter().map(|table| may_lack(*table)).collect();
-        for (table, may_lack) in ALL.iter().zip(&lacking).skip(1) {
-            let name = table.definition().name;
-            if *may_lack && !writes && !Table::exists(location, name).await? {
-                return Err(LakeError::NoTable { table: name });
-            }
-        }
-        let others = ALL.iter().zip(lacking).skip(1);
-        let others =
-            others.map(|(table, may_lack)| Table::open_or_create(location, table.definition(), may_lack));
-        let others = try_join_all(others.map(Box::pin)).await?;
-        let opened = std::iter::once(trails).chain(others).collect();
+        let others = ALL.iter().zip(lacking).skip(1).map(|(table, may_lack)| {
+            let definition = table.definition();
+            Box::pin(async move {
+                if may_lack && !writes && !Table::exists(location, definition.name).await? {
+                    return Err(LakeError::NoTable { table: definition.name });
+                }
+                Ok(Table::open_or_create(location, definition, may_lack).await?)
+            })
+        });
+        let opened = std::iter::once(trails).chain(try_join_all(others).await?).collect();
         let mut tables = Self::of(opened)?;
         tables.index()?;
         Ok(tables)
