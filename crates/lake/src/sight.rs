@@ -92,10 +92,9 @@ impl Snapshot {
         let read = |keys: Vec<DeviceId>| {
             keys.into_iter().filter_map(|key| anchor::of_key(key, users())).collect::<Vec<_>>()
         };
-        let keys = pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn).await?;
-        let (found, beside) = (read(keys.found), read(keys.beside));
-        let in_vain = if found.is_empty() { beside } else { Vec::new() };
-        Ok(Anchors { found, in_vain })
+        let is_shown = |key| anchor::of_key(key, users()).is_some();
+        let keys = pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn, is_shown).await?;
+        Ok(Anchors { found: read(keys.found), in_vain: read(keys.beside) })
     }
 
     /// Where rows lie that name Devices or meter points beside what they lie under, for each of those: as far as links say, and as far as
@@ -141,7 +140,7 @@ impl Snapshot {
 
     /// Devices that events named together with a meter point, ascending.
     pub(crate) async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, RunsError> {
-        let keys = pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn).await?.found;
+        let keys = pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn, |_| true).await?.found;
         let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, std::iter::empty::<UserId>()));
         Ok(anchors.filter_map(Anchor::device).collect())
     }
