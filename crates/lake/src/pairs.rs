@@ -288,22 +288,23 @@ impl Summary for PairSummary {
     }
 }
 
-/// Where a meter point leads: the bytes of what rows lie under, ascending.
-#[derive(Debug)]
-pub(crate) enum OfMpxn {
-    /// Rows that name it.
-    Found(Vec<DeviceId>),
-    /// It is in no file; rows that name the next lower meter point, or the next higher one where none is lower.
-    Beside(Vec<DeviceId>),
+/// Where a meter point leads.
+#[derive(Debug, Default)]
+pub(crate) struct OfMpxn {
+    /// The bytes of what rows lie under that name it, ascending.
+    pub(crate) found: Vec<DeviceId>,
+    /// Where it leads nowhere, the same of the next lower meter point, or of the next higher one where none is lower.
+    pub(crate) beside: Vec<DeviceId>,
 }
 
-/// Where a meter point leads. In each file the page is read where it has its place, be it there or not.
+/// Where a meter point leads, as far as that is shown. In each file the page is read where it has its place, be it there or not.
 ///
 /// It waits for the store twice at most: for footers, and for pages.
 pub(crate) async fn of_mpxn(
     cache: &RunCache,
     files: impl Iterator<Item = &KeyedFile>,
     mpxn: Mpxn,
+    is_shown: impl Fn(DeviceId) -> bool,
 ) -> Result<OfMpxn, RunsError> {
     let key = mpxn.to_string();
     let runs = lookup::open_all(cache, &TABLE, files).await?;
@@ -319,17 +320,20 @@ pub(crate) async fn of_mpxn(
         let above = above.filter(|key| key.first().is_some_and(u8::is_ascii_digit));
         higher = higher.into_iter().chain(above).min();
     }
+    // What is there and what is not cost the same: the Devices of one meter point are read, its own or those of the one beside it.
     let mut is_there = false;
     for sheet in &sheets {
         is_there |= !sheet.rows_equal(0, key.as_bytes())?.is_empty();
     }
-    // The same is read of either: to read both where both are there would take longer than to find that one is not.
-    let under = match is_there {
-        true => Some(key.as_bytes()),
-        false => lower.or(higher),
-    };
-    let under = under.map_or_else(|| Ok(Vec::new()), |key| devices_in(&sheets, key))?;
-    Ok(if is_there { OfMpxn::Found(under) } else { OfMpxn::Beside(under) })
+    let mut of = OfMpxn::default();
+    if is_there {
+        of.found = devices_in(&sheets, key.as_bytes())?;
+        of.found.retain(|under| is_shown(*under));
+    }
+    if let (true, Some(beside)) = (of.found.is_empty(), lower.or(higher)) {
+        of.beside = devices_in(&sheets, beside)?;
+    }
+    Ok(of)
 }
 
 /// The bytes of what rows lie under that name each of some Devices beside it, of rows that these may see, by what earlier builds wrote;

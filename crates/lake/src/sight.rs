@@ -9,7 +9,7 @@ use crate::error::LakeError;
 use crate::limits::RUNS_AT_ONCE;
 use crate::lookup::Seek;
 use crate::named_rows::{self, NamedRows};
-use crate::pairs::{self, OfMpxn, PairTable};
+use crate::pairs::{self, PairTable};
 use crate::scan::Reach;
 use crate::snapshot::{KeyQuery, RunFile, Snapshot, View};
 use crate::viewers::Viewer;
@@ -92,10 +92,9 @@ impl Snapshot {
         let read = |keys: Vec<DeviceId>| {
             keys.into_iter().filter_map(|key| anchor::of_key(key, users())).collect::<Vec<_>>()
         };
-        Ok(match pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn).await? {
-            OfMpxn::Found(keys) => Anchors { found: read(keys), in_vain: Vec::new() },
-            OfMpxn::Beside(keys) => Anchors { found: Vec::new(), in_vain: read(keys) },
-        })
+        let is_shown = |key| anchor::of_key(key, users()).is_some();
+        let keys = pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn, is_shown).await?;
+        Ok(Anchors { found: read(keys.found), in_vain: read(keys.beside) })
     }
 
     /// Where rows lie that name Devices or meter points beside what they lie under, for each of those: as far as links say, and as far as
@@ -141,9 +140,7 @@ impl Snapshot {
 
     /// Devices that events named together with a meter point, ascending.
     pub(crate) async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, RunsError> {
-        let OfMpxn::Found(keys) = pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn).await? else {
-            return Ok(Vec::new());
-        };
+        let keys = pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn, |_| true).await?.found;
         let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, std::iter::empty::<UserId>()));
         Ok(anchors.filter_map(Anchor::device).collect())
     }
