@@ -9,7 +9,8 @@ use crate::schema::column;
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 use arrow::datatypes::TimestampMillisecondType;
 use gridtrail_model::{Anchor, DeviceId, Fragment, Resolved, Subject, Timestamp, TrailKey};
-use gridtrail_runs::RunsError;
+use gridtrail_runs::{RunsError, Sheet};
+use std::ops::Range;
 use std::str::FromStr;
 
 /// When the youngest event of each row of a batch that has all columns was recorded, milliseconds since the epoch.
@@ -21,6 +22,71 @@ pub(crate) fn recorded_ms(batch: &RecordBatch, path: &str) -> Result<Vec<i64>, R
         recorded.map(Timestamp::millis).ok_or_else(|| row.corrupt("a row cannot be read"))
     };
     (0..batch.num_rows()).map(recorded).collect()
+}
+
+/// The columns that a row is read from.
+pub(crate) const ROW_COLUMNS: &[usize] = &[
+    column::DEVICE,
+    column::RECEIVED,
+    column::USER,
+    column::VARIANT,
+    column::MPXN,
+    column::REGION,
+    column::SHAPE,
+    column::TAIL,
+];
+
+/// The columns that tell a row's key, place and Device, in the order of [`ROW_COLUMNS`].
+pub(crate) const KEY_COLUMNS: &[usize] =
+    &[column::DEVICE, column::RECEIVED, column::USER, column::SHAPE, column::TAIL];
+
+/// One row, out of its pages.
+#[derive(Debug, Default)]
+pub(crate) struct Row<'a> {
+    received_ms: i64,
+    texts: [Option<&'a [u8]>; column::COUNT],
+}
+
+/// Some rows of a sheet of a run of fragments, with all columns of the sheet.
+pub(crate) fn rows_of<'a>(sheet: &'a Sheet, rows: &Range<usize>) -> Result<Vec<Row<'a>>, RunsError> {
+    let mut all: Vec<Row<'_>> = Vec::new();
+    all.resize_with(rows.len(), Row::default);
+    for number in sheet.columns() {
+        if number == column::RECEIVED {
+            for (row, time) in all.iter_mut().zip(sheet.numbers(number, rows)?) {
+                row.received_ms = time.ok_or_else(|| corrupt(sheet.path(), "a row has no time"))?;
+            }
+            continue;
+        }
+        for (row, text) in all.iter_mut().zip(sheet.texts(number, rows)?) {
+            if let Some(place) = row.texts.get_mut(number) {
+                *place = text;
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn corrupt(path: &str, why: &str) -> RunsError {
+    RunsError::Corrupt { path: path.to_owned(), why: why.to_owned() }
+}
+
+impl<'a> Row<'a> {
+    /// The row as it is stored; `path` names its run in errors.
+    pub(crate) fn stored(&self, path: &'a str) -> Result<Stored<'a>, RunsError> {
+        let text = |number: usize| self.texts.get(number).copied().flatten();
+        Ok(Stored {
+            device: text(column::DEVICE),
+            received_ms: self.received_ms,
+            user: text(column::USER).ok_or_else(|| corrupt(path, "a row has no User"))?,
+            variant: text(column::VARIANT),
+            mpxn: text(column::MPXN),
+            region: text(column::REGION),
+            shape: text(column::SHAPE).ok_or_else(|| corrupt(path, "a row has no shape"))?,
+            tail: text(column::TAIL).ok_or_else(|| corrupt(path, "a row has no tail"))?,
+            path,
+        })
+    }
 }
 
 /// One row of a run, as it is stored.

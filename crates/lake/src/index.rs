@@ -58,6 +58,10 @@ impl Run for RunFile {
         }
     }
 
+    fn footer_bytes(&self) -> Option<u64> {
+        self.summary.footer_bytes
+    }
+
     fn spans(&self, key: &[u8]) -> bool {
         key.try_into().is_ok_and(|id| self.may_hold(DeviceId::from_bytes(id)))
     }

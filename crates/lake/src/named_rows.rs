@@ -12,13 +12,10 @@
 //! its row leads nowhere. So the table may say a link twice, never miss one. They go when they are older than every row.
 
 use crate::anchor;
-use crate::keyed::KeyedFile;
 use crate::limits::{IDLE_MONTH_MS, RUNS_AT_ONCE};
-use crate::lookup;
 use crate::pairs::{self, PairTable};
 use crate::retention;
 use crate::rules::{ordered, unsigned};
-use crate::sheet::Sheet;
 use crate::snapshot::Snapshot;
 use crate::tables::{Arriving, Gathering, KeptFor, LakeTable, SideFile};
 use crate::verify::FileCheck;
@@ -32,8 +29,8 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_model::{Anchor, DeviceId, Fragment, Named, Subject, Timestamp};
 use gridtrail_runs::checksum::Written;
 use gridtrail_runs::{
-    Changes, Definition, Encoded, Kept, MergeKey, MergeRule, NewFile, RunCache, RunsError, Scan, Summary,
-    TableFile,
+    Changes, Definition, Encoded, Kept, KeyedFile, MergeKey, MergeRule, NewFile, RunCache, RunsError, Scan,
+    Sheet, Summary, TableFile, lookup,
 };
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
@@ -381,12 +378,12 @@ async fn missed(snapshot: &Snapshot, row: &Fragment) -> Result<Option<Named>, Ru
     let viewers = || std::iter::once(Viewer::User(row.key.user));
     let prints: Vec<_> = named.iter().map(|named| prints(*named, viewers(), false)).collect();
     let (cache, keyed) = (&snapshot.cache, &snapshot.keyed);
-    let places = places(cache, keyed.of(&NamedRows), &prints).await?;
+    let places = places(cache, keyed.of(&TABLE), &prints).await?;
     let linked = |places: &Vec<Place>| places.contains(&(under, at));
     if places.iter().all(linked) {
         return Ok(None);
     }
-    let before = pairs::of_devices(cache, keyed.of(&PairTable), &named, (viewers, false)).await?;
+    let before = pairs::of_devices(cache, keyed.of(PairTable.definition()), &named, (viewers, false)).await?;
     let mut all = named.into_iter().zip(places).zip(before);
     let missed = all.find(|((_, places), before)| !linked(places) && !before.contains(&under));
     Ok(missed.map(|((named, _), _)| named))

@@ -16,13 +16,14 @@ use crate::index::RunIndex;
 use crate::limits::RUNS_AT_ONCE;
 use crate::lookup::{self, Counters};
 use crate::packed;
-use crate::schema::column;
-use crate::sheet::Sheet;
+use crate::schema::{Trails, column};
 use crate::snapshot::{Cost, Found, RunFile, Snapshot};
+use crate::tables::LakeTable as _;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Disclosure};
 use gridtrail_model::{DeviceId, Fragment, Subject, Timestamp, TrailKey, UserId};
-use gridtrail_runs::{OpenRun, RunCache, RunsError};
+use gridtrail_runs::lookup::{key_sheets, open_runs};
+use gridtrail_runs::{OpenRun, RunCache, RunsError, Sheet};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -126,11 +127,9 @@ impl<'a> Openness<'a> {
         };
         let files: Vec<&Arc<RunFile>> =
             files(&self.newest.trails).chain(files(&self.newest.parked)).collect();
-        let opening: Vec<_> = files.into_iter().map(|file| file.open(cache)).collect();
-        let runs: Vec<Arc<OpenRun>> = stream::iter(opening).buffered(RUNS_AT_ONCE).try_collect().await?;
+        let runs = open_runs(cache, Trails.definition(), &files).await?;
         let key = target.to_bytes();
-        let reading: Vec<_> =
-            runs.iter().map(|run| lookup::key_sheets(cache, run, &key, CLOSING_COLUMNS)).collect();
+        let reading: Vec<_> = runs.iter().map(|run| key_sheets(cache, run, &key, CLOSING_COLUMNS)).collect();
         let read: Vec<Vec<Sheet>> = stream::iter(reading).buffered(RUNS_AT_ONCE).try_collect().await?;
         let mut doubts = Doubts::default();
         for sheets in read {

@@ -15,12 +15,9 @@
 //! Device's bytes, for whoever might ask. Those keys lie behind all digits, so that a file without any is passed by.
 
 use crate::anchor;
-use crate::keyed::KeyedFile;
 use crate::limits::{IDLE_MONTH_MS, RUNS_AT_ONCE};
-use crate::lookup;
 use crate::retention;
 use crate::rules::PairRule;
-use crate::sheet::Sheet;
 use crate::tables::{Arriving, Gathering, KeptFor, LakeTable, Rewriting, SideFile};
 use crate::verify::{FileCheck, rows};
 use crate::viewers::Viewer;
@@ -37,7 +34,8 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_model::{Anchor, DeviceId, Fragment, Mpxn, Named, Timestamp};
 use gridtrail_runs::checksum::Written;
 use gridtrail_runs::{
-    Changes, Definition, Encoded, NewFile, RunCache, RunsError, Summary, TableFile, gather,
+    Changes, Definition, Encoded, KeyedFile, NewFile, RunCache, RunsError, Sheet, Summary, TableFile, gather,
+    lookup,
 };
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};

@@ -7,9 +7,12 @@ use crate::decode::Stored;
 use crate::limits::{MONTHS_AT_FIRST, RUNS_AT_ONCE};
 use crate::lookup::{self, Counters};
 use crate::packed;
+use crate::schema::Trails;
 use crate::snapshot::{RunFile, Snapshot};
+use crate::tables::LakeTable as _;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_model::{DeviceId, Fragment, Resolved, Subject, TrailKey};
+use gridtrail_runs::lookup::open_runs;
 use gridtrail_runs::{OpenRun, RunCache, RunsError};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -94,7 +97,7 @@ impl Snapshot {
             let newest = months.split_off(months.len().saturating_sub(at_once));
             let mut files: Vec<&Arc<RunFile>> = newest.into_iter().flatten().collect();
             files.retain(|run| !but.contains(run.path.as_ref()));
-            let runs = lookup::open_runs(cache, &files).await?;
+            let runs = open_runs(cache, Trails.definition(), &files).await?;
             let sought = (&devices, &counters);
             let reading: Vec<_> =
                 files.iter().zip(&runs).map(|run| rows_in(cache, run, sought, &found)).collect();

@@ -14,11 +14,10 @@ use crate::limits::APART_MS;
 use crate::lookup::{self, Candidate};
 use crate::nearby::Nearby;
 use crate::packed;
-use crate::sheet::Sheet;
 use crate::snapshot::{Cost, Found, KeyQuery, RowPosition, View};
 use gridtrail_access::Access;
 use gridtrail_model::{DeviceId, Fragment, Merge, ServiceReferenceVariant, Timestamp};
-use gridtrail_runs::RunsError;
+use gridtrail_runs::{RunsError, Sheet};
 use std::cmp::Reverse;
 
 /// The times at which a look-up looks for fragments: those at which rows of the query may have one.

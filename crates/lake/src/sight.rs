@@ -12,11 +12,12 @@ use crate::named_rows::{self, NamedRows};
 use crate::pairs::{self, PairTable};
 use crate::scan::Reach;
 use crate::snapshot::{KeyQuery, RunFile, Snapshot, View};
+use crate::tables::LakeTable as _;
 use crate::viewers::Viewer;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use gridtrail_access::Access;
 use gridtrail_model::{Anchor, DeviceId, Mpxn, Named, Timestamp, UserId};
-use gridtrail_runs::{RunCache, RunsError};
+use gridtrail_runs::{RunCache, RunsError, Seeks as _};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -93,7 +94,7 @@ impl Snapshot {
             keys.into_iter().filter_map(|key| anchor::of_key(key, users())).collect::<Vec<_>>()
         };
         let is_shown = |key| anchor::of_key(key, users()).is_some();
-        let keys = pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn, is_shown).await?;
+        let keys = pairs::of_mpxn(&self.cache, self.keyed.of(PairTable.definition()), mpxn, is_shown).await?;
         Ok(Anchors { found: read(keys.found), in_vain: read(keys.beside) })
     }
 
@@ -118,9 +119,10 @@ impl Snapshot {
         };
         let prints: Vec<_> =
             named.iter().map(|named| named_rows::prints(*named, viewers(), in_vain)).collect();
-        let links = named_rows::places(&self.cache, self.keyed.of(&NamedRows), &prints).await?;
+        let links = named_rows::places(&self.cache, self.keyed.of(NamedRows.definition()), &prints).await?;
         let before =
-            pairs::of_devices(&self.cache, self.keyed.of(&PairTable), named, (viewers, in_vain)).await?;
+            pairs::of_devices(&self.cache, self.keyed.of(PairTable.definition()), named, (viewers, in_vain))
+                .await?;
         let mut all = Vec::with_capacity(named.len());
         for (before, places) in before.into_iter().zip(links) {
             let whole = before.iter().map(|under| (*under, None));
@@ -140,7 +142,8 @@ impl Snapshot {
 
     /// Devices that events named together with a meter point, ascending.
     pub(crate) async fn devices_of(&self, mpxn: Mpxn) -> Result<Vec<DeviceId>, RunsError> {
-        let keys = pairs::of_mpxn(&self.cache, self.keyed.of(&PairTable), mpxn, |_| true).await?.found;
+        let keys =
+            pairs::of_mpxn(&self.cache, self.keyed.of(PairTable.definition()), mpxn, |_| true).await?.found;
         let anchors = keys.into_iter().filter_map(|key| anchor::of_key(key, std::iter::empty::<UserId>()));
         Ok(anchors.filter_map(Anchor::device).collect())
     }

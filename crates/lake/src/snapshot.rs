@@ -8,7 +8,6 @@
 use crate::anchor;
 use crate::error::LakeError;
 use crate::index::RunIndex;
-use crate::keyed::KeyedFiles;
 use crate::limits::{APART_MS, RUNS_AT_ONCE};
 use crate::lookup::{self, Seek};
 use crate::nearby::Nearby;
@@ -16,16 +15,17 @@ use crate::openness::Openness;
 use crate::run::RunSummary;
 use crate::scan::{Reach, Scan};
 use crate::schema::Trails;
-use crate::sheet::Sheet;
 use crate::streams::{Partition, Stream};
 use crate::tables;
 use crate::tables::LakeTable as _;
-use crate::touched::Touching;
 use deltalake_core::Path;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::Access;
 use gridtrail_model::{Anchor, DeviceId, Fragment, Named, ServiceReferenceVariant, Timestamp, TrailKey};
-use gridtrail_runs::{OpenRun, Requests, Run as _, RunCache, RunsError, TableFile};
+use gridtrail_runs::lookup::open_runs;
+use gridtrail_runs::{
+    KeyedFiles, OpenRun, Requests, Run as _, RunCache, RunsError, Seeks as _, Sheet, TableFile, Touching,
+};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -439,7 +439,7 @@ impl Snapshot {
         }
         let files = self.trails.of_device(under, reach.from, reach.to);
         let files = files.filter(|file| nearby.as_ref().is_none_or(|nearby| nearby.meets(file))).collect();
-        let mut touching = Touching::new(cache, &seek, files);
+        let mut touching = Touching::new((cache, Trails.definition()), &seek, files);
         let mut scan = Scan::new(who, (query, under), (reach, nearby), parked)?;
         let mut found = Vec::new();
         while found.len() < query.limit {
@@ -478,7 +478,7 @@ impl Snapshot {
         seek: &Seek,
     ) -> Result<Vec<Fragment>, RunsError> {
         let files: Vec<&Arc<RunFile>> = self.parked.of_device(under, None, None).collect();
-        let runs = lookup::open_runs(cache, &files).await?;
+        let runs = open_runs(cache, Trails.definition(), &files).await?;
         let reading: Vec<_> = runs.iter().map(|run| seek.sheets(cache, run)).collect();
         let sheets: Vec<Vec<Sheet>> = stream::iter(reading).buffered(RUNS_AT_ONCE).try_collect().await?;
         let mut fragments = Vec::new();

@@ -11,7 +11,6 @@ use crate::error::LakeError;
 use crate::evidence_table::Commits;
 use crate::holds::HoldChanges;
 use crate::index::RunIndex;
-use crate::keyed::KeyedFiles;
 use crate::lake::Lake;
 use crate::limits::BUCKETS;
 use crate::maintenance::Maintenance;
@@ -29,8 +28,8 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use gridtrail_model::{Fragment, Named, Timestamp};
 use gridtrail_runs::{
-    Changes, Definition, Encoded, Location, MergeRule, Move, NewFile, RunCache, RunsError, Summary, Table,
-    TableFile, copy, gather,
+    Changes, Definition, Encoded, KeyedFiles, Location, MergeRule, Move, NewFile, RunCache, RunsError,
+    Summary, Table, TableFile, copy, gather,
 };
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};

@@ -1,9 +1,9 @@
 //! What is written is read, by pages and by Arrow alike, and nothing that is damaged panics.
 
 use super::*;
+use crate::decode::Row;
 use crate::run::{self, SortedFragments};
 use crate::schema::Trails;
-use crate::sheet::Row;
 use crate::tables::LakeTable as _;
 use deltalake_core::Path;
 use gridtrail_model::{

@@ -5,8 +5,6 @@ use crate::access_log;
 use crate::anchor;
 use crate::bucket;
 use crate::decode::Stored;
-use crate::keyed::KeyedFile;
-use crate::lookup;
 use crate::month::Month;
 use crate::pairs;
 use crate::run::{FragmentSummary, RunSummary};
@@ -17,7 +15,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use deltalake_core::Path;
 use gridtrail_model::{DeviceId, Timestamp, TrailKey};
-use gridtrail_runs::{OpenRun, RunsError, Scan, Summary as _};
+use gridtrail_runs::{KeyedFile, OpenRun, RunsError, Scan, Summary as _, lookup};
 use std::sync::Arc;
 
 /// Reads the rows of a file of the access log, counts them, and gathers what they say of others.

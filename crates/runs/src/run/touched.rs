@@ -4,37 +4,46 @@
 //! footers, then the pages of the newest runs that can hold what is sought, then, where those were not enough, of all that are left.
 //! So a look-up waits three times at most, however many runs there are.
 
+use crate::definition::Definition;
+use crate::error::RunsError;
 use crate::limits::{READ_AHEAD_RUNS, RUNS_AT_ONCE};
-use crate::lookup::Seek;
-use crate::sheet::Sheet;
-use crate::snapshot::RunFile;
+use crate::pages::cache::RunCache;
+use crate::pages::sheet::Sheet;
+use crate::run::index::Run;
+use crate::run::lookup::{Seeks, open_runs};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use gridtrail_runs::{RunCache, RunsError};
 use std::sync::Arc;
 
 /// The runs that a look-up goes through, the newest last.
-pub(crate) struct Touching<'a> {
+#[derive(Debug)]
+pub struct Touching<'a, R, S> {
     cache: &'a RunCache,
-    seek: &'a Seek,
-    files: Vec<&'a Arc<RunFile>>,
+    table: &'static Definition,
+    seek: &'a S,
+    files: Vec<&'a Arc<R>>,
     /// What was fetched ahead, for the last of the files, in their order.
     ahead: Vec<Vec<Sheet>>,
     waited: bool,
 }
 
-impl<'a> Touching<'a> {
-    pub(crate) fn new(cache: &'a RunCache, seek: &'a Seek, mut files: Vec<&'a Arc<RunFile>>) -> Self {
-        files.sort_by_key(|file| file.summary.max_received_ms);
-        Self { cache, seek, files, ahead: Vec::new(), waited: false }
+impl<'a, R: Run, S: Seeks> Touching<'a, R, S> {
+    /// The runs of some files of a table.
+    pub fn new(
+        (cache, table): (&'a RunCache, &'static Definition),
+        seek: &'a S,
+        mut files: Vec<&'a Arc<R>>,
+    ) -> Self {
+        files.sort_by_key(|file| latest_ms(file));
+        Self { cache, table, seek, files, ahead: Vec::new(), waited: false }
     }
 
     /// The latest time that a row of the runs that are left can lie at.
-    pub(crate) fn horizon_ms(&self) -> Option<i64> {
-        self.files.last().map(|file| file.summary.max_received_ms)
+    pub fn horizon_ms(&self) -> Option<i64> {
+        self.files.last().map(|file| latest_ms(file))
     }
 
     /// Takes the newest run that is left: its sheets that can hold what is sought. `None`: none is left.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Sheet>>, RunsError> {
+    pub async fn next(&mut self) -> Result<Option<Vec<Sheet>>, RunsError> {
         let Some(file) = self.files.last() else { return Ok(None) };
         let kept = match self.ahead.is_empty() {
             true => self.kept(file)?,
@@ -47,15 +56,14 @@ impl<'a> Touching<'a> {
         Ok(kept.or_else(|| self.ahead.pop()))
     }
 
-    fn kept(&self, file: &RunFile) -> Result<Option<Vec<Sheet>>, RunsError> {
-        let Some(run) = self.cache.opened(&file.path) else { return Ok(None) };
+    fn kept(&self, file: &R) -> Result<Option<Vec<Sheet>>, RunsError> {
+        let Some(run) = self.cache.opened(file.path()) else { return Ok(None) };
         self.seek.kept(self.cache, &run)
     }
 
     /// Fetches what the newest of the runs that are left need, or what all of them do.
     async fn fetch(&mut self) -> Result<(), RunsError> {
-        let opening: Vec<_> = self.files.iter().map(|file| file.open(self.cache)).collect();
-        let runs: Vec<_> = stream::iter(opening).buffered(RUNS_AT_ONCE).try_collect().await?;
+        let runs = open_runs(self.cache, self.table, &self.files).await?;
         let mut from = runs.len();
         let mut holding = 0;
         while from > 0 && (self.waited || holding < READ_AHEAD_RUNS) {
@@ -67,4 +75,9 @@ impl<'a> Touching<'a> {
         self.ahead = stream::iter(fetching).buffered(RUNS_AT_ONCE).try_collect().await?;
         Ok(())
     }
+}
+
+/// No row of a run lies later.
+fn latest_ms<R: Run>(run: &Arc<R>) -> i64 {
+    run.facts().times_ms.1
 }

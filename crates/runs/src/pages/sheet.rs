@@ -1,26 +1,10 @@
 //! Sheets: decoded pages of chosen columns for one range of rows of a row group.
 
-use crate::decode::Stored;
-use crate::schema::column;
-use gridtrail_runs::{Beside, Dictionary, OpenRun, Page, Part, PartName, RunCache, RunsError};
+use super::cache::{OpenRun, Part, PartName, RunCache};
+use super::page::{Beside, Dictionary, Page};
+use crate::error::RunsError;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// The columns that a row is read from.
-pub(crate) const ROW_COLUMNS: &[usize] = &[
-    column::DEVICE,
-    column::RECEIVED,
-    column::USER,
-    column::VARIANT,
-    column::MPXN,
-    column::REGION,
-    column::SHAPE,
-    column::TAIL,
-];
-
-/// The columns that tell a row's key, place and Device, in the order of [`ROW_COLUMNS`].
-pub(crate) const KEY_COLUMNS: &[usize] =
-    &[column::DEVICE, column::RECEIVED, column::USER, column::SHAPE, column::TAIL];
 
 /// The pages of one column.
 #[derive(Debug)]
@@ -32,7 +16,7 @@ struct Column {
 
 /// What a sheet is made of: named first, and got then.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     group: usize,
     rows: Range<usize>,
     /// By column, its number and the first row of each of its pages.
@@ -42,21 +26,14 @@ pub(crate) struct Plan {
 
 /// Some columns of some rows of a row group.
 #[derive(Debug)]
-pub(crate) struct Sheet {
+pub struct Sheet {
     path: Arc<deltalake_core::Path>,
     columns: Vec<(usize, Column)>,
 }
 
-/// One row, out of its pages.
-#[derive(Debug, Default)]
-pub(crate) struct Row<'a> {
-    received_ms: i64,
-    texts: [Option<&'a [u8]>; column::COUNT],
-}
-
 impl Plan {
     /// What the rows of a group need; `None` where the run's index is damaged.
-    pub(crate) fn new(run: &OpenRun, group: usize, rows: Range<usize>, columns: &[usize]) -> Option<Self> {
+    pub fn new(run: &OpenRun, group: usize, rows: Range<usize>, columns: &[usize]) -> Option<Self> {
         let mut plan = Self { group, rows, columns: Vec::with_capacity(columns.len()), names: Vec::new() };
         for column in columns {
             let firsts = plan.name_pages(run, *column)?;
@@ -90,14 +67,15 @@ impl Plan {
         Some(firsts)
     }
 
-    pub(crate) fn names(&self) -> &[PartName] {
+    /// The parts that it is made of.
+    pub fn names(&self) -> &[PartName] {
         &self.names
     }
 }
 
 impl Sheet {
     /// The sheet of a plan, of the parts that it names.
-    pub(crate) fn new(run: &OpenRun, plan: Plan, parts: Vec<Part>) -> Self {
+    pub fn new(run: &OpenRun, plan: Plan, parts: Vec<Part>) -> Self {
         let mut parts = parts.into_iter().peekable();
         let columns = plan.columns.into_iter().map(|(number, firsts)| {
             let dictionary = parts.next_if(|part| matches!(part, Part::Dictionary(_)));
@@ -110,13 +88,13 @@ impl Sheet {
     }
 
     /// Gets a sheet, of what is in memory and what has to be fetched.
-    pub(crate) async fn get(cache: &RunCache, run: &OpenRun, plan: Plan) -> Result<Self, RunsError> {
+    pub async fn get(cache: &RunCache, run: &OpenRun, plan: Plan) -> Result<Self, RunsError> {
         let parts = cache.parts(run, plan.names()).await?;
         Ok(Self::new(run, plan, parts))
     }
 
     /// How many pages it holds.
-    pub(crate) fn pages(&self) -> usize {
+    pub fn pages(&self) -> usize {
         self.columns.iter().map(|(_, column)| column.pages.len()).sum()
     }
 
@@ -124,13 +102,14 @@ impl Sheet {
         RunsError::Corrupt { path: self.path.to_string(), why: why.to_owned() }
     }
 
+    #[inline]
     fn column(&self, number: usize) -> Result<&Column, RunsError> {
         let found = self.columns.iter().find(|(column, _)| *column == number);
         found.map(|(_, column)| column).ok_or(RunsError::Internal("a column was not asked for"))
     }
 
     /// The rows of the sheet whose value in a column that the run is sorted by is a key.
-    pub(crate) fn rows_equal(&self, number: usize, key: &[u8]) -> Result<Range<usize>, RunsError> {
+    pub fn rows_equal(&self, number: usize, key: &[u8]) -> Result<Range<usize>, RunsError> {
         let mut found: Option<Range<usize>> = None;
         for (first, page) in &self.column(number)?.pages {
             let here = page.rows_equal(key).ok_or_else(|| self.corrupt("a page of keys cannot be read"))?;
@@ -144,7 +123,7 @@ impl Sheet {
     }
 
     /// The keys next below and above one, in a column that the run is sorted by, as far as the sheet goes.
-    pub(crate) fn beside(&self, number: usize, key: &[u8]) -> Result<Beside<'_>, RunsError> {
+    pub fn beside(&self, number: usize, key: &[u8]) -> Result<Beside<'_>, RunsError> {
         let mut found: Beside<'_> = (None, None);
         for (_, page) in &self.column(number)?.pages {
             let (below, above) =
@@ -156,7 +135,7 @@ impl Sheet {
     }
 
     /// The numbers in some rows of a column.
-    pub(crate) fn numbers(&self, number: usize, rows: &Range<usize>) -> Result<Vec<Option<i64>>, RunsError> {
+    pub fn numbers(&self, number: usize, rows: &Range<usize>) -> Result<Vec<Option<i64>>, RunsError> {
         let mut all = Vec::with_capacity(rows.len());
         for (first, page) in &self.column(number)?.pages {
             let part = overlap(*first, page.rows, rows);
@@ -170,7 +149,7 @@ impl Sheet {
     }
 
     /// The rows whose number in a column is one that is looked for, ascending, of all rows of the group.
-    pub(crate) fn rows_with(
+    pub fn rows_with(
         &self,
         number: usize,
         rows: usize,
@@ -187,7 +166,7 @@ impl Sheet {
     }
 
     /// The bytes in some rows of a column.
-    pub(crate) fn texts(&self, number: usize, rows: &Range<usize>) -> Result<Vec<Option<&[u8]>>, RunsError> {
+    pub fn texts(&self, number: usize, rows: &Range<usize>) -> Result<Vec<Option<&[u8]>>, RunsError> {
         let column = self.column(number)?;
         let mut all = Vec::with_capacity(rows.len());
         for (first, page) in &column.pages {
@@ -204,48 +183,16 @@ impl Sheet {
         if all.len() == rows.len() { Ok(all) } else { Err(self.corrupt("its pages have too few rows")) }
     }
 
-    /// Some rows, with all columns of the sheet.
-    pub(crate) fn rows(&self, rows: &Range<usize>) -> Result<Vec<Row<'_>>, RunsError> {
-        let mut all: Vec<Row<'_>> = Vec::new();
-        all.resize_with(rows.len(), Row::default);
-        for (number, _) in &self.columns {
-            if *number == column::RECEIVED {
-                for (row, time) in all.iter_mut().zip(self.numbers(*number, rows)?) {
-                    row.received_ms = time.ok_or_else(|| self.corrupt("a row has no time"))?;
-                }
-                continue;
-            }
-            for (row, text) in all.iter_mut().zip(self.texts(*number, rows)?) {
-                if let Some(place) = row.texts.get_mut(*number) {
-                    *place = text;
-                }
-            }
-        }
-        Ok(all)
+    /// The numbers of its columns, in the order in which they were asked for.
+    #[inline]
+    pub fn columns(&self) -> impl Iterator<Item = usize> {
+        self.columns.iter().map(|(number, _)| *number)
     }
 
     /// The path of its run.
-    pub(crate) fn path(&self) -> &str {
+    #[inline]
+    pub fn path(&self) -> &str {
         self.path.as_ref().as_ref()
-    }
-}
-
-impl<'a> Row<'a> {
-    /// The row as it is stored; `path` names its run in errors.
-    pub(crate) fn stored(&self, path: &'a str) -> Result<Stored<'a>, RunsError> {
-        let missing = |why: &str| RunsError::Corrupt { path: path.to_owned(), why: why.to_owned() };
-        let text = |number: usize| self.texts.get(number).copied().flatten();
-        Ok(Stored {
-            device: text(column::DEVICE),
-            received_ms: self.received_ms,
-            user: text(column::USER).ok_or_else(|| missing("a row has no User"))?,
-            variant: text(column::VARIANT),
-            mpxn: text(column::MPXN),
-            region: text(column::REGION),
-            shape: text(column::SHAPE).ok_or_else(|| missing("a row has no shape"))?,
-            tail: text(column::TAIL).ok_or_else(|| missing("a row has no tail"))?,
-            path,
-        })
     }
 }
 

@@ -1,20 +1,27 @@
 //! The files of the tables that look-ups read by a key alone: those that lead to rows.
 
-use crate::tables::LakeTable;
+use crate::definition::Definition;
+use crate::delta::log::{FileChanges, TableFile};
+use crate::delta::table::Table;
+use crate::error::RunsError;
+use crate::run::list::{FileList, Listed};
 use deltalake_core::Path;
-use gridtrail_runs::{FileChanges, FileList, Listed, RunsError, Table, TableFile};
 use std::sync::Arc;
 
 /// A file that is sorted by a key, with the least and the greatest, where its log entry says them.
 #[derive(Debug, Clone)]
-pub(crate) struct KeyedFile {
-    pub(crate) file: Arc<TableFile>,
-    pub(crate) path: Path,
-    pub(crate) range: Option<(String, String)>,
+pub struct KeyedFile {
+    /// The file.
+    pub file: Arc<TableFile>,
+    /// Its path from the root of the store.
+    pub path: Path,
+    /// The least and the greatest key.
+    pub range: Option<(String, String)>,
 }
 
 impl KeyedFile {
-    pub(crate) fn new(file: &Arc<TableFile>, path: Path) -> Self {
+    /// A file as its log entry has it.
+    pub fn new(file: &Arc<TableFile>, path: Path) -> Self {
         let range = file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok());
         Self { file: Arc::clone(file), path, range }
     }
@@ -33,7 +40,7 @@ impl Listed for KeyedFile {
 
 /// The files of each such table, by its name.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct KeyedFiles(Vec<(&'static str, FileList<KeyedFile>)>);
+pub struct KeyedFiles(Vec<(&'static str, FileList<KeyedFile>)>);
 
 impl KeyedFiles {
     fn list(&self, name: &str) -> Option<&FileList<KeyedFile>> {
@@ -41,12 +48,12 @@ impl KeyedFiles {
     }
 
     /// The files of a table.
-    pub(crate) fn of(&self, table: &dyn LakeTable) -> impl Iterator<Item = &KeyedFile> {
-        self.list(table.definition().name).into_iter().flat_map(FileList::iter).map(AsRef::as_ref)
+    pub fn of(&self, table: &Definition) -> impl Iterator<Item = &KeyedFile> {
+        self.list(table.name).into_iter().flat_map(FileList::iter).map(AsRef::as_ref)
     }
 
     /// Takes in what changed among the files of a table.
-    pub(crate) fn apply(&mut self, changes: &FileChanges, table: &Table) -> Result<(), RunsError> {
+    pub fn apply(&mut self, changes: &FileChanges, table: &Table) -> Result<(), RunsError> {
         match self.0.iter_mut().find(|(of, _)| *of == table.name()) {
             Some((_, files)) => files.apply(changes, table),
             None => {
@@ -59,7 +66,7 @@ impl KeyedFiles {
     }
 
     /// About how many bytes they take beside what they share with others.
-    pub(crate) fn bytes_beside(&self, other: Option<&Self>) -> usize {
+    pub fn bytes_beside(&self, other: Option<&Self>) -> usize {
         let beside = |(name, files): &(&'static str, FileList<KeyedFile>)| {
             files.bytes_beside(other.and_then(|other| other.list(name)))
         };
