@@ -3,12 +3,12 @@
 //! The lake is made, not lived through: its newest commits are real, and what came before lies in files of the `commits` table as gathering
 //! leaves them, by the same code. Its main table's log is the real one, under the numbers that so many commits would have come to.
 
-use crate::evidence_table::{self, CommitEvidence};
+use crate::commit_evidence::CommitEvidence;
 use crate::it::compaction::over;
 use crate::it::faults::setting;
 use crate::it::world::*;
-use crate::maintenance::COPIED;
-use crate::side_files::named_last;
+use crate::tables::commits::{self, COPIED};
+use crate::tables::side_files::named_last;
 use futures::TryStreamExt;
 use gridtrail_faults::{LateStore, RecordingStore};
 use gridtrail_lake::{Batch, EvidencePart, EvidenceSummary, Lake, SourceEvidence, Stream};
@@ -88,7 +88,7 @@ async fn made(store: Arc<dyn ObjectStore>, commits: u64, files: u64) {
     for file in 0..files {
         let last = if file + 1 == files { commits } else { (file + 1) * each };
         let held: Vec<_> = (file * each..last).map(entry).collect();
-        let (encoded, rows, tag) = evidence_table::write(&held).unwrap();
+        let (encoded, rows, tag) = commits::write(&held).unwrap();
         let path = named_last(&table);
         let written = table.upload_encoded(&path, encoded).await.unwrap();
         let add = vec![NewFile { path, written, month: None, rows, tag, received: None }];
