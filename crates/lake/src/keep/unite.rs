@@ -3,7 +3,9 @@
 //! Batches may claim different receipt times for one key. A look-up joins what lies within a day, and compaction what lies in one month
 //! under one Device. What lies further apart, or in two months, or under two Devices, no job ever sees together: this looks for it.
 //!
-//! 1. Of the commits since the last time, the keys of all rows that they brought are gathered, some at a time by Device.
+//! 1. Of the commits since the last time, the prints of the keys of all rows that they brought are gathered, some at a time by Device, and
+//!    held against those of all rows under these Devices. A print costs a fraction of a key, and hardly any is met at two times: of those that
+//!    are, the keys are gathered.
 //! 2. All rows of those keys are found as an answer finds its request: under the Device that the key's id names, or, where a row lies
 //!    under another, by the counter of that id. Only columns of keys are read.
 //! 3. A fragment that lies later than the smallest time of its key is taken out of its run, and goes, with that time among its claims,
@@ -28,6 +30,7 @@ use crate::tables::trails::{fence, level_0_fence};
 use crate::write::writer::upload_run;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
+use deltalake_core::Path;
 use foldhash::fast::RandomState;
 use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_model::{DeviceId, Fragment, Merge as _, Timestamp, TrailKey};
@@ -67,6 +70,28 @@ struct Place {
     received: Timestamp,
     /// The number of its run.
     run: usize,
+}
+
+/// Prints of rows, with the first time that each was met at, and those that were met at another.
+#[derive(Debug, Default)]
+struct Prints {
+    times: HashMap<u64, i64, RandomState>,
+    apart: HashSet<u64, RandomState>,
+}
+
+impl Prints {
+    fn add(&mut self, print: u64, received_ms: i64) {
+        if *self.times.entry(print).or_insert(received_ms) != received_ms {
+            self.apart.insert(print);
+        }
+    }
+
+    /// A row of which nothing is to be known unless it has a print that was added.
+    fn meet(&mut self, print: u64, received_ms: i64) {
+        if self.times.get(&print).is_some_and(|at| *at != received_ms) {
+            self.apart.insert(print);
+        }
+    }
 }
 
 type Places = HashMap<TrailKey, Vec<Place>, RandomState>;
@@ -286,7 +311,8 @@ impl Keys<'_> {
     async fn scattered(&self, fresh: &[Arc<RunFile>], given_up: &AtomicBool) -> Result<Places, RunsError> {
         let parts = self.parts(fresh).await?;
         if let [all] = parts.as_slice() {
-            let keys = self.gather(fresh, *all, None).await?;
+            let apart = self.apart(fresh, *all, None).await?;
+            let keys = self.gather(fresh, *all, (&apart, true)).await?;
             return self.places_of(keys, true).await;
         }
         let mut scattered = Places::default();
@@ -295,7 +321,8 @@ impl Keys<'_> {
             if given_up.load(Ordering::Relaxed) {
                 return Err(RunsError::GivenUp);
             }
-            let own = self.gather(fresh, part, Some(&mut foreign)).await?;
+            let apart = self.apart(fresh, part, Some(&mut foreign)).await?;
+            let own = self.gather(fresh, part, (&apart, false)).await?;
             scattered.extend(self.places_of(own, false).await?);
             if foreign.len() >= UNITE_FOREIGN_ROWS {
                 scattered.extend(self.places_of(std::mem::take(&mut foreign), true).await?);
@@ -305,23 +332,80 @@ impl Keys<'_> {
         Ok(scattered)
     }
 
-    /// The keys of a part of some runs. Those of rows that lie under another Device than their id names go apart, where that is wanted.
-    async fn gather(
+    /// The prints of a part of some runs that are met at several times in all runs. The keys of rows that lie under another Device than
+    /// their id names go apart, where that is wanted.
+    async fn apart(
         &self,
         fresh: &[Arc<RunFile>],
         part: Part,
         mut foreign: Option<&mut Places>,
-    ) -> Result<Places, RunsError> {
-        let mut keys = Places::default();
+    ) -> Result<HashSet<u64, RandomState>, RunsError> {
+        let paths: HashSet<&Path> = fresh.iter().map(|file| &file.path).collect();
+        let others: Vec<&Arc<RunFile>> =
+            self.runs.iter().filter(|file| !paths.contains(&file.path)).collect();
+        let with_foreign = foreign.is_none();
+        let (mut prints, mut devices, mut counters) = (Prints::default(), Vec::new(), Counters::default());
         for file in fresh {
             let run = file.open(self.cache).await?;
             lookup::each_key(self.cache, &run, (part.from, part.to), |row| {
-                let key = row.key()?;
-                let is_own = row.device_bytes()? == Some(packed::searched_by(&key).0.to_bytes());
-                match &mut foreign {
-                    Some(foreign) if !is_own => foreign.entry(key).or_default(),
-                    _ => keys.entry(key).or_default(),
-                };
+                let print = row.print()?;
+                if let (Some(foreign), false) = (&mut foreign, print.is_own) {
+                    foreign.entry(row.key()?).or_default();
+                    return Ok(());
+                }
+                prints.add(print.key, row.received_ms);
+                if !others.is_empty() {
+                    let device = match row.device_bytes()? {
+                        Some(device) if print.is_own => DeviceId::from_bytes(device),
+                        _ => packed::searched_by(&row.key()?).0,
+                    };
+                    // Rows of one Device lie together.
+                    if devices.last() != Some(&device) {
+                        devices.push(device);
+                    }
+                    if with_foreign {
+                        counters.insert(print.counter);
+                    }
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        devices.sort_unstable();
+        devices.dedup();
+        for file in others {
+            let run = file.open(self.cache).await?;
+            let here: Vec<DeviceId> = devices.iter().copied().filter(|device| file.is_of(*device)).collect();
+            let mut meet = |row: &Stored<'_>| {
+                prints.meet(row.print()?.key, row.received_ms);
+                Ok(())
+            };
+            lookup::each_of_devices(self.cache, &run, &here, &mut meet).await?;
+            if with_foreign {
+                lookup::each_by_foreign_counter(self.cache, &run, &counters, &mut meet).await?;
+            }
+        }
+        Ok(prints.apart)
+    }
+
+    /// The keys of some prints in a part of some runs; with those of rows that lie under another Device than their id names, or without.
+    async fn gather(
+        &self,
+        fresh: &[Arc<RunFile>],
+        part: Part,
+        (prints, with_foreign): (&HashSet<u64, RandomState>, bool),
+    ) -> Result<Places, RunsError> {
+        let mut keys = Places::default();
+        if prints.is_empty() {
+            return Ok(keys);
+        }
+        for file in fresh {
+            let run = file.open(self.cache).await?;
+            lookup::each_key(self.cache, &run, (part.from, part.to), |row| {
+                let print = row.print()?;
+                if prints.contains(&print.key) && (with_foreign || print.is_own) {
+                    keys.entry(row.key()?).or_default();
+                }
                 Ok(())
             })
             .await?;
@@ -331,6 +415,9 @@ impl Keys<'_> {
 
     /// Where some keys lie in all runs: those of them that lie at several times.
     async fn places_of(&self, mut places: Places, with_foreign: bool) -> Result<Places, RunsError> {
+        if places.is_empty() {
+            return Ok(places);
+        }
         let (devices, counters): (BTreeSet<DeviceId>, Counters) =
             places.keys().map(packed::searched_by).unzip();
         for (number, file) in self.runs.iter().enumerate() {

@@ -133,6 +133,31 @@ pub(crate) fn key_print_in(
     Some(apart(print_in(user, tail, placement)?, leg, flags & KIND))
 }
 
+/// What tells a row from nearly all of other keys, read as it is stored and without its key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Print {
+    /// The key's print, as [`key_print_of`] makes it.
+    pub(crate) key: u64,
+    /// The counter of the key's id, as [`searched_by`] has it.
+    pub(crate) counter: i64,
+    /// Whether the row lies under the Device that its id names.
+    pub(crate) is_own: bool,
+}
+
+impl Print {
+    /// `None` when that is not what [`Packed::pack`] writes.
+    pub(crate) fn read((shape, tail): (&[u8], &[u8]), user: [u8; 8], placement: Timestamp) -> Option<Self> {
+        let [flags, low, high, leg, _] = *shape.first_chunk()?;
+        let low_counter = BitReader::new(tail).signed()?.wrapping_add(placement.millis()).cast_unsigned();
+        let counter = if flags & COUNTER_HIGH == 0 { low_counter } else { low_counter | HIGHEST };
+        Some(Self {
+            key: apart(print(user, counter), leg, flags & KIND),
+            counter: counter.cast_signed(),
+            is_own: u16::from_le_bytes([low, high]) & HAS_ID_TARGET == 0,
+        })
+    }
+}
+
 const fn print(user: [u8; 8], counter: u64) -> u64 {
     // Odd numbers without a pattern: of the fractions of the golden ratio and of pi.
     let mixed = u64::from_le_bytes(user).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (counter & !HIGHEST);

@@ -1,3 +1,5 @@
+mod aged;
+
 use super::*;
 use crate::evidence::{Skip, SourceEvidence};
 use proptest::prelude::*;
