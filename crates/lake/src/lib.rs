@@ -29,6 +29,7 @@ mod history_bytes;
 mod holds;
 mod index;
 mod intact;
+mod inventory;
 mod kept;
 mod keyed;
 mod lake;

@@ -8,6 +8,7 @@
 use crate::anchor;
 use crate::error::LakeError;
 use crate::index::RunIndex;
+use crate::inventory::InventoryRuns;
 use crate::keyed::KeyedFiles;
 use crate::limits::{APART_MS, RUNS_AT_ONCE};
 use crate::lookup::{self, Seek};
@@ -286,6 +287,7 @@ pub struct Snapshot {
     pub(crate) trails: RunIndex,
     pub(crate) parked: RunIndex,
     pub(crate) keyed: KeyedFiles,
+    pub(crate) inventory: InventoryRuns,
     pub(crate) complete_up_to: Option<Timestamp>,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) cache: RunCache,
@@ -315,6 +317,7 @@ impl Snapshot {
             + self.trails.bytes_beside(other.map(|other| &other.trails))
             + self.parked.bytes_beside(other.map(|other| &other.parked))
             + self.keyed.bytes_beside(other.map(|other| &other.keyed))
+            + self.inventory.bytes_beside(other.map(|other| &other.inventory))
             + self.partitions.iter().map(partition).sum::<usize>()
     }
 

@@ -11,6 +11,7 @@ use crate::error::LakeError;
 use crate::evidence_table::Commits;
 use crate::holds::HoldChanges;
 use crate::index::RunIndex;
+use crate::inventory::{Inventory, InventoryRuns};
 use crate::keyed::KeyedFiles;
 use crate::lake::Lake;
 use crate::limits::BUCKETS;
@@ -27,6 +28,7 @@ use crate::verify::FileCheck;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::future::try_join_all;
+use gridtrail_inventory::InventoryEvent;
 use gridtrail_model::{Fragment, Named, Timestamp};
 use gridtrail_runs::{
     Changes, Definition, Encoded, Location, MergeRule, Move, NewFile, RunCache, RunsError, Summary, Table,
@@ -167,12 +169,14 @@ pub(crate) struct Arriving<'a> {
     pub(crate) placed: &'a [Fragment],
     /// Those that wait for their request, each at the time that it lies at until then.
     pub(crate) waiting: &'a [Fragment],
+    /// What is told of the inventory.
+    pub(crate) inventory: &'a [InventoryEvent],
 }
 
 impl<'a> Arriving<'a> {
     /// Fragments of the main table.
     pub(crate) fn placed(placed: &'a [Fragment]) -> Self {
-        Self { placed, waiting: &[] }
+        Self { placed, ..Self::default() }
     }
 
     /// What goes into each table with them.
@@ -236,6 +240,7 @@ macro_rules! tables {
         pub(crate) struct Tables {
             pub(crate) runs: RunIndex,
             pub(crate) waiting: RunIndex,
+            pub(crate) inventory_runs: InventoryRuns,
             keyed: KeyedFiles,
             $(pub(crate) $name: Table,)*
         }
@@ -248,6 +253,7 @@ macro_rules! tables {
                 Ok(Self {
                     runs: RunIndex::default(),
                     waiting: RunIndex::default(),
+                    inventory_runs: InventoryRuns::default(),
                     keyed: KeyedFiles::default(),
                     $($name: next()?,)*
                 })
@@ -271,6 +277,7 @@ tables! {
     parked: Parked,
     pairs: PairTable,
     named_rows: NamedRows,
+    inventory: Inventory,
     dead_letters: DeadLetters,
     commits: Commits,
     holds: HoldChanges,
@@ -378,6 +385,7 @@ impl Tables {
             }
         }
         (self.runs, self.waiting) = (RunIndex::default(), RunIndex::default());
+        self.inventory_runs = InventoryRuns::default();
         self.index()?;
         Ok(self)
     }
@@ -386,6 +394,7 @@ impl Tables {
     pub(crate) fn index(&mut self) -> Result<(), RunsError> {
         self.runs.apply(&self.trails.take_changes(), &self.trails)?;
         self.waiting.apply(&self.parked.take_changes(), &self.parked)?;
+        self.inventory_runs.apply(&self.inventory.take_changes(), &self.inventory)?;
         let mut keyed = self.keyed.clone();
         for (_, table) in ALL.iter().zip(self.all()).filter(|(of, _)| of.is_keyed()) {
             keyed.apply(&table.take_changes(), table)?;
@@ -426,6 +435,7 @@ impl Tables {
             trails: self.runs.clone(),
             parked: self.waiting.clone(),
             keyed: self.keyed.clone(),
+            inventory: self.inventory_runs.clone(),
             // A lake that follows topics is as complete as they are, whatever files it also took in.
             complete_up_to: streams::complete_up_to(&partitions).unwrap_or_else(files),
             partitions,
@@ -462,7 +472,7 @@ mod tests {
 
     #[test]
     fn a_version_names_the_tables_that_it_is_of() {
-        let text = "trails=7,parked=2,mpxn_devices=3,named_rows=5";
+        let text = "trails=7,parked=2,mpxn_devices=3,named_rows=5,inventory=1";
         let version: SnapshotVersion = text.parse().unwrap();
         assert_eq!(
             (version.to_string().as_str(), version.trails(), version.of("parked")),

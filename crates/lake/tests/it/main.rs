@@ -10,6 +10,7 @@ mod faults;
 mod flips;
 pub(crate) mod formats;
 mod freshness;
+mod inventory;
 mod logs;
 mod lookup;
 mod one_row;
