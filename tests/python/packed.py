@@ -1,4 +1,4 @@
-"""The key of a stored row, read as crates/lake/src/packed.rs and bits.rs describe it, by code that shares none with theirs."""
+"""The key of a stored row, read as crates/lake/src/rows/packed.rs and bits.rs describe it, by code that shares none with theirs."""
 
 KIND, COUNTER_HIGH = 7, 8
 ID_USER, ID_TARGET, THROTTLE = 1, 2, 4

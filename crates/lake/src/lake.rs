@@ -1,25 +1,25 @@
 //! The lake: its tables, and the newest snapshot of them.
 
 use crate::error::LakeError;
-use crate::intact::LeftAlone;
-use crate::kept::KeptSnapshots;
 use crate::limits::TRAVELLERS_AT_ONCE;
-use crate::maintenance::Maintenance;
 use crate::place;
-use crate::snapshot::{Newest, Snapshot, SnapshotVersion};
+use crate::read::kept::KeptSnapshots;
+use crate::read::snapshot::{Newest, Snapshot, SnapshotVersion};
+use crate::site::{DamagedFile, Site};
 use crate::stopped::StoppedAt;
-use crate::tables::{self, Tables};
-use crate::writer::Writer;
+use crate::tables::access_events::SharingReader;
+use crate::tables::access_log::{Appender, LogReader};
+use crate::tables::dead_letters::LetterReader;
+use crate::tables::registry::{self, Tables};
 use gridtrail_model::Timestamp;
 use gridtrail_runs::{Location, RunCache, RunsError, StoreUse, Table, Windows};
 use gridtrail_runtime::Clock;
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio_util::task::TaskTracker;
 
 /// How a lake is opened.
 #[derive(Debug, Clone)]
@@ -90,15 +90,12 @@ pub struct Lake {
 
 #[derive(Debug)]
 struct Inner {
-    location: Location,
-    clock: Clock,
-    cache: RunCache,
+    site: Site,
     tables: tokio::sync::Mutex<Tables>,
     newest: Arc<Newest>,
     kept: KeptSnapshots,
     /// Bounds how many look for the version of a moment.
     travellers: Semaphore,
-    left_alone: LeftAlone,
     /// Why a table's newest entry is not answered from, where that is so.
     stopped: RwLock<Option<StoppedAt>>,
 }
@@ -114,25 +111,22 @@ impl Lake {
         if let Some(store) = settings.store {
             (location.store, location.is_files) = (store, false);
         }
-        if !Table::exists(&location, tables::main()).await? {
+        if !Table::exists(&location, registry::main()).await? {
             place::check_nothing_left(&location).await?;
             place::check_absent(&location, &settings.address, settings.create && !settings.read_only).await?;
         }
         let tables = Tables::open(&location, !settings.read_only).await?;
         let stopped = tables.stopped();
-        let cache = RunCache::new(&location, settings.cache_bytes);
-        let newest = Newest::new(|by_now| tables.snapshot(cache.clone(), by_now));
+        let site = Site::new(location, clock, settings.cache_bytes);
+        let newest = Newest::new(|by_now| Snapshot::of(&tables, site.cache().clone(), by_now));
         let kept = KeptSnapshots::new(settings.snapshots_kept);
         kept.keep_newest(&newest.get(), None);
         let inner = Inner {
-            location,
-            clock,
-            cache,
+            site,
             tables: tokio::sync::Mutex::new(tables),
             newest,
             kept,
             travellers: Semaphore::new(TRAVELLERS_AT_ONCE),
-            left_alone: LeftAlone::default(),
             stopped: RwLock::new(stopped),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -145,7 +139,7 @@ impl Lake {
 
     /// The snapshot of some versions of the tables, which goes by the newest where that matters.
     fn snapshot_of(&self, tables: &Tables) -> Snapshot {
-        tables.snapshot(self.inner.cache.clone(), Arc::downgrade(&self.inner.newest))
+        Snapshot::of(tables, self.cache().clone(), Arc::downgrade(&self.inner.newest))
     }
 
     /// The snapshot of a version that was seen before, here or by another server.
@@ -161,7 +155,8 @@ impl Lake {
             return Ok(snapshot);
         }
         let gone = |_| LakeError::Runs(RunsError::VersionGone { version: version.to_string() });
-        let tables = self.tables().await.at(&self.inner.location, version).await.map_err(gone)?;
+        let tables =
+            self.tables().await.at(self.site().location(), |table| version.of(table)).await.map_err(gone)?;
         let snapshot = Arc::new(self.snapshot_of(&tables));
         self.inner.kept.keep_earlier(&snapshot);
         Ok(snapshot)
@@ -174,7 +169,7 @@ impl Lake {
     pub async fn refresh(&self) -> Result<(), LakeError> {
         let mut tables = self.inner.tables.lock().await;
         tables.refresh().await?;
-        if tables.version() != *self.snapshot().version() {
+        if SnapshotVersion::of_all(&tables) != *self.snapshot().version() {
             let snapshot = Arc::new(self.snapshot_of(&tables));
             self.inner.kept.keep_newest(&snapshot, Some(&self.snapshot()));
             self.inner.newest.set(snapshot);
@@ -193,42 +188,14 @@ impl Lake {
         self.inner.stopped.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A writer of its own.
-    pub async fn writer(&self) -> Result<Writer, LakeError> {
-        self.refresh().await?;
-        Ok(Writer::new(self.clone(), self.tables().await))
-    }
-
-    /// The lake's housekeeping. Errors: `Corrupt` when an entry of a log is not ours, or damaged; `Unavailable`.
-    pub async fn maintenance(&self) -> Result<Maintenance, LakeError> {
-        self.refresh().await?;
-        let maintenance = self.inspection().await?;
-        maintenance.tables.check_whole()?;
-        Ok(maintenance)
-    }
-
-    /// The lake's housekeeping, for looking at a lake: also one of which the newest entry of a log is not ours.
-    pub async fn inspection(&self) -> Result<Maintenance, LakeError> {
-        // All tables, also those that no snapshot is made of, and the lake's own, not copies of them: who only keeps house would
-        // read their logs from the start again each time, and one day find that it is no longer there.
-        let mut tables = self.inner.tables.lock().await;
-        tables.refresh_all().await?;
-        Ok(Maintenance::new(self.clone(), Box::new(tables.clone())))
-    }
-
     /// Waits for detached work, which goes on when whoever wanted it was dropped: commits to their end, compactions until they
     /// see that they are not wanted any more. For the end of a process: a runtime that goes down under them is taken for a
     /// crash.
     pub async fn wait_for_detached(&self) {
-        let detached = self.detached();
+        let detached = self.site().detached();
         detached.close();
         detached.wait().await;
         detached.reopen();
-    }
-
-    /// The work that [`Lake::wait_for_detached`] waits for.
-    pub(crate) fn detached(&self) -> &TaskTracker {
-        &self.inner.location.detached
     }
 
     /// Refuses a lake of which a table keeps something for a shorter time than what relies on it.
@@ -259,15 +226,6 @@ impl Lake {
         Ok(named)
     }
 
-    pub(crate) fn left_alone(&self) -> &LeftAlone {
-        &self.inner.left_alone
-    }
-
-    /// A cache of its own, for housekeeping that reads much and little of it twice.
-    pub(crate) fn cache_of(&self, bytes: u64) -> RunCache {
-        RunCache::new(self.location(), bytes)
-    }
-
     /// Waits until one more may look for the version of a moment. `None`: the lake is no more.
     pub(crate) async fn may_travel(&self) -> Option<SemaphorePermit<'_>> {
         self.inner.travellers.acquire().await.ok()
@@ -286,10 +244,43 @@ impl Lake {
         Box::new(self.inner.tables.lock().await.clone())
     }
 
-    /// A file as a whole.
-    pub(crate) async fn fetch(&self, path: &deltalake_core::Path) -> Result<bytes::Bytes, RunsError> {
-        let failed = || RunsError::store(format!("read {path}"));
-        self.inner.location.store.get(path).await.map_err(failed())?.bytes().await.map_err(failed())
+    /// All tables, also those that no snapshot is made of, at their newest versions.
+    pub(crate) async fn tables_refreshed(&self) -> Result<Box<Tables>, LakeError> {
+        // The lake's own, not copies of them: who only keeps house would read their logs from the start again each time, and one day find
+        // that it is no longer there.
+        let mut tables = self.inner.tables.lock().await;
+        tables.refresh_all().await?;
+        Ok(Box::new(tables.clone()))
+    }
+
+    /// Who shares with whom, by all events of access that are there now. Errors: `Unavailable`, `Corrupt`.
+    pub async fn sharing(&self) -> Result<SharingReader, LakeError> {
+        SharingReader::new(self.site().clone(), self.tables().await.access).await
+    }
+
+    /// Where the records of calls are kept.
+    pub async fn access_log(&self) -> Appender {
+        Appender::new(self.site().clone(), self.tables().await.access_log)
+    }
+
+    /// The rows of the access log that lie between two times, both included. Errors: `Unavailable`.
+    pub async fn read_access_log(
+        &self,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+    ) -> Result<LogReader, LakeError> {
+        LogReader::new(self.site().clone(), self.tables().await.access_log, (from, to)).await
+    }
+
+    /// Every dead letter that the table holds now. For operators: raw records are nobody's rows, and no service that a
+    /// User reaches calls this. Errors: `Unavailable`.
+    pub async fn dead_letters(&self) -> Result<LetterReader, LakeError> {
+        LetterReader::new(self.site().clone(), self.tables().await.dead_letters).await
+    }
+
+    /// The files that this process's housekeeping found damaged and left where they are.
+    pub fn damaged_files(&self) -> Vec<DamagedFile> {
+        self.site().damaged_files()
     }
 
     /// Counts at the newest snapshot.
@@ -307,17 +298,17 @@ impl Lake {
 
     /// How much the object store was asked for by look-ups, since the lake was opened.
     pub fn store_use(&self) -> StoreUse {
-        self.inner.cache.store_use()
+        self.cache().store_use()
     }
 
     /// Where it lies: the same for every spelling of one folder or URL.
     pub fn address(&self) -> &str {
-        self.inner.location.url.as_str()
+        self.site().location().url.as_str()
     }
 
     /// The clock that the lake goes by.
     pub fn clock(&self) -> &Clock {
-        &self.inner.clock
+        self.site().clock()
     }
 
     /// A store, and a folder in it beside the tables: for small objects of others, such as sessions, which nothing of the lake reads
@@ -325,18 +316,19 @@ impl Lake {
     ///
     /// Errors: `Location`.
     pub fn beside(&self, name: &str) -> Result<(Arc<dyn ObjectStore>, Path), LakeError> {
-        let Location { url, store, .. } = &self.inner.location;
+        let Location { url, store, .. } = self.site().location();
         let why = |error: object_store::path::Error| error.to_string();
         let refuse = |why| LakeError::Runs(RunsError::Location { address: url.to_string(), why });
         let root = Path::from_url_path(url.path()).map_err(|error| refuse(why(error)))?;
         Ok((Arc::clone(store), root.join(name)))
     }
 
-    pub(crate) fn location(&self) -> &Location {
-        &self.inner.location
+    /// What work on it stands on.
+    pub(crate) fn site(&self) -> &Site {
+        &self.inner.site
     }
 
     pub(crate) fn cache(&self) -> &RunCache {
-        &self.inner.cache
+        self.site().cache()
     }
 }

@@ -7,71 +7,30 @@
 //! Invariants: **I2** a run is sorted by `(anchor, placement time, trail key)`; **I3** a source position and the rows
 //! it produced are committed together or not at all; **I4** a row leaves only through an `Access`.
 //!
+//! Its rooms use each other in one direction: `rows`, what fragments are as rows of runs; `tables`, one file each and the list of all; `read`,
+//! for an `Access`; `lake`, which opens it; `write`, with evidence; `keep`, housekeeping.
+//!
 //! Its tables stand on the crate of runs, which knows Delta and Parquet and no domain. Nothing here assumes local files.
 
-mod access_events;
-mod access_log;
-mod anchor;
-mod as_of;
-mod bits;
-mod bucket;
-mod closing;
-mod compaction;
-mod dead_letters;
-mod decode;
-mod encode;
+mod commit_evidence;
 mod error;
 mod evidence;
-mod evidence_log;
-mod evidence_summary;
-mod evidence_table;
-mod history_bytes;
-mod holds;
-mod index;
-mod intact;
-mod inventory;
-mod kept;
-mod keyed;
+mod keep;
+mod kept_for;
 mod lake;
 mod limits;
-mod lookup;
-mod maintenance;
 mod marks;
 mod month;
-mod named_rows;
-mod nearby;
-mod one_row;
-mod openness;
-mod packed;
-mod pairs;
-mod parked;
 mod place;
-mod rebucket;
-mod repair;
-mod resolve;
-mod retention;
-mod rewrite;
-mod rules;
-mod run;
-mod scan;
-mod schema;
-mod sheet;
-mod side_files;
-mod sight;
-mod snapshot;
+mod read;
+mod rows;
+mod site;
 mod source_key;
 mod spans;
-mod status;
 mod stopped;
 mod streams;
 mod tables;
-mod touched;
-mod unite;
-mod upgrade;
-mod vacuum;
-mod verify;
-mod viewers;
-mod writer;
+mod write;
 
 // What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
 #[cfg(test)]
@@ -80,36 +39,44 @@ extern crate self as gridtrail_lake;
 #[path = "../tests/it/main.rs"]
 mod it;
 
-pub use access_events::SharingReader;
-pub use access_log::{Appender, LogReader};
-pub use as_of::{AsOf, BadAsOf};
-pub use compaction::{Compacted, CompactionSettings};
-pub use dead_letters::{DeadLetter, Extent, Fate, Fates, LetterReader};
+pub use commit_evidence::{Commit, Evidence};
 pub use error::{LakeError, LakeErrorKind};
 pub use evidence::{CommitKind, Expired, OpenTransaction, Skip, SkipReason, SourceEvidence};
-pub use evidence_log::{Commit, Evidence, EvidenceEnd, EvidencePart};
-pub use evidence_summary::{Delay, EvidenceSummary, OpenLetters, PartitionState, SourceDay, SourceTotals};
 pub use gridtrail_runs::{HitsAndMisses, RunsError, StoreUse, TableVacuumed, Windows, is_denied};
-pub use holds::{Hold, HoldChange, HoldScope, PlacedHold};
-pub use intact::DamagedFile;
+pub use keep::compaction::{Compacted, CompactionSettings};
+pub use keep::maintenance::Maintenance;
+pub use keep::placing::PlacedHold;
+pub use keep::repair::{CommitRead, DamagedRun, Replaced, Reread};
+pub use keep::retention::{Expiring, Retained};
+pub use keep::status::{LakeStatus, MonthStatus, TableStatus};
+pub use keep::sweep::{Swept, has_waited};
+pub use keep::unite::United;
+pub use keep::upgrade::{TableUpgraded, Upgraded};
+pub use keep::verify::{Damage, DamageKind, TableVerified, Verified, VerifySettings};
+pub use kept_for::{MonthRetained, RETENTION_MONTHS_DEFAULT, RETENTION_MONTHS_MIN};
 pub use lake::{Lake, LakeCounts, LakeSettings, NamedFile};
 pub use limits::{BUCKETS_MAX, DAYS_KEPT};
-pub use maintenance::{Maintenance, Swept, has_waited};
 pub use marks::{MARKS_STEP_MS, MARKS_WINDOW_MS, Marks};
 pub use month::{BadMonth, Month};
-pub use repair::{CommitRead, DamagedRun, Replaced, Reread};
-pub use resolve::OnRecord;
-pub use retention::{MonthRetained, RETENTION_MONTHS_DEFAULT, RETENTION_MONTHS_MIN, Retained};
-pub use run::SortedFragments;
-pub use sight::{Anchors, Elsewhere};
-pub use snapshot::{Cost, Found, KeyQuery, RowPosition, Snapshot, SnapshotVersion, View, Waiting};
+pub use read::as_of::{AsOf, BadAsOf};
+pub use read::evidence_log::{EvidenceEnd, EvidencePart};
+pub use read::query::{Cost, Found, KeyQuery, RowPosition, View};
+pub use read::resolve::OnRecord;
+pub use read::sight::{Anchors, Elsewhere};
+pub use read::snapshot::{Snapshot, SnapshotVersion, Waiting};
+pub use rows::run::SortedFragments;
+pub use site::DamagedFile;
 pub use source_key::SourceKey;
 pub use spans::{BadSpans, Spans};
-pub use status::{Expiring, LakeStatus, MonthStatus, TableStatus};
 pub use stopped::StoppedAt;
 pub use streams::{Partition, Stream};
-pub use tables::names as table_names;
-pub use unite::United;
-pub use upgrade::{TableUpgraded, Upgraded};
-pub use verify::{Damage, DamageKind, TableVerified, Verified, VerifySettings};
-pub use writer::{Batch, Writer};
+pub use tables::access_events::SharingReader;
+pub use tables::access_log::{Appender, LogReader};
+pub use tables::dead_letters::{DeadLetter, Extent, LetterReader};
+pub use tables::evidence_summary::{
+    Delay, EvidenceSummary, OpenLetters, PartitionState, SourceDay, SourceTotals,
+};
+pub use tables::fates::{Fate, Fates};
+pub use tables::hold::{Hold, HoldChange, HoldScope};
+pub use tables::registry::names as table_names;
+pub use write::writer::{Batch, Writer};

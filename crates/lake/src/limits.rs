@@ -1,7 +1,7 @@
 //! The sizes of this crate, each with its reason.
 
-pub(crate) use gridtrail_runs::IDLE_MONTH_MS;
 use gridtrail_runs::PAGE_ROWS;
+pub(crate) use gridtrail_runs::{IDLE_MONTH_MS, RUNS_AT_ONCE};
 use std::time::Duration;
 
 /// Rows in a row group: small groups keep a look-up's page lists short (each query copies the list of the groups
@@ -23,19 +23,8 @@ pub(crate) const VIEWER_BITS: usize = 15;
 /// Distinct Devices for which a row group's bloom filter is sized; the writer folds it down to what is used.
 pub(crate) const BLOOM_DEVICES: u64 = 65_536;
 
-/// Runs that a look-up opens or reads at the same time.
-pub(crate) const RUNS_AT_ONCE: usize = 16;
-
-/// Parts of one run that are read at the same time where rows of it are looked for by more than one key: ingest looks for those of a
-/// whole batch, in [`RUNS_AT_ONCE`] runs.
-pub(crate) const SHEETS_AT_ONCE: usize = 4;
-
 /// Months whose rows an answer is looked for in at first; then in twice as many at a time. Most answers come within days of their request.
 pub(crate) const MONTHS_AT_FIRST: usize = 1;
-
-/// Runs that a look-up which has to wait reads at once, the newest ones: mostly those hold the page of results that was asked
-/// for.
-pub(crate) const READ_AHEAD_RUNS: usize = 2;
 
 /// How far apart two fragments of one row may lie, by what their batches claim of when its request was received, and be one row to a
 /// look-up at once. Systems that stamp one receipt in two places differ by the time that a queue takes, and a day is the longest that
@@ -59,9 +48,6 @@ pub(crate) const UNITE_EVERY_MS: i64 = 6 * 60 * 60 * 1_000;
 /// Devices that a run lists of rows that may close others and lie elsewhere. Of nearly all such rows the id names the DCC, which has a few
 /// identifiers; what is longer than this a look-up reads from the run itself, once.
 pub(crate) const CLOSING_TARGETS: usize = if cfg!(test) { 2 } else { 32 };
-
-/// Rows that housekeeping and ingest read at once.
-pub(crate) const READ_ROWS: usize = 8 * PAGE_ROWS;
 
 /// How long a result of a scheduled run waits for the events that say when its run was generated. Where none comes, as
 /// when DUIS messages are all there is, its own time has to do.

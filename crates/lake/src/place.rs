@@ -1,7 +1,7 @@
 //! Whether a lake is at a place, or may be made there.
 
 use crate::error::LakeError;
-use crate::tables;
+use crate::tables::registry;
 use futures::StreamExt;
 use gridtrail_runs::{Location, RunsError, Table};
 use object_store::path::Path;
@@ -20,7 +20,7 @@ pub(crate) async fn check_absent(location: &Location, address: &str, make: bool)
     for folder in around {
         let holds = if holds_log(location, &folder, "_delta_log").await {
             "is a table"
-        } else if folder != root && holds_log(location, &folder, tables::main()).await {
+        } else if folder != root && holds_log(location, &folder, registry::main()).await {
             "is another lake"
         } else {
             continue;
@@ -58,8 +58,8 @@ fn named(location: &Location, path: &Path) -> String {
 
 /// Refuses a place where tables of a lake are, of which the main one has lost its log: it is no place for a new lake.
 pub(crate) async fn check_nothing_left(location: &Location) -> Result<(), LakeError> {
-    let main = tables::main();
-    for name in tables::names() {
+    let main = registry::main();
+    for name in registry::names() {
         let left = Table::has_rows(location, name).await? || Table::exists(location, name).await?;
         // Another process may be making a lake just now, and makes the main table first.
         if left && !Table::exists(location, main).await? {

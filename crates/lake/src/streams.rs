@@ -6,6 +6,9 @@
 use gridtrail_model::Timestamp;
 use gridtrail_runs::Log;
 
+/// The mark that says how far file sources are complete.
+pub(crate) const MARK_FILES: &str = "mark/files";
+
 /// What a stream's mark says once another topic has taken its name: larger than any number of partitions.
 const RETIRED: i64 = i64::MAX;
 

@@ -8,6 +8,9 @@
 //! A table is compacted by size, which is gathering alone, or by levels and buckets: [`plan`](plan::plan) says what is due,
 //! [`carry_out`] does it by the table's [`LevelRule`], and a [`RunIndex`] says by a key which runs a look-up touches.
 //!
+//! [`lookup`](run::lookup) finds the pages of a run that can hold a key, a [`Sheet`] holds some columns of them, decoded, and [`Touching`] goes
+//! through many runs from the newest down.
+//!
 //! Invariants: **I3** a source position and the rows it produced are committed together or not at all; nothing that was not
 //! written by gridtrail, or is not whole, is answered from.
 //!
@@ -37,12 +40,13 @@ pub use keep::vacuum::{TableVacuumed, orphans, vacuum};
 pub use keep::verify_files::{FaultKind, FileFault, FileRead, TableRead, verify_file};
 pub use limits::{
     ENCODE_ROWS, FLUSH_AGE_MS, FLUSH_ROWS, FOLD_RUNS, GATHER_RUNS, IDLE_MONTH_MS, LOG_READS_AT_ONCE,
-    PAGE_ROWS,
+    PAGE_ROWS, RUNS_AT_ONCE,
 };
 pub use pages::cache::{HitsAndMisses, OpenRun, Part, PartName, Requests, RunCache, StoreUse};
 pub use pages::levels::varint;
 pub use pages::note::{GatherNote, Note, NoteKind};
 pub use pages::page::{Beside, Dictionary, Page, dictionary, try_partition_point};
+pub use pages::sheet::{Plan, Sheet};
 pub use pages::sums::PageSums;
 pub use pages::writer::{Encoded, PagedWriter};
 pub use run::bucket::{self, Bucket};
@@ -51,7 +55,10 @@ pub use run::copy::copy;
 pub use run::gather;
 pub use run::index::{Run, RunFacts, RunIndex, since};
 pub use run::keyed::{ByKey, KeyedRun, KeyedSummary};
+pub use run::keyed_file::{KeyedFile, KeyedFiles};
 pub use run::list::{FileList, Listed};
+pub use run::lookup::{self, Seeks};
 pub use run::merge::{Kept, Merge, MergeKey, MergeRule, Scan};
 pub use run::plan::{self, Job, Kind};
+pub use run::touched::Touching;
 pub use run::writer::{RunWriter, Summary};

@@ -54,3 +54,17 @@ pub const IDLE_MONTH_MS: i64 = 24 * 60 * 60 * 1_000;
 /// What one run that is being written holds in memory, measured: a row group of encoded columns, the encoders' own room, and
 /// what waits to be uploaded.
 pub(crate) const WRITER_BYTES: u64 = 24 << 20;
+
+/// Runs that a look-up opens or reads at the same time.
+pub const RUNS_AT_ONCE: usize = 16;
+
+/// Parts of one run that are read at the same time where rows of it are looked for by more than one key: ingest looks for those of a
+/// whole batch, in [`RUNS_AT_ONCE`] runs.
+pub(crate) const SHEETS_AT_ONCE: usize = 4;
+
+/// Runs that a look-up which has to wait reads at once, the newest ones: mostly those hold the page of results that was asked
+/// for.
+pub(crate) const READ_AHEAD_RUNS: usize = 2;
+
+/// Rows that housekeeping and ingest read at once.
+pub(crate) const READ_ROWS: usize = 8 * PAGE_ROWS;

@@ -4,6 +4,7 @@ pub(crate) mod cache;
 pub(crate) mod levels;
 pub(crate) mod note;
 pub(crate) mod page;
+pub(crate) mod sheet;
 pub(crate) mod sums;
 pub(crate) mod writer;
 

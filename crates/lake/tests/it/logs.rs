@@ -168,7 +168,7 @@ async fn a_checkpoint_is_believed_only_where_it_is_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_is_found_behind_a_checkpoint_of_any_version() {
     let store = filled(104).await;
-    let url = open(&store, false).await.unwrap().location().url.join("/logs/trails").unwrap();
+    let url = open(&store, false).await.unwrap().site().location().url.join("/logs/trails").unwrap();
     let builder = DeltaTableBuilder::from_url(url.clone()).unwrap().with_version(102);
     let shared: Arc<dyn ObjectStore> = store.clone();
     let table = builder.with_storage_backend(shared, url).load().await.unwrap();

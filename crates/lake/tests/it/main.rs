@@ -2,11 +2,10 @@
 
 mod access_log;
 mod access_only;
-mod aged;
 mod as_of;
-mod compaction;
+pub(crate) mod compaction;
 mod exactly_once;
-mod faults;
+pub(crate) mod faults;
 mod flips;
 pub(crate) mod formats;
 mod freshness;

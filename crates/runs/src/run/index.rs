@@ -41,6 +41,11 @@ pub trait Run: Listed + fmt::Debug + Send + Sync + 'static {
     /// What the log says of it.
     fn facts(&self) -> RunFacts;
 
+    /// Bytes at the end of its file that hold its footer, where the log says, so that one request gets all of it.
+    fn footer_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether a key lies within the smallest and the largest of its rows.
     fn spans(&self, key: &[u8]) -> bool;
 

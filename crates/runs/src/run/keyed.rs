@@ -116,6 +116,10 @@ impl Run for KeyedRun {
         self.facts
     }
 
+    fn footer_bytes(&self) -> Option<u64> {
+        self.footer_bytes
+    }
+
     fn spans(&self, key: &[u8]) -> bool {
         self.keys.as_ref().is_some_and(|(min, max)| min.as_slice() <= key && key <= max.as_slice())
     }

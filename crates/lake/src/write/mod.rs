@@ -1,0 +1,3 @@
+//! Writing with evidence.
+
+pub(crate) mod writer;
