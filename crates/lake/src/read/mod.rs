@@ -2,6 +2,7 @@
 
 pub(crate) mod as_of;
 pub(crate) mod evidence_log;
+mod inventory;
 pub(crate) mod kept;
 pub(crate) mod look_up;
 pub(crate) mod nearby;
