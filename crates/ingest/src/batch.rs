@@ -6,6 +6,7 @@ use crate::kinds::{PlainRecord, RecordKind};
 use crate::letter_content::LetterContent;
 use crate::limits::BATCH_LETTER_BYTES;
 use bytes::Bytes;
+use gridtrail_inventory::InventoryEvent;
 use gridtrail_lake::{Batch, CommitKind, DeadLetter, OnRecord, Skip, SourceEvidence, Stream, Writer};
 use gridtrail_model::{
     CommandVariant, Event, Fold, Folded, Fragment, Leg, Rejection, Resolved, Subject, Timestamp, TrailKey,
@@ -87,8 +88,8 @@ pub(crate) struct LetterPlace<'a> {
 /// What a record told.
 #[derive(Debug)]
 pub(crate) enum RecordContent {
-    /// Of a Service Request, response or alert.
-    Event(Box<Event>),
+    /// Of a Service Request, response or alert; with what its message says of the inventory.
+    Event(Box<Event>, Vec<InventoryEvent>),
     /// A row of the table of its kind.
     Plain(Box<dyn PlainRecord>),
 }
@@ -99,6 +100,8 @@ pub(crate) struct Filling {
     kind: CommitKind,
     fold: Fold,
     plain: Vec<Box<dyn PlainRecord>>,
+    /// What messages say of the inventory beside their events, which alone are counted.
+    said: Vec<InventoryEvent>,
     letters: Vec<DeadLetter>,
     letter_bytes: usize,
     sources: Vec<SourceEvidence>,
@@ -112,7 +115,7 @@ pub(crate) struct Filling {
 
 impl Filling {
     pub(crate) fn rows(&self) -> usize {
-        self.fold.len() + self.plain.len()
+        self.fold.len() + self.plain.len() + self.said.len()
     }
 
     /// Whether it is to be committed, for its rows or for the bytes of its dead letters.
@@ -149,13 +152,16 @@ impl Filling {
     ) -> Result<(), IngestError> {
         let at = self.evidence_of(&portion)?;
         self.hashes[at].update(portion.hashed);
-        let mut letters = decoded.letters;
+        let (mut letters, mut said) = (decoded.letters, decoded.said);
         for (position, event) in decoded.events {
             if let Err(rejection) = self.add(at, position, event, portion.now) {
                 let raw = records.letter_content(position);
                 letters.push(Unread { position, reason: rejection.to_string(), raw });
+                // What a dead letter says is heard when it is read again.
+                said.retain(|(of, _)| *of != position);
             }
         }
+        self.said.extend(said.into_iter().map(|(_, fact)| fact));
         for record in decoded.plain {
             self.add_plain(at, record, portion.now);
         }
@@ -247,7 +253,13 @@ impl Filling {
         let found = self.sources.iter().position(|source| source.source == about.source);
         let at = found.unwrap_or_else(|| self.start(about));
         let added = match told {
-            RecordContent::Event(event) => self.add(at, letter.position, *event, now),
+            RecordContent::Event(event, said) => {
+                let added = self.add(at, letter.position, *event, now);
+                if added.is_ok() {
+                    self.said.extend(said);
+                }
+                added
+            }
             RecordContent::Plain(record) => {
                 self.add_plain(at, record, now);
                 let kind = RecordKind::of_source(letter.source, letter.name);
@@ -337,6 +349,7 @@ impl Filling {
             sources: self.sources,
             streams,
             kind: self.kind,
+            inventory: self.said,
             ..Batch::default()
         };
         self.plain.into_iter().for_each(|record| record.put_into(&mut batch));

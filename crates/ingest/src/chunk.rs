@@ -7,10 +7,12 @@ use crate::kinds::{PlainRecord, Reads, RecordKind};
 use crate::letter_content::{LetterContent, Long, letter_content};
 use crate::limits::{CHUNK_BYTES, WINDOW_BYTES};
 use crate::plan::{Form, Receipted, Source};
+use crate::said;
 use crate::unpack;
 use bytes::Bytes;
 use gridtrail_codec::capture::Envelope;
-use gridtrail_codec::{Encoding, Frame, decode, limits, next_frame, without_mark};
+use gridtrail_codec::{Encoding, Frame, Receipt, decode, duis, limits, next_frame, without_mark};
+use gridtrail_inventory::InventoryEvent;
 use gridtrail_lake::Skip;
 use gridtrail_model::Event;
 use std::io::{self, Read};
@@ -45,6 +47,8 @@ pub(crate) struct Decoded {
     pub(crate) events: Vec<(i64, Event)>,
     /// Records that are rows of the table of their kind as they came.
     pub(crate) plain: Vec<Box<dyn PlainRecord>>,
+    /// What messages say of the inventory beside their events, each with the position of its message.
+    pub(crate) said: Vec<(i64, InventoryEvent)>,
     pub(crate) letters: Vec<Unread>,
     /// Records that are none, each position in order.
     pub(crate) skipped: Vec<Skip>,
@@ -307,7 +311,7 @@ pub(crate) fn decode_chunk(chunk: &Chunk, (kind, form): (&RecordKind, &Form)) ->
             decoded.unread(start, fault.clone(), &chunk.bytes);
         }
         (Holds::Records, Form::Single(Receipted::Known(receipt))) => {
-            decoded.take(start, decode(Encoding::DuisXml, &chunk.bytes, receipt.as_ref()), &chunk.bytes);
+            decode_message(start, &chunk.bytes, receipt.as_ref(), &mut decoded);
         }
         (Holds::Records, Form::Unreadable(reason)) => decoded.unread(start, reason.clone(), &chunk.bytes),
     }
@@ -342,6 +346,11 @@ impl Decoded {
             Ok(event) => self.events.push((position, event)),
             Err(error) => self.unread(position, error.to_string(), raw),
         }
+    }
+
+    /// Takes in what the message at a position says of the inventory.
+    fn says(&mut self, position: i64, facts: Vec<InventoryEvent>) {
+        self.said.extend(facts.into_iter().map(|fact| (position, fact)));
     }
 
     pub(crate) fn unread(&mut self, position: i64, reason: String, raw: &[u8]) {
@@ -390,6 +399,15 @@ fn decode_lines(chunk: &Chunk, kind: &RecordKind, decoded: &mut Decoded) {
     }
 }
 
+/// A file that is one DUIS message.
+fn decode_message(start: i64, xml: &[u8], receipt: Option<&Receipt>, decoded: &mut Decoded) {
+    let event = decode(Encoding::DuisXml, xml, receipt);
+    if let (Ok(event), Some(receipt)) = (&event, receipt) {
+        decoded.says(start, said::facts(event, || duis::inventory(xml, receipt)));
+    }
+    decoded.take(start, event, xml);
+}
+
 fn decode_capture(chunk: &Chunk, envelope: &Envelope, decoded: &mut Decoded) {
     let base = usize::try_from(chunk.start).unwrap_or(usize::MAX);
     // The piece was cut behind what is settled: nothing in it goes on behind it.
@@ -404,8 +422,11 @@ fn decode_capture(chunk: &Chunk, envelope: &Envelope, decoded: &mut Decoded) {
         if range.is_empty() && (!chunk.last || told) {
             continue;
         }
-        let event =
-            message.map_err(|bad| bad.to_string()).and_then(|m| m.decode().map_err(|e| e.to_string()));
+        let event = message.map_err(|bad| bad.to_string()).and_then(|message| {
+            let event = message.decode().map_err(|error| error.to_string())?;
+            decoded.says(position, said::facts(&event, || message.inventory()));
+            Ok(event)
+        });
         decoded.take(position, event, &chunk.bytes[range.start - base..range.end - base]);
     }
 }

@@ -8,9 +8,11 @@
 //! definition puts into the lake's [`Batch`].
 
 mod access;
+mod inventory;
 mod service;
 
 pub use access::ACCESS_EVENTS;
+pub use inventory::INVENTORY_EVENTS;
 pub use service::SERVICE_EVENTS;
 
 use gridtrail_codec::Encoding;
@@ -19,7 +21,7 @@ use gridtrail_model::Timestamp;
 use std::fmt;
 
 /// Every kind, that of the sources whose names say nothing first.
-pub static KINDS: &[&RecordKind] = &[&SERVICE_EVENTS, &ACCESS_EVENTS];
+pub static KINDS: &[&RecordKind] = &[&SERVICE_EVENTS, &ACCESS_EVENTS, &INVENTORY_EVENTS];
 
 /// What the records of a source are.
 pub struct RecordKind {

@@ -10,11 +10,12 @@ use crate::limits::BATCH_ROWS;
 use crate::name::{Content, FileName};
 use crate::plan::UNPACKABLE;
 use crate::record::event_bytes;
+use crate::said;
 use crate::sidecar::{SidecarFault, receipt_of};
 use crate::unpack;
-use gridtrail_codec::{Encoding, Receipt, capture, decode, without_mark};
+use gridtrail_codec::{Encoding, Receipt, capture, decode, duis, without_mark};
 use gridtrail_lake::{DeadLetter, Extent, Lake, SourceEvidence, Writer};
-use gridtrail_model::{Event, Timestamp};
+use gridtrail_model::Timestamp;
 use std::io::Read;
 use std::path::Path;
 
@@ -160,12 +161,17 @@ fn read(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<RecordCont
     }
     let event = match (encoding, in_capture(value)) {
         (Encoding::DuisXml, Some(capture)) => {
-            return only_message(&capture).map(|event| RecordContent::Event(Box::new(event)));
+            return only_message(&capture);
         }
-        (Encoding::DuisXml, None) => decode(encoding, bytes, receipt(letter, mended)?.as_ref()),
+        (Encoding::DuisXml, None) => {
+            let receipt = receipt(letter, mended)?;
+            let event = decode(encoding, bytes, receipt.as_ref()).map_err(|error| error.to_string())?;
+            let facts = receipt.map(|receipt| said::facts(&event, || duis::inventory(bytes, &receipt)));
+            return Ok(RecordContent::Event(Box::new(event), facts.unwrap_or_default()));
+        }
         _ => decode(encoding, bytes, None),
     };
-    event.map(|event| RecordContent::Event(Box::new(event))).map_err(|error| error.to_string())
+    event.map(|event| RecordContent::Event(Box::new(event), Vec::new())).map_err(|error| error.to_string())
 }
 
 /// The encoding of what a file held: what it looks like, since mended bytes need not be what the file was.
@@ -219,8 +225,11 @@ fn in_capture(message: &[u8]) -> Option<Vec<u8>> {
     Some([open.as_bytes(), message, close.as_bytes()].concat())
 }
 
-fn only_message(document: &[u8]) -> Result<Event, String> {
+fn only_message(document: &[u8]) -> Result<RecordContent, String> {
     let mut messages = capture::Messages::new(document).map_err(|error| error.to_string())?;
     let first = messages.next().ok_or("it holds no message")?;
-    first.map_err(|bad| bad.reason.to_string())?.decode().map_err(|error| error.to_string())
+    let message = first.map_err(|bad| bad.reason.to_string())?;
+    let event = message.decode().map_err(|error| error.to_string())?;
+    let facts = said::facts(&event, || message.inventory());
+    Ok(RecordContent::Event(Box::new(event), facts))
 }

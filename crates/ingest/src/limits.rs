@@ -20,6 +20,9 @@ pub(crate) const CHUNKS_IN_FLIGHT: usize = 4;
 /// a kilobyte a row; larger batches make fewer and larger runs, and look-ups pay per run.
 pub(crate) const BATCH_ROWS: usize = 400_000;
 
+/// Inventory events of a batch that are made within this process: each is two rows or three.
+pub(crate) const BATCH_INVENTORY_EVENTS: usize = 100_000;
+
 /// Bytes read that close a batch of files, where its rows do not before: rows grow with what is told of them.
 pub(crate) const FILE_BATCH_BYTES: usize = 512 << 20;
 

@@ -8,8 +8,9 @@ use crate::chunk::{Decoded, to_position};
 use crate::error::IngestError;
 use crate::files::{Summary, commit};
 use crate::kinds::PlainRecord;
-use crate::limits::BATCH_ROWS;
+use crate::limits::{BATCH_INVENTORY_EVENTS, BATCH_ROWS};
 use gridtrail_access::AccessRecord;
+use gridtrail_inventory::InventoryEvent;
 use gridtrail_lake::Lake;
 use gridtrail_model::Event;
 use gridtrail_runtime::Clock;
@@ -80,6 +81,45 @@ pub async fn ingest_made_access(
     filling.take(portion, decoded, &MadeRecords)?;
     let outcome = filling.commit(Vec::new(), &mut writer).await?;
     Ok(Summary { outcome, commits: 1, ..Summary::default() })
+}
+
+/// Ingests inventory events that were made, a batch at a time; each once, however often it is asked for: one that was cut short goes on from where
+/// the lake is. Errors: `Lake`.
+pub async fn ingest_made_inventory(
+    lake: &Lake,
+    maker: &Maker,
+    events: impl Iterator<Item = InventoryEvent>,
+) -> Result<Summary, IngestError> {
+    let mut writer = lake.writer().await?;
+    let source = format!("{}:inventory", maker.source());
+    let mut from = writer.position(&source).unwrap_or(0);
+    let mut events = events.skip(usize::try_from(from).unwrap_or(usize::MAX)).peekable();
+    let mut summary = Summary::default();
+    loop {
+        let made: Vec<InventoryEvent> = events.by_ref().take(BATCH_INVENTORY_EVENTS).collect();
+        if made.is_empty() {
+            return Ok(summary);
+        }
+        let to = from + to_position(made.len() as u64);
+        let hashed: Vec<u8> = made.iter().flat_map(|event| event.id.as_str().bytes()).collect();
+        let portion = Portion {
+            source: &source,
+            name: &maker.name,
+            first: from == 0,
+            from,
+            to,
+            hashed: &hashed,
+            skipped: Vec::new(),
+            finished: events.peek().is_none(),
+            now: lake.clock().now(),
+        };
+        let plain = made.into_iter().map(|event| Box::new(event) as Box<dyn PlainRecord>).collect();
+        let mut filling = Filling::default();
+        filling.take(portion, Decoded { plain, ..Decoded::default() }, &MadeRecords)?;
+        summary.outcome.add(filling.commit(Vec::new(), &mut writer).await?);
+        summary.commits += 1;
+        from = to;
+    }
 }
 
 fn fold(

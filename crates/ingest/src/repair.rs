@@ -258,7 +258,7 @@ impl Readers<'_> {
             let letter = letters.iter().find(|letter| letter.source == source && letter.position == position);
             let told = letter.map(|letter| told_by(letter, &letter.raw, &mended));
             match told {
-                Some(Ok(RecordContent::Event(event))) => read.events.push(*event),
+                Some(Ok(RecordContent::Event(event, _))) => read.events.push(*event),
                 Some(Ok(RecordContent::Plain(_))) => {}
                 Some(Err(why)) => read.lost = Some(format!("a dead letter cannot be read again: {why}")),
                 None => read.lost = Some("a dead letter that was replayed is not there any more".to_owned()),

@@ -41,6 +41,12 @@ pub enum LakeError {
         /// The earliest instant that can be asked for now.
         earliest: gridtrail_model::Timestamp,
     },
+    /// None of the caller's Job Type Roles may use the component.
+    #[error("none of the caller's Job Type Roles may use: {component}")]
+    NotPermitted {
+        /// The component.
+        component: gridtrail_access::Component,
+    },
     /// Records would be kept for less time than they must be.
     #[error(
         "{months} months is too short: Users may ask for the record of the last three months at any time (SEC Section H8.16), \
@@ -129,6 +135,7 @@ impl LakeError {
             | Self::Hold { .. }
             | Self::NoHold { .. } => LakeErrorKind::Settings,
             Self::TooEarly { .. } => LakeErrorKind::VersionGone,
+            Self::NotPermitted { .. } => LakeErrorKind::Denied,
         }
     }
 }

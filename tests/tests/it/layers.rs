@@ -27,10 +27,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("faults", &[]),
     ("runs", &[]),
     ("kafka", &["runtime"]),
-    ("lake", &["model", "runtime", "access", "access-log", "runs"]),
+    ("lake", &["model", "inventory", "runtime", "access", "access-log", "runs"]),
     ("freshness", &["model", "runtime", "lake"]),
     ("reconcile", &["model", "runtime", "kafka", "lake"]),
-    ("ingest", &["model", "runtime", "access", "codec", "kafka", "lake"]),
+    ("ingest", &["model", "inventory", "runtime", "access", "codec", "kafka", "lake"]),
     ("search", &["model", "runtime", "access", "lake"]),
     (
         "server",

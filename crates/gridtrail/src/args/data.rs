@@ -90,6 +90,9 @@ pub struct GenerateArgs {
     /// Deliver some events twice, late or out of order, some answers without a receipt time, and some with another than their request's.
     #[arg(long)]
     pub disorder: bool,
+    /// Also make the inventory of the region: its Devices and meter points, and what became of them in the years before.
+    #[arg(long)]
+    pub inventory: bool,
     /// Also write the trails that a search must find, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,

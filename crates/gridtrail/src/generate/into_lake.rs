@@ -8,7 +8,7 @@ use crate::opening::open_lake;
 use crate::output::count;
 use crate::progress::counting;
 use crate::running::asked_to_stop;
-use gridtrail_ingest::{Maker, ingest_made, ingest_made_access};
+use gridtrail_ingest::{Maker, ingest_made, ingest_made_access, ingest_made_inventory};
 use gridtrail_model::Event;
 use gridtrail_synth::World;
 use serde::Serialize;
@@ -28,6 +28,8 @@ const PIECES: usize = 4;
 pub(super) struct Filled {
     /// Events that went into trails.
     events: u64,
+    /// Inventory events.
+    inventory_events: u64,
     /// Commits made.
     commits: u64,
     /// Rows of the `trails` table: at least one a trail.
@@ -44,15 +46,19 @@ pub(super) struct Filled {
 
 impl Filled {
     pub(super) fn line(&self) -> String {
-        let Self { events, commits, rows, runs, bytes, seconds, events_per_second } = self;
+        let Self { events, inventory_events, commits, rows, runs, bytes, seconds, events_per_second } = self;
         let bytes_per_row = *bytes as f64 / *rows as f64;
-        format!(
+        let line = format!(
             "{} in {seconds:.1} s ({events_per_second:.0} events/s); {}, {} of {bytes_per_row:.1} bytes in {}",
             count(*events, "event"),
             count(*commits, "commit"),
             count(*rows, "row"),
             count(*runs, "run")
-        )
+        );
+        if *inventory_events == 0 {
+            return line;
+        }
+        format!("{line}; {}", count(*inventory_events, "inventory event"))
     }
 }
 
@@ -71,6 +77,11 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
         return Err(Failure::Argument { argument: "--lake", reason });
     }
     ingest_made_access(&lake, &maker, world.access_events(args.one_party.as_ref())).await?;
+    let mut inventory_events = 0;
+    if args.inventory {
+        inventory_events =
+            ingest_made_inventory(&lake, &maker, world.inventory_events()).await?.outcome.stored;
+    }
     let (pieces, made) = mpsc::channel(PIECES);
     let world = world.clone();
     let stop = Arc::new(AtomicBool::new(false));
@@ -100,6 +111,7 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
     let events = summary.outcome.stored + summary.outcome.parked;
     Ok(Filled {
         events,
+        inventory_events,
         commits: summary.commits,
         rows: counts.fragments,
         runs: counts.runs,

@@ -5,6 +5,7 @@
 
 mod duis;
 mod into_lake;
+mod inventory;
 pub(crate) mod parties;
 
 use crate::args::{Encoding, Format, GenerateArgs};
@@ -38,7 +39,11 @@ pub(crate) async fn run(args: &GenerateArgs, format: Format) -> Result<(), Failu
     } else {
         let out = args.out.as_ref().ok_or(Failure::Process("nowhere to write to"))?;
         claim_folder(out)?;
-        Report::Files(write_region(&world, args.encoding, args.one_party.as_ref(), out)?)
+        let mut written = write_region(&world, args.encoding, args.one_party.as_ref(), out)?;
+        if args.inventory {
+            written.inventory_events = inventory::write(&world, args.encoding, out)?;
+        }
+        Report::Files(written)
     };
     if let Some(path) = &args.truth {
         write_lines(path, world.truth().map(|trail| truth_line(&trail)))?;
@@ -100,6 +105,8 @@ pub(crate) struct Written {
     pub(crate) events: u64,
     /// Events of access written.
     pub(crate) access_events: u64,
+    /// Inventory events written.
+    pub(crate) inventory_events: u64,
     /// Events that have no form in the encoding.
     pub(crate) left_out: u64,
     /// Files written.
@@ -112,7 +119,8 @@ pub(crate) struct Written {
 
 impl Written {
     fn line(&self) -> String {
-        let Self { events, access_events, files, seconds, events_per_second, left_out } = self;
+        let Self { events, access_events, inventory_events, files, seconds, events_per_second, left_out } =
+            self;
         let mut line = format!(
             "{} in {}, in {seconds:.1} s ({events_per_second:.0} events/s)",
             count(*events, "event"),
@@ -120,6 +128,9 @@ impl Written {
         );
         if *access_events > 0 {
             line.push_str(&format!("; {}", count(*access_events, "event of access")));
+        }
+        if *inventory_events > 0 {
+            line.push_str(&format!("; {}", count(*inventory_events, "inventory event")));
         }
         if *left_out > 0 {
             line.push_str(&format!("; {left_out} have no form in DUIS and were left out"));

@@ -1,5 +1,6 @@
 //! Reading: snapshots, and look-ups in them for an `Access`.
 
+mod inventory;
 pub(crate) mod kept;
 pub(crate) mod look_up;
 pub(crate) mod nearby;

@@ -4,6 +4,7 @@ use crate::error::LakeError;
 use crate::rows::index::RunIndex;
 use crate::rows::lookup;
 use crate::streams::{self, MARK_FILES, Partition, Stream};
+use crate::tables::inventory::InventoryRuns;
 use crate::tables::registry::{self, Tables, looked_up};
 use gridtrail_model::Timestamp;
 use gridtrail_runs::{KeyedFiles, RunCache, RunsError, Table};
@@ -95,6 +96,7 @@ pub struct Snapshot {
     pub(crate) trails: RunIndex,
     pub(crate) parked: RunIndex,
     pub(crate) keyed: KeyedFiles,
+    pub(crate) inventory: InventoryRuns,
     pub(crate) complete_up_to: Option<Timestamp>,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) cache: RunCache,
@@ -125,6 +127,7 @@ impl Snapshot {
             trails: tables.runs.clone(),
             parked: tables.waiting.clone(),
             keyed: tables.keyed.clone(),
+            inventory: tables.inventory_runs.clone(),
             // A lake that follows topics is as complete as they are, whatever files it also took in.
             complete_up_to: streams::complete_up_to(&partitions).unwrap_or_else(files),
             partitions,
@@ -143,6 +146,7 @@ impl Snapshot {
             + self.trails.bytes_beside(other.map(|other| &other.trails))
             + self.parked.bytes_beside(other.map(|other| &other.parked))
             + self.keyed.bytes_beside(other.map(|other| &other.keyed))
+            + self.inventory.bytes_beside(other.map(|other| &other.inventory))
             + self.partitions.iter().map(partition).sum::<usize>()
     }
 
@@ -192,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_version_names_the_tables_that_it_is_of() {
-        let text = "trails=7,parked=2,mpxn_devices=3,named_rows=5";
+        let text = "trails=7,parked=2,mpxn_devices=3,named_rows=5,inventory=1";
         let version: SnapshotVersion = text.parse().unwrap();
         assert_eq!(
             (version.to_string().as_str(), version.trails(), version.of("parked")),

@@ -11,6 +11,7 @@ use crate::tables::access_log::AccessLogTable;
 use crate::tables::commits::Commits;
 use crate::tables::dead_letters::DeadLetters;
 use crate::tables::holds::HoldChanges;
+use crate::tables::inventory::{Inventory, InventoryRuns};
 use crate::tables::named_rows::NamedRows;
 use crate::tables::pairs::PairTable;
 use crate::tables::parked::{Parked, SWEPT};
@@ -30,6 +31,7 @@ macro_rules! tables {
         pub(crate) struct Tables {
             pub(crate) runs: RunIndex,
             pub(crate) waiting: RunIndex,
+            pub(crate) inventory_runs: InventoryRuns,
             pub(crate) keyed: KeyedFiles,
             $(pub(crate) $name: Table,)*
         }
@@ -42,6 +44,7 @@ macro_rules! tables {
                 Ok(Self {
                     runs: RunIndex::default(),
                     waiting: RunIndex::default(),
+                    inventory_runs: InventoryRuns::default(),
                     keyed: KeyedFiles::default(),
                     $($name: next()?,)*
                 })
@@ -65,6 +68,7 @@ tables! {
     parked: Parked,
     pairs: PairTable,
     named_rows: NamedRows,
+    inventory: Inventory,
     dead_letters: DeadLetters,
     commits: Commits,
     holds: HoldChanges,
@@ -179,6 +183,7 @@ impl Tables {
             }
         }
         (self.runs, self.waiting) = (RunIndex::default(), RunIndex::default());
+        self.inventory_runs = InventoryRuns::default();
         self.index()?;
         Ok(self)
     }
@@ -187,6 +192,7 @@ impl Tables {
     pub(crate) fn index(&mut self) -> Result<(), RunsError> {
         self.runs.apply(&self.trails.take_changes(), &self.trails)?;
         self.waiting.apply(&self.parked.take_changes(), &self.parked)?;
+        self.inventory_runs.apply(&self.inventory.take_changes(), &self.inventory)?;
         let mut keyed = self.keyed.clone();
         for (_, table) in ALL.iter().zip(self.all()).filter(|(of, _)| of.is_keyed()) {
             keyed.apply(&table.take_changes(), table)?;

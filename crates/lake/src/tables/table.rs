@@ -13,6 +13,7 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use deltalake_core::Path;
 use futures::future::BoxFuture;
+use gridtrail_inventory::InventoryEvent;
 use gridtrail_model::{Fragment, Named, Timestamp};
 use gridtrail_runs::{
     Changes, CompactionSettings, Definition, Encoded, Job, KeyedFiles, LevelRule, MergeRule, Move, NewFile,
@@ -128,12 +129,14 @@ pub(crate) struct Arriving<'a> {
     pub(crate) placed: &'a [Fragment],
     /// Those that wait for their request, each at the time that it lies at until then.
     pub(crate) waiting: &'a [Fragment],
+    /// What is told of the inventory.
+    pub(crate) inventory: &'a [InventoryEvent],
 }
 
 impl<'a> Arriving<'a> {
     /// Fragments of the main table.
     pub(crate) fn placed(placed: &'a [Fragment]) -> Self {
-        Self { placed, waiting: &[] }
+        Self { placed, ..Self::default() }
     }
 }
 

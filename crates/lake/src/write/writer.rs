@@ -18,6 +18,7 @@ use crate::tables::dead_letters::{self, DeadLetter};
 use crate::tables::registry::{Tables, side_files};
 use crate::tables::table::Arriving;
 use gridtrail_access::AccessRecord;
+use gridtrail_inventory::InventoryEvent;
 use gridtrail_model::{Fragment, Timestamp};
 use gridtrail_runs::{Changes, Encoded, Move, NewFile, RunsError, Table};
 use serde_json::json;
@@ -31,6 +32,8 @@ pub struct Batch {
     pub parked: Vec<Fragment>,
     /// Events of access.
     pub access: Vec<AccessRecord>,
+    /// What is told of the inventory.
+    pub inventory: Vec<InventoryEvent>,
     /// Records that could not be read.
     pub dead_letters: Vec<DeadLetter>,
     /// What was read of each source.
@@ -114,9 +117,9 @@ impl Writer {
     /// [`Writer::position`]. Any other error: nothing counts; commit again or start over.
     pub async fn commit(&mut self, batch: Batch) -> Result<u64, LakeError> {
         let now = self.lake.clock().now();
-        let Batch { fragments, parked, access, dead_letters, mut sources, streams, kind } = batch;
+        let Batch { fragments, parked, access, inventory, dead_letters, mut sources, streams, kind } = batch;
         let parked: Vec<Fragment> = parked.into_iter().map(placed_by_history).collect();
-        let beside = side_files(&Arriving { placed: &fragments, waiting: &parked })?;
+        let beside = side_files(&Arriving { placed: &fragments, waiting: &parked, inventory: &inventory })?;
         let mut add = Vec::new();
         for EncodedRun { month, encoded, summary } in self.encode(fragments).await? {
             let path = format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7());

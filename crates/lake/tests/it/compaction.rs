@@ -51,7 +51,9 @@ fn beside(device_number: u8) -> DeviceId {
 pub(crate) async fn add(lake: &Lake, n: i64, events: impl IntoIterator<Item = Event>) {
     let mut source = source("s", n, n + 1);
     source.finished = false;
-    let batch = Batch { fragments: fold(events).into_fragments(), sources: vec![source], ..Batch::default() };
+    let fragments = fold(events).into_fragments();
+    let inventory = fragments.iter().filter_map(told_with).collect();
+    let batch = Batch { fragments, inventory, sources: vec![source], ..Batch::default() };
     lake.writer().await.unwrap().commit(batch).await.unwrap();
 }
 
@@ -70,6 +72,11 @@ pub(crate) async fn rows_in(snapshot: &Snapshot) -> BTreeMap<TrailKey, Fragment>
         for found in find_by_named(snapshot, &[1, 2], Named::Device(beside(n))).await {
             assert!(named.insert(found.fragment.key, found.fragment).is_none(), "a row is shown twice");
         }
+    }
+    for event in rows.values().filter_map(told_with) {
+        let (id, about) = (event.id.as_str().to_owned(), event.about());
+        let Named::Device(device) = about[0] else { panic!("{about:?}") };
+        assert!(told_of(snapshot, device).await.contains(&id), "inventory event {id}");
     }
     let names = |row: &&Fragment| !row.concerned_devices().is_empty();
     let expected: Vec<&Fragment> = rows.values().filter(names).collect();

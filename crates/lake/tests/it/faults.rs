@@ -32,7 +32,7 @@ fn topic() -> Stream {
 }
 
 /// A batch: two requests in two months, each of which names another Device beside its own, the bare answer to the request of the batch after
-/// it, an event of access, and a dead letter.
+/// it, an event of access, one of the inventory, and a dead letter.
 fn batch(n: i64, first: bool) -> Batch {
     let counter = |n: i64| u64::try_from(100 + n).unwrap();
     let requests = MONTHS_MS.iter().zip([0u64, 50]).map(|(ms, more)| {
@@ -55,6 +55,7 @@ fn batch(n: i64, first: bool) -> Batch {
         parked: fold_answer.take_unplaced(),
         dead_letters: vec![letter],
         access: vec![assigned(n)],
+        inventory: vec![commissioned(&format!("i{n}"), device(1), at(n))],
         sources: vec![evidence],
         streams: vec![topic()],
         ..Batch::default()
@@ -175,6 +176,8 @@ async fn check(store: &Arc<InMemory>, what: &str) {
     );
     let owner = lake.sharing().await.unwrap().current().owner(user(1), at(BATCHES)).is_some();
     assert!(owner, "{what}: events of access");
+    let told: Vec<String> = (0..BATCHES).map(|n| format!("i{n}")).collect();
+    assert_eq!(told_of(&lake.snapshot(), device(1)).await, told, "{what}: inventory events");
     let mut at = 0;
     let mut sources: Vec<SourceEvidence> = Vec::new();
     lake.evidence(|commit| {

@@ -71,6 +71,7 @@ pub(crate) async fn fill(lake: &Lake, clock: &Clock) {
             fragments: fold(events(commit)).into_fragments(),
             parked: fold([waiting(commit)]).take_unplaced(),
             access: if commit % 2 == 0 { vec![assigned(commit)] } else { Vec::new() },
+            inventory: vec![commissioned(&format!("i{commit}"), device(1), at(position))],
             dead_letters: if commit % 2 == 0 {
                 vec![letter("file:s", position, &[1, 2, 3])]
             } else {
@@ -151,6 +152,9 @@ async fn answers(lake: &Lake) -> String {
     lines.sort();
     let devices = lake.snapshot().devices_of("1217290354420".parse().unwrap()).await.unwrap();
     lines.push(format!("Devices of 1217290354420: {}", devices.len()));
+    // Earlier builds knew no inventory.
+    let told = told_of(&lake.snapshot(), device(1)).await;
+    lines.extend(told.iter().map(|id| format!("inventory event of {}: {id}", device(1))));
     let letters = lake.dead_letters().await.unwrap().rest().await.unwrap();
     lines.extend(
         letters.iter().map(|letter| format!("dead letter of {} at {}", letter.source, letter.position)),

@@ -1,6 +1,9 @@
 //! Events by hand, and a lake to put them into.
 
 use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
+use gridtrail_inventory::{
+    Effective, FactOrigin, InventoryEvent, InventoryFact, InventoryStatement, StatedFact,
+};
 use gridtrail_lake::{
     Batch, DeadLetter, Extent, Found, KeyQuery, Lake, LakeSettings, Snapshot, SourceEvidence, View, Writer,
 };
@@ -119,8 +122,10 @@ pub(crate) async fn commit(writer: &mut Writer, name: &str, events: impl IntoIte
             None => parked.push(fragment),
         }
     }
+    let fragments = fold.into_fragments();
     let batch = Batch {
-        fragments: fold.into_fragments(),
+        inventory: fragments.iter().filter_map(told_with).collect(),
+        fragments,
         parked,
         sources: vec![source(name, 0, 1)],
         ..Batch::default()
@@ -140,6 +145,29 @@ pub(crate) fn access(users: &[u8]) -> Access {
         expires_at: at(3_600_000),
     };
     key.access(&claims).unwrap()
+}
+
+/// That a Device is commissioned.
+pub(crate) fn commissioned(id: &str, device: DeviceId, at: Timestamp) -> InventoryEvent {
+    let fact = InventoryFact::SmiStatus { device, status: Some(SmiStatus::Commissioned) };
+    InventoryEvent {
+        recorded_at: at,
+        id: id.parse().unwrap(),
+        origin: FactOrigin::Inventory,
+        told: InventoryStatement::Fact(StatedFact { effective: Effective::since(at), corrects: None, fact }),
+    }
+}
+
+/// The inventory event that comes with a request that names another Device.
+pub(crate) fn told_with(row: &Fragment) -> Option<InventoryEvent> {
+    let id = row.key.request_id().filter(|_| !row.concerned_devices().is_empty())?;
+    Some(commissioned(&format!("i-{}-{}", id.originator, id.counter), id.target, row.placement()?))
+}
+
+/// The ids of the inventory events about a Device.
+pub(crate) async fn told_of(snapshot: &Snapshot, device: DeviceId) -> Vec<String> {
+    let (found, _) = snapshot.inventory(&access(&[1]), &[Named::Device(device)]).await.unwrap();
+    found[0].events().iter().map(|event| event.id.as_str().to_owned()).collect()
 }
 
 pub(crate) fn query(d: u8) -> KeyQuery {

@@ -1,0 +1,140 @@
+//! Look-up of the inventory by key: a Device, a meter point, a UPRN, a postcode.
+//!
+//! 1. The runs of the key's bucket, and those of level 0; of these, the ones whose bloom filter and page index may have the key.
+//! 2. The pages of the key, of all columns, and the rows in them. Other pages are not read, so the cost does not depend on how large the table is.
+//!
+//! No row of it is anybody's own: the inventory is open to all Users of all roles (UC_Inventory_001). It still leaves only through an [`Access`],
+//! whose roles must allow searches of the inventory.
+
+use crate::error::LakeError;
+use crate::limits::RUNS_AT_ONCE;
+use crate::read::query::Cost;
+use crate::read::snapshot::Snapshot;
+use crate::tables::inventory::{INVENTORY, Stored, column, unreadable};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use gridtrail_access::{Access, Component};
+use gridtrail_inventory::{InventoryFragment, InventoryKey, InventoryRow, InventoryRowContent};
+use gridtrail_model::{Mpxn, Named};
+use gridtrail_runs::{KeyedRun, RunsError, Sheet, lookup};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Snapshot {
+    /// What is known of some Devices and meter points, each in its place; and what it cost. [`InventoryFragment::known_at`] says what was so.
+    ///
+    /// Errors: `NotPermitted` where the caller's roles do not allow searches of the inventory; `Unavailable`, `Corrupt`. Cancel-safe.
+    pub async fn inventory(
+        &self,
+        who: &Access,
+        about: &[Named],
+    ) -> Result<(Vec<InventoryFragment>, Cost), LakeError> {
+        permit(who)?;
+        let keys: Vec<InventoryKey> = about.iter().map(|named| InventoryKey::from(*named)).collect();
+        let (found, cost) = self.inventory_rows(&keys).await?;
+        let mut fragments = Vec::with_capacity(about.len());
+        for (about, rows) in about.iter().zip(found) {
+            let fragment = InventoryFragment::of_rows(*about, &rows).map_err(|error| unread(&error))?;
+            fragments.push(fragment);
+        }
+        Ok((fragments, cost))
+    }
+
+    /// The meter points that a registration ever gave a UPRN or postcode, ascending; of a meter point, itself; of a Device, none. What is known of
+    /// each ([`Snapshot::inventory`]) says whether it still has it. Errors: as there.
+    pub async fn meter_points(
+        &self,
+        who: &Access,
+        key: InventoryKey,
+    ) -> Result<(Vec<Mpxn>, Cost), LakeError> {
+        permit(who)?;
+        match key {
+            InventoryKey::Device(_) => return Ok(<_>::default()),
+            InventoryKey::Mpxn(mpxn) => return Ok((vec![mpxn], Cost::default())),
+            InventoryKey::Uprn(_) | InventoryKey::Postcode(_) => {}
+        }
+        let (found, cost) = self.inventory_rows(&[key]).await?;
+        let mut mpxns = BTreeSet::new();
+        for row in found.iter().flatten() {
+            if let InventoryRowContent::LeadsTo(mpxn) = row.content().map_err(|error| unread(&error))? {
+                mpxns.insert(mpxn);
+            }
+        }
+        Ok((mpxns.into_iter().collect(), cost))
+    }
+
+    /// The rows under each of some keys, in no order, and the same row perhaps more than once.
+    async fn inventory_rows(
+        &self,
+        keys: &[InventoryKey],
+    ) -> Result<(Vec<Vec<InventoryRow>>, Cost), RunsError> {
+        let (cache, requests) = self.cache.counting();
+        let wanted: Vec<(usize, &Arc<KeyedRun>)> = keys
+            .iter()
+            .enumerate()
+            .flat_map(|(number, key)| {
+                self.inventory.of_key(key.to_bytes(), None, None).map(move |run| (number, run))
+            })
+            .collect();
+        let reading = wanted.into_iter().map(|(number, run)| {
+            let (cache, key) = (&cache, keys[number]);
+            async move {
+                let run = lookup::open(cache, &INVENTORY, run.as_ref()).await?;
+                let sheets = lookup::key_sheets(cache, &run, &key.to_bytes(), column::ALL).await?;
+                Ok::<_, RunsError>((number, sheets))
+            }
+        });
+        let reading: Vec<_> = reading.collect();
+        let mut reading = stream::iter(reading).buffered(RUNS_AT_ONCE);
+        let (mut found, mut cost) = (vec![Vec::new(); keys.len()], Cost::default());
+        while let Some((number, sheets)) = reading.try_next().await? {
+            cost.runs += u64::from(!sheets.is_empty());
+            for sheet in sheets {
+                cost.pages += sheet.pages() as u64;
+                rows_in(&sheet, keys[number], &mut found[number])?;
+            }
+        }
+        let cost = [cost, Cost::of_requests(&requests)].into_iter().sum();
+        Ok((found, cost))
+    }
+}
+
+fn permit(who: &Access) -> Result<(), LakeError> {
+    let component = Component::Inventory;
+    if who.permits(component) { Ok(()) } else { Err(LakeError::NotPermitted { component }) }
+}
+
+fn unread(error: &gridtrail_inventory::InventoryRowError) -> RunsError {
+    let path = INVENTORY.name.to_owned();
+    RunsError::Corrupt { path, why: error.to_string() }
+}
+
+/// Adds the rows of a key in a sheet.
+fn rows_in(sheet: &Sheet, key: InventoryKey, found: &mut Vec<InventoryRow>) -> Result<(), RunsError> {
+    let corrupt = || unreadable(sheet.path());
+    let key = key.to_bytes();
+    let range = sheet.rows_equal(column::KEY, &key)?;
+    if range.is_empty() {
+        return Ok(());
+    }
+    let text = |number| sheet.texts(number, &range);
+    let (kinds, origins) = (text(column::KIND)?, text(column::ORIGIN)?);
+    let (events, targets, bodies) = (text(column::EVENT)?, text(column::TARGET)?, text(column::BODY)?);
+    let time = |number| sheet.numbers(number, &range);
+    let (from, recorded) = (time(column::EFFECTIVE_FROM)?, time(column::RECORDED)?);
+    let until = time(column::EFFECTIVE_UNTIL)?;
+    for row in 0..range.len() {
+        let stored = Stored {
+            key: &key,
+            kind: kinds[row].ok_or_else(corrupt)?,
+            effective_from_ms: from[row],
+            recorded_ms: recorded[row].ok_or_else(corrupt)?,
+            effective_until_ms: until[row],
+            origin: origins[row].ok_or_else(corrupt)?,
+            event_id: events[row].ok_or_else(corrupt)?,
+            target: targets[row],
+            body: bodies[row].ok_or_else(corrupt)?,
+        };
+        found.push(stored.row().ok_or_else(corrupt)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! The inventory of a region in a lake: found by every key, whatever the batches, and after compaction, repeats and a new start; as it was at any version.
+
+use crate::it::compaction::{FLUSH, HOUR, settle};
+use crate::it::faults::setting;
+use crate::it::world::*;
+use gridtrail_access::{Access, Bearer, DevKey, OrgId};
+use gridtrail_inventory::{InventoryEvent, InventoryKey, InventoryView, Period, merge_rows, rows_of};
+use gridtrail_lake::{
+    Batch, CompactionSettings, Lake, LakeError, LakeSettings, Snapshot, SnapshotVersion, VerifySettings,
+};
+use gridtrail_model::*;
+use gridtrail_runtime::Clock;
+use gridtrail_synth::{ExpectedFact, ExpectedState, Settings, World};
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Columns of the table: a look-up reads a page of each.
+const COLUMNS: u64 = 9;
+
+/// Households of which the inventory is told.
+fn households() -> u32 {
+    u32::try_from(setting("GRIDTRAIL_INVENTORY_HOUSEHOLDS", 150)).unwrap()
+}
+
+fn world() -> World {
+    World::seeded(5, Settings::for_events(1_000_000, 10)).unwrap()
+}
+
+/// A region, and what must be known of it but types, which are no spans.
+fn told() -> (Vec<InventoryEvent>, BTreeSet<ExpectedFact>) {
+    let (world, mut events, mut truth) = (world(), Vec::new(), BTreeSet::new());
+    for number in 0..households() {
+        let household = world.inventory_of(number);
+        events.extend(household.events);
+        let of_types = |fact: &ExpectedFact| matches!(fact.what, ExpectedState::Type(..));
+        truth.extend(household.truth.into_iter().filter(|fact| !of_types(fact)));
+    }
+    // In the order of nobody.
+    events.sort_by_key(|event| event.id.as_str().bytes().rev().collect::<Vec<_>>());
+    (events, truth)
+}
+
+fn spans<T: Copy>(
+    found: &mut BTreeSet<ExpectedFact>,
+    periods: &[Period<T>],
+    what: impl Fn(T) -> ExpectedState,
+) {
+    let of = |period: &Period<T>| ExpectedFact {
+        what: what(period.value),
+        from: period.from,
+        until: period.until,
+    };
+    found.extend(periods.iter().map(of));
+}
+
+/// Everything that is known of a Device or meter point, as spans of effective time.
+fn known(about: Named, view: &InventoryView<'_>) -> BTreeSet<ExpectedFact> {
+    use ExpectedState::{Associated, Installed, Network, Postcode, Region, Status, Supplier, Uprn};
+    let mut found = BTreeSet::new();
+    match about {
+        Named::Device(device) => {
+            spans(&mut found, view.smi_statuses().periods(), |status| Status(device, status));
+            spans(&mut found, view.regions().periods(), |region| Region(device, region));
+            for (mpxn, when) in view.installations() {
+                spans(&mut found, when.periods(), |()| Installed(device, mpxn));
+            }
+            for (with, when) in view.associated_with() {
+                spans(&mut found, when.periods(), |()| Associated(device, with));
+            }
+            for (other, when) in view.associated() {
+                spans(&mut found, when.periods(), |()| Associated(other, device));
+            }
+        }
+        Named::Mpxn(mpxn) => {
+            spans(&mut found, view.registered(|data| data.uprn).periods(), |uprn| Uprn(mpxn, uprn));
+            spans(&mut found, view.registered(|data| data.postcode).periods(), |code| Postcode(mpxn, code));
+            let suppliers = view.registered(|data| data.responsible_supplier);
+            spans(&mut found, suppliers.periods(), |user| Supplier(mpxn, user));
+            let networks = view.registered(|data| data.network_party);
+            spans(&mut found, networks.periods(), |user| Network(mpxn, user));
+            for (device, when) in view.devices() {
+                spans(&mut found, when.periods(), |()| Installed(device, mpxn));
+            }
+        }
+    }
+    found
+}
+
+fn named(events: &[InventoryEvent]) -> Vec<Named> {
+    let all: BTreeSet<Named> = events.iter().flat_map(InventoryEvent::about).collect();
+    all.into_iter().collect()
+}
+
+/// All that a lake knows of some events' Devices and meter points.
+async fn found(snapshot: &Snapshot, events: &[InventoryEvent]) -> BTreeSet<ExpectedFact> {
+    let (who, mut all) = (access(&[1]), BTreeSet::new());
+    for some in named(events).chunks(64) {
+        let (fragments, _) = snapshot.inventory(&who, some).await.unwrap();
+        assert_eq!(fragments.len(), some.len());
+        for (about, fragment) in some.iter().zip(&fragments) {
+            assert_eq!(fragment.about(), *about);
+            all.extend(known(*about, &fragment.known()));
+        }
+    }
+    all
+}
+
+/// The meter points of each UPRN and postcode, as they are known now or were ever.
+async fn by_property(snapshot: &Snapshot, truth: &BTreeSet<ExpectedFact>) -> BTreeSet<ExpectedFact> {
+    let keys = truth.iter().filter_map(|fact| match fact.what {
+        ExpectedState::Uprn(_, uprn) => Some(InventoryKey::Uprn(uprn)),
+        ExpectedState::Postcode(_, postcode) => Some(InventoryKey::Postcode(postcode)),
+        _ => None,
+    });
+    let (who, mut all) = (access(&[1]), BTreeSet::new());
+    for key in keys.collect::<BTreeSet<_>>() {
+        let (mpxns, _) = snapshot.meter_points(&who, key).await.unwrap();
+        let about: Vec<Named> = mpxns.into_iter().map(Named::Mpxn).collect();
+        let (fragments, _) = snapshot.inventory(&who, &about).await.unwrap();
+        for (about, fragment) in about.iter().zip(&fragments) {
+            all.extend(known(*about, &fragment.known()).into_iter().filter(|fact| match fact.what {
+                ExpectedState::Uprn(_, uprn) => InventoryKey::Uprn(uprn) == key,
+                ExpectedState::Postcode(_, postcode) => InventoryKey::Postcode(postcode) == key,
+                _ => false,
+            }));
+        }
+    }
+    all
+}
+
+async fn check(lake: &Lake, events: &[InventoryEvent], truth: &BTreeSet<ExpectedFact>, when: &str) {
+    let snapshot = lake.snapshot();
+    let found = found(&snapshot, events).await;
+    let few: Vec<_> = truth.difference(&found).take(3).collect();
+    let many: Vec<_> = found.difference(truth).take(3).collect();
+    assert!(few.is_empty() && many.is_empty(), "{when}: too few: {few:#?}\ntoo many: {many:#?}");
+    let of_property =
+        |fact: &&ExpectedFact| matches!(fact.what, ExpectedState::Uprn(..) | ExpectedState::Postcode(..));
+    let expected: BTreeSet<ExpectedFact> = truth.iter().filter(of_property).copied().collect();
+    assert_eq!(by_property(&snapshot, truth).await, expected, "{when}: by UPRN and postcode");
+    let verified = lake.verify(&VerifySettings::default()).await.unwrap();
+    assert_eq!(verified.damages, [], "{when}");
+}
+
+async fn tell(lake: &Lake, n: i64, events: &[InventoryEvent]) {
+    let mut source = source("inventory", n, n + 1);
+    source.finished = false;
+    let batch = Batch { inventory: events.to_vec(), sources: vec![source], ..Batch::default() };
+    lake.writer().await.unwrap().commit(batch).await.unwrap();
+}
+
+async fn over(store: &Arc<InMemory>, clock: &Clock) -> Lake {
+    let store: Arc<dyn ObjectStore> = store.clone();
+    let settings = LakeSettings { store: Some(store), ..LakeSettings::at("memory:///inventory") };
+    Lake::open(settings, clock.clone()).await.unwrap()
+}
+
+/// Bytes and rows of the table's newest version.
+async fn size(lake: &Lake) -> (u64, u64, u64) {
+    let status = lake.inspection().await.unwrap().status().await.unwrap();
+    let table = status.tables.iter().find(|table| table.name == "inventory").unwrap();
+    (table.files, table.rows.unwrap(), table.bytes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_is_known_as_its_truth_says_by_every_key() {
+    let (events, truth) = told();
+    let (store, clock) = (Arc::new(InMemory::new()), Clock::manual(at(1_000_000)));
+    let lake = over(&store, &clock).await;
+    // Batches of all sizes, some of them twice.
+    let (mut rest, mut n) = (events.as_slice(), 0);
+    for size in [1, 7, 400, 90, 2_000, 33].into_iter().cycle() {
+        let (some, after) = rest.split_at(rest.len().min(size));
+        for _ in 0..=n % 2 {
+            tell(&lake, n, some).await;
+            n += 1;
+        }
+        if n % 8 == 0 {
+            clock.advance(FLUSH);
+            lake.maintenance().await.unwrap().compact(&CompactionSettings::default()).await.unwrap();
+        }
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    check(&lake, &events, &truth, "as it came").await;
+    let version: SnapshotVersion = lake.snapshot().version().to_string().parse().unwrap();
+    settle(&lake, &clock).await;
+    check(&lake, &events, &truth, "compacted").await;
+    let pinned = lake.snapshot_at(&version).await.unwrap();
+    assert_eq!(found(&pinned, &events).await, truth, "at a version from before compaction");
+    drop(lake);
+    let lake = over(&store, &clock).await;
+    check(&lake, &events, &truth, "opened anew").await;
+
+    // What is told twice is there once, and nothing else went.
+    let distinct = merge_rows(events.iter().flat_map(rows_of).collect(), Vec::new()).len() as u64;
+    let (files, rows, bytes) = size(&lake).await;
+    assert_eq!(rows, distinct);
+    assert!(files <= 16, "a run a bucket: {files}");
+    let devices = named(&events).iter().filter(|named| matches!(named, Named::Device(_))).count() as u64;
+    println!(
+        "{} events of {devices} Devices: {rows} rows in {files} files of {bytes} bytes, {} bytes a Device, {:.1} a row",
+        events.len(),
+        bytes / devices,
+        bytes as f64 / rows as f64
+    );
+}
+
+/// However many keys there are, a look-up reads the pages of one in the runs of one bucket, and of an absent key none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_reads_a_bounded_number_of_pages() {
+    let (events, _) = told();
+    let (store, clock) = (Arc::new(InMemory::new()), Clock::manual(at(1_000_000)));
+    let lake = over(&store, &clock).await;
+    tell(&lake, 0, &events).await;
+    settle(&lake, &clock).await;
+    let (snapshot, who) = (lake.snapshot(), access(&[1]));
+    for about in named(&events).into_iter().step_by(7) {
+        let (found, cost) = snapshot.inventory(&who, &[about]).await.unwrap();
+        assert!(!found[0].events().is_empty());
+        assert_eq!(cost.runs, 1);
+        assert!(cost.pages <= 2 * COLUMNS, "{cost:?}");
+        assert_eq!(snapshot.inventory(&who, &[about]).await.unwrap().1.requests, 0, "pages stay in memory");
+    }
+    let mut read = 0;
+    for n in 0..100 {
+        let (found, cost) = snapshot.inventory(&who, &[Named::Device(device(n))]).await.unwrap();
+        assert!(found[0].events().is_empty());
+        read += cost.runs;
+    }
+    assert!(read < 20, "{read} of 100 absent keys were let through");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_reads_it_whose_roles_do_not_allow_it() {
+    let (lake, _) = memory().await;
+    tell(&lake, 0, &[commissioned("i", device(1), at(0))]).await;
+    let claims = Bearer {
+        subject: "tester".to_owned(),
+        party: "region".parse().unwrap(),
+        org_id: OrgId::All,
+        user_ids: [user(1)].into(),
+        roles: BTreeSet::new().into_iter().collect(),
+        valid_from: at(0),
+        expires_at: at(3_600_000),
+    };
+    let nobody: Access = DevKey::generate().unwrap().access(&claims).unwrap();
+    let snapshot = lake.snapshot();
+    let refused = snapshot.inventory(&nobody, &[Named::Device(device(1))]).await.unwrap_err();
+    assert!(matches!(refused, LakeError::NotPermitted { .. }), "{refused}");
+    let key = InventoryKey::Uprn("100023336956".parse().unwrap());
+    let refused = snapshot.meter_points(&nobody, key).await.unwrap_err();
+    assert!(matches!(refused, LakeError::NotPermitted { .. }), "{refused}");
+    assert_eq!(told_of(&snapshot, device(1)).await, ["i"]);
+}
+
+/// What was known at a version is known at it still, and later facts are not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_knows_what_it_knew() {
+    let (store, clock) = (Arc::new(InMemory::new()), Clock::manual(at(1_000_000)));
+    let lake = over(&store, &clock).await;
+    let mut versions = BTreeMap::new();
+    for n in 0..6 {
+        tell(&lake, n, &[commissioned(&format!("i{n}"), device(1), at(n))]).await;
+        versions.insert(n, lake.snapshot().version().to_string());
+        clock.advance(HOUR);
+    }
+    settle(&lake, &clock).await;
+    for (n, version) in versions {
+        let snapshot = lake.snapshot_at(&version.parse().unwrap()).await.unwrap();
+        let expected: Vec<String> = (0..=n).map(|n| format!("i{n}")).collect();
+        assert_eq!(told_of(&snapshot, device(1)).await, expected, "{version}");
+    }
+}
