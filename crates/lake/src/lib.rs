@@ -8,7 +8,7 @@
 //! it produced are committed together or not at all; **I4** a row leaves only through an `Access`.
 //!
 //! Its rooms use each other in one direction: `rows`, what fragments are as rows of runs; `tables`, one file each and the list of all; `read`,
-//! for an `Access`; `lake`, which opens it; `write`, with evidence; `keep`, housekeeping.
+//! for an `Access`; `lake`, which opens it; `past`, how it was and its evidence; `write`, with evidence; `keep`, housekeeping.
 //!
 //! Its tables stand on the crate of runs, which knows Delta and Parquet and no domain. Nothing here assumes local files.
 
@@ -21,6 +21,7 @@ mod lake;
 mod limits;
 mod marks;
 mod month;
+mod past;
 mod place;
 mod read;
 mod rows;
@@ -58,8 +59,8 @@ pub use lake::{Lake, LakeCounts, LakeSettings, NamedFile};
 pub use limits::{BUCKETS_MAX, DAYS_KEPT};
 pub use marks::{MARKS_STEP_MS, MARKS_WINDOW_MS, Marks};
 pub use month::{BadMonth, Month};
-pub use read::as_of::{AsOf, BadAsOf};
-pub use read::evidence_log::{EvidenceEnd, EvidencePart};
+pub use past::as_of::{AsOf, BadAsOf};
+pub use past::evidence_log::{EvidenceEnd, EvidencePart};
 pub use read::query::{Cost, Found, KeyQuery, RowPosition, View};
 pub use read::resolve::OnRecord;
 pub use read::sight::{Anchors, Elsewhere};

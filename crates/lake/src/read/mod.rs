@@ -1,7 +1,5 @@
-//! Reading: snapshots, look-ups for an `Access`, the lake as it was, and its evidence.
+//! Reading: snapshots, and look-ups in them for an `Access`.
 
-pub(crate) mod as_of;
-pub(crate) mod evidence_log;
 mod inventory;
 pub(crate) mod kept;
 pub(crate) mod look_up;
