@@ -21,6 +21,9 @@ const IN_A_CIRCLE: &[(&str, &[&str])] = &[
     ("synth", &["feed", "world"]),
 ];
 
+/// The rooms of a crate: each uses itself and those before it. A module that is in none of them uses none.
+const ROOMS: &[(&str, &[&str])] = &[("lake", &["rows", "tables", "place", "read", "lake", "write", "keep"])];
+
 /// A module, by the names on its path from the root of its crate.
 type Module = Vec<String>;
 
@@ -128,19 +131,63 @@ fn in_a_circle(sources: &BTreeMap<Module, String>) -> BTreeSet<String> {
     sources.keys().filter(reaches_itself).map(|module| module.join("::")).collect()
 }
 
+/// The uses of some sources from one room to a later one.
+fn against_the_order(sources: &BTreeMap<Module, String>, rooms: &[&str]) -> Vec<String> {
+    let all: BTreeSet<Module> = sources.keys().cloned().collect();
+    let place =
+        |module: &Module| rooms.iter().position(|room| module.first().is_some_and(|name| name == room));
+    let against = sources.iter().flat_map(|(module, source)| {
+        let later = uses(module, source, &all).into_iter().filter(move |used| place(used) > place(module));
+        later.map(|used| format!("{} uses {}", module.join("::"), used.join("::")))
+    });
+    against.collect()
+}
+
+/// The sources of a crate, each with its path from the root.
+fn modules(root: &Path) -> BTreeMap<Module, String> {
+    let mut all = BTreeMap::new();
+    sources(root, "rs", &mut |path, source| {
+        let module = module_of(path.strip_prefix(root).unwrap());
+        all.extend(module.map(|module| (module, source.to_owned())));
+    });
+    all
+}
+
+#[test]
+fn rooms_of_a_crate_use_each_other_in_one_direction() {
+    for (name, rooms) in ROOMS {
+        let all = modules(&repository_root().join("crates").join(name).join("src"));
+        for room in *rooms {
+            assert!(all.keys().any(|module| module.first().is_some_and(|name| name == room)), "no {room}");
+        }
+        // The root lists all.
+        let inner = all.into_iter().filter(|(module, _)| !module.is_empty()).collect();
+        let against = against_the_order(&inner, rooms);
+        assert!(against.is_empty(), "crates/{name}: {against:?}");
+    }
+}
+
+/// Proves that the check can fail.
+#[test]
+fn a_use_of_a_later_room_is_seen() {
+    let of = |path: &str, source: &str| (module_of(Path::new(path)).unwrap(), source.to_owned());
+    let sources = BTreeMap::from([
+        of("first/a.rs", "use crate::second::b::B;\nuse crate::plain::P;"),
+        of("second/b.rs", "use crate::first::a::A;"),
+        of("plain.rs", "use crate::first::a::A;"),
+    ]);
+    let found = against_the_order(&sources, &["first", "second"]);
+    assert_eq!(found, ["first::a uses second::b", "plain uses first::a"]);
+}
+
 #[test]
 fn modules_of_a_crate_are_in_no_circle_but_those_that_are_listed() {
     let mut crates = 0;
     for entry in std::fs::read_dir(repository_root().join("crates")).unwrap() {
         let folder = entry.unwrap().path();
         let (name, root) = (folder.file_name().unwrap().to_str().unwrap().to_owned(), folder.join("src"));
-        let mut all = BTreeMap::new();
-        sources(&root, "rs", &mut |path, source| {
-            let module = module_of(path.strip_prefix(&root).unwrap());
-            all.extend(module.map(|module| (module, source.to_owned())));
-        });
         crates += 1;
-        let found = in_a_circle(&all);
+        let found = in_a_circle(&modules(&root));
         let listed = IN_A_CIRCLE.iter().find(|(of, _)| *of == name).map_or(&[][..], |(_, modules)| modules);
         let listed: BTreeSet<String> = listed.iter().map(|module| (*module).to_owned()).collect();
         let (new, gone): (Vec<_>, Vec<_>) =

@@ -140,22 +140,17 @@ impl Maintenance {
     /// Memory, threads and rate are those of the settings. Errors: `Unavailable`, `Corrupt`; what went before is gone.
     pub async fn retain(&mut self, settings: &CompactionSettings, dry: bool) -> Result<Retained, LakeError> {
         let mut done = Retained::default();
-        for (number, table) in registry::ALL.iter().enumerate() {
-            let went = match table.kept_for() {
-                KeptFor::Ever => continue,
-                _ if number == 0 => self.expire_trails(settings, dry).await?,
-                _ => self.expire_table(number, dry).await?,
-            };
-            done.take(table.definition().name, went);
-        }
+        let trails = self.expire_trails(settings, dry).await?;
+        done.take(registry::main(), trails);
+        self.expire_others(dry, &mut done).await?;
         if !dry {
             self.lake.refresh().await?;
         }
         Ok(done)
     }
 
-    /// Lets go what is due of a table beside the main one.
-    async fn expire_table(&mut self, number: usize, dry: bool) -> Result<Went, LakeError> {
+    /// Lets go what is due of the tables beside the main one.
+    async fn expire_others(&mut self, dry: bool, done: &mut Retained) -> Result<(), LakeError> {
         self.tables.refresh().await?;
         // Read behind the positions that say how many holds there are.
         let holds = self.active_holds().await?;
@@ -164,12 +159,17 @@ impl Maintenance {
             let lake = lake.clone();
             Box::pin(async move { lake.letter_fates().await })
         };
-        let mut tables = self.tables.all();
-        let table = tables.swap_remove(number);
-        let main = tables.swap_remove(0);
-        let (site, holds) = (self.lake.site(), holds.as_slice());
-        let mut of = Expiry { site, main, table, holds, fates: &fates, dry };
-        registry::ALL[number].expire(&mut of).await
+        let mut tables = self.tables.all().into_iter();
+        let Some(main) = tables.next() else { return Ok(()) };
+        for (of, table) in registry::ALL.iter().skip(1).zip(tables) {
+            if of.kept_for() == KeptFor::Ever {
+                continue;
+            }
+            let (site, main, holds) = (self.lake.site(), &mut *main, holds.as_slice());
+            let went = of.expire(&mut Expiry { site, main, table, holds, fates: &fates, dry }).await?;
+            done.take(of.definition().name, went);
+        }
+        Ok(())
     }
 
     /// Lets go the months of trails that are due.

@@ -211,11 +211,13 @@ pub(crate) struct Compacting<'a> {
     pub(crate) buckets: u32,
 }
 
+type Make = Box<dyn FnOnce(&WorkPlace<'_>) -> Result<Worked, RunsError> + Send>;
+
 /// A job of compaction, to be carried out on a thread of its own.
 pub(crate) struct Work {
     /// The files that it reads.
     pub(crate) inputs: Vec<Path>,
-    make: Box<dyn FnOnce(&WorkPlace<'_>) -> Result<Worked, RunsError> + Send>,
+    make: Make,
 }
 
 /// Where a job of compaction is carried out.

@@ -2,7 +2,7 @@
 //!
 //! 1. **Logs**: each is read anew from its newest checkpoint, every entry is ours and leads to the state that it says, and none is missing.
 //! 2. **Files**: each that is named is there, with its size and checksum.
-//! 3. **Rows** (`rows`): each run is read from front to back: sorted, each key once, each row in its month and bucket,
+//! 3. **Rows** (what checks them stands with each table): each run is read from front to back: sorted, each key once, each row in its month and bucket,
 //!    found by its look-up, and no other than the log's summary says.
 //! 4. **A sample** (`sample`): the fragments of some Devices, from all runs, come to the same whatever the order in which
 //!    they are merged, and to the same again when they are written and read.
