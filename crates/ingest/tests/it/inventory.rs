@@ -1,6 +1,6 @@
 //! Inventory events from files, and what DUIS messages say of the inventory: exactly once, bad ones put aside, and found in the lake.
 
-use crate::it::{at, ingest, lake};
+use crate::it::{at, ingest, lake, user};
 use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_codec::{Receipt, capture, encode_inventory_frame, encode_inventory_json};
 use gridtrail_ingest::{FileSettings, Maker, Mended, ingest_made_inventory, replay_letters};
@@ -42,7 +42,7 @@ async fn known(lake: &Lake) -> InventoryFragment {
         subject: "tester".to_owned(),
         party: "region".parse().unwrap(),
         org_id: OrgId::All,
-        user_ids: std::collections::BTreeSet::new(),
+        user_ids: [user()].into(),
         roles: JobTypeRole::new(1).into_iter().collect(),
         valid_from: at(0),
         expires_at: at(3_600_000),

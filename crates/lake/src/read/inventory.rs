@@ -19,6 +19,9 @@ use gridtrail_runs::{KeyedRun, RunsError, Sheet, lookup};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// The rows of each of some keys.
+type RowsByKey = Vec<Vec<InventoryRow>>;
+
 impl Snapshot {
     /// What is known of some Devices and meter points, each in its place; and what it cost. [`InventoryFragment::known_at`] says what was so.
     ///
@@ -63,10 +66,7 @@ impl Snapshot {
     }
 
     /// The rows under each of some keys, in no order, and the same row perhaps more than once.
-    async fn inventory_rows(
-        &self,
-        keys: &[InventoryKey],
-    ) -> Result<(Vec<Vec<InventoryRow>>, Cost), RunsError> {
+    async fn inventory_rows(&self, keys: &[InventoryKey]) -> Result<(RowsByKey, Cost), RunsError> {
         let (cache, requests) = self.cache.counting();
         let wanted: Vec<(usize, &Arc<KeyedRun>)> = keys
             .iter()

@@ -128,7 +128,7 @@ fn side_file(rows: &[InventoryRow]) -> Result<SideFile, RunsError> {
     let mut summary = KeyedSummary::new(None, None, None, None);
     batches.iter().try_for_each(|batch| summary.add(batch))?;
     let encoded = Encoded::of(&INVENTORY, batches.into_iter().map(Ok))?;
-    let tag = summary.file(String::new(), encoded.written.clone())?.tag;
+    let tag = summary.file(String::new(), encoded.written)?.tag;
     Ok(SideFile { encoded, rows: rows.len() as u64, tag })
 }
 
