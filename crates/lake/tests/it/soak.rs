@@ -72,8 +72,12 @@ async fn write(world: Arc<World>, number: u64) {
         source.finished = false;
         let fragments = fold(events.clone()).into_fragments();
         let keys: Vec<TrailKey> = fragments.iter().map(|fragment| fragment.key).collect();
+        let inventory = fragments.iter().filter_map(told_with).collect();
         let time_stands = world.passing.read().await;
-        writer.commit(Batch { fragments, sources: vec![source], ..Batch::default() }).await.unwrap();
+        writer
+            .commit(Batch { fragments, inventory, sources: vec![source], ..Batch::default() })
+            .await
+            .unwrap();
         drop(time_stands);
         world.acknowledged.lock().unwrap().extend(keys);
         world.told.lock().unwrap().extend(events);
