@@ -17,7 +17,7 @@ use crate::tables::pairs::PairTable;
 use crate::tables::parked::{Parked, SWEPT};
 use crate::tables::table::{Arriving, LakeTable, SideFile};
 use crate::tables::trails::{Trails, buckets_of};
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use gridtrail_model::Timestamp;
 use gridtrail_runs::{KeyedFiles, Location, RunsError, Table};
 
@@ -122,7 +122,9 @@ impl Tables {
                 Ok(Table::open_or_create(location, definition, may_lack).await?)
             })
         });
-        let opened = std::iter::once(trails).chain(try_join_all(others).await?).collect();
+        // All to their end, also where one fails: the library takes it for a crash of the runtime when what its threads wait for is dropped.
+        let others = join_all(others).await.into_iter().collect::<Result<Vec<Table>, LakeError>>()?;
+        let opened = std::iter::once(trails).chain(others).collect();
         let mut tables = Self::of(opened)?;
         tables.index()?;
         Ok(tables)
