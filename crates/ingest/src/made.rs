@@ -58,29 +58,8 @@ pub async fn ingest_made_access(
     maker: &Maker,
     records: Vec<AccessRecord>,
 ) -> Result<Summary, IngestError> {
-    let mut writer = lake.writer().await?;
-    let source = format!("{}:access", maker.source());
-    if writer.position(&source).is_some() {
-        return Ok(Summary::default());
-    }
-    let mut filling = Filling::default();
-    let hashed: Vec<u8> = records.iter().flat_map(|record| record.id.as_str().bytes()).collect();
-    let portion = Portion {
-        source: &source,
-        name: &maker.name,
-        first: true,
-        from: 0,
-        to: to_position(records.len() as u64),
-        hashed: &hashed,
-        skipped: Vec::new(),
-        finished: true,
-        now: lake.clock().now(),
-    };
-    let plain = records.into_iter().map(|record| Box::new(record) as Box<dyn PlainRecord>).collect();
-    let decoded = Decoded { plain, ..Decoded::default() };
-    filling.take(portion, decoded, &MadeRecords)?;
-    let outcome = filling.commit(Vec::new(), &mut writer).await?;
-    Ok(Summary { outcome, commits: 1, ..Summary::default() })
+    ingest_made_plain(lake, (maker, "access"), usize::MAX, |record| record.id.as_str(), records.into_iter())
+        .await
 }
 
 /// Ingests inventory events that were made, a batch at a time; each once, however often it is asked for: one that was cut short goes on from where
@@ -90,18 +69,27 @@ pub async fn ingest_made_inventory(
     maker: &Maker,
     events: impl Iterator<Item = InventoryEvent>,
 ) -> Result<Summary, IngestError> {
+    ingest_made_plain(lake, (maker, "inventory"), BATCH_INVENTORY_EVENTS, |event| event.id.as_str(), events)
+        .await
+}
+
+/// Ingests records of one kind that were made, so many in a batch, from where the lake is. `id` is what the evidence hashes of each.
+async fn ingest_made_plain<R: PlainRecord + 'static>(
+    lake: &Lake,
+    (maker, kind): (&Maker, &str),
+    at_once: usize,
+    id: fn(&R) -> &str,
+    records: impl Iterator<Item = R>,
+) -> Result<Summary, IngestError> {
     let mut writer = lake.writer().await?;
-    let source = format!("{}:inventory", maker.source());
+    let source = format!("{}:{kind}", maker.source());
     let mut from = writer.position(&source).unwrap_or(0);
-    let mut events = events.skip(usize::try_from(from).unwrap_or(usize::MAX)).peekable();
+    let mut records = records.skip(usize::try_from(from).unwrap_or(usize::MAX)).peekable();
     let mut summary = Summary::default();
-    loop {
-        let made: Vec<InventoryEvent> = events.by_ref().take(BATCH_INVENTORY_EVENTS).collect();
-        if made.is_empty() {
-            return Ok(summary);
-        }
+    while records.peek().is_some() {
+        let made: Vec<R> = records.by_ref().take(at_once).collect();
         let to = from + to_position(made.len() as u64);
-        let hashed: Vec<u8> = made.iter().flat_map(|event| event.id.as_str().bytes()).collect();
+        let hashed: Vec<u8> = made.iter().flat_map(|record| id(record).bytes()).collect();
         let portion = Portion {
             source: &source,
             name: &maker.name,
@@ -110,16 +98,17 @@ pub async fn ingest_made_inventory(
             to,
             hashed: &hashed,
             skipped: Vec::new(),
-            finished: events.peek().is_none(),
+            finished: records.peek().is_none(),
             now: lake.clock().now(),
         };
-        let plain = made.into_iter().map(|event| Box::new(event) as Box<dyn PlainRecord>).collect();
+        let plain = made.into_iter().map(|record| Box::new(record) as Box<dyn PlainRecord>).collect();
         let mut filling = Filling::default();
         filling.take(portion, Decoded { plain, ..Decoded::default() }, &MadeRecords)?;
         summary.outcome.add(filling.commit(Vec::new(), &mut writer).await?);
         summary.commits += 1;
         from = to;
     }
+    Ok(summary)
 }
 
 fn fold(

@@ -16,6 +16,12 @@ pub(crate) fn facts(
     if !is_of_inventory(event) {
         return Vec::new();
     }
-    // A message that could be read as an event can be read as this, too.
-    read().map(|said| said.facts).unwrap_or_default()
+    match read() {
+        Ok(said) => said.facts,
+        // A message that could be read as an event can be read as this, too: a fault of ours, of which the event is not to be lost.
+        Err(error) => {
+            tracing::error!(event = event.id.as_str(), %error, "what a message says of the inventory was not read");
+            Vec::new()
+        }
+    }
 }

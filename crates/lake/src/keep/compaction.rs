@@ -50,6 +50,7 @@ impl Maintenance {
         self.tables.refresh().await?;
         if settings.full || self.is_uniting_due() {
             done.rows_united = self.unite_or_put_off(settings).await?;
+            self.tables.refresh().await?;
         }
         for number in 0..registry::ALL.len() {
             self.compact_table(number, settings, &mut done).await?;
@@ -69,10 +70,16 @@ impl Maintenance {
         let wanted = Wanted::default();
         let site = self.lake.site().clone();
         loop {
-            self.tables.refresh().await?;
             let table = self.tables.each()[number].clone();
-            let (runs, buckets) = (&self.tables.runs, buckets_of(&table));
-            let of = Compacting { site: &site, table: &table, runs, settings, buckets };
+            let (trails, inventory) = (&self.tables.runs, &self.tables.inventory_runs);
+            let of = Compacting {
+                site: &site,
+                buckets: buckets_of(&table),
+                table: &table,
+                trails,
+                inventory,
+                settings,
+            };
             let jobs = registry::ALL[number].compaction(&of);
             if jobs.is_empty() {
                 return Ok(());
@@ -97,6 +104,7 @@ impl Maintenance {
             }
             drop(making);
             self.lake.refresh().await?;
+            self.tables.refresh().await?;
             if (done.jobs, done.refused) == before {
                 // Others are at work on the same runs: leave them to it.
                 return Ok(());

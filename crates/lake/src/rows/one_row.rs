@@ -227,7 +227,8 @@ impl<'a> Prints<'a> {
     fn at(&self, row: usize) -> Option<u64> {
         let user = self.user.value(row).try_into().ok()?;
         let placement = Timestamp::from_millis(self.received.value(row))?;
-        packed::key_print_in(user, (self.shape.value(row), self.tail.value(row)), placement)
+        packed::Print::read((self.shape.value(row), self.tail.value(row)), user, placement)
+            .map(|print| print.key)
     }
 
     /// Of some rows, those that look alike, ascending. Next to nothing for a single row.

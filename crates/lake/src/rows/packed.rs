@@ -123,16 +123,6 @@ pub(crate) fn key_print_of(print: u64, key: &TrailKey) -> u64 {
     apart(print, leg, kind_of(key))
 }
 
-/// The same of a row as it is stored.
-pub(crate) fn key_print_in(
-    user: [u8; 8],
-    (shape, tail): (&[u8], &[u8]),
-    placement: Timestamp,
-) -> Option<u64> {
-    let [flags, _, _, leg, _] = *shape.first_chunk()?;
-    Some(apart(print_in(user, tail, placement)?, leg, flags & KIND))
-}
-
 /// What tells a row from nearly all of other keys, read as it is stored and without its key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Print {

@@ -1,10 +1,11 @@
 //! Reading a file of a table from front to back, to hold its rows against what they must be.
 
+use arrow::array::RecordBatch;
 use bytes::Bytes;
 use deltalake_core::Path;
 use gridtrail_access_log::Witnesses;
 use gridtrail_model::DeviceId;
-use gridtrail_runs::{Definition, RunCache, RunsError, TableFile};
+use gridtrail_runs::{Definition, OpenRun, RunCache, RunsError, Scan, TableFile};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use xxhash_rust::xxh64::xxh64;
@@ -45,6 +46,26 @@ impl FileCheck<'_> {
     pub(crate) fn corrupt(&self, why: impl Into<String>) -> RunsError {
         RunsError::Corrupt { path: self.path.to_string(), why: why.into() }
     }
+}
+
+/// Reads a run batch by batch, from front to back. `take` gets each with its row group and the number of its first row in that. Returns how many rows
+/// there were.
+pub(crate) async fn each_batch(
+    cache: &RunCache,
+    run: &Arc<OpenRun>,
+    mut take: impl FnMut((usize, usize), &RecordBatch) -> Result<(), RunsError>,
+) -> Result<u64, RunsError> {
+    let mut scan = Scan::new(cache.clone(), Arc::clone(run));
+    let (mut rows, mut at) = (0, (0, 0));
+    while let Some(batch) = scan.next().await? {
+        if at.0 != scan.group() {
+            at = (scan.group(), 0);
+        }
+        take(at, &batch)?;
+        at.1 += batch.num_rows();
+        rows += batch.num_rows() as u64;
+    }
+    Ok(rows)
 }
 
 /// Not the seed of the buckets: the sample is to come from all of them.

@@ -7,8 +7,10 @@
 //! It is compacted by levels and buckets, as trails are, so that a look-up of a key touches few runs however many there are.
 
 use crate::kept_for::{self, KeptFor};
+use crate::limits::{BLOOM_FALSE_POSITIVES, ROW_GROUP_ROWS};
 use crate::rows::rule::{ordered, unsigned};
-use crate::tables::check::FileCheck;
+use crate::tables::check::{FileCheck, each_batch};
+use crate::tables::layout;
 use crate::tables::table::{Arriving, Compacting, LakeTable, SideFile, Work};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, RecordBatch, StringArray, StringBuilder,
@@ -20,10 +22,10 @@ use gridtrail_inventory::{FactOrigin, InventoryKey, InventoryRow, InventoryRowKi
 use gridtrail_model::Timestamp;
 use gridtrail_runs::{
     ByKey, Definition, Encoded, Kept, KeyedRun, KeyedSummary, Listed as _, MergeKey, MergeRule, Run as _,
-    RunIndex, RunsError, Scan, Summary as _, bucket, lookup,
+    RunsError, Summary as _, bucket, lookup,
 };
 use parquet::basic::{Compression, Encoding};
-use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 use std::convert::Infallible;
 use std::str::FromStr;
@@ -74,9 +76,6 @@ pub(crate) static INVENTORY: Definition = Definition {
     made_with: kept_for::made_with,
 };
 
-/// The runs of the table at one version.
-pub(crate) type InventoryRuns = RunIndex<KeyedRun>;
-
 /// The table of the inventory.
 pub(crate) struct Inventory;
 
@@ -109,15 +108,8 @@ impl LakeTable for Inventory {
 
     fn compaction(&self, of: &Compacting<'_>) -> Vec<Work> {
         let rule = ByKey { rule: InventoryRule, time: None };
-        let files = of.table.files();
-        // What cannot be listed stopped the table before.
-        let runs: Vec<Arc<KeyedRun>> = files
-            .iter()
-            .filter_map(|file| KeyedRun::listed(file, of.table.full_path(&file.path).ok()?).ok())
-            .map(Arc::new)
-            .collect();
         // No row comes to lie elsewhere.
-        of.by_levels(rule, runs.iter(), |_: Vec<Infallible>| Vec::new())
+        of.by_levels(rule, of.inventory.iter(), |_: Vec<Infallible>| Vec::new())
     }
 }
 
@@ -342,19 +334,9 @@ impl MergeRule for InventoryRule {
 /// The Parquet settings of a file of the inventory.
 fn properties() -> WriterProperties {
     let of = ColumnPath::from;
-    let mut builder = WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_2_0)
+    let mut builder = layout::by_key("subject", BLOOM_FALSE_POSITIVES)
         .set_compression(Compression::LZ4_RAW)
-        .set_bloom_filter_position(BloomFilterPosition::End)
-        .set_dictionary_enabled(false)
-        .set_max_row_group_row_count(Some(crate::limits::ROW_GROUP_ROWS))
-        .set_data_page_row_count_limit(gridtrail_runs::PAGE_ROWS)
-        .set_write_batch_size(crate::limits::WRITE_BATCH_ROWS)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_column_statistics_enabled(of("subject"), EnabledStatistics::Page)
-        .set_column_bloom_filter_enabled(of("subject"), true)
-        .set_column_bloom_filter_fpp(of("subject"), crate::limits::BLOOM_FALSE_POSITIVES)
-        .set_column_bloom_filter_max_ndv(of("subject"), crate::limits::ROW_GROUP_ROWS as u64);
+        .set_column_bloom_filter_max_ndv(of("subject"), ROW_GROUP_ROWS as u64);
     // Few values, or those of the row before: compression finds that, and a look-up need not read dictionaries.
     for name in ["subject", "kind", "origin"] {
         builder = builder.set_column_encoding(of(name), Encoding::PLAIN);
@@ -373,15 +355,10 @@ async fn check(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
     let file = KeyedRun::listed(of.file, of.path.clone())?;
     let facts = file.facts();
     let run = of.cache.open(&INVENTORY, (of.file, of.path), file.footer_bytes()).await?;
-    let mut scan = Scan::new(of.cache.clone(), Arc::clone(&run));
     let mut last: Option<InventoryRow> = None;
-    let mut at = (0, 0);
-    while let Some(batch) = scan.next().await? {
-        if at.0 != scan.group() {
-            at = (scan.group(), 0);
-        }
-        let buckets = facts.bucket.map(|bucket| bucket::of_rows(&batch, bucket.of)).transpose()?;
-        for (number, row) in rows(&batch, of.path.as_ref())?.into_iter().enumerate() {
+    let read = each_batch(of.cache, &run, |(group, start), batch| {
+        let buckets = facts.bucket.map(|bucket| bucket::of_rows(batch, bucket.of)).transpose()?;
+        for (number, row) in rows(batch, of.path.as_ref())?.into_iter().enumerate() {
             if last.as_ref().is_some_and(|last| *last >= row) {
                 return Err(of.corrupt("its rows are not in order, or one is there twice"));
             }
@@ -391,14 +368,14 @@ async fn check(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
                 return Err(of.corrupt("a row lies in another bucket than its own"));
             }
             let key = row.key.to_bytes();
-            if !file.spans(&key) || !lookup::comes_to(&run, at.0, at.1 + number, &key) {
+            if !file.spans(&key) || !lookup::comes_to(&run, group, start + number, &key) {
                 return Err(of.corrupt("its bloom filter, page index or log entry hides a row"));
             }
             last = Some(row);
         }
-        at.1 += batch.num_rows();
-        of.rows += batch.num_rows() as u64;
-    }
+        Ok(())
+    });
+    of.rows += read.await?;
     if of.rows == facts.rows {
         return Ok(());
     }

@@ -10,6 +10,7 @@ pub(crate) mod fates;
 pub(crate) mod hold;
 pub(crate) mod holds;
 pub(crate) mod inventory;
+pub(crate) mod layout;
 pub(crate) mod named_rows;
 pub(crate) mod pairs;
 pub(crate) mod parked;

@@ -11,13 +11,13 @@
 //! Links are committed before their rows, by whoever has a row lie at a new time: a repeat writes the same links again, and one without
 //! its row leads nowhere. So the table may say a link twice, never miss one. They go when they are older than every row.
 
-use crate::kept_for;
-use crate::kept_for::KeptFor;
-use crate::limits::{IDLE_MONTH_MS, RUNS_AT_ONCE};
+use crate::kept_for::{self, KeptFor};
+use crate::limits::{PAIR_FALSE_POSITIVES, RUNS_AT_ONCE};
 use crate::rows::anchor;
 use crate::rows::rule::{ordered, unsigned};
 use crate::rows::viewers::Viewer;
-use crate::tables::check::FileCheck;
+use crate::tables::check::{FileCheck, each_batch};
+use crate::tables::layout;
 use crate::tables::pairs::{self, PairTable};
 use crate::tables::table::{Arriving, Gathering, LakeTable, SideFile};
 use arrow::array::{ArrayRef, AsArray, BinaryArray, BinaryBuilder, RecordBatch, TimestampMillisecondArray};
@@ -30,10 +30,10 @@ use gridtrail_model::{Anchor, DeviceId, Fragment, Named, Subject, Timestamp};
 use gridtrail_runs::checksum::Written;
 use gridtrail_runs::{
     Changes, Definition, Encoded, Kept, KeyedFile, KeyedFiles, MergeKey, MergeRule, NewFile, RunCache,
-    RunsError, Scan, Sheet, Summary, TableFile, lookup,
+    RunsError, Sheet, Summary, lookup,
 };
 use parquet::basic::{Compression, Encoding};
-use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
@@ -132,19 +132,7 @@ impl LakeTable for NamedRows {
     }
 
     async fn gather(&self, of: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
-        // A link is committed before its row: only where all files are a day old is none younger than its row.
-        let day_old = |file: &Arc<TableFile>| of.now.millis() - file.written_ms >= IDLE_MONTH_MS;
-        let oldest = |files: &[Arc<TableFile>]| of.oldest.filter(|_| files.iter().all(day_old));
-        of.by_size(
-            |file| file.size,
-            LinkRule,
-            |_| Count::default(),
-            |files, batch| match oldest(files) {
-                Some(oldest) => since(&batch, oldest),
-                None => Ok(batch),
-            },
-        )
-        .await
+        of.by_size_since(LinkRule, Count::default(), since).await
     }
 }
 
@@ -321,24 +309,13 @@ fn since(batch: &RecordBatch, oldest: Timestamp) -> Result<RecordBatch, RunsErro
 
 /// The Parquet settings of a file of links.
 fn properties() -> WriterProperties {
-    let of = ColumnPath::from;
-    WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_2_0)
+    layout::by_key("print", PAIR_FALSE_POSITIVES)
         .set_encoding(Encoding::DELTA_LENGTH_BYTE_ARRAY)
         // Prints are as good as chance.
         .set_compression(Compression::UNCOMPRESSED)
-        .set_bloom_filter_position(BloomFilterPosition::End)
-        .set_dictionary_enabled(false)
         // All links of a row lead to one place.
-        .set_column_dictionary_enabled(of("lies_under"), true)
-        .set_column_encoding(of("received_at"), Encoding::DELTA_BINARY_PACKED)
-        .set_max_row_group_row_count(Some(crate::limits::ROW_GROUP_ROWS))
-        .set_data_page_row_count_limit(gridtrail_runs::PAGE_ROWS)
-        .set_write_batch_size(crate::limits::WRITE_BATCH_ROWS)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_column_statistics_enabled(of("print"), EnabledStatistics::Page)
-        .set_column_bloom_filter_enabled(of("print"), true)
-        .set_column_bloom_filter_fpp(of("print"), crate::limits::PAIR_FALSE_POSITIVES)
+        .set_column_dictionary_enabled(ColumnPath::from("lies_under"), true)
+        .set_column_encoding(ColumnPath::from("received_at"), Encoding::DELTA_BINARY_PACKED)
         .build()
 }
 
@@ -381,27 +358,22 @@ async fn missed(
 /// Reads a file of links.
 async fn check(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
     let run = of.cache.open(&TABLE, (of.file, of.path), None).await?;
-    let mut scan = Scan::new(of.cache.clone(), Arc::clone(&run));
     let mut last = None;
-    let mut at = (0, 0);
-    while let Some(batch) = scan.next().await? {
-        if at.0 != scan.group() {
-            at = (scan.group(), 0);
-        }
-        let columns = Columns::of(&batch, of.path.as_ref())?;
+    let rows = each_batch(of.cache, &run, |(group, start), batch| {
+        let columns = Columns::of(batch, of.path.as_ref())?;
         for row in 0..batch.num_rows() {
             let link = columns.link(row).ok_or_else(|| of.corrupt("a link cannot be read"))?;
             if last.is_some_and(|last| last >= link) {
                 return Err(of.corrupt("its links are not in order"));
             }
-            if !lookup::comes_to(&run, at.0, at.1 + row, &link.print) {
+            if !lookup::comes_to(&run, group, start + row, &link.print) {
                 return Err(of.corrupt("its bloom filter or page index hides a link"));
             }
             last = Some(link);
         }
-        at.1 += batch.num_rows();
-        of.rows += batch.num_rows() as u64;
-    }
+        Ok(())
+    });
+    of.rows += rows.await?;
     Ok(())
 }
 

@@ -14,13 +14,13 @@
 //! under, `e` and, in base64url, the print of the Device and of somebody who may see the row (`viewers`); before that `d` and the
 //! Device's bytes, for whoever might ask. Those keys lie behind all digits, so that a file without any is passed by.
 
-use crate::kept_for;
-use crate::kept_for::KeptFor;
-use crate::limits::{IDLE_MONTH_MS, RUNS_AT_ONCE};
+use crate::kept_for::{self, KeptFor};
+use crate::limits::{PAIR_FALSE_POSITIVES, RUNS_AT_ONCE};
 use crate::rows::anchor;
 use crate::rows::rule::{corrupt, ordered};
 use crate::rows::viewers::Viewer;
-use crate::tables::check::FileCheck;
+use crate::tables::check::{FileCheck, each_batch};
+use crate::tables::layout;
 use crate::tables::table::{Arriving, Gathering, LakeTable, Rewriting, SideFile};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
@@ -30,18 +30,16 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMi
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use deltalake_core::Path;
 use futures::TryFutureExt as _;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_model::{DeviceId, Fragment, Mpxn, Named, Timestamp};
 use gridtrail_runs::checksum::Written;
 use gridtrail_runs::{
-    Changes, Definition, Encoded, Kept, KeyedFile, MergeKey, MergeRule, NewFile, RunCache, RunsError, Scan,
-    Sheet, Summary, TableFile, gather, lookup,
+    Changes, Definition, Encoded, Kept, KeyedFile, MergeKey, MergeRule, NewFile, RunCache, RunsError, Sheet,
+    Summary, gather, lookup,
 };
 use parquet::basic::{Compression, Encoding};
-use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
-use parquet::schema::types::ColumnPath;
+use parquet::file::properties::WriterProperties;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
@@ -101,19 +99,7 @@ impl LakeTable for PairTable {
     }
 
     async fn gather(&self, of: &Gathering<'_>) -> Result<Option<Changes>, RunsError> {
-        // A pair is committed before the rows that it was seen in: only where all files are a day old is none younger than its rows.
-        let day_old = |file: &Arc<TableFile>| of.now.millis() - file.written_ms >= IDLE_MONTH_MS;
-        let oldest = |files: &[Arc<TableFile>]| of.oldest.filter(|_| files.iter().all(day_old));
-        of.by_size(
-            |file| file.size,
-            PairRule,
-            |_| PairSummary::default(),
-            |files, batch| match oldest(files) {
-                Some(oldest) => seen_since(&batch, oldest),
-                None => Ok(batch),
-            },
-        )
-        .await
+        of.by_size_since(PairRule, PairSummary::default(), seen_since).await
     }
 
     fn is_rewritten(&self) -> bool {
@@ -162,37 +148,30 @@ impl MergeRule for PairRule {
 
 /// Reads a file of pairs.
 async fn check(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
-    let of_file = |path: &Path, why: &str| RunsError::Corrupt { path: path.to_string(), why: why.to_owned() };
-    let file = &KeyedFile::new(of.file, of.path.clone());
-    let FileCheck { cache, table, rows, .. } = of;
-    let run = cache.open(table, (&file.file, &file.path), None).await?;
-    let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
+    let run = of.cache.open(&TABLE, (of.file, of.path), None).await?;
     let mut first: Option<String> = None;
     let mut last: Option<(String, DeviceId)> = None;
-    let mut at = (0, 0);
-    while let Some(batch) = scan.next().await? {
-        if at.0 != scan.group() {
-            at = (scan.group(), 0);
-        }
+    let rows = each_batch(of.cache, &run, |(group, start), batch| {
         for row in 0..batch.num_rows() {
-            let pair = read(&batch.slice(row, 1), file.path.as_ref())?;
+            let pair = read(&batch.slice(row, 1), of.path.as_ref())?;
             let place = (pair.mpxn, pair.device);
             if last.as_ref().is_some_and(|last| *last >= place) {
-                return Err(of_file(&file.path, "its pairs are not in order"));
+                return Err(of.corrupt("its pairs are not in order"));
             }
-            if !lookup::comes_to(&run, at.0, at.1 + row, place.0.as_bytes()) {
-                return Err(of_file(&file.path, "its bloom filter or page index hides a pair"));
+            if !lookup::comes_to(&run, group, start + row, place.0.as_bytes()) {
+                return Err(of.corrupt("its bloom filter or page index hides a pair"));
             }
             first.get_or_insert_with(|| place.0.clone());
             last = Some(place);
         }
-        at.1 += batch.num_rows();
-        *rows += batch.num_rows() as u64;
-    }
+        Ok(())
+    });
+    let rows = rows.await?;
     let range = (first.unwrap_or_default(), last.map(|(mpxn, _)| mpxn).unwrap_or_default());
-    if file.range != Some(range) {
-        return Err(of_file(&file.path, "its meter points are not in the range that its log entry says"));
+    if KeyedFile::new(of.file, of.path.clone()).range != Some(range) {
+        return Err(of.corrupt("its meter points are not in the range that its log entry says"));
     }
+    of.rows += rows;
     Ok(())
 }
 
@@ -307,19 +286,9 @@ fn write(pairs: &Pairs) -> Result<(Encoded, String), RunsError> {
 
 /// The Parquet settings of a file of pairs.
 fn properties() -> WriterProperties {
-    WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_2_0)
+    layout::by_key("mpxn", PAIR_FALSE_POSITIVES)
         .set_encoding(Encoding::PLAIN)
         .set_compression(Compression::LZ4_RAW)
-        .set_bloom_filter_position(BloomFilterPosition::End)
-        .set_dictionary_enabled(false)
-        .set_max_row_group_row_count(Some(crate::limits::ROW_GROUP_ROWS))
-        .set_data_page_row_count_limit(gridtrail_runs::PAGE_ROWS)
-        .set_write_batch_size(crate::limits::WRITE_BATCH_ROWS)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_column_statistics_enabled(ColumnPath::from("mpxn"), EnabledStatistics::Page)
-        .set_column_bloom_filter_enabled(ColumnPath::from("mpxn"), true)
-        .set_column_bloom_filter_fpp(ColumnPath::from("mpxn"), crate::limits::PAIR_FALSE_POSITIVES)
         .build()
 }
 

@@ -11,11 +11,11 @@ use crate::tables::access_log::AccessLogTable;
 use crate::tables::commits::Commits;
 use crate::tables::dead_letters::DeadLetters;
 use crate::tables::holds::HoldChanges;
-use crate::tables::inventory::{Inventory, InventoryRuns};
+use crate::tables::inventory::Inventory;
 use crate::tables::named_rows::NamedRows;
 use crate::tables::pairs::PairTable;
 use crate::tables::parked::{Parked, SWEPT};
-use crate::tables::table::{Arriving, LakeTable, SideFile};
+use crate::tables::table::{Arriving, InventoryRuns, LakeTable, SideFile};
 use crate::tables::trails::{Trails, buckets_of};
 use futures::future::{join_all, try_join_all};
 use gridtrail_model::Timestamp;
@@ -96,6 +96,12 @@ pub(crate) fn looked_up() -> impl Iterator<Item = &'static str> {
     ALL.iter().filter(|table| table.is_looked_up()).map(|table| table.definition().name)
 }
 
+/// Whether every refresh goes on to its newest version: a table that look-ups read, and dead letters, whose positions a writer holds its
+/// own against.
+fn is_followed(table: &dyn LakeTable) -> bool {
+    table.is_looked_up() || table.definition().name == DeadLetters.definition().name
+}
+
 /// What goes into each table, in the order of [`ALL`].
 pub(crate) type SideFiles = Vec<Option<SideFile>>;
 
@@ -141,13 +147,17 @@ impl Tables {
             self.trails.refresh().await?;
         }
         let done = [&Trails as &dyn LakeTable, &Parked].map(|table| table.definition().name);
-        for (of, table) in ALL.iter().zip(self.all()) {
-            if of.is_looked_up() && !done.contains(&table.name()) {
-                table.refresh().await?;
-            }
-        }
-        self.dead_letters.refresh().await?;
+        self.refresh_some(|of, name| is_followed(of) && !done.contains(&name)).await?;
         self.index()
+    }
+
+    /// Brings some tables to their newest versions, all at once: there are many, and each waits for the store.
+    async fn refresh_some(
+        &mut self,
+        is_one: impl Fn(&dyn LakeTable, &'static str) -> bool,
+    ) -> Result<(), RunsError> {
+        let some = ALL.iter().zip(self.all()).filter(|(of, table)| is_one(**of, table.name()));
+        join_all(some.map(|(_, table)| table.refresh())).await.into_iter().collect()
     }
 
     /// Commits to side tables what goes into them with fragments, before the commit of the main table that makes those count.
@@ -165,12 +175,7 @@ impl Tables {
     /// Brings every table to its newest version.
     pub(crate) async fn refresh_all(&mut self) -> Result<(), RunsError> {
         self.refresh().await?;
-        for (of, table) in ALL.iter().zip(self.all()) {
-            if !of.is_looked_up() {
-                table.refresh().await?;
-            }
-        }
-        Ok(())
+        self.refresh_some(|of, _| !is_followed(of)).await
     }
 
     /// The tables as they were, as far as a snapshot is made of them. `version` says which version of a table.

@@ -6,12 +6,12 @@ use crate::rows::decode::Stored;
 use crate::rows::run::{FragmentSummary, RunFile, RunSummary};
 use crate::rows::schema::column;
 use crate::rows::viewers::Viewers;
-use crate::tables::check::{FileCheck, Sample};
+use crate::tables::check::{FileCheck, Sample, each_batch};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use deltalake_core::Path;
 use gridtrail_model::{DeviceId, Timestamp, TrailKey};
-use gridtrail_runs::{OpenRun, RunsError, Scan, Summary as _, lookup};
+use gridtrail_runs::{OpenRun, RunsError, Summary as _, lookup};
 use std::sync::Arc;
 
 fn corrupt(path: &Path, why: impl Into<String>) -> RunsError {
@@ -28,8 +28,6 @@ struct Reading<'a> {
     /// What a writer would say of it.
     summary: FragmentSummary,
     last: Option<Place>,
-    /// The row group, and how many of its rows were read.
-    at: (usize, usize),
 }
 
 /// Reads a run of fragments, and takes Devices of it into the sample.
@@ -38,15 +36,8 @@ pub(crate) async fn fragments(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
     let FileCheck { cache, rows, sample, .. } = of;
     let run = file.open(cache).await?;
     let summary = FragmentSummary::new(file.file.month.clone(), file.summary.bucket, None);
-    let mut scan = Scan::new(cache.clone(), Arc::clone(&run));
-    let mut reading = Reading { file, run, summary, last: None, at: (0, 0) };
-    while let Some(batch) = scan.next().await? {
-        if reading.at.0 != scan.group() {
-            reading.at = (scan.group(), 0);
-        }
-        reading.take(&batch, sample)?;
-        *rows += batch.num_rows() as u64;
-    }
+    let mut reading = Reading { file, run: Arc::clone(&run), summary, last: None };
+    *rows += each_batch(cache, &run, |at, batch| reading.take(at, batch, sample)).await?;
     reading.end()
 }
 
@@ -55,7 +46,13 @@ impl Reading<'_> {
         corrupt(&self.file.path, why)
     }
 
-    fn take(&mut self, batch: &RecordBatch, sample: &mut Sample) -> Result<(), RunsError> {
+    /// `at` is the row group, and the number of the first of these rows in it.
+    fn take(
+        &mut self,
+        at: (usize, usize),
+        batch: &RecordBatch,
+        sample: &mut Sample,
+    ) -> Result<(), RunsError> {
         let buckets = self.file.summary.bucket.map(|bucket| bucket::of_rows(batch, bucket.of)).transpose()?;
         for row in 0..batch.num_rows() {
             let fragment = Stored::of(batch, row, self.file.path.as_ref())?.fragment()?;
@@ -81,14 +78,12 @@ impl Reading<'_> {
             }
             self.last = Some(place);
         }
-        self.check_found(batch)?;
-        self.summary.add(batch)?;
-        self.at.1 += batch.num_rows();
-        Ok(())
+        self.check_found(at, batch)?;
+        self.summary.add(batch)
     }
 
     /// Every row is one that a look-up comes to.
-    fn check_found(&self, batch: &RecordBatch) -> Result<(), RunsError> {
+    fn check_found(&self, (group, first): (usize, usize), batch: &RecordBatch) -> Result<(), RunsError> {
         let wrong = || self.corrupt("a key column is of another type");
         let binary = batch.columns().get(column::DEVICE).and_then(|column| column.as_binary_opt::<i32>());
         let devices = binary.ok_or_else(wrong)?;
@@ -100,7 +95,6 @@ impl Reading<'_> {
         {
             return Err(self.corrupt("the filter of its viewers hides a row"));
         }
-        let (group, first) = self.at;
         let foreign = self.run.bloom(column::FOREIGN_COUNTER, group);
         let rows = batch.num_rows();
         for row in 0..rows {

@@ -4,6 +4,7 @@
 
 use crate::error::LakeError;
 use crate::kept_for::{KeptFor, Went};
+use crate::limits::IDLE_MONTH_MS;
 use crate::rows::index::RunIndex;
 use crate::site::Site;
 use crate::tables::check::FileCheck;
@@ -16,8 +17,8 @@ use futures::future::BoxFuture;
 use gridtrail_inventory::InventoryEvent;
 use gridtrail_model::{Fragment, Named, Timestamp};
 use gridtrail_runs::{
-    Changes, CompactionSettings, Definition, Encoded, Job, KeyedFiles, LevelRule, MergeRule, Move, NewFile,
-    Rows, Run, RunCache, RunsError, Summary, Table, TableFile, carry_out, copy, gather, plan,
+    Changes, CompactionSettings, Definition, Encoded, Job, KeyedFiles, KeyedRun, LevelRule, MergeRule, Move,
+    NewFile, Rows, Run, RunCache, RunsError, Summary, Table, TableFile, carry_out, copy, gather, plan,
 };
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -181,6 +182,22 @@ impl Gathering<'_> {
         let (files, now_ms) = (self.site.whole_files(self.table)?, self.now.millis());
         gather::gather((self.site.cache(), self.table), files, now_ms, size, rule, summary, keep).await
     }
+
+    /// The same by bytes, without rows that are older than every row of the lake, which `since` leaves out. They are committed before the row that
+    /// they lead to, so it is only where all files are a day old that none is younger than its row.
+    pub(crate) async fn by_size_since<R: MergeRule, S: Summary>(
+        &self,
+        rule: R,
+        summary: S,
+        since: impl Fn(&RecordBatch, Timestamp) -> Result<RecordBatch, RunsError>,
+    ) -> Result<Option<Changes>, RunsError> {
+        let day_old = |file: &Arc<TableFile>| self.now.millis() - file.written_ms >= IDLE_MONTH_MS;
+        let keep = |files: &[Arc<TableFile>], batch| match self.oldest {
+            Some(oldest) if files.iter().all(day_old) => since(&batch, oldest),
+            _ => Ok(batch),
+        };
+        self.by_size(|file| file.size, rule, |_| summary, keep).await
+    }
 }
 
 /// Reads what became of dead letters.
@@ -200,12 +217,17 @@ pub(crate) struct Expiry<'a> {
     pub(crate) dry: bool,
 }
 
+/// The runs of the table of the inventory at one version.
+pub(crate) type InventoryRuns = gridtrail_runs::RunIndex<KeyedRun>;
+
 /// A table that is compacted by levels and buckets.
 pub(crate) struct Compacting<'a> {
     pub(crate) site: &'a Site,
     pub(crate) table: &'a Table,
     /// The runs of the main table.
-    pub(crate) runs: &'a RunIndex,
+    pub(crate) trails: &'a RunIndex,
+    /// The runs of the table of the inventory.
+    pub(crate) inventory: &'a InventoryRuns,
     pub(crate) settings: &'a CompactionSettings,
     /// Into how many buckets a month is sorted.
     pub(crate) buckets: u32,

@@ -55,7 +55,7 @@ impl LakeTable for Trails {
     }
 
     fn compaction(&self, of: &Compacting<'_>) -> Vec<Work> {
-        of.by_levels(TrailLevels, of.runs.iter(), std::convert::identity)
+        of.by_levels(TrailLevels, of.trails.iter(), std::convert::identity)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::rows::run::{self, RunSummary, SortedFragments};
 use crate::streams::{self, MARK_FILES, Stream, complete_mark};
 use crate::tables::access_events;
 use crate::tables::dead_letters::{self, DeadLetter};
-use crate::tables::registry::{Tables, side_files};
+use crate::tables::registry::{SideFiles, Tables, side_files};
 use crate::tables::table::Arriving;
 use gridtrail_access::AccessRecord;
 use gridtrail_inventory::InventoryEvent;
@@ -118,10 +118,9 @@ impl Writer {
     pub async fn commit(&mut self, batch: Batch) -> Result<u64, LakeError> {
         let now = self.lake.clock().now();
         let Batch { fragments, parked, access, inventory, dead_letters, mut sources, streams, kind } = batch;
-        let parked: Vec<Fragment> = parked.into_iter().map(placed_by_history).collect();
-        let beside = side_files(&Arriving { placed: &fragments, waiting: &parked, inventory: &inventory })?;
+        let (runs, parked, beside) = self.encode(fragments, parked, inventory).await?;
         let mut add = Vec::new();
-        for EncodedRun { month, encoded, summary } in self.encode(fragments).await? {
+        for EncodedRun { month, encoded, summary } in runs {
             let path = format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7());
             add.push(upload_run(&self.tables.trails, path, Some(month), encoded, &summary).await?);
         }
@@ -168,15 +167,24 @@ impl Writer {
         marks
     }
 
-    async fn encode(&self, fragments: Vec<Fragment>) -> Result<Vec<EncodedRun>, RunsError> {
+    /// The runs of a batch, its parked fragments at the times that they lie at, and what goes into side tables with all of it.
+    async fn encode(
+        &self,
+        fragments: Vec<Fragment>,
+        parked: Vec<Fragment>,
+        inventory: Vec<InventoryEvent>,
+    ) -> Result<(Vec<EncodedRun>, Vec<Fragment>, SideFiles), RunsError> {
         let since_ms = Some(self.lake.clock().now().millis());
-        let work = move || -> Result<Vec<EncodedRun>, RunsError> {
+        let work = move || {
+            let parked: Vec<Fragment> = parked.into_iter().map(placed_by_history).collect();
+            let arriving = Arriving { placed: &fragments, waiting: &parked, inventory: &inventory };
+            let beside = side_files(&arriving)?;
             let mut runs = Vec::new();
             for (month, sorted) in SortedFragments::sort(&fragments)?.by_month() {
                 let (encoded, summary) = run::write(&sorted)?;
                 runs.push(EncodedRun { month, encoded, summary: RunSummary { since_ms, ..summary } });
             }
-            Ok(runs)
+            Ok((runs, parked, beside))
         };
         tokio::task::spawn_blocking(work).await.map_err(|_| RunsError::Internal("encoding a run panicked"))?
     }
