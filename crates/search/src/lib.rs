@@ -14,6 +14,7 @@
 mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+mod hub;
 mod limits;
 mod query;
 mod reference;
@@ -23,7 +24,10 @@ mod token;
 mod wire;
 
 pub use error::{SearchError, SearchErrorKind, UserText, Violation};
-pub use gridtrail_lake::{AsOf, BadAsOf};
+pub use gridtrail_lake::{AsOf, BadAsOf, HubCommand};
+pub use hub::{
+    HubAnswer, HubField, HubFieldName, HubSearch, HubStore, HubTables, HubTablesShown, PinnedHubs,
+};
 pub use limits::{
     DEVICES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE_TOKEN_BYTES_MAX, PAGE_TOKEN_LIFE_MS, VARIANTS_MAX,
 };

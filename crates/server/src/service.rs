@@ -119,7 +119,7 @@ impl Desk {
     }
 
     /// The same, of work that takes from what is left to the caller.
-    async fn answer_within<T>(
+    pub(crate) async fn answer_within<T>(
         &self,
         call: &'static str,
         caller: &Caller,
@@ -156,13 +156,15 @@ impl Desk {
     }
 
     /// Makes sure that the caller may still see what was found: rights may have changed while a look-up waited for the store.
-    async fn confirm(&self, who: &Access, caller: &Caller) -> Result<(), CallError> {
+    pub(crate) async fn confirm(&self, who: &Access, caller: &Caller) -> Result<(), CallError> {
         let now = self.clock.now();
         if self.admission.is_current(who, now) {
             return Ok(());
         }
         let again = self.admission.admit(bearer_token(&caller.metadata)?, now).await?;
-        if who.user_ids().are_within(again.user_ids()) { Ok(()) } else { Err(CallError::RightsChanged) }
+        let is_kept = who.user_ids().are_within(again.user_ids())
+            && who.own_user_ids().are_within(again.own_user_ids());
+        if is_kept { Ok(()) } else { Err(CallError::RightsChanged) }
     }
 
     /// Answers a search, which `look` makes.
