@@ -71,6 +71,9 @@ pub struct GenerateArgs {
     /// About how many trails, instead of how many events.
     #[arg(long, conflicts_with = "events", value_parser = clap::value_parser!(u64).range(1..))]
     pub trails: Option<u64>,
+    /// How many premises, 1 to 50,000,000. Left out: as many as plausibly give these events.
+    #[arg(long)]
+    pub premises: Option<u32>,
     /// The seed: the same seed and settings give the same bytes.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,

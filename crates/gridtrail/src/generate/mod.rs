@@ -81,8 +81,13 @@ fn world(args: &GenerateArgs) -> Result<World, Failure> {
         None => Settings::for_events(args.events, args.days),
     };
     let settings = if args.disorder { settings.with_disorder() } else { settings };
-    World::seeded(args.seed, Settings { start: args.start, ..settings }).map_err(|error| {
-        let argument = if error.setting == "days" { "--days" } else { "--events" };
+    let premises = args.premises.unwrap_or(settings.premises);
+    World::seeded(args.seed, Settings { premises, start: args.start, ..settings }).map_err(|error| {
+        let argument = match error.setting {
+            "days" => "--days",
+            "premises" if args.premises.is_some() => "--premises",
+            _ => "--events",
+        };
         Failure::Argument { argument, reason: error.to_string() }
     })
 }
