@@ -3,9 +3,10 @@
 //! Each of the concurrent callers has a connection of its own and asks again as soon as it is answered, so what is
 //! measured is the server's time under just that much load, never a queue that the tool itself built up.
 
-use crate::args::BenchSearchArgs;
+use crate::args::{BenchSearchArgs, SearchedBy};
 use crate::client::{Caller, View, period_of, token_of};
 use crate::exit::Failure;
+use crate::generate::PremisesKeys;
 use crate::output;
 use gridtrail_lake::Cost;
 use gridtrail_model::{DeviceId, Mpxn};
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
-    let keys: Arc<[Key]> = read_keys(&args.devices)?.into();
+    let keys: Arc<[Key]> = keys_of(args)?.into();
     let token = token_of(&args.credential)?;
     let (from, to) = period_of(args.from, args.to);
     let columns = if args.table { RowView::Table } else { RowView::Full };
@@ -56,6 +57,35 @@ pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
     }
     let took = if args.each { began.elapsed() } else { duration };
     output::write_json(&mut io::stdout().lock(), &tally.report(took))
+}
+
+/// What is asked for.
+fn keys_of(args: &BenchSearchArgs) -> Result<Vec<Key>, Failure> {
+    if let (Some(path), Some(by)) = (&args.keys, args.by) {
+        return keys_of_premises(path, |premises| match by {
+            SearchedBy::Device => premises.device_id.map(Key::DeviceId),
+            SearchedBy::Mpxn => premises.mpxn.map(Key::Mpxn),
+            SearchedBy::Uprn => premises.uprn.map(Key::Uprn),
+        });
+    }
+    // One of the two is there: the arguments say so.
+    read_keys(args.devices.as_deref().unwrap_or(Path::new("")))
+}
+
+/// A key of each premises in a file of `gridtrail generate --keys` that has one.
+pub(crate) fn keys_of_premises<K>(
+    path: &Path,
+    key: impl Fn(PremisesKeys) -> Option<K>,
+) -> Result<Vec<K>, Failure> {
+    let wrong = |reason| Failure::Argument { argument: "--keys", reason };
+    let text = crate::text::read(path)?;
+    let lines: Vec<PremisesKeys> = text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()
+        .map_err(|error| wrong(format!("this is no file of `gridtrail generate --keys`: {error}")))?;
+    let keys: Vec<K> = lines.into_iter().filter_map(key).collect();
+    if keys.is_empty() { Err(wrong("no premises has such a key".to_owned())) } else { Ok(keys) }
 }
 
 /// The keys of a file, one a line: Device IDs, or MPxNs.

@@ -102,6 +102,10 @@ pub struct GenerateArgs {
     /// Also write the Device IDs of the region's smart meters, one a line, for `gridtrail bench search`.
     #[arg(long, value_name = "FILE")]
     pub meters: Option<PathBuf>,
+    /// Also write what some of the region's premises may be searched by, one JSON object a line: of all, or of 100,000 spread evenly over them. For
+    /// `gridtrail bench search --keys` and `gridtrail bench inventory`.
+    #[arg(long, value_name = "FILE")]
+    pub keys: Option<PathBuf>,
 }
 
 /// What is said of `--topic`: which names say what a topic holds.

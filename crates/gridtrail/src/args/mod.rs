@@ -39,7 +39,7 @@ pub use port::{ClientAddress, PortArgs};
 pub use reconcile::ReconcileArgs;
 pub use service::{
     BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, Credential, GetArgs, PageArgs,
-    SearchArgs, SearchCommand, SearchKey, ServeArgs, TokenArgs, WhoamiArgs,
+    SearchArgs, SearchCommand, SearchKey, SearchedBy, ServeArgs, TokenArgs, WhoamiArgs,
 };
 pub use tls::{DevCertificateArgs, ServerArgs, ServerTlsArgs};
 pub use value::{Bound, LifeTime};

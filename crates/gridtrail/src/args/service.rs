@@ -7,7 +7,7 @@ use super::lake::CompactionArgs;
 use super::port::PortArgs;
 use super::tls::{ServerArgs, ServerTlsArgs};
 use super::value::{Bound, LapseTime, LifeTime};
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use gridtrail_access::{OrgId, Party};
 use gridtrail_lake::AsOf;
 use gridtrail_model::{DeviceId, Mpxn, ServiceReferenceVariant, Uprn, UserId};
@@ -340,6 +340,17 @@ pub struct BenchTopicArgs {
     pub kafka_settings: Vec<(String, String)>,
 }
 
+/// One of the keys by which a premises is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SearchedBy {
+    /// A meter's Device ID.
+    Device,
+    /// Its meter point.
+    Mpxn,
+    /// The UPRN.
+    Uprn,
+}
+
 /// Arguments of `gridtrail bench search`.
 #[derive(Debug, Args)]
 pub struct BenchSearchArgs {
@@ -350,8 +361,14 @@ pub struct BenchSearchArgs {
     #[command(flatten)]
     pub server: ServerArgs,
     /// The Devices to ask for, one a line; or MPxNs.
-    #[arg(long, value_name = "FILE")]
-    pub devices: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "keys")]
+    pub devices: Option<PathBuf>,
+    /// Keys of premises, which `gridtrail generate --keys` writes; `--by` says which of them to ask for.
+    #[arg(long, value_name = "FILE", requires = "by", conflicts_with = "devices")]
+    pub keys: Option<PathBuf>,
+    /// By which of a premises' keys.
+    #[arg(long, value_enum, requires = "keys")]
+    pub by: Option<SearchedBy>,
     /// How many searches are under way at once.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,

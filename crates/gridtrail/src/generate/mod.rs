@@ -6,7 +6,10 @@
 mod duis;
 mod into_lake;
 mod inventory;
+mod keys;
 pub(crate) mod parties;
+
+pub(crate) use keys::PremisesKeys;
 
 use crate::args::{Encoding, Format, GenerateArgs};
 use crate::exit::Failure;
@@ -50,6 +53,9 @@ pub(crate) async fn run(args: &GenerateArgs, format: Format) -> Result<(), Failu
     }
     if let Some(path) = &args.meters {
         write_lines(path, meters(&world))?;
+    }
+    if let Some(path) = &args.keys {
+        write_lines(path, keys::lines(&world))?;
     }
     let mut out = io::stdout().lock();
     match format {
