@@ -3,7 +3,7 @@
 //! Each of the concurrent callers has a connection of its own and asks again as soon as it is answered, so what is
 //! measured is the server's time under just that much load, never a queue that the tool itself built up.
 
-use crate::args::{BenchSearchArgs, SearchedBy};
+use crate::args::{BenchSearchArgs, Credential, LoadArgs, SearchedBy, ServerArgs};
 use crate::client::{Caller, View, period_of, token_of};
 use crate::exit::Failure;
 use crate::generate::PremisesKeys;
@@ -21,24 +21,35 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
-    let keys: Arc<[Key]> = keys_of(args)?.into();
-    let token = token_of(&args.credential)?;
     let (from, to) = period_of(args.from, args.to);
     let columns = if args.table { RowView::Table } else { RowView::Full };
-    let request = SearchRequest {
+    let view = if args.meter_reads { View::MeterReads } else { View::Audit };
+    let all = SearchRequest {
         from,
         to,
         page_size: args.page_size,
         view: columns.into(),
         ..SearchRequest::default()
     };
-    let view = if args.meter_reads { View::MeterReads } else { View::Audit };
+    let ask = |key| Question::Search(view, SearchRequest { key: Some(key), ..all.clone() });
+    let questions = keys_of(args)?.into_iter().map(ask).collect();
+    load(questions, &args.credential, &args.server, &args.load).await
+}
+
+/// Asks a server from many callers at once, and prints how long it took.
+async fn load(
+    questions: Arc<[Question]>,
+    credential: &Credential,
+    server: &ServerArgs,
+    args: &LoadArgs,
+) -> Result<(), Failure> {
+    let token = token_of(credential)?;
     let duration = Duration::from_secs(args.duration.seconds().into());
     let mut callers = JoinSet::new();
     // All connections first, so that the warm-up starts with everybody there.
     let mut connected = Vec::new();
     for _ in 0..args.concurrency {
-        connected.push(Caller::connect(&args.server, &token).await?);
+        connected.push(Caller::connect(server, &token).await?);
     }
     let began = Instant::now();
     let begin = began + if args.each { Duration::ZERO } else { duration / 10 };
@@ -48,7 +59,7 @@ pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
         } else {
             Order::Chance(Chance(args.seed.wrapping_add((number as u64) << 32)))
         };
-        let asking = Asking { caller, view, request: request.clone(), keys: Arc::clone(&keys), order };
+        let asking = Asking { caller, questions: Arc::clone(&questions), order };
         callers.spawn(asking.until(begin, begin + duration));
     }
     let mut tally = Tally::new()?;
@@ -57,6 +68,23 @@ pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
     }
     let took = if args.each { began.elapsed() } else { duration };
     output::write_json(&mut io::stdout().lock(), &tally.report(took))
+}
+
+/// One call.
+enum Question {
+    Search(View, SearchRequest),
+}
+
+impl Question {
+    /// How many rows came back, and what they cost the server where it says so.
+    async fn ask(&self, caller: &Caller) -> Result<(u64, Option<Cost>), Failure> {
+        match self {
+            Self::Search(view, request) => {
+                let (page, cost) = caller.search_with_cost(*view, request).await?;
+                Ok((page.rows.len() as u64, cost))
+            }
+        }
+    }
 }
 
 /// What is asked for.
@@ -111,7 +139,7 @@ enum Order {
 }
 
 impl Order {
-    fn next<'k>(&mut self, keys: &'k [Key]) -> Option<&'k Key> {
+    fn next<'k, K>(&mut self, keys: &'k [K]) -> Option<&'k K> {
         match self {
             Self::Chance(chance) => Some(chance.pick(keys)),
             Self::Each { next, step } => {
@@ -144,9 +172,7 @@ impl Chance {
 /// One caller in its loop.
 struct Asking {
     caller: Caller,
-    view: View,
-    request: SearchRequest,
-    keys: Arc<[Key]>,
+    questions: Arc<[Question]>,
     order: Order,
 }
 
@@ -160,15 +186,14 @@ impl Asking {
             if is_timed && start >= end {
                 return Ok(tally);
             }
-            let Some(key) = self.order.next(&self.keys) else { return Ok(tally) };
-            self.request.key = Some(key.clone());
-            let answer = self.caller.search_with_cost(self.view, &self.request).await;
+            let Some(question) = self.order.next(&self.questions) else { return Ok(tally) };
+            let answer = question.ask(&self.caller).await;
             if start >= begin {
                 let taken = start.elapsed();
                 if let Ok((_, Some(cost))) = &answer {
                     tally.count_cost(cost);
                 }
-                tally.count(taken, answer.map(|(page, _)| page.rows.len() as u64));
+                tally.count(taken, answer.map(|(rows, _)| rows));
             }
         }
     }

@@ -351,6 +351,23 @@ pub enum SearchedBy {
     Uprn,
 }
 
+/// How a bench asks a server.
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// How many calls are under way at once.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: u16,
+    /// Ask for each line of the file once, in order, instead of by chance for some time.
+    #[arg(long, conflicts_with_all = ["duration", "seed"])]
+    pub each: bool,
+    /// How long to measure, after one tenth of that time to warm up.
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub duration: LifeTime,
+    /// The seed of the order in which keys are asked for.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+}
+
 /// Arguments of `gridtrail bench search`.
 #[derive(Debug, Args)]
 pub struct BenchSearchArgs {
@@ -369,15 +386,9 @@ pub struct BenchSearchArgs {
     /// By which of a premises' keys.
     #[arg(long, value_enum, requires = "keys")]
     pub by: Option<SearchedBy>,
-    /// How many searches are under way at once.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
-    pub concurrency: u16,
-    /// Ask for each line of the file once, in order, instead of by chance for some time.
-    #[arg(long, conflicts_with_all = ["duration", "seed"])]
-    pub each: bool,
-    /// How long to measure, after one tenth of that time to warm up.
-    #[arg(long, value_name = "TIME", default_value = "30s")]
-    pub duration: LifeTime,
+    /// How it asks.
+    #[command(flatten)]
+    pub load: LoadArgs,
     /// Search only requests received at or after this date or instant, UTC.
     #[arg(long, value_name = "TIME")]
     pub from: Option<Bound>,
@@ -393,7 +404,4 @@ pub struct BenchSearchArgs {
     /// Search the meter-read transactions of all Users instead of the audit trail of one's own.
     #[arg(long)]
     pub meter_reads: bool,
-    /// The seed of the order in which Devices are asked for.
-    #[arg(long, default_value_t = 7)]
-    pub seed: u64,
 }
