@@ -1,9 +1,12 @@
-//! `gridtrail bench search`: a closed loop of searches by Device or MPxN, how long they took, and what they cost the server.
+//! `gridtrail bench search` and `bench inventory`: a closed loop of calls, how long they took, and what they cost the server.
 //!
 //! Each of the concurrent callers has a connection of its own and asks again as soon as it is answered, so what is
 //! measured is the server's time under just that much load, never a queue that the tool itself built up.
 
-use crate::args::{BenchSearchArgs, Credential, LoadArgs, SearchedBy, ServerArgs};
+use crate::args::{
+    BenchInventoryArgs, BenchSearchArgs, Credential, InventoryBy, InventoryCall, LoadArgs, SearchedBy,
+    ServerArgs,
+};
 use crate::client::{Caller, View, period_of, token_of};
 use crate::exit::Failure;
 use crate::generate::PremisesKeys;
@@ -11,7 +14,9 @@ use crate::output;
 use gridtrail_lake::Cost;
 use gridtrail_model::{DeviceId, Mpxn};
 use gridtrail_proto::query::v1::search_request::Key;
-use gridtrail_proto::query::v1::{RowView, SearchRequest};
+use gridtrail_proto::query::v1::{
+    GetDeviceRequest, InventorySearchRequest, RowView, SearchRequest, get_device_request,
+};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::io;
@@ -33,6 +38,34 @@ pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
     };
     let ask = |key| Question::Search(view, SearchRequest { key: Some(key), ..all.clone() });
     let questions = keys_of(args)?.into_iter().map(ask).collect();
+    load(questions, &args.credential, &args.server, &args.load).await
+}
+
+/// `gridtrail bench inventory`.
+pub(crate) async fn run_inventory(args: &BenchInventoryArgs) -> Result<(), Failure> {
+    use get_device_request::Key;
+    let key = |premises: PremisesKeys| match args.by {
+        InventoryBy::Device => premises.device_id.map(Key::DeviceId),
+        InventoryBy::Mpxn => premises.mpxn.map(Key::Mpxn),
+        InventoryBy::Uprn => premises.uprn.map(Key::Uprn),
+        InventoryBy::Postcode => premises.postcode.map(Key::Postcode),
+    };
+    let search = |key| {
+        let mut request = InventorySearchRequest::default();
+        match key {
+            Key::DeviceId(device) => request.device_id = device,
+            Key::Mpxn(mpxn) => request.mpxn = mpxn,
+            Key::Uprn(uprn) => request.uprn = uprn,
+            Key::Postcode(postcode) => request.postcode = postcode,
+        }
+        Question::Inventory(request)
+    };
+    let device = |key| Question::Device(GetDeviceRequest { key: Some(key), ..GetDeviceRequest::default() });
+    let keys = keys_of_premises(&args.keys, key)?.into_iter();
+    let questions = match args.ask {
+        InventoryCall::Search => keys.map(search).collect(),
+        InventoryCall::Device => keys.map(device).collect(),
+    };
     load(questions, &args.credential, &args.server, &args.load).await
 }
 
@@ -73,6 +106,8 @@ async fn load(
 /// One call.
 enum Question {
     Search(View, SearchRequest),
+    Inventory(InventorySearchRequest),
+    Device(GetDeviceRequest),
 }
 
 impl Question {
@@ -82,6 +117,15 @@ impl Question {
             Self::Search(view, request) => {
                 let (page, cost) = caller.search_with_cost(*view, request).await?;
                 Ok((page.rows.len() as u64, cost))
+            }
+            Self::Inventory(request) => {
+                let page = caller.search_inventory(request).await?;
+                Ok((page.devices.len() as u64, None))
+            }
+            Self::Device(request) => {
+                let page = caller.get_device(request).await?;
+                let around = page.devices.iter().map(|device| 1 + device.others.len() as u64);
+                Ok((around.sum(), None))
             }
         }
     }

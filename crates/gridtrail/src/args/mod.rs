@@ -26,7 +26,10 @@ pub use identity::{
     AddAccountArgs, AddIdpArgs, IdpCommand, LoginArgs, RemoveAccountArgs, RemoveIdpArgs, ReplaceIdpArgs,
     RevokeArgs, SessionCommand, SpArgs, SpCommand, TrustArgs, WhichSessions,
 };
-pub use inventory::{InventoryArgs, InventoryCallArgs, InventoryDeviceArgs, InventoryKeyArgs};
+pub use inventory::{
+    BenchInventoryArgs, InventoryArgs, InventoryBy, InventoryCall, InventoryCallArgs, InventoryDeviceArgs,
+    InventoryKeyArgs,
+};
 pub use lake::{
     AddHoldArgs, BecauseArgs, CompactArgs, CompactionArgs, CreateArgs, HoldCommand, LakeCommand,
     ListHoldsArgs, RebucketArgs, ReleaseHoldArgs, RepairArgs, RetainArgs, StatusArgs, UpgradeArgs,

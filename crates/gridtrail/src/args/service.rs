@@ -3,7 +3,7 @@
 use super::callers::CallerArgs;
 use super::freshness::{LevelArgs, MetricsArgs};
 use super::identity::LoginArgs;
-use super::inventory::{InventoryArgs, InventoryDeviceArgs};
+use super::inventory::{BenchInventoryArgs, InventoryArgs, InventoryDeviceArgs};
 use super::lake::CompactionArgs;
 use super::port::PortArgs;
 use super::tls::{ServerArgs, ServerTlsArgs};
@@ -297,6 +297,11 @@ Example:
   gridtrail bench search --token-file me.jwt --devices devices.txt --concurrency 16 \\
       --duration 60s --format json")]
     Search(BenchSearchArgs),
+    /// Load a running server with calls about the inventory and report latencies and rate.
+    #[command(after_help = "\
+Example:
+  gridtrail bench inventory --token-file me.jwt --keys premises.jsonl --by uprn --ask device")]
+    Inventory(BenchInventoryArgs),
     /// Look Devices up in a lake, in this process and without a server.
     #[command(after_help = "\
 Example:
