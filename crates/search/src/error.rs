@@ -45,6 +45,14 @@ pub enum SearchError {
         /// How many.
         found: usize,
     },
+    /// A search of the inventory would have to look at too much.
+    #[error("look at more than {most} {what}")]
+    TooWide {
+        /// Of what there is too much.
+        what: &'static str,
+        /// How many are looked at.
+        most: usize,
+    },
     /// The lake cannot answer.
     #[error("read the lake")]
     Lake(#[source] StoreError),
@@ -113,7 +121,9 @@ impl SearchError {
             Self::NotFound => SearchErrorKind::NotFound,
             Self::NoInventory => SearchErrorKind::Precondition,
             Self::NoHub => SearchErrorKind::NoHub,
-            Self::TooManyDevices { .. } | Self::HubTooWide { .. } => SearchErrorKind::Exhausted,
+            Self::TooManyDevices { .. } | Self::HubTooWide { .. } | Self::TooWide { .. } => {
+                SearchErrorKind::Exhausted
+            }
             Self::Lake(error) => match error.kind() {
                 // Only a page token names a version, and there it is told as a token that holds no longer.
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => SearchErrorKind::Unavailable,
@@ -156,6 +166,11 @@ impl SearchError {
             Self::HubTooWide { .. } => {
                 format!(
                     "this Communications Hub has more than {DEVICES_BEHIND_MAX} Devices or meter points behind it"
+                )
+            }
+            Self::TooWide { what, most } => {
+                format!(
+                    "this would look at more than {most} {what}; search by Device ID, or by a narrower key"
                 )
             }
             Self::Lake(error) => match error.kind() {

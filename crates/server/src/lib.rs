@@ -17,6 +17,7 @@ mod freshness;
 mod freshness_page;
 mod held;
 mod hub;
+mod inventory;
 mod lasting;
 mod limits;
 mod log_in;

@@ -172,6 +172,7 @@ async fn show(
         metrics: None,
         limits: Limits::default(),
         hub_tables: HubTables::default(),
+        shows_type_2: false,
         tells_cost: false,
         serving: Box::new(|| Ok(())),
     };

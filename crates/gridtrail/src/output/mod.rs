@@ -5,6 +5,7 @@
 
 mod grid;
 pub(crate) mod hubs;
+pub(crate) mod inventory;
 pub(crate) mod proto3;
 pub(crate) mod trails;
 
