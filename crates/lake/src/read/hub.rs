@@ -45,7 +45,7 @@ pub enum HubFound {
     /// More Devices behind it than are looked at: so many.
     TooMany(usize),
     /// A Communications Hub.
-    Hub(Hub),
+    Hub(Box<Hub>),
 }
 
 /// A Communications Hub, at one time.
@@ -195,7 +195,7 @@ impl Snapshot {
         let (parties, of_parties) = self.parties_of(&mpxns, at).await?;
         cost = [cost, of_first, of_second, of_parties].into_iter().sum();
         let is_related = parties.iter().any(|user| who.own_user_ids().contains(user));
-        Ok(HubFound::Hub(Hub { fields: state.hub, is_related, behind: behind.into_spans(), cost }))
+        Ok(HubFound::Hub(Box::new(Hub { fields: state.hub, is_related, behind: behind.into_spans(), cost })))
     }
 
     async fn known_of_devices(

@@ -38,7 +38,7 @@ fn stranger(role: u8) -> Access {
 
 async fn hub_of(snapshot: &Snapshot, hub: DeviceId, at: Timestamp) -> Hub {
     match snapshot.hub(&stranger(1), hub, at).await.unwrap() {
-        HubFound::Hub(hub) => hub,
+        HubFound::Hub(hub) => *hub,
         other => panic!("{hub}: {other:?}"),
     }
 }
