@@ -1,4 +1,5 @@
-//! The table `inventory`: what is told of the Smart Metering Inventory, under each Device and meter point, and from UPRNs and postcodes to meter points.
+//! The table `inventory`: what is told of the Smart Metering Inventory, under each Device and meter point, from UPRNs and postcodes to meter points,
+//! and what became of requests that ask for a change of it.
 //!
 //! One row is what one event says under one key ([`InventoryRow`]), in columns that every engine reads; the values are packed. Rows are sorted by
 //! key, and equal ones become one: nothing else is ever changed, so what was corrected or withdrawn stays readable as of then, and the table is kept
@@ -18,7 +19,9 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMillisecondType};
 use async_trait::async_trait;
-use gridtrail_inventory::{FactOrigin, InventoryKey, InventoryRow, InventoryRowKind, merge_rows, rows_of};
+use gridtrail_inventory::{
+    FactOrigin, InventoryKey, InventoryRow, InventoryRowKind, merge_rows, rows_of, rows_of_pending,
+};
 use gridtrail_model::Timestamp;
 use gridtrail_runs::{
     ByKey, Definition, Encoded, Kept, KeyedRun, KeyedSummary, Listed as _, MergeKey, MergeRule, Run as _,
@@ -94,7 +97,9 @@ impl LakeTable for Inventory {
     }
 
     fn rows_of(&self, arriving: &Arriving<'_>) -> Result<Option<SideFile>, RunsError> {
-        let rows = merge_rows(arriving.inventory.iter().flat_map(rows_of).collect(), Vec::new());
+        let told = arriving.inventory.iter().flat_map(rows_of);
+        let pending = arriving.pending.iter().flat_map(rows_of_pending);
+        let rows = merge_rows(told.collect(), pending.collect());
         if rows.is_empty() { Ok(None) } else { side_file(&rows).map(Some) }
     }
 
@@ -137,6 +142,8 @@ const fn word_of(kind: InventoryRowKind) -> &'static str {
         InventoryRowKind::Hub => "hub_status",
         InventoryRowKind::Withdrawal => "withdrawal",
         InventoryRowKind::LeadsTo => "leads_to",
+        InventoryRowKind::Asked => "asked",
+        InventoryRowKind::Outcome => "outcome",
     }
 }
 

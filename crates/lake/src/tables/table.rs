@@ -14,7 +14,7 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use deltalake_core::Path;
 use futures::future::BoxFuture;
-use gridtrail_inventory::InventoryEvent;
+use gridtrail_inventory::{InventoryEvent, PendingPart};
 use gridtrail_model::{Fragment, Named, Timestamp};
 use gridtrail_runs::{
     Changes, CompactionSettings, Definition, Encoded, Job, KeyedFiles, KeyedRun, LevelRule, MergeRule, Move,
@@ -132,6 +132,8 @@ pub(crate) struct Arriving<'a> {
     pub(crate) waiting: &'a [Fragment],
     /// What is told of the inventory.
     pub(crate) inventory: &'a [InventoryEvent],
+    /// What requests ask of it, and what became of them.
+    pub(crate) pending: &'a [PendingPart],
 }
 
 impl<'a> Arriving<'a> {

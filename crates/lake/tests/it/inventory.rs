@@ -4,7 +4,10 @@ use crate::it::compaction::{FLUSH, HOUR, settle};
 use crate::it::faults::setting;
 use crate::it::world::*;
 use gridtrail_access::{Access, Bearer, DevKey, OrgId};
-use gridtrail_inventory::{InventoryEvent, InventoryKey, InventoryView, Period, merge_rows, rows_of};
+use gridtrail_inventory::{
+    AskedChange, AskedFact, InventoryEvent, InventoryFact, InventoryFragment, InventoryKey, InventoryView,
+    OutcomeOf, PendingFacts, PendingPart, Period, RequestOutcome, merge_rows, rows_of,
+};
 use gridtrail_lake::{
     Batch, CompactionSettings, Lake, LakeError, LakeSettings, Snapshot, SnapshotVersion, VerifySettings,
 };
@@ -155,6 +158,111 @@ async fn over(store: &Arc<InMemory>, clock: &Clock) -> Lake {
     let store: Arc<dyn ObjectStore> = store.clone();
     let settings = LakeSettings { store: Some(store), ..LakeSettings::at("memory:///inventory") };
     Lake::open(settings, clock.clone()).await.unwrap()
+}
+
+/// Requests about a few Devices, and what became of them: five in ten succeed, two fail, and of the others nothing is heard.
+fn asked(requests: u8) -> (Vec<PendingPart>, Vec<PendingPart>) {
+    let (mut asked, mut outcomes) = (Vec::new(), Vec::new());
+    for n in 0..requests {
+        let (id, time) = (request_id(1, n % 4, n.into()), at(i64::from(n) * 1_000));
+        let status = InventoryFact::SmiStatus { device: id.target, status: Some(SmiStatus::Whitelisted) };
+        let joined =
+            InventoryFact::Association { device: id.target, with: device(n % 4 + 10), associated: true };
+        let fact = |(fact, outcome)| AskedFact { outcome, from: None, fact };
+        asked.push(PendingPart::Asked(AskedChange {
+            request_id: id,
+            variant: "8.11".parse().unwrap(),
+            non_device: true,
+            recorded_at: time,
+            event_id: format!("request-{n}").parse().unwrap(),
+            facts: [(status, OutcomeOf::Response), (joined, OutcomeOf::HanDeviceLog)].map(fact).into(),
+        }));
+        let outcome = |of, code: &str, ms| {
+            PendingPart::Outcome(RequestOutcome {
+                request_id: id,
+                variant: None,
+                of,
+                code: code.parse().unwrap(),
+                at: time.plus_millis(ms),
+                recorded_at: time.plus_millis(ms),
+                event_id: format!("answer-{n}-{ms}").parse().unwrap(),
+            })
+        };
+        match n % 10 {
+            0..=4 => outcomes.extend(
+                [(OutcomeOf::Response, 100), (OutcomeOf::HanDeviceLog, 200)]
+                    .map(|(of, ms)| outcome(of, "I0", ms)),
+            ),
+            5 | 6 => outcomes.push(outcome(OutcomeOf::Response, "E081101", 100)),
+            _ => {}
+        }
+    }
+    (asked, outcomes)
+}
+
+/// What is known of the Devices of requests, once the outcomes are there.
+fn came_about(parts: &[&PendingPart], about: Named) -> InventoryFragment {
+    let mut requests: BTreeMap<RequestId, PendingFacts> = BTreeMap::new();
+    for part in parts {
+        let id = match part {
+            PendingPart::Asked(asked) => asked.request_id,
+            PendingPart::Outcome(outcome) => outcome.request_id,
+        };
+        let of = requests.entry(id).or_insert_with(|| PendingFacts::new(id));
+        match part {
+            PendingPart::Asked(asked) => of.ask(asked.clone()),
+            PendingPart::Outcome(outcome) => of.answer(outcome.clone()),
+        }
+    }
+    let mut fragment = InventoryFragment::new(about);
+    for fact in requests.values().flat_map(PendingFacts::facts) {
+        fragment.add(fact);
+    }
+    fragment
+}
+
+/// A request and its outcome are joined whatever the batches that they came in, and before and after compaction; a version from before the
+/// outcome does not know of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_and_their_outcomes_are_joined_whatever_their_batches() {
+    let (asked, outcomes) = asked(40);
+    let about: Vec<Named> = (0..16).map(|n| Named::Device(device(n))).collect();
+    let all: Vec<&PendingPart> = asked.iter().chain(&outcomes).collect();
+    let expected: Vec<InventoryFragment> = about.iter().map(|about| came_about(&all, *about)).collect();
+    assert_eq!(expected.iter().map(|fragment| fragment.events().len()).sum::<usize>(), 20 * 3);
+    for outcomes_first in [false, true] {
+        let (store, clock) = (Arc::new(InMemory::new()), Clock::manual(at(1_000_000)));
+        let lake = over(&store, &clock).await;
+        let (first, second) = if outcomes_first { (&outcomes, &asked) } else { (&asked, &outcomes) };
+        let mut n = 0;
+        let mut half: Option<SnapshotVersion> = None;
+        for part in [first, second, second] {
+            for some in part.chunks(9).rev() {
+                let mut source = source("said", n, n + 1);
+                source.finished = false;
+                let batch = Batch { pending: some.to_vec(), sources: vec![source], ..Batch::default() };
+                lake.writer().await.unwrap().commit(batch).await.unwrap();
+                n += 1;
+            }
+            if half.is_none() {
+                half = Some(lake.snapshot().version().to_string().parse().unwrap());
+                clock.advance(FLUSH);
+                lake.maintenance().await.unwrap().compact(&CompactionSettings::default()).await.unwrap();
+            }
+        }
+        let who = access(&[1]);
+        let known = async |snapshot: &Snapshot| snapshot.inventory(&who, &about).await.unwrap();
+        assert_eq!(known(&lake.snapshot()).await.0, expected, "as it came");
+        settle(&lake, &clock).await;
+        let (found, cost) = known(&lake.snapshot()).await;
+        assert_eq!(found, expected, "compacted");
+        assert!(cost.runs <= 16 + 40, "a run for each Device and each request: {cost:?}");
+        assert_eq!(lake.verify(&VerifySettings::default()).await.unwrap().damages, []);
+        let pinned = lake.snapshot_at(&half.unwrap()).await.unwrap();
+        let nothing: Vec<InventoryFragment> =
+            about.iter().map(|about| InventoryFragment::new(*about)).collect();
+        assert_eq!(known(&pinned).await.0, nothing, "one without the other is no fact");
+    }
 }
 
 /// Files, rows and bytes of the table's newest version.
