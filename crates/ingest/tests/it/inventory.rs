@@ -37,7 +37,7 @@ fn lines(events: &[InventoryEvent]) -> String {
     events.iter().map(|event| encode_inventory_json(event) + "\n").collect()
 }
 
-async fn known(lake: &Lake) -> InventoryFragment {
+pub(crate) async fn known(lake: &Lake) -> InventoryFragment {
     let claims = Bearer {
         subject: "tester".to_owned(),
         party: "region".parse().unwrap(),
@@ -144,6 +144,19 @@ async fn duis_messages_tell_their_facts_with_their_events() {
     let more = ingest(&lake, folder.path(), &FileSettings::default()).await.unwrap();
     assert_eq!((more.outcome.stored, more.outcome.dead_lettered), (1, 0));
     assert_eq!(statuses(&known(&lake).await).len(), 3);
+}
+
+/// Files of three inventory events, an alert, a request and its outcome in two of them, and an alert without a receipt, which is put aside.
+pub(crate) fn write_sources(folder: &std::path::Path) {
+    fs::write(folder.join("a.inventory.jsonl"), lines(&life())).unwrap();
+    let messages = [alert(1, "DeviceSuspended"), update(1, "Recovery"), answer(1, "I0")];
+    for (n, message) in (1..).zip(messages) {
+        let mut written = capture::Writer::new(Vec::new()).unwrap();
+        let receipt = Receipt { recorded_at: at(n), event_id: format!("m{n}").parse().ok() };
+        written.message(&receipt, &message).unwrap();
+        fs::write(folder.join(format!("{n}.xml")), written.finish().unwrap()).unwrap();
+    }
+    fs::write(folder.join("aside.xml"), alert(9, "DeviceRestored")).unwrap();
 }
 
 const DCC: &str = "90-B3-D5-1F-30-00-00-02";

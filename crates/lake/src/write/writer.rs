@@ -180,8 +180,13 @@ impl Writer {
         let since_ms = Some(self.lake.clock().now().millis());
         let work = move || {
             let parked: Vec<Fragment> = parked.into_iter().map(placed_by_history).collect();
-            let arriving =
-                Arriving { placed: &fragments, waiting: &parked, inventory: &inventory, pending: &pending };
+            let arriving = Arriving {
+                placed: &fragments,
+                waiting: &parked,
+                inventory: &inventory,
+                pending: &pending,
+                since_ms,
+            };
             let beside = side_files(&arriving)?;
             let mut runs = Vec::new();
             for (month, sorted) in SortedFragments::sort(&fragments)?.by_month() {
