@@ -47,7 +47,8 @@ pub use gridtrail_runs::{HitsAndMisses, RunsError, StoreUse, TableVacuumed, Wind
 pub use keep::compaction::{Compacted, CompactionSettings};
 pub use keep::maintenance::Maintenance;
 pub use keep::placing::PlacedHold;
-pub use keep::repair::{CommitRead, DamagedRun, Replaced, Reread};
+pub use keep::repair::{CommitRead, CommitTimes, DamagedRun, Replaced, Reread};
+pub use keep::repair_inventory::DamagedInventory;
 pub use keep::retention::{Expiring, Retained};
 pub use keep::status::{LakeStatus, MonthStatus, TableStatus};
 pub use keep::sweep::{Swept, has_waited};
