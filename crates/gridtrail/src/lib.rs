@@ -34,6 +34,7 @@ mod reconcile;
 mod rights;
 mod running;
 mod search;
+mod search_inventory;
 mod serve;
 mod text;
 mod token;

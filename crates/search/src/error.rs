@@ -36,6 +36,14 @@ pub enum SearchError {
         /// How many.
         devices: usize,
     },
+    /// A search of the inventory would have to look at too much.
+    #[error("look at more than {most} {what}")]
+    TooWide {
+        /// Of what there is too much.
+        what: &'static str,
+        /// How many are looked at.
+        most: usize,
+    },
     /// The lake cannot answer.
     #[error("read the lake")]
     Lake(#[source] StoreError),
@@ -101,7 +109,7 @@ impl SearchError {
             },
             Self::NotFound => SearchErrorKind::NotFound,
             Self::NoInventory => SearchErrorKind::Precondition,
-            Self::TooManyDevices { .. } => SearchErrorKind::Exhausted,
+            Self::TooManyDevices { .. } | Self::TooWide { .. } => SearchErrorKind::Exhausted,
             Self::Lake(error) => match error.kind() {
                 // Only a page token names a version, and there it is told as a token that holds no longer.
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => SearchErrorKind::Unavailable,
@@ -139,6 +147,11 @@ impl SearchError {
                 .into(),
             Self::TooManyDevices { .. } => {
                 format!("this MPxN stands for more than {DEVICES_MAX} Devices; search by Device ID")
+            }
+            Self::TooWide { what, most } => {
+                format!(
+                    "this would look at more than {most} {what}; search by Device ID, or by a narrower key"
+                )
             }
             Self::Lake(error) => match error.kind() {
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => {

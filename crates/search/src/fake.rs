@@ -1,5 +1,6 @@
 //! A lake in memory, for tests here and above: slow, obvious, and with faults on demand.
 
+use crate::inventory::{InventoryStore, PinnedInventory};
 use crate::store::{Pinned, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
@@ -10,6 +11,8 @@ use gridtrail_model::{Anchor, Fragment, Merge as _, Mpxn, Named, Timestamp, Trai
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+
+pub use crate::inventory::fake::FakeInventory;
 
 /// What a look-up does instead of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,9 +25,9 @@ pub enum Fault {
     Hang,
 }
 
-/// A lake in memory. Clones share it.
+/// A lake in memory. Clones share it. Its inventory has versions of its own.
 #[derive(Debug, Clone)]
-pub struct FakeLake(Arc<Mutex<State>>);
+pub struct FakeLake(Arc<Mutex<State>>, FakeInventory);
 
 #[derive(Debug)]
 struct State {
@@ -75,7 +78,7 @@ impl Default for FakeLake {
         };
         let hanging = Arc::clone(&empty.hanging);
         let state = State { snapshots: vec![Arc::new(empty)], kept_from: 0, fault: None, hanging };
-        Self(Arc::new(Mutex::new(state)))
+        Self(Arc::new(Mutex::new(state)), FakeInventory::default())
     }
 }
 
@@ -116,6 +119,11 @@ impl FakeLake {
             }
         }
         state.snapshots.push(Arc::new(next));
+    }
+
+    /// Its inventory.
+    pub const fn inventory(&self) -> &FakeInventory {
+        &self.1
     }
 
     /// Makes every version but the newest go away.
@@ -169,6 +177,24 @@ impl Store for FakeLake {
             // Its versions have no times.
             AsOf::Instant(_) => Ok(self.newest()),
         }
+    }
+}
+
+#[async_trait]
+impl InventoryStore for FakeLake {
+    fn newest_inventory(&self) -> Arc<dyn PinnedInventory> {
+        self.1.newest_inventory()
+    }
+
+    async fn inventory_at(&self, version: &SnapshotVersion) -> Result<Arc<dyn PinnedInventory>, StoreError> {
+        self.1.inventory_at(version).await
+    }
+
+    async fn inventory_as_of(
+        &self,
+        as_of: AsOf,
+    ) -> Result<(Arc<dyn PinnedInventory>, Timestamp), StoreError> {
+        self.1.inventory_as_of(as_of).await
     }
 }
 

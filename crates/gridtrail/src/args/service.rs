@@ -3,6 +3,7 @@
 use super::callers::CallerArgs;
 use super::freshness::{LevelArgs, MetricsArgs};
 use super::identity::LoginArgs;
+use super::inventory::{InventoryArgs, InventoryDeviceArgs};
 use super::lake::CompactionArgs;
 use super::port::PortArgs;
 use super::tls::{ServerArgs, ServerTlsArgs};
@@ -87,6 +88,9 @@ pub struct ServeArgs {
     /// What each caller may ask for.
     #[command(flatten)]
     pub callers: CallerArgs,
+    /// Show Type 2 Devices other than In-Home Displays in the inventory, too: Consumer Access Devices. The Code does not ask for them.
+    #[arg(long)]
+    pub show_type_2: bool,
     /// Say in each answer what it cost, for `gridtrail bench search`. Not for production: whoever may search at all can tell by
     /// it whether a Device has rows, be they of others.
     #[arg(long)]
@@ -118,6 +122,19 @@ Examples:
 Example:
   gridtrail search meter-reads --token-file me.jwt --mpxn 1217290354420 --all --format json")]
     MeterReads(SearchArgs),
+    /// The Smart Metering Inventory: which Devices there are. Several keys narrow each other.
+    #[command(after_help = "\
+Examples:
+  gridtrail search inventory --token-file me.jwt --mpxn 1217290354420
+  gridtrail search inventory --token-file me.jwt --postcode 'SW1A 1AA' --property 'Rose Cottage' \\
+      --include-not-commissioned")]
+    Inventory(InventoryArgs),
+    /// All that the inventory holds of a Device, and of the Devices around it.
+    #[command(after_help = "\
+Examples:
+  gridtrail search device --token-file me.jwt --device 88-73-84-57-00-2F-96-1E
+  gridtrail search device --token-file me.jwt --uprn 100012345678 --all --format json")]
+    Device(InventoryDeviceArgs),
 }
 
 /// What to search by: exactly one.
