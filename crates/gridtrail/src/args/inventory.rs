@@ -1,10 +1,11 @@
 //! Arguments of the searches of the Smart Metering Inventory.
 
-use super::service::{Credential, PageArgs};
+use super::service::{Credential, LoadArgs, PageArgs};
 use super::tls::ServerArgs;
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, ValueEnum};
 use gridtrail_lake::AsOf;
 use gridtrail_model::{DeviceId, Mpxn, Uprn};
+use std::path::PathBuf;
 
 /// What to look for in the inventory.
 #[derive(Debug, Args)]
@@ -78,4 +79,49 @@ pub struct InventoryDeviceArgs {
     /// Fetch every page.
     #[arg(long)]
     pub all: bool,
+}
+
+/// A call of the bench of the inventory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InventoryCall {
+    /// The Devices that match.
+    Search,
+    /// All of each Device that matches, and of those around it.
+    Device,
+}
+
+/// By what the bench of the inventory asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InventoryBy {
+    /// A meter's Device ID.
+    Device,
+    /// Its meter point.
+    Mpxn,
+    /// The UPRN.
+    Uprn,
+    /// The postcode.
+    Postcode,
+}
+
+/// Arguments of `gridtrail bench inventory`.
+#[derive(Debug, Args)]
+pub struct BenchInventoryArgs {
+    /// Who is asking.
+    #[command(flatten)]
+    pub credential: Credential,
+    /// The server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Keys of premises, which `gridtrail generate --keys` writes.
+    #[arg(long, value_name = "FILE")]
+    pub keys: PathBuf,
+    /// By which of a premises' keys.
+    #[arg(long, value_enum)]
+    pub by: InventoryBy,
+    /// What to ask.
+    #[arg(long, value_enum, default_value = "search")]
+    pub ask: InventoryCall,
+    /// How it asks.
+    #[command(flatten)]
+    pub load: LoadArgs,
 }

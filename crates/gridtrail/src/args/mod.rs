@@ -26,7 +26,10 @@ pub use identity::{
     AddAccountArgs, AddIdpArgs, IdpCommand, LoginArgs, RemoveAccountArgs, RemoveIdpArgs, ReplaceIdpArgs,
     RevokeArgs, SessionCommand, SpArgs, SpCommand, TrustArgs, WhichSessions,
 };
-pub use inventory::{InventoryArgs, InventoryCallArgs, InventoryDeviceArgs, InventoryKeyArgs};
+pub use inventory::{
+    BenchInventoryArgs, InventoryArgs, InventoryBy, InventoryCall, InventoryCallArgs, InventoryDeviceArgs,
+    InventoryKeyArgs,
+};
 pub use lake::{
     AddHoldArgs, BecauseArgs, CompactArgs, CompactionArgs, CreateArgs, HoldCommand, LakeCommand,
     ListHoldsArgs, RebucketArgs, ReleaseHoldArgs, RepairArgs, RetainArgs, StatusArgs, UpgradeArgs,
@@ -40,8 +43,8 @@ pub use origin::{Origins, parse};
 pub use port::{ClientAddress, PortArgs};
 pub use reconcile::ReconcileArgs;
 pub use service::{
-    BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, Credential, GetArgs, PageArgs,
-    SearchArgs, SearchCommand, SearchKey, ServeArgs, TokenArgs, WhoamiArgs,
+    BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, Credential, GetArgs, LoadArgs, PageArgs,
+    SearchArgs, SearchCommand, SearchKey, SearchedBy, ServeArgs, TokenArgs, WhoamiArgs,
 };
 pub use tls::{DevCertificateArgs, ServerArgs, ServerTlsArgs};
 pub use value::{Bound, LifeTime};
