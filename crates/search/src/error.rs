@@ -155,7 +155,7 @@ impl SearchError {
             }
             Self::Lake(error) => match error.kind() {
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => {
-                    "the audit trail cannot be read just now; try again".into()
+                    "what is stored cannot be read just now; try again".into()
                 }
                 LakeErrorKind::Corrupt => "stored data is damaged".into(),
                 LakeErrorKind::Internal

@@ -1,6 +1,6 @@
-//! Searches of the service audit trail and of meter-read transactions: plain structs in, plain structs out.
+//! Searches of the service audit trail, of meter-read transactions and of the inventory: plain structs in, plain structs out.
 //!
-//! A search names one Device or one MPxN, is answered newest first, and is paged by a sealed token that pins the
+//! A search of rows names one Device or one MPxN, is answered newest first, and is paged by a sealed token that pins the
 //! snapshot. **I2: pages of one search never skip a row, never repeat one, and never show one that the caller may
 //! not see now.** Each answer says how fresh it is and at which version it was given.
 //!

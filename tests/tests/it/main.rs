@@ -16,6 +16,7 @@ mod end_to_end;
 mod freshness;
 mod guides;
 mod incidents;
+mod inventory;
 mod kafka;
 mod layers;
 mod maintenance;
