@@ -134,6 +134,29 @@ fn the_inventory_is_searched_by_each_key_and_the_calls_are_on_record() {
     let by_mpxn = stage.found(&["--mpxn", &mpxn.to_string()]);
     assert_eq!(by_mpxn, truth.listed(&BTreeSet::from([mpxn])));
     assert_eq!(stage.found(&["--uprn", &uprn.to_string()]), truth.listed(&truth.uprns[&uprn]));
+    a_postcode_comes_page_by_page(&stage, &truth);
+    a_device_has_its_history_and_its_groups(&stage, &truth, &by_mpxn);
+    what_is_wrong_is_told(&stage);
+    let lake = stage.folder.path().join("lake").to_str().unwrap().to_owned();
+    let key = mpxn.to_string();
+    let mut calls = Vec::new();
+    until("the calls are on record", || {
+        let log = succeed(&["access", "log", "--lake", &lake, "--format", "json"]);
+        let rows: Vec<Value> = serde_json::from_str(&log).unwrap();
+        calls = rows.into_iter().filter(|row| row["call"] == "InventoryService.Search").collect();
+        calls.iter().any(|row| row["key"] == key.as_str())
+            && calls.iter().any(|row| row["key_kind"] == "postcode")
+    });
+    let by_key = calls.iter().find(|row| row["key"] == key.as_str()).unwrap();
+    assert_eq!(
+        (by_key["key_kind"].as_str(), by_key["rows"].as_u64()),
+        (Some("mpxn"), Some(by_mpxn.len() as u64))
+    );
+    let log = stage.server.stop();
+    assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+}
+
+fn a_postcode_comes_page_by_page(stage: &Stage, truth: &Truth) {
     let (postcode, mpxns) = truth.postcodes.first_key_value().unwrap();
     let by_postcode = ["--postcode", postcode.as_str()];
     let all = truth.listed(mpxns);
@@ -147,7 +170,12 @@ fn the_inventory_is_searched_by_each_key_and_the_calls_are_on_record() {
     let both: Vec<String> =
         [&page, &second].into_iter().flat_map(|page| ids(page, |one| &one["deviceId"])).collect();
     assert_eq!(both, all.iter().take(6).cloned().collect::<Vec<_>>());
+    let csv =
+        text(&stage.ask("inventory", &[&by_postcode[..], &["--all", "--format", "csv"]].concat()).stdout);
+    assert_eq!(csv.lines().count(), all.len() + 1, "{csv}");
+}
 
+fn a_device_has_its_history_and_its_groups(stage: &Stage, truth: &Truth, of_home: &BTreeSet<String>) {
     // One that is gone from service is there for whoever asks for it.
     let gone = truth
         .statuses
@@ -174,7 +202,7 @@ fn the_inventory_is_searched_by_each_key_and_the_calls_are_on_record() {
     let hub = truth
         .types
         .iter()
-        .find(|(device, of)| **of == DeviceType::Chf && by_mpxn.contains(&device.to_string()));
+        .find(|(device, of)| **of == DeviceType::Chf && of_home.contains(&device.to_string()));
     let hub = *hub.unwrap().0;
     let around = stage.answer("device", &["--device", &hub.to_string()]);
     let others = around["devices"][0]["others"].as_array().unwrap();
@@ -185,26 +213,6 @@ fn the_inventory_is_searched_by_each_key_and_the_calls_are_on_record() {
     assert_eq!(second, expected.collect::<BTreeSet<_>>().iter().map(String::as_str).collect());
     let table = text(&stage.ask("device", &["--device", &hub.to_string()]).stdout);
     assert!(table.contains("Group II: Device") && table.contains("Communications Hub Function"), "{table}");
-    let csv = text(&stage.ask("inventory", &[&by_postcode[..], &["--format", "csv"]].concat()).stdout);
-    assert_eq!(csv.lines().count(), all.len() + 1, "{csv}");
-
-    what_is_wrong_is_told(&stage);
-    let lake = stage.folder.path().join("lake").to_str().unwrap().to_owned();
-    let mut calls = Vec::new();
-    until("the calls are on record", || {
-        let log = succeed(&["access", "log", "--lake", &lake, "--format", "json"]);
-        let rows: Vec<Value> = serde_json::from_str(&log).unwrap();
-        calls = rows.into_iter().filter(|row| row["call"] == "InventoryService.Search").collect();
-        calls.iter().any(|row| row["key_kind"] == "mpxn")
-            && calls.iter().any(|row| row["key_kind"] == "postcode")
-    });
-    let by = calls.iter().find(|row| row["key_kind"] == "mpxn").unwrap();
-    assert_eq!(
-        (by["key"].as_str(), by["rows"].as_u64()),
-        (Some(mpxn.to_string().as_str()), Some(by_mpxn.len() as u64))
-    );
-    let log = stage.server.stop();
-    assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
 }
 
 fn what_is_wrong_is_told(stage: &Stage) {
