@@ -14,6 +14,7 @@
 mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+mod hub;
 mod inventory;
 mod limits;
 mod query;
@@ -25,7 +26,10 @@ mod wire;
 
 pub use error::{SearchError, SearchErrorKind, UserText, Violation};
 pub use gridtrail_inventory::PropertyFilter;
-pub use gridtrail_lake::{AsOf, BadAsOf};
+pub use gridtrail_lake::{AsOf, BadAsOf, HubCommand};
+pub use hub::{
+    HubAnswer, HubField, HubFieldName, HubSearch, HubStore, HubTables, HubTablesShown, PinnedHubs,
+};
 pub use inventory::{
     ByDevice, DeviceWithGroups, Group, GroupedDevice, InventoryDevice, InventoryKeys, InventoryPage,
     InventoryQuery, InventorySearch, InventoryStore, ListedDevice, PinnedInventory, PostcodeKey, Premises,

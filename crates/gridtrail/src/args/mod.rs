@@ -43,8 +43,8 @@ pub use origin::{Origins, parse};
 pub use port::{ClientAddress, PortArgs};
 pub use reconcile::ReconcileArgs;
 pub use service::{
-    BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, Credential, GetArgs, LoadArgs, PageArgs,
-    SearchArgs, SearchCommand, SearchKey, SearchedBy, ServeArgs, TokenArgs, WhoamiArgs,
+    BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, Credential, GetArgs, HubArgs, LoadArgs,
+    PageArgs, SearchArgs, SearchCommand, SearchKey, SearchedBy, ServeArgs, TokenArgs, WhoamiArgs,
 };
 pub use tls::{DevCertificateArgs, ServerArgs, ServerTlsArgs};
 pub use value::{Bound, LifeTime};

@@ -12,6 +12,7 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use gridtrail_access::{OrgId, Party};
 use gridtrail_lake::AsOf;
 use gridtrail_model::{DeviceId, Mpxn, ServiceReferenceVariant, Uprn, UserId};
+use gridtrail_search::HubTables;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -95,6 +96,10 @@ pub struct ServeArgs {
     /// it whether a Device has rows, be they of others.
     #[arg(long)]
     pub tell_cost: bool,
+    /// To whom both tables of a Communications Hub are open: those who may communicate with it (SEC Appendix AH, clause 1.5.1), or all
+    /// whose roles allow the form (clause 1.10.6).
+    #[arg(long, value_enum, default_value_t)]
+    pub hub_tables: HubTablesArg,
     /// How long the topics of events of access may stand still. Beyond that, what Parties granted each other counts no longer, since it
     /// may have been rescinded; their own User IDs do. Events of access that come by files alone are not judged.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
@@ -105,6 +110,25 @@ pub struct ServeArgs {
     /// Whether and where metrics are shown.
     #[command(flatten)]
     pub metrics: MetricsArgs,
+}
+
+/// To whom both tables of a Communications Hub are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum HubTablesArg {
+    /// To those who may communicate with the hub.
+    #[default]
+    Related,
+    /// To all whose roles allow the form.
+    All,
+}
+
+impl From<HubTablesArg> for HubTables {
+    fn from(arg: HubTablesArg) -> Self {
+        match arg {
+            HubTablesArg::Related => Self::Related,
+            HubTablesArg::All => Self::All,
+        }
+    }
 }
 
 /// Which search, of `gridtrail search`.
@@ -122,6 +146,11 @@ Examples:
 Example:
   gridtrail search meter-reads --token-file me.jwt --mpxn 1217290354420 --all --format json")]
     MeterReads(SearchArgs),
+    /// A Communications Hub: its last five Commands, anonymised, and what its Communications Service Provider knows of it.
+    #[command(after_help = "\
+Example:
+  gridtrail search hub 02-1D-30-83-F3-E7-83-C0 --token-file me.jwt")]
+    Hub(HubArgs),
     /// The Smart Metering Inventory: which Devices there are. Several keys narrow each other.
     #[command(after_help = "\
 Examples:
@@ -135,6 +164,20 @@ Examples:
   gridtrail search device --token-file me.jwt --device 88-73-84-57-00-2F-96-1E
   gridtrail search device --token-file me.jwt --uprn 100012345678 --all --format json")]
     Device(InventoryDeviceArgs),
+}
+
+/// Arguments of `gridtrail search hub`.
+#[derive(Debug, Args)]
+pub struct HubArgs {
+    /// Device ID of the Communications Hub Function, hyphenated or bare.
+    #[arg(value_name = "DEVICE")]
+    pub device: DeviceId,
+    /// Who is asking.
+    #[command(flatten)]
+    pub credential: Credential,
+    /// The server.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// What to search by: exactly one.

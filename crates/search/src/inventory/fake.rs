@@ -132,7 +132,7 @@ impl PinnedInventory for FakeSnapshot {
                 let has_it = match key {
                     InventoryKey::Uprn(uprn) => data.uprn.value() == Some(&uprn),
                     InventoryKey::Postcode(postcode) => data.postcode.value() == Some(&postcode),
-                    InventoryKey::Mpxn(_) | InventoryKey::Device(_) => false,
+                    InventoryKey::Mpxn(_) | InventoryKey::Device(_) | InventoryKey::Request(_) => false,
                 };
                 has_it.then_some(*mpxn)
             }

@@ -6,6 +6,7 @@ mod errors;
 mod fields;
 mod fixture;
 mod freshness;
+mod hubs;
 mod inventory;
 mod large;
 mod life;
