@@ -5,8 +5,9 @@ use super::find::{Filter, Matches, Showing};
 use super::reach::{KnownDevice, Reach};
 use crate::error::SearchError;
 use crate::limits::{GROUPED_DEVICES_MAX, LISTED_BESIDE_MAX};
-use gridtrail_inventory::{DeviceDetails, DeviceState, MeterPointState, Period, Registration};
-use gridtrail_model::{CspRegion, DeviceId, DeviceType, Mpxn, SmiStatus, Timestamp};
+use gridtrail_inventory::limits::ADDRESS_TEXT_MAX;
+use gridtrail_inventory::{DeviceDetails, DeviceState, MeterPointState, Period, ShortText};
+use gridtrail_model::{CspRegion, DeviceId, DeviceType, Mpxn, Postcode, SmiStatus, Timestamp, Uprn};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Associations over which premises are looked for: from an In-Home Display over its Communications Hub to the meter.
@@ -32,8 +33,14 @@ pub struct ListedDevice {
 pub struct Premises {
     /// The meter point.
     pub mpxn: Mpxn,
-    /// Its registration data. Who supplies it is nobody's business here and left away by whoever answers.
-    pub registration: Registration,
+    /// First line of the address. Of the registration data there is what the Code lists, and so nothing of who supplies.
+    pub first_line: Option<ShortText<ADDRESS_TEXT_MAX>>,
+    /// Name or number of the property.
+    pub property: Option<ShortText<ADDRESS_TEXT_MAX>>,
+    /// Full postcode.
+    pub postcode: Option<Postcode>,
+    /// UPRN.
+    pub uprn: Option<Uprn>,
     /// The Smart Meter that is installed there, where it is not the Device itself.
     pub through: Option<DeviceId>,
 }
@@ -376,7 +383,10 @@ fn premises_at(reach: &Reach<'_>, device: DeviceId, meters: &BTreeSet<DeviceId>)
         for MeterPointState { mpxn, registration, .. } in states {
             found.entry(*mpxn).or_insert_with(|| Premises {
                 mpxn: *mpxn,
-                registration: registration.clone(),
+                first_line: registration.first_line.value().cloned(),
+                property: registration.property.value().cloned(),
+                postcode: registration.postcode.value().copied(),
+                uprn: registration.uprn.value().copied(),
                 through: (*meter != device).then_some(*meter),
             });
         }
