@@ -5,7 +5,7 @@
 
 mod duis;
 mod into_lake;
-mod inventory;
+pub(crate) mod inventory;
 pub(crate) mod parties;
 
 use crate::args::{Encoding, Format, GenerateArgs};
