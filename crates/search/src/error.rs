@@ -3,7 +3,7 @@
 use crate::limits::DEVICES_MAX;
 use crate::store::StoreError;
 use gridtrail_access::{AccessError, AccessErrorKind};
-use gridtrail_lake::LakeErrorKind;
+use gridtrail_lake::{DEVICES_BEHIND_MAX, LakeErrorKind};
 use std::fmt;
 
 /// One field of a request that breaks a rule.
@@ -36,6 +36,23 @@ pub enum SearchError {
         /// How many.
         devices: usize,
     },
+    /// The inventory has no Communications Hub Function of this Device ID.
+    #[error("find the Communications Hub")]
+    NoHub,
+    /// A Communications Hub has more behind it than is looked at.
+    #[error("look at {found} Devices or meter points behind one Communications Hub")]
+    HubTooWide {
+        /// How many.
+        found: usize,
+    },
+    /// A search of the inventory would have to look at too much.
+    #[error("look at more than {most} {what}")]
+    TooWide {
+        /// Of what there is too much.
+        what: &'static str,
+        /// How many are looked at.
+        most: usize,
+    },
     /// The lake cannot answer.
     #[error("read the lake")]
     Lake(#[source] StoreError),
@@ -55,6 +72,8 @@ pub enum SearchErrorKind {
     Denied,
     /// Search again: there is no such row for this caller.
     NotFound,
+    /// Name another Device: this one is no Communications Hub.
+    NoHub,
     /// Wait for what must happen first.
     Precondition,
     /// Narrow the search.
@@ -101,7 +120,10 @@ impl SearchError {
             },
             Self::NotFound => SearchErrorKind::NotFound,
             Self::NoInventory => SearchErrorKind::Precondition,
-            Self::TooManyDevices { .. } => SearchErrorKind::Exhausted,
+            Self::NoHub => SearchErrorKind::NoHub,
+            Self::TooManyDevices { .. } | Self::HubTooWide { .. } | Self::TooWide { .. } => {
+                SearchErrorKind::Exhausted
+            }
             Self::Lake(error) => match error.kind() {
                 // Only a page token names a version, and there it is told as a token that holds no longer.
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => SearchErrorKind::Unavailable,
@@ -139,6 +161,17 @@ impl SearchError {
                 .into(),
             Self::TooManyDevices { .. } => {
                 format!("this MPxN stands for more than {DEVICES_MAX} Devices; search by Device ID")
+            }
+            Self::NoHub => "the inventory has no Communications Hub Function of this Device ID".into(),
+            Self::HubTooWide { .. } => {
+                format!(
+                    "this Communications Hub has more than {DEVICES_BEHIND_MAX} Devices or meter points behind it"
+                )
+            }
+            Self::TooWide { what, most } => {
+                format!(
+                    "this would look at more than {most} {what}; search by Device ID, or by a narrower key"
+                )
             }
             Self::Lake(error) => match error.kind() {
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => {

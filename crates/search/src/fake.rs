@@ -1,15 +1,20 @@
 //! A lake in memory, for tests here and above: slow, obvious, and with faults on demand.
 
+use crate::hub::{HubStore, PinnedHubs};
+use crate::inventory::{InventoryStore, PinnedInventory};
 use crate::store::{Pinned, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
 use gridtrail_lake::{
-    Anchors, AsOf, Cost, Elsewhere, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View,
+    Anchors, AsOf, Cost, Elsewhere, Found, Hub, HubCommand, HubFound, KeyQuery, LakeErrorKind, RowPosition,
+    SnapshotVersion, View,
 };
-use gridtrail_model::{Anchor, Fragment, Merge as _, Mpxn, Named, Timestamp, TrailKey};
+use gridtrail_model::{Anchor, DeviceId, Fragment, Merge as _, Mpxn, Named, Timestamp, TrailKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+
+pub use crate::inventory::fake::FakeInventory;
 
 /// What a look-up does instead of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,9 +27,9 @@ pub enum Fault {
     Hang,
 }
 
-/// A lake in memory. Clones share it.
+/// A lake in memory. Clones share it. Its inventory has versions of its own.
 #[derive(Debug, Clone)]
-pub struct FakeLake(Arc<Mutex<State>>);
+pub struct FakeLake(Arc<Mutex<State>>, FakeInventory);
 
 #[derive(Debug)]
 struct State {
@@ -75,7 +80,7 @@ impl Default for FakeLake {
         };
         let hanging = Arc::clone(&empty.hanging);
         let state = State { snapshots: vec![Arc::new(empty)], kept_from: 0, fault: None, hanging };
-        Self(Arc::new(Mutex::new(state)))
+        Self(Arc::new(Mutex::new(state)), FakeInventory::default())
     }
 }
 
@@ -116,6 +121,11 @@ impl FakeLake {
             }
         }
         state.snapshots.push(Arc::new(next));
+    }
+
+    /// Its inventory.
+    pub const fn inventory(&self) -> &FakeInventory {
+        &self.1
     }
 
     /// Makes every version but the newest go away.
@@ -169,6 +179,24 @@ impl Store for FakeLake {
             // Its versions have no times.
             AsOf::Instant(_) => Ok(self.newest()),
         }
+    }
+}
+
+#[async_trait]
+impl InventoryStore for FakeLake {
+    fn newest_inventory(&self) -> Arc<dyn PinnedInventory> {
+        self.1.newest_inventory()
+    }
+
+    async fn inventory_at(&self, version: &SnapshotVersion) -> Result<Arc<dyn PinnedInventory>, StoreError> {
+        self.1.inventory_at(version).await
+    }
+
+    async fn inventory_as_of(
+        &self,
+        as_of: AsOf,
+    ) -> Result<(Arc<dyn PinnedInventory>, Timestamp), StoreError> {
+        self.1.inventory_as_of(as_of).await
     }
 }
 
@@ -257,10 +285,40 @@ impl Pinned for FakeSnapshot {
     }
 }
 
+/// It has no inventory, and so no hub.
+impl HubStore for FakeLake {
+    fn newest_hubs(&self) -> Arc<dyn PinnedHubs> {
+        let state = self.state();
+        let newest = state.snapshots.len() - 1;
+        Arc::new(FakeSnapshot { fault: state.fault, ..FakeSnapshot::clone(&state.snapshots[newest]) })
+    }
+}
+
+#[async_trait]
+impl PinnedHubs for FakeSnapshot {
+    fn version(&self) -> &SnapshotVersion {
+        &self.version
+    }
+
+    fn complete_up_to(&self) -> Option<Timestamp> {
+        self.complete_up_to
+    }
+
+    async fn hub(&self, _: &Access, _: DeviceId, _: Timestamp) -> Result<HubFound, StoreError> {
+        self.fail_on_demand().await?;
+        Ok(HubFound::Unknown)
+    }
+
+    async fn last_commands(&self, _: &Access, _: &Hub) -> Result<(Vec<HubCommand>, Cost), StoreError> {
+        self.fail_on_demand().await?;
+        Ok(<_>::default())
+    }
+}
+
 /// Any trail key.
 #[cfg(test)]
 pub(crate) fn arbitrary_key() -> impl proptest::strategy::Strategy<Value = gridtrail_model::TrailKey> {
-    use gridtrail_model::{CommandVariant, DeviceId, Leg, RequestId, ResponseId, Subject, TrailKey, UserId};
+    use gridtrail_model::{CommandVariant, Leg, RequestId, ResponseId, Subject, TrailKey, UserId};
     use proptest::prelude::*;
     let parts = (any::<[u8; 8]>(), any::<[u8; 8]>(), any::<u64>());
     let request_id = parts.prop_map(|(originator, target, counter)| RequestId {

@@ -16,6 +16,8 @@ mod deadline;
 mod freshness;
 mod freshness_page;
 mod held;
+mod hub;
+mod inventory;
 mod lasting;
 mod limits;
 mod log_in;

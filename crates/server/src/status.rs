@@ -139,6 +139,7 @@ const NO_LOGINS: ErrorClass =
 const DENIED: ErrorClass =
     ErrorClass { code: Code::PermissionDenied, reason: "ROLE_MISSING", http_code: "403" };
 const NOT_FOUND: ErrorClass = ErrorClass { code: Code::NotFound, reason: "ROW_NOT_FOUND", http_code: "404" };
+const NO_HUB: ErrorClass = ErrorClass { code: Code::NotFound, reason: "HUB_NOT_FOUND", http_code: "404" };
 const PRECONDITION: ErrorClass =
     ErrorClass { code: Code::FailedPrecondition, reason: "INVENTORY_NOT_LOADED", http_code: "400" };
 const EXHAUSTED: ErrorClass =
@@ -163,6 +164,7 @@ const fn class_of(kind: SearchErrorKind) -> ErrorClass {
         SearchErrorKind::NoIdentity => NO_IDENTITY,
         SearchErrorKind::Denied => DENIED,
         SearchErrorKind::NotFound => NOT_FOUND,
+        SearchErrorKind::NoHub => NO_HUB,
         SearchErrorKind::Precondition => PRECONDITION,
         SearchErrorKind::Exhausted => EXHAUSTED,
         SearchErrorKind::Unavailable => UNAVAILABLE,
@@ -353,6 +355,7 @@ fn search_status(call: &'static str, error: &SearchError) -> Status {
         SearchErrorKind::NoIdentity
         | SearchErrorKind::Denied
         | SearchErrorKind::NotFound
+        | SearchErrorKind::NoHub
         | SearchErrorKind::Precondition
         | SearchErrorKind::Exhausted => status_in(&class, text, None),
         SearchErrorKind::Unavailable => {

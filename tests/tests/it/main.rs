@@ -15,6 +15,7 @@ mod encryption;
 mod end_to_end;
 mod freshness;
 mod guides;
+mod hubs;
 mod incidents;
 mod kafka;
 mod layers;

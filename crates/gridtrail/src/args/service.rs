@@ -3,14 +3,16 @@
 use super::callers::CallerArgs;
 use super::freshness::{LevelArgs, MetricsArgs};
 use super::identity::LoginArgs;
+use super::inventory::{BenchInventoryArgs, InventoryArgs, InventoryDeviceArgs};
 use super::lake::CompactionArgs;
 use super::port::PortArgs;
 use super::tls::{ServerArgs, ServerTlsArgs};
 use super::value::{Bound, LapseTime, LifeTime};
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use gridtrail_access::{OrgId, Party};
 use gridtrail_lake::AsOf;
 use gridtrail_model::{DeviceId, Mpxn, ServiceReferenceVariant, Uprn, UserId};
+use gridtrail_search::HubTables;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -87,10 +89,17 @@ pub struct ServeArgs {
     /// What each caller may ask for.
     #[command(flatten)]
     pub callers: CallerArgs,
+    /// Show Type 2 Devices other than In-Home Displays in the inventory, too: Consumer Access Devices. The Code does not ask for them.
+    #[arg(long)]
+    pub show_type_2: bool,
     /// Say in each answer what it cost, for `gridtrail bench search`. Not for production: whoever may search at all can tell by
     /// it whether a Device has rows, be they of others.
     #[arg(long)]
     pub tell_cost: bool,
+    /// To whom both tables of a Communications Hub are open: those who may communicate with it (SEC Appendix AH, clause 1.5.1), or all
+    /// whose roles allow the form (clause 1.10.6).
+    #[arg(long, value_enum, default_value_t)]
+    pub hub_tables: HubTablesArg,
     /// How long the topics of events of access may stand still. Beyond that, what Parties granted each other counts no longer, since it
     /// may have been rescinded; their own User IDs do. Events of access that come by files alone are not judged.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
@@ -101,6 +110,25 @@ pub struct ServeArgs {
     /// Whether and where metrics are shown.
     #[command(flatten)]
     pub metrics: MetricsArgs,
+}
+
+/// To whom both tables of a Communications Hub are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum HubTablesArg {
+    /// To those who may communicate with the hub.
+    #[default]
+    Related,
+    /// To all whose roles allow the form.
+    All,
+}
+
+impl From<HubTablesArg> for HubTables {
+    fn from(arg: HubTablesArg) -> Self {
+        match arg {
+            HubTablesArg::Related => Self::Related,
+            HubTablesArg::All => Self::All,
+        }
+    }
 }
 
 /// Which search, of `gridtrail search`.
@@ -118,6 +146,38 @@ Examples:
 Example:
   gridtrail search meter-reads --token-file me.jwt --mpxn 1217290354420 --all --format json")]
     MeterReads(SearchArgs),
+    /// A Communications Hub: its last five Commands, anonymised, and what its Communications Service Provider knows of it.
+    #[command(after_help = "\
+Example:
+  gridtrail search hub 02-1D-30-83-F3-E7-83-C0 --token-file me.jwt")]
+    Hub(HubArgs),
+    /// The Smart Metering Inventory: which Devices there are. Several keys narrow each other.
+    #[command(after_help = "\
+Examples:
+  gridtrail search inventory --token-file me.jwt --mpxn 1217290354420
+  gridtrail search inventory --token-file me.jwt --postcode 'SW1A 1AA' --property 'Rose Cottage' \\
+      --include-not-commissioned")]
+    Inventory(InventoryArgs),
+    /// All that the inventory holds of a Device, and of the Devices around it.
+    #[command(after_help = "\
+Examples:
+  gridtrail search device --token-file me.jwt --device 88-73-84-57-00-2F-96-1E
+  gridtrail search device --token-file me.jwt --uprn 100012345678 --all --format json")]
+    Device(InventoryDeviceArgs),
+}
+
+/// Arguments of `gridtrail search hub`.
+#[derive(Debug, Args)]
+pub struct HubArgs {
+    /// Device ID of the Communications Hub Function, hyphenated or bare.
+    #[arg(value_name = "DEVICE")]
+    pub device: DeviceId,
+    /// Who is asking.
+    #[command(flatten)]
+    pub credential: Credential,
+    /// The server.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// What to search by: exactly one.
@@ -280,6 +340,11 @@ Example:
   gridtrail bench search --token-file me.jwt --devices devices.txt --concurrency 16 \\
       --duration 60s --format json")]
     Search(BenchSearchArgs),
+    /// Load a running server with calls about the inventory and report latencies and rate.
+    #[command(after_help = "\
+Example:
+  gridtrail bench inventory --token-file me.jwt --keys premises.jsonl --by uprn --ask device")]
+    Inventory(BenchInventoryArgs),
     /// Look Devices up in a lake, in this process and without a server.
     #[command(after_help = "\
 Example:
@@ -340,6 +405,34 @@ pub struct BenchTopicArgs {
     pub kafka_settings: Vec<(String, String)>,
 }
 
+/// One of the keys by which a premises is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SearchedBy {
+    /// A meter's Device ID.
+    Device,
+    /// Its meter point.
+    Mpxn,
+    /// The UPRN.
+    Uprn,
+}
+
+/// How a bench asks a server.
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// How many calls are under way at once.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: u16,
+    /// Ask for each line of the file once, in order, instead of by chance for some time.
+    #[arg(long, conflicts_with_all = ["duration", "seed"])]
+    pub each: bool,
+    /// How long to measure, after one tenth of that time to warm up.
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub duration: LifeTime,
+    /// The seed of the order in which keys are asked for.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+}
+
 /// Arguments of `gridtrail bench search`.
 #[derive(Debug, Args)]
 pub struct BenchSearchArgs {
@@ -350,17 +443,17 @@ pub struct BenchSearchArgs {
     #[command(flatten)]
     pub server: ServerArgs,
     /// The Devices to ask for, one a line; or MPxNs.
-    #[arg(long, value_name = "FILE")]
-    pub devices: PathBuf,
-    /// How many searches are under way at once.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
-    pub concurrency: u16,
-    /// Ask for each line of the file once, in order, instead of by chance for some time.
-    #[arg(long, conflicts_with_all = ["duration", "seed"])]
-    pub each: bool,
-    /// How long to measure, after one tenth of that time to warm up.
-    #[arg(long, value_name = "TIME", default_value = "30s")]
-    pub duration: LifeTime,
+    #[arg(long, value_name = "FILE", required_unless_present = "keys")]
+    pub devices: Option<PathBuf>,
+    /// Keys of premises, which `gridtrail generate --keys` writes; `--by` says which of them to ask for.
+    #[arg(long, value_name = "FILE", requires = "by", conflicts_with = "devices")]
+    pub keys: Option<PathBuf>,
+    /// By which of a premises' keys.
+    #[arg(long, value_enum, requires = "keys")]
+    pub by: Option<SearchedBy>,
+    /// How it asks.
+    #[command(flatten)]
+    pub load: LoadArgs,
     /// Search only requests received at or after this date or instant, UTC.
     #[arg(long, value_name = "TIME")]
     pub from: Option<Bound>,
@@ -376,7 +469,4 @@ pub struct BenchSearchArgs {
     /// Search the meter-read transactions of all Users instead of the audit trail of one's own.
     #[arg(long)]
     pub meter_reads: bool,
-    /// The seed of the order in which Devices are asked for.
-    #[arg(long, default_value_t = 7)]
-    pub seed: u64,
 }

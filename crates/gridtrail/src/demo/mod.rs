@@ -25,7 +25,7 @@ use gridtrail_port::{Port, Whence};
 use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_proto::query::v1::{SearchRequest, SearchResponse};
 use gridtrail_runtime::Clock;
-use gridtrail_search::PageKey;
+use gridtrail_search::{HubTables, PageKey};
 use gridtrail_server::Limits;
 use gridtrail_synth::{Settings, World};
 use std::collections::BTreeSet;
@@ -184,6 +184,8 @@ async fn show(
         access_lapse: Duration::from_secs(86_400),
         metrics: None,
         limits: Limits::default(),
+        hub_tables: HubTables::default(),
+        shows_type_2: false,
         tells_cost: false,
         serving: Box::new(|| Ok(())),
     };

@@ -6,6 +6,7 @@ mod errors;
 mod fields;
 mod fixture;
 mod freshness;
+mod hubs;
 mod large;
 mod life;
 mod log_in;
