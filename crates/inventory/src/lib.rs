@@ -16,6 +16,7 @@
 
 mod event;
 mod fragment;
+mod intervals;
 pub mod limits;
 mod pack;
 mod pending;
@@ -37,6 +38,7 @@ pub use event::{
     InventoryStatement, NetworkStatus, Registration, StatedFact, Withdrawal, holds_inventory_events,
 };
 pub use fragment::InventoryFragment;
+pub use intervals::Intervals;
 pub use pending::{AskedChange, AskedFact, OutcomeOf, PendingFacts, RequestOutcome};
 pub use property::{PropertyFilter, PropertyFit};
 pub use row::{

@@ -61,7 +61,7 @@ pub use marks::{MARKS_STEP_MS, MARKS_WINDOW_MS, Marks};
 pub use month::{BadMonth, Month};
 pub use past::as_of::{AsOf, BadAsOf};
 pub use past::evidence_log::{EvidenceEnd, EvidencePart};
-pub use read::query::{Cost, Found, KeyQuery, RowPosition, View};
+pub use read::query::{Cost, Counts, Found, KeyQuery, RowPosition, View};
 pub use read::resolve::OnRecord;
 pub use read::sight::{Anchors, Elsewhere};
 pub use read::snapshot::{Snapshot, SnapshotVersion, Waiting};

@@ -1,6 +1,5 @@
 //! Why a search is not answered.
 
-use crate::limits::DEVICES_MAX;
 use crate::store::StoreError;
 use gridtrail_access::{AccessError, AccessErrorKind};
 use gridtrail_lake::LakeErrorKind;
@@ -27,14 +26,13 @@ pub enum SearchError {
     /// No such row, or not one that the caller may see: the same for both.
     #[error("find the row")]
     NotFound,
-    /// UPRNs cannot be resolved without the Smart Metering Inventory.
-    #[error("resolve a UPRN without an inventory")]
-    NoInventory,
-    /// The MPxN stands for too many Devices.
-    #[error("look up {devices} devices of one MPxN")]
-    TooManyDevices {
-        /// How many.
-        devices: usize,
+    /// The search would have to look at too much.
+    #[error("look at more than {most} {what}")]
+    TooWide {
+        /// Of what there is too much.
+        what: &'static str,
+        /// How many are looked at.
+        most: usize,
     },
     /// The lake cannot answer.
     #[error("read the lake")]
@@ -55,8 +53,6 @@ pub enum SearchErrorKind {
     Denied,
     /// Search again: there is no such row for this caller.
     NotFound,
-    /// Wait for what must happen first.
-    Precondition,
     /// Narrow the search.
     Exhausted,
     /// Try again later.
@@ -100,8 +96,7 @@ impl SearchError {
                 AccessErrorKind::SetUp => SearchErrorKind::Internal,
             },
             Self::NotFound => SearchErrorKind::NotFound,
-            Self::NoInventory => SearchErrorKind::Precondition,
-            Self::TooManyDevices { .. } => SearchErrorKind::Exhausted,
+            Self::TooWide { .. } => SearchErrorKind::Exhausted,
             Self::Lake(error) => match error.kind() {
                 // Only a page token names a version, and there it is told as a token that holds no longer.
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => SearchErrorKind::Unavailable,
@@ -134,12 +129,10 @@ impl SearchError {
                 AccessErrorKind::Denied | AccessErrorKind::SetUp => "the service failed".into(),
             },
             Self::NotFound => "there is no row of this reference among those that you may see".into(),
-            Self::NoInventory => "a search by UPRN needs the Smart Metering Inventory, which is not loaded \
-                                  yet; search by MPxN or Device ID"
-                .into(),
-            Self::TooManyDevices { .. } => {
-                format!("this MPxN stands for more than {DEVICES_MAX} Devices; search by Device ID")
-            }
+            Self::TooWide { what, most } => format!(
+                "this would look at more than {most} {what}; search by a narrower key, such as a Device ID or MPxN, or \
+                 by closer dates"
+            ),
             Self::Lake(error) => match error.kind() {
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => {
                     "the audit trail cannot be read just now; try again".into()

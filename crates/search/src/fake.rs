@@ -3,10 +3,11 @@
 use crate::store::{Pinned, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
+use gridtrail_inventory::{InventoryEvent, InventoryFact, InventoryFragment, InventoryStatement, StatedFact};
 use gridtrail_lake::{
     Anchors, AsOf, Cost, Elsewhere, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View,
 };
-use gridtrail_model::{Anchor, Fragment, Merge as _, Mpxn, Named, Timestamp, TrailKey};
+use gridtrail_model::{Anchor, Fragment, Merge as _, Mpxn, Named, Timestamp, TrailKey, Uprn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -42,6 +43,7 @@ struct FakeSnapshot {
     rows: BTreeMap<(Anchor, RowPosition), Fragment>,
     pairs: BTreeSet<(Mpxn, Anchor)>,
     links: BTreeMap<(Named, Anchor), BTreeSet<Timestamp>>,
+    told: Vec<InventoryEvent>,
     /// Of which keys it is known by now that their rows are not open to all, whatever was known at this version.
     closed: BTreeSet<TrailKey>,
     fault: Option<Fault>,
@@ -69,6 +71,7 @@ impl Default for FakeLake {
             rows: BTreeMap::new(),
             pairs: BTreeSet::new(),
             links: BTreeMap::new(),
+            told: Vec::new(),
             closed: BTreeSet::new(),
             fault: None,
             hanging: Arc::default(),
@@ -89,12 +92,26 @@ impl FakeLake {
     /// # Panics
     /// On a fragment without a placement time.
     pub fn commit(&self, fragments: impl IntoIterator<Item = Fragment>, complete_up_to: Option<Timestamp>) {
+        self.commit_told(fragments, [], complete_up_to);
+    }
+
+    /// The same, with events of the inventory.
+    ///
+    /// # Panics
+    /// On a fragment without a placement time.
+    pub fn commit_told(
+        &self,
+        fragments: impl IntoIterator<Item = Fragment>,
+        told: impl IntoIterator<Item = InventoryEvent>,
+        complete_up_to: Option<Timestamp>,
+    ) {
         let mut state = self.state();
         let mut next = state.snapshots.last().map(|last| FakeSnapshot::clone(last)).unwrap_or_else(|| {
             unreachable!("there is always a version 0");
         });
         next.version = version(state.snapshots.len());
         next.complete_up_to = complete_up_to;
+        next.told.extend(told);
         for fragment in fragments {
             let Some(placement) = fragment.placement() else {
                 panic!("a row has a placement time");
@@ -214,6 +231,7 @@ impl Pinned for FakeSnapshot {
                 && query.before.is_none_or(|before| *position < before)
                 && query.key.is_none_or(|key| position.key == key)
                 && query.at.as_ref().is_none_or(|at| at.contains(&position.placement))
+                && query.counts(position.placement, fragment)
         };
         let rows = self.rows.iter().rev().filter(|((anchor, position), fragment)| {
             *anchor == query.anchor
@@ -254,6 +272,33 @@ impl Pinned for FakeSnapshot {
             links.map(elsewhere).collect()
         };
         Ok(named.iter().map(of).collect())
+    }
+
+    async fn inventory(
+        &self,
+        _: &Access,
+        about: &[Named],
+    ) -> Result<(Vec<InventoryFragment>, Cost), StoreError> {
+        self.fail_on_demand().await?;
+        let known = |about: &Named| {
+            let mut fragment = InventoryFragment::new(*about);
+            for event in &self.told {
+                fragment.add(event.clone());
+            }
+            fragment
+        };
+        Ok((about.iter().map(known).collect(), Cost::default()))
+    }
+
+    async fn meter_points(&self, _: &Access, uprn: Uprn) -> Result<(Vec<Mpxn>, Cost), StoreError> {
+        self.fail_on_demand().await?;
+        let registered = self.told.iter().filter_map(|event| match &event.told {
+            InventoryStatement::Fact(StatedFact {
+                fact: InventoryFact::Registration { mpxn, data }, ..
+            }) => (data.uprn.value() == Some(&uprn)).then_some(*mpxn),
+            _ => None,
+        });
+        Ok((registered.collect::<BTreeSet<_>>().into_iter().collect(), Cost::default()))
     }
 }
 

@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use gridtrail_access::Access;
+use gridtrail_inventory::{InventoryFragment, InventoryKey};
 use gridtrail_lake::{
     Anchors, AsOf, Cost, Elsewhere, Found, KeyQuery, Lake, LakeError, LakeErrorKind, Snapshot,
     SnapshotVersion, View,
 };
-use gridtrail_model::{Mpxn, Named, Timestamp};
+use gridtrail_model::{Mpxn, Named, Timestamp, Uprn};
 use std::sync::Arc;
 
 /// Why a store cannot answer: the lake's kind, and what lies beneath for the log.
@@ -73,6 +74,14 @@ pub trait Pinned: Send + Sync {
         named: &[Named],
         in_vain: bool,
     ) -> Result<Vec<Vec<Elsewhere>>, StoreError>;
+    /// What the inventory knows of some Devices and meter points, each in its place; and what that cost.
+    async fn inventory(
+        &self,
+        who: &Access,
+        about: &[Named],
+    ) -> Result<(Vec<InventoryFragment>, Cost), StoreError>;
+    /// The meter points that a registration ever gave a UPRN, ascending; and what that cost.
+    async fn meter_points(&self, who: &Access, uprn: Uprn) -> Result<(Vec<Mpxn>, Cost), StoreError>;
 }
 
 #[async_trait]
@@ -117,5 +126,16 @@ impl Pinned for Snapshot {
         in_vain: bool,
     ) -> Result<Vec<Vec<Elsewhere>>, StoreError> {
         Ok(self.elsewhere(who, named, in_vain).await?)
+    }
+    async fn inventory(
+        &self,
+        who: &Access,
+        about: &[Named],
+    ) -> Result<(Vec<InventoryFragment>, Cost), StoreError> {
+        Ok(self.inventory(who, about).await?)
+    }
+
+    async fn meter_points(&self, who: &Access, uprn: Uprn) -> Result<(Vec<Mpxn>, Cost), StoreError> {
+        Ok(self.meter_points(who, InventoryKey::Uprn(uprn)).await?)
     }
 }

@@ -31,7 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("freshness", &["model", "runtime", "lake"]),
     ("reconcile", &["model", "runtime", "kafka", "lake"]),
     ("ingest", &["model", "inventory", "runtime", "access", "codec", "kafka", "lake"]),
-    ("search", &["model", "runtime", "access", "lake"]),
+    ("search", &["model", "inventory", "runtime", "access", "lake"]),
     (
         "server",
         &[
