@@ -1,16 +1,22 @@
-//! `gridtrail bench search`: a closed loop of searches by Device or MPxN, how long they took, and what they cost the server.
+//! `gridtrail bench search` and `bench inventory`: a closed loop of calls, how long they took, and what they cost the server.
 //!
 //! Each of the concurrent callers has a connection of its own and asks again as soon as it is answered, so what is
 //! measured is the server's time under just that much load, never a queue that the tool itself built up.
 
-use crate::args::BenchSearchArgs;
+use crate::args::{
+    BenchInventoryArgs, BenchSearchArgs, Credential, InventoryBy, InventoryCall, LoadArgs, SearchedBy,
+    ServerArgs,
+};
 use crate::client::{Caller, View, period_of, token_of};
 use crate::exit::Failure;
+use crate::generate::PremisesKeys;
 use crate::output;
 use gridtrail_lake::Cost;
 use gridtrail_model::{DeviceId, Mpxn};
 use gridtrail_proto::query::v1::search_request::Key;
-use gridtrail_proto::query::v1::{RowView, SearchRequest};
+use gridtrail_proto::query::v1::{
+    GetDeviceRequest, InventorySearchRequest, RowView, SearchRequest, get_device_request,
+};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::io;
@@ -20,24 +26,63 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
-    let keys: Arc<[Key]> = read_keys(&args.devices)?.into();
-    let token = token_of(&args.credential)?;
     let (from, to) = period_of(args.from, args.to);
     let columns = if args.table { RowView::Table } else { RowView::Full };
-    let request = SearchRequest {
+    let view = if args.meter_reads { View::MeterReads } else { View::Audit };
+    let all = SearchRequest {
         from,
         to,
         page_size: args.page_size,
         view: columns.into(),
         ..SearchRequest::default()
     };
-    let view = if args.meter_reads { View::MeterReads } else { View::Audit };
+    let ask = |key| Question::Search(view, SearchRequest { key: Some(key), ..all.clone() });
+    let questions = keys_of(args)?.into_iter().map(ask).collect();
+    load(questions, &args.credential, &args.server, &args.load).await
+}
+
+/// `gridtrail bench inventory`.
+pub(crate) async fn run_inventory(args: &BenchInventoryArgs) -> Result<(), Failure> {
+    use get_device_request::Key;
+    let key = |premises: PremisesKeys| match args.by {
+        InventoryBy::Device => premises.device_id.map(Key::DeviceId),
+        InventoryBy::Mpxn => premises.mpxn.map(Key::Mpxn),
+        InventoryBy::Uprn => premises.uprn.map(Key::Uprn),
+        InventoryBy::Postcode => premises.postcode.map(Key::Postcode),
+    };
+    let search = |key| {
+        let mut request = InventorySearchRequest::default();
+        match key {
+            Key::DeviceId(device) => request.device_id = device,
+            Key::Mpxn(mpxn) => request.mpxn = mpxn,
+            Key::Uprn(uprn) => request.uprn = uprn,
+            Key::Postcode(postcode) => request.postcode = postcode,
+        }
+        Question::Inventory(request)
+    };
+    let device = |key| Question::Device(GetDeviceRequest { key: Some(key), ..GetDeviceRequest::default() });
+    let keys = keys_of_premises(&args.keys, key)?.into_iter();
+    let questions = match args.ask {
+        InventoryCall::Search => keys.map(search).collect(),
+        InventoryCall::Device => keys.map(device).collect(),
+    };
+    load(questions, &args.credential, &args.server, &args.load).await
+}
+
+/// Asks a server from many callers at once, and prints how long it took.
+async fn load(
+    questions: Arc<[Question]>,
+    credential: &Credential,
+    server: &ServerArgs,
+    args: &LoadArgs,
+) -> Result<(), Failure> {
+    let token = token_of(credential)?;
     let duration = Duration::from_secs(args.duration.seconds().into());
     let mut callers = JoinSet::new();
     // All connections first, so that the warm-up starts with everybody there.
     let mut connected = Vec::new();
     for _ in 0..args.concurrency {
-        connected.push(Caller::connect(&args.server, &token).await?);
+        connected.push(Caller::connect(server, &token).await?);
     }
     let began = Instant::now();
     let begin = began + if args.each { Duration::ZERO } else { duration / 10 };
@@ -47,7 +92,7 @@ pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
         } else {
             Order::Chance(Chance(args.seed.wrapping_add((number as u64) << 32)))
         };
-        let asking = Asking { caller, view, request: request.clone(), keys: Arc::clone(&keys), order };
+        let asking = Asking { caller, questions: Arc::clone(&questions), order };
         callers.spawn(asking.until(begin, begin + duration));
     }
     let mut tally = Tally::new()?;
@@ -56,6 +101,63 @@ pub(crate) async fn run(args: &BenchSearchArgs) -> Result<(), Failure> {
     }
     let took = if args.each { began.elapsed() } else { duration };
     output::write_json(&mut io::stdout().lock(), &tally.report(took))
+}
+
+/// One call.
+enum Question {
+    Search(View, SearchRequest),
+    Inventory(InventorySearchRequest),
+    Device(GetDeviceRequest),
+}
+
+impl Question {
+    /// How many rows came back, and what they cost the server where it says so.
+    async fn ask(&self, caller: &Caller) -> Result<(u64, Option<Cost>), Failure> {
+        match self {
+            Self::Search(view, request) => {
+                let (page, cost) = caller.search_with_cost(*view, request).await?;
+                Ok((page.rows.len() as u64, cost))
+            }
+            Self::Inventory(request) => {
+                let page = caller.search_inventory(request).await?;
+                Ok((page.devices.len() as u64, None))
+            }
+            Self::Device(request) => {
+                let page = caller.get_device(request).await?;
+                let around = page.devices.iter().map(|device| 1 + device.others.len() as u64);
+                Ok((around.sum(), None))
+            }
+        }
+    }
+}
+
+/// What is asked for.
+fn keys_of(args: &BenchSearchArgs) -> Result<Vec<Key>, Failure> {
+    if let (Some(path), Some(by)) = (&args.keys, args.by) {
+        return keys_of_premises(path, |premises| match by {
+            SearchedBy::Device => premises.device_id.map(Key::DeviceId),
+            SearchedBy::Mpxn => premises.mpxn.map(Key::Mpxn),
+            SearchedBy::Uprn => premises.uprn.map(Key::Uprn),
+        });
+    }
+    // One of the two is there: the arguments say so.
+    read_keys(args.devices.as_deref().unwrap_or(Path::new("")))
+}
+
+/// A key of each premises in a file of `gridtrail generate --keys` that has one.
+pub(crate) fn keys_of_premises<K>(
+    path: &Path,
+    key: impl Fn(PremisesKeys) -> Option<K>,
+) -> Result<Vec<K>, Failure> {
+    let wrong = |reason| Failure::Argument { argument: "--keys", reason };
+    let text = crate::text::read(path)?;
+    let lines: Vec<PremisesKeys> = text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()
+        .map_err(|error| wrong(format!("this is no file of `gridtrail generate --keys`: {error}")))?;
+    let keys: Vec<K> = lines.into_iter().filter_map(key).collect();
+    if keys.is_empty() { Err(wrong("no premises has such a key".to_owned())) } else { Ok(keys) }
 }
 
 /// The keys of a file, one a line: Device IDs, or MPxNs.
@@ -81,7 +183,7 @@ enum Order {
 }
 
 impl Order {
-    fn next<'k>(&mut self, keys: &'k [Key]) -> Option<&'k Key> {
+    fn next<'k, K>(&mut self, keys: &'k [K]) -> Option<&'k K> {
         match self {
             Self::Chance(chance) => Some(chance.pick(keys)),
             Self::Each { next, step } => {
@@ -114,9 +216,7 @@ impl Chance {
 /// One caller in its loop.
 struct Asking {
     caller: Caller,
-    view: View,
-    request: SearchRequest,
-    keys: Arc<[Key]>,
+    questions: Arc<[Question]>,
     order: Order,
 }
 
@@ -130,15 +230,14 @@ impl Asking {
             if is_timed && start >= end {
                 return Ok(tally);
             }
-            let Some(key) = self.order.next(&self.keys) else { return Ok(tally) };
-            self.request.key = Some(key.clone());
-            let answer = self.caller.search_with_cost(self.view, &self.request).await;
+            let Some(question) = self.order.next(&self.questions) else { return Ok(tally) };
+            let answer = question.ask(&self.caller).await;
             if start >= begin {
                 let taken = start.elapsed();
                 if let Ok((_, Some(cost))) = &answer {
                     tally.count_cost(cost);
                 }
-                tally.count(taken, answer.map(|(page, _)| page.rows.len() as u64));
+                tally.count(taken, answer.map(|(rows, _)| rows));
             }
         }
     }

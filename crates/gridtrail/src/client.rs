@@ -7,12 +7,14 @@ use gridtrail_lake::Cost;
 use gridtrail_model::Timestamp;
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
 use gridtrail_proto::query::v1::freshness_service_client::FreshnessServiceClient;
+use gridtrail_proto::query::v1::inventory_service_client::InventoryServiceClient;
 use gridtrail_proto::query::v1::meter_read_service_client::MeterReadServiceClient;
 use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_proto::query::v1::session_service_client::SessionServiceClient;
 use gridtrail_proto::query::v1::{
-    GetFreshnessRequest, GetFreshnessResponse, GetRequest, GetResponse, ProfileRequest, ProfileResponse,
-    SearchRequest, SearchResponse, TrailRow,
+    GetDeviceRequest, GetDeviceResponse, GetFreshnessRequest, GetFreshnessResponse, GetRequest, GetResponse,
+    InventorySearchRequest, InventorySearchResponse, ProfileRequest, ProfileResponse, SearchRequest,
+    SearchResponse, TrailRow,
 };
 use gridtrail_server::COST_HEADER;
 use gridtrail_tls::{Disagreement, disagreement, encrypts};
@@ -133,6 +135,21 @@ impl Caller {
             View::MeterReads => MeterReadServiceClient::new(channel).get(call).await,
         };
         self.taken(answer).await
+    }
+
+    /// One page of a search of the inventory.
+    pub(crate) async fn search_inventory(
+        &self,
+        request: &InventorySearchRequest,
+    ) -> Result<InventorySearchResponse, Failure> {
+        let call = self.call_of(request.clone());
+        self.taken(InventoryServiceClient::new(self.channel.clone()).search(call).await).await
+    }
+
+    /// One page of Devices of the inventory, with those around each.
+    pub(crate) async fn get_device(&self, request: &GetDeviceRequest) -> Result<GetDeviceResponse, Failure> {
+        let call = self.call_of(request.clone());
+        self.taken(InventoryServiceClient::new(self.channel.clone()).get_device(call).await).await
     }
 
     /// Who the caller is to the server.

@@ -34,6 +34,7 @@ mod reconcile;
 mod rights;
 mod running;
 mod search;
+mod search_inventory;
 mod serve;
 mod text;
 mod token;
@@ -74,6 +75,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Token(args) => token::run(args, format.of_report()?),
         Command::DevCertificate(args) => dev_certificate::run(args),
         Command::Bench(BenchCommand::Search(args)) => wait_for(bench::run(args)),
+        Command::Bench(BenchCommand::Inventory(args)) => wait_for(bench::run_inventory(args)),
         Command::Bench(BenchCommand::Lookup(args)) => wait_for(bench_lookup::run(args)),
         Command::Bench(BenchCommand::Topic(args)) => wait_for(bench_topic::run(args)),
         Command::Completions { shell } => completions(*shell),

@@ -4,6 +4,7 @@ use crate::args::{ListFormat, SearchArgs, SearchCommand};
 use crate::client::{Caller, View, key_of, period_of, take_page, token_of};
 use crate::exit::Failure;
 use crate::output::trails;
+use crate::search_inventory;
 use gridtrail_proto::query::v1::{ProfileResponse, RowView, SearchRequest, SearchResponse};
 use std::io;
 
@@ -11,6 +12,8 @@ pub(crate) async fn run(command: &SearchCommand, format: ListFormat) -> Result<(
     let (view, args) = match command {
         SearchCommand::Audit(args) => (View::Audit, args),
         SearchCommand::MeterReads(args) => (View::MeterReads, args),
+        SearchCommand::Inventory(args) => return search_inventory::run(args, format).await,
+        SearchCommand::Device(args) => return search_inventory::run_device(args, format).await,
     };
     let caller = Caller::connect(&args.server, &token_of(&args.credential)?).await?;
     // The table shows no history.

@@ -19,7 +19,7 @@ use gridtrail_freshness::{Levels, Watch};
 use gridtrail_lake::Lake;
 use gridtrail_port::{FileLimit, Port};
 use gridtrail_runtime::Clock;
-use gridtrail_search::{PageKey, Search};
+use gridtrail_search::{InventorySearch, PageKey, Search};
 use gridtrail_server::{Limits, Parts, serve, terms};
 use gridtrail_tls::{ClientCheck, Tls, TlsFiles};
 use std::io;
@@ -74,6 +74,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         output::write(&mut io::stdout().lock(), line.as_bytes())
     });
     let tells_cost = args.tell_cost;
+    let shows_type_2 = args.show_type_2;
     let limits = args.callers.limits();
     let access_lapse = Duration::from_secs(args.access_lapse.seconds().into());
     let hosted = Hosted {
@@ -88,6 +89,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         access_lapse,
         metrics,
         limits,
+        shows_type_2,
         tells_cost,
         serving,
     };
@@ -194,6 +196,8 @@ pub(crate) struct Hosted {
     pub(crate) metrics: Option<Metrics>,
     /// What each caller may ask for.
     pub(crate) limits: Limits,
+    /// Whether the inventory shows every Type 2 Device.
+    pub(crate) shows_type_2: bool,
     /// Whether answers say what they cost.
     pub(crate) tells_cost: bool,
     /// Called once calls are answered: all that can fail before has not.
@@ -214,11 +218,13 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         access_lapse,
         metrics,
         limits,
+        shows_type_2,
         tells_cost,
         serving,
     } = hosted;
     let clock = Clock::system();
-    let search = Search::new(lake.clone(), clock.clone(), page_key);
+    let search = Search::new(lake.clone(), clock.clone(), page_key.clone());
+    let inventory = InventorySearch::new(lake.clone(), clock.clone(), page_key, shows_type_2);
     let sharing = lake.sharing().await?;
     let by = port.listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     let (log, recording) = AccessLog::open(calls.access_log().await, clock.clone(), &by).await?;
@@ -237,7 +243,8 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         Some(host) => (Some(host.parts.clone()), Some(host.start())),
         None => (None, None),
     };
-    let parts = Parts { port, search, freshness, admission, login, log, clock, limits, tells_cost };
+    let parts =
+        Parts { port, search, inventory, freshness, admission, login, log, clock, limits, tells_cost };
     let served = match serving() {
         Ok(()) => serve(parts, stop).await.map_err(Failure::from),
         Err(failure) => Err(failure),

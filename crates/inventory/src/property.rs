@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// The name or number of a property, or more of its address (UC_Inventory_001: "property filter, inclusive of property name /
 /// number"). Case, punctuation and the order of words say nothing: `flat 2, rose cottage` and `Rose Cottage (Flat 2)` are one.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PropertyFilter {
     /// Sorted.
     words: Vec<String>,
@@ -62,6 +62,13 @@ impl FromStr for PropertyFilter {
         }
         let rule = "a property filter has 1 to 32 words of letters and digits, such as 12 or Rose Cottage";
         Err(ParseError { what: "property filter", rule, found: text.chars().take(64).collect() })
+    }
+}
+
+impl fmt::Display for PropertyFilter {
+    /// Its words in capitals, in the order of the alphabet.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.words.join(" "))
     }
 }
 

@@ -1,16 +1,19 @@
 //! A lake in memory, for tests here and above: slow, obvious, and with faults on demand.
 
+use crate::inventory::{self, InventoryStore, PinnedInventory};
 use crate::store::{Pinned, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
-use gridtrail_inventory::{InventoryEvent, InventoryFact, InventoryFragment, InventoryStatement, StatedFact};
+use gridtrail_inventory::{InventoryEvent, InventoryFragment, InventoryKey};
 use gridtrail_lake::{
     Anchors, AsOf, Cost, Elsewhere, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View,
 };
-use gridtrail_model::{Anchor, Fragment, Merge as _, Mpxn, Named, Timestamp, TrailKey, Uprn};
+use gridtrail_model::{Anchor, Fragment, Merge as _, Mpxn, Named, Timestamp, TrailKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+
+pub use crate::inventory::fake::FakeInventory;
 
 /// What a look-up does instead of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +26,9 @@ pub enum Fault {
     Hang,
 }
 
-/// A lake in memory. Clones share it.
+/// A lake in memory. Clones share it. Its inventory has versions of its own.
 #[derive(Debug, Clone)]
-pub struct FakeLake(Arc<Mutex<State>>);
+pub struct FakeLake(Arc<Mutex<State>>, FakeInventory);
 
 #[derive(Debug)]
 struct State {
@@ -78,7 +81,7 @@ impl Default for FakeLake {
         };
         let hanging = Arc::clone(&empty.hanging);
         let state = State { snapshots: vec![Arc::new(empty)], kept_from: 0, fault: None, hanging };
-        Self(Arc::new(Mutex::new(state)))
+        Self(Arc::new(Mutex::new(state)), FakeInventory::default())
     }
 }
 
@@ -135,6 +138,11 @@ impl FakeLake {
         state.snapshots.push(Arc::new(next));
     }
 
+    /// Its inventory.
+    pub const fn inventory(&self) -> &FakeInventory {
+        &self.1
+    }
+
     /// Makes every version but the newest go away.
     pub fn forget_old_versions(&self) {
         let mut state = self.state();
@@ -189,6 +197,24 @@ impl Store for FakeLake {
     }
 }
 
+#[async_trait]
+impl InventoryStore for FakeLake {
+    fn newest_inventory(&self) -> Arc<dyn PinnedInventory> {
+        self.1.newest_inventory()
+    }
+
+    async fn inventory_at(&self, version: &SnapshotVersion) -> Result<Arc<dyn PinnedInventory>, StoreError> {
+        self.1.inventory_at(version).await
+    }
+
+    async fn inventory_as_of(
+        &self,
+        as_of: AsOf,
+    ) -> Result<(Arc<dyn PinnedInventory>, Timestamp), StoreError> {
+        self.1.inventory_as_of(as_of).await
+    }
+}
+
 impl FakeSnapshot {
     async fn fail_on_demand(&self) -> Result<(), StoreError> {
         match self.fault {
@@ -205,7 +231,7 @@ impl FakeSnapshot {
 }
 
 #[async_trait]
-impl Pinned for FakeSnapshot {
+impl PinnedInventory for FakeSnapshot {
     fn version(&self) -> &SnapshotVersion {
         &self.version
     }
@@ -214,6 +240,19 @@ impl Pinned for FakeSnapshot {
         self.complete_up_to
     }
 
+    async fn known(&self, _: &Access, about: &[Named]) -> Result<(Vec<InventoryFragment>, Cost), StoreError> {
+        self.fail_on_demand().await?;
+        Ok((inventory::fake::known(&self.told, about), Cost::default()))
+    }
+
+    async fn meter_points(&self, _: &Access, key: InventoryKey) -> Result<(Vec<Mpxn>, Cost), StoreError> {
+        self.fail_on_demand().await?;
+        Ok((inventory::fake::meter_points(&self.told, key), Cost::default()))
+    }
+}
+
+#[async_trait]
+impl Pinned for FakeSnapshot {
     async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<(Vec<Found>, Cost), StoreError> {
         self.fail_on_demand().await?;
         let is_own = |fragment: &Fragment| who.user_ids().contains(&fragment.key.user);
@@ -272,33 +311,6 @@ impl Pinned for FakeSnapshot {
             links.map(elsewhere).collect()
         };
         Ok(named.iter().map(of).collect())
-    }
-
-    async fn inventory(
-        &self,
-        _: &Access,
-        about: &[Named],
-    ) -> Result<(Vec<InventoryFragment>, Cost), StoreError> {
-        self.fail_on_demand().await?;
-        let known = |about: &Named| {
-            let mut fragment = InventoryFragment::new(*about);
-            for event in &self.told {
-                fragment.add(event.clone());
-            }
-            fragment
-        };
-        Ok((about.iter().map(known).collect(), Cost::default()))
-    }
-
-    async fn meter_points(&self, _: &Access, uprn: Uprn) -> Result<(Vec<Mpxn>, Cost), StoreError> {
-        self.fail_on_demand().await?;
-        let registered = self.told.iter().filter_map(|event| match &event.told {
-            InventoryStatement::Fact(StatedFact {
-                fact: InventoryFact::Registration { mpxn, data }, ..
-            }) => (data.uprn.value() == Some(&uprn)).then_some(*mpxn),
-            _ => None,
-        });
-        Ok((registered.collect::<BTreeSet<_>>().into_iter().collect(), Cost::default()))
     }
 }
 

@@ -14,6 +14,7 @@
 mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+mod inventory;
 mod limits;
 mod query;
 mod reference;
@@ -23,10 +24,17 @@ mod token;
 mod wire;
 
 pub use error::{SearchError, SearchErrorKind, UserText, Violation};
+pub use gridtrail_inventory::PropertyFilter;
 pub use gridtrail_lake::{AsOf, BadAsOf};
+pub use inventory::{
+    ByDevice, DeviceWithGroups, Group, GroupedDevice, InventoryDevice, InventoryKeys, InventoryPage,
+    InventoryQuery, InventorySearch, InventoryStore, ListedDevice, PinnedInventory, PostcodeKey, Premises,
+    RegionPeriod, RelatedDevice, StatusPeriod,
+};
 pub use limits::{
-    DEVICES_MAX, METER_POINTS_OF_UPRN_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE_TOKEN_BYTES_MAX,
-    PAGE_TOKEN_LIFE_MS, VARIANTS_MAX,
+    DEVICE_PAGE_DEFAULT, DEVICE_PAGE_MAX, DEVICES_MAX, GROUPED_DEVICES_MAX, INVENTORY_LOOKUPS_MAX,
+    LISTED_BESIDE_MAX, METER_POINTS_MAX, METER_POINTS_OF_UPRN_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX,
+    PAGE_TOKEN_BYTES_MAX, PAGE_TOKEN_LIFE_MS, VARIANTS_MAX,
 };
 pub use query::{Executed, Query, RowQuery, SearchKey, parse_from, parse_to};
 pub use reference::TrailRef;

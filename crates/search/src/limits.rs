@@ -36,3 +36,23 @@ pub const METER_POINTS_OF_UPRN_MAX: usize = 100;
 
 /// How many Devices of one search are looked up at the same time, so that one search cannot crowd out the others.
 pub(crate) const LOOKUPS_AT_ONCE: usize = 8;
+
+/// Matching Devices on a page with those around each, when the caller does not say: the meters of a few homes.
+pub const DEVICE_PAGE_DEFAULT: u32 = 10;
+
+/// Most of them. Each brings some ten others with all that is held of them, about 10 KB on the wire.
+pub const DEVICE_PAGE_MAX: u32 = 50;
+
+/// Most meter points of a UPRN or postcode that a search of the inventory goes through. A postcode has a hundred premises at most, a
+/// house of flats some hundred meter points under one UPRN.
+pub const METER_POINTS_MAX: usize = 1000;
+
+/// Most Devices of groups II to IV around one. A home has under ten; a hub that serves a house of flats has some dozens.
+pub const GROUPED_DEVICES_MAX: usize = 200;
+
+/// Most look-ups for one page of the inventory: a hundred times what a home takes. What would take more is asked for by a narrower key.
+pub const INVENTORY_LOOKUPS_MAX: usize = 20_000;
+
+/// Most entries of each list that stands beside a Device: its SMI Status history, its premises, the Devices that it is Associated with.
+/// What cannot be paged must not grow without end.
+pub const LISTED_BESIDE_MAX: usize = 100;

@@ -188,7 +188,7 @@ const fn view_byte(view: View) -> u8 {
     }
 }
 
-fn sha256(text: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(text: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest::digest(&digest::SHA256, text).as_ref());
     hash
@@ -219,8 +219,15 @@ fn fingerprint(view: View, variants: &[ServiceReferenceVariant], query: &Query) 
         text.push(u8::from(bound.is_some()));
         text.extend(bound.map_or(0, Timestamp::millis).to_be_bytes());
     }
+    put_as_of(&mut text, query.as_of);
+    text.extend(variants.iter().flat_map(|variant| variant.to_code().to_be_bytes()));
+    sha256(&text)
+}
+
+/// Adds the moment of a search to the text of its fingerprint.
+pub(crate) fn put_as_of(text: &mut Vec<u8>, as_of: Option<AsOf>) {
     // Nothing is added for now, so that tokens of servers that knew nothing else hold.
-    match query.as_of {
+    match as_of {
         None => {}
         Some(AsOf::Version(version)) => {
             text.push(1);
@@ -231,8 +238,6 @@ fn fingerprint(view: View, variants: &[ServiceReferenceVariant], query: &Query) 
             text.extend(instant.millis().to_be_bytes());
         }
     }
-    text.extend(variants.iter().flat_map(|variant| variant.to_code().to_be_bytes()));
-    sha256(&text)
 }
 
 #[cfg(test)]

@@ -462,7 +462,7 @@ fn row_of(who: &Access, sought: &Sought, found: &Found) -> Row {
 }
 
 /// A moment that cannot be asked for any more, or not yet, is a matter of the request.
-fn out_of_reach(error: StoreError) -> SearchError {
+pub(crate) fn out_of_reach(error: StoreError) -> SearchError {
     match (error.kind(), error.earliest()) {
         (LakeErrorKind::VersionGone, Some(earliest)) => {
             SearchError::invalid("as_of", format!("{earliest} is the earliest that can be asked for"))

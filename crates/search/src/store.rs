@@ -1,13 +1,13 @@
 //! What a search needs of the lake. The lake is the one store in use; tests bring their own.
 
+use crate::inventory::PinnedInventory;
 use async_trait::async_trait;
 use gridtrail_access::Access;
-use gridtrail_inventory::{InventoryFragment, InventoryKey};
 use gridtrail_lake::{
     Anchors, AsOf, Cost, Elsewhere, Found, KeyQuery, Lake, LakeError, LakeErrorKind, Snapshot,
     SnapshotVersion, View,
 };
-use gridtrail_model::{Mpxn, Named, Timestamp, Uprn};
+use gridtrail_model::{Mpxn, Named, Timestamp};
 use std::sync::Arc;
 
 /// Why a store cannot answer: the lake's kind, and what lies beneath for the log.
@@ -54,13 +54,9 @@ pub trait Store: Send + Sync + 'static {
     async fn as_of(&self, as_of: AsOf) -> Result<Arc<dyn Pinned>, StoreError>;
 }
 
-/// The rows at one version. Every call is cancel-safe.
+/// The rows at one version, and the inventory. Every call is cancel-safe.
 #[async_trait]
-pub trait Pinned: Send + Sync {
-    /// The version.
-    fn version(&self) -> &SnapshotVersion;
-    /// Everything recorded before this time is in the snapshot.
-    fn complete_up_to(&self) -> Option<Timestamp>;
+pub trait Pinned: PinnedInventory {
     /// The rows that the query asks for and the caller may see: newest first, one a trail key, at most
     /// `query.limit`; and what that cost.
     async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<(Vec<Found>, Cost), StoreError>;
@@ -74,14 +70,6 @@ pub trait Pinned: Send + Sync {
         named: &[Named],
         in_vain: bool,
     ) -> Result<Vec<Vec<Elsewhere>>, StoreError>;
-    /// What the inventory knows of some Devices and meter points, each in its place; and what that cost.
-    async fn inventory(
-        &self,
-        who: &Access,
-        about: &[Named],
-    ) -> Result<(Vec<InventoryFragment>, Cost), StoreError>;
-    /// The meter points that a registration ever gave a UPRN, ascending; and what that cost.
-    async fn meter_points(&self, who: &Access, uprn: Uprn) -> Result<(Vec<Mpxn>, Cost), StoreError>;
 }
 
 #[async_trait]
@@ -103,14 +91,6 @@ impl Store for Lake {
 
 #[async_trait]
 impl Pinned for Snapshot {
-    fn version(&self) -> &SnapshotVersion {
-        self.version()
-    }
-
-    fn complete_up_to(&self) -> Option<Timestamp> {
-        self.complete_up_to()
-    }
-
     async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<(Vec<Found>, Cost), StoreError> {
         Ok(self.lookup_with_cost(who, query).await?)
     }
@@ -126,16 +106,5 @@ impl Pinned for Snapshot {
         in_vain: bool,
     ) -> Result<Vec<Vec<Elsewhere>>, StoreError> {
         Ok(self.elsewhere(who, named, in_vain).await?)
-    }
-    async fn inventory(
-        &self,
-        who: &Access,
-        about: &[Named],
-    ) -> Result<(Vec<InventoryFragment>, Cost), StoreError> {
-        Ok(self.inventory(who, about).await?)
-    }
-
-    async fn meter_points(&self, who: &Access, uprn: Uprn) -> Result<(Vec<Mpxn>, Cost), StoreError> {
-        Ok(self.meter_points(who, InventoryKey::Uprn(uprn)).await?)
     }
 }

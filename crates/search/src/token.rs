@@ -96,7 +96,7 @@ impl PageKey {
         self.seal_contents(HISTORY_FORM, contents)
     }
 
-    fn seal_contents(&self, form: u8, mut contents: Vec<u8>) -> Result<String, SearchError> {
+    pub(crate) fn seal_contents(&self, form: u8, mut contents: Vec<u8>) -> Result<String, SearchError> {
         let nonce = self
             .0
             .seal_in_place_append_tag(Aad::from([form]), &mut contents)
@@ -126,12 +126,7 @@ impl PageKey {
         };
         let token = rest(reader).ok_or_else(|| foreign(PAGE))?;
         given.check(who, now, PAGE)?;
-        if given.fingerprint != *fingerprint {
-            return Err(SearchError::invalid(
-                PAGE,
-                "given for another search; repeat every other field unchanged, or leave the token out",
-            ));
-        }
+        given.check_search(fingerprint)?;
         Ok(token)
     }
 
@@ -164,7 +159,7 @@ impl PageKey {
         Ok(token)
     }
 
-    fn unseal(&self, form: u8, text: &str) -> Option<Vec<u8>> {
+    pub(crate) fn unseal(&self, form: u8, text: &str) -> Option<Vec<u8>> {
         if text.len() > PAGE_TOKEN_BYTES_MAX {
             return None;
         }
@@ -181,7 +176,7 @@ impl PageKey {
 }
 
 /// One message for a token that was altered and for one of another caller: neither learns more.
-fn foreign(field: &'static str) -> SearchError {
+pub(crate) fn foreign(field: &'static str) -> SearchError {
     SearchError::invalid(field, "not a page token that this service gave you")
 }
 
@@ -191,7 +186,7 @@ pub(crate) fn gone(field: &'static str) -> SearchError {
 }
 
 /// What every token begins with: until when it holds, for what, and whose it is.
-fn contents_for(who: &Access, expires_at: Timestamp, fingerprint: &[u8; 32]) -> Vec<u8> {
+pub(crate) fn contents_for(who: &Access, expires_at: Timestamp, fingerprint: &[u8; 32]) -> Vec<u8> {
     let mut contents = expires_at.millis().to_be_bytes().to_vec();
     contents.extend(fingerprint);
     put_text(&mut contents, who.subject());
@@ -200,7 +195,7 @@ fn contents_for(who: &Access, expires_at: Timestamp, fingerprint: &[u8; 32]) -> 
 }
 
 /// To whom a token was given, for what, and until when it holds.
-struct BoundTo {
+pub(crate) struct BoundTo {
     expires_at: Timestamp,
     fingerprint: [u8; 32],
     subject: String,
@@ -208,13 +203,23 @@ struct BoundTo {
 }
 
 impl BoundTo {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let (expires_at, fingerprint) = (reader.time()?, reader.take()?);
         let (subject, party) = (reader.text()?.to_owned(), reader.text()?.to_owned());
         Some(Self { expires_at, fingerprint, subject, party })
     }
 
-    fn check(&self, who: &Access, now: Timestamp, field: &'static str) -> Result<(), SearchError> {
+    pub(crate) const fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// Errors: `Invalid`, where it was given for another search than that of this fingerprint.
+    pub(crate) fn check_search(&self, fingerprint: &[u8; 32]) -> Result<(), SearchError> {
+        let other = "given for another search; repeat every other field unchanged, or leave the token out";
+        if self.fingerprint == *fingerprint { Ok(()) } else { Err(SearchError::invalid(PAGE, other)) }
+    }
+
+    pub(crate) fn check(&self, who: &Access, now: Timestamp, field: &'static str) -> Result<(), SearchError> {
         if self.subject != who.subject() || self.party != who.party().as_str() {
             return Err(foreign(field));
         }

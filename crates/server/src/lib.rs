@@ -16,6 +16,7 @@ mod deadline;
 mod freshness;
 mod freshness_page;
 mod held;
+mod inventory;
 mod lasting;
 mod limits;
 mod log_in;

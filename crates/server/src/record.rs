@@ -7,10 +7,11 @@ use crate::held::Held;
 use crate::status::{CallError, status_of, told};
 use gridtrail_access::{Access, Disclosure};
 use gridtrail_access_log::{AccessLog, Entry, LogError, Slot};
+use gridtrail_lake::SnapshotVersion;
 use gridtrail_model::Timestamp;
 use gridtrail_port::Client;
 use gridtrail_runtime::Clock;
-use gridtrail_search::{Answer, Page, Query, Row, RowQuery, SearchKey};
+use gridtrail_search::{Answer, InventoryQuery, Page, Query, Row, RowQuery, SearchKey};
 use gridtrail_session::Session;
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -156,10 +157,31 @@ impl Record {
         self.note_rows(std::slice::from_ref(&answer.row), &[0]);
     }
 
+    /// What is asked of the inventory.
+    pub(crate) fn asked_inventory(&mut self, query: &InventoryQuery) {
+        let entry = &mut self.entry;
+        let (kinds, keys): (Vec<_>, Vec<_>) = query.keys.given().into_iter().unzip();
+        (entry.key_kind, entry.key) = (list(&kinds).map(Into::into), list(&keys));
+        entry.page_size = query.page_size.map(u64::from);
+        entry.later_page = Some(query.page_token.is_some());
+    }
+
+    /// The Devices that are in the answer, by how many bytes each has in the message. None of them is a row of another User: they are
+    /// nobody's.
+    pub(crate) fn shown_devices(&mut self, version: &SnapshotVersion, page_size: usize, bytes: &[usize]) {
+        self.entry.page_size = u64::try_from(page_size).ok();
+        self.entry.version = Some(version.to_string());
+        self.note_shown(bytes.iter().map(|bytes| (false, *bytes)));
+    }
+
     fn note_rows(&mut self, rows: &[Row], bytes: &[usize]) {
+        let of_others = rows.iter().map(|row| row.disclosure == Disclosure::MeterRead);
+        self.note_shown(of_others.zip(bytes.iter().copied()));
+    }
+
+    fn note_shown(&mut self, rows: impl Iterator<Item = (bool, usize)>) {
         let mut begins = 0;
-        let shown = rows.iter().zip(bytes).map(|(row, bytes)| {
-            let is_of_another = row.disclosure == Disclosure::MeterRead;
+        let shown = rows.map(|(is_of_another, bytes)| {
             let shown = ShownRow { begins, is_of_another };
             begins += bytes;
             shown

@@ -23,10 +23,7 @@ pub(crate) fn query_of(request: SearchRequest) -> Result<(Query, RowView), CallE
         .collect();
     let from = optional(&request.from).and_then(|text| violations.time("from", text, parse_from));
     let to = optional(&request.to).and_then(|text| violations.time("to", text, parse_to));
-    let as_of = optional(&request.as_of).and_then(|text| {
-        let rule = |error: BadAsOf| error.to_string();
-        text.parse::<AsOf>().map_err(|error| violations.add("as_of", rule(error))).ok()
-    });
+    let as_of = violations.as_of(&request.as_of);
     let page_size = (request.page_size != 0).then_some(request.page_size);
     let page_token = optional(&request.page_token).map(str::to_owned);
     match key {
@@ -60,25 +57,36 @@ fn key_of(key: Option<Key>, violations: &mut Violations) -> Option<SearchKey> {
     }
 }
 
-fn optional(text: &str) -> Option<&str> {
+pub(crate) fn optional(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-#[derive(Default)]
-struct Violations(Vec<Violation>);
+#[derive(Debug, Default)]
+pub(crate) struct Violations(Vec<Violation>);
 
 impl Violations {
     /// More than this many help nobody, and would only repeat the request.
     const COUNT_MAX: usize = 20;
 
-    fn add(&mut self, field: &'static str, rule: String) {
+    pub(crate) fn add(&mut self, field: &'static str, rule: String) {
         if self.0.len() < Self::COUNT_MAX {
             self.0.push(Violation { field, rule });
         }
     }
 
-    fn read<T>(&mut self, field: &'static str, value: Result<T, ParseError>) -> Option<T> {
+    pub(crate) fn read<T>(&mut self, field: &'static str, value: Result<T, ParseError>) -> Option<T> {
         value.map_err(|error| self.add(field, error.to_string())).ok()
+    }
+
+    /// Reads a moment of the lake; an empty text is none.
+    pub(crate) fn as_of(&mut self, text: &str) -> Option<AsOf> {
+        let rule = |error: BadAsOf| error.to_string();
+        optional(text)?.parse::<AsOf>().map_err(|error| self.add("as_of", rule(error))).ok()
+    }
+
+    /// Errors: `Invalid`, where there is any.
+    pub(crate) fn none(self) -> Result<(), SearchError> {
+        if self.0.is_empty() { Ok(()) } else { Err(SearchError::Invalid(self.0)) }
     }
 
     /// Reads a bound of a period, which may be a date too: the rule of a bare time does not say so.

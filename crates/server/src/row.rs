@@ -197,17 +197,17 @@ fn status_change(entry: &HistoryEntry) -> v1::StatusChange {
 }
 
 /// A number of things that lie in memory, far below 2^32.
-fn count(count: usize) -> u32 {
+pub(crate) fn count(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-fn text<T: Display>(value: Option<T>) -> String {
+pub(crate) fn text<T: Display>(value: Option<T>) -> String {
     value.map_or_else(String::new, shown)
 }
 
 /// A value as text, with room for an identifier from the start: an answer has thousands, and growing one takes longer than
 /// writing it.
-fn shown<T: Display>(value: T) -> String {
+pub(crate) fn shown<T: Display>(value: T) -> String {
     const ROOM: usize = 64;
     let mut text = String::with_capacity(ROOM);
     // Writing to a String cannot fail.

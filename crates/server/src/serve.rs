@@ -2,6 +2,7 @@
 
 use crate::callers::Limits;
 use crate::held::held_by_its_parts;
+use crate::inventory::Inventory;
 use crate::limits::{
     CERTIFICATES_EVERY, CONNECTION_IDLE, CONNECTION_LIFE, CONNECTION_STREAMS_MAX, DRAIN_LIFE,
     FRESHNESS_HEALTH_EVERY, HEADER_BYTES_MAX, REQUEST_BYTES_MAX,
@@ -15,10 +16,11 @@ use gridtrail_freshness::{Freshness, Level};
 use gridtrail_port::{Messages, Port, Terms};
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
+use gridtrail_proto::query::v1::inventory_service_server::InventoryServiceServer;
 use gridtrail_proto::query::v1::meter_read_service_server::MeterReadServiceServer;
 use gridtrail_proto::query::v1::session_service_server::SessionServiceServer;
 use gridtrail_runtime::Clock;
-use gridtrail_search::Search;
+use gridtrail_search::{InventorySearch, Search};
 use gridtrail_tls::Tls;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -46,6 +48,8 @@ pub struct Parts {
     pub port: Port,
     /// Answers the calls.
     pub search: Search,
+    /// Answers those about the inventory.
+    pub inventory: InventorySearch,
     /// Says how fresh the answers are.
     pub freshness: Arc<dyn Freshness>,
     /// Admits the callers, by who shares with whom at each call.
@@ -89,8 +93,9 @@ pub const fn terms(connections: u32, by_address: u32) -> Terms {
 ///
 /// Dropped, it ends all connections.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-    let Parts { port, search, freshness, admission, login, log, clock, limits, tells_cost } = parts;
-    let desk = Desk::new(search, admission, log, clock, limits, tells_cost);
+    let Parts { port, search, inventory, freshness, admission, login, log, clock, limits, tells_cost } =
+        parts;
+    let desk = Desk::new((search, inventory), admission, log, clock, limits, tells_cost);
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::Serving).await;
     let sessions = Sessions::servers(desk.clone(), login);
@@ -155,6 +160,7 @@ fn switch(
         audit_trails: desk.audit_trails(),
         meter_reads: desk.meter_reads(),
         freshness: desk.freshness(freshness),
+        inventory: desk.inventory(),
         logins,
         sessions,
         health: HealthServer::new(health).max_decoding_message_size(REQUEST_BYTES_MAX),
@@ -184,6 +190,7 @@ async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
         <AuditTrailServiceServer<AuditTrails> as NamedService>::NAME,
         <MeterReadServiceServer<MeterReads> as NamedService>::NAME,
         <FreshnessServiceServer<FreshnessDesk> as NamedService>::NAME,
+        <InventoryServiceServer<Inventory> as NamedService>::NAME,
         <SessionServiceServer<Sessions> as NamedService>::NAME,
     ] {
         reporter.set_service_status(name, status).await;

@@ -28,7 +28,8 @@ use gridtrail_proto::query::v1::{
 };
 use gridtrail_runtime::Clock;
 use gridtrail_search::{
-    Answer, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Page, Query, RowQuery, Search, SearchError, Violation,
+    Answer, InventorySearch, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Page, Query, RowQuery, Search, SearchError,
+    Violation,
 };
 use prost::Message as _;
 use std::panic::AssertUnwindSafe;
@@ -44,6 +45,7 @@ pub const COST_HEADER: &str = "gridtrail-cost";
 #[derive(Debug, Clone)]
 pub(crate) struct Desk {
     search: Search,
+    inventory: InventorySearch,
     admission: Admission,
     log: AccessLog,
     clock: Clock,
@@ -55,7 +57,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(
-        search: Search,
+        (search, inventory): (Search, InventorySearch),
         admission: Admission,
         log: AccessLog,
         clock: Clock,
@@ -65,12 +67,22 @@ impl Desk {
         let allowances = Allowances::new(limits);
         let (all, each) = (weight_of(ANSWERS_BYTES_MAX), weight_of(CALLER_ANSWERS_BYTES_MAX));
         let answers = Places::new(Sizes { all, each, patience: TAKE_LIFE });
-        Self { search, admission, log, clock, answers, allowances, request_life: REQUEST_LIFE, tells_cost }
+        Self {
+            search,
+            inventory,
+            admission,
+            log,
+            clock,
+            answers,
+            allowances,
+            request_life: REQUEST_LIFE,
+            tells_cost,
+        }
     }
 
     /// The answer of a search, with what it cost where that is to be told: runs, pages, requests to the store and bytes of
     /// those.
-    fn told(&self, answer: Response<(SearchResponse, Cost)>) -> Response<SearchResponse> {
+    pub(crate) fn told<T>(&self, answer: Response<(T, Cost)>) -> Response<T> {
         let (mut metadata, (message, cost), extensions) = answer.into_parts();
         let Cost { runs, pages, requests, bytes } = cost;
         let header = self.tells_cost.then(|| format!("{runs} {pages} {requests} {bytes}").parse().ok());
@@ -78,6 +90,11 @@ impl Desk {
             metadata.insert(COST_HEADER, value);
         }
         Response::from_parts(metadata, message, extensions)
+    }
+
+    /// Answers searches of the inventory.
+    pub(crate) const fn inventory_search(&self) -> &InventorySearch {
+        &self.inventory
     }
 
     pub(crate) fn audit_trails(&self) -> AuditTrailServiceServer<AuditTrails> {
@@ -119,7 +136,7 @@ impl Desk {
     }
 
     /// The same, of work that takes from what is left to the caller.
-    async fn answer_within<T>(
+    pub(crate) async fn answer_within<T>(
         &self,
         call: &'static str,
         caller: &Caller,
@@ -156,7 +173,7 @@ impl Desk {
     }
 
     /// Makes sure that the caller may still see what was found: rights may have changed while a look-up waited for the store.
-    async fn confirm(&self, who: &Access, caller: &Caller) -> Result<(), CallError> {
+    pub(crate) async fn confirm(&self, who: &Access, caller: &Caller) -> Result<(), CallError> {
         let now = self.clock.now();
         if self.admission.is_current(who, now) {
             return Ok(());

@@ -1,6 +1,6 @@
 //! Who sees whose rows, with real processes: grants of a generated region, and a rescission that reaches a running server.
 
-use crate::support::{Server, run, succeed, text, user_of};
+use crate::support::{Server, run, succeed, text, until, user_of};
 use gridtrail_access::{AccessEvent, AccessRecord, Notice, NoticeKind, Party};
 use gridtrail_codec::encode_access_json;
 use gridtrail_lake::{Batch, Lake, LakeSettings, SourceEvidence, Stream};
@@ -323,11 +323,12 @@ fn a_slip_in_a_confirmed_rescission_leaves_nothing_to_be_seen() {
     round.take_in(&format!("}}{{\n{beside}\n"));
     let shown = succeed(&["access", "suspensions", "--lake", &lake]);
     assert!(shown.contains("it names nobody"), "{shown}");
+    let told =
+        |what: &str| stage.server.log().lines().any(|line| line.contains("ERROR") && line.contains(what));
+    until("the server tells of what names nobody", || told("names nobody"));
+    assert!(told("suspends pairs"), "{}", stage.server.log());
     round.wait_for(true, "nobody is named");
     let log = stage.server.stop();
-    let errors = log.lines().filter(|line| line.contains("ERROR")).collect::<Vec<_>>();
-    assert!(errors.iter().any(|line| line.contains("names nobody")), "{log}");
-    assert!(errors.iter().any(|line| line.contains("suspends pairs")), "{log}");
     assert!(!log.contains("jo@example.org"), "{log}");
 }
 

@@ -7,9 +7,11 @@ use gridtrail_runtime::Clock;
 use gridtrail_synth::{ExpectedTrail, World};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long a condition may take to come about before the test fails. Far more than any takes.
@@ -69,6 +71,8 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 /// A server process, killed when the test ends before it does.
 pub(crate) struct Server {
     process: Child,
+    log: Arc<Mutex<String>>,
+    logging: Option<JoinHandle<()>>,
     pub(crate) url: String,
 }
 
@@ -89,10 +93,20 @@ impl Server {
     /// Starts one by a command, waits until it serves, and gives what it prints behind its address.
     pub(crate) fn spawn(mut command: Command) -> (Self, BufReader<ChildStdout>) {
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(String::new()));
+        let logging = std::thread::spawn({
+            let log = Arc::clone(&log);
+            move || {
+                for line in stderr.lines() {
+                    log.lock().unwrap().extend([&line.unwrap(), "\n"]);
+                }
+            }
+        });
         let mut url = String::new();
         let mut out = BufReader::new(process.stdout.take().unwrap());
         out.read_line(&mut url).unwrap();
-        (Self { process, url: url.trim().to_owned() }, out)
+        (Self { process, log, logging: Some(logging), url: url.trim().to_owned() }, out)
     }
 
     /// The most memory that the process has had so far, in MiB.
@@ -102,13 +116,18 @@ impl Server {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
     }
 
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
     /// Asks it to stop, and gives its log.
     pub(crate) fn stop(mut self) -> String {
         let id = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         let status = self.process.wait().unwrap();
-        let mut log = String::new();
-        self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        self.logging.take().unwrap().join().unwrap();
+        let log = self.log();
         assert!(status.success(), "a server that is asked to stop ends well: {status}\n{log}");
         log
     }

@@ -71,6 +71,9 @@ pub struct GenerateArgs {
     /// About how many trails, instead of how many events.
     #[arg(long, conflicts_with = "events", value_parser = clap::value_parser!(u64).range(1..))]
     pub trails: Option<u64>,
+    /// How many premises, 1 to 50,000,000. Left out: as many as plausibly give these events.
+    #[arg(long)]
+    pub premises: Option<u32>,
     /// The seed: the same seed and settings give the same bytes.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
@@ -99,6 +102,10 @@ pub struct GenerateArgs {
     /// Also write the Device IDs of the region's smart meters, one a line, for `gridtrail bench search`.
     #[arg(long, value_name = "FILE")]
     pub meters: Option<PathBuf>,
+    /// Also write what some of the region's premises may be searched by, one JSON object a line: of all, or of 100,000 spread evenly over them. For
+    /// `gridtrail bench search --keys` and `gridtrail bench inventory`.
+    #[arg(long, value_name = "FILE")]
+    pub keys: Option<PathBuf>,
 }
 
 /// What is said of `--topic`: which names say what a topic holds.

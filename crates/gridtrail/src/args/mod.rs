@@ -8,6 +8,7 @@ mod callers;
 mod data;
 mod freshness;
 mod identity;
+mod inventory;
 mod lake;
 mod letters;
 mod origin;
@@ -25,6 +26,10 @@ pub use identity::{
     AddAccountArgs, AddIdpArgs, IdpCommand, LoginArgs, RemoveAccountArgs, RemoveIdpArgs, ReplaceIdpArgs,
     RevokeArgs, SessionCommand, SpArgs, SpCommand, TrustArgs, WhichSessions,
 };
+pub use inventory::{
+    BenchInventoryArgs, InventoryArgs, InventoryBy, InventoryCall, InventoryCallArgs, InventoryDeviceArgs,
+    InventoryKeyArgs,
+};
 pub use lake::{
     AddHoldArgs, BecauseArgs, CompactArgs, CompactionArgs, CreateArgs, HoldCommand, LakeCommand,
     ListHoldsArgs, RebucketArgs, ReleaseHoldArgs, RepairArgs, RetainArgs, StatusArgs, UpgradeArgs,
@@ -38,8 +43,8 @@ pub use origin::{Origins, parse};
 pub use port::{ClientAddress, PortArgs};
 pub use reconcile::ReconcileArgs;
 pub use service::{
-    BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, Credential, GetArgs, PageArgs,
-    SearchArgs, SearchCommand, SearchKey, ServeArgs, TokenArgs, WhoamiArgs,
+    BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, Credential, GetArgs, LoadArgs, PageArgs,
+    SearchArgs, SearchCommand, SearchKey, SearchedBy, ServeArgs, TokenArgs, WhoamiArgs,
 };
 pub use tls::{DevCertificateArgs, ServerArgs, ServerTlsArgs};
 pub use value::{Bound, LifeTime};
@@ -139,7 +144,7 @@ pub enum Command {
     Ingest(IngestArgs),
     /// Answer searches over gRPC.
     Serve(Box<ServeArgs>),
-    /// Search the audit trail, or meter reads, by a server.
+    /// Search the audit trail, meter reads, or the inventory, by a server.
     #[command(subcommand)]
     Search(SearchCommand),
     /// Show one row by its reference, with every field.

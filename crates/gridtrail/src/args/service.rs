@@ -3,11 +3,12 @@
 use super::callers::CallerArgs;
 use super::freshness::{LevelArgs, MetricsArgs};
 use super::identity::LoginArgs;
+use super::inventory::{BenchInventoryArgs, InventoryArgs, InventoryDeviceArgs};
 use super::lake::CompactionArgs;
 use super::port::PortArgs;
 use super::tls::{ServerArgs, ServerTlsArgs};
 use super::value::{Bound, LapseTime, LifeTime};
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use gridtrail_access::{OrgId, Party};
 use gridtrail_lake::AsOf;
 use gridtrail_model::{DeviceId, Mpxn, ServiceReferenceVariant, Uprn, UserId};
@@ -87,6 +88,9 @@ pub struct ServeArgs {
     /// What each caller may ask for.
     #[command(flatten)]
     pub callers: CallerArgs,
+    /// Show Type 2 Devices other than In-Home Displays in the inventory, too: Consumer Access Devices. The Code does not ask for them.
+    #[arg(long)]
+    pub show_type_2: bool,
     /// Say in each answer what it cost, for `gridtrail bench search`. Not for production: whoever may search at all can tell by
     /// it whether a Device has rows, be they of others.
     #[arg(long)]
@@ -118,6 +122,19 @@ Examples:
 Example:
   gridtrail search meter-reads --token-file me.jwt --mpxn 1217290354420 --all --format json")]
     MeterReads(SearchArgs),
+    /// The Smart Metering Inventory: which Devices there are. Several keys narrow each other.
+    #[command(after_help = "\
+Examples:
+  gridtrail search inventory --token-file me.jwt --mpxn 1217290354420
+  gridtrail search inventory --token-file me.jwt --postcode 'SW1A 1AA' --property 'Rose Cottage' \\
+      --include-not-commissioned")]
+    Inventory(InventoryArgs),
+    /// All that the inventory holds of a Device, and of the Devices around it.
+    #[command(after_help = "\
+Examples:
+  gridtrail search device --token-file me.jwt --device 88-73-84-57-00-2F-96-1E
+  gridtrail search device --token-file me.jwt --uprn 100012345678 --all --format json")]
+    Device(InventoryDeviceArgs),
 }
 
 /// What to search by: exactly one.
@@ -280,6 +297,11 @@ Example:
   gridtrail bench search --token-file me.jwt --devices devices.txt --concurrency 16 \\
       --duration 60s --format json")]
     Search(BenchSearchArgs),
+    /// Load a running server with calls about the inventory and report latencies and rate.
+    #[command(after_help = "\
+Example:
+  gridtrail bench inventory --token-file me.jwt --keys premises.jsonl --by uprn --ask device")]
+    Inventory(BenchInventoryArgs),
     /// Look Devices up in a lake, in this process and without a server.
     #[command(after_help = "\
 Example:
@@ -340,6 +362,34 @@ pub struct BenchTopicArgs {
     pub kafka_settings: Vec<(String, String)>,
 }
 
+/// One of the keys by which a premises is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SearchedBy {
+    /// A meter's Device ID.
+    Device,
+    /// Its meter point.
+    Mpxn,
+    /// The UPRN.
+    Uprn,
+}
+
+/// How a bench asks a server.
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// How many calls are under way at once.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: u16,
+    /// Ask for each line of the file once, in order, instead of by chance for some time.
+    #[arg(long, conflicts_with_all = ["duration", "seed"])]
+    pub each: bool,
+    /// How long to measure, after one tenth of that time to warm up.
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub duration: LifeTime,
+    /// The seed of the order in which keys are asked for.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+}
+
 /// Arguments of `gridtrail bench search`.
 #[derive(Debug, Args)]
 pub struct BenchSearchArgs {
@@ -350,17 +400,17 @@ pub struct BenchSearchArgs {
     #[command(flatten)]
     pub server: ServerArgs,
     /// The Devices to ask for, one a line; or MPxNs.
-    #[arg(long, value_name = "FILE")]
-    pub devices: PathBuf,
-    /// How many searches are under way at once.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
-    pub concurrency: u16,
-    /// Ask for each line of the file once, in order, instead of by chance for some time.
-    #[arg(long, conflicts_with_all = ["duration", "seed"])]
-    pub each: bool,
-    /// How long to measure, after one tenth of that time to warm up.
-    #[arg(long, value_name = "TIME", default_value = "30s")]
-    pub duration: LifeTime,
+    #[arg(long, value_name = "FILE", required_unless_present = "keys")]
+    pub devices: Option<PathBuf>,
+    /// Keys of premises, which `gridtrail generate --keys` writes; `--by` says which of them to ask for.
+    #[arg(long, value_name = "FILE", requires = "by", conflicts_with = "devices")]
+    pub keys: Option<PathBuf>,
+    /// By which of a premises' keys.
+    #[arg(long, value_enum, requires = "keys")]
+    pub by: Option<SearchedBy>,
+    /// How it asks.
+    #[command(flatten)]
+    pub load: LoadArgs,
     /// Search only requests received at or after this date or instant, UTC.
     #[arg(long, value_name = "TIME")]
     pub from: Option<Bound>,
@@ -376,7 +426,4 @@ pub struct BenchSearchArgs {
     /// Search the meter-read transactions of all Users instead of the audit trail of one's own.
     #[arg(long)]
     pub meter_reads: bool,
-    /// The seed of the order in which Devices are asked for.
-    #[arg(long, default_value_t = 7)]
-    pub seed: u64,
 }

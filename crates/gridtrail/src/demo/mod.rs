@@ -171,6 +171,7 @@ async fn show(
         access_lapse: Duration::from_secs(86_400),
         metrics: None,
         limits: Limits::default(),
+        shows_type_2: false,
         tells_cost: false,
         serving: Box::new(|| Ok(())),
     };

@@ -69,7 +69,10 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
     let settings = world.settings();
     let size = settings.events_target.unwrap_or_default();
     let maker = Maker {
-        id: format!("{}:{}:{}:{size}:{}", args.seed, settings.start, settings.days, args.disorder),
+        id: format!(
+            "{}:{}:{}:{size}:{}:{}",
+            args.seed, settings.start, settings.days, args.disorder, settings.premises
+        ),
         name: format!("a region of seed {}", args.seed),
     };
     if lake.writer().await?.position(&maker.source()).is_some() {

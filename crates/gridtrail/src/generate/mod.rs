@@ -6,7 +6,10 @@
 mod duis;
 mod into_lake;
 mod inventory;
+mod keys;
 pub(crate) mod parties;
+
+pub(crate) use keys::PremisesKeys;
 
 use crate::args::{Encoding, Format, GenerateArgs};
 use crate::exit::Failure;
@@ -51,6 +54,9 @@ pub(crate) async fn run(args: &GenerateArgs, format: Format) -> Result<(), Failu
     if let Some(path) = &args.meters {
         write_lines(path, meters(&world))?;
     }
+    if let Some(path) = &args.keys {
+        write_lines(path, keys::lines(&world))?;
+    }
     let mut out = io::stdout().lock();
     match format {
         Format::Table => output::write(&mut out, format!("{}\n", report.line()).as_bytes()),
@@ -81,8 +87,13 @@ fn world(args: &GenerateArgs) -> Result<World, Failure> {
         None => Settings::for_events(args.events, args.days),
     };
     let settings = if args.disorder { settings.with_disorder() } else { settings };
-    World::seeded(args.seed, Settings { start: args.start, ..settings }).map_err(|error| {
-        let argument = if error.setting == "days" { "--days" } else { "--events" };
+    let premises = args.premises.unwrap_or(settings.premises);
+    World::seeded(args.seed, Settings { premises, start: args.start, ..settings }).map_err(|error| {
+        let argument = match error.setting {
+            "days" => "--days",
+            "premises" if args.premises.is_some() => "--premises",
+            _ => "--events",
+        };
         Failure::Argument { argument, reason: error.to_string() }
     })
 }

@@ -49,11 +49,20 @@ impl fmt::Display for AsOf {
 }
 
 impl Lake {
-    /// The lake as it was. Side tables are taken as they were with the main table.
+    /// The lake as it was, as [`Lake::snapshot_and_instant_as_of`] has it.
+    pub async fn snapshot_as_of(&self, as_of: AsOf) -> Result<Arc<Snapshot>, LakeError> {
+        Ok(self.snapshot_and_instant_as_of(as_of).await?.0)
+    }
+
+    /// The lake as it was, and the instant that this means: of a version, when it was committed. Side tables are taken as they were with
+    /// the main table.
     ///
     /// Cost: some log entries of each table, and a checkpoint where the version was not seen before.
     /// Errors: `VersionGone` says the earliest instant that can be asked for; `Unavailable`.
-    pub async fn snapshot_as_of(&self, as_of: AsOf) -> Result<Arc<Snapshot>, LakeError> {
+    pub async fn snapshot_and_instant_as_of(
+        &self,
+        as_of: AsOf,
+    ) -> Result<(Arc<Snapshot>, Timestamp), LakeError> {
         // Each has the tables to itself.
         let turn = self.may_travel().await;
         self.refresh().await?;
@@ -81,10 +90,12 @@ impl Lake {
         }
         let version = beside(&tables, trails).await?.ok_or_else(too_early)?;
         drop((tables, turn));
-        self.snapshot_at(&version).await.map_err(|error| match error {
+        let snapshot = self.snapshot_at(&version).await.map_err(|error| match error {
             LakeError::Runs(RunsError::VersionGone { .. }) => too_early(),
             other => other,
-        })
+        })?;
+        // It lies between the earliest that can be asked for and what was committed or asked for: a time that there is.
+        Ok((snapshot, Timestamp::from_millis(at_ms).ok_or_else(too_early)?))
     }
 }
 

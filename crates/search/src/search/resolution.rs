@@ -17,7 +17,7 @@ use crate::store::Pinned;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use futures::try_join;
 use gridtrail_access::Access;
-use gridtrail_inventory::{Intervals, InventoryFragment};
+use gridtrail_inventory::{Intervals, InventoryFragment, InventoryKey};
 use gridtrail_lake::{Anchors, Cost, Counts, Elsewhere, KeyQuery, View};
 use gridtrail_model::{Anchor, DeviceId, Mpxn, Named, Timestamp, Uprn};
 use std::collections::{BTreeMap, BTreeSet};
@@ -147,7 +147,7 @@ pub(super) async fn resolve(
         SearchKey::User(user) => Ok(direct(vec![Sought::under(Anchor::User(user), None)])),
         SearchKey::Mpxn(mpxn) => resolve_through(snapshot, (who, query), &[mpxn], None).await,
         SearchKey::Uprn(uprn) => {
-            let (mpxns, cost) = snapshot.meter_points(who, uprn).await?;
+            let (mpxns, cost) = snapshot.meter_points(who, InventoryKey::Uprn(uprn)).await?;
             if mpxns.len() > METER_POINTS_OF_UPRN_MAX {
                 let (what, most) = ("meter points of a UPRN", METER_POINTS_OF_UPRN_MAX);
                 return Err(SearchError::TooWide { what, most });
@@ -211,7 +211,7 @@ async fn known_of(
     who: &Access,
     about: &[Named],
 ) -> Result<(Vec<InventoryFragment>, Cost), SearchError> {
-    Ok(snapshot.inventory(who, about).await?)
+    Ok(snapshot.known(who, about).await?)
 }
 
 async fn anchors_of(

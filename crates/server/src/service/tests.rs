@@ -38,7 +38,9 @@ async fn stage() -> Stage {
         expires_at: now().plus_millis(60_000),
     };
     let clock = Clock::manual(now());
-    let search = Search::new(FakeLake::default(), clock.clone(), PageKey::random().unwrap());
+    let page_key = PageKey::random().unwrap();
+    let search = Search::new(FakeLake::default(), clock.clone(), page_key.clone());
+    let inventory = InventorySearch::new(FakeLake::default(), clock.clone(), page_key, false);
     let sharing = Sharing::of_one(&claims.party, &claims.user_ids);
     let admission = Admission::new(key.gatekeeper().unwrap(), Arc::new(sharing));
     let store = MemoryLog::default();
@@ -46,7 +48,7 @@ async fn stage() -> Stage {
     let one = weight_of(CALL_BYTES_MIN);
     let desk = Desk {
         answers: Places::new(Sizes { all: one, each: 2 * one, patience: Duration::from_secs(3600) }),
-        ..Desk::new(search, admission, log, clock, Limits::default(), false)
+        ..Desk::new((search, inventory), admission, log, clock, Limits::default(), false)
     };
     let address = Some("192.0.2.7:443".parse().unwrap());
     let metadata = headers(&[&format!("Bearer {}", key.mint(&claims).unwrap())]);

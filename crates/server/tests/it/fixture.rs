@@ -15,12 +15,13 @@ use gridtrail_model::{
 use gridtrail_port::{Port, Whence};
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
 use gridtrail_proto::query::v1::freshness_service_client::FreshnessServiceClient;
+use gridtrail_proto::query::v1::inventory_service_client::InventoryServiceClient;
 use gridtrail_proto::query::v1::meter_read_service_client::MeterReadServiceClient;
 use gridtrail_proto::query::v1::session_service_client::SessionServiceClient;
 use gridtrail_proto::query::v1::{SearchRequest, search_request::Key};
 use gridtrail_runtime::Clock;
 use gridtrail_search::fake::FakeLake;
-use gridtrail_search::{PageKey, Search, Store};
+use gridtrail_search::{InventorySearch, InventoryStore, PageKey, Search, Store};
 use gridtrail_server::{Limits, LoginParts, Parts, ServeError, serve, terms};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -188,7 +189,7 @@ impl World<Lake> {
     }
 }
 
-impl<L: Store + Clone> World<L> {
+impl<L: Store + InventoryStore + Clone> World<L> {
     pub(crate) async fn over(lake: L, clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
         Self::limited(lake, clock, login, Limits::default()).await
     }
@@ -212,6 +213,7 @@ impl<L: Store + Clone> World<L> {
         let parts = Parts {
             port: Port { listener, tls: None, terms, whence: Whence::Connection },
             search: Search::new(lake.clone(), clock.clone(), PageKey::random().unwrap()),
+            inventory: InventorySearch::new(lake.clone(), clock.clone(), PageKey::random().unwrap(), false),
             freshness: Arc::new(freshness.clone()),
             admission: admission.clone(),
             login,
@@ -241,6 +243,10 @@ impl<L: Store + Clone> World<L> {
 
     pub(crate) async fn sessions(&self) -> SessionServiceClient<Channel> {
         SessionServiceClient::new(self.channel().await)
+    }
+
+    pub(crate) async fn inventory(&self) -> InventoryServiceClient<Channel> {
+        InventoryServiceClient::new(self.channel().await)
     }
 
     pub(crate) async fn meter_reads(&self) -> MeterReadServiceClient<Channel> {

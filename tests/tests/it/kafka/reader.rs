@@ -13,7 +13,8 @@ use std::time::Duration;
 /// Records before the group changes, and after: the client holds all of them at once.
 const RECORDS: i64 = 1_000;
 /// In which time the client fetches what was written, takes part in the group, and tells up to where it has fetched.
-/// Nothing shows from outside that it did; where it did not, there is nothing to get wrong.
+/// Nothing shows from outside that it did (what it logs and counts is told by the poll that the owner holds up); where it did not, there is
+/// nothing to get wrong.
 const HALT: Duration = Duration::from_millis(2_500);
 
 /// A lake that holds nothing.
