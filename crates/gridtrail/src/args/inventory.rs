@@ -1,6 +1,6 @@
 //! Arguments of the searches of the Smart Metering Inventory.
 
-use super::service::{Credential, LoadArgs, PageArgs};
+use super::asking::{Credential, LoadArgs, PageArgs};
 use super::tls::ServerArgs;
 use clap::{ArgGroup, Args, ValueEnum};
 use gridtrail_lake::AsOf;
