@@ -17,6 +17,7 @@
 mod asked;
 mod event;
 mod fragment;
+mod intervals;
 pub mod limits;
 mod pack;
 mod pending;
@@ -39,6 +40,7 @@ pub use event::{
     InventoryStatement, NetworkStatus, Registration, StatedFact, Withdrawal, holds_inventory_events,
 };
 pub use fragment::InventoryFragment;
+pub use intervals::Intervals;
 pub use pending::{AskedChange, AskedFact, OutcomeOf, PendingFacts, PendingPart, RequestOutcome};
 pub use property::{PropertyFilter, PropertyFit};
 pub use row::{

@@ -1,6 +1,7 @@
 //! The values of one field over effective time.
 
 use crate::event::{Effective, FactOrigin, FieldChange, InventoryEvent};
+use crate::intervals::Intervals;
 use gridtrail_model::Timestamp;
 
 /// A value, and when it is so.
@@ -74,6 +75,12 @@ impl<T: Clone + PartialEq> Timeline<T> {
     /// All values, ascending.
     pub fn periods(&self) -> &[Period<T>] {
         &self.periods
+    }
+
+    /// When the field has a value of which something holds.
+    pub fn when(&self, holds: impl Fn(&T) -> bool) -> Intervals {
+        let those = self.periods.iter().filter(|period| holds(&period.value));
+        those.map(|period| (period.from, period.until)).collect()
     }
 
     /// Whether anything was said of the field that has taken effect by an instant, be it that it has no value.

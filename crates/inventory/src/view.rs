@@ -4,8 +4,9 @@ use crate::event::{
     DeviceDetails, FactOrigin, FieldChange, HubFields, InventoryEvent, InventoryFact, InventoryStatement,
     Registration, StatedFact,
 };
+use crate::intervals::Intervals;
 use crate::timeline::{Statement, Timeline};
-use gridtrail_model::{CspRegion, DeviceId, EventId, Mpxn, Named, SmiStatus, Timestamp};
+use gridtrail_model::{CspRegion, DeviceId, EventId, Mpxn, Named, SmiStatus, Timestamp, Uprn};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was known of a Device or meter point at a time: the facts recorded by then that nothing recorded by then corrects or
@@ -159,6 +160,33 @@ impl<'e> InventoryView<'e> {
         })
     }
 
+    /// The Devices that were installed at the meter point within some intervals, and when.
+    pub fn devices_within(&self, within: &Intervals) -> BTreeMap<DeviceId, Intervals> {
+        those_within(self.devices(), within)
+    }
+
+    /// The Devices that were Associated with this one, or with which it was Associated, within some intervals, and when.
+    pub fn associates_within(&self, within: &Intervals) -> BTreeMap<DeviceId, Intervals> {
+        let mut all = those_within(self.associated(), within);
+        for (device, when) in those_within(self.associated_with(), within) {
+            let known = all.entry(device).or_default();
+            *known = known.or(&when);
+        }
+        all
+    }
+
+    /// When within some intervals the meter point had a UPRN.
+    pub fn uprn_within(&self, uprn: Uprn, within: &Intervals) -> Intervals {
+        self.registered(|data| data.uprn).when(|its| *its == uprn).and(within)
+    }
+
+    /// Whether it is known of the Device where it is or has been: at a meter point, or by another Device.
+    pub fn has_place(&self) -> bool {
+        self.facts.iter().any(|(_, stated)| {
+            matches!(stated.fact, InventoryFact::Installation { .. } | InventoryFact::Association { .. })
+        })
+    }
+
     /// A detail of the Device over effective time.
     fn detail<T: Clone + PartialEq>(&self, of: impl Fn(&DeviceDetails) -> Option<T>) -> Timeline<T> {
         self.timeline(|fact| match fact {
@@ -283,4 +311,10 @@ impl<'e> InventoryView<'e> {
 fn those_at<K>(relation: BTreeMap<K, Timeline<()>>, effective: Timestamp) -> Vec<K> {
     let held = relation.into_iter().filter(|(_, timeline)| timeline.at(effective).is_some());
     held.map(|(key, _)| key).collect()
+}
+
+/// Those of which a relation holds at some time within some intervals, and when.
+fn those_within<K: Ord>(relation: BTreeMap<K, Timeline<()>>, within: &Intervals) -> BTreeMap<K, Intervals> {
+    let held = relation.into_iter().map(|(key, timeline)| (key, timeline.when(|()| true).and(within)));
+    held.filter(|(_, when)| !when.is_never()).collect()
 }

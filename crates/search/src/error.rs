@@ -1,6 +1,5 @@
 //! Why a search is not answered.
 
-use crate::limits::DEVICES_MAX;
 use crate::store::StoreError;
 use gridtrail_access::{AccessError, AccessErrorKind};
 use gridtrail_lake::{DEVICES_BEHIND_MAX, LakeErrorKind};
@@ -27,15 +26,6 @@ pub enum SearchError {
     /// No such row, or not one that the caller may see: the same for both.
     #[error("find the row")]
     NotFound,
-    /// UPRNs cannot be resolved without the Smart Metering Inventory.
-    #[error("resolve a UPRN without an inventory")]
-    NoInventory,
-    /// The MPxN stands for too many Devices.
-    #[error("look up {devices} devices of one MPxN")]
-    TooManyDevices {
-        /// How many.
-        devices: usize,
-    },
     /// The inventory has no Communications Hub Function of this Device ID.
     #[error("find the Communications Hub")]
     NoHub,
@@ -45,7 +35,7 @@ pub enum SearchError {
         /// How many.
         found: usize,
     },
-    /// A search of the inventory would have to look at too much.
+    /// The search would have to look at too much.
     #[error("look at more than {most} {what}")]
     TooWide {
         /// Of what there is too much.
@@ -74,8 +64,6 @@ pub enum SearchErrorKind {
     NotFound,
     /// Name another Device: this one is no Communications Hub.
     NoHub,
-    /// Wait for what must happen first.
-    Precondition,
     /// Narrow the search.
     Exhausted,
     /// Try again later.
@@ -119,11 +107,8 @@ impl SearchError {
                 AccessErrorKind::SetUp => SearchErrorKind::Internal,
             },
             Self::NotFound => SearchErrorKind::NotFound,
-            Self::NoInventory => SearchErrorKind::Precondition,
             Self::NoHub => SearchErrorKind::NoHub,
-            Self::TooManyDevices { .. } | Self::HubTooWide { .. } | Self::TooWide { .. } => {
-                SearchErrorKind::Exhausted
-            }
+            Self::HubTooWide { .. } | Self::TooWide { .. } => SearchErrorKind::Exhausted,
             Self::Lake(error) => match error.kind() {
                 // Only a page token names a version, and there it is told as a token that holds no longer.
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => SearchErrorKind::Unavailable,
@@ -156,26 +141,19 @@ impl SearchError {
                 AccessErrorKind::Denied | AccessErrorKind::SetUp => "the service failed".into(),
             },
             Self::NotFound => "there is no row of this reference among those that you may see".into(),
-            Self::NoInventory => "a search by UPRN needs the Smart Metering Inventory, which is not loaded \
-                                  yet; search by MPxN or Device ID"
-                .into(),
-            Self::TooManyDevices { .. } => {
-                format!("this MPxN stands for more than {DEVICES_MAX} Devices; search by Device ID")
-            }
             Self::NoHub => "the inventory has no Communications Hub Function of this Device ID".into(),
             Self::HubTooWide { .. } => {
                 format!(
                     "this Communications Hub has more than {DEVICES_BEHIND_MAX} Devices or meter points behind it"
                 )
             }
-            Self::TooWide { what, most } => {
-                format!(
-                    "this would look at more than {most} {what}; search by Device ID, or by a narrower key"
-                )
-            }
+            Self::TooWide { what, most } => format!(
+                "this would look at more than {most} {what}; search by a narrower key, such as a Device ID or MPxN, or \
+                 by closer dates"
+            ),
             Self::Lake(error) => match error.kind() {
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => {
-                    "the audit trail cannot be read just now; try again".into()
+                    "what is stored cannot be read just now; try again".into()
                 }
                 LakeErrorKind::Corrupt => "stored data is damaged".into(),
                 LakeErrorKind::Internal

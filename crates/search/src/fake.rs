@@ -1,10 +1,11 @@
 //! A lake in memory, for tests here and above: slow, obvious, and with faults on demand.
 
 use crate::hub::{HubStore, PinnedHubs};
-use crate::inventory::{InventoryStore, PinnedInventory};
+use crate::inventory::{self, InventoryStore, PinnedInventory};
 use crate::store::{Pinned, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
+use gridtrail_inventory::{InventoryEvent, InventoryFragment, InventoryKey};
 use gridtrail_lake::{
     Anchors, AsOf, Cost, Elsewhere, Found, Hub, HubCommand, HubFound, KeyQuery, LakeErrorKind, RowPosition,
     SnapshotVersion, View,
@@ -47,6 +48,7 @@ struct FakeSnapshot {
     rows: BTreeMap<(Anchor, RowPosition), Fragment>,
     pairs: BTreeSet<(Mpxn, Anchor)>,
     links: BTreeMap<(Named, Anchor), BTreeSet<Timestamp>>,
+    told: Vec<InventoryEvent>,
     /// Of which keys it is known by now that their rows are not open to all, whatever was known at this version.
     closed: BTreeSet<TrailKey>,
     fault: Option<Fault>,
@@ -74,6 +76,7 @@ impl Default for FakeLake {
             rows: BTreeMap::new(),
             pairs: BTreeSet::new(),
             links: BTreeMap::new(),
+            told: Vec::new(),
             closed: BTreeSet::new(),
             fault: None,
             hanging: Arc::default(),
@@ -94,12 +97,26 @@ impl FakeLake {
     /// # Panics
     /// On a fragment without a placement time.
     pub fn commit(&self, fragments: impl IntoIterator<Item = Fragment>, complete_up_to: Option<Timestamp>) {
+        self.commit_told(fragments, [], complete_up_to);
+    }
+
+    /// The same, with events of the inventory.
+    ///
+    /// # Panics
+    /// On a fragment without a placement time.
+    pub fn commit_told(
+        &self,
+        fragments: impl IntoIterator<Item = Fragment>,
+        told: impl IntoIterator<Item = InventoryEvent>,
+        complete_up_to: Option<Timestamp>,
+    ) {
         let mut state = self.state();
         let mut next = state.snapshots.last().map(|last| FakeSnapshot::clone(last)).unwrap_or_else(|| {
             unreachable!("there is always a version 0");
         });
         next.version = version(state.snapshots.len());
         next.complete_up_to = complete_up_to;
+        next.told.extend(told);
         for fragment in fragments {
             let Some(placement) = fragment.placement() else {
                 panic!("a row has a placement time");
@@ -216,7 +233,7 @@ impl FakeSnapshot {
 }
 
 #[async_trait]
-impl Pinned for FakeSnapshot {
+impl PinnedInventory for FakeSnapshot {
     fn version(&self) -> &SnapshotVersion {
         &self.version
     }
@@ -225,6 +242,19 @@ impl Pinned for FakeSnapshot {
         self.complete_up_to
     }
 
+    async fn known(&self, _: &Access, about: &[Named]) -> Result<(Vec<InventoryFragment>, Cost), StoreError> {
+        self.fail_on_demand().await?;
+        Ok((inventory::fake::known(&self.told, about), Cost::default()))
+    }
+
+    async fn meter_points(&self, _: &Access, key: InventoryKey) -> Result<(Vec<Mpxn>, Cost), StoreError> {
+        self.fail_on_demand().await?;
+        Ok((inventory::fake::meter_points(&self.told, key), Cost::default()))
+    }
+}
+
+#[async_trait]
+impl Pinned for FakeSnapshot {
     async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<(Vec<Found>, Cost), StoreError> {
         self.fail_on_demand().await?;
         let is_own = |fragment: &Fragment| who.user_ids().contains(&fragment.key.user);
@@ -242,6 +272,7 @@ impl Pinned for FakeSnapshot {
                 && query.before.is_none_or(|before| *position < before)
                 && query.key.is_none_or(|key| position.key == key)
                 && query.at.as_ref().is_none_or(|at| at.contains(&position.placement))
+                && query.counts(position.placement, fragment)
         };
         let rows = self.rows.iter().rev().filter(|((anchor, position), fragment)| {
             *anchor == query.anchor

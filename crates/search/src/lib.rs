@@ -1,6 +1,6 @@
-//! Searches of the service audit trail and of meter-read transactions: plain structs in, plain structs out.
+//! Searches of the service audit trail, of meter-read transactions and of the inventory: plain structs in, plain structs out.
 //!
-//! A search names one Device or one MPxN, is answered newest first, and is paged by a sealed token that pins the
+//! A search of rows names a Device, an MPxN, a UPRN or a User, is answered newest first, and is paged by a sealed token that pins the
 //! snapshot. **I2: pages of one search never skip a row, never repeat one, and never show one that the caller may
 //! not see now.** Each answer says how fresh it is and at which version it was given.
 //!
@@ -9,7 +9,7 @@
 //!
 //! Cost: one key look-up a Device and page, each for one row more than the page holds.
 //!
-//! Left out on purpose: UPRN, until the inventory lands.
+//! An MPxN or UPRN leads to Devices through the inventory and through what events named together (`search/resolution.rs`).
 
 mod error;
 #[cfg(any(test, feature = "fake"))]
@@ -37,8 +37,8 @@ pub use inventory::{
 };
 pub use limits::{
     DEVICE_PAGE_DEFAULT, DEVICE_PAGE_MAX, DEVICES_MAX, GROUPED_DEVICES_MAX, INVENTORY_LOOKUPS_MAX,
-    LISTED_BESIDE_MAX, METER_POINTS_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE_TOKEN_BYTES_MAX,
-    PAGE_TOKEN_LIFE_MS, VARIANTS_MAX,
+    LISTED_BESIDE_MAX, METER_POINTS_MAX, METER_POINTS_OF_UPRN_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX,
+    PAGE_TOKEN_BYTES_MAX, PAGE_TOKEN_LIFE_MS, VARIANTS_MAX,
 };
 pub use query::{Executed, Query, RowQuery, SearchKey, parse_from, parse_to};
 pub use reference::TrailRef;

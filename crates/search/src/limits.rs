@@ -26,11 +26,15 @@ pub const PAGE_TOKEN_BYTES_MAX: usize = 4096;
 /// Most variants in one search: the whole catalogue has 129.
 pub const VARIANTS_MAX: usize = 200;
 
-/// Most Devices that one MPxN may stand for. A home has under ten, and its exchanged meters a few more; beyond
-/// this a search would cost more than its answer is worth.
+/// Most Devices to which an MPxN or UPRN may lead at the dates of a search. A home has under ten, and its exchanged meters a few more, a house
+/// of flats with one UPRN some dozens; beyond this a search would cost more than its answer is worth.
 pub const DEVICES_MAX: usize = 200;
 
-/// How many Devices of one MPxN are looked up at the same time, so that one search cannot crowd out the others.
+/// Most meter points that may ever have been registered with a UPRN that is searched by. Each has a meter at least, so that more of them
+/// would seldom keep within [`DEVICES_MAX`].
+pub const METER_POINTS_OF_UPRN_MAX: usize = 100;
+
+/// How many Devices of one search are looked up at the same time, so that one search cannot crowd out the others.
 pub(crate) const LOOKUPS_AT_ONCE: usize = 8;
 
 /// Matching Devices on a page with those around each, when the caller does not say: the meters of a few homes.

@@ -16,7 +16,7 @@ pub enum SearchKey {
     Mpxn(Mpxn),
     /// One Device.
     Device(DeviceId),
-    /// A property. Refused until the inventory lands.
+    /// The Smart Meters of all meter points that are registered with it, and every Device Associated with those.
     Uprn(Uprn),
     /// The rows of a User that lie under no Device and no meter point, since they name neither.
     User(UserId),
@@ -107,7 +107,7 @@ pub struct Executed {
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) view: View,
-    pub(crate) key: Target,
+    pub(crate) key: SearchKey,
     /// Ascending, each once.
     pub(crate) variants: Vec<ServiceReferenceVariant>,
     pub(crate) from: Option<Timestamp>,
@@ -117,35 +117,21 @@ pub(crate) struct Checked {
     pub(crate) fingerprint: [u8; 32],
 }
 
-/// A key that can be resolved today.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Target {
-    Mpxn(Mpxn),
-    Device(DeviceId),
-    User(UserId),
-}
-
 impl Checked {
-    /// Errors: `Invalid` with every rule that is broken, `NoInventory`.
+    /// Errors: `Invalid` with every rule that is broken.
     pub(crate) fn of(view: View, query: &Query) -> Result<Self, SearchError> {
         let violations = violations(view, query);
         if !violations.is_empty() {
             return Err(SearchError::Invalid(violations));
         }
-        let key = match query.key {
-            SearchKey::Mpxn(mpxn) => Target::Mpxn(mpxn),
-            SearchKey::Device(device) => Target::Device(device),
-            SearchKey::User(user) => Target::User(user),
-            SearchKey::Uprn(_) => return Err(SearchError::NoInventory),
-        };
         let mut variants = query.variants.clone();
         variants.sort_unstable();
         variants.dedup();
-        let fingerprint = fingerprint(view, key, &variants, query);
+        let fingerprint = fingerprint(view, &variants, query);
         let page_size = query.page_size.unwrap_or(PAGE_SIZE_DEFAULT);
         Ok(Self {
             view,
-            key,
+            key: query.key,
             variants,
             from: query.from,
             to: query.to,
@@ -157,13 +143,8 @@ impl Checked {
 
     /// What it has a search look up.
     pub(crate) fn executed(&self) -> Executed {
-        let key = match self.key {
-            Target::Mpxn(mpxn) => SearchKey::Mpxn(mpxn),
-            Target::Device(device) => SearchKey::Device(device),
-            Target::User(user) => SearchKey::User(user),
-        };
-        let Self { variants, from, to, page_size, .. } = self;
-        Executed { key, variants: variants.clone(), from: *from, to: *to, page_size: *page_size }
+        let Self { key, variants, from, to, page_size, .. } = self;
+        Executed { key: *key, variants: variants.clone(), from: *from, to: *to, page_size: *page_size }
     }
 }
 
@@ -213,21 +194,25 @@ pub(crate) fn sha256(text: &[u8]) -> [u8; 32] {
     hash
 }
 
-fn fingerprint(view: View, key: Target, variants: &[ServiceReferenceVariant], query: &Query) -> [u8; 32] {
+fn fingerprint(view: View, variants: &[ServiceReferenceVariant], query: &Query) -> [u8; 32] {
     // Each part has a fixed length or follows its count, so that no two queries share one text.
     let mut text = vec![view_byte(view)];
-    match key {
-        Target::Mpxn(mpxn) => {
+    match query.key {
+        SearchKey::Mpxn(mpxn) => {
             text.push(1);
             text.extend(mpxn.to_code().to_be_bytes());
         }
-        Target::Device(device) => {
+        SearchKey::Device(device) => {
             text.push(2);
             text.extend(device.to_bytes());
         }
-        Target::User(user) => {
+        SearchKey::User(user) => {
             text.push(3);
             text.extend(user.to_bytes());
+        }
+        SearchKey::Uprn(uprn) => {
+            text.push(4);
+            text.extend(uprn.number().to_be_bytes());
         }
     }
     for bound in [query.from, query.to] {
@@ -324,6 +309,7 @@ mod tests {
             print(View::Audit, &Query::of(SearchKey::Mpxn("0000123".parse().unwrap()))),
             print(View::Audit, &Query::of(SearchKey::Mpxn("000123".parse().unwrap()))),
             print(View::Audit, &Query::of(SearchKey::User("90-B3-D5-1F-30-01-00-0A".parse().unwrap()))),
+            print(View::Audit, &Query::of(SearchKey::Uprn("123".parse().unwrap()))),
         ];
         let distinct: std::collections::BTreeSet<_> = different.iter().collect();
         assert_eq!(distinct.len(), different.len());

@@ -1,22 +1,23 @@
 //! The searches themselves.
 
+mod resolution;
+
 use crate::error::SearchError;
-use crate::limits::{DEVICES_MAX, LOOKUPS_AT_ONCE, PAGE_WEIGHT_MAX, ROWS_AT_FIRST};
-use crate::query::{Checked, Executed, Query, RowQuery, Target, row_fingerprint};
+use crate::limits::{LOOKUPS_AT_ONCE, PAGE_WEIGHT_MAX, ROWS_AT_FIRST};
+use crate::query::{Checked, Executed, Query, RowQuery, row_fingerprint};
 use crate::reference::TrailRef;
 use crate::store::{Pinned, Store, StoreError};
 use crate::token::{HISTORY, HistoryToken, PAGE, PageKey, PageToken, RowsShown, expiry_from, gone};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use futures::try_join;
 use gridtrail_access::{Access, Component, Disclosure};
-use gridtrail_lake::{
-    Anchors, Cost, Elsewhere, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View,
-};
-use gridtrail_model::{Anchor, DeviceId, Merge as _, Mpxn, Named, Timestamp, Trail};
+use gridtrail_lake::{Cost, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View};
+use gridtrail_model::{DeviceId, Merge as _, Timestamp, Trail};
 use gridtrail_runtime::Clock;
-use std::collections::HashSet;
+use resolution::{Resolved, Sought};
 use std::fmt;
 use std::sync::Arc;
+
+pub use resolution::DeviceResolution;
 
 /// Answers searches over one store. Clones share it.
 #[derive(Clone)]
@@ -32,15 +33,6 @@ impl fmt::Debug for Search {
     }
 }
 
-/// How the Devices of a search were found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceResolution {
-    /// The query named the Device.
-    Direct,
-    /// By the pairs of MPxN and Device seen in events. A Device never seen with the MPxN is missing.
-    BySeenPairs,
-}
-
 /// One row of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
@@ -48,6 +40,8 @@ pub struct Row {
     pub reference: TrailRef,
     /// The Device by which the row was found; `None` for one that was found by its meter point or User alone.
     pub matched_device: Option<DeviceId>,
+    /// How that was found to be one of the key's, at the time of the row.
+    pub resolution: DeviceResolution,
     /// How much of the row this is.
     pub disclosure: Disclosure,
     /// The row, as far as the caller may see it. Its history is a page of it, the first or a later one: nearly always the whole.
@@ -229,7 +223,8 @@ impl Search {
         before: Option<RowPosition>,
         expires_at: Timestamp,
     ) -> Result<Page, SearchError> {
-        let (sought, resolution) = sought(&*snapshot, who, query).await?;
+        let Resolved { sought, resolution, cost: of_finding } =
+            resolution::resolve(&*snapshot, who, query).await?;
         let (rows, is_last, cost) = rows_of_page(&*snapshot, who, query, before, &sought).await?;
         let mut page = Page {
             rows,
@@ -238,7 +233,7 @@ impl Search {
             version: snapshot.version().clone(),
             resolution,
             executed: query.executed(),
-            cost,
+            cost: [of_finding, cost].into_iter().sum(),
             fingerprint: query.fingerprint,
             seal: self.seal(&*snapshot, query.view, who, expires_at),
         };
@@ -318,102 +313,6 @@ const fn component_of(view: View) -> Component {
     }
 }
 
-/// One look-up of a search.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Sought {
-    anchor: Anchor,
-    /// Only the rows that name this, of all that lie there.
-    naming: Option<Named>,
-    /// The Device that its rows are found by.
-    matched: Option<DeviceId>,
-    /// Only the rows of which a fragment lies at one of these times.
-    at: Option<Arc<[Timestamp]>>,
-    /// Whether it is looked for in vain: so that to find nothing of a meter point takes as long whoever has rows of it.
-    in_vain: bool,
-}
-
-impl Sought {
-    /// What lies under an anchor and is found by a Device: all of it where it is the Device's own, else what names it.
-    fn under(anchor: Anchor, matched: Option<DeviceId>) -> Self {
-        let naming = matched.filter(|device| anchor != Anchor::Device(*device)).map(Named::Device);
-        Self { anchor, naming, matched, at: None, in_vain: false }
-    }
-
-    /// What lies under an anchor to which a meter point leads.
-    fn of_mpxn(anchor: Anchor, mpxn: Mpxn) -> Self {
-        match anchor {
-            Anchor::Device(device) => Self::under(anchor, Some(device)),
-            // Such a row lies under no Device, with others that name other meter points.
-            _ => Self { naming: Some(Named::Mpxn(mpxn)), ..Self::under(anchor, None) },
-        }
-    }
-
-    /// What lies elsewhere and names something.
-    fn elsewhere(place: Elsewhere, named: Named) -> Self {
-        let matched = if let Named::Device(device) = named { Some(device) } else { None };
-        Self { naming: Some(named), at: place.at, ..Self::under(place.anchor, matched) }
-    }
-
-    fn query(&self, view: View, limit: usize) -> KeyQuery {
-        let Self { naming, in_vain, .. } = *self;
-        KeyQuery { naming, at: self.at.clone(), in_vain, ..KeyQuery::under(self.anchor, view, limit) }
-    }
-}
-
-/// The look-ups of a search. The same at every page, since they come from the pinned snapshot.
-async fn sought(
-    snapshot: &dyn Pinned,
-    who: &Access,
-    query: &Checked,
-) -> Result<(Vec<Sought>, DeviceResolution), SearchError> {
-    match query.key {
-        Target::Device(device) => {
-            let named = Named::Device(device);
-            let elsewhere = snapshot.elsewhere((who, query.view), &[named], false).await?;
-            let elsewhere = elsewhere.into_iter().flatten().map(|place| Sought::elsewhere(place, named));
-            let own = Sought::under(Anchor::Device(device), Some(device));
-            Ok((std::iter::once(own).chain(elsewhere).collect(), DeviceResolution::Direct))
-        }
-        Target::User(user) => Ok((vec![Sought::under(Anchor::User(user), None)], DeviceResolution::Direct)),
-        Target::Mpxn(mpxn) => {
-            Ok((sought_by_mpxn(snapshot, who, query.view, mpxn).await?, DeviceResolution::BySeenPairs))
-        }
-    }
-}
-
-/// What lies under the Devices of a meter point or under itself, and what names any of those and lies elsewhere.
-async fn sought_by_mpxn(
-    snapshot: &dyn Pinned,
-    who: &Access,
-    view: View,
-    mpxn: Mpxn,
-) -> Result<Vec<Sought>, SearchError> {
-    let named = [Named::Mpxn(mpxn)];
-    let (anchors, of_mpxn) =
-        try_join!(snapshot.anchors_of(who, mpxn), snapshot.elsewhere((who, view), &named, false))?;
-    let Anchors { found, in_vain } = anchors;
-    if found.len() > DEVICES_MAX {
-        return Err(SearchError::TooManyDevices { devices: found.len() });
-    }
-    let is_in_vain = !in_vain.is_empty();
-    let anchors: Vec<Anchor> = found.into_iter().chain(in_vain).take(DEVICES_MAX).collect();
-    let devices: Vec<Named> =
-        anchors.iter().filter_map(|anchor| anchor.device()).map(Named::Device).collect();
-    let devices_of_it: HashSet<Anchor> =
-        anchors.iter().copied().filter(|anchor| anchor.device().is_some()).collect();
-    let beside_devices = snapshot.elsewhere((who, view), &devices, is_in_vain).await?;
-    let mut all: Vec<Sought> = anchors.into_iter().map(|anchor| Sought::of_mpxn(anchor, mpxn)).collect();
-    let elsewhere = devices.into_iter().zip(beside_devices).chain(named.into_iter().zip(of_mpxn));
-    all.iter_mut().for_each(|sought| sought.in_vain = is_in_vain);
-    // All that lies under one of its Devices is found already.
-    let is_known = |anchor| !is_in_vain && devices_of_it.contains(&anchor);
-    for (named, places) in elsewhere {
-        let places = places.into_iter().filter(|place| !is_known(place.anchor));
-        all.extend(places.map(|place| Sought::elsewhere(place, named)));
-    }
-    Ok(all)
-}
-
 /// The rows of a page, and whether it is the last. It ends early where its rows weigh too much.
 ///
 /// An ordinary page is one look-up. Of a large one only so many rows are looked up at first, and then, by what they weigh, as many as
@@ -470,12 +369,15 @@ async fn newest_rows(
     all: &[Sought],
     limit: usize,
 ) -> Result<(Vec<Row>, Cost), SearchError> {
-    let key_query = |sought: &Sought, from| KeyQuery {
-        variants: query.variants.clone(),
-        from,
-        to: query.to,
-        before,
-        ..sought.query(query.view, limit)
+    let key_query = |sought: &Sought, from: Option<Timestamp>| {
+        let of_sought = sought.query(query.view, limit);
+        KeyQuery {
+            variants: query.variants.clone(),
+            from: from.max(of_sought.from),
+            to: query.to.into_iter().chain(of_sought.to).min(),
+            before,
+            ..of_sought
+        }
     };
     // What lies elsewhere lies at known times: what is older than all that the page has room for is left alone.
     let (elsewhere, own): (Vec<&Sought>, Vec<&Sought>) = all.iter().partition(|sought| sought.at.is_some());
@@ -552,6 +454,7 @@ fn row_of(who: &Access, sought: &Sought, found: &Found) -> Row {
         disclosure,
         reference: TrailRef::new(sought.anchor, sought.matched, position_of(found)),
         matched_device: sought.matched,
+        resolution: sought.resolution_at(found.placement),
         history_count: trail.history.len(),
         trail,
         next_history_page_token: None,

@@ -1,5 +1,6 @@
 //! What a search needs of the lake. The lake is the one store in use; tests bring their own.
 
+use crate::inventory::PinnedInventory;
 use async_trait::async_trait;
 use gridtrail_access::Access;
 use gridtrail_lake::{
@@ -53,13 +54,9 @@ pub trait Store: Send + Sync + 'static {
     async fn as_of(&self, as_of: AsOf) -> Result<Arc<dyn Pinned>, StoreError>;
 }
 
-/// The rows at one version. Every call is cancel-safe.
+/// The rows at one version, and the inventory. Every call is cancel-safe.
 #[async_trait]
-pub trait Pinned: Send + Sync {
-    /// The version.
-    fn version(&self) -> &SnapshotVersion;
-    /// Everything recorded before this time is in the snapshot.
-    fn complete_up_to(&self) -> Option<Timestamp>;
+pub trait Pinned: PinnedInventory {
     /// The rows that the query asks for and the caller may see: newest first, one a trail key, at most
     /// `query.limit`; and what that cost.
     async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<(Vec<Found>, Cost), StoreError>;
@@ -94,14 +91,6 @@ impl Store for Lake {
 
 #[async_trait]
 impl Pinned for Snapshot {
-    fn version(&self) -> &SnapshotVersion {
-        self.version()
-    }
-
-    fn complete_up_to(&self) -> Option<Timestamp> {
-        self.complete_up_to()
-    }
-
     async fn lookup(&self, who: &Access, query: &KeyQuery) -> Result<(Vec<Found>, Cost), StoreError> {
         Ok(self.lookup_with_cost(who, query).await?)
     }

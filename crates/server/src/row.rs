@@ -18,16 +18,12 @@ pub(crate) fn search_response(
     sharing: &Sharing,
 ) -> Result<(v1::SearchResponse, Vec<usize>), SearchError> {
     let (rows, bytes) = rows_that_fit(page, view, sharing)?;
-    let resolution = match page.resolution {
-        DeviceResolution::Direct => v1::DeviceResolution::Direct,
-        DeviceResolution::BySeenPairs => v1::DeviceResolution::BySeenPairs,
-    };
     let message = v1::SearchResponse {
         rows,
         next_page_token: page.next_page_token.clone().unwrap_or_default(),
         complete_up_to: page.complete_up_to.map(wire_time),
         snapshot_version: page.version.to_string(),
-        device_resolution: resolution.into(),
+        device_resolution: resolution(page.resolution).into(),
     };
     Ok((message, bytes))
 }
@@ -137,6 +133,17 @@ fn trail_row(row: &Row, view: v1::RowView, sharing: &Sharing) -> v1::TrailRow {
         simplified_transaction_status: shown(trail.simplified),
         details: (view != v1::RowView::Table).then(|| details(row)),
         user_id: shown(trail.user_id),
+        device_resolution: resolution(row.resolution).into(),
+    }
+}
+
+const fn resolution(found: DeviceResolution) -> v1::DeviceResolution {
+    match found {
+        DeviceResolution::Direct => v1::DeviceResolution::Direct,
+        DeviceResolution::BySeenPairs => v1::DeviceResolution::BySeenPairs,
+        DeviceResolution::ByInventory => v1::DeviceResolution::ByInventory,
+        DeviceResolution::ByInventoryAndSeenPairs => v1::DeviceResolution::ByInventoryAndSeenPairs,
+        DeviceResolution::NoMeterPoint => v1::DeviceResolution::NoMeterPoint,
     }
 }
 

@@ -140,8 +140,6 @@ const DENIED: ErrorClass =
     ErrorClass { code: Code::PermissionDenied, reason: "ROLE_MISSING", http_code: "403" };
 const NOT_FOUND: ErrorClass = ErrorClass { code: Code::NotFound, reason: "ROW_NOT_FOUND", http_code: "404" };
 const NO_HUB: ErrorClass = ErrorClass { code: Code::NotFound, reason: "HUB_NOT_FOUND", http_code: "404" };
-const PRECONDITION: ErrorClass =
-    ErrorClass { code: Code::FailedPrecondition, reason: "INVENTORY_NOT_LOADED", http_code: "400" };
 const EXHAUSTED: ErrorClass =
     ErrorClass { code: Code::ResourceExhausted, reason: "SEARCH_TOO_WIDE", http_code: "429" };
 const TOO_MUCH: ErrorClass =
@@ -165,7 +163,6 @@ const fn class_of(kind: SearchErrorKind) -> ErrorClass {
         SearchErrorKind::Denied => DENIED,
         SearchErrorKind::NotFound => NOT_FOUND,
         SearchErrorKind::NoHub => NO_HUB,
-        SearchErrorKind::Precondition => PRECONDITION,
         SearchErrorKind::Exhausted => EXHAUSTED,
         SearchErrorKind::Unavailable => UNAVAILABLE,
         SearchErrorKind::Corrupt => CORRUPT,
@@ -356,7 +353,6 @@ fn search_status(call: &'static str, error: &SearchError) -> Status {
         | SearchErrorKind::Denied
         | SearchErrorKind::NotFound
         | SearchErrorKind::NoHub
-        | SearchErrorKind::Precondition
         | SearchErrorKind::Exhausted => status_in(&class, text, None),
         SearchErrorKind::Unavailable => {
             tracing::warn!(call, cause = with_causes(error), "the store is unavailable");

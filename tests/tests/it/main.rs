@@ -17,6 +17,7 @@ mod freshness;
 mod guides;
 mod hubs;
 mod incidents;
+mod inventory;
 mod kafka;
 mod layers;
 mod maintenance;

@@ -146,17 +146,28 @@ fn footer_of(answer: &SearchResponse, if_empty: Option<&str>) -> String {
     if answer.rows.is_empty() {
         lines.extend(if_empty.map(|text| format!("Note: {text}")));
     }
-    if answer.device_resolution() == DeviceResolution::BySeenPairs {
-        lines.push(
-            "Note: Devices are those seen together with this MPxN in events. Most requests carry no MPxN, so search by Device ID \
-             too."
-                .to_owned(),
-        );
-    }
+    lines.extend(note_of(answer.device_resolution()).map(|note| format!("Note: {note}")));
     if !answer.next_page_token.is_empty() {
         lines.push(format!("There is more: --page-token {}", answer.next_page_token));
     }
     lines.join("\n") + "\n"
+}
+
+/// What to know of how Devices were found.
+const fn note_of(resolution: DeviceResolution) -> Option<&'static str> {
+    match resolution {
+        DeviceResolution::BySeenPairs => Some(
+            "The inventory leads to no Device at these dates, so Devices are those seen together with the meter point in events. Most \
+             requests carry no MPxN, so search by Device ID too.",
+        ),
+        DeviceResolution::NoMeterPoint => {
+            Some("No registration gives this UPRN to a meter point at these dates.")
+        }
+        DeviceResolution::Unspecified
+        | DeviceResolution::Direct
+        | DeviceResolution::ByInventory
+        | DeviceResolution::ByInventoryAndSeenPairs => None,
+    }
 }
 
 /// What is there, and up to when that is all.

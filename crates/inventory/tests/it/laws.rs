@@ -1,14 +1,19 @@
 //! **I1**: merging is commutative, associative and idempotent, of fragments, rows and what is pending alike; and every row reads
 //! back.
 
+use crate::it::at;
 use crate::it::pending::part;
 use crate::it::world::{Chance, all_named, world};
 use gridtrail_inventory::{
-    InventoryEvent, InventoryFragment, InventoryKey, InventoryRow, InventoryRowContent, InventoryRowKind,
-    InventoryStatement, merge_rows, rows_of, rows_of_pending,
+    Intervals, InventoryEvent, InventoryFragment, InventoryKey, InventoryRow, InventoryRowContent,
+    InventoryRowKind, InventoryStatement, merge_rows, rows_of, rows_of_pending,
 };
-use gridtrail_model::{Merge, Mpxn, Named, Postcode, Uprn};
+use gridtrail_model::{DeviceId, Merge, Mpxn, Named, Postcode, Timestamp, Uprn};
 use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Hours in which something happens in a world.
+const HOURS: i64 = 12;
 
 fn events() -> impl Strategy<Value = Vec<InventoryEvent>> {
     any::<u64>().prop_map(|seed| world(&mut Chance(seed), 20))
@@ -41,6 +46,49 @@ proptest! {
             prop_assert_eq!(&both, &merged(both.clone(), two.clone()));
             prop_assert_eq!(&one, &merged(one.clone(), one.clone()));
             prop_assert_eq!(merged(both, three.clone()), merged(one, merged(two, three)));
+        }
+    }
+
+    /// What is asked for a time at once is what is asked for each instant of it, as known at any time.
+    #[test]
+    fn what_was_so_between_two_times_is_what_was_so_at_each(
+        events in events(),
+        about in any::<prop::sample::Index>(),
+        recorded in 0..HOURS,
+        from in prop::option::of(0..HOURS),
+        to in prop::option::of(0..HOURS),
+    ) {
+        let (from, to) = (from.map(at), to.map(at));
+        let dates = Intervals::between(from, to);
+        let within = |at: Timestamp| from.is_none_or(|from| from <= at) && to.is_none_or(|to| at <= to);
+        let all = all_named();
+        let about = all[about.index(all.len())];
+        let fragment = fragment(&events, about);
+        let view = fragment.known_at(at(recorded));
+        let (devices, associates) = (view.devices_within(&dates), view.associates_within(&dates));
+        prop_assert!(devices.values().chain(associates.values()).all(|when| !when.is_never()));
+        let mut uprns = BTreeSet::new();
+        // At each time when something may change, just before, and just after.
+        for instant in (-1..=HOURS).flat_map(|hour| [-1, 0, 1].map(|ms| at(hour).plus_millis(ms))) {
+            let those = |all: &BTreeMap<DeviceId, Intervals>| -> BTreeSet<DeviceId> {
+                all.iter().filter(|(_, when)| when.contains(instant)).map(|(device, _)| *device).collect()
+            };
+            let (mut installed, mut related) = (BTreeSet::new(), BTreeSet::new());
+            if let Some(state) = view.meter_point_at(instant).filter(|_| within(instant)) {
+                installed.extend(state.devices);
+                uprns.extend(state.registration.uprn.value().copied());
+                for uprn in &uprns {
+                    let has_it = state.registration.uprn.value() == Some(uprn);
+                    prop_assert_eq!(view.uprn_within(*uprn, &dates).contains(instant), has_it);
+                }
+            }
+            if let Some(state) = view.device_at(instant).filter(|_| within(instant)) {
+                related.extend(state.associated.into_iter().chain(state.associated_with));
+            }
+            if matches!(about, Named::Mpxn(_)) {
+                prop_assert_eq!(those(&devices), installed, "{} as known at {}", instant, recorded);
+            }
+            prop_assert_eq!(those(&associates), related, "{} as known at {}", instant, recorded);
         }
     }
 

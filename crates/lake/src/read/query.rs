@@ -1,6 +1,7 @@
 //! What a look-up asks, and what it answers.
 
 use crate::limits::APART_MS;
+use gridtrail_inventory::Intervals;
 use gridtrail_model::{Anchor, DeviceId, Fragment, Named, ServiceReferenceVariant, Timestamp, TrailKey};
 use gridtrail_runs::Requests;
 use std::sync::Arc;
@@ -22,6 +23,21 @@ pub struct RowPosition {
     pub placement: Timestamp,
     /// The row.
     pub key: TrailKey,
+}
+
+/// Why a row counts that lies where it is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts {
+    /// Its placement time is one of these,
+    pub within: Intervals,
+    /// and its messages name this.
+    pub naming: Option<Named>,
+}
+
+impl Counts {
+    fn is_true_of(&self, placement: Timestamp, row: &Fragment) -> bool {
+        self.within.contains(placement) && self.naming.is_none_or(|named| row.names(named))
+    }
 }
 
 /// What to look up.
@@ -47,6 +63,8 @@ pub struct KeyQuery {
     pub key: Option<TrailKey>,
     /// Only rows of which a fragment lies at one of these times, given ascending, or which wait there for their request.
     pub at: Option<Arc<[Timestamp]>>,
+    /// Only rows that count for one of these reasons; none at all means that every row counts.
+    pub counts: Arc<[Counts]>,
     /// Whether it is looked up in vain: as if all that lies there were of others, whoever's it is. Nothing is found.
     pub in_vain: bool,
 }
@@ -58,7 +76,7 @@ impl KeyQuery {
     }
 
     /// Every row under an anchor in a view, the newest `limit` of them.
-    pub const fn under(anchor: Anchor, view: View, limit: usize) -> Self {
+    pub fn under(anchor: Anchor, view: View, limit: usize) -> Self {
         Self {
             anchor,
             naming: None,
@@ -70,8 +88,14 @@ impl KeyQuery {
             limit,
             key: None,
             at: None,
+            counts: Arc::default(),
             in_vain: false,
         }
+    }
+
+    /// Whether a row of a placement time counts.
+    pub fn counts(&self, placement: Timestamp, row: &Fragment) -> bool {
+        self.counts.is_empty() || self.counts.iter().any(|why| why.is_true_of(placement, row))
     }
 }
 

@@ -346,6 +346,7 @@ impl<'a> Scan<'a> {
             && query.to.is_none_or(|to| position.placement <= to)
             && query.before.is_none_or(|before| position < before)
             && query.key.is_none_or(|key| position.key == key)
+            && query.counts(position.placement, &chain.fragment)
             && shows(self.sight, query, &chain.fragment)
     }
 }

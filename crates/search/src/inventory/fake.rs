@@ -114,31 +114,39 @@ impl PinnedInventory for FakeSnapshot {
     }
 
     async fn known(&self, _: &Access, about: &[Named]) -> Result<(Vec<InventoryFragment>, Cost), StoreError> {
-        let of = |about: &Named| {
-            let mut fragment = InventoryFragment::new(*about);
-            for event in self.events.iter().filter(|event| event.about().contains(about)) {
-                fragment.add(event.clone());
-            }
-            fragment
-        };
-        Ok((about.iter().map(of).collect(), Cost::default()))
+        Ok((known(&self.events, about), Cost::default()))
     }
 
     async fn meter_points(&self, _: &Access, key: InventoryKey) -> Result<(Vec<Mpxn>, Cost), StoreError> {
-        let leads = self.events.iter().filter_map(|event| match &event.told {
-            InventoryStatement::Fact(StatedFact {
-                fact: InventoryFact::Registration { mpxn, data }, ..
-            }) => {
-                let has_it = match key {
-                    InventoryKey::Uprn(uprn) => data.uprn.value() == Some(&uprn),
-                    InventoryKey::Postcode(postcode) => data.postcode.value() == Some(&postcode),
-                    InventoryKey::Mpxn(_) | InventoryKey::Device(_) | InventoryKey::Request(_) => false,
-                };
-                has_it.then_some(*mpxn)
-            }
-            _ => None,
-        });
-        let leads: BTreeSet<Mpxn> = leads.collect();
-        Ok((leads.into_iter().collect(), Cost::default()))
+        Ok((meter_points(&self.events, key), Cost::default()))
     }
+}
+
+/// What events say of some Devices and meter points.
+pub(crate) fn known(events: &[InventoryEvent], about: &[Named]) -> Vec<InventoryFragment> {
+    let of = |about: &Named| {
+        let mut fragment = InventoryFragment::new(*about);
+        for event in events.iter().filter(|event| event.about().contains(about)) {
+            fragment.add(event.clone());
+        }
+        fragment
+    };
+    about.iter().map(of).collect()
+}
+
+/// The meter points that a registration ever gave a UPRN or postcode.
+pub(crate) fn meter_points(events: &[InventoryEvent], key: InventoryKey) -> Vec<Mpxn> {
+    let leads = events.iter().filter_map(|event| match &event.told {
+        InventoryStatement::Fact(StatedFact { fact: InventoryFact::Registration { mpxn, data }, .. }) => {
+            let has_it = match key {
+                InventoryKey::Uprn(uprn) => data.uprn.value() == Some(&uprn),
+                InventoryKey::Postcode(postcode) => data.postcode.value() == Some(&postcode),
+                InventoryKey::Mpxn(_) | InventoryKey::Device(_) | InventoryKey::Request(_) => false,
+            };
+            has_it.then_some(*mpxn)
+        }
+        _ => None,
+    });
+    let leads: BTreeSet<Mpxn> = leads.collect();
+    leads.into_iter().collect()
 }

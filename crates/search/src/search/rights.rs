@@ -8,7 +8,9 @@ use gridtrail_access::{
     AccessEvent, Admission, Assignment, Bearer, DevKey, JobTypeRole, Notice, NoticeKind, OrgId, Party,
     Sharing,
 };
-use gridtrail_model::{CommandVariant, Fragment, Leg, RequestId, Subject, TrailKey, UserId, UserRole};
+use gridtrail_model::{
+    Anchor, CommandVariant, Fragment, Leg, RequestId, Subject, TrailKey, UserId, UserRole,
+};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

@@ -12,8 +12,8 @@ use crate::limits::{PAGE_TOKEN_LIFE_MS, PAGE_WEIGHT_MAX};
 use crate::query::SearchKey;
 use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_model::{
-    CommandVariant, Fragment, HistoryEntry, Leg, Mpxn, RequestId, ServiceReferenceVariant, State, Subject,
-    TrailKey, UserId,
+    Anchor, CommandVariant, Fragment, HistoryEntry, Leg, Mpxn, RequestId, ServiceReferenceVariant, State,
+    Subject, TrailKey, UserId,
 };
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;

@@ -8,8 +8,8 @@ use crate::query::SearchKey;
 use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_lake::{Batch, CompactionSettings, Lake, LakeSettings, StoreUse};
 use gridtrail_model::{
-    Body, CommandVariant, Correlation, Event, Fold, Leg, Mpxn, RequestId, RequestReceived, ResponseContent,
-    ResponseId, ResponseSent, Subject, TrailKey, UserId,
+    Anchor, Body, CommandVariant, Correlation, Event, Fold, Leg, Mpxn, RequestId, RequestReceived,
+    ResponseContent, ResponseId, ResponseSent, Subject, TrailKey, UserId,
 };
 use object_store::ObjectStore;
 use object_store::memory::InMemory;

@@ -138,15 +138,6 @@ async fn anothers_row_and_no_row_get_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn a_uprn_must_wait_for_the_inventory() {
-    let world = World::serve().await;
-    let uprn = SearchRequest { key: Some(Key::Uprn("100012345".into())), ..SearchRequest::default() };
-    let status = search(&world, uprn).await;
-    assert_error(&status, Code::FailedPrecondition, "INVENTORY_NOT_LOADED", "400");
-    assert!(status.message().contains("search by MPxN or Device ID"));
-}
-
-#[tokio::test]
 async fn faults_beneath_are_told_without_their_causes_and_the_server_lives_on() {
     let world = World::serve().await;
     world.lake.set_fault(Some(Fault::Kind(LakeErrorKind::Unavailable)));

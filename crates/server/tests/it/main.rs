@@ -7,6 +7,7 @@ mod fields;
 mod fixture;
 mod freshness;
 mod hubs;
+mod inventory;
 mod large;
 mod life;
 mod log_in;

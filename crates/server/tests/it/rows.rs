@@ -57,6 +57,7 @@ fn done() -> TrailRow {
             ..TrailDetails::default()
         }),
         user_id: ANN.into(),
+        device_resolution: DeviceResolution::Direct.into(),
     }
 }
 

@@ -30,14 +30,6 @@ fn a_page_holds_fifty_rows_unless_told() {
 }
 
 #[test]
-fn a_uprn_waits_for_the_inventory() {
-    let uprn = Query::of(SearchKey::Uprn("100012345".parse().unwrap()));
-    let error = block_on(bench(&[]).search.audit_trails(&access("ann", &[1]), &uprn)).unwrap_err();
-    assert_eq!(error.kind(), SearchErrorKind::Precondition);
-    assert!(error.user_text().to_string().contains("Smart Metering Inventory"));
-}
-
-#[test]
 fn a_reference_still_finds_a_row_that_moved_to_an_earlier_place() {
     let bench = bench(&[Seed { second: 5, ..ROW }]);
     let who = access("ann", &[1]);
