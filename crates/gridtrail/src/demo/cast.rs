@@ -51,7 +51,7 @@ fn of_device(device: DeviceId, users: &BTreeMap<UserId, Share>) -> Option<Cast> 
     Some(Cast { device, first: *first, second: *second, rows: [rows(a), rows(b)], meter_reads })
 }
 
-/// A premises whose electricity meter was exchanged in the day, and a User with rows of both meters.
+/// A premises whose electricity meter was exchanged in the day, and its supplier, who has rows of both meters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Exchanged {
     pub(super) uprn: Uprn,
@@ -65,7 +65,7 @@ pub(super) struct Exchanged {
     pub(super) rows: [u64; 2],
 }
 
-/// The exchange of which a User has most to see, with a UPRN that no other premises shares.
+/// The exchange of which a supplier has most to see, with a UPRN that no other premises shares.
 pub(super) fn exchanged(world: &World) -> Option<Exchanged> {
     let start = world.settings().start;
     let mut meters: HashMap<DeviceId, (u32, usize)> = HashMap::new();
@@ -90,7 +90,8 @@ pub(super) fn exchanged(world: &World) -> Option<Exchanged> {
 }
 
 fn of_premises(world: &World, number: u32, user: UserId, rows: [u64; 2]) -> Option<Exchanged> {
-    let household = world.household(number);
+    let household =
+        Some(world.household(number)).filter(|household| household.electricity.supplier.id == user)?;
     let truth = world.inventory_of(number).truth;
     let (mpxn, present) = (household.electricity.mpxn, household.electricity.device_id);
     let uprns: BTreeSet<Uprn> = truth.iter().filter_map(|fact| uprn_of(fact.what)).collect();

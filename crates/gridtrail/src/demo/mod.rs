@@ -10,7 +10,7 @@ use crate::exit::Failure;
 use crate::generate::{self, parties, write_region};
 use crate::ingest::ingest;
 use crate::opening::open_lake;
-use crate::output::{self, trails};
+use crate::output::{self, hubs, trails};
 use crate::running;
 use crate::search;
 use crate::serve::{self, Hosted};
@@ -326,7 +326,17 @@ async fn exchange(server: &str, (key, lake): (&DevKey, &Lake), world: &World) ->
             return Err(Failure::Process("the answers are not what was generated"));
         }
     }
-    Ok(())
+    one_hub(server, &person, hub).await
+}
+
+/// The Communications Hub of the property: what its CSP knows, and the last Commands through it, whoever sent them.
+async fn one_hub(server: &str, person: &Person, hub: DeviceId) -> Result<(), Failure> {
+    let caller = Caller::connect(&ServerArgs::plain(server), &person.token).await?;
+    let answer = caller.hub(hub).await?;
+    let is_right = answer.may_communicate && !answer.last_commands.is_empty();
+    say(&format!("\nUser C supplies there, so the page of its hub {hub} is open to them:"))?;
+    hubs::write_answer(&mut io::stdout().lock(), answer, ListFormat::Table)?;
+    if is_right { Ok(()) } else { Err(Failure::Process("the hub is not what was generated")) }
 }
 
 /// What the DCC's own messages became.

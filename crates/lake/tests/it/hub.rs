@@ -13,7 +13,7 @@ use gridtrail_lake::{
 };
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
-use gridtrail_synth::{ExpectedTrail, Settings, World};
+use gridtrail_synth::{ExpectedFact, ExpectedState, ExpectedTrail, Settings, World};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use proptest::prelude::*;
@@ -322,17 +322,51 @@ fn everybody(world: &World) -> Access {
     DevKey::generate().unwrap().access(&claims).unwrap()
 }
 
-/// The five of every hub of a region against its truth; returns how many hubs had five.
+/// When each Device of a premises was behind a hub, by its truth; the hub itself always.
+fn spans_behind(truth: &[ExpectedFact], hub: DeviceId) -> Vec<(DeviceId, Timestamp, Option<Timestamp>)> {
+    let associated = |with: DeviceId| {
+        truth.iter().filter_map(move |fact| match fact.what {
+            ExpectedState::Associated(device, other) if other == with => {
+                Some((device, fact.from, fact.until))
+            }
+            _ => None,
+        })
+    };
+    let mut all = vec![(hub, Timestamp::MIN, None)];
+    for (first, from, until) in associated(hub) {
+        all.push((first, from, until));
+        for (second, since, to) in associated(first) {
+            let (from, until) = (from.max(since), until.into_iter().chain(to).min());
+            if until.is_none_or(|until| from < until) {
+                all.push((second, from, until));
+            }
+        }
+    }
+    all
+}
+
+/// The five of every hub of a region, present or former, against its truth; returns how many hubs had five.
 async fn check(lake: &Lake, world: &World, truth: &BTreeMap<DeviceId, Vec<ExpectedTrail>>) -> usize {
     let (snapshot, everybody) = (lake.snapshot(), everybody(world));
     // Long after the run: whatever was told late is known.
     let now = world.settings().start.plus_millis(100 * 24 * HOUR_MS);
     let mut whole = 0;
-    for household in world.households() {
+    let facts = (0..world.settings().premises).map(|number| world.inventory_of(number).truth);
+    let hubs = facts.flat_map(|facts| {
+        let hubs = facts.iter().filter_map(|fact| match fact.what {
+            ExpectedState::Type(hub, DeviceType::Chf) => Some((hub, spans_behind(&facts, hub))),
+            _ => None,
+        });
+        hubs.collect::<Vec<_>>()
+    });
+    for (hub, behind) in hubs {
         let mut expected = Vec::new();
-        for device in household.devices() {
+        for (device, from, until) in behind {
             let of = issued(&snapshot, &everybody, device).await;
-            for trail in truth.get(&device).into_iter().flatten() {
+            let then = |trail: &&ExpectedTrail| {
+                from <= trail.received_at && until.is_none_or(|until| trail.received_at < until)
+            };
+            for trail in truth.get(&device).into_iter().flatten().filter(then) {
                 let Some(status) = expected_of(trail) else { continue };
                 let at = of[&trail.key];
                 let at = at.plus_millis(-at.millis().rem_euclid(1_000));
@@ -343,8 +377,8 @@ async fn check(lake: &Lake, world: &World, truth: &BTreeMap<DeviceId, Vec<Expect
         expected.truncate(LAST_COMMANDS);
         let mut expected: Vec<HubCommand> = expected.into_iter().map(|(_, told)| told).collect();
         expected.sort_unstable_by_key(|one| std::cmp::Reverse(*one));
-        let (told, _) = last(&snapshot, household.hub, now).await;
-        assert_eq!(told, expected, "household {}", household.number);
+        let (told, _) = last(&snapshot, hub, now).await;
+        assert_eq!(told, expected, "{hub}");
         whole += usize::from(told.len() == LAST_COMMANDS);
     }
     whole
@@ -365,7 +399,9 @@ async fn the_five_of_every_hub_of_a_region_are_those_of_its_truth() {
     let lake = Lake::open(settings, clock.clone()).await.unwrap();
     let mut writer = lake.writer().await.unwrap();
     let inventory: Vec<InventoryEvent> = world.inventory_events().collect();
-    let swapped: BTreeSet<DeviceId> = inventory.iter().filter_map(former_hub).collect();
+    let start = world.settings().start;
+    let swapped: BTreeSet<DeviceId> =
+        inventory.iter().filter_map(|event| swapped_before(event, start)).collect();
     let batch = Batch { inventory, sources: vec![source("inventory", 0, 1)], ..Batch::default() };
     writer.commit(batch).await.unwrap();
     let events: Vec<Event> = world.events().collect();
@@ -378,17 +414,17 @@ async fn the_five_of_every_hub_of_a_region_are_those_of_its_truth() {
     assert_eq!(check(&lake, &world, &truth).await, whole, "compacted");
     // No Command of the run went through a hub that was swapped before it.
     assert!(!swapped.is_empty());
-    let now = world.settings().start.plus_millis(100 * 24 * HOUR_MS);
+    let now = start.plus_millis(100 * 24 * HOUR_MS);
     for hub in swapped {
         assert_eq!(last(&lake.snapshot(), hub, now).await.0, [], "{hub}");
     }
 }
 
-/// A hub that was deactivated.
-fn former_hub(event: &InventoryEvent) -> Option<DeviceId> {
+/// A hub that was deactivated before a time.
+fn swapped_before(event: &InventoryEvent, time: Timestamp) -> Option<DeviceId> {
     let InventoryStatement::Fact(stated) = &event.told else { return None };
     match &stated.fact {
-        InventoryFact::Hub { hub, fields } if fields.deactivated_at.is_some() => Some(*hub),
+        InventoryFact::Hub { hub, fields } if fields.deactivated_at.is_some_and(|at| at < time) => Some(*hub),
         _ => None,
     }
 }
