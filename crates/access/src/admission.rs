@@ -1,6 +1,6 @@
 //! From a token, and who shares with whom, to an `Access`.
 
-use crate::session::Session;
+use crate::session::{Seen, Session};
 use crate::{
     AccessError, Component, Components, Gatekeeper, Party, SessionGate, Sharing, TokenFault, UserIds,
 };
@@ -46,6 +46,7 @@ pub enum Disclosure {
 pub struct Access {
     session: Arc<Session>,
     user_ids: UserIds,
+    own_user_ids: UserIds,
     /// The state of sharing that the User IDs go by.
     state: u64,
     /// The first time at which they may be others by the same state.
@@ -61,8 +62,8 @@ impl Access {
         (sharing, lapsed): (&Sharing, bool),
         now: Timestamp,
     ) -> Self {
-        let (user_ids, until) = session.effective(state, (sharing, lapsed), now);
-        Self { session, user_ids, state, until }
+        let Seen { user_ids, own, until } = session.effective(state, (sharing, lapsed), now);
+        Self { session, user_ids, own_user_ids: own, state, until }
     }
 
     /// The person or system that called, as the issuer names them: 1 to 128 printable characters.
@@ -78,6 +79,11 @@ impl Access {
     /// The User IDs whose rows the caller may see.
     pub const fn user_ids(&self) -> &UserIds {
         &self.user_ids
+    }
+
+    /// Of those, the ones of the caller's own Party: what others granted is not among them.
+    pub const fn own_user_ids(&self) -> &UserIds {
+        &self.own_user_ids
     }
 
     /// How much the caller is shown of a row of a User.
@@ -134,7 +140,8 @@ impl Access {
     /// The same access for those of its User IDs that are in `user_ids` too.
     #[must_use]
     pub fn narrowed_to(&self, user_ids: &BTreeSet<UserId>) -> Self {
-        Self { user_ids: self.user_ids.and(user_ids), ..self.clone() }
+        let (user_ids, own_user_ids) = (self.user_ids.and(user_ids), self.own_user_ids.and(user_ids));
+        Self { user_ids, own_user_ids, ..self.clone() }
     }
 }
 

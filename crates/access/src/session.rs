@@ -22,13 +22,23 @@ pub(crate) struct Session {
     told: AtomicBool,
 }
 
-/// The User IDs that a session sees, by one state of who shares with whom, within a span of time.
+/// The User IDs of a session, by one state of who shares with whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    /// Those whose rows it sees: own ones, and granted ones.
+    pub(crate) user_ids: UserIds,
+    /// Of these, those of its Party.
+    pub(crate) own: UserIds,
+    /// The first time at which they may be others by the same state.
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// What a session sees, by one state of who shares with whom, from a time on.
 #[derive(Debug)]
 struct Effective {
     state: u64,
     from: Timestamp,
-    until: Option<Timestamp>,
-    user_ids: UserIds,
+    seen: Seen,
 }
 
 impl Session {
@@ -40,34 +50,26 @@ impl Session {
         Self { id, bearer, role_names, components, effective, told }
     }
 
-    /// The User IDs whose rows the session sees at a time, and until when. `state` tells one state of sharing from all others, so
-    /// that what was worked out holds until there is another, or until a time at which a fact takes hold.
-    pub(crate) fn effective(
-        &self,
-        state: u64,
-        (sharing, lapsed): (&Sharing, bool),
-        now: Timestamp,
-    ) -> (UserIds, Option<Timestamp>) {
+    /// The User IDs of the session at a time. `state` tells one state of sharing from all others, so that what was worked out holds
+    /// until there is another, or until a time at which a fact takes hold.
+    pub(crate) fn effective(&self, state: u64, (sharing, lapsed): (&Sharing, bool), now: Timestamp) -> Seen {
         let known = self.effective.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.as_ref().filter(|known| known.holds(state, now)) {
-            return (known.user_ids.clone(), known.until);
+            return known.seen.clone();
         }
         drop(known);
         let Bearer { party, user_ids, org_id, .. } = &*self.bearer;
-        let found = if lapsed {
-            sharing.own(party, user_ids, *org_id, now)
-        } else {
-            sharing.effective(party, user_ids, *org_id, now)
-        };
+        let own = sharing.own(party, user_ids, *org_id, now);
+        let found = if lapsed { own.clone() } else { sharing.effective(party, user_ids, *org_id, now) };
         // What has lapsed is no mistake of whoever issued the token.
         if !lapsed {
             self.tell_ignored(&found);
         }
-        let user_ids = UserIds::of(&found);
-        let until = sharing.next_change(now);
-        let made = Effective { state, from: now, until, user_ids: user_ids.clone() };
+        let (user_ids, own) = (UserIds::of(&found), UserIds::of(&own));
+        let seen = Seen { user_ids, own, until: sharing.next_change(now) };
+        let made = Effective { state, from: now, seen: seen.clone() };
         *self.effective.write().unwrap_or_else(PoisonError::into_inner) = Some(made);
-        (user_ids, until)
+        seen
     }
 
     /// Once a session: who set up its Identity Provider should know.
@@ -88,6 +90,6 @@ impl Session {
 
 impl Effective {
     fn holds(&self, state: u64, now: Timestamp) -> bool {
-        self.state == state && self.from <= now && self.until.is_none_or(|until| now < until)
+        self.state == state && self.from <= now && self.seen.until.is_none_or(|until| now < until)
     }
 }

@@ -61,10 +61,12 @@ pub(crate) async fn run_inventory(args: &BenchInventoryArgs) -> Result<(), Failu
         Question::Inventory(request)
     };
     let device = |key| Question::Device(GetDeviceRequest { key: Some(key), ..GetDeviceRequest::default() });
-    let keys = keys_of_premises(&args.keys, key)?.into_iter();
+    let hub = |premises: PremisesKeys| premises.hub.and_then(|hub| hub.parse().ok());
+    let keys = || keys_of_premises(&args.keys, key).map(Vec::into_iter);
     let questions = match args.ask {
-        InventoryCall::Search => keys.map(search).collect(),
-        InventoryCall::Device => keys.map(device).collect(),
+        InventoryCall::Search => keys()?.map(search).collect(),
+        InventoryCall::Device => keys()?.map(device).collect(),
+        InventoryCall::Hub => keys_of_premises(&args.keys, hub)?.into_iter().map(Question::Hub).collect(),
     };
     load(questions, &args.credential, &args.server, &args.load).await
 }
@@ -108,6 +110,7 @@ enum Question {
     Search(View, SearchRequest),
     Inventory(InventorySearchRequest),
     Device(GetDeviceRequest),
+    Hub(DeviceId),
 }
 
 impl Question {
@@ -126,6 +129,10 @@ impl Question {
                 let page = caller.get_device(request).await?;
                 let around = page.devices.iter().map(|device| 1 + device.others.len() as u64);
                 Ok((around.sum(), None))
+            }
+            Self::Hub(device) => {
+                let hub = caller.hub(*device).await?;
+                Ok((hub.last_commands.len() as u64, None))
             }
         }
     }

@@ -4,17 +4,18 @@ use crate::args::{Bound, Credential, SearchKey, ServerArgs};
 use crate::exit::Failure;
 use crate::text;
 use gridtrail_lake::Cost;
-use gridtrail_model::Timestamp;
+use gridtrail_model::{DeviceId, Timestamp};
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
 use gridtrail_proto::query::v1::freshness_service_client::FreshnessServiceClient;
+use gridtrail_proto::query::v1::hub_service_client::HubServiceClient;
 use gridtrail_proto::query::v1::inventory_service_client::InventoryServiceClient;
 use gridtrail_proto::query::v1::meter_read_service_client::MeterReadServiceClient;
 use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_proto::query::v1::session_service_client::SessionServiceClient;
 use gridtrail_proto::query::v1::{
-    GetDeviceRequest, GetDeviceResponse, GetFreshnessRequest, GetFreshnessResponse, GetRequest, GetResponse,
-    InventorySearchRequest, InventorySearchResponse, ProfileRequest, ProfileResponse, SearchRequest,
-    SearchResponse, TrailRow,
+    GetDeviceRequest, GetDeviceResponse, GetFreshnessRequest, GetFreshnessResponse, GetHubRequest,
+    GetHubResponse, GetRequest, GetResponse, InventorySearchRequest, InventorySearchResponse, ProfileRequest,
+    ProfileResponse, SearchRequest, SearchResponse, TrailRow,
 };
 use gridtrail_server::COST_HEADER;
 use gridtrail_tls::{Disagreement, disagreement, encrypts};
@@ -135,6 +136,12 @@ impl Caller {
             View::MeterReads => MeterReadServiceClient::new(channel).get(call).await,
         };
         self.taken(answer).await
+    }
+
+    /// One Communications Hub.
+    pub(crate) async fn hub(&self, device: DeviceId) -> Result<GetHubResponse, Failure> {
+        let call = self.call_of(GetHubRequest { device_id: device.to_string() });
+        self.taken(HubServiceClient::new(self.channel.clone()).get(call).await).await
     }
 
     /// One page of a search of the inventory.

@@ -1,9 +1,9 @@
 //! `gridtrail search`: asks a server and prints its answer.
 
-use crate::args::{ListFormat, SearchArgs, SearchCommand};
+use crate::args::{HubArgs, ListFormat, SearchArgs, SearchCommand};
 use crate::client::{Caller, View, key_of, period_of, take_page, token_of};
 use crate::exit::Failure;
-use crate::output::trails;
+use crate::output::{hubs, trails};
 use crate::search_inventory;
 use gridtrail_proto::query::v1::{ProfileResponse, RowView, SearchRequest, SearchResponse};
 use std::io;
@@ -12,6 +12,7 @@ pub(crate) async fn run(command: &SearchCommand, format: ListFormat) -> Result<(
     let (view, args) = match command {
         SearchCommand::Audit(args) => (View::Audit, args),
         SearchCommand::MeterReads(args) => (View::MeterReads, args),
+        SearchCommand::Hub(args) => return hub(args, format).await,
         SearchCommand::Inventory(args) => return search_inventory::run(args, format).await,
         SearchCommand::Device(args) => return search_inventory::run_device(args, format).await,
     };
@@ -26,6 +27,11 @@ pub(crate) async fn run(command: &SearchCommand, format: ListFormat) -> Result<(
     };
     let layout = trails::Layout { view, format, details: args.details };
     trails::write_answer(&mut io::stdout().lock(), &answer, layout, if_empty.as_deref())
+}
+
+async fn hub(args: &HubArgs, format: ListFormat) -> Result<(), Failure> {
+    let caller = Caller::connect(&args.server, &token_of(&args.credential)?).await?;
+    hubs::write_answer(&mut io::stdout().lock(), caller.hub(args.device).await?, format)
 }
 
 /// What an answer without rows may mean. It says nothing of any row: only what the caller may see, which they may know.

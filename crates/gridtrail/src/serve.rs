@@ -19,7 +19,7 @@ use gridtrail_freshness::{Levels, Watch};
 use gridtrail_lake::Lake;
 use gridtrail_port::{FileLimit, Port};
 use gridtrail_runtime::Clock;
-use gridtrail_search::{InventorySearch, PageKey, Search};
+use gridtrail_search::{HubSearch, HubTables, InventorySearch, PageKey, Search};
 use gridtrail_server::{Limits, Parts, serve, terms};
 use gridtrail_tls::{ClientCheck, Tls, TlsFiles};
 use std::io;
@@ -76,6 +76,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let tells_cost = args.tell_cost;
     let shows_type_2 = args.show_type_2;
     let limits = args.callers.limits();
+    let hub_tables = args.hub_tables.into();
     let access_lapse = Duration::from_secs(args.access_lapse.seconds().into());
     let hosted = Hosted {
         lake,
@@ -89,6 +90,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         access_lapse,
         metrics,
         limits,
+        hub_tables,
         shows_type_2,
         tells_cost,
         serving,
@@ -196,6 +198,8 @@ pub(crate) struct Hosted {
     pub(crate) metrics: Option<Metrics>,
     /// What each caller may ask for.
     pub(crate) limits: Limits,
+    /// To whom both tables of a Communications Hub are open.
+    pub(crate) hub_tables: HubTables,
     /// Whether the inventory shows every Type 2 Device.
     pub(crate) shows_type_2: bool,
     /// Whether answers say what they cost.
@@ -218,12 +222,14 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         access_lapse,
         metrics,
         limits,
+        hub_tables,
         shows_type_2,
         tells_cost,
         serving,
     } = hosted;
     let clock = Clock::system();
     let search = Search::new(lake.clone(), clock.clone(), page_key.clone());
+    let hubs = HubSearch::new(lake.clone(), clock.clone(), hub_tables);
     let inventory = InventorySearch::new(lake.clone(), clock.clone(), page_key, shows_type_2);
     let sharing = lake.sharing().await?;
     let by = port.listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
@@ -244,7 +250,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         None => (None, None),
     };
     let parts =
-        Parts { port, search, inventory, freshness, admission, login, log, clock, limits, tells_cost };
+        Parts { port, search, hubs, inventory, freshness, admission, login, log, clock, limits, tells_cost };
     let served = match serving() {
         Ok(()) => serve(parts, stop).await.map_err(Failure::from),
         Err(failure) => Err(failure),

@@ -5,8 +5,9 @@ use crate::error::IngestError;
 use crate::kinds::{PlainRecord, RecordKind};
 use crate::letter_content::LetterContent;
 use crate::limits::BATCH_LETTER_BYTES;
+use crate::said;
 use bytes::Bytes;
-use gridtrail_inventory::InventoryEvent;
+use gridtrail_codec::duis::SaidOfInventory;
 use gridtrail_lake::{Batch, CommitKind, DeadLetter, OnRecord, Skip, SourceEvidence, Stream, Writer};
 use gridtrail_model::{
     CommandVariant, Event, Fold, Folded, Fragment, Leg, Rejection, Resolved, Subject, Timestamp, TrailKey,
@@ -89,7 +90,7 @@ pub(crate) struct LetterPlace<'a> {
 #[derive(Debug)]
 pub(crate) enum RecordContent {
     /// Of a Service Request, response or alert; with what its message says of the inventory.
-    Event(Box<Event>, Vec<InventoryEvent>),
+    Event(Box<Event>, Box<SaidOfInventory>),
     /// A row of the table of its kind.
     Plain(Box<dyn PlainRecord>),
 }
@@ -101,7 +102,7 @@ pub(crate) struct Filling {
     fold: Fold,
     plain: Vec<Box<dyn PlainRecord>>,
     /// What messages say of the inventory beside their events, which alone are counted.
-    said: Vec<InventoryEvent>,
+    said: Vec<SaidOfInventory>,
     letters: Vec<DeadLetter>,
     letter_bytes: usize,
     sources: Vec<SourceEvidence>,
@@ -161,7 +162,7 @@ impl Filling {
                 said.retain(|(of, _)| *of != position);
             }
         }
-        self.said.extend(said.into_iter().map(|(_, fact)| fact));
+        self.said.extend(said.into_iter().map(|(_, said)| said));
         for record in decoded.plain {
             self.add_plain(at, record, portion.now);
         }
@@ -256,7 +257,7 @@ impl Filling {
             RecordContent::Event(event, said) => {
                 let added = self.add(at, letter.position, *event, now);
                 if added.is_ok() {
-                    self.said.extend(said);
+                    self.said.extend(Some(*said).filter(|said| !said.is_empty()));
                 }
                 added
             }
@@ -349,9 +350,9 @@ impl Filling {
             sources: self.sources,
             streams,
             kind: self.kind,
-            inventory: self.said,
             ..Batch::default()
         };
+        said::put_into(&mut batch, self.said);
         self.plain.into_iter().for_each(|record| record.put_into(&mut batch));
         (batch, outcome)
     }

@@ -11,8 +11,8 @@ use crate::said;
 use crate::unpack;
 use bytes::Bytes;
 use gridtrail_codec::capture::Envelope;
+use gridtrail_codec::duis::SaidOfInventory;
 use gridtrail_codec::{Encoding, Frame, Receipt, decode, duis, limits, next_frame, without_mark};
-use gridtrail_inventory::InventoryEvent;
 use gridtrail_lake::Skip;
 use gridtrail_model::Event;
 use std::io::{self, Read};
@@ -48,7 +48,7 @@ pub(crate) struct Decoded {
     /// Records that are rows of the table of their kind as they came.
     pub(crate) plain: Vec<Box<dyn PlainRecord>>,
     /// What messages say of the inventory beside their events, each with the position of its message.
-    pub(crate) said: Vec<(i64, InventoryEvent)>,
+    pub(crate) said: Vec<(i64, SaidOfInventory)>,
     pub(crate) letters: Vec<Unread>,
     /// Records that are none, each position in order.
     pub(crate) skipped: Vec<Skip>,
@@ -349,8 +349,10 @@ impl Decoded {
     }
 
     /// Takes in what the message at a position says of the inventory.
-    fn says(&mut self, position: i64, facts: Vec<InventoryEvent>) {
-        self.said.extend(facts.into_iter().map(|fact| (position, fact)));
+    fn says(&mut self, position: i64, said: SaidOfInventory) {
+        if !said.is_empty() {
+            self.said.push((position, said));
+        }
     }
 
     pub(crate) fn unread(&mut self, position: i64, reason: String, raw: &[u8]) {
@@ -403,7 +405,7 @@ fn decode_lines(chunk: &Chunk, kind: &RecordKind, decoded: &mut Decoded) {
 fn decode_message(start: i64, xml: &[u8], receipt: Option<&Receipt>, decoded: &mut Decoded) {
     let event = decode(Encoding::DuisXml, xml, receipt);
     if let (Ok(event), Some(receipt)) = (&event, receipt) {
-        decoded.says(start, said::facts(event, || duis::inventory(xml, receipt)));
+        decoded.says(start, said::said(event, || duis::inventory(xml, receipt)));
     }
     decoded.take(start, event, xml);
 }
@@ -424,7 +426,7 @@ fn decode_capture(chunk: &Chunk, envelope: &Envelope, decoded: &mut Decoded) {
         }
         let event = message.map_err(|bad| bad.to_string()).and_then(|message| {
             let event = message.decode().map_err(|error| error.to_string())?;
-            decoded.says(position, said::facts(&event, || message.inventory()));
+            decoded.says(position, said::said(&event, || message.inventory()));
             Ok(event)
         });
         decoded.take(position, event, &chunk.bytes[range.start - base..range.end - base]);

@@ -258,6 +258,7 @@ fn settle(filling: &mut Filling, source: &Source, value: &[u8], event: &Event, n
     for letter in &source.settles {
         let place = LetterPlace { source: letter, name: &name, position: 0 };
         // Where the event fits no row, it has become a letter of this source as well, and both stay open.
-        let _ = filling.replay(place, value, RecordContent::Event(Box::new(event.clone()), Vec::new()), now);
+        let _ =
+            filling.replay(place, value, RecordContent::Event(Box::new(event.clone()), Box::default()), now);
     }
 }

@@ -166,12 +166,14 @@ fn read(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<RecordCont
         (Encoding::DuisXml, None) => {
             let receipt = receipt(letter, mended)?;
             let event = decode(encoding, bytes, receipt.as_ref()).map_err(|error| error.to_string())?;
-            let facts = receipt.map(|receipt| said::facts(&event, || duis::inventory(bytes, &receipt)));
-            return Ok(RecordContent::Event(Box::new(event), facts.unwrap_or_default()));
+            let said = receipt.map(|receipt| said::said(&event, || duis::inventory(bytes, &receipt)));
+            return Ok(RecordContent::Event(Box::new(event), Box::new(said.unwrap_or_default())));
         }
         _ => decode(encoding, bytes, None),
     };
-    event.map(|event| RecordContent::Event(Box::new(event), Vec::new())).map_err(|error| error.to_string())
+    event
+        .map(|event| RecordContent::Event(Box::new(event), Box::default()))
+        .map_err(|error| error.to_string())
 }
 
 /// The encoding of what a file held: what it looks like, since mended bytes need not be what the file was.
@@ -230,6 +232,6 @@ fn only_message(document: &[u8]) -> Result<RecordContent, String> {
     let first = messages.next().ok_or("it holds no message")?;
     let message = first.map_err(|bad| bad.reason.to_string())?;
     let event = message.decode().map_err(|error| error.to_string())?;
-    let facts = said::facts(&event, || message.inventory());
-    Ok(RecordContent::Event(Box::new(event), facts))
+    let said = said::said(&event, || message.inventory());
+    Ok(RecordContent::Event(Box::new(event), Box::new(said)))
 }

@@ -7,13 +7,17 @@
 use crate::batch::{Filling, RecordContent, join};
 use crate::chunk::{Chunks, Decoded, Sizes, decode_chunk};
 use crate::error::IngestError;
-use crate::kinds::RecordKind;
+use crate::kinds::{INVENTORY_EVENTS, RecordKind};
 use crate::letters::{Mended, told_by};
 use crate::limits::CONNECT;
 use crate::plan::{Source, sources_under};
 use crate::record::event_bytes;
+use crate::said;
+use gridtrail_inventory::InventoryRow;
 use gridtrail_kafka::{Bounds, Cluster, KafkaSettings, RangeHash, TopicPartition, reread_messages};
-use gridtrail_lake::{CommitRead, DamagedRun, DeadLetter, Lake, Reread, SourceEvidence, has_waited};
+use gridtrail_lake::{
+    Batch, CommitRead, DamagedInventory, DamagedRun, DeadLetter, Lake, Reread, SourceEvidence, has_waited,
+};
 use gridtrail_model::{Event, Fragment, Timestamp};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -92,6 +96,16 @@ pub async fn repair(lake: &Lake, settings: &RepairSettings) -> Result<Vec<Repair
         }
         all.push(repaired);
     }
+    for run in &lake.damaged_inventory().await? {
+        let (rows, ranges, lost) = readers.reread_inventory(run).await?;
+        let (path, why) = (run.path.clone(), run.why.clone());
+        let mut repaired = Repaired { path, why, rows_before: run.rows, ranges, lost, rows: None };
+        if !settings.dry && (repaired.lost.is_empty() || settings.accept_loss) {
+            let told = told(&repaired);
+            repaired.rows = Some(lake.replace_inventory(run, rows, told).await?.rows);
+        }
+        all.push(repaired);
+    }
     Ok(all)
 }
 
@@ -126,21 +140,13 @@ impl Readers<'_> {
     ) -> Result<(Reread, u64, Vec<Lost>), IngestError> {
         let (mut reread, mut waiting) = (Reread::default(), Vec::new());
         let (mut ranges, mut lost) = (0, Vec::new());
-        for CommitRead { version, sources, broken } in self.lake.commits_into(run).await? {
-            if broken > 0 {
-                lost.push(Lost {
-                    source: String::new(),
-                    name: format!("version {version}"),
-                    from: 0,
-                    to: 0,
-                    records: 0,
-                    why: "its evidence was changed: what it read is not known".to_owned(),
-                });
-            }
+        for commit in self.lake.commits_into(run.commit_times()).await? {
+            lost.extend(lost_evidence(&commit));
+            let sources = commit.sources;
             let mut filling = Filling::default();
             for evidence in sources.iter().filter(|evidence| is_folded(evidence)) {
                 ranges += 1;
-                let events = self.events_of(evidence, &mut lost).await?;
+                let events = self.read_again(evidence, &mut lost).await?.events;
                 // One that cannot be folded was a dead letter then.
                 for event in events {
                     let _ = filling.again(event);
@@ -158,6 +164,26 @@ impl Readers<'_> {
         }
         self.settle(run, damaged, waiting, &mut reread).await?;
         Ok((reread, ranges, lost))
+    }
+
+    /// All rows that may have gone into a run of the inventory.
+    async fn reread_inventory(
+        &mut self,
+        run: &DamagedInventory,
+    ) -> Result<(Vec<InventoryRow>, u64, Vec<Lost>), IngestError> {
+        let (mut rows, mut ranges, mut lost) = (Vec::new(), 0, Vec::new());
+        for commit in self.lake.commits_into(run.commit_times()).await? {
+            lost.extend(lost_evidence(&commit));
+            for evidence in commit.sources.iter().filter(|evidence| tells_of_inventory(evidence)) {
+                ranges += 1;
+                let told = self.read_again(evidence, &mut lost).await?.told;
+                rows.extend(run.rows_in(&told));
+            }
+            // Much of it is there more than once.
+            rows.sort();
+            rows.dedup();
+        }
+        Ok((rows, ranges, lost))
     }
 
     /// Finds a place for what found none in its commit: among the rows that were read again, or by having waited.
@@ -182,13 +208,13 @@ impl Readers<'_> {
         Ok(())
     }
 
-    /// The events of a range, as far as they can be read again.
-    async fn events_of(
+    /// What a range holds, as far as it can be read again.
+    async fn read_again(
         &mut self,
         evidence: &SourceEvidence,
         lost: &mut Vec<Lost>,
-    ) -> Result<Vec<Event>, IngestError> {
-        let read = if let Some(source) = evidence.letters_of() {
+    ) -> Result<ReadAgain, IngestError> {
+        let mut read = if let Some(source) = evidence.letters_of() {
             self.letters_of(evidence, source).await?
         } else if evidence.source.starts_with("kafka:") {
             self.topic_of(evidence).await?
@@ -197,14 +223,14 @@ impl Readers<'_> {
         } else {
             ReadAgain::nothing("it was made within gridtrail, and is stored nowhere".to_owned())
         };
-        if let Some(why) = read.lost {
+        if let Some(why) = read.lost.take() {
             let SourceEvidence { source, name, from, to, records, .. } = evidence.clone();
             lost.push(Lost { source, name, from, to, records, why });
         }
-        Ok(read.events)
+        Ok(read)
     }
 
-    /// The events of a range of a file.
+    /// What a range of a file holds.
     async fn file_of(&mut self, evidence: &SourceEvidence) -> Result<ReadAgain, IngestError> {
         if self.files.is_none() {
             self.files = Some(identified(self.settings.paths.clone(), self.settings.recorded_at).await?);
@@ -220,8 +246,8 @@ impl Readers<'_> {
         let Some(source) = found else {
             return Ok(ReadAgain::nothing("no file of this content was found".to_owned()));
         };
-        let (from, to) = (bytes_of(evidence.from), bytes_of(evidence.to));
-        blocking(move || read_file(&source, from, to)).await
+        let evidence = evidence.clone();
+        blocking(move || read_file(&source, &evidence)).await
     }
 
     async fn topic_of(&mut self, evidence: &SourceEvidence) -> Result<ReadAgain, IngestError> {
@@ -258,8 +284,11 @@ impl Readers<'_> {
             let letter = letters.iter().find(|letter| letter.source == source && letter.position == position);
             let told = letter.map(|letter| told_by(letter, &letter.raw, &mended));
             match told {
-                Some(Ok(RecordContent::Event(event, _))) => read.events.push(*event),
-                Some(Ok(RecordContent::Plain(_))) => {}
+                Some(Ok(RecordContent::Event(event, said))) => {
+                    read.events.push(*event);
+                    said::put_into(&mut read.told, [*said]);
+                }
+                Some(Ok(RecordContent::Plain(record))) => record.put_into(&mut read.told),
                 Some(Err(why)) => read.lost = Some(format!("a dead letter cannot be read again: {why}")),
                 None => read.lost = Some("a dead letter that was replayed is not there any more".to_owned()),
             }
@@ -289,6 +318,19 @@ fn keep(
     Ok(())
 }
 
+/// That a commit read what nobody knows any more.
+fn lost_evidence(commit: &CommitRead) -> Option<Lost> {
+    let why = "its evidence was changed: what it read is not known".to_owned();
+    let name = format!("version {}", commit.version);
+    (commit.broken > 0).then(|| Lost { source: String::new(), name, from: 0, to: 0, records: 0, why })
+}
+
+/// Whether what some evidence tells of may say anything of the inventory: its own events, and messages.
+fn tells_of_inventory(evidence: &SourceEvidence) -> bool {
+    let kind = RecordKind::of_source(&evidence.source, &evidence.name);
+    kind.is_folded() || kind == &INVENTORY_EVENTS
+}
+
 /// Whether trails were made of what some evidence tells of. Other kinds have tables of their own.
 fn is_folded(evidence: &SourceEvidence) -> bool {
     RecordKind::of_source(&evidence.source, &evidence.name).is_folded()
@@ -298,13 +340,24 @@ fn is_folded(evidence: &SourceEvidence) -> bool {
 #[derive(Debug, Default)]
 struct ReadAgain {
     events: Vec<Event>,
+    /// What it tells beside, by table.
+    told: Batch,
     /// Why not all of it was.
     lost: Option<String>,
 }
 
 impl ReadAgain {
     fn nothing(why: String) -> Self {
-        Self { events: Vec::new(), lost: Some(why) }
+        Self { lost: Some(why), ..Self::default() }
+    }
+
+    /// Takes in what was decoded of a range. What was a dead letter then says nothing until it is replayed.
+    fn take(&mut self, decoded: Decoded, evidence: &SourceEvidence) {
+        let put_aside = |position: &i64| evidence.dead_lettered_at.contains(*position);
+        let said = decoded.said.into_iter().filter(|(position, _)| !put_aside(position));
+        said::put_into(&mut self.told, said.map(|(_, said)| said));
+        decoded.plain.into_iter().for_each(|record| record.put_into(&mut self.told));
+        self.events.extend(decoded.events.into_iter().map(|(_, event)| event));
     }
 }
 
@@ -337,14 +390,15 @@ async fn identified(
     .await
 }
 
-fn read_file(source: &Source, from: u64, to: u64) -> Result<ReadAgain, IngestError> {
+fn read_file(source: &Source, evidence: &SourceEvidence) -> Result<ReadAgain, IngestError> {
+    let (from, to) = (bytes_of(evidence.from), bytes_of(evidence.to));
     let failed = |error| IngestError::File { path: source.path.clone(), source: error };
     let part = Source { from, size: source.size.min(to), ..source.clone() };
     let mut chunks = Chunks::open(&part, Sizes::default()).map_err(failed)?;
     let mut read = ReadAgain::default();
     while let Some(chunk) = chunks.next().map_err(failed)? {
         let decoded = decode_chunk(&chunk, (part.kind, &part.form));
-        read.events.extend(decoded.events.into_iter().map(|(_, event)| event));
+        read.take(decoded, evidence);
     }
     Ok(read)
 }
@@ -405,6 +459,8 @@ impl Topics {
         } else {
             (hash.finish() != evidence.sha256).then(|| "the topic holds other records there now".to_owned())
         };
-        Ok(ReadAgain { events: decoded.events.into_iter().map(|(_, event)| event).collect(), lost })
+        let mut read = ReadAgain { lost, ..ReadAgain::default() };
+        read.take(decoded, evidence);
+        Ok(read)
     }
 }

@@ -7,13 +7,14 @@
 //! known at a time; a view answers what was so at any other time.
 //!
 //! A [`InventoryRow`] is what one event says under one key, as a table of the lake holds it: sorted by key, merged by dropping equals.
-//! [`PendingFacts`] is what a Service Request would change, kept until its outcome says that it did.
+//! [`PendingFacts`] is what a Service Request would change, kept until its outcome says that it did: rows of both are joined when they are read.
 //!
 //! This crate knows no input or output, no clock, no async and no storage format.
 //!
 //! Sources: Section H8.16(a) of the Smart Energy Code; Appendix AH, UC_Inventory_001 and 002, UC_HubStatus_001 and 002; DUIS
 //! schema 5.4.
 
+mod asked;
 mod event;
 mod fragment;
 mod intervals;
@@ -33,13 +34,14 @@ extern crate self as gridtrail_inventory;
 #[path = "../tests/it/main.rs"]
 mod it;
 
+pub use asked::{requests_in, rows_of_pending};
 pub use event::{
     DeviceDetails, Effective, FactOrigin, FieldChange, HubFields, InventoryEvent, InventoryFact,
     InventoryStatement, NetworkStatus, Registration, StatedFact, Withdrawal, holds_inventory_events,
 };
 pub use fragment::InventoryFragment;
 pub use intervals::Intervals;
-pub use pending::{AskedChange, AskedFact, OutcomeOf, PendingFacts, RequestOutcome};
+pub use pending::{AskedChange, AskedFact, OutcomeOf, PendingFacts, PendingPart, RequestOutcome};
 pub use property::{PropertyFilter, PropertyFit};
 pub use row::{
     InventoryKey, InventoryRow, InventoryRowContent, InventoryRowError, InventoryRowKind, merge_rows, rows_of,

@@ -14,6 +14,24 @@ pub enum OutcomeOf {
     HanDeviceLog,
 }
 
+impl OutcomeOf {
+    /// The number that stands for it in storage.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Response => 1,
+            Self::HanDeviceLog => 2,
+        }
+    }
+
+    pub(crate) const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Response),
+            2 => Some(Self::HanDeviceLog),
+            _ => None,
+        }
+    }
+}
+
 /// One fact that a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AskedFact {
@@ -36,6 +54,8 @@ pub struct AskedChange {
     pub non_device: bool,
     /// When the DCC had it.
     pub recorded_at: Timestamp,
+    /// The message.
+    pub event_id: EventId,
     /// The facts.
     pub facts: Vec<AskedFact>,
 }
@@ -59,7 +79,21 @@ pub struct RequestOutcome {
     pub event_id: EventId,
 }
 
+/// A part of what is known of a request: what a message says of one that asks for a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PendingPart {
+    /// What it asks for.
+    Asked(AskedChange),
+    /// What became of it.
+    Outcome(RequestOutcome),
+}
+
 impl RequestOutcome {
+    /// Whether it may say of any request that what it asks for came about: nothing else is worth keeping, for a failure brings nothing.
+    pub fn may_bring(&self) -> bool {
+        !self.code.is_failure() && self.variant.is_none_or(ServiceReferenceVariant::changes_inventory)
+    }
+
     /// Whether it says that a fact of this request came about. `I99` to a request for a Device means no more than that the request is on
     /// its way (decision 0001).
     fn brings(&self, asked: &AskedChange, fact: &AskedFact) -> bool {

@@ -8,16 +8,20 @@
 //! postcode leads to meter points: such a row says that a registration named it at a time, and the meter point's own rows say whether
 //! it still does.
 
+use crate::asked;
 use crate::event::{
     DeviceDetails, Effective, FactOrigin, FieldChange, HubFields, InventoryEvent, InventoryFact,
     InventoryStatement, Registration, StatedFact, Withdrawal,
 };
 use crate::fragment::InventoryFragment;
 use crate::pack::{self, Packed, Packer};
+use crate::pending::{AskedChange, PendingFacts, RequestOutcome};
 use gridtrail_model::{
-    CspRegion, DeviceId, DeviceType, EventId, Mpxn, Named, Postcode, SmiStatus, Timestamp, Uprn, UserId,
+    CspRegion, DeviceId, DeviceType, EventId, Mpxn, Named, Postcode, RequestId, SmiStatus, Timestamp, Uprn,
+    UserId,
 };
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 /// What a row lies under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +34,8 @@ pub enum InventoryKey {
     Uprn(Uprn),
     /// A postcode: its rows lead to meter points.
     Postcode(Postcode),
+    /// Service Requests whose RequestIDs have this print ([`InventoryKey::of_request`]): hardly ever more than one.
+    Request(u64),
 }
 
 impl InventoryKey {
@@ -48,6 +54,7 @@ impl InventoryKey {
                 text[..written.len()].copy_from_slice(written);
                 (4, text)
             }
+            Self::Request(print) => (5, print.to_be_bytes()),
         };
         let mut bytes = [0; Self::BYTES];
         bytes[0] = kind;
@@ -67,6 +74,7 @@ impl InventoryKey {
                 let postcode: Postcode = pack::parsed(&value[..end])?;
                 Some(Self::Postcode(postcode)).filter(|key| key.to_bytes() == bytes)
             }
+            5 => Some(Self::Request(u64::from_be_bytes(value))),
             _ => None,
         }
     }
@@ -134,6 +142,10 @@ kinds! {
     Withdrawal = 9,
     /// A registration that names this UPRN or postcode: the row leads to its meter point.
     LeadsTo = 10,
+    /// [`AskedFact`](crate::AskedFact): what a request asks for, under each Device and meter point that it is about.
+    Asked = 11,
+    /// [`RequestOutcome`]: what became of a request, under the request.
+    Outcome = 12,
 }
 
 /// What one event says under one key. Every field is a column; rows are sorted by them in this order.
@@ -166,6 +178,10 @@ pub enum InventoryRowContent {
     Event(Box<InventoryEvent>),
     /// The key leads to this meter point.
     LeadsTo(Mpxn),
+    /// A request asks for something about the key.
+    Asked(Box<AskedChange>),
+    /// What became of the request that the key stands for.
+    Outcome(Box<RequestOutcome>),
 }
 
 /// A row that no writer of ours writes.
@@ -249,7 +265,15 @@ impl InventoryRow {
                 let leads = self.kind == InventoryRowKind::LeadsTo && body.is_empty();
                 return leads.then_some(InventoryRowContent::LeadsTo(mpxn));
             }
+            InventoryKey::Request(_) => {
+                let outcome = asked::outcome(self, &mut body)?;
+                return body.is_empty().then(|| InventoryRowContent::Outcome(Box::new(outcome)));
+            }
         };
+        if self.kind == InventoryRowKind::Asked {
+            let asked = asked::asked(self, under, &mut body)?;
+            return body.is_empty().then(|| InventoryRowContent::Asked(Box::new(asked)));
+        }
         let told = if self.kind == InventoryRowKind::Withdrawal {
             let (of, about) = (self.target.clone()?, unpack_about(&mut body, under)?);
             InventoryStatement::Withdrawal(Withdrawal::new(of, about).ok()?)
@@ -272,19 +296,34 @@ impl InventoryRow {
 }
 
 impl InventoryFragment {
-    /// What the rows of one Device or meter point say. Rows of others add nothing. Errors: as [`InventoryRow::content`].
+    /// What the rows of one Device or meter point say, and what came about of all that requests ask for it, as far as rows of those requests
+    /// ([`requests_in`](crate::requests_in)) are among them. Rows of others add nothing. Errors: as [`InventoryRow::content`].
     pub fn of_rows<'r>(
         about: Named,
         rows: impl IntoIterator<Item = &'r InventoryRow>,
     ) -> Result<Self, InventoryRowError> {
-        let mut fragment = Self::new(about);
+        let (mut fragment, mut requests) = (Self::new(about), BTreeMap::new());
         for row in rows {
-            if let InventoryRowContent::Event(event) = row.content()? {
-                fragment.add(*event);
+            match row.content()? {
+                InventoryRowContent::Event(event) => {
+                    fragment.add(*event);
+                }
+                InventoryRowContent::Asked(asked) => pending(&mut requests, asked.request_id).ask(*asked),
+                InventoryRowContent::Outcome(outcome) => {
+                    pending(&mut requests, outcome.request_id).answer(*outcome);
+                }
+                InventoryRowContent::LeadsTo(_) => {}
             }
+        }
+        for fact in requests.values().flat_map(PendingFacts::facts) {
+            fragment.add(fact);
         }
         Ok(fragment)
     }
+}
+
+fn pending(requests: &mut BTreeMap<RequestId, PendingFacts>, id: RequestId) -> &mut PendingFacts {
+    requests.entry(id).or_insert_with(|| PendingFacts::new(id))
 }
 
 fn code(mpxn: Mpxn) -> u64 {
@@ -303,7 +342,7 @@ fn user(value: &[u8]) -> Option<UserId> {
     pack::eui(value).map(UserId::from_bytes)
 }
 
-fn flag(value: &[u8]) -> Option<bool> {
+pub(crate) fn flag(value: &[u8]) -> Option<bool> {
     match value {
         [0] => Some(false),
         [1] => Some(true),
@@ -312,7 +351,7 @@ fn flag(value: &[u8]) -> Option<bool> {
 }
 
 /// The kind and the values of a fact, less what the key says.
-fn pack_fact(fact: &InventoryFact, under: Named) -> (InventoryRowKind, Box<[u8]>) {
+pub(crate) fn pack_fact(fact: &InventoryFact, under: Named) -> (InventoryRowKind, Box<[u8]>) {
     let pack = Packer::default();
     match fact {
         InventoryFact::Device { details, .. } => (InventoryRowKind::Device, pack_details(details)),
@@ -341,7 +380,11 @@ fn pack_fact(fact: &InventoryFact, under: Named) -> (InventoryRowKind, Box<[u8]>
     }
 }
 
-fn unpack_fact(kind: InventoryRowKind, under: Named, body: &mut Packed<'_>) -> Option<InventoryFact> {
+pub(crate) fn unpack_fact(
+    kind: InventoryRowKind,
+    under: Named,
+    body: &mut Packed<'_>,
+) -> Option<InventoryFact> {
     if let Named::Mpxn(own) = under {
         return match kind {
             InventoryRowKind::Installation => {
@@ -377,9 +420,11 @@ fn unpack_fact(kind: InventoryRowKind, under: Named, body: &mut Packed<'_>) -> O
             InventoryFact::Region { hub: own, region }
         }
         InventoryRowKind::Hub => InventoryFact::Hub { hub: own, fields: unpack_hub(body)? },
-        InventoryRowKind::Registration | InventoryRowKind::Withdrawal | InventoryRowKind::LeadsTo => {
-            return None;
-        }
+        InventoryRowKind::Registration
+        | InventoryRowKind::Withdrawal
+        | InventoryRowKind::LeadsTo
+        | InventoryRowKind::Asked
+        | InventoryRowKind::Outcome => return None,
     })
 }
 

@@ -47,7 +47,8 @@ pub use gridtrail_runs::{HitsAndMisses, RunsError, StoreUse, TableVacuumed, Wind
 pub use keep::compaction::{Compacted, CompactionSettings};
 pub use keep::maintenance::Maintenance;
 pub use keep::placing::PlacedHold;
-pub use keep::repair::{CommitRead, DamagedRun, Replaced, Reread};
+pub use keep::repair::{CommitRead, CommitTimes, DamagedRun, Replaced, Reread};
+pub use keep::repair_inventory::DamagedInventory;
 pub use keep::retention::{Expiring, Retained};
 pub use keep::status::{LakeStatus, MonthStatus, TableStatus};
 pub use keep::sweep::{Swept, has_waited};
@@ -61,6 +62,8 @@ pub use marks::{MARKS_STEP_MS, MARKS_WINDOW_MS, Marks};
 pub use month::{BadMonth, Month};
 pub use past::as_of::{AsOf, BadAsOf};
 pub use past::evidence_log::{EvidenceEnd, EvidencePart};
+pub use read::command::HubCommand;
+pub use read::hub::{DEVICES_BEHIND_MAX, Hub, HubFound, LAST_COMMANDS};
 pub use read::query::{Cost, Counts, Found, KeyQuery, RowPosition, View};
 pub use read::resolve::OnRecord;
 pub use read::sight::{Anchors, Elsewhere};

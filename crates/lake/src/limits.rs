@@ -26,6 +26,9 @@ pub(crate) const BLOOM_DEVICES: u64 = 65_536;
 /// Months whose rows an answer is looked for in at first; then in twice as many at a time. Most answers come within days of their request.
 pub(crate) const MONTHS_AT_FIRST: usize = 1;
 
+/// Devices behind one Communications Hub whose Commands are looked up at the same time, so that one call cannot crowd out others.
+pub(crate) const DEVICES_BEHIND_AT_ONCE: usize = 8;
+
 /// How far apart two fragments of one row may lie, by what their batches claim of when its request was received, and be one row to a
 /// look-up at once. Systems that stamp one receipt in two places differ by the time that a queue takes, and a day is the longest that
 /// one may take before somebody asks. What lies further apart is united by maintenance.

@@ -2,7 +2,7 @@
 
 use crate::store::StoreError;
 use gridtrail_access::{AccessError, AccessErrorKind};
-use gridtrail_lake::LakeErrorKind;
+use gridtrail_lake::{DEVICES_BEHIND_MAX, LakeErrorKind};
 use std::fmt;
 
 /// One field of a request that breaks a rule.
@@ -26,6 +26,15 @@ pub enum SearchError {
     /// No such row, or not one that the caller may see: the same for both.
     #[error("find the row")]
     NotFound,
+    /// The inventory has no Communications Hub Function of this Device ID.
+    #[error("find the Communications Hub")]
+    NoHub,
+    /// A Communications Hub has more behind it than is looked at.
+    #[error("look at {found} Devices or meter points behind one Communications Hub")]
+    HubTooWide {
+        /// How many.
+        found: usize,
+    },
     /// The search would have to look at too much.
     #[error("look at more than {most} {what}")]
     TooWide {
@@ -53,6 +62,8 @@ pub enum SearchErrorKind {
     Denied,
     /// Search again: there is no such row for this caller.
     NotFound,
+    /// Name another Device: this one is no Communications Hub.
+    NoHub,
     /// Narrow the search.
     Exhausted,
     /// Try again later.
@@ -96,7 +107,8 @@ impl SearchError {
                 AccessErrorKind::SetUp => SearchErrorKind::Internal,
             },
             Self::NotFound => SearchErrorKind::NotFound,
-            Self::TooWide { .. } => SearchErrorKind::Exhausted,
+            Self::NoHub => SearchErrorKind::NoHub,
+            Self::HubTooWide { .. } | Self::TooWide { .. } => SearchErrorKind::Exhausted,
             Self::Lake(error) => match error.kind() {
                 // Only a page token names a version, and there it is told as a token that holds no longer.
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => SearchErrorKind::Unavailable,
@@ -129,13 +141,19 @@ impl SearchError {
                 AccessErrorKind::Denied | AccessErrorKind::SetUp => "the service failed".into(),
             },
             Self::NotFound => "there is no row of this reference among those that you may see".into(),
+            Self::NoHub => "the inventory has no Communications Hub Function of this Device ID".into(),
+            Self::HubTooWide { .. } => {
+                format!(
+                    "this Communications Hub has more than {DEVICES_BEHIND_MAX} Devices or meter points behind it"
+                )
+            }
             Self::TooWide { what, most } => format!(
                 "this would look at more than {most} {what}; search by a narrower key, such as a Device ID or MPxN, or \
                  by closer dates"
             ),
             Self::Lake(error) => match error.kind() {
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => {
-                    "the audit trail cannot be read just now; try again".into()
+                    "what is stored cannot be read just now; try again".into()
                 }
                 LakeErrorKind::Corrupt => "stored data is damaged".into(),
                 LakeErrorKind::Internal

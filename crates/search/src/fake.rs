@@ -1,14 +1,16 @@
 //! A lake in memory, for tests here and above: slow, obvious, and with faults on demand.
 
+use crate::hub::{HubStore, PinnedHubs};
 use crate::inventory::{self, InventoryStore, PinnedInventory};
 use crate::store::{Pinned, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
 use gridtrail_inventory::{InventoryEvent, InventoryFragment, InventoryKey};
 use gridtrail_lake::{
-    Anchors, AsOf, Cost, Elsewhere, Found, KeyQuery, LakeErrorKind, RowPosition, SnapshotVersion, View,
+    Anchors, AsOf, Cost, Elsewhere, Found, Hub, HubCommand, HubFound, KeyQuery, LakeErrorKind, RowPosition,
+    SnapshotVersion, View,
 };
-use gridtrail_model::{Anchor, Fragment, Merge as _, Mpxn, Named, Timestamp, TrailKey};
+use gridtrail_model::{Anchor, DeviceId, Fragment, Merge as _, Mpxn, Named, Timestamp, TrailKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -314,10 +316,40 @@ impl Pinned for FakeSnapshot {
     }
 }
 
+/// It has no inventory, and so no hub.
+impl HubStore for FakeLake {
+    fn newest_hubs(&self) -> Arc<dyn PinnedHubs> {
+        let state = self.state();
+        let newest = state.snapshots.len() - 1;
+        Arc::new(FakeSnapshot { fault: state.fault, ..FakeSnapshot::clone(&state.snapshots[newest]) })
+    }
+}
+
+#[async_trait]
+impl PinnedHubs for FakeSnapshot {
+    fn version(&self) -> &SnapshotVersion {
+        &self.version
+    }
+
+    fn complete_up_to(&self) -> Option<Timestamp> {
+        self.complete_up_to
+    }
+
+    async fn hub(&self, _: &Access, _: DeviceId, _: Timestamp) -> Result<HubFound, StoreError> {
+        self.fail_on_demand().await?;
+        Ok(HubFound::Unknown)
+    }
+
+    async fn last_commands(&self, _: &Access, _: &Hub) -> Result<(Vec<HubCommand>, Cost), StoreError> {
+        self.fail_on_demand().await?;
+        Ok(<_>::default())
+    }
+}
+
 /// Any trail key.
 #[cfg(test)]
 pub(crate) fn arbitrary_key() -> impl proptest::strategy::Strategy<Value = gridtrail_model::TrailKey> {
-    use gridtrail_model::{CommandVariant, DeviceId, Leg, RequestId, ResponseId, Subject, TrailKey, UserId};
+    use gridtrail_model::{CommandVariant, Leg, RequestId, ResponseId, Subject, TrailKey, UserId};
     use proptest::prelude::*;
     let parts = (any::<[u8; 8]>(), any::<[u8; 8]>(), any::<u64>());
     let request_id = parts.prop_map(|(originator, target, counter)| RequestId {

@@ -1,6 +1,6 @@
-//! Searches of the service audit trail and of meter-read transactions: plain structs in, plain structs out.
+//! Searches of the service audit trail, of meter-read transactions and of the inventory: plain structs in, plain structs out.
 //!
-//! A search names a Device, an MPxN, a UPRN or a User, is answered newest first, and is paged by a sealed token that pins the
+//! A search of rows names a Device, an MPxN, a UPRN or a User, is answered newest first, and is paged by a sealed token that pins the
 //! snapshot. **I2: pages of one search never skip a row, never repeat one, and never show one that the caller may
 //! not see now.** Each answer says how fresh it is and at which version it was given.
 //!
@@ -14,6 +14,7 @@
 mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+mod hub;
 mod inventory;
 mod limits;
 mod query;
@@ -25,7 +26,10 @@ mod wire;
 
 pub use error::{SearchError, SearchErrorKind, UserText, Violation};
 pub use gridtrail_inventory::PropertyFilter;
-pub use gridtrail_lake::{AsOf, BadAsOf};
+pub use gridtrail_lake::{AsOf, BadAsOf, HubCommand};
+pub use hub::{
+    HubAnswer, HubField, HubFieldName, HubSearch, HubStore, HubTables, HubTablesShown, PinnedHubs,
+};
 pub use inventory::{
     ByDevice, DeviceWithGroups, Group, GroupedDevice, InventoryDevice, InventoryKeys, InventoryPage,
     InventoryQuery, InventorySearch, InventoryStore, ListedDevice, PinnedInventory, PostcodeKey, Premises,

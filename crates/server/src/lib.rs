@@ -16,6 +16,7 @@ mod deadline;
 mod freshness;
 mod freshness_page;
 mod held;
+mod hub;
 mod inventory;
 mod lasting;
 mod limits;

@@ -84,6 +84,9 @@ pub(crate) const CONNECTION_IDLE: Duration = Duration::from_secs(5 * 60);
 /// How long a connection is kept at all, so that none outlives what was known when it was made, such as a certificate.
 pub(crate) const CONNECTION_LIFE: Duration = Duration::from_secs(60 * 60);
 
+/// Rows that a call for a hub takes of what its caller may have: as many as Commands are told.
+pub(crate) const HUB_ROWS: u32 = 5;
+
 /// Days of the daily table of freshness when a call names none.
 pub(crate) const FRESHNESS_DAYS_DEFAULT: u32 = 31;
 

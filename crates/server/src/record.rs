@@ -8,7 +8,7 @@ use crate::status::{CallError, status_of, told};
 use gridtrail_access::{Access, Disclosure};
 use gridtrail_access_log::{AccessLog, Entry, LogError, Slot};
 use gridtrail_lake::SnapshotVersion;
-use gridtrail_model::Timestamp;
+use gridtrail_model::{DeviceId, Timestamp};
 use gridtrail_port::Client;
 use gridtrail_runtime::Clock;
 use gridtrail_search::{Answer, InventoryQuery, Page, Query, Row, RowQuery, SearchKey};
@@ -138,6 +138,18 @@ impl Record {
         let entry = &mut self.entry;
         (entry.key_kind, entry.key) = (Some("reference".into()), Some(query.reference.to_string()));
         entry.later_page = query.history_page_token.is_some().then_some(true);
+    }
+
+    /// Which Device is asked for.
+    pub(crate) fn asked_device(&mut self, device: DeviceId) {
+        note_key(&mut self.entry, &SearchKey::Device(device));
+    }
+
+    /// How many Commands of a hub are in the answer. Whose they are is known to nobody here, so none counts as another's.
+    pub(crate) fn shown_commands(&mut self, version: &SnapshotVersion, commands: usize) {
+        self.entry.version = Some(version.to_string());
+        self.rows = vec![ShownRow { begins: 0, is_of_another: false }; commands];
+        self.count_rows(usize::MAX);
     }
 
     /// What was looked up, and what is in the answer: its rows, and how many bytes each has in the message.

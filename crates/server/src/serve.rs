@@ -2,6 +2,7 @@
 
 use crate::callers::Limits;
 use crate::held::held_by_its_parts;
+use crate::hub::Hubs;
 use crate::inventory::Inventory;
 use crate::limits::{
     CERTIFICATES_EVERY, CONNECTION_IDLE, CONNECTION_LIFE, CONNECTION_STREAMS_MAX, DRAIN_LIFE,
@@ -16,11 +17,12 @@ use gridtrail_freshness::{Freshness, Level};
 use gridtrail_port::{Messages, Port, Terms};
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
+use gridtrail_proto::query::v1::hub_service_server::HubServiceServer;
 use gridtrail_proto::query::v1::inventory_service_server::InventoryServiceServer;
 use gridtrail_proto::query::v1::meter_read_service_server::MeterReadServiceServer;
 use gridtrail_proto::query::v1::session_service_server::SessionServiceServer;
 use gridtrail_runtime::Clock;
-use gridtrail_search::{InventorySearch, Search};
+use gridtrail_search::{HubSearch, InventorySearch, Search};
 use gridtrail_tls::Tls;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -48,6 +50,8 @@ pub struct Parts {
     pub port: Port,
     /// Answers the calls.
     pub search: Search,
+    /// Answers for Communications Hubs.
+    pub hubs: HubSearch,
     /// Answers those about the inventory.
     pub inventory: InventorySearch,
     /// Says how fresh the answers are.
@@ -93,13 +97,13 @@ pub const fn terms(connections: u32, by_address: u32) -> Terms {
 ///
 /// Dropped, it ends all connections.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-    let Parts { port, search, inventory, freshness, admission, login, log, clock, limits, tells_cost } =
+    let Parts { port, search, hubs, inventory, freshness, admission, login, log, clock, limits, tells_cost } =
         parts;
     let desk = Desk::new((search, inventory), admission, log, clock, limits, tells_cost);
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::Serving).await;
     let sessions = Sessions::servers(desk.clone(), login);
-    let web = GrpcWebLayer::new().layer(switch(&desk, Arc::clone(&freshness), sessions, &reporter)?);
+    let web = GrpcWebLayer::new().layer(switch(&desk, (Arc::clone(&freshness), hubs), sessions, &reporter)?);
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = web.clone().call(request);
         async move { answer.await.map(held_by_its_parts) }
@@ -134,7 +138,7 @@ async fn keep_certificates(tls: Option<Arc<Tls>>) -> Infallible {
 
 fn switch(
     desk: &Desk,
-    freshness: Arc<dyn Freshness>,
+    (freshness, hubs): (Arc<dyn Freshness>, HubSearch),
     [logins, sessions]: [SessionServiceServer<Sessions>; 2],
     reporter: &HealthReporter,
 ) -> Result<
@@ -160,6 +164,7 @@ fn switch(
         audit_trails: desk.audit_trails(),
         meter_reads: desk.meter_reads(),
         freshness: desk.freshness(freshness),
+        hubs: Hubs::server(desk, hubs),
         inventory: desk.inventory(),
         logins,
         sessions,
@@ -190,6 +195,7 @@ async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
         <AuditTrailServiceServer<AuditTrails> as NamedService>::NAME,
         <MeterReadServiceServer<MeterReads> as NamedService>::NAME,
         <FreshnessServiceServer<FreshnessDesk> as NamedService>::NAME,
+        <HubServiceServer<Hubs> as NamedService>::NAME,
         <InventoryServiceServer<Inventory> as NamedService>::NAME,
         <SessionServiceServer<Sessions> as NamedService>::NAME,
     ] {

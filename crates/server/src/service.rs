@@ -179,7 +179,9 @@ impl Desk {
             return Ok(());
         }
         let again = self.admission.admit(bearer_token(&caller.metadata)?, now).await?;
-        if who.user_ids().are_within(again.user_ids()) { Ok(()) } else { Err(CallError::RightsChanged) }
+        let is_kept = who.user_ids().are_within(again.user_ids())
+            && who.own_user_ids().are_within(again.own_user_ids());
+        if is_kept { Ok(()) } else { Err(CallError::RightsChanged) }
     }
 
     /// Answers a search, which `look` makes.

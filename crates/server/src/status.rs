@@ -139,6 +139,7 @@ const NO_LOGINS: ErrorClass =
 const DENIED: ErrorClass =
     ErrorClass { code: Code::PermissionDenied, reason: "ROLE_MISSING", http_code: "403" };
 const NOT_FOUND: ErrorClass = ErrorClass { code: Code::NotFound, reason: "ROW_NOT_FOUND", http_code: "404" };
+const NO_HUB: ErrorClass = ErrorClass { code: Code::NotFound, reason: "HUB_NOT_FOUND", http_code: "404" };
 const EXHAUSTED: ErrorClass =
     ErrorClass { code: Code::ResourceExhausted, reason: "SEARCH_TOO_WIDE", http_code: "429" };
 const TOO_MUCH: ErrorClass =
@@ -161,6 +162,7 @@ const fn class_of(kind: SearchErrorKind) -> ErrorClass {
         SearchErrorKind::NoIdentity => NO_IDENTITY,
         SearchErrorKind::Denied => DENIED,
         SearchErrorKind::NotFound => NOT_FOUND,
+        SearchErrorKind::NoHub => NO_HUB,
         SearchErrorKind::Exhausted => EXHAUSTED,
         SearchErrorKind::Unavailable => UNAVAILABLE,
         SearchErrorKind::Corrupt => CORRUPT,
@@ -350,6 +352,7 @@ fn search_status(call: &'static str, error: &SearchError) -> Status {
         SearchErrorKind::NoIdentity
         | SearchErrorKind::Denied
         | SearchErrorKind::NotFound
+        | SearchErrorKind::NoHub
         | SearchErrorKind::Exhausted => status_in(&class, text, None),
         SearchErrorKind::Unavailable => {
             tracing::warn!(call, cause = with_causes(error), "the store is unavailable");

@@ -1,6 +1,7 @@
-//! Sends each call to its service, by the first part of its path. With eight services this is a `match`; the router
+//! Sends each call to its service, by the first part of its path. With nine services this is a `match`; the router
 //! that the transport offers would bring a web framework with it.
 
+use crate::hub::Hubs;
 use crate::inventory::Inventory;
 use crate::lasting::Lasting;
 use crate::log_in::Sessions;
@@ -10,6 +11,7 @@ use crate::status::{CallError, no_such_service, status_of, status_of_cut};
 use gridtrail_port::{Client, MessageSize, Messages};
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
+use gridtrail_proto::query::v1::hub_service_server::HubServiceServer;
 use gridtrail_proto::query::v1::inventory_service_server::InventoryServiceServer;
 use gridtrail_proto::query::v1::meter_read_service_server::MeterReadServiceServer;
 use gridtrail_proto::query::v1::session_service_server::SessionServiceServer;
@@ -31,6 +33,7 @@ pub(crate) struct Switch<R, A> {
     pub(crate) audit_trails: AuditTrailServiceServer<AuditTrails>,
     pub(crate) meter_reads: MeterReadServiceServer<MeterReads>,
     pub(crate) freshness: FreshnessServiceServer<FreshnessDesk>,
+    pub(crate) hubs: HubServiceServer<Hubs>,
     pub(crate) inventory: InventoryServiceServer<Inventory>,
     /// Takes logins, whose messages are large.
     pub(crate) logins: SessionServiceServer<Sessions>,
@@ -82,6 +85,8 @@ impl<R: GrpcService, A: GrpcService> Service<Request<Body>> for Switch<R, A> {
             with_message(&self.messages, &mut self.meter_reads, MessageSize::Small, request)
         } else if service == name_of(&self.freshness) {
             with_message(&self.messages, &mut self.freshness, MessageSize::Small, request)
+        } else if service == name_of(&self.hubs) {
+            with_message(&self.messages, &mut self.hubs, MessageSize::Small, request)
         } else if service == name_of(&self.inventory) {
             with_message(&self.messages, &mut self.inventory, MessageSize::Small, request)
         } else if service == name_of(&self.sessions) && method == "Login" {

@@ -22,8 +22,10 @@ pub(crate) enum Lane {
     Transaction = 2,
     /// How an event is delivered.
     Delivery = 3,
-    /// What became of a household's Devices and meter points before the run.
+    /// How what became of a household's Devices and meter points was told.
     Inventory = 4,
+    /// What changes in a household, and when.
+    Changes = 5,
 }
 
 /// One sequence of random numbers.

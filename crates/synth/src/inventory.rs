@@ -1,13 +1,12 @@
-//! The inventory of a household: what became of its Devices and meter points in the years before the run.
+//! The inventory of a household: what became of its Devices and meter points in the years before the run, and in the run.
 //!
-//! It was fitted with a hub and meters on one day. Since then, of a hundred households, a dozen had their electricity meter exchanged, five
-//! their hub, and a quarter changed supplier; some registrations were told late, wrongly and then corrected, or of a Device that
-//! never was there. The truth is written beside the events, span by span, and not by folding them.
+//! It was fitted with a hub and meters on one day. Since then some had their electricity meter or hub exchanged, or changed supplier
+//! ([`Changes`]); a PPMID was joined anew, a display removed; some facts were told late, wrongly and then corrected, or of a Device that
+//! never was there. All is recorded before the run ends. The truth is written beside the events, span by span, and not by folding them.
 
 use crate::chance::{Chance, Lane};
+use crate::changes::{Changes, DAY_MS, Share, Switch};
 use crate::household::{Household, Meter, Others};
-use crate::settings::Settings;
-use crate::users::Users;
 use gridtrail_inventory::{
     DeviceDetails, Effective, FactOrigin, FieldChange, HubFields, InventoryEvent, InventoryFact,
     InventoryStatement, Registration, StatedFact, Withdrawal,
@@ -17,7 +16,11 @@ use gridtrail_model::{
 };
 
 const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// A PPMID is joined anew.
+const REJOINED: Share = Share { before: 60, within: 30 };
+/// An In-Home Display is removed.
+const REMOVED: Share = Share { before: 200, within: 50 };
 
 /// Premises of one postcode.
 const PREMISES_A_POSTCODE: u32 = 20;
@@ -84,35 +87,30 @@ impl Service {
     }
 }
 
-pub(crate) fn of(seed: u64, settings: &Settings, users: &Users, household: &Household) -> HouseholdInventory {
-    let mut chance = Chance::of(seed, Lane::Inventory, household.number.into());
-    let fitted_days = chance.between(200, 900);
-    let start = settings.start.day_start();
+pub(crate) fn of(seed: u64, changes: Changes, household: &Household) -> HouseholdInventory {
     let story = Story {
         household,
         others: household.others(seed),
-        fitted: start.plus_millis(-fitted_days * DAY_MS),
-        fitted_days,
-        start,
-        chance,
+        fitted: changes.span.fitted,
+        changes,
+        chance: Chance::of(seed, Lane::Inventory, household.number.into()),
         told: HouseholdInventory { events: Vec::new(), truth: Vec::new() },
     };
-    story.tell_all(users)
+    story.tell_all()
 }
 
 struct Story<'h> {
     household: &'h Household,
     others: Others,
-    start: Timestamp,
+    changes: Changes,
     /// When the first hub and meters came.
     fitted: Timestamp,
-    fitted_days: i64,
     chance: Chance,
     told: HouseholdInventory,
 }
 
 impl Story<'_> {
-    fn tell_all(mut self, users: &Users) -> HouseholdInventory {
+    fn tell_all(mut self) -> HouseholdInventory {
         let (electricity, hubs, proxies) = self.services();
         for hub in hubs.iter().copied() {
             self.serve(hub, DeviceType::Chf);
@@ -128,13 +126,13 @@ impl Story<'_> {
             self.associate_while_both_serve(service, &hubs);
             self.install(service, meter.mpxn);
         }
-        self.register(&meter, self.household.distributor.id, users);
+        self.register(&meter, self.household.distributor.id, self.changes.electricity);
         if let Some(gas) = self.household.gas {
             let service = Service { device: gas.device_id, from: self.fitted, until: None };
             self.serve(service, DeviceType::Gsme);
             self.associate_while_both_serve(service, &proxies);
             self.install(service, gas.mpxn);
-            self.register(&gas, self.household.transporter.id, users);
+            self.register(&gas, self.household.transporter.id, self.changes.gas);
         }
         self.interface(&hubs);
         self.display(&hubs);
@@ -143,20 +141,14 @@ impl Story<'_> {
         self.told
     }
 
-    /// A day between the fitting and the run, if it comes to that.
-    fn day_per_mille(&mut self, often: u64) -> Option<Timestamp> {
-        let days = self.chance.between(2, self.fitted_days - 40);
-        self.chance.per_mille(often).then(|| self.start.plus_millis(-days * DAY_MS))
-    }
-
     /// The electricity meters, hubs and Gas Proxy Functions, one after the other.
     fn services(&mut self) -> (Vec<Service>, Vec<Service>, Vec<Service>) {
-        let (exchanged, swapped) = (self.day_per_mille(120), self.day_per_mille(50));
+        let Changes { exchanged, swapped, .. } = self.changes;
         let fitted = self.fitted;
         let of = |now: DeviceId, former: DeviceId, changed: Option<Timestamp>| match changed {
             Some(changed) => vec![
                 Service { device: former, from: fitted, until: Some(changed) },
-                Service { device: now, from: changed.plus_millis(HOUR_MS), until: None },
+                Service { device: now, from: changed, until: None },
             ],
             None => vec![Service { device: now, from: fitted, until: None }],
         };
@@ -168,7 +160,8 @@ impl Story<'_> {
     /// Tells a fact soon after it takes effect, or now and then days later.
     fn tell(&mut self, from: Timestamp, fact: InventoryFact) -> EventId {
         let late = if self.chance.per_mille(50) { self.chance.between(1, 20) * DAY_MS } else { 0 };
-        let recorded_at = from.plus_millis(late + self.chance.between(1_000, 2 * HOUR_MS));
+        let soon = self.chance.between(1_000, 2 * HOUR_MS);
+        let recorded_at = self.changes.span.by_the_end(from.plus_millis(late + soon));
         self.tell_at(recorded_at, StatedFact { effective: Effective::since(from), corrects: None, fact })
     }
 
@@ -282,10 +275,10 @@ impl Story<'_> {
         let Some(device) = self.household.ppmid else { return };
         let service = Service { device, from: self.fitted, until: None };
         self.serve(service, DeviceType::Ppmid);
-        match self.day_per_mille(60) {
+        match self.changes.span.change(&mut self.chance, REJOINED) {
             Some(parted) => {
                 self.associate_while_both_serve(Service { until: Some(parted), ..service }, hubs);
-                let again = Service { from: parted.plus_millis(DAY_MS), ..service };
+                let again = Service { from: parted.plus_millis(HOUR_MS), ..service };
                 self.associate_while_both_serve(again, hubs);
             }
             None => self.associate_while_both_serve(service, hubs),
@@ -297,7 +290,7 @@ impl Story<'_> {
         if !self.chance.per_mille(250) {
             return;
         }
-        let removed = self.day_per_mille(200);
+        let removed = self.changes.span.change(&mut self.chance, REMOVED);
         let service = Service { device: self.others.display, from: self.fitted, until: removed };
         self.serve(service, DeviceType::Ihd);
         self.associate_while_both_serve(service, hubs);
@@ -315,7 +308,7 @@ impl Story<'_> {
         let fact = InventoryFact::Installation { device, mpxn, installed: true };
         let (first, second) = fact.about();
         let of = self.tell(self.fitted, fact);
-        let recorded_at = self.fitted.plus_millis(30 * DAY_MS);
+        let recorded_at = self.changes.span.by_the_end(self.fitted.plus_millis(30 * DAY_MS));
         if let Ok(withdrawal) = Withdrawal::new(of, std::iter::once(first).chain(second).collect()) {
             let (id, told) = (self.next_id(), InventoryStatement::Withdrawal(withdrawal));
             self.told.events.push(InventoryEvent { recorded_at, id, origin: FactOrigin::Inventory, told });
@@ -344,13 +337,10 @@ impl Story<'_> {
     }
 
     /// The registration of a meter point, which may be told late, or wrongly and corrected; and a change of supplier.
-    fn register(&mut self, meter: &Meter, network: UserId, users: &Users) {
+    fn register(&mut self, meter: &Meter, network: UserId, switch: Option<Switch>) {
         let mpxn = meter.mpxn;
         let from = self.fitted.plus_millis(-400 * DAY_MS);
-        let changed = self.day_per_mille(250);
-        let (import, gas) = users.suppliers(&mut self.chance);
-        let other = if self.household.electricity.mpxn == mpxn { import } else { gas };
-        let first = changed.map_or(meter.supplier, |_| other);
+        let first = switch.map_or(meter.supplier, |switch| switch.from);
         let data = Registration {
             responsible_supplier: FieldChange::Value(first.id),
             network_party: FieldChange::Value(network),
@@ -363,16 +353,33 @@ impl Story<'_> {
                 Registration { postcode: FieldChange::of(next), uprn: FieldChange::Unsaid, ..data.clone() };
             let corrects = Some(self.tell(from, InventoryFact::Registration { mpxn, data: wrong }));
             let fact = InventoryFact::Registration { mpxn, data: data.clone() };
-            self.tell_at(from.plus_millis(30 * DAY_MS), StatedFact { effective, corrects, fact });
+            // Every other one is put right in the run only.
+            let late = self.chance.per_mille(500).then(|| self.changes.span.end.plus_millis(-2 * HOUR_MS));
+            let recorded_at = late.unwrap_or(from.plus_millis(30 * DAY_MS));
+            self.tell_at(recorded_at, StatedFact { effective, corrects, fact });
         } else {
             self.tell(from, InventoryFact::Registration { mpxn, data: data.clone() });
         }
+        let changed = switch.map(|switch| switch.at);
         if let Some(changed) = changed {
-            let supplier = FieldChange::Value(meter.supplier.id);
-            let data = Registration { responsible_supplier: supplier, ..Registration::default() };
-            self.tell(changed, InventoryFact::Registration { mpxn, data });
+            self.switch(mpxn, meter.supplier.id, changed);
         }
         self.expect_registration(mpxn, (&data, from), (first.id, meter.supplier.id, changed));
+    }
+
+    /// A change of supplier; a fifth of them is told with an earlier time first, and corrected.
+    fn switch(&mut self, mpxn: Mpxn, supplier: UserId, changed: Timestamp) {
+        let responsible_supplier = FieldChange::Value(supplier);
+        let data = Registration { responsible_supplier, ..Registration::default() };
+        let fact = InventoryFact::Registration { mpxn, data };
+        if !self.chance.per_mille(200) {
+            self.tell(changed, fact);
+            return;
+        }
+        let corrects = Some(self.tell(changed.plus_millis(-6 * HOUR_MS), fact.clone()));
+        let after = self.chance.between(HOUR_MS, 3 * DAY_MS);
+        let recorded_at = self.changes.span.by_the_end(changed.plus_millis(after));
+        self.tell_at(recorded_at, StatedFact { effective: Effective::since(changed), corrects, fact });
     }
 
     fn expect_registration(

@@ -13,13 +13,14 @@
 //!   never the truth;
 //! - memory does not grow with the number of events: see [`Feed`].
 //!
-//! [`World::inventory_of`] has the inventory of a household: its events, and the facts that they must come to. All that becomes of
-//! its Devices takes effect before the run, whose transactions are about the Devices that are there now; what is told late may come during
-//! it.
+//! [`World::inventory_of`] has the inventory of a household: its events, and the facts that they must come to. Some of what changes takes effect
+//! in the years before the run and some in it; a transaction is about the Devices that are installed, and from the supplier who supplies, when it
+//! starts ([`World::household_at`]), and what is under way when a meter is exchanged ends with the one that it was sent to.
 //!
 //! Left out on purpose: payloads, wire formats (the codec's part), and storms that strike many households at once.
 
 mod chance;
+mod changes;
 mod feed;
 mod household;
 mod inventory;

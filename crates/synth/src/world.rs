@@ -1,6 +1,7 @@
 //! The world: a region, its events and its truth.
 
 use crate::chance::{Chance, Lane};
+use crate::changes::Changes;
 use crate::feed::Feed;
 use crate::household::{Household, prepayment_near};
 use crate::inventory::{self, HouseholdInventory};
@@ -14,7 +15,7 @@ use crate::truth::ExpectedTrail;
 use crate::users::{User, Users};
 use gridtrail_access::{AccessRecord, Party};
 use gridtrail_inventory::InventoryEvent;
-use gridtrail_model::UserId;
+use gridtrail_model::{Timestamp, UserId};
 use std::ops::Range;
 
 /// A synthetic region: the same seed and settings give the same households, events and truth, everywhere.
@@ -56,12 +57,22 @@ impl World {
         parties::events(self.users(), &self.settings, one)
     }
 
-    /// The household of this number; numbers run from 0 to the number of premises.
+    /// The household of this number, as it is when the run ends; numbers run from 0 to the number of premises.
     pub fn household(&self, number: u32) -> Household {
         Household::new(self.seed, number % self.settings.premises, &self.users)
     }
 
-    /// Every household.
+    /// The household of this number as it was at a time of the run: some have a meter or hub exchanged in it, or change supplier.
+    pub fn household_at(&self, number: u32, time: Timestamp) -> Household {
+        let household = self.household(number);
+        self.changes(household.number).at(household, self.seed, time)
+    }
+
+    fn changes(&self, number: u32) -> Changes {
+        Changes::of(self.seed, &self.settings, &self.users, number)
+    }
+
+    /// Every household, as it is when the run ends.
     pub fn households(&self) -> impl Iterator<Item = Household> + '_ {
         (0..self.settings.premises).map(|number| self.household(number))
     }
@@ -69,7 +80,7 @@ impl World {
     /// What became of the Devices and meter points of a household, and what must be known of it in the end.
     pub fn inventory_of(&self, number: u32) -> HouseholdInventory {
         let household = self.household(number);
-        inventory::of(self.seed, &self.settings, &self.users, &household)
+        inventory::of(self.seed, self.changes(household.number), &household)
     }
 
     /// Every inventory event, household by household, each household's by the time when it was recorded.
@@ -125,6 +136,9 @@ impl World {
         let scenario = Scenario::choose(&mut chance, start.night);
         let premises = self.premises_of(number, scenario, &mut chance);
         let household = Household::new(self.seed, premises, &self.users);
+        // What it sends goes to the Devices that are installed when it starts, and is sent by who supplies then.
+        let time = Timestamp::MIN.plus_millis(start.at_ms - Timestamp::MIN.millis());
+        let household = self.changes(premises).at(household, self.seed, time);
         scenario.write(&mut Plot::new(&self.users, chance, household, (number, start), script));
         scenario
     }

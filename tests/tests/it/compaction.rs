@@ -3,7 +3,8 @@
 //! The moments come from a seed, as in [`crate::crash`]. `GRIDTRAIL_COMPACTION_KILLS` raises their number.
 
 use crate::crash::{Chance, kill_within, region};
-use crate::support::{gridtrail, setting, succeed, verdict, verified};
+use crate::support::{assert_inventory, gridtrail, setting, succeed, verdict, verified};
+use gridtrail_codec::encode_inventory_frame;
 use serde_json::Value;
 use std::path::Path;
 use std::process::Stdio;
@@ -34,6 +35,9 @@ async fn a_compaction_may_be_killed_at_any_moment() {
     let folder = tempfile::tempdir().unwrap();
     let (events, before) = (folder.path().join("events"), folder.path().join("before"));
     let world = region(seed, &events);
+    let mut frames = Vec::new();
+    world.inventory_events().for_each(|event| encode_inventory_frame(&event, &mut frames));
+    std::fs::write(events.join("a.inventory.binpb"), frames).unwrap();
     succeed(&["ingest", events.to_str().unwrap(), "--lake", before.to_str().unwrap(), "--batch-rows", "700"]);
     let (mut killed, mut rounds) = (0, 0);
     while killed < kills {
@@ -56,6 +60,7 @@ async fn a_compaction_may_be_killed_at_any_moment() {
         }
         succeed(&["compact", "--full", "--lake", lake]);
         verdict(&world, lake).await.assert_clean();
+        assert_inventory(&world, lake).await;
         verified(lake);
         let proof = succeed(&["reconcile", "--lake", lake, "--format", "json"]);
         assert_eq!(serde_json::from_str::<Value>(&proof).unwrap()["clean"], true, "{proof}");

@@ -2,7 +2,7 @@
 
 use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_lake::{KeyQuery, Lake, LakeSettings, View};
-use gridtrail_model::{DeviceId, Timestamp, Trail, TrailKey};
+use gridtrail_model::{DeviceId, Named, Timestamp, Trail, TrailKey};
 use gridtrail_runtime::Clock;
 use gridtrail_synth::{ExpectedTrail, World};
 use serde_json::Value;
@@ -220,6 +220,23 @@ pub(crate) async fn verdict(world: &World, lake: &str) -> Verdict {
 
 fn everything(device: DeviceId) -> KeyQuery {
     KeyQuery::all(device, View::Audit, 1_000_000)
+}
+
+/// Holds what a lake knows of the inventory against the region: every event under each Device and meter point that it is about, once.
+pub(crate) async fn assert_inventory(world: &World, lake: &str) {
+    let lake = Lake::open(LakeSettings::at(lake), Clock::system()).await.unwrap();
+    let mut expected: BTreeMap<Named, usize> = BTreeMap::new();
+    for about in world.inventory_events().flat_map(|event| event.about()) {
+        *expected.entry(about).or_default() += 1;
+    }
+    let (snapshot, who) = (lake.snapshot(), everybody(world));
+    let all: Vec<Named> = expected.keys().copied().collect();
+    for some in all.chunks(64) {
+        let (found, _) = snapshot.inventory(&who, some).await.unwrap();
+        for (about, fragment) in some.iter().zip(found) {
+            assert_eq!(fragment.events().len(), expected[about], "{about:?}");
+        }
+    }
 }
 
 /// An access to the rows of every User of the region.

@@ -93,7 +93,7 @@ pub struct GenerateArgs {
     /// Deliver some events twice, late or out of order, some answers without a receipt time, and some with another than their request's.
     #[arg(long)]
     pub disorder: bool,
-    /// Also make the inventory of the region: its Devices and meter points, and what became of them in the years before.
+    /// Also make the inventory of the region: its Devices and meter points, and what became of them in the years before and in these days.
     #[arg(long)]
     pub inventory: bool,
     /// Also write the trails that a search must find, one JSON object a line.

@@ -1,6 +1,6 @@
 //! Arguments of the searches of the Smart Metering Inventory.
 
-use super::service::{Credential, LoadArgs, PageArgs};
+use super::asking::{Credential, LoadArgs, PageArgs};
 use super::tls::ServerArgs;
 use clap::{ArgGroup, Args, ValueEnum};
 use gridtrail_lake::AsOf;
@@ -88,6 +88,8 @@ pub enum InventoryCall {
     Search,
     /// All of each Device that matches, and of those around it.
     Device,
+    /// What is known of the Communications Hub, and the last Commands through it; `--by` says nothing then.
+    Hub,
 }
 
 /// By what the bench of the inventory asks.
@@ -116,7 +118,7 @@ pub struct BenchInventoryArgs {
     #[arg(long, value_name = "FILE")]
     pub keys: PathBuf,
     /// By which of a premises' keys.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, default_value = "device")]
     pub by: InventoryBy,
     /// What to ask.
     #[arg(long, value_enum, default_value = "search")]

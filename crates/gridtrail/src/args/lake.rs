@@ -238,7 +238,7 @@ pub struct RebucketArgs {
     /// Which lake.
     #[command(flatten)]
     pub of: WhichLake,
-    /// How many buckets a month is to have. Doubling and halving need the least memory.
+    /// How many buckets a month, and the inventory, is to have. Doubling and halving need the least memory.
     #[arg(long, value_parser = buckets())]
     pub buckets: u32,
     /// What it may use.

@@ -4,6 +4,7 @@
 //! only where a value outlives one command, or must not be seen in a list of processes.
 
 mod access;
+mod asking;
 mod callers;
 mod data;
 mod freshness;
@@ -19,6 +20,7 @@ mod tls;
 mod value;
 
 pub use access::{AccessCommand, ExplainArgs, LogArgs, RowOwner, SettleArgs, SuspensionsArgs};
+pub use asking::{Credential, LoadArgs, PageArgs};
 pub use callers::CallerArgs;
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
 pub use freshness::{FreshnessArgs, LevelArgs, MetricsArgs};
@@ -43,8 +45,8 @@ pub use origin::{Origins, parse};
 pub use port::{ClientAddress, PortArgs};
 pub use reconcile::ReconcileArgs;
 pub use service::{
-    BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, Credential, GetArgs, LoadArgs, PageArgs,
-    SearchArgs, SearchCommand, SearchKey, SearchedBy, ServeArgs, TokenArgs, WhoamiArgs,
+    BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, GetArgs, HubArgs, SearchArgs,
+    SearchCommand, SearchKey, SearchedBy, ServeArgs, TokenArgs, WhoamiArgs,
 };
 pub use tls::{DevCertificateArgs, ServerArgs, ServerTlsArgs};
 pub use value::{Bound, LifeTime};

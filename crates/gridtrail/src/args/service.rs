@@ -1,5 +1,6 @@
 //! Arguments of the subcommands around the query service: `serve`, `search`, `token`, `bench`.
 
+use super::asking::{Credential, LoadArgs, PageArgs};
 use super::callers::CallerArgs;
 use super::freshness::{LevelArgs, MetricsArgs};
 use super::identity::LoginArgs;
@@ -12,6 +13,7 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use gridtrail_access::{OrgId, Party};
 use gridtrail_lake::AsOf;
 use gridtrail_model::{DeviceId, Mpxn, ServiceReferenceVariant, Uprn, UserId};
+use gridtrail_search::HubTables;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -95,6 +97,10 @@ pub struct ServeArgs {
     /// it whether a Device has rows, be they of others.
     #[arg(long)]
     pub tell_cost: bool,
+    /// To whom both tables of a Communications Hub are open: those who may communicate with it (SEC Appendix AH, clause 1.5.1), or all
+    /// whose roles allow the form (clause 1.10.6).
+    #[arg(long, value_enum, default_value_t)]
+    pub hub_tables: HubTablesArg,
     /// How long the topics of events of access may stand still. Beyond that, what Parties granted each other counts no longer, since it
     /// may have been rescinded; their own User IDs do. Events of access that come by files alone are not judged.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
@@ -105,6 +111,25 @@ pub struct ServeArgs {
     /// Whether and where metrics are shown.
     #[command(flatten)]
     pub metrics: MetricsArgs,
+}
+
+/// To whom both tables of a Communications Hub are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum HubTablesArg {
+    /// To those who may communicate with the hub.
+    #[default]
+    Related,
+    /// To all whose roles allow the form.
+    All,
+}
+
+impl From<HubTablesArg> for HubTables {
+    fn from(arg: HubTablesArg) -> Self {
+        match arg {
+            HubTablesArg::Related => Self::Related,
+            HubTablesArg::All => Self::All,
+        }
+    }
 }
 
 /// Which search, of `gridtrail search`.
@@ -122,6 +147,11 @@ Examples:
 Example:
   gridtrail search meter-reads --token-file me.jwt --mpxn 1217290354420 --all --format json")]
     MeterReads(SearchArgs),
+    /// A Communications Hub: its last five Commands, anonymised, and what its Communications Service Provider knows of it.
+    #[command(after_help = "\
+Example:
+  gridtrail search hub 02-1D-30-83-F3-E7-83-C0 --token-file me.jwt")]
+    Hub(HubArgs),
     /// The Smart Metering Inventory: which Devices there are. Several keys narrow each other.
     #[command(after_help = "\
 Examples:
@@ -135,6 +165,20 @@ Examples:
   gridtrail search device --token-file me.jwt --device 88-73-84-57-00-2F-96-1E
   gridtrail search device --token-file me.jwt --uprn 100012345678 --all --format json")]
     Device(InventoryDeviceArgs),
+}
+
+/// Arguments of `gridtrail search hub`.
+#[derive(Debug, Args)]
+pub struct HubArgs {
+    /// Device ID of the Communications Hub Function, hyphenated or bare.
+    #[arg(value_name = "DEVICE")]
+    pub device: DeviceId,
+    /// Who is asking.
+    #[command(flatten)]
+    pub credential: Credential,
+    /// The server.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// What to search by: exactly one.
@@ -153,32 +197,6 @@ pub struct SearchKey {
     /// User ID: its rows that name neither a Device nor a meter point, such as a deleted schedule (5.3).
     #[arg(long, value_name = "EUI-64")]
     pub user: Option<UserId>,
-}
-
-/// Who is asking: exactly one.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub struct Credential {
-    /// The token. Better given by the environment: arguments are seen in the list of processes.
-    #[arg(long, env = "GRIDTRAIL_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
-    /// A file that holds the token.
-    #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
-}
-
-/// How much of the answer to fetch.
-#[derive(Debug, Args)]
-pub struct PageArgs {
-    /// Rows a page.
-    #[arg(long, value_name = "ROWS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub page_size: u32,
-    /// Go on where the page that named this token ended.
-    #[arg(long, value_name = "TOKEN", conflicts_with = "all")]
-    pub page_token: Option<String>,
-    /// Fetch every page.
-    #[arg(long)]
-    pub all: bool,
 }
 
 /// Arguments of both searches.
@@ -371,23 +389,6 @@ pub enum SearchedBy {
     Mpxn,
     /// The UPRN.
     Uprn,
-}
-
-/// How a bench asks a server.
-#[derive(Debug, Args)]
-pub struct LoadArgs {
-    /// How many calls are under way at once.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
-    pub concurrency: u16,
-    /// Ask for each line of the file once, in order, instead of by chance for some time.
-    #[arg(long, conflicts_with_all = ["duration", "seed"])]
-    pub each: bool,
-    /// How long to measure, after one tenth of that time to warm up.
-    #[arg(long, value_name = "TIME", default_value = "30s")]
-    pub duration: LifeTime,
-    /// The seed of the order in which keys are asked for.
-    #[arg(long, default_value_t = 7)]
-    pub seed: u64,
 }
 
 /// Arguments of `gridtrail bench search`.

@@ -1,8 +1,8 @@
-//! Who searches for what in the demo: two Users, and a smart meter that both have sent requests to.
+//! Who searches for what in the demo: two Users, a smart meter that both have sent requests to, and a premises whose meter was exchanged.
 
-use gridtrail_model::{DeviceId, UserId};
-use gridtrail_synth::World;
-use std::collections::{BTreeMap, HashMap};
+use gridtrail_model::{DeviceId, Timestamp, Uprn, UserId};
+use gridtrail_synth::{ExpectedState, World};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A meter with rows of two Users, of which the first has meter reads and other rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,69 @@ fn of_device(device: DeviceId, users: &BTreeMap<UserId, Share>) -> Option<Cast> 
     Some(Cast { device, first: *first, second: *second, rows: [rows(a), rows(b)], meter_reads })
 }
 
+/// A premises whose electricity meter was exchanged in the day, and a User with rows of both meters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Exchanged {
+    pub(super) uprn: Uprn,
+    pub(super) user: UserId,
+    pub(super) at: Timestamp,
+    pub(super) former: DeviceId,
+    pub(super) present: DeviceId,
+    /// The Communications Hub Function.
+    pub(super) hub: DeviceId,
+    /// Rows of the User on the former meter and on the present one.
+    pub(super) rows: [u64; 2],
+}
+
+/// The exchange of which a User has most to see, with a UPRN that no other premises shares.
+pub(super) fn exchanged(world: &World) -> Option<Exchanged> {
+    let start = world.settings().start;
+    let mut meters: HashMap<DeviceId, (u32, usize)> = HashMap::new();
+    for now in world.households() {
+        let then = world.household_at(now.number, start);
+        if then.electricity.device_id != now.electricity.device_id && then.hub == now.hub {
+            let both = [then.electricity.device_id, now.electricity.device_id];
+            meters.extend((0..).zip(both).map(|(which, meter)| (meter, (now.number, which))));
+        }
+    }
+    let mut rows: BTreeMap<(u32, UserId), [u64; 2]> = BTreeMap::new();
+    for trail in world.truth() {
+        if let Some((number, which)) = trail.device_id.and_then(|device| meters.get(&device)) {
+            rows.entry((*number, trail.key.user)).or_default()[*which] += 1;
+        }
+    }
+    let of = |((number, user), rows): (&(u32, UserId), &[u64; 2])| of_premises(world, *number, *user, *rows);
+    // Tables that fit a screen.
+    let few =
+        rows.iter().filter(|(_, [former, present])| *former > 0 && *present > 0 && former + present <= 8);
+    few.filter_map(of).max_by_key(|found| (found.rows[0].min(found.rows[1]), std::cmp::Reverse(found.uprn)))
+}
+
+fn of_premises(world: &World, number: u32, user: UserId, rows: [u64; 2]) -> Option<Exchanged> {
+    let household = world.household(number);
+    let truth = world.inventory_of(number).truth;
+    let (mpxn, present) = (household.electricity.mpxn, household.electricity.device_id);
+    let uprns: BTreeSet<Uprn> = truth.iter().filter_map(|fact| uprn_of(fact.what)).collect();
+    // Flats share one: their neighbours are in the same answer.
+    let shared = |uprn: &Uprn| {
+        let near = number.saturating_sub(8)..(number + 9).min(world.settings().premises);
+        let mut others =
+            near.filter(|other| *other != number).flat_map(|other| world.inventory_of(other).truth);
+        others.any(|fact| uprn_of(fact.what) == Some(*uprn))
+    };
+    let uprn = uprns.into_iter().next().filter(|uprn| !shared(uprn))?;
+    let came = truth.iter().find(|fact| fact.what == ExpectedState::Installed(present, mpxn))?;
+    let former = world.household_at(number, world.settings().start).electricity.device_id;
+    Some(Exchanged { uprn, user, at: came.from, former, present, hub: household.hub, rows })
+}
+
+fn uprn_of(what: ExpectedState) -> Option<Uprn> {
+    match what {
+        ExpectedState::Uprn(_, uprn) => Some(uprn),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +127,18 @@ mod tests {
         assert_ne!(cast.first, cast.second);
         let of_first = world.truth().filter(|t| t.device_id == Some(cast.device) && t.key.user == cast.first);
         assert_eq!(of_first.count() as u64, cast.rows[0]);
+    }
+
+    #[test]
+    fn a_small_region_has_an_exchange_to_show() {
+        let world = World::seeded(7, Settings::for_events(60_000, 1)).unwrap();
+        let found = exchanged(&world).unwrap();
+        assert_ne!(found.former, found.present);
+        assert!(world.settings().start <= found.at && found.at < world.settings().end());
+        for (meter, rows) in [(found.former, found.rows[0]), (found.present, found.rows[1])] {
+            let of_user = world.truth().filter(|t| t.device_id == Some(meter) && t.key.user == found.user);
+            assert_eq!(of_user.count() as u64, rows);
+            assert!(rows > 0);
+        }
     }
 }

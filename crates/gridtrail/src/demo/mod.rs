@@ -14,19 +14,21 @@ use crate::output::{self, trails};
 use crate::running;
 use crate::search;
 use crate::serve::{self, Hosted};
-use cast::Cast;
+use cast::{Cast, Exchanged};
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Bearer, DevKey, JobTypeRole, OrgId, Party};
 use gridtrail_freshness::Levels;
 use gridtrail_ingest::FileSettings;
+use gridtrail_inventory::{InventoryKey, Timeline};
 use gridtrail_lake::Lake;
-use gridtrail_model::{DeviceId, Timestamp, UserId, UserRole};
+use gridtrail_model::{DeviceId, Named, Timestamp, UserId, UserRole};
 use gridtrail_port::{Port, Whence};
 use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_proto::query::v1::{SearchRequest, SearchResponse};
 use gridtrail_runtime::Clock;
-use gridtrail_search::PageKey;
+use gridtrail_search::{HubTables, PageKey};
 use gridtrail_server::Limits;
 use gridtrail_synth::{Settings, World};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -57,12 +59,12 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
     };
     let world = World::seeded(args.seed, Settings::for_events(args.events, 1))
         .map_err(|error| Failure::Argument { argument: "--events", reason: error.to_string() })?;
-    let has_samples = write_messages(&folder.join("messages"), &args.duis_samples, &world)?;
+    let sampled = write_messages(&folder.join("messages"), &args.duis_samples, &world)?;
     write_day(&folder.join("day"), &world)?;
     let lake = take_in(&folder).await?;
     let cast = cast::cast(&world)
         .ok_or(Failure::Argument { argument: "--events", reason: "too few to show anything".to_owned() })?;
-    show(args, &folder, lake, (&world, cast, has_samples), start).await?;
+    show(args, &folder, lake, (&world, cast, sampled), start).await?;
     drop(temporary);
     Ok(())
 }
@@ -87,18 +89,27 @@ fn say(text: &str) -> Result<(), Failure> {
     output::write(&mut io::stdout().lock(), format!("{text}\n").as_bytes())
 }
 
-/// The messages of the DCC's own test data, or ours. Whether they are the DCC's.
-fn write_messages(folder: &Path, samples: &Path, world: &World) -> Result<bool, Failure> {
+/// The messages of the DCC's own test data, or ours. Where they are the DCC's, the Devices of which they say something for the inventory.
+fn write_messages(
+    folder: &Path,
+    samples: &Path,
+    world: &World,
+) -> Result<Option<BTreeSet<DeviceId>>, Failure> {
     std::fs::create_dir_all(folder).map_err(Failure::file("create", folder))?;
     let day = world.settings().start;
     parties::write(&folder.join(parties::FILE), sample_party(day).as_slice())?;
     let taken =
         samples::capture_samples(samples, &folder.join("samples.xml"), day.plus_millis(9 * 3_600_000))?;
-    match taken {
+    match &taken {
         Some(taken) => say(&format!(
-            "1. DUIS messages: {} real Service Requests of Smart DCC's test data, {} answers and {} alerts derived \
-             from it.\n   {} of the {} requests carry no MPxN.",
-            taken.requests, taken.responses, taken.alerts, taken.without_mpxn, taken.requests
+            "1. DUIS messages: {} real Service Requests and {} real answers of Smart DCC's test data, {} answers and \
+             {} alerts derived from it.\n   {} of the {} requests carry no MPxN.",
+            taken.requests,
+            taken.real_responses,
+            taken.responses,
+            taken.alerts,
+            taken.without_mpxn,
+            taken.requests
         ))?,
         None => {
             let files = samples::write_synthetic(folder)?;
@@ -109,7 +120,7 @@ fn write_messages(folder: &Path, samples: &Path, world: &World) -> Result<bool, 
             ))?;
         }
     }
-    Ok(taken.is_some())
+    Ok(taken.map(|taken| taken.devices))
 }
 
 /// Whose the User ID of the sample messages is.
@@ -122,8 +133,10 @@ fn sample_party(from: Timestamp) -> Option<AccessRecord> {
 fn write_day(folder: &Path, world: &World) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(Failure::file("create", folder))?;
     let written = write_region(world, Encoding::Binpb, None, folder)?;
+    let inventory_events = generate::inventory::write(world, Encoding::Binpb, folder)?;
     say(&format!(
-        "2. A generated day: {} premises, {} Users, {} events in {:.1} s ({:.0} events/s).",
+        "2. A generated day: {} premises, {} Users, {} events in {:.1} s ({:.0} events/s), and {inventory_events} \
+         inventory events.",
         world.settings().premises,
         world.users().len(),
         written.events,
@@ -150,7 +163,7 @@ async fn show(
     args: &DemoArgs,
     folder: &Path,
     lake: Lake,
-    (world, cast, has_samples): (&World, Cast, bool),
+    (world, cast, sampled): (&World, Cast, Option<BTreeSet<DeviceId>>),
     start: Instant,
 ) -> Result<(), Failure> {
     let key = DevKey::generate()?;
@@ -161,7 +174,7 @@ async fn show(
     let (stop, stopped) = oneshot::channel::<()>();
     let hosted = Hosted {
         calls: lake.clone(),
-        lake,
+        lake: lake.clone(),
         port,
         gatekeeper: Some(key.gatekeeper()?),
         login: None,
@@ -171,6 +184,7 @@ async fn show(
         access_lapse: Duration::from_secs(86_400),
         metrics: None,
         limits: Limits::default(),
+        hub_tables: HubTables::default(),
         shows_type_2: false,
         tells_cost: false,
         serving: Box::new(|| Ok(())),
@@ -184,8 +198,10 @@ async fn show(
     let first = Person::new(&key, "user-a", of(cast.first)?, cast.first)?;
     let second = Person::new(&key, "user-b", of(cast.second)?, cast.second)?;
     searches(&server, (&first, &second), cast).await?;
-    if has_samples {
+    exchange(&server, (&key, &lake), world).await?;
+    if let Some(devices) = sampled {
         sample_search(&server, &key).await?;
+        sample_inventory(&lake, &key, &devices).await?;
     }
     timings(&server, &first, world).await?;
     say(&format!("All of it took {:.1} s.", start.elapsed().as_secs_f64()))?;
@@ -205,17 +221,21 @@ struct Person {
 
 impl Person {
     fn new(key: &DevKey, name: &'static str, party: Party, user: UserId) -> Result<Self, Failure> {
-        let now = Clock::system().now();
-        let token = key.mint(&Bearer {
-            subject: name.to_owned(),
-            party,
-            org_id: OrgId::All,
-            user_ids: [user].into(),
-            roles: JobTypeRole::new(1).into_iter().collect(),
-            valid_from: now,
-            expires_at: now.plus_millis(TOKEN_LIFE_MS),
-        })?;
+        let token = key.mint(&bearer(name, party, user))?;
         Ok(Self { name, user, token })
+    }
+}
+
+fn bearer(name: &str, party: Party, user: UserId) -> Bearer {
+    let now = Clock::system().now();
+    Bearer {
+        subject: name.to_owned(),
+        party,
+        org_id: OrgId::All,
+        user_ids: [user].into(),
+        roles: JobTypeRole::new(1).into_iter().collect(),
+        valid_from: now,
+        expires_at: now.plus_millis(TOKEN_LIFE_MS),
     }
 }
 
@@ -276,6 +296,39 @@ async fn searches(server: &str, (first, second): (&Person, &Person), cast: Cast)
     if is_right { Ok(()) } else { Err(Failure::Process("the answers are not what was generated")) }
 }
 
+/// One property across the exchange of its meter: the inventory leads from its UPRN to both meters, each for the days that it served.
+async fn exchange(server: &str, (key, lake): (&DevKey, &Lake), world: &World) -> Result<(), Failure> {
+    let found = cast::exchanged(world);
+    let found = found.ok_or(Failure::Process("no meter was exchanged in the day"))?;
+    let Exchanged { uprn, user, at, former, present, hub, rows } = found;
+    let party = world.party_of(user).ok_or(Failure::Process("a User of the region has no Party"))?;
+    let (who, person) =
+        (key.access(&bearer("user-c", party.clone(), user))?, Person::new(key, "user-c", party, user)?);
+    let snapshot = lake.snapshot();
+    let (points, _) = snapshot.meter_points(&who, InventoryKey::Uprn(uprn)).await?;
+    let about: Vec<Named> = points.into_iter().map(Named::Mpxn).collect();
+    let (fragments, _) = snapshot.inventory(&who, &about).await?;
+    let meters: BTreeSet<DeviceId> =
+        fragments.iter().flat_map(|fragment| fragment.known().devices().into_keys()).collect();
+    say(&format!(
+        "\nThe inventory leads from UPRN {uprn} to {} meters; on hub {hub} one took the place of another at {at}:",
+        meters.len()
+    ))?;
+    for (meter, rows) in [(former, rows[0]), (present, rows[1])] {
+        let answer = ask(server, &person, View::Audit, meter, 50).await?;
+        let served = if meter == former { "former" } else { "present" };
+        print(
+            &format!("User C ({user}) searches the audit trail of the {served} meter {meter}:"),
+            View::Audit,
+            &answer,
+        )?;
+        if !meters.contains(&meter) || answer.rows.len() as u64 != rows {
+            return Err(Failure::Process("the answers are not what was generated"));
+        }
+    }
+    Ok(())
+}
+
 /// What the DCC's own messages became.
 async fn sample_search(server: &str, key: &DevKey) -> Result<(), Failure> {
     let (Ok(user), Ok(device)) = (SAMPLE_USER.parse(), SAMPLE_DEVICE.parse()) else { return Ok(()) };
@@ -287,6 +340,28 @@ async fn sample_search(server: &str, key: &DevKey) -> Result<(), Failure> {
         View::Audit,
         &answer,
     )
+}
+
+/// What the inventory knows by the DCC's own messages.
+async fn sample_inventory(lake: &Lake, key: &DevKey, devices: &BTreeSet<DeviceId>) -> Result<(), Failure> {
+    let (Ok(user), Ok(party)) = (SAMPLE_USER.parse(), SAMPLE_PARTY.parse()) else { return Ok(()) };
+    let who = key.access(&bearer("sample-user", party, user))?;
+    let about: Vec<Named> = devices.iter().copied().map(Named::Device).collect();
+    let (found, _) = lake.snapshot().inventory(&who, &about).await?;
+    let ever = |when: &Timeline<()>| usize::from(!when.periods().is_empty());
+    let (mut known, mut statuses, mut associations, mut installations) = (0, 0, 0, 0);
+    for fragment in found.iter().filter(|fragment| !fragment.events().is_empty()) {
+        let view = fragment.known();
+        known += 1;
+        statuses += view.smi_statuses().periods().len();
+        associations += view.associated_with().values().map(ever).sum::<usize>();
+        installations += view.installations().values().map(ever).sum::<usize>();
+    }
+    say(&format!(
+        "\nThe inventory knows by the same messages: {known} Devices, {statuses} SMI Statuses, {associations} associations \
+         and {installations} installations at a meter point.\n\
+         What a request asks for is among them only where its outcome came as success."
+    ))
 }
 
 /// Times single searches by one caller, of meters spread over the region.

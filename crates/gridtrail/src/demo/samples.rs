@@ -6,9 +6,10 @@
 //! them stays in the demo's own folder.
 
 use crate::exit::Failure;
-use gridtrail_codec::{Encoding, Receipt, capture, decode, synthetic};
-use gridtrail_model::{Body, Event, Timestamp};
-use std::collections::HashMap;
+use gridtrail_codec::{Encoding, Receipt, capture, decode, duis, synthetic};
+use gridtrail_inventory::InventoryEvent;
+use gridtrail_model::{Body, DeviceId, Event, Named, Timestamp};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -20,13 +21,17 @@ const HOUR_MS: i64 = 3_600_000;
 const ANSWER_MS: i64 = 2_500;
 
 /// What became a capture.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Taken {
     pub(super) requests: u64,
     pub(super) responses: u64,
     pub(super) alerts: u64,
     /// Requests that name no MPxN.
     pub(super) without_mpxn: u64,
+    /// The answers among the DCC's own messages.
+    pub(super) real_responses: u64,
+    /// Devices of which messages say something for the inventory, or ask for it.
+    pub(super) devices: BTreeSet<DeviceId>,
 }
 
 /// Writes the samples into a capture. `None`: there are none in this folder.
@@ -42,19 +47,25 @@ pub(super) fn capture_samples(
     let responses = xml_files(&samples.join("duis-responses-derived"));
     let answers: HashMap<String, PathBuf> =
         responses.into_iter().map(|path| (stem(&path).to_ascii_uppercase(), path)).collect();
+    let real = xml_files(&samples.join("duis-responses"));
     let alerts = xml_files(&samples.join("duis-alerts-derived"));
     let file = File::create(out).map_err(Failure::file("create", out))?;
     let mut writer = capture::Writer::new(BufWriter::new(file)).map_err(Failure::file("write", out))?;
+    let mut devices = BTreeSet::new();
     let mut put = |at: Timestamp, xml: &str| {
         let receipt = Receipt { recorded_at: at, event_id: None };
+        devices.extend(named_for_the_inventory(xml, &receipt));
         writer.message(&receipt, xml).map_err(Failure::file("write", out))
     };
-    let messages = i64::try_from(requests.len() + alerts.len()).unwrap_or(i64::MAX);
+    let messages = i64::try_from(requests.len() + real.len() + alerts.len()).unwrap_or(i64::MAX);
     let mut times = (0..messages).map(|turn| start.plus_millis(turn * HOUR_MS / messages));
-    let mut taken = Taken::default();
+    let (mut taken, mut han_device_log) = (Taken::default(), None);
     for ((path, counter), at) in requests.iter().zip(FIRST_COUNTER..).zip(times.by_ref()) {
         let request = with_counter(&read(path)?, "RequestID", counter);
         put(at, &request)?;
+        if text_of(&request, "UpdateHANDeviceLog").is_some() && han_device_log.is_none() {
+            han_device_log = text_of(&request, "RequestID").map(|span| request[span].to_owned());
+        }
         taken.requests += 1;
         taken.without_mpxn += u64::from(names_no_mpxn(&request, at));
         let answer = stem(path).to_ascii_uppercase().replace("_REQUEST", "_RESPONSE");
@@ -64,10 +75,15 @@ pub(super) fn capture_samples(
             taken.responses += 1;
         }
     }
-    for (path, at) in alerts.iter().zip(times) {
+    for (path, at) in real.iter().zip(times.by_ref()) {
         put(at, &read(path)?)?;
+        taken.real_responses += 1;
+    }
+    for (path, at) in alerts.iter().zip(times) {
+        put(at, &about_request(&read(path)?, han_device_log.as_deref()))?;
         taken.alerts += 1;
     }
+    taken.devices = devices;
     writer.finish().map_err(Failure::file("write", out))?;
     Ok(Some(taken))
 }
@@ -90,6 +106,28 @@ fn answer_to(counter: u64, at: Timestamp, xml: &str) -> String {
         Some(span) => replaced(&xml, span, &at.to_string()),
         None => xml,
     }
+}
+
+/// The derived alerts on the HAN Device Log name a request of their own; here they name the first of this kind that was taken.
+fn about_request(alert: &str, request_id: Option<&str>) -> String {
+    match (text_of(alert, "UpdateHANDeviceLogServiceRequestID"), request_id) {
+        (Some(span), Some(id)) => replaced(alert, span, id),
+        _ => alert.to_owned(),
+    }
+}
+
+/// The Devices of which a message says something for the inventory, or asks for it.
+fn named_for_the_inventory(xml: &str, receipt: &Receipt) -> Vec<DeviceId> {
+    // A message that cannot be read becomes a dead letter at ingest, where it is counted.
+    let said = duis::inventory(xml.as_bytes(), receipt).unwrap_or_default();
+    let facts = said.facts.iter().flat_map(InventoryEvent::about);
+    let asked = said.asked.iter().flat_map(|asked| &asked.facts).map(|asked| asked.fact.about());
+    let asked = asked.flat_map(|(first, second)| std::iter::once(first).chain(second));
+    let device = |named| match named {
+        Named::Device(device) => Some(device),
+        Named::Mpxn(_) => None,
+    };
+    facts.chain(asked).filter_map(device).collect()
 }
 
 /// The message with another counter in its first element of this name: `user:device:counter`.

@@ -16,7 +16,7 @@ const FILE_EVENTS: usize = 1_000_000;
 /// Writes the inventory of a region into a folder, in files whose ending says what they hold. Returns how many events that is.
 ///
 /// DUIS has no form for them: beside its files they are lines.
-pub(super) fn write(world: &World, encoding: Encoding, folder: &Path) -> Result<u64, Failure> {
+pub(crate) fn write(world: &World, encoding: Encoding, folder: &Path) -> Result<u64, Failure> {
     let bar = counting(None, "inventory events");
     let mut events = world.inventory_events().peekable();
     let mut written = 0;

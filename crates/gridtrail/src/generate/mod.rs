@@ -5,7 +5,7 @@
 
 mod duis;
 mod into_lake;
-mod inventory;
+pub(crate) mod inventory;
 mod keys;
 pub(crate) mod parties;
 

@@ -4,6 +4,7 @@
 //! runs the command. What only the command says has structs of its own, whose fields are an interface.
 
 mod grid;
+pub(crate) mod hubs;
 pub(crate) mod inventory;
 pub(crate) mod proto3;
 pub(crate) mod trails;

@@ -37,7 +37,7 @@ fn lines(events: &[InventoryEvent]) -> String {
     events.iter().map(|event| encode_inventory_json(event) + "\n").collect()
 }
 
-async fn known(lake: &Lake) -> InventoryFragment {
+pub(crate) async fn known(lake: &Lake) -> InventoryFragment {
     let claims = Bearer {
         subject: "tester".to_owned(),
         party: "region".parse().unwrap(),
@@ -144,6 +144,77 @@ async fn duis_messages_tell_their_facts_with_their_events() {
     let more = ingest(&lake, folder.path(), &FileSettings::default()).await.unwrap();
     assert_eq!((more.outcome.stored, more.outcome.dead_lettered), (1, 0));
     assert_eq!(statuses(&known(&lake).await).len(), 3);
+}
+
+/// Files of three inventory events, an alert, a request and its outcome in two of them, and an alert without a receipt, which is put aside.
+pub(crate) fn write_sources(folder: &std::path::Path) {
+    fs::write(folder.join("a.inventory.jsonl"), lines(&life())).unwrap();
+    let messages = [alert(1, "DeviceSuspended"), update(1, "Recovery"), answer(1, "I0")];
+    for (n, message) in (1..).zip(messages) {
+        let mut written = capture::Writer::new(Vec::new()).unwrap();
+        let receipt = Receipt { recorded_at: at(n), event_id: format!("m{n}").parse().ok() };
+        written.message(&receipt, &message).unwrap();
+        fs::write(folder.join(format!("{n}.xml")), written.finish().unwrap()).unwrap();
+    }
+    fs::write(folder.join("aside.xml"), alert(9, "DeviceRestored")).unwrap();
+}
+
+const DCC: &str = "90-B3-D5-1F-30-00-00-02";
+
+/// A request to update the inventory (8.4): the meter gets a status.
+fn update(counter: u64, status: &str) -> String {
+    format!(
+        "<sr:Request xmlns:sr='http://www.dccinterface.co.uk/ServiceUserGateway' schemaVersion='5.4'><sr:Header>\
+         <sr:RequestID>{user}:{DCC}:{counter}</sr:RequestID><sr:CommandVariant>8</sr:CommandVariant>\
+         <sr:ServiceReference>8.4</sr:ServiceReference><sr:ServiceReferenceVariant>8.4</sr:ServiceReferenceVariant>\
+         </sr:Header><sr:Body><sr:UpdateInventory><sr:DeviceID>{METER}</sr:DeviceID>\
+         <sr:UpdateDeviceStatusExceptCH>{status}</sr:UpdateDeviceStatusExceptCH></sr:UpdateInventory></sr:Body></sr:Request>",
+        user = user()
+    )
+}
+
+fn answer(counter: u64, code: &str) -> String {
+    format!(
+        "<sr:Response xmlns:sr='http://www.dccinterface.co.uk/ServiceUserGateway' schemaVersion='5.4'><sr:Header>\
+         <sr:RequestID>{user}:{DCC}:{counter}</sr:RequestID><sr:ResponseCode>{code}</sr:ResponseCode>\
+         <sr:ResponseDateTime>2026-01-05T06:07:0{counter}.000Z</sr:ResponseDateTime></sr:Header><sr:Body><sr:ResponseMessage>\
+         <sr:ServiceReference>8.4</sr:ServiceReference><sr:ServiceReferenceVariant>8.4</sr:ServiceReferenceVariant>\
+         </sr:ResponseMessage></sr:Body></sr:Response>",
+        user = user()
+    )
+}
+
+/// Whichever comes first, and in whatever batches: a request alone is no fact, its failure gives none, and its success does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_request_asks_for_is_known_once_its_outcome_says_so() {
+    let messages = [
+        update(1, "InstalledNotCommissioned"),
+        answer(1, "I0"),
+        answer(2, "I0"),
+        update(2, "Suspended"),
+        update(3, "Decommissioned"),
+        answer(3, "E080401"),
+    ];
+    // What is known after each message.
+    let expected = [0, 1, 1, 2, 2, 2];
+    let lake = lake().await;
+    for (n, (message, known_then)) in (1..).zip(messages.iter().zip(expected)) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut written = capture::Writer::new(Vec::new()).unwrap();
+        let receipt = Receipt { recorded_at: at(n), event_id: format!("m{n}").parse().ok() };
+        written.message(&receipt, message).unwrap();
+        fs::write(folder.path().join("a.xml"), written.finish().unwrap()).unwrap();
+        let summary = ingest(&lake, folder.path(), &FileSettings::default()).await.unwrap();
+        assert_eq!((summary.outcome.stored + summary.outcome.parked, summary.outcome.dead_lettered), (1, 0));
+        assert_eq!(statuses(&known(&lake).await).len(), known_then, "after message {n}");
+    }
+    let known = known(&lake).await;
+    assert_eq!(
+        statuses(&known),
+        [Some(SmiStatus::InstalledNotCommissioned), Some(SmiStatus::Suspended)],
+        "in the order in which they were recorded"
+    );
+    assert_eq!(known.events()[1].recorded_at, at(4), "known when both messages were there");
 }
 
 #[tokio::test(flavor = "multi_thread")]

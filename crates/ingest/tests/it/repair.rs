@@ -193,3 +193,45 @@ async fn what_waits_comes_back() {
     assert_eq!(rows(&lake).await.unwrap(), expected);
     assert!(lake.verify(&VerifySettings::default()).await.unwrap().is_clean());
 }
+
+/// A run of the inventory gets its rows back from files of inventory events and from messages, and none of a message that was put aside.
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_runs_of_the_inventory_get_their_rows_back() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::it::inventory::write_sources(folder.path());
+    let whole = tempfile::tempdir().unwrap();
+    let lake = over(&whole).await;
+    ingest(&lake, folder.path(), &FileSettings { batch_rows: 2, ..FileSettings::default() }).await.unwrap();
+    drop(lake);
+    for compacted in [false, true] {
+        let store = tempfile::tempdir().unwrap();
+        copy(whole.path(), store.path());
+        let lake = over(&store).await;
+        if compacted {
+            let full = CompactionSettings { full: true, ..CompactionSettings::default() };
+            lake.maintenance().await.unwrap().compact(&full).await.unwrap();
+        }
+        let expected = crate::it::inventory::known(&lake).await;
+        assert_eq!(expected.events().len(), 5, "three events, an alert, and a request that succeeded");
+        let rows = async |lake: &Lake| {
+            let verified = lake.verify(&VerifySettings::default()).await.unwrap();
+            assert_eq!(verified.damages, []);
+            verified.tables.iter().find(|table| table.name == "inventory").unwrap().rows
+        };
+        let before = rows(&lake).await;
+        let files = lake.named_files().await.unwrap();
+        let runs: Vec<String> =
+            files.into_iter().map(|file| file.path).filter(|path| path.contains("/inventory/")).collect();
+        runs.iter().for_each(|run| flip(run));
+        let lake = over(&store).await;
+        let repaired = repair(&lake, &RepairSettings::default()).await.unwrap();
+        assert_eq!(repaired.len(), runs.len());
+        assert!(repaired.iter().all(|run| run.rows.is_some() && run.lost.is_empty()), "{repaired:?}");
+        assert_eq!(crate::it::inventory::known(&lake).await, expected, "{compacted}");
+        assert_eq!(repair(&lake, &RepairSettings::default()).await.unwrap(), [], "once");
+        let full = CompactionSettings { full: true, ..CompactionSettings::default() };
+        lake.maintenance().await.unwrap().compact(&full).await.unwrap();
+        assert_eq!(crate::it::inventory::known(&lake).await, expected, "{compacted}, compacted");
+        assert!(rows(&lake).await <= before, "nothing is there that was not");
+    }
+}

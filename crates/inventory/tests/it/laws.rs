@@ -2,10 +2,11 @@
 //! back.
 
 use crate::it::at;
+use crate::it::pending::part;
 use crate::it::world::{Chance, all_named, world};
 use gridtrail_inventory::{
     Intervals, InventoryEvent, InventoryFragment, InventoryKey, InventoryRow, InventoryRowContent,
-    InventoryRowKind, InventoryStatement, merge_rows, rows_of,
+    InventoryRowKind, InventoryStatement, merge_rows, rows_of, rows_of_pending,
 };
 use gridtrail_model::{DeviceId, Merge, Mpxn, Named, Postcode, Timestamp, Uprn};
 use proptest::prelude::*;
@@ -127,6 +128,7 @@ proptest! {
                         prop_assert!(keys.contains(&row.key));
                     }
                     InventoryRowContent::LeadsTo(mpxn) => prop_assert_eq!(keys.as_slice(), [InventoryKey::Mpxn(mpxn)]),
+                    other => prop_assert!(false, "{other:?} of an event"),
                 }
             }
             prop_assert!(keys.iter().all(|key| rows.iter().filter(|row| row.key == *key).count() == 1));
@@ -137,13 +139,14 @@ proptest! {
     #[test]
     fn no_row_panics(
         events in events(),
+        pending in prop::collection::vec(part(), 0..3),
         key in prop::option::of(any::<[u8; 9]>()),
-        kind in prop::option::of(0_u8..12),
+        kind in prop::option::of(0_u8..14),
         body in prop::option::of(prop::collection::vec(any::<u8>(), 0..24)),
         change in any::<(prop::sample::Index, u8)>(),
     ) {
         for event in &events {
-            for mut row in rows_of(event) {
+            for mut row in rows_of(event).into_iter().chain(pending.iter().flat_map(rows_of_pending)) {
                 row.key = key.and_then(InventoryKey::from_bytes).unwrap_or(row.key);
                 row.kind = kind.and_then(InventoryRowKind::from_number).unwrap_or(row.kind);
                 if let Some(body) = &body {
@@ -177,5 +180,6 @@ fn key() -> impl Strategy<Value = InventoryKey> {
         (1_u64..1_000_000_000_000).prop_map(|number| InventoryKey::Uprn(Uprn::from_number(number).unwrap())),
         "[A-PR-UWYZ][1-9][0-9]? [0-9][ABD-HJLNP-UW-Z]{2}"
             .prop_map(|text| InventoryKey::Postcode(text.parse::<Postcode>().unwrap())),
+        any::<u64>().prop_map(InventoryKey::Request),
     ]
 }

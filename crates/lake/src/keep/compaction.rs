@@ -5,7 +5,7 @@ use crate::error::LakeError;
 use crate::keep::maintenance::Maintenance;
 use crate::site::{Site, Wanted};
 use crate::tables::registry::{self, side_files};
-use crate::tables::table::{Arriving, Compacting, Gathering, Work, WorkPlace, Worked};
+use crate::tables::table::{Arriving, Compacting, Gathering, LakeTable, Work, WorkPlace, Worked};
 use crate::tables::trails::buckets_of;
 use deltalake_core::Path;
 use futures::{StreamExt, stream};
@@ -66,6 +66,17 @@ impl Maintenance {
         settings: &CompactionSettings,
         done: &mut Compacted,
     ) -> Result<(), LakeError> {
+        self.carry_out_all(number, settings, done, |table, of| table.compaction(of)).await
+    }
+
+    /// Carries out jobs on a table's runs, until there are none. `due` says which there are.
+    pub(super) async fn carry_out_all(
+        &mut self,
+        number: usize,
+        settings: &CompactionSettings,
+        done: &mut Compacted,
+        due: fn(&dyn LakeTable, &Compacting<'_>) -> Vec<Work>,
+    ) -> Result<(), LakeError> {
         // Jobs have threads of their own, which go on when this is dropped, until they see that it was.
         let wanted = Wanted::default();
         let site = self.lake.site().clone();
@@ -80,7 +91,7 @@ impl Maintenance {
                 inventory,
                 settings,
             };
-            let jobs = registry::ALL[number].compaction(&of);
+            let jobs = due(registry::ALL[number], &of);
             if jobs.is_empty() {
                 return Ok(());
             }

@@ -1,4 +1,4 @@
-//! Another number of buckets: chosen first, then every month is written anew, one commit a month.
+//! Another number of buckets: chosen first, then every month is written anew, one commit a month, and every other table that lies in buckets.
 //!
 //! A run says how many buckets there were when it was written, so look-ups are right at every moment in between, and so is
 //! compaction, which makes new runs by the new number from the start.
@@ -9,14 +9,24 @@ use crate::keep::maintenance::Maintenance;
 use crate::keep::rewrite::{self, MonthRewrite};
 use crate::limits::BUCKETS_MAX;
 use crate::rows::run::RunFile;
-use crate::tables::registry::side_files;
+use crate::tables::registry::{ALL, side_files};
 use crate::tables::table::Arriving;
 use crate::tables::trails::BUCKETS_CHOSEN;
-use gridtrail_runs::{Changes, Move, RunsError};
+use gridtrail_runs::{Changes, Move, RunsError, Table};
 use std::sync::Arc;
 
+/// Has whatever writes runs of a table sort them into so many buckets from now on.
+async fn choose(table: &mut Table, buckets: u32, now_ms: i64) -> Result<(), RunsError> {
+    let from = table.position(BUCKETS_CHOSEN);
+    if from != Some(buckets.into()) {
+        let moves = vec![Move { app_id: BUCKETS_CHOSEN.to_owned(), from, to: buckets.into() }];
+        table.commit(&Changes { moves, now_ms, ..Changes::default() }).await?;
+    }
+    Ok(())
+}
+
 impl Maintenance {
-    /// Sorts the rows of every month into so many buckets. Killed in between, it goes on where it is called again.
+    /// Sorts the rows of every month, and of every other table that lies in buckets, into so many. Killed in between, it goes on where it is called again.
     ///
     /// Memory, threads and rate are those of the settings. Errors: `Settings` when there cannot be so many; `Unavailable`,
     /// `Corrupt`: months that were written anew stay so.
@@ -29,12 +39,11 @@ impl Maintenance {
             return Err(LakeError::Buckets { buckets, most: BUCKETS_MAX });
         }
         self.tables.refresh().await?;
-        let now_ms = || self.lake.clock().now().millis();
-        let from = self.tables.trails.position(BUCKETS_CHOSEN);
-        if from != Some(buckets.into()) {
-            let moves = vec![Move { app_id: BUCKETS_CHOSEN.to_owned(), from, to: buckets.into() }];
-            let changes = Changes { moves, now_ms: now_ms(), ..Changes::default() };
-            self.tables.trails.commit(&changes).await?;
+        let now_ms = self.now().millis();
+        for (of, table) in ALL.iter().zip(self.tables.all()) {
+            if of.is_in_buckets() {
+                choose(table, buckets, now_ms).await?;
+            }
         }
         let mut done = Compacted::default();
         loop {
@@ -46,6 +55,9 @@ impl Maintenance {
             let Some(job) = rewrite::with_other_buckets(months, buckets).into_iter().next() else { break };
             self.rebucket_month(job, settings, &mut done).await?;
             self.lake.refresh().await?;
+        }
+        for number in 0..ALL.len() {
+            self.carry_out_all(number, settings, &mut done, |table, of| table.rebucketing(of)).await?;
         }
         Ok(done)
     }

@@ -26,9 +26,10 @@ use crate::tables::table::Arriving;
 use crate::tables::trails::{fence, level_0_fence};
 use crate::write::writer::{upload_parked, upload_run};
 use arrow::array::{Array, AsArray};
+use deltalake_core::Path;
 use gridtrail_model::{DeviceId, Fragment, Merge, Timestamp, TrailKey};
 use gridtrail_runs::checksum::{ALTERED, checksum_of};
-use gridtrail_runs::{Changes, Move, RunsError};
+use gridtrail_runs::{Changes, Move, RunsError, TableFile};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -50,6 +51,13 @@ pub struct DamagedRun {
     pub rows: u64,
     /// Where the position that guards it was when it was found damaged.
     guarded_at: Option<i64>,
+}
+
+/// When the commits were made that may have gone into a damaged run.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitTimes {
+    since_ms: i64,
+    until_ms: i64,
 }
 
 /// What a commit read that may have gone into a damaged run.
@@ -90,7 +98,7 @@ impl Lake {
         let mut damaged = Vec::new();
         for (table, index) in [(&tables.trails, &tables.runs), (&tables.parked, &tables.waiting)] {
             for run in index.iter() {
-                let Some(why) = self.damage_of(run).await? else { continue };
+                let Some(why) = self.damage_of(&run.path, &run.file).await? else { continue };
                 damaged.push(DamagedRun {
                     run: Arc::clone(run),
                     table: table.name(),
@@ -104,24 +112,24 @@ impl Lake {
         Ok(damaged)
     }
 
-    async fn damage_of(&self, run: &RunFile) -> Result<Option<String>, RunsError> {
-        let found = match checksum_of(self.cache().store(), &run.path).await {
+    pub(super) async fn damage_of(&self, path: &Path, file: &TableFile) -> Result<Option<String>, RunsError> {
+        let found = match checksum_of(self.cache().store(), path).await {
             Ok(found) => found,
             Err(error) if error.is_not_found() => return Ok(Some("it is not there".to_owned())),
             Err(error) => return Err(error),
         };
-        if found.size != run.file.size {
-            return Ok(Some(format!("it has {} bytes, and is said to have {}", found.size, run.file.size)));
+        if found.size != file.size {
+            return Ok(Some(format!("it has {} bytes, and is said to have {}", found.size, file.size)));
         }
-        Ok(run.file.xxh64.is_some_and(|xxh64| xxh64 != found.xxh64).then(|| ALTERED.to_owned()))
+        Ok(file.xxh64.is_some_and(|xxh64| xxh64 != found.xxh64).then(|| ALTERED.to_owned()))
     }
 
-    /// What the commits read that may have gone into a damaged run, oldest first.
+    /// What the commits read that may have gone into a damaged run, oldest first, by the times of those.
     ///
     /// Cost and errors: those of [`Lake::evidence`].
-    pub async fn commits_into(&self, damaged: &DamagedRun) -> Result<Vec<CommitRead>, LakeError> {
+    pub async fn commits_into(&self, times: CommitTimes) -> Result<Vec<CommitRead>, LakeError> {
         let mut commits = Vec::new();
-        self.evidence(|commit| commits.extend(damaged.read_by(commit))).await?;
+        self.evidence(|commit| commits.extend(times.read_by(commit))).await?;
         Ok(commits)
     }
 
@@ -167,16 +175,19 @@ fn guard(run: &RunFile, is_placed: bool) -> String {
     }
 }
 
-impl DamagedRun {
-    fn read_by(&self, Commit { version, sources, .. }: Commit) -> Option<CommitRead> {
-        let since = self.run.summary.since_ms.unwrap_or(i64::MIN);
-        let until = self.run.file.written_ms.saturating_add(CLOCKS_MS);
+impl CommitTimes {
+    /// Of a run that commits went into since a time, and that was written at another.
+    pub(super) fn of(since_ms: Option<i64>, written_ms: i64) -> Self {
+        Self { since_ms: since_ms.unwrap_or(i64::MIN), until_ms: written_ms.saturating_add(CLOCKS_MS) }
+    }
+
+    fn read_by(self, Commit { version, sources, .. }: Commit) -> Option<CommitRead> {
         let mut read = CommitRead { version, sources: Vec::new(), broken: 0 };
         for evidence in sources {
             match evidence {
                 Evidence::Broken(_) => read.broken += 1,
                 Evidence::Whole(evidence) => {
-                    let there = evidence.committed_at_ms >= since && evidence.committed_at_ms <= until;
+                    let there = (self.since_ms..=self.until_ms).contains(&evidence.committed_at_ms);
                     if there && evidence.records > evidence.dead_lettered && evidence.expired.is_none() {
                         read.sources.push(*evidence);
                     }
@@ -184,6 +195,13 @@ impl DamagedRun {
             }
         }
         (read.broken > 0 || !read.sources.is_empty()).then_some(read)
+    }
+}
+
+impl DamagedRun {
+    /// When the commits were made that may have gone into it.
+    pub fn commit_times(&self) -> CommitTimes {
+        CommitTimes::of(self.run.summary.since_ms, self.run.file.written_ms)
     }
 
     /// Whether it is one of what waits for its request: then only what finds a place or still has none is wanted, not what has one anyway.

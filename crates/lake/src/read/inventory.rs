@@ -2,6 +2,7 @@
 //!
 //! 1. The runs of the key's bucket, and those of level 0; of these, the ones whose bloom filter and page index may have the key.
 //! 2. The pages of the key, of all columns, and the rows in them. Other pages are not read, so the cost does not depend on how large the table is.
+//! 3. The same once more for the requests that ask for anything of the key: what became of them, so that what came about is among the facts.
 //!
 //! No row of it is anybody's own: the inventory is open to all Users of all roles (UC_Inventory_001). It still leaves only through an [`Access`],
 //! whose roles must allow searches of the inventory.
@@ -13,10 +14,10 @@ use crate::read::snapshot::Snapshot;
 use crate::tables::inventory::{INVENTORY, Stored, column, unreadable};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Component};
-use gridtrail_inventory::{InventoryFragment, InventoryKey, InventoryRow, InventoryRowContent};
+use gridtrail_inventory::{InventoryFragment, InventoryKey, InventoryRow, InventoryRowContent, requests_in};
 use gridtrail_model::{Mpxn, Named};
 use gridtrail_runs::{KeyedRun, RunsError, Sheet, lookup};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The rows of each of some keys.
@@ -31,15 +32,40 @@ impl Snapshot {
         who: &Access,
         about: &[Named],
     ) -> Result<(Vec<InventoryFragment>, Cost), LakeError> {
-        permit(who)?;
+        permit(who, Component::Inventory)?;
+        Ok(self.known_of(about).await?)
+    }
+
+    /// The same, for whoever has asked for a permit.
+    pub(crate) async fn known_of(
+        &self,
+        about: &[Named],
+    ) -> Result<(Vec<InventoryFragment>, Cost), RunsError> {
         let keys: Vec<InventoryKey> = about.iter().map(|named| InventoryKey::from(*named)).collect();
         let (found, cost) = self.inventory_rows(&keys).await?;
-        let mut fragments = Vec::with_capacity(about.len());
-        for (about, rows) in about.iter().zip(found) {
-            let fragment = InventoryFragment::of_rows(*about, &rows).map_err(|error| unread(&error))?;
-            fragments.push(fragment);
+        let mut asked = Vec::with_capacity(about.len());
+        for rows in &found {
+            let requests = requests_in(rows).map_err(|error| unread(&error))?;
+            asked.push(requests.iter().map(InventoryKey::of_request).collect::<BTreeSet<_>>());
         }
-        Ok((fragments, cost))
+        let (outcomes, more) = self.outcomes(&asked).await?;
+        let mut fragments = Vec::with_capacity(about.len());
+        for ((about, rows), asked) in about.iter().zip(&found).zip(asked) {
+            let rows = rows.iter().chain(asked.iter().filter_map(|key| outcomes.get(key)).flatten());
+            fragments.push(InventoryFragment::of_rows(*about, rows).map_err(|error| unread(&error))?);
+        }
+        Ok((fragments, [cost, more].into_iter().sum()))
+    }
+
+    /// What became of some requests, each looked up once.
+    async fn outcomes(
+        &self,
+        asked: &[BTreeSet<InventoryKey>],
+    ) -> Result<(BTreeMap<InventoryKey, Vec<InventoryRow>>, Cost), RunsError> {
+        let keys: BTreeSet<InventoryKey> = asked.iter().flatten().copied().collect();
+        let keys: Vec<InventoryKey> = keys.into_iter().collect();
+        let (found, cost) = self.inventory_rows(&keys).await?;
+        Ok((keys.into_iter().zip(found).collect(), cost))
     }
 
     /// The meter points that a registration ever gave a UPRN or postcode, ascending; of a meter point, itself; of a Device, none. What is known of
@@ -49,9 +75,9 @@ impl Snapshot {
         who: &Access,
         key: InventoryKey,
     ) -> Result<(Vec<Mpxn>, Cost), LakeError> {
-        permit(who)?;
+        permit(who, Component::Inventory)?;
         match key {
-            InventoryKey::Device(_) => return Ok(<_>::default()),
+            InventoryKey::Device(_) | InventoryKey::Request(_) => return Ok(<_>::default()),
             InventoryKey::Mpxn(mpxn) => return Ok((vec![mpxn], Cost::default())),
             InventoryKey::Uprn(_) | InventoryKey::Postcode(_) => {}
         }
@@ -98,8 +124,8 @@ impl Snapshot {
     }
 }
 
-fn permit(who: &Access) -> Result<(), LakeError> {
-    let component = Component::Inventory;
+/// Errors: `NotPermitted` where none of the caller's roles may use the component.
+pub(crate) fn permit(who: &Access, component: Component) -> Result<(), LakeError> {
     if who.permits(component) { Ok(()) } else { Err(LakeError::NotPermitted { component }) }
 }
 

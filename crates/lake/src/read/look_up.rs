@@ -10,7 +10,7 @@ use crate::limits::{APART_MS, RUNS_AT_ONCE};
 use crate::read::nearby::Nearby;
 use crate::read::openness::Openness;
 use crate::read::query::{Cost, Found, KeyQuery, Reach, View};
-use crate::read::scan::Scan;
+use crate::read::scan::{Scan, Sight};
 use crate::read::snapshot::Snapshot;
 use crate::rows::anchor;
 use crate::rows::lookup::{self, Seek};
@@ -98,7 +98,7 @@ impl Snapshot {
         let Some(seek) = self.seek(cache, who, (query, under), reach).await? else {
             return Ok(Some(<_>::default()));
         };
-        let parked = self.parked_of(cache, who, (query, under), &seek).await?;
+        let parked = self.parked_of(cache, Sight::Of(who), (query, under), &seek).await?;
         let nearby = query.at.as_deref().map(|at| nearby(query, at, &parked, (reach, above_ms)));
         if nearby.as_ref().is_some_and(Nearby::is_empty) {
             return Ok(Some(<_>::default()));
@@ -106,26 +106,19 @@ impl Snapshot {
         let files = self.trails.of_device(under, reach.from, reach.to);
         let files = files.filter(|file| nearby.as_ref().is_none_or(|nearby| nearby.meets(file))).collect();
         let mut touching = Touching::new((cache, &TRAILS), &seek, files);
-        let mut scan = Scan::new(who, (query, under), (reach, nearby), parked)?;
+        let mut scan = Scan::new(Sight::Of(who), (query, under), (reach, nearby), parked)?;
         let mut found = Vec::new();
         while found.len() < query.limit {
-            let wanted = query.limit - found.len();
-            // Everything newer than the newest row of the runs that are left is known.
-            let horizon = loop {
-                let Some(horizon) = touching.horizon_ms() else { break None };
-                if scan.has_times(wanted + 1, horizon) {
-                    break Some(horizon);
-                }
-                if let Some(sheets) = touching.next().await? {
-                    scan.locate(sheets)?;
-                }
+            let Some((rows, is_last)) =
+                next_rows(&mut touching, &mut scan, query.limit - found.len()).await?
+            else {
+                return Ok(None);
             };
-            let Some(rows) = scan.settle(horizon, wanted + 1)? else { return Ok(None) };
             found.extend(match query.view {
                 View::Audit => rows,
                 View::MeterReads => openness.keep_shown(rows).await?,
             });
-            if horizon.is_none() && scan.is_done() {
+            if is_last {
                 break;
             }
         }
@@ -136,10 +129,10 @@ impl Snapshot {
     /// Parked fragments of what the query looks under. Each is joined to its leg where that is on record by now, so that
     /// what a reader sees never depends on when the sweep runs. However many files of them there are, it waits for the store twice, and then as
     /// [`Snapshot::resolve`] does.
-    async fn parked_of(
+    pub(crate) async fn parked_of(
         &self,
         cache: &RunCache,
-        who: &Access,
+        sight: Sight<'_>,
         (query, under): (&KeyQuery, DeviceId),
         seek: &Seek,
     ) -> Result<Vec<Fragment>, RunsError> {
@@ -152,8 +145,10 @@ impl Snapshot {
             fragments.extend(lookup::all_of(sheet, under)?);
         }
         // Nothing is looked for on behalf of rows of others.
-        fragments
-            .retain(|fragment| query.view == View::MeterReads || who.user_ids().contains(&fragment.key.user));
+        fragments.retain(|fragment| match sight {
+            Sight::Of(who) => query.view == View::MeterReads || who.user_ids().contains(&fragment.key.user),
+            Sight::Commands => true,
+        });
         if fragments.is_empty() {
             return Ok(fragments);
         }
@@ -167,6 +162,28 @@ impl Snapshot {
         }
         Ok(found)
     }
+}
+
+/// The next rows of a look-up, of which some are wanted still: from so many runs as are needed for them; and whether they are the last.
+/// All that lies at the time of one of them is among them. `None`: a fragment lies so close to the upper edge that another of its row may lie
+/// behind it.
+pub(crate) async fn next_rows(
+    touching: &mut Touching<'_, RunFile, Seek>,
+    scan: &mut Scan<'_>,
+    wanted: usize,
+) -> Result<Option<(Vec<Found>, bool)>, RunsError> {
+    // Everything newer than the newest row of the runs that are left is known.
+    let horizon = loop {
+        let Some(horizon) = touching.horizon_ms() else { break None };
+        if scan.has_times(wanted + 1, horizon) {
+            break Some(horizon);
+        }
+        if let Some(sheets) = touching.next().await? {
+            scan.locate(sheets)?;
+        }
+    };
+    let Some(rows) = scan.settle(horizon, wanted + 1)? else { return Ok(None) };
+    Ok(Some((rows, horizon.is_none() && scan.is_done())))
 }
 
 /// What is read near the times at which rows of a query are known to lie. What waited for its request was led to where it waited, and lies

@@ -1,5 +1,7 @@
 //! Reading: snapshots, and look-ups in them for an `Access`.
 
+pub(crate) mod command;
+pub(crate) mod hub;
 mod inventory;
 pub(crate) mod kept;
 pub(crate) mod look_up;

@@ -11,6 +11,7 @@
 //! ([`packed::print_of`]), and only those that look like a fragment of a row on the page are read in full.
 
 use crate::limits::APART_MS;
+use crate::read::command::is_command;
 use crate::read::nearby::Nearby;
 use crate::read::query::{Cost, Found, KeyQuery, Reach, RowPosition, View, latest};
 use crate::rows::lookup::{self, Candidate};
@@ -57,9 +58,18 @@ impl Chain {
     }
 }
 
+/// Whose rows a look-up is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sight<'a> {
+    /// Those that a caller sees in the view of the query.
+    Of(&'a Access),
+    /// Those of Commands, whoever sent them: for what leaves without their sender.
+    Commands,
+}
+
 /// One look-up at work.
 pub(crate) struct Scan<'a> {
-    who: &'a Access,
+    sight: Sight<'a>,
     query: &'a KeyQuery,
     /// The bytes of what the query looks under.
     under: DeviceId,
@@ -82,7 +92,7 @@ pub(crate) struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     pub(crate) fn new(
-        who: &'a Access,
+        sight: Sight<'a>,
         (query, under): (&'a KeyQuery, DeviceId),
         (reach, nearby): (Reach, Option<Nearby>),
         parked: Vec<Fragment>,
@@ -93,7 +103,7 @@ impl<'a> Scan<'a> {
         }
         let (sheets, open, chains) = (Vec::new(), Vec::new(), Vec::new());
         let mut scan = Self {
-            who,
+            sight,
             query,
             under,
             reach,
@@ -151,7 +161,10 @@ impl<'a> Scan<'a> {
     fn may_matter(&self, candidate: &Candidate) -> bool {
         let within = self.reach.from.is_none_or(|from| candidate.received >= from)
             && self.reach.to.is_none_or(|to| candidate.received <= to);
-        let in_view = self.query.view == View::MeterReads || self.who.user_ids().contains(&candidate.user);
+        let in_view = match self.sight {
+            Sight::Of(who) => self.query.view == View::MeterReads || who.user_ids().contains(&candidate.user),
+            Sight::Commands => true,
+        };
         within && in_view && self.query.key.is_none_or(|key| key.user == candidate.user)
     }
 
@@ -334,7 +347,7 @@ impl<'a> Scan<'a> {
             && query.before.is_none_or(|before| position < before)
             && query.key.is_none_or(|key| position.key == key)
             && query.counts(position.placement, &chain.fragment)
-            && shows(self.who, query, &chain.fragment)
+            && shows(self.sight, query, &chain.fragment)
     }
 }
 
@@ -385,10 +398,11 @@ fn asks_for(query: &KeyQuery, candidate: &Candidate) -> bool {
 }
 
 /// Whether the rights and the variants of a query let a merged row be shown.
-fn shows(who: &Access, query: &KeyQuery, fragment: &Fragment) -> bool {
-    let in_view = match query.view {
-        View::Audit => who.user_ids().contains(&fragment.key.user),
-        View::MeterReads => fragment.is_meter_read(),
+fn shows(sight: Sight<'_>, query: &KeyQuery, fragment: &Fragment) -> bool {
+    let in_view = match (sight, query.view) {
+        (Sight::Of(who), View::Audit) => who.user_ids().contains(&fragment.key.user),
+        (Sight::Of(_), View::MeterReads) => fragment.is_meter_read(),
+        (Sight::Commands, _) => is_command(fragment),
     };
     let is_meant =
         fragment.anchor() == query.anchor && query.naming.is_none_or(|named| fragment.names(named));

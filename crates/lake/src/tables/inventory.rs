@@ -1,4 +1,5 @@
-//! The table `inventory`: what is told of the Smart Metering Inventory, under each Device and meter point, and from UPRNs and postcodes to meter points.
+//! The table `inventory`: what is told of the Smart Metering Inventory, under each Device and meter point, from UPRNs and postcodes to meter points,
+//! and what became of requests that ask for a change of it.
 //!
 //! One row is what one event says under one key ([`InventoryRow`]), in columns that every engine reads; the values are packed. Rows are sorted by
 //! key, and equal ones become one: nothing else is ever changed, so what was corrected or withdrawn stays readable as of then, and the table is kept
@@ -18,11 +19,13 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMillisecondType};
 use async_trait::async_trait;
-use gridtrail_inventory::{FactOrigin, InventoryKey, InventoryRow, InventoryRowKind, merge_rows, rows_of};
-use gridtrail_model::Timestamp;
+use gridtrail_inventory::{
+    FactOrigin, InventoryKey, InventoryRow, InventoryRowKind, merge_rows, rows_of, rows_of_pending,
+};
+use gridtrail_model::{Fragment, Timestamp};
 use gridtrail_runs::{
-    ByKey, Definition, Encoded, Kept, KeyedRun, KeyedSummary, Listed as _, MergeKey, MergeRule, Run as _,
-    RunsError, Summary as _, bucket, lookup,
+    Bucket, ByKey, Definition, Encoded, Kept, KeyedRun, KeyedSummary, Listed as _, MergeKey, MergeRule,
+    Run as _, RunsError, Summary as _, bucket, lookup,
 };
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::WriterProperties;
@@ -94,8 +97,10 @@ impl LakeTable for Inventory {
     }
 
     fn rows_of(&self, arriving: &Arriving<'_>) -> Result<Option<SideFile>, RunsError> {
-        let rows = merge_rows(arriving.inventory.iter().flat_map(rows_of).collect(), Vec::new());
-        if rows.is_empty() { Ok(None) } else { side_file(&rows).map(Some) }
+        let told = arriving.inventory.iter().flat_map(rows_of);
+        let pending = arriving.pending.iter().flat_map(rows_of_pending);
+        let rows = merge_rows(told.collect(), pending.collect());
+        if rows.is_empty() { Ok(None) } else { side_file(&rows, None, arriving.since_ms).map(Some) }
     }
 
     fn kept_for(&self) -> KeptFor {
@@ -107,17 +112,35 @@ impl LakeTable for Inventory {
     }
 
     fn compaction(&self, of: &Compacting<'_>) -> Vec<Work> {
-        let rule = ByKey { rule: InventoryRule, time: None };
-        // No row comes to lie elsewhere.
-        of.by_levels(rule, of.inventory.iter(), |_: Vec<Infallible>| Vec::new())
+        of.by_levels(LEVELS, of.inventory.iter(), nothing_moved)
+    }
+
+    fn rebucketing(&self, of: &Compacting<'_>) -> Vec<Work> {
+        of.into_buckets(LEVELS, of.inventory.iter(), nothing_moved)
+    }
+
+    fn is_in_buckets(&self) -> bool {
+        true
     }
 }
 
-/// A file of level 0.
-fn side_file(rows: &[InventoryRow]) -> Result<SideFile, RunsError> {
+/// How it is written anew.
+const LEVELS: ByKey<InventoryRule> = ByKey { rule: InventoryRule, time: None };
+
+/// No row comes to lie elsewhere.
+fn nothing_moved(_: Vec<Infallible>) -> Vec<Fragment> {
+    Vec::new()
+}
+
+/// A file of rows, which are in order: of a bucket, or of level 0. `since_ms`: since when commits went into it.
+pub(crate) fn side_file(
+    rows: &[InventoryRow],
+    bucket: Option<Bucket>,
+    since_ms: Option<i64>,
+) -> Result<SideFile, RunsError> {
     let batches: Vec<RecordBatch> =
         rows.chunks(gridtrail_runs::ENCODE_ROWS).map(batch).collect::<Result<_, _>>()?;
-    let mut summary = KeyedSummary::new(None, None, None, None);
+    let mut summary = KeyedSummary::new(None, None, bucket, since_ms);
     batches.iter().try_for_each(|batch| summary.add(batch))?;
     let encoded = Encoded::of(&INVENTORY, batches.into_iter().map(Ok))?;
     let tag = summary.file(String::new(), encoded.written)?.tag;
@@ -137,6 +160,8 @@ const fn word_of(kind: InventoryRowKind) -> &'static str {
         InventoryRowKind::Hub => "hub_status",
         InventoryRowKind::Withdrawal => "withdrawal",
         InventoryRowKind::LeadsTo => "leads_to",
+        InventoryRowKind::Asked => "asked",
+        InventoryRowKind::Outcome => "outcome",
     }
 }
 

@@ -14,7 +14,7 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use deltalake_core::Path;
 use futures::future::BoxFuture;
-use gridtrail_inventory::InventoryEvent;
+use gridtrail_inventory::{InventoryEvent, PendingPart};
 use gridtrail_model::{Fragment, Named, Timestamp};
 use gridtrail_runs::{
     Changes, CompactionSettings, Definition, Encoded, Job, KeyedFiles, KeyedRun, LevelRule, MergeRule, Move,
@@ -80,6 +80,17 @@ pub(crate) trait LakeTable: Sync {
         Vec::new()
     }
 
+    /// The jobs that sort its rows into another number of buckets, of a table that is compacted by levels: [`Compacting::into_buckets`]. The main
+    /// one has its own way, which goes by months.
+    fn rebucketing(&self, _: &Compacting<'_>) -> Vec<Work> {
+        Vec::new()
+    }
+
+    /// Whether it is compacted by levels and buckets, as the main one is.
+    fn is_in_buckets(&self) -> bool {
+        false
+    }
+
     /// Whether the format of the table says more of its files than the checksum in the log vouches for, so that an upgrade writes those of an
     /// older format anew.
     fn is_rewritten(&self) -> bool {
@@ -132,6 +143,10 @@ pub(crate) struct Arriving<'a> {
     pub(crate) waiting: &'a [Fragment],
     /// What is told of the inventory.
     pub(crate) inventory: &'a [InventoryEvent],
+    /// What requests ask of it, and what became of them.
+    pub(crate) pending: &'a [PendingPart],
+    /// Since when commits went into it.
+    pub(crate) since_ms: Option<i64>,
 }
 
 impl<'a> Arriving<'a> {
@@ -278,6 +293,18 @@ impl Compacting<'_> {
         let now = if self.settings.full { Timestamp::MAX } else { self.site.now() };
         let whole = runs.filter(|run| !self.site.is_left_alone(run.path()));
         let due = plan::plan(whole, self.buckets, now.millis(), |id| self.table.position(id));
+        due.into_iter().map(|job| work(rule, job, moved)).collect()
+    }
+
+    /// What sorts some runs of the table into the number of buckets that it is to have now.
+    pub(crate) fn into_buckets<'r, L: LevelRule + Copy>(
+        &self,
+        rule: L,
+        runs: impl Iterator<Item = &'r Arc<L::Run>>,
+        moved: fn(Vec<<L::Rows as Rows>::Beside>) -> Vec<Fragment>,
+    ) -> Vec<Work> {
+        let whole = runs.filter(|run| !self.site.is_left_alone(run.path()));
+        let due = plan::into_buckets(whole, self.buckets, |id| self.table.position(id));
         due.into_iter().map(|job| work(rule, job, moved)).collect()
     }
 }

@@ -54,6 +54,10 @@ impl LakeTable for Trails {
         of.in_its_place(path, FragmentSummary::anew(Some(month), &summary), guard).await.map(Some)
     }
 
+    fn is_in_buckets(&self) -> bool {
+        true
+    }
+
     fn compaction(&self, of: &Compacting<'_>) -> Vec<Work> {
         of.by_levels(TrailLevels, of.trails.iter(), std::convert::identity)
     }

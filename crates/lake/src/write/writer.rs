@@ -18,7 +18,7 @@ use crate::tables::dead_letters::{self, DeadLetter};
 use crate::tables::registry::{SideFiles, Tables, side_files};
 use crate::tables::table::Arriving;
 use gridtrail_access::AccessRecord;
-use gridtrail_inventory::InventoryEvent;
+use gridtrail_inventory::{InventoryEvent, PendingPart};
 use gridtrail_model::{Fragment, Timestamp};
 use gridtrail_runs::{Changes, Encoded, Move, NewFile, RunsError, Table};
 use serde_json::json;
@@ -34,6 +34,8 @@ pub struct Batch {
     pub access: Vec<AccessRecord>,
     /// What is told of the inventory.
     pub inventory: Vec<InventoryEvent>,
+    /// What requests ask of the inventory, and what became of them.
+    pub pending: Vec<PendingPart>,
     /// Records that could not be read.
     pub dead_letters: Vec<DeadLetter>,
     /// What was read of each source.
@@ -117,8 +119,9 @@ impl Writer {
     /// [`Writer::position`]. Any other error: nothing counts; commit again or start over.
     pub async fn commit(&mut self, batch: Batch) -> Result<u64, LakeError> {
         let now = self.lake.clock().now();
-        let Batch { fragments, parked, access, inventory, dead_letters, mut sources, streams, kind } = batch;
-        let (runs, parked, beside) = self.encode(fragments, parked, inventory).await?;
+        let Batch { fragments, parked, access, inventory, pending, dead_letters, mut sources, streams, kind } =
+            batch;
+        let (runs, parked, beside) = self.encode(fragments, parked, (inventory, pending)).await?;
         let mut add = Vec::new();
         for EncodedRun { month, encoded, summary } in runs {
             let path = format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7());
@@ -172,12 +175,18 @@ impl Writer {
         &self,
         fragments: Vec<Fragment>,
         parked: Vec<Fragment>,
-        inventory: Vec<InventoryEvent>,
+        (inventory, pending): (Vec<InventoryEvent>, Vec<PendingPart>),
     ) -> Result<(Vec<EncodedRun>, Vec<Fragment>, SideFiles), RunsError> {
         let since_ms = Some(self.lake.clock().now().millis());
         let work = move || {
             let parked: Vec<Fragment> = parked.into_iter().map(placed_by_history).collect();
-            let arriving = Arriving { placed: &fragments, waiting: &parked, inventory: &inventory };
+            let arriving = Arriving {
+                placed: &fragments,
+                waiting: &parked,
+                inventory: &inventory,
+                pending: &pending,
+                since_ms,
+            };
             let beside = side_files(&arriving)?;
             let mut runs = Vec::new();
             for (month, sorted) in SortedFragments::sort(&fragments)?.by_month() {

@@ -6,6 +6,7 @@ use crate::it::world::*;
 use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment};
 use gridtrail_faults::{Fault, FaultStore, Faults};
+use gridtrail_inventory::{AskedChange, AskedFact, InventoryFact, OutcomeOf, PendingPart, RequestOutcome};
 use gridtrail_lake::{Batch, Lake, LakeError, LakeSettings, SourceEvidence, Stream, Writer};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
@@ -32,7 +33,7 @@ fn topic() -> Stream {
 }
 
 /// A batch: two requests in two months, each of which names another Device beside its own, the bare answer to the request of the batch after
-/// it, an event of access, one of the inventory, and a dead letter.
+/// it, an event of access, one of the inventory, a request to change the inventory, the outcome of that of the batch after it, and a dead letter.
 fn batch(n: i64, first: bool) -> Batch {
     let counter = |n: i64| u64::try_from(100 + n).unwrap();
     let requests = MONTHS_MS.iter().zip([0u64, 50]).map(|(ms, more)| {
@@ -56,10 +57,35 @@ fn batch(n: i64, first: bool) -> Batch {
         dead_letters: vec![letter],
         access: vec![assigned(n)],
         inventory: vec![commissioned(&format!("i{n}"), device(1), at(n))],
+        pending: pending(n),
         sources: vec![evidence],
         streams: vec![topic()],
         ..Batch::default()
     }
+}
+
+/// A request that a Device be commissioned, and that the one of the batch after it was.
+fn pending(n: i64) -> Vec<PendingPart> {
+    let id = |n: i64| request_id(1, 3, u64::try_from(n).unwrap());
+    let fact = InventoryFact::SmiStatus { device: device(3), status: Some(SmiStatus::Commissioned) };
+    let asked = AskedChange {
+        request_id: id(n),
+        variant: "8.1.1".parse().unwrap(),
+        non_device: false,
+        recorded_at: at(n),
+        event_id: format!("r{n}").parse().unwrap(),
+        facts: vec![AskedFact { outcome: OutcomeOf::Response, from: None, fact }],
+    };
+    let outcome = RequestOutcome {
+        request_id: id(n + 1),
+        variant: None,
+        of: OutcomeOf::Response,
+        code: "I0".parse().unwrap(),
+        at: at(n),
+        recorded_at: at(n),
+        event_id: format!("o{}", n + 1).parse().unwrap(),
+    };
+    vec![PendingPart::Asked(asked), PendingPart::Outcome(outcome)]
 }
 
 fn assigned(n: i64) -> AccessRecord {
@@ -178,6 +204,8 @@ async fn check(store: &Arc<InMemory>, what: &str) {
     assert!(owner, "{what}: events of access");
     let told: Vec<String> = (0..BATCHES).map(|n| format!("i{n}")).collect();
     assert_eq!(told_of(&lake.snapshot(), device(1)).await, told, "{what}: inventory events");
+    let came_about: Vec<String> = (1..BATCHES).map(|n| format!("o{n}")).collect();
+    assert_eq!(told_of(&lake.snapshot(), device(3)).await, came_about, "{what}: requests and their outcomes");
     let mut at = 0;
     let mut sources: Vec<SourceEvidence> = Vec::new();
     lake.evidence(|commit| {

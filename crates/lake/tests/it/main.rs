@@ -9,6 +9,7 @@ pub(crate) mod faults;
 mod flips;
 pub(crate) mod formats;
 mod freshness;
+mod hub;
 mod inventory;
 mod logs;
 mod lookup;

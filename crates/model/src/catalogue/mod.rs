@@ -38,13 +38,17 @@ impl ServiceReferenceVariant {
         matches!((self.group, self.number, self.part), (4, 8, 1..=3) | (4, 17, 0))
     }
 
-    /// Whether its requests ask for a change of the Smart Metering Inventory, or its answers say what stands there: commissioning and
-    /// decommissioning, reading and updating the inventory, opting in, joins, the HAN Device Log, the status of Communications Hubs, and
-    /// pre-notification.
+    /// Whether its requests ask for a change of the Smart Metering Inventory, or its answers say what stands there (8.2).
     pub const fn is_of_inventory(self) -> bool {
+        self.changes_inventory() || matches!((self.group, self.number, self.part), (8, 2, 0))
+    }
+
+    /// Whether its requests ask for a change of the Smart Metering Inventory: commissioning and decommissioning, updating the inventory, opting
+    /// in, joins, the HAN Device Log, the status of Communications Hubs, and pre-notification.
+    pub const fn changes_inventory(self) -> bool {
         matches!(
             (self.group, self.number, self.part),
-            (8, 1, 1) | (8, 2 | 3 | 4 | 6 | 11, 0) | (8, 7 | 8, 1 | 2) | (8, 14, 1..=4) | (12, 2, 0)
+            (8, 1, 1) | (8, 3 | 4 | 6 | 11, 0) | (8, 7 | 8, 1 | 2) | (8, 14, 1..=4) | (12, 2, 0)
         )
     }
 

@@ -253,6 +253,11 @@ impl<R: Run> RunIndex<R> {
         months.filter(|(_, runs)| !runs.is_empty())
     }
 
+    /// The names of the months that hold or held any run, oldest first.
+    pub fn month_names(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.months.keys().map(String::as_str)
+    }
+
     /// Every run.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
         self.months.values().flat_map(|month| month.runs())

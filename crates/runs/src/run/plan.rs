@@ -31,15 +31,15 @@ pub struct Job<R> {
     pub month: Option<String>,
     /// Its runs.
     pub inputs: Vec<Arc<R>>,
-    /// Where its guard was at the version that it was planned at.
-    guarded_at: Option<i64>,
+    /// The positions that guard its runs, each with where it was at the version that the job was planned at.
+    guards: Vec<(String, Option<i64>)>,
 }
 
 // A run need not be cloned for it.
 impl<R> Clone for Job<R> {
     fn clone(&self) -> Self {
-        let Self { kind, month, inputs, guarded_at } = self;
-        Self { kind: *kind, month: month.clone(), inputs: inputs.clone(), guarded_at: *guarded_at }
+        let Self { kind, month, inputs, guards } = self;
+        Self { kind: *kind, month: month.clone(), inputs: inputs.clone(), guards: guards.clone() }
     }
 }
 
@@ -48,7 +48,7 @@ impl<R> Clone for Job<R> {
 pub enum Kind {
     /// Runs of a bucket become one.
     Fold(Bucket),
-    /// All of level 0 becomes a run in each bucket.
+    /// All of level 0, or all runs of other numbers of buckets, become a run in each bucket.
     Flush {
         /// How many there are.
         buckets: u32,
@@ -96,11 +96,15 @@ impl<R: Run> Job<R> {
 
     /// The commit of what it made.
     pub fn changes(&self, files: Vec<NewFile>, now_ms: i64) -> Changes {
-        let from = self.guarded_at;
+        let moved = |(app_id, from): &(String, Option<i64>)| Move {
+            app_id: app_id.clone(),
+            from: *from,
+            to: from.unwrap_or(0) + 1,
+        };
         Changes {
             add: files,
             remove: self.inputs.iter().map(|input| Arc::clone(input.file())).collect(),
-            moves: vec![Move { app_id: self.fence(), from, to: from.unwrap_or(0) + 1 }],
+            moves: self.guards.iter().map(moved).collect(),
             now_ms,
             ..Changes::default()
         }
@@ -133,11 +137,35 @@ pub fn plan<'a, R: Run>(
     let mut jobs: Vec<Job<R>> =
         months.iter().flat_map(|(name, month)| month.jobs(*name, buckets, now_ms)).collect();
     for job in &mut jobs {
-        job.guarded_at = guard(&job.fence());
+        let fence = job.fence();
+        job.guards = vec![(fence.clone(), guard(&fence))];
     }
     // What makes room first, and of that the smallest.
     jobs.sort_by_key(|job| (job.kind, job.rows()));
     jobs
+}
+
+/// The runs of other numbers of buckets than one, of each month, as a job that sorts their rows into that many. Level 0 has no buckets yet, and runs
+/// that have the right number stay as they are. `guard` says where a position is at the version of the runs.
+pub fn into_buckets<'a, R: Run>(
+    runs: impl Iterator<Item = &'a Arc<R>>,
+    buckets: u32,
+    guard: impl Fn(&str) -> Option<i64>,
+) -> Vec<Job<R>> {
+    let mut months: BTreeMap<Option<&str>, BTreeMap<Bucket, Vec<&'a Arc<R>>>> = BTreeMap::new();
+    for run in runs {
+        if let Some(bucket) = run.facts().bucket.filter(|bucket| bucket.of != buckets) {
+            let month = months.entry(run.file().month.as_deref()).or_default();
+            month.entry(bucket).or_default().push(run);
+        }
+    }
+    let of_month = |(name, month): (Option<&str>, BTreeMap<Bucket, Vec<&'a Arc<R>>>)| {
+        let fences = month.keys().map(|bucket| fence(name, *bucket));
+        let guards = fences.map(|fence| (fence.clone(), guard(&fence))).collect();
+        let inputs: Vec<&Arc<R>> = month.values().flatten().copied().collect();
+        Job { guards, ..job(Kind::Flush { buckets }, name, &inputs) }
+    };
+    months.into_iter().map(of_month).collect()
 }
 
 impl<R: Run> Month<'_, R> {
@@ -180,7 +208,7 @@ impl<R: Run> Month<'_, R> {
 
 fn job<R>(kind: Kind, month: Option<&str>, inputs: &[&Arc<R>]) -> Job<R> {
     let inputs = inputs.iter().map(|run| Arc::clone(run)).collect();
-    Job { kind, month: month.map(str::to_owned), inputs, guarded_at: None }
+    Job { kind, month: month.map(str::to_owned), inputs, guards: Vec::new() }
 }
 
 #[cfg(test)]

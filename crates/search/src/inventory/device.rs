@@ -5,8 +5,9 @@ use super::find::{Filter, Matches, Showing};
 use super::reach::{KnownDevice, Reach};
 use crate::error::SearchError;
 use crate::limits::{GROUPED_DEVICES_MAX, LISTED_BESIDE_MAX};
-use gridtrail_inventory::{DeviceDetails, MeterPointState, Period, Registration};
-use gridtrail_model::{CspRegion, DeviceId, DeviceType, Mpxn, SmiStatus, Timestamp};
+use gridtrail_inventory::limits::ADDRESS_TEXT_MAX;
+use gridtrail_inventory::{DeviceDetails, DeviceState, MeterPointState, Period, ShortText};
+use gridtrail_model::{CspRegion, DeviceId, DeviceType, Mpxn, Postcode, SmiStatus, Timestamp, Uprn};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Associations over which premises are looked for: from an In-Home Display over its Communications Hub to the meter.
@@ -32,8 +33,14 @@ pub struct ListedDevice {
 pub struct Premises {
     /// The meter point.
     pub mpxn: Mpxn,
-    /// Its registration data. Who supplies it is nobody's business here and left away by whoever answers.
-    pub registration: Registration,
+    /// First line of the address. Of the registration data there is what the Code lists, and so nothing of who supplies.
+    pub first_line: Option<ShortText<ADDRESS_TEXT_MAX>>,
+    /// Name or number of the property.
+    pub property: Option<ShortText<ADDRESS_TEXT_MAX>>,
+    /// Full postcode.
+    pub postcode: Option<Postcode>,
+    /// UPRN.
+    pub uprn: Option<Uprn>,
     /// The Smart Meter that is installed there, where it is not the Device itself.
     pub through: Option<DeviceId>,
 }
@@ -165,20 +172,17 @@ pub(super) async fn with_groups(
     filter: Filter,
     devices: &[DeviceId],
 ) -> Result<Vec<DeviceWithGroups>, SearchError> {
-    let mut around = Vec::with_capacity(devices.len());
-    for device in devices {
-        around.push(groups_of(reach, *device).await?);
+    let mut around = around(reach, devices).await?;
+    for one in &mut around {
+        one.found.retain(|device, _| {
+            reach.device(*device).is_some_and(|known| filter.of(&known.state) == Showing::Shown)
+        });
     }
-    let is_shown = |reach: &Reach<'_>, device| {
-        reach.device(device).is_some_and(|known| filter.of(&known.state) == Showing::Shown)
-    };
-    for groups in &mut around {
-        groups.retain(|device, _| is_shown(reach, *device));
-    }
-    let all: BTreeSet<DeviceId> = around.iter().flat_map(BTreeMap::keys).chain(devices).copied().collect();
+    let all: BTreeSet<DeviceId> =
+        around.iter().flat_map(|one| one.found.keys()).chain(devices).copied().collect();
     // What stands beside each is looked up, too: its status decides whether it does.
-    let beside: Vec<DeviceId> =
-        all.iter().filter_map(|device| reach.device(*device)).flat_map(KnownDevice::related).collect();
+    let known = all.iter().filter_map(|device| reach.device(*device));
+    let beside: Vec<DeviceId> = known.flat_map(KnownDevice::related).collect();
     reach.look_at_devices(beside).await?;
     let all: Vec<DeviceId> = all.into_iter().collect();
     let premises = premises_of(reach, &all).await?;
@@ -186,62 +190,81 @@ pub(super) async fn with_groups(
         let premises = premises.get(&device).cloned().unwrap_or_default();
         reach.device(device).map(|known| whole(reach, filter, known, premises))
     };
-    let answers = devices.iter().zip(around).filter_map(|(device, groups)| {
-        let others = groups
-            .into_iter()
-            .filter_map(|(device, groups)| Some(GroupedDevice { groups, device: whole(device)? }));
-        Some(DeviceWithGroups { device: whole(*device)?, others: others.collect() })
+    let answers = around.into_iter().filter_map(|one| {
+        let others = one.found.into_iter();
+        let others =
+            others.filter_map(|(device, groups)| Some(GroupedDevice { groups, device: whole(device)? }));
+        Some(DeviceWithGroups { device: whole(one.device)?, others: others.collect() })
     });
     Ok(answers.collect())
 }
 
-/// The Devices of groups II to IV around one, whether or not they are shown: a Device that is left out leads to others all the same.
-async fn groups_of(
-    reach: &mut Reach<'_>,
+/// The Devices around one, as far as they were followed.
+struct Around {
     device: DeviceId,
-) -> Result<BTreeMap<DeviceId, BTreeSet<Group>>, SearchError> {
-    let mut found: BTreeMap<DeviceId, BTreeSet<Group>> = BTreeMap::new();
-    let mut inner = BTreeSet::from([device]);
-    let mut outermost = inner.clone();
-    for group in [Group::II, Group::III] {
-        reach.look_at_devices(outermost.iter().copied()).await?;
-        let associated = outermost
-            .iter()
-            .filter_map(|device| reach.device(*device))
-            .filter(|known| known.state.in_inventory);
-        let next: BTreeSet<DeviceId> = associated
-            .flat_map(|known| known.state.associated.iter().copied())
-            .filter(|other| *other != device)
-            .collect();
-        add(&mut found, group, &next)?;
-        inner.extend(&next);
-        outermost = next;
-    }
-    reach.look_at_devices(inner.iter().copied()).await?;
-    let inner =
-        inner.iter().filter_map(|device| reach.device(*device)).filter(|known| known.state.in_inventory);
-    let with: BTreeSet<DeviceId> = inner
-        .flat_map(|known| known.state.associated_with.iter().copied())
-        .filter(|other| *other != device)
-        .collect();
-    add(&mut found, Group::IV, &with)?;
-    reach.look_at_devices(with).await?;
-    Ok(found)
+    /// Those of groups I to III.
+    inner: BTreeSet<DeviceId>,
+    /// Those of the group that was found last.
+    outermost: BTreeSet<DeviceId>,
+    /// Those of groups II to IV.
+    found: BTreeMap<DeviceId, BTreeSet<Group>>,
 }
 
-/// Adds the Devices of a group. Errors: `TooWide`.
-fn add(
-    found: &mut BTreeMap<DeviceId, BTreeSet<Group>>,
-    group: Group,
-    devices: &BTreeSet<DeviceId>,
-) -> Result<(), SearchError> {
-    for device in devices {
-        found.entry(*device).or_default().insert(group);
+impl Around {
+    /// Adds the Devices of a group. Errors: `TooWide`.
+    fn add(&mut self, group: Group, devices: &BTreeSet<DeviceId>) -> Result<(), SearchError> {
+        for device in devices {
+            self.found.entry(*device).or_default().insert(group);
+        }
+        if self.found.len() <= GROUPED_DEVICES_MAX {
+            return Ok(());
+        }
+        Err(SearchError::TooWide { what: "Devices around one", most: GROUPED_DEVICES_MAX })
     }
-    if found.len() <= GROUPED_DEVICES_MAX {
-        return Ok(());
+
+    /// The Devices to which some others lead, but for the one that it is around. A Device that is not in the inventory leads nowhere.
+    fn next(
+        &self,
+        reach: &Reach<'_>,
+        from: &BTreeSet<DeviceId>,
+        to: impl Fn(&DeviceState) -> &[DeviceId],
+    ) -> BTreeSet<DeviceId> {
+        let known = from.iter().filter_map(|device| reach.device(*device)).map(|known| &known.state);
+        let next = known.filter(|state| state.in_inventory).flat_map(|state| to(state).iter().copied());
+        next.filter(|device| *device != self.device).collect()
     }
-    Err(SearchError::TooWide { what: "Devices around one", most: GROUPED_DEVICES_MAX })
+}
+
+/// The Devices of groups II to IV around each of some, whether or not they are shown: a Device that is left out leads to others all the
+/// same. One round for each group, however many Devices it is around.
+async fn around(reach: &mut Reach<'_>, devices: &[DeviceId]) -> Result<Vec<Around>, SearchError> {
+    let of = |device: &DeviceId| {
+        let one = BTreeSet::from([*device]);
+        Around { device: *device, inner: one.clone(), outermost: one, found: BTreeMap::new() }
+    };
+    let mut all: Vec<Around> = devices.iter().map(of).collect();
+    for group in [Group::II, Group::III] {
+        look_at(reach, &all).await?;
+        for one in &mut all {
+            let next = one.next(reach, &one.outermost, |state| &state.associated);
+            one.add(group, &next)?;
+            one.inner.extend(&next);
+            one.outermost = next;
+        }
+    }
+    look_at(reach, &all).await?;
+    for one in &mut all {
+        one.outermost = one.next(reach, &one.inner, |state| &state.associated_with);
+        let with = one.outermost.clone();
+        one.add(Group::IV, &with)?;
+    }
+    look_at(reach, &all).await?;
+    Ok(all)
+}
+
+/// Looks up what was found last around each.
+async fn look_at(reach: &mut Reach<'_>, all: &[Around]) -> Result<(), SearchError> {
+    reach.look_at_devices(all.iter().flat_map(|one| one.outermost.iter().copied())).await
 }
 
 /// All that is held of a Device.
@@ -249,24 +272,20 @@ fn whole(reach: &Reach<'_>, filter: Filter, known: &KnownDevice, premises: Vec<P
     let (state, at) = (&known.state, reach.at());
     let view = known.fragment.known_at(at);
     let is_type_2 = state.details.device_type.is_some_and(DeviceType::is_type_2);
-    let statuses = if is_type_2 { Vec::new() } else { begun(view.smi_statuses().periods(), at) };
-    let smi_status_count = statuses.len();
-    let statuses = newest(&statuses).iter();
-    let regions = begun(view.regions().periods(), at);
+    let of = |status, from, until| StatusPeriod { status, from, until };
+    let (smi_statuses, smi_status_count) =
+        if is_type_2 { (Vec::new(), 0) } else { begun(view.smi_statuses().periods(), at, of) };
+    let of = |region, from, until| RegionPeriod { region, from, until };
+    let (regions, _) = begun(view.regions().periods(), at, of);
     let (associated, associated_count) = related(reach, filter, &state.associated);
     let (associated_with, associated_with_count) = related(reach, filter, &state.associated_with);
     InventoryDevice {
         device: state.device,
         details: state.details.clone(),
-        regions: newest(&regions)
-            .iter()
-            .map(|(region, from, until)| RegionPeriod { region: *region, from: *from, until: *until })
-            .collect(),
+        regions,
         premises,
         smi_status: state.smi_status_shown(),
-        smi_statuses: statuses
-            .map(|(status, from, until)| StatusPeriod { status: *status, from: *from, until: *until })
-            .collect(),
+        smi_statuses,
         smi_status_count,
         associated,
         associated_count,
@@ -275,14 +294,16 @@ fn whole(reach: &Reach<'_>, filter: Filter, known: &KnownDevice, premises: Vec<P
     }
 }
 
-/// The values that had begun at an instant, each with its beginning, and its end where that was over by then.
-fn begun<T: Copy>(periods: &[Period<T>], at: Timestamp) -> Vec<(T, Timestamp, Option<Timestamp>)> {
-    let begun = periods.iter().filter(|period| period.from <= at);
-    begun.map(|period| (period.value, period.from, period.until.filter(|until| *until <= at))).collect()
-}
-
-fn newest<T>(all: &[T]) -> &[T] {
-    &all[all.len().saturating_sub(LISTED_BESIDE_MAX)..]
+/// The newest values that had begun at an instant, each with its beginning, and its end where that was over by then; and how many had begun.
+fn begun<T: Copy, P>(
+    periods: &[Period<T>],
+    at: Timestamp,
+    of: impl Fn(T, Timestamp, Option<Timestamp>) -> P,
+) -> (Vec<P>, usize) {
+    let begun = &periods[..periods.partition_point(|period| period.from <= at)];
+    let newest = &begun[begun.len().saturating_sub(LISTED_BESIDE_MAX)..];
+    let over = |period: &Period<T>| period.until.filter(|until| *until <= at);
+    (newest.iter().map(|period| of(period.value, period.from, over(period))).collect(), begun.len())
 }
 
 /// Those of some Devices that are shown, as they stand beside another, and how many there are.
@@ -362,7 +383,10 @@ fn premises_at(reach: &Reach<'_>, device: DeviceId, meters: &BTreeSet<DeviceId>)
         for MeterPointState { mpxn, registration, .. } in states {
             found.entry(*mpxn).or_insert_with(|| Premises {
                 mpxn: *mpxn,
-                registration: registration.clone(),
+                first_line: registration.first_line.value().cloned(),
+                property: registration.property.value().cloned(),
+                postcode: registration.postcode.value().copied(),
+                uprn: registration.uprn.value().copied(),
                 through: (*meter != device).then_some(*meter),
             });
         }

@@ -141,7 +141,7 @@ pub(crate) fn meter_points(events: &[InventoryEvent], key: InventoryKey) -> Vec<
             let has_it = match key {
                 InventoryKey::Uprn(uprn) => data.uprn.value() == Some(&uprn),
                 InventoryKey::Postcode(postcode) => data.postcode.value() == Some(&postcode),
-                InventoryKey::Mpxn(_) | InventoryKey::Device(_) => false,
+                InventoryKey::Mpxn(_) | InventoryKey::Device(_) | InventoryKey::Request(_) => false,
             };
             has_it.then_some(*mpxn)
         }

@@ -225,9 +225,9 @@ async fn a_device_that_is_installed_nowhere_is_where_its_meters_are() {
     assert_eq!(places(PROXY).await, [(mpxn(2), Some(device(GSME)))]);
     assert_eq!(places(DISPLAY).await, [(mpxn(1), Some(device(ESME)))], "over the hub");
     let page = search.search(&ann(), &by_device(DISPLAY)).await.unwrap();
-    let registered = &page.devices[0].premises[0].registration;
-    assert_eq!(registered.property.value().unwrap().as_str(), "Rose Cottage");
-    assert_eq!(registered.uprn.value().unwrap().to_string(), "100");
+    let place = &page.devices[0].premises[0];
+    assert_eq!(place.property.as_ref().unwrap().as_str(), "Rose Cottage");
+    assert_eq!(place.uprn.unwrap().to_string(), "100");
 }
 
 #[tokio::test]

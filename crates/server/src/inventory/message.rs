@@ -70,15 +70,13 @@ fn description(of: Option<DeviceType>) -> String {
     of.map_or("", DeviceType::description).to_owned()
 }
 
-/// Where a Device is: of the registration data what the Code lists, and so nothing of who supplies it.
 fn premises(premises: &Premises) -> v1::DevicePremises {
-    let registered = &premises.registration;
     v1::DevicePremises {
         mpxn: shown(premises.mpxn),
-        first_line_of_address: text(registered.first_line.value()),
-        property: text(registered.property.value()),
-        postcode: text(registered.postcode.value()),
-        uprn: text(registered.uprn.value()),
+        first_line_of_address: text(premises.first_line.as_ref()),
+        property: text(premises.property.as_ref()),
+        postcode: text(premises.postcode),
+        uprn: text(premises.uprn),
         through_device_id: text(premises.through),
     }
 }

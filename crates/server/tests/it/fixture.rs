@@ -21,7 +21,9 @@ use gridtrail_proto::query::v1::session_service_client::SessionServiceClient;
 use gridtrail_proto::query::v1::{SearchRequest, search_request::Key};
 use gridtrail_runtime::Clock;
 use gridtrail_search::fake::FakeLake;
-use gridtrail_search::{InventorySearch, InventoryStore, PageKey, Search, Store};
+use gridtrail_search::{
+    HubSearch, HubStore, HubTables, InventorySearch, InventoryStore, PageKey, Search, Store,
+};
 use gridtrail_server::{Limits, LoginParts, Parts, ServeError, serve, terms};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -189,7 +191,7 @@ impl World<Lake> {
     }
 }
 
-impl<L: Store + InventoryStore + Clone> World<L> {
+impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
     pub(crate) async fn over(lake: L, clock: Clock, login: Option<(LoginParts, SessionGate)>) -> Self {
         Self::limited(lake, clock, login, Limits::default()).await
     }
@@ -213,6 +215,7 @@ impl<L: Store + InventoryStore + Clone> World<L> {
         let parts = Parts {
             port: Port { listener, tls: None, terms, whence: Whence::Connection },
             search: Search::new(lake.clone(), clock.clone(), PageKey::random().unwrap()),
+            hubs: HubSearch::new(lake.clone(), clock.clone(), HubTables::default()),
             inventory: InventorySearch::new(lake.clone(), clock.clone(), PageKey::random().unwrap(), false),
             freshness: Arc::new(freshness.clone()),
             admission: admission.clone(),

@@ -15,10 +15,11 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 4] = [
     "gridtrail.query.v1.AuditTrailService",
     "gridtrail.query.v1.MeterReadService",
     "gridtrail.query.v1.FreshnessService",
+    "gridtrail.query.v1.HubService",
 ];
 
 #[tokio::test]

@@ -6,6 +6,8 @@ mod errors;
 mod fields;
 mod fixture;
 mod freshness;
+mod hubs;
+mod inventory;
 mod large;
 mod life;
 mod log_in;

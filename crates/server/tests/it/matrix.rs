@@ -5,20 +5,22 @@
 //! from the file behind that, so that a slip in either shows. A component with a service is called. Of the others the server's
 //! word is the list in the caller's profile, which is held against the table as a whole.
 
-use crate::it::fixture::{ANN, BOB, World, bearer_of, of_meter, with_header};
+use crate::it::fixture::{ANN, BOB, METER, World, bearer_of, of_meter, with_header};
 use crate::it::rights::{RELATIONS, counts, world_of};
 use gridtrail_access::{Bearer, OrgId};
 use gridtrail_lake::Lake;
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
+use gridtrail_proto::query::v1::inventory_service_client::InventoryServiceClient;
 use gridtrail_proto::query::v1::meter_read_service_client::MeterReadServiceClient;
 use gridtrail_proto::query::v1::session_service_client::SessionServiceClient;
-use gridtrail_proto::query::v1::{GetRequest, ProfileRequest, ProfileResponse};
+use gridtrail_proto::query::v1::{GetRequest, InventorySearchRequest, ProfileRequest, ProfileResponse};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
 const AUDIT_TRAILS: &str = "Service audit trails";
+const INVENTORY: &str = "Smart metering inventory";
 const METER_READS: &str = "Meter read transactions";
 const PROFILE: &str = "User profile information";
 
@@ -31,7 +33,7 @@ const MAY_USE: [(&str, &str); 22] = [
     ("Update service management incidents", "YYYNNNYNNNY"),
     ("View service management incidents", "YYYYNNYYNYY"),
     ("Problem management", "YYYYNNYYNYY"),
-    ("Smart metering inventory", "YYYYYYYYYYY"),
+    (INVENTORY, "YYYYYYYYYYY"),
     ("DCC service status", "YYYYYNYYNNN"),
     (AUDIT_TRAILS, "YYYYYYYYYYN"),
     ("Forward schedule of change", "YYNYYNYYNNN"),
@@ -111,6 +113,7 @@ fn of_another_device(reference: &str) -> String {
 /// The services that components have, a row of Ann's to ask them for, and one that is not there.
 struct Services {
     audit: AuditTrailServiceClient<Channel>,
+    inventory: InventoryServiceClient<Channel>,
     reads: MeterReadServiceClient<Channel>,
     sessions: SessionServiceClient<Channel>,
     anns_row: GetRequest,
@@ -124,7 +127,8 @@ impl Services {
         let anns_row = GetRequest { reference: anns[0].reference.clone(), ..GetRequest::default() };
         let no_row =
             GetRequest { reference: of_another_device(&anns_row.reference), ..GetRequest::default() };
-        Self { audit, reads, sessions: world.sessions().await, anns_row, no_row }
+        let inventory = world.inventory().await;
+        Self { audit, inventory, reads, sessions: world.sessions().await, anns_row, no_row }
     }
 
     /// The profile, of which the User IDs are held against what the caller must see.
@@ -159,6 +163,16 @@ impl Services {
         }
     }
 
+    /// The inventory is open to whoever may use it: no User ID filters it, and of this meter it knows nothing.
+    async fn check_inventory(&mut self, caller: &Caller, may_use: bool) {
+        let request = InventorySearchRequest { device_id: METER.into(), ..InventorySearchRequest::default() };
+        let found = self.inventory.search(with_header(request, &caller.bearer)).await;
+        if !may_use {
+            return assert_denied(found, INVENTORY, caller);
+        }
+        assert!(found.expect(&caller.name).into_inner().devices.is_empty(), "{}", caller.name);
+    }
+
     /// Meter reads are open to all Users: Ann's two, with her name, however she stands to Bob. His own row is no read.
     async fn check_meter_reads(&mut self, caller: &Caller, may_use: bool) {
         let Caller { name, bearer, .. } = caller;
@@ -191,6 +205,7 @@ async fn every_component_for_every_role_and_every_way_to_stand_to_another_user()
                 let may_use = is_open(row, role);
                 match component {
                     AUDIT_TRAILS => services.check_audit_trails(&caller, may_use).await,
+                    INVENTORY => services.check_inventory(&caller, may_use).await,
                     METER_READS => services.check_meter_reads(&caller, may_use).await,
                     // Without a service of its own: the profile's word on it is all there is.
                     _ => {
@@ -238,6 +253,7 @@ async fn several_roles_may_use_together_what_each_of_them_may() {
     let profile = services.sessions.profile(with_header(ProfileRequest {}, &none.bearer)).await;
     assert_denied(profile, PROFILE, &none);
     services.check_audit_trails(&none, false).await;
+    services.check_inventory(&none, false).await;
     services.check_meter_reads(&none, false).await;
 }
 

@@ -2,7 +2,7 @@
 
 use crate::it::region;
 use gridtrail_inventory::{InventoryEvent, InventoryFragment, InventoryStatement, InventoryView, Period};
-use gridtrail_model::{DeviceType, Merge, Named};
+use gridtrail_model::{DeviceId, DeviceType, Merge, Named, Timestamp};
 use gridtrail_synth::{ExpectedFact, ExpectedState, World};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -123,8 +123,9 @@ fn everything_that_may_become_of_a_household_does() {
         let typed =
             |of| truth.iter().any(|fact| matches!(fact.what, ExpectedState::Type(device, _) if device == of));
         assert!(household.devices().all(typed));
-        let start = world.settings().start;
-        assert!(truth.iter().all(|fact| fact.from < start && fact.until.is_none_or(|until| until <= start)));
+        let end = world.settings().end();
+        assert!(truth.iter().all(|fact| fact.from < end && fact.until.is_none_or(|until| until < end)));
+        assert!(inventory.events.iter().all(|event| event.recorded_at < end));
         let serving = |of: gridtrail_model::Mpxn| {
             let at = truth
                 .iter()
@@ -160,4 +161,59 @@ fn everything_that_may_become_of_a_household_does() {
     let shared = by_uprn.values().filter(|households| households.len() > 1).count();
     let counts = [exchanged, moved, removed, withdrawn, corrected, without_uprn, shared];
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+}
+
+/// Some of each change take effect in the run, late and corrected facts come in it, and what is sent goes to the Device that is installed when it is
+/// sent, from who supplies then.
+#[test]
+fn what_changes_in_the_run_changes_what_is_sent() {
+    let world = world(6);
+    let (start, end) = (world.settings().start, world.settings().end());
+    let within = |at: Timestamp| start <= at && at < end;
+    // Of each meter, hub and proxy when it served; of each meter point its exchanges.
+    let mut served: BTreeMap<DeviceId, (Timestamp, Option<Timestamp>)> = BTreeMap::new();
+    let (mut exchanged, mut swapped, mut switched, mut rejoined, mut late, mut corrected) =
+        (0, 0, 0, 0, 0, 0);
+    for number in 0..world.settings().premises {
+        let (at_first, at_last) = (world.household_at(number, start), world.household_at(number, end));
+        assert_eq!(at_last, world.household(number));
+        exchanged += usize::from(at_first.electricity.device_id != at_last.electricity.device_id);
+        swapped += usize::from(at_first.hub != at_last.hub);
+        switched += usize::from(at_first.electricity.supplier != at_last.electricity.supplier);
+        let inventory = world.inventory_of(number);
+        for fact in &inventory.truth {
+            match fact.what {
+                ExpectedState::Installed(device, _) => drop(served.insert(device, (fact.from, fact.until))),
+                ExpectedState::Associated(device, _) if Some(device) == at_first.ppmid => {
+                    rejoined += usize::from(fact.until.is_some_and(within));
+                }
+                _ => {}
+            }
+        }
+        for event in inventory.events.iter().filter(|event| within(event.recorded_at)) {
+            let InventoryStatement::Fact(stated) = &event.told else { continue };
+            corrected += usize::from(stated.corrects.is_some());
+            late += usize::from(event.recorded_at > stated.effective.from().plus_millis(24 * 3_600_000));
+        }
+    }
+    let counts = [exchanged, swapped, switched, rejoined, late, corrected];
+    println!("{} premises: {counts:?}", world.settings().premises);
+    assert!(counts.iter().all(|count| *count > 5), "{counts:?}");
+
+    let (mut of_former, mut of_present, mut after) = (0_u32, 0_u32, 0_u32);
+    for trail in world.truth() {
+        let Some((from, until)) = trail.device_id.and_then(|device| served.get(&device)) else { continue };
+        assert!(*from <= trail.received_at, "{trail:?} is of a Device that had not come yet");
+        of_present += u32::from(within(*from));
+        if let Some(until) = until {
+            of_former += u32::from(trail.received_at < *until);
+            // A schedule, a sequence or a future-dated request that was under way.
+            after += u32::from(trail.received_at >= *until);
+        }
+    }
+    println!(
+        "{of_former} rows of meters that were exchanged since, {of_present} of new ones, {after} under way"
+    );
+    assert!(of_former > 500 && of_present > 500, "{of_former} {of_present}");
+    assert!(after * 20 < of_former, "{after} of {of_former}");
 }

@@ -13,7 +13,14 @@ pub(super) fn said(message: &Message<'_>, body: &Element) -> Option<SaidOfInvent
     let non_device = command_variant == Some(CommandVariant::DCC_ONLY)
         || variant.entry().is_some_and(|entry| entry.non_device);
     let facts = facts(body, request_id.target)?;
-    let asked = AskedChange { request_id, variant, non_device, recorded_at: message.recorded_at, facts };
+    let asked = AskedChange {
+        request_id,
+        variant,
+        non_device,
+        recorded_at: message.recorded_at,
+        event_id: message.event_id.clone(),
+        facts,
+    };
     (!asked.facts.is_empty()).then(|| SaidOfInventory { asked: Some(asked), ..SaidOfInventory::default() })
 }
 

@@ -147,3 +147,22 @@ fn late_events_do_not_rewrite_a_month() {
     println!("100 late commits: the month was written {times:.2} times over");
     assert!(times < 2.0, "{times}");
 }
+
+/// What lies in another number of buckets is sorted into the new one, under the guards of all its buckets; level 0 and what is right stay.
+#[test]
+fn another_number_of_buckets_takes_the_runs_of_all_others() {
+    let mut sim = Sim::new();
+    let bucket = |number, of| Some(Bucket { number, of });
+    for bucket in [None, bucket(0, 16), bucket(3, 16), bucket(3, 16), bucket(1, 4), bucket(5, 24)] {
+        sim.add(10, bucket);
+    }
+    let jobs = into_buckets(sim.runs.iter(), 24, |_| Some(7));
+    let [job] = &jobs[..] else { panic!("{jobs:?}") };
+    assert_eq!(job.kind, Kind::Flush { buckets: 24 });
+    let moves = job.changes(Vec::new(), NOW).moves;
+    let moves: Vec<_> = moves.iter().map(|one| (one.app_id.as_str(), one.from, one.to)).collect();
+    let fences = ["2026-03/0-16", "2026-03/1-4", "2026-03/3-16"].map(|fence| (fence, Some(7), 8));
+    assert_eq!(moves, fences, "each once, in order");
+    assert_eq!(job.inputs.len(), 4);
+    assert!(into_buckets(sim.runs[5..].iter(), 24, |_| None).is_empty());
+}
