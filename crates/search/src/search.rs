@@ -477,6 +477,8 @@ pub(crate) fn out_of_reach(error: StoreError) -> SearchError {
 #[cfg(test)]
 mod one_row;
 #[cfg(test)]
+mod premises;
+#[cfg(test)]
 mod rights;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use crate::support::{Server, run, succeed, text, time_of, user_of};
 use gridtrail_model::{DeviceId, UserId};
 use gridtrail_runtime::Clock;
 use gridtrail_synth::{ExpectedTrail, Settings, World};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -237,4 +237,98 @@ fn a_folder_that_holds_nothing_or_too_much_is_refused() {
     let full = run(&["generate", "--out", path, "--events", "100"]);
     assert_eq!(full.status.code(), Some(2), "something is in it");
     assert!(text(&full.stderr).contains("not empty"), "{}", text(&full.stderr));
+}
+
+const OWN: &str = "90-B3-D5-1F-30-02-00-00";
+const OTHER: &str = "90-B3-D5-1F-30-03-00-00";
+const MPAN: &str = "1312345678111";
+const UPRN: &str = "100012345678";
+/// The meter until ten o'clock on 3 March, that from eleven on, and the hub of both.
+const METERS: [&str; 2] = ["88-73-84-57-00-2F-96-01", "88-73-84-57-00-2F-96-02"];
+const HUB: &str = "88-73-84-57-00-2F-96-03";
+
+/// The inventory of premises whose meter was exchanged, a line an event.
+fn exchange() -> String {
+    let registered = json!({ "mpxn": MPAN, "uprn": UPRN });
+    let at = |device: &str| json!({ "deviceId": device, "mpxn": MPAN });
+    let with = |device: &str| json!({ "deviceId": device, "withDeviceId": HUB });
+    let told = [
+        ("2026-01-01T00:00:00Z", "registration", registered),
+        ("2026-01-01T00:00:00Z", "installed", at(METERS[0])),
+        ("2026-01-01T00:00:00Z", "associationAdded", with(METERS[0])),
+        ("2026-03-03T10:00:00Z", "uninstalled", at(METERS[0])),
+        ("2026-03-03T10:00:00Z", "associationRemoved", with(METERS[0])),
+        ("2026-03-03T11:00:00Z", "installed", at(METERS[1])),
+        ("2026-03-03T11:00:00Z", "associationAdded", with(METERS[1])),
+    ];
+    let line = |(number, (from, what, body)): (usize, (&str, &str, Value))| {
+        let id = format!("inv-{number}");
+        json!({ "eventId": id, "recordedAt": from, "effectiveFrom": from, what: body }).to_string() + "\n"
+    };
+    told.into_iter().enumerate().map(line).collect()
+}
+
+/// Meter reads of two Users, to each Device on the day before the exchange, between the two meters, and on the day after; a line each.
+fn reads() -> String {
+    let mut lines = String::new();
+    for user in [OWN, OTHER] {
+        for device in METERS.into_iter().chain([HUB]) {
+            for received in ["2026-03-02T09:00:00Z", "2026-03-03T10:30:00Z", "2026-03-04T09:00:00Z"] {
+                let counter = lines.len();
+                let correlation = json!({
+                    "userId": user, "requestId": format!("{user}:{device}:{counter}"), "requestReceivedAt": received,
+                    "commandVariant": 1, "deviceId": device, "serviceReferenceVariant": "4.8.1",
+                });
+                let id = format!("read-{counter}");
+                let event = json!({
+                    "eventId": id, "recordedAt": received, "requestReceived": {}, "correlation": correlation
+                });
+                lines += &(event.to_string() + "\n");
+            }
+        }
+    }
+    lines
+}
+
+/// A meter that was exchanged is found for the days that it served, and the one that followed from then on, by the UPRN and by the MPxN.
+#[test]
+fn a_search_by_uprn_goes_across_an_exchange_of_the_meter() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::create_dir(at("events")).unwrap();
+    std::fs::write(at("events/premises.inventory.jsonl"), exchange()).unwrap();
+    std::fs::write(at("events/reads.jsonl"), reads()).unwrap();
+    succeed(&["ingest", &at("events"), "--lake", &at("lake")]);
+    let own = token(folder.path(), OWN, &["--role", "1", "--public-key-out", &at("key.pub.pem")]);
+    let server = Server::start(&at("lake"), &at("key.pub.pem"), &[]);
+    let search = |service: &str, args: &[&str]| {
+        let fixed = ["search", service, "--server", &server.url, "--format", "json", "--token", &own];
+        let answer: Value = serde_json::from_str(&succeed(&[&fixed, args].concat())).unwrap();
+        let rows = answer["rows"].as_array().cloned().unwrap_or_default();
+        let found = rows.iter().map(|row| {
+            assert_eq!(row["deviceResolution"], "DEVICE_RESOLUTION_BY_INVENTORY", "{row:#}");
+            let at = time_of(&row["serviceRequestReceivedAt"]).unwrap().to_string();
+            (at[..10].to_owned(), row["matchedDeviceId"].as_str().unwrap().to_owned())
+        });
+        (sorted(found), answer["deviceResolution"].as_str().unwrap().to_owned())
+    };
+    let on = |day: &str, meter: &str| [meter, HUB].map(|device| (day.to_owned(), device.to_owned())).to_vec();
+    let (before, after) = (on("2026-03-02", METERS[0]), on("2026-03-04", METERS[1]));
+    let both = [before.clone(), after.clone()].concat();
+    let of_both_users = sorted([before.clone(), before.clone()].concat().into_iter());
+    for key in [["--uprn", UPRN], ["--mpxn", MPAN]] {
+        let by = |service: &str, dates: &[&str]| search(service, &[&key[..], dates].concat());
+        let way = "DEVICE_RESOLUTION_BY_INVENTORY_AND_SEEN_PAIRS".to_owned();
+        assert_eq!(by("audit", &[]), (both.clone(), way));
+        assert_eq!(by("audit", &["--from", "2026-03-02", "--to", "2026-03-04"]).0, both);
+        assert_eq!(by("audit", &["--to", "2026-03-03"]).0, before);
+        assert_eq!(by("audit", &["--from", "2026-03-03"]).0, after);
+        assert_eq!(by("audit", &["--from", "2026-03-03", "--to", "2026-03-03"]).0, [], "without a meter");
+        assert_eq!(by("meter-reads", &["--to", "2026-03-03"]).0, of_both_users, "they are everybody's");
+    }
+    for args in [&["--uprn", "999999999999"][..], &["--uprn", UPRN, "--to", "2025-12-31"]] {
+        assert_eq!(search("audit", args), (Vec::new(), "DEVICE_RESOLUTION_NO_METER_POINT".to_owned()));
+    }
+    let log = server.stop();
+    assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
 }

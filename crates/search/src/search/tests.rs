@@ -6,11 +6,16 @@ mod rights;
 mod tokens;
 
 use super::*;
+use crate::AsOf;
 use crate::SearchErrorKind;
 use crate::fake::{FakeLake, Fault};
-use crate::limits::{PAGE_TOKEN_LIFE_MS, PAGE_WEIGHT_MAX};
+use crate::limits::{DEVICES_MAX, METER_POINTS_OF_UPRN_MAX, PAGE_TOKEN_LIFE_MS, PAGE_WEIGHT_MAX};
 use crate::query::SearchKey;
 use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
+use gridtrail_inventory::{
+    Effective, FactOrigin, FieldChange, InventoryEvent, InventoryFact, InventoryStatement, Registration,
+    StatedFact,
+};
 use gridtrail_model::{
     Anchor, CommandVariant, Fragment, HistoryEntry, Leg, Mpxn, RequestId, ServiceReferenceVariant, State,
     Subject, TrailKey, UserId,
@@ -22,6 +27,7 @@ use std::sync::LazyLock;
 static KEY: LazyLock<DevKey> = LazyLock::new(|| DevKey::generate().unwrap());
 
 const MPXNS: [&str; 2] = ["1217290354420", "000123"];
+const UPRNS: [&str; 2] = ["100012345", "100012346"];
 const VARIANTS: [Option<&str>; 5] = [Some("4.8.1"), Some("4.17"), Some("4.8"), Some("11.2"), None];
 
 fn start() -> Timestamp {
@@ -93,6 +99,66 @@ impl Seed {
         fragment.mpxn.add_some(self.mpxn.map(|mpxn| MPXNS[mpxn].parse().unwrap()));
         fragment
     }
+}
+
+/// Something that the inventory is told, since a second and until another.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    what: What,
+    from: i64,
+    until: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// A Device is at a meter point.
+    At(u8, usize),
+    /// It is Associated with another.
+    With(u8, u8),
+    /// A meter point has a UPRN.
+    Uprn(usize, usize),
+}
+
+impl What {
+    /// Whether one ends what the other says: a meter point has one UPRN.
+    fn is_of_the_field_of(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Uprn(one, _), Self::Uprn(other, _)) => one == other,
+            _ => self == other,
+        }
+    }
+}
+
+fn second(number: i64) -> Timestamp {
+    start().plus_millis(number * 1000)
+}
+
+/// The events that say so, of which each was recorded behind the one before it.
+fn events_of(told: &[Told]) -> Vec<InventoryEvent> {
+    let mpxn = |number: usize| MPXNS[number].parse().unwrap();
+    let event = |(number, told): (usize, &Told)| {
+        let fact = match told.what {
+            What::At(at, point) => {
+                InventoryFact::Installation { device: device(at), mpxn: mpxn(point), installed: true }
+            }
+            What::With(one, other) => {
+                InventoryFact::Association { device: device(one), with: device(other), associated: true }
+            }
+            What::Uprn(point, uprn) => {
+                let uprn = FieldChange::Value(UPRNS[uprn].parse().unwrap());
+                let data = Registration { uprn, ..Registration::default() };
+                InventoryFact::Registration { mpxn: mpxn(point), data }
+            }
+        };
+        let effective = Effective::new(second(told.from), told.until.map(second)).unwrap();
+        InventoryEvent {
+            recorded_at: start().plus_millis(i64::try_from(number).unwrap()),
+            id: format!("told-{number}-{}", told.from).parse().unwrap(),
+            origin: FactOrigin::Inventory,
+            told: InventoryStatement::Fact(StatedFact { effective, corrects: None, fact }),
+        }
+    };
+    told.iter().enumerate().map(event).collect()
 }
 
 const ROW: Seed = Seed { device: 1, user: 1, second: 0, counter: 0, variant: 0, mpxn: None };

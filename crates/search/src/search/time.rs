@@ -6,10 +6,14 @@
 use super::*;
 use crate::query::SearchKey;
 use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
+use gridtrail_inventory::{
+    Effective, FactOrigin, FieldChange, InventoryEvent, InventoryFact, InventoryStatement, Registration,
+    StatedFact,
+};
 use gridtrail_lake::{Batch, CompactionSettings, Lake, LakeSettings, StoreUse};
 use gridtrail_model::{
     Anchor, Body, CommandVariant, Correlation, Event, Fold, Leg, Mpxn, RequestId, RequestReceived,
-    ResponseContent, ResponseId, ResponseSent, Subject, TrailKey, UserId,
+    ResponseContent, ResponseId, ResponseSent, Subject, TrailKey, Uprn, UserId,
 };
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -56,6 +60,35 @@ fn device(kind: Kind, number: usize) -> DeviceId {
 fn mpxn(kind: Kind, number: usize) -> Mpxn {
     let at = mixed(((kind as u64) << 40) + number as u64);
     (1_000_000_000_000 + at % 1_000_000_000_000).to_string().parse().unwrap()
+}
+
+fn hub(kind: Kind, number: usize) -> DeviceId {
+    let at = mixed(((kind as u64) << 48) + number as u64);
+    DeviceId::from_bytes((0x00DB_0000_0000_0000 + at % (1 << 40)).to_be_bytes())
+}
+
+fn uprn(kind: Kind, number: usize) -> Uprn {
+    Uprn::from_number(1 + mixed(((kind as u64) << 56) + number as u64) % 999_999_999_999).unwrap()
+}
+
+/// Something of the inventory that is so since before all rows.
+fn fact(fact: InventoryFact) -> InventoryEvent {
+    let since = base().plus_millis(-100 * DAY_MS);
+    InventoryEvent {
+        recorded_at: since,
+        id: format!(
+            "{:016x}",
+            mixed(format!("{fact:?}").bytes().fold(7, |hash, byte| mixed(hash ^ u64::from(byte))))
+        )
+        .parse()
+        .unwrap(),
+        origin: FactOrigin::Inventory,
+        told: InventoryStatement::Fact(StatedFact {
+            effective: Effective::since(since),
+            corrects: None,
+            fact,
+        }),
+    }
 }
 
 fn user(number: u64) -> UserId {
@@ -137,6 +170,29 @@ impl World {
         world
     }
 
+    /// The same, and an inventory that has each Device, of whatever kind, at its meter point, Associated with a hub, and each meter point
+    /// at a UPRN of its own: as anybody may know.
+    async fn with_inventory(each: usize) -> Self {
+        let world = Self::of(each).await;
+        let mut told = Vec::new();
+        for kind in [Kind::Hidden, Kind::Open, Kind::Absent] {
+            for number in 0..each {
+                let (device, mpxn, hub) = (device(kind, number), mpxn(kind, number), hub(kind, number));
+                let data =
+                    Registration { uprn: FieldChange::Value(uprn(kind, number)), ..Registration::default() };
+                told.extend([
+                    fact(InventoryFact::Registration { mpxn, data }),
+                    fact(InventoryFact::Installation { device, mpxn, installed: true }),
+                    fact(InventoryFact::Association { device, with: hub, associated: true }),
+                ]);
+            }
+        }
+        let lake = world.lake(Duration::ZERO).await;
+        let batch = Batch { inventory: told, ..Batch::default() };
+        lake.writer().await.unwrap().commit(batch).await.unwrap();
+        world
+    }
+
     /// The lake, opened anew: nothing of it is in memory. Each request to the store takes so long.
     async fn lake(&self, wait: Duration) -> Lake {
         let mut store = Arc::clone(&self.store);
@@ -205,6 +261,10 @@ impl Ask {
 
     fn of_mpxn(view: View, kind: Kind, number: usize) -> Self {
         Self::Search(view, Query::of(SearchKey::Mpxn(mpxn(kind, number))))
+    }
+
+    fn of_uprn(view: View, kind: Kind, number: usize) -> Self {
+        Self::Search(view, Query::of(SearchKey::Uprn(uprn(kind, number))))
     }
 
     /// Asks, and sees nothing.
@@ -308,6 +368,28 @@ async fn a_hidden_meter_point_costs_what_an_absent_one_does() {
     }
 }
 
+/// The same of one that the inventory knows, as it knows of the absent one; and of its UPRN.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_meter_point_of_the_inventory_costs_what_an_absent_one_does() {
+    let world = World::with_inventory(EACH).await;
+    for (way, ask) in [("MPxN", Ask::of_mpxn as fn(View, Kind, usize) -> Ask), ("UPRN", Ask::of_uprn)] {
+        for (view, kinds) in
+            [(View::Audit, &[Kind::Hidden, Kind::Open][..]), (View::MeterReads, &[Kind::Hidden])]
+        {
+            let asks = |kind| (0..ASKED).map(move |number| ask(view, kind, number));
+            let absent = all_costs(&world, asks(Kind::Absent)).await;
+            assert!(
+                absent.iter().all(|[cold, _]| cold[3] > 9),
+                "pages of the inventory are read: {absent:?}"
+            );
+            for kind in kinds {
+                let hidden = all_costs(&world, asks(*kind)).await;
+                cost_alike(&hidden, &absent, &format!("{way} {view:?} {kind:?}"));
+            }
+        }
+    }
+}
+
 /// What is looked for in vain shows nothing, and takes nothing from what is there.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_the_callers_own_is_found_beside_what_is_hidden() {
@@ -380,21 +462,23 @@ async fn an_attacker_tells_nothing_apart_by_time() {
     let asked = std::env::var_os("GRIDTRAIL_TOLD_APART");
     let each =
         asked.as_ref().map_or(8, |count| count.to_str().and_then(|n| n.parse().ok()).unwrap_or(200) / 2);
-    let world = World::of(each.max(EACH)).await;
+    let (world, known) = (World::of(each.max(EACH)).await, World::with_inventory(each.max(EACH)).await);
     let device = |view, kind, number| Ask::all_of_device(view, kind, number).swap_remove(0);
     let mut figures = Vec::new();
-    for (name, view, ask) in [
-        ("Devices, narrow", View::Audit, device as fn(View, Kind, usize) -> Ask),
-        ("Devices, narrow, meter reads", View::MeterReads, device),
-        ("meter points", View::Audit, Ask::of_mpxn),
-        ("meter points, meter reads", View::MeterReads, Ask::of_mpxn),
+    for (name, world, view, ask) in [
+        ("Devices, narrow", &world, View::Audit, device as fn(View, Kind, usize) -> Ask),
+        ("Devices, narrow, meter reads", &world, View::MeterReads, device),
+        ("meter points", &world, View::Audit, Ask::of_mpxn),
+        ("meter points, meter reads", &world, View::MeterReads, Ask::of_mpxn),
+        ("meter points of the inventory", &known, View::Audit, Ask::of_mpxn),
+        ("UPRNs, meter reads", &known, View::MeterReads, Ask::of_uprn),
     ] {
         let asks: Vec<Ask> = [Kind::Hidden, Kind::Absent]
             .iter()
             .flat_map(|kind| (0..each).map(|number| ask(view, *kind, number)))
             .collect();
         for (state, rounds, wait) in [("warm", ROUNDS, None), ("cold", 1, Some(Duration::from_millis(2)))] {
-            let times = times(&world, &asks, if asked.is_some() { rounds } else { 1 }, wait).await;
+            let times = times(world, &asks, if asked.is_some() { rounds } else { 1 }, wait).await;
             let (right, of) = told_right(&times[..each], &times[each..]);
             figures.push(format!("{name}, {state}: {right} of {of}"));
             // Three standard deviations of a coin that is tossed as often.
