@@ -16,9 +16,8 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Component};
 use gridtrail_inventory::{InventoryFragment, InventoryKey, InventoryRow, InventoryRowContent, requests_in};
 use gridtrail_model::{Mpxn, Named};
-use gridtrail_runs::{KeyedRun, RunsError, Sheet, lookup};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use gridtrail_runs::{Run as _, RunsError, Sheet, lookup};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The rows of each of some keys.
 type RowsByKey = Vec<Vec<InventoryRow>>;
@@ -92,32 +91,35 @@ impl Snapshot {
     }
 
     /// The rows under each of some keys, in no order, and the same row perhaps more than once.
+    ///
+    /// It waits for the store twice, however many keys there are: for footers, and for pages, so many of each at a time.
     async fn inventory_rows(&self, keys: &[InventoryKey]) -> Result<(RowsByKey, Cost), RunsError> {
         let (cache, requests) = self.cache.counting();
-        let wanted: Vec<(usize, &Arc<KeyedRun>)> = keys
-            .iter()
-            .enumerate()
-            .flat_map(|(number, key)| {
-                self.inventory.of_key(key.to_bytes(), None, None).map(move |run| (number, run))
-            })
-            .collect();
-        let reading = wanted.into_iter().map(|(number, run)| {
-            let (cache, key) = (&cache, keys[number]);
-            async move {
-                let run = lookup::open(cache, &INVENTORY, run.as_ref()).await?;
-                let sheets = lookup::key_sheets(cache, &run, &key.to_bytes(), column::ALL).await?;
-                Ok::<_, RunsError>((number, sheets))
+        let (mut runs, mut known, mut wanted) = (Vec::new(), HashMap::new(), Vec::new());
+        for (number, key) in keys.iter().enumerate() {
+            for run in self.inventory.of_key(key.to_bytes(), None, None) {
+                let place = *known.entry(run.file().path.as_str()).or_insert_with(|| {
+                    runs.push(run);
+                    runs.len() - 1
+                });
+                wanted.push((number, place));
             }
-        });
-        let reading: Vec<_> = reading.collect();
-        let mut reading = stream::iter(reading).buffered(RUNS_AT_ONCE);
+        }
+        let runs = lookup::open_runs(&cache, &INVENTORY, &runs).await?;
         let (mut found, mut cost) = (vec![Vec::new(); keys.len()], Cost::default());
-        while let Some((number, sheets)) = reading.try_next().await? {
-            cost.runs += u64::from(!sheets.is_empty());
-            for sheet in sheets {
-                cost.pages += sheet.pages() as u64;
-                rows_in(&sheet, keys[number], &mut found[number])?;
-            }
+        let mut reading = Vec::new();
+        for (number, place) in wanted {
+            let (cache, run) = (&cache, runs[place].as_ref());
+            let plans = lookup::plans(run, &keys[number].to_bytes(), column::ALL)?;
+            cost.runs += u64::from(!plans.is_empty());
+            let sheet =
+                |plan| async move { Ok::<_, RunsError>((number, Sheet::get(cache, run, plan).await?)) };
+            reading.extend(plans.into_iter().map(sheet));
+        }
+        let mut reading = stream::iter(reading).buffered(RUNS_AT_ONCE);
+        while let Some((number, sheet)) = reading.try_next().await? {
+            cost.pages += sheet.pages() as u64;
+            rows_in(&sheet, keys[number], &mut found[number])?;
         }
         let cost = [cost, Cost::of_requests(&requests)].into_iter().sum();
         Ok((found, cost))

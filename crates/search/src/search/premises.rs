@@ -6,9 +6,12 @@
 use super::*;
 use crate::query::SearchKey;
 use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
+use gridtrail_faults::RecordingStore;
 use gridtrail_lake::{Batch, CompactionSettings, Lake, LakeSettings};
 use gridtrail_model::{CommandVariant, Fragment, Leg, Mpxn, RequestId, Subject, TrailKey, Uprn, UserId};
 use gridtrail_synth::{ExpectedFact, ExpectedState, Settings, World};
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Households on an everyday run: enough that a house of flats is among them, which share a UPRN.
@@ -98,6 +101,12 @@ impl Truth {
     }
 }
 
+/// A lake of which nothing is in memory.
+async fn lake(store: Arc<dyn ObjectStore>) -> Lake {
+    let settings = LakeSettings { store: Some(store), ..LakeSettings::at("memory:///premises") };
+    Lake::open(settings, Clock::manual(now())).await.unwrap()
+}
+
 /// A few households in a lake, and what must be found of them.
 struct Region {
     truth: Truth,
@@ -141,8 +150,12 @@ fn requests_of(truth: &[ExpectedFact], others: Mpxn, requests: &mut Vec<Request>
 
 impl Region {
     async fn new(households: u32) -> Self {
+        Self::over(Arc::new(InMemory::new()), households).await
+    }
+
+    async fn over(store: Arc<dyn ObjectStore>, households: u32) -> Self {
         let world = World::seeded(5, Settings::for_events(1_000_000, 10)).unwrap();
-        let lake = Lake::open(LakeSettings::at("memory:///premises"), Clock::manual(now())).await.unwrap();
+        let lake = lake(store).await;
         let mut writer = lake.writer().await.unwrap();
         let (mut truth, mut requests, mut keys) = (Truth::default(), Vec::new(), BTreeMap::new());
         for number in 0..households {
@@ -278,6 +291,35 @@ async fn a_region_is_found_by_uprn_and_mpxn_as_its_truth_says() {
         region.keys.len(),
         region.requests.len()
     );
+}
+
+/// How often the store is waited for, one request after the other: through the inventory two rounds more than without it at most, however many
+/// Devices and files there are, and by UPRN two more; and with everything in memory never.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_through_the_inventory_keeps_to_its_budget() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let region = Region::over(Arc::clone(&store), 12).await;
+    let (mut most_of_mpxn, mut most_of_uprn) = (0, 0);
+    for key in &region.keys {
+        let (recorder, recording) = RecordingStore::new(Arc::clone(&store));
+        let cold = lake(Arc::new(recorder)).await;
+        let search = Search::new(cold, Clock::manual(now()), PageKey::random().unwrap());
+        recording.reset();
+        let query = Query { page_size: Some(5), ..Query::of(*key) };
+        let who = region.access(&[0, 1]);
+        let page = search.audit_trails(&who, &query).await.unwrap();
+        assert_eq!((page.rows.len(), page.resolution), (5, DeviceResolution::ByInventoryAndSeenPairs));
+        let (most, limit) = match key {
+            SearchKey::Uprn(_) => (&mut most_of_uprn, 11),
+            _ => (&mut most_of_mpxn, 9),
+        };
+        *most = recording.rounds().max(*most);
+        assert!(*most <= limit, "{key:?}: {most} rounds");
+        recording.reset();
+        let again = search.audit_trails(&who, &query).await.unwrap();
+        assert_eq!((again.rows, recording.requests()), (page.rows, 0), "all is in memory");
+    }
+    println!("{most_of_mpxn} rounds by MPxN, {most_of_uprn} by UPRN");
 }
 
 /// By a UPRN that no registration names there is nothing to look under, and the answer says so.
