@@ -1,8 +1,9 @@
 //! Who searches for what in the demo: two Users, a smart meter that both have sent requests to, and a premises whose meter was exchanged.
 
 use gridtrail_model::{DeviceId, Timestamp, Uprn, UserId};
-use gridtrail_synth::{ExpectedState, World};
+use gridtrail_synth::{ExpectedState, Household, World};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 
 /// A meter with rows of two Users, of which the first has meter reads and other rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,17 +69,20 @@ pub(super) struct Exchanged {
 /// The exchange of which a supplier has most to see, with a UPRN that no other premises shares.
 pub(super) fn exchanged(world: &World) -> Option<Exchanged> {
     let start = world.settings().start;
-    let mut meters: HashMap<DeviceId, (u32, usize)> = HashMap::new();
+    // The premises of each such meter, whether it is the former or the present one, and when it served.
+    let mut meters: HashMap<DeviceId, (u32, usize, Range<Timestamp>)> = HashMap::new();
     for now in world.households() {
         let then = world.household_at(now.number, start);
         if then.electricity.device_id != now.electricity.device_id && then.hub == now.hub {
-            let both = [then.electricity.device_id, now.electricity.device_id];
-            meters.extend((0..).zip(both).map(|(which, meter)| (meter, (now.number, which))));
+            let Some(at) = came(world, &now) else { continue };
+            meters.insert(then.electricity.device_id, (now.number, 0, Timestamp::MIN..at));
+            meters.insert(now.electricity.device_id, (now.number, 1, at..Timestamp::MAX));
         }
     }
     let mut rows: BTreeMap<(u32, UserId), [u64; 2]> = BTreeMap::new();
     for trail in world.truth() {
-        if let Some((number, which)) = trail.device_id.and_then(|device| meters.get(&device)) {
+        let meter = trail.device_id.and_then(|device| meters.get(&device));
+        if let Some((number, which, _)) = meter.filter(|(.., served)| served.contains(&trail.received_at)) {
             rows.entry((*number, trail.key.user)).or_default()[*which] += 1;
         }
     }
@@ -93,7 +97,7 @@ fn of_premises(world: &World, number: u32, user: UserId, rows: [u64; 2]) -> Opti
     let household =
         Some(world.household(number)).filter(|household| household.electricity.supplier.id == user)?;
     let truth = world.inventory_of(number).truth;
-    let (mpxn, present) = (household.electricity.mpxn, household.electricity.device_id);
+    let present = household.electricity.device_id;
     let uprns: BTreeSet<Uprn> = truth.iter().filter_map(|fact| uprn_of(fact.what)).collect();
     // Flats share one: their neighbours are in the same answer.
     let shared = |uprn: &Uprn| {
@@ -103,9 +107,20 @@ fn of_premises(world: &World, number: u32, user: UserId, rows: [u64; 2]) -> Opti
         others.any(|fact| uprn_of(fact.what) == Some(*uprn))
     };
     let uprn = uprns.into_iter().next().filter(|uprn| !shared(uprn))?;
-    let came = truth.iter().find(|fact| fact.what == ExpectedState::Installed(present, mpxn))?;
+    let at = came(world, &household)?;
     let former = world.household_at(number, world.settings().start).electricity.device_id;
-    Some(Exchanged { uprn, user, at: came.from, former, present, hub: household.hub, rows })
+    Some(Exchanged { uprn, user, at, former, present, hub: household.hub, rows })
+}
+
+/// When the present meter of a premises came.
+fn came(world: &World, household: &Household) -> Option<Timestamp> {
+    let installed = ExpectedState::Installed(household.electricity.device_id, household.electricity.mpxn);
+    world
+        .inventory_of(household.number)
+        .truth
+        .iter()
+        .find(|fact| fact.what == installed)
+        .map(|fact| fact.from)
 }
 
 fn uprn_of(what: ExpectedState) -> Option<Uprn> {
@@ -137,7 +152,9 @@ mod tests {
         assert_ne!(found.former, found.present);
         assert!(world.settings().start <= found.at && found.at < world.settings().end());
         for (meter, rows) in [(found.former, found.rows[0]), (found.present, found.rows[1])] {
+            let served = |at: Timestamp| (meter == found.present) == (at >= found.at);
             let of_user = world.truth().filter(|t| t.device_id == Some(meter) && t.key.user == found.user);
+            let of_user = of_user.filter(|t| served(t.received_at));
             assert_eq!(of_user.count() as u64, rows);
             assert!(rows > 0);
         }
