@@ -170,6 +170,23 @@ async fn a_run_of_which_a_source_is_gone_stays_unless_the_loss_is_accepted() {
     assert!(lake.verify(&VerifySettings::default()).await.unwrap().is_clean());
 }
 
+/// Runs under one guard, such as those of level 0 of a month, come back one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_damaged_runs_of_a_month_come_back_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path()).await;
+    let lake = over(&store).await;
+    let expected = rows(&lake).await.unwrap();
+    let damaged = runs(&lake).await;
+    assert!(damaged.len() > 2, "{damaged:?}");
+    damaged.iter().for_each(|run| flip(run));
+    let lake = over(&store).await;
+    let repaired = repair(&lake, &RepairSettings::default()).await.unwrap();
+    assert!(repaired.len() == damaged.len() && repaired.iter().all(|run| run.rows.is_some()), "{repaired:?}");
+    assert_eq!(rows(&lake).await.unwrap(), expected);
+    assert!(lake.verify(&VerifySettings::default()).await.unwrap().is_clean());
+}
+
 /// A run of answers that wait is replaced by what still waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_comes_back() {

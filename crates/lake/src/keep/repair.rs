@@ -18,6 +18,7 @@ use crate::lake::Lake;
 use crate::read::resolve::OnRecord;
 use crate::rows::bucket;
 use crate::rows::encode;
+use crate::rows::index::RunIndex;
 use crate::rows::run::{self, RunFile, SortedFragments};
 use crate::rows::schema::column;
 use crate::tables::parked::SWEPT;
@@ -29,7 +30,7 @@ use arrow::array::{Array, AsArray};
 use deltalake_core::Path;
 use gridtrail_model::{DeviceId, Fragment, Merge, Timestamp, TrailKey};
 use gridtrail_runs::checksum::{ALTERED, checksum_of};
-use gridtrail_runs::{Changes, Move, RunsError, TableFile};
+use gridtrail_runs::{Changes, Move, RunsError, Table, TableFile};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -204,6 +205,13 @@ impl DamagedRun {
         CommitTimes::of(self.run.summary.since_ms, self.run.file.written_ms)
     }
 
+    /// From where the position that guards it is to be moved. Another run under the same guard may have been replaced since it was found; that this
+    /// one is still there says that nobody took it.
+    fn guarded_from(&self, app_id: &str, table: &Table, runs: &RunIndex) -> Option<i64> {
+        let is_there = runs.iter().any(|run| run.path == self.run.path);
+        if is_there { table.position(app_id) } else { self.guarded_at }
+    }
+
     /// Whether it is one of what waits for its request: then only what finds a place or still has none is wanted, not what has one anyway.
     pub fn is_parked(&self) -> bool {
         self.run.file.month.is_none()
@@ -301,7 +309,8 @@ impl DamagedRun {
             add.push(upload_run(&tables.trails, path, Some(month), encoded, &summary).await?);
         }
         let app_id = guard(&self.run, true);
-        let moves = vec![Move { app_id, from: self.guarded_at, to: self.guarded_at.unwrap_or(0) + 1 }];
+        let from = self.guarded_from(&app_id, &tables.trails, &tables.runs);
+        let moves = vec![Move { app_id, from, to: from.unwrap_or(0) + 1 }];
         let now_ms = lake.clock().now().millis();
         let evidence = SourceEvidence::of_repair(&self.path, told, now_ms);
         let changes = Changes {
@@ -346,10 +355,11 @@ impl DamagedRun {
             vec![upload_parked(&tables.parked, reread.unplaced, since_ms).await?]
         };
         let app_id = SWEPT.to_owned();
+        let from = self.guarded_from(&app_id, &tables.parked, &tables.waiting);
         let changes = Changes {
             add,
             remove: vec![Arc::clone(&self.run.file)],
-            moves: vec![Move { app_id, from: self.guarded_at, to: version.cast_signed() }],
+            moves: vec![Move { app_id, from, to: version.cast_signed() }],
             now_ms,
             evidence: Some(json!({ "kind": CommitKind::Repair.name() })),
             ..Changes::default()

@@ -76,7 +76,10 @@ impl Lake {
             let (rows, tag) = (file.rows, file.tag);
             add.push(NewFile { path, written, month: None, rows, tag, received: None });
         }
-        let (app_id, from) = (guard(&damaged.run), damaged.guarded_at);
+        let app_id = guard(&damaged.run);
+        // Another run under the same guard may have been replaced since; that this one is still there says that nobody took it.
+        let is_there = tables.inventory_runs.iter().any(|run| run.path() == damaged.run.path());
+        let from = if is_there { tables.inventory.position(&app_id) } else { damaged.guarded_at };
         let changes = Changes {
             add,
             remove: vec![Arc::clone(damaged.run.file())],

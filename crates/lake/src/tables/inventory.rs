@@ -116,7 +116,7 @@ impl LakeTable for Inventory {
     }
 
     fn rebucketing(&self, of: &Compacting<'_>) -> Vec<Work> {
-        of.into_buckets(LEVELS, of.inventory.iter(), nothing_moved)
+        of.by_buckets(LEVELS, of.inventory.iter(), nothing_moved)
     }
 
     fn is_in_buckets(&self) -> bool {

@@ -80,7 +80,7 @@ pub(crate) trait LakeTable: Sync {
         Vec::new()
     }
 
-    /// The jobs that sort its rows into another number of buckets, of a table that is compacted by levels: [`Compacting::into_buckets`]. The main
+    /// The jobs that sort its rows into another number of buckets, of a table that is compacted by levels: [`Compacting::by_buckets`]. The main
     /// one has its own way, which goes by months.
     fn rebucketing(&self, _: &Compacting<'_>) -> Vec<Work> {
         Vec::new()
@@ -297,7 +297,7 @@ impl Compacting<'_> {
     }
 
     /// What sorts some runs of the table into the number of buckets that it is to have now.
-    pub(crate) fn into_buckets<'r, L: LevelRule + Copy>(
+    pub(crate) fn by_buckets<'r, L: LevelRule + Copy>(
         &self,
         rule: L,
         runs: impl Iterator<Item = &'r Arc<L::Run>>,
