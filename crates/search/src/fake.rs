@@ -1,8 +1,8 @@
 //! A lake in memory, for tests here and above: slow, obvious, and with faults on demand.
 
 use crate::hub::{HubStore, PinnedHubs};
-use crate::inventory::{self, InventoryStore, PinnedInventory};
-use crate::store::{Pinned, Store, StoreError};
+use crate::inventory::{self, InventoryStore};
+use crate::store::{Pinned, PinnedInventory, Store, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
 use gridtrail_inventory::{InventoryEvent, InventoryFragment, InventoryKey};

@@ -22,11 +22,11 @@ pub use device::{
 };
 pub use device::{GroupedDevice, InventoryDevice};
 pub use query::{InventoryKeys, InventoryQuery, PostcodeKey};
-pub use store::{InventoryStore, PinnedInventory};
+pub use store::InventoryStore;
 
 use crate::error::SearchError;
 use crate::search::out_of_reach;
-use crate::store::StoreError;
+use crate::store::{PinnedInventory, StoreError};
 use crate::token::{PAGE, PageKey, expiry_from, gone};
 use find::{Matches, TypeTwoShown};
 use gridtrail_access::{Access, Component};

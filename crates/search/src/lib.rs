@@ -32,8 +32,8 @@ pub use hub::{
 };
 pub use inventory::{
     ByDevice, DeviceWithGroups, Group, GroupedDevice, InventoryDevice, InventoryKeys, InventoryPage,
-    InventoryQuery, InventorySearch, InventoryStore, ListedDevice, PinnedInventory, PostcodeKey, Premises,
-    RegionPeriod, RelatedDevice, StatusPeriod,
+    InventoryQuery, InventorySearch, InventoryStore, ListedDevice, PostcodeKey, Premises, RegionPeriod,
+    RelatedDevice, StatusPeriod,
 };
 pub use limits::{
     DEVICE_PAGE_DEFAULT, DEVICE_PAGE_MAX, DEVICES_MAX, GROUPED_DEVICES_MAX, INVENTORY_LOOKUPS_MAX,
@@ -43,5 +43,5 @@ pub use limits::{
 pub use query::{Executed, Query, RowQuery, SearchKey, parse_from, parse_to};
 pub use reference::TrailRef;
 pub use search::{Answer, DeviceResolution, Page, Row, Search};
-pub use store::{Pinned, Store, StoreError};
+pub use store::{Pinned, PinnedInventory, Store, StoreError};
 pub use token::PageKey;

@@ -1,8 +1,8 @@
 //! What a search needs of the lake. The lake is the one store in use; tests bring their own.
 
-use crate::inventory::PinnedInventory;
 use async_trait::async_trait;
 use gridtrail_access::Access;
+use gridtrail_inventory::{InventoryFragment, InventoryKey};
 use gridtrail_lake::{
     Anchors, AsOf, Cost, Elsewhere, Found, KeyQuery, Lake, LakeError, LakeErrorKind, Snapshot,
     SnapshotVersion, View,
@@ -52,6 +52,23 @@ pub trait Store: Send + Sync + 'static {
     async fn at(&self, version: &SnapshotVersion) -> Result<Arc<dyn Pinned>, StoreError>;
     /// The snapshot of a moment. Errors: `VersionGone` where it is not, or no longer, to be had; `Unavailable`.
     async fn as_of(&self, as_of: AsOf) -> Result<Arc<dyn Pinned>, StoreError>;
+}
+
+/// The inventory at one version. Every call is cancel-safe.
+#[async_trait]
+pub trait PinnedInventory: Send + Sync {
+    /// The version.
+    fn version(&self) -> &SnapshotVersion;
+    /// Everything recorded before this time is in the snapshot.
+    fn complete_up_to(&self) -> Option<Timestamp>;
+    /// What is known of some Devices and meter points, each in its place; and what that cost.
+    async fn known(
+        &self,
+        who: &Access,
+        about: &[Named],
+    ) -> Result<(Vec<InventoryFragment>, Cost), StoreError>;
+    /// The meter points that a registration ever gave a UPRN or postcode, ascending; and what that cost.
+    async fn meter_points(&self, who: &Access, key: InventoryKey) -> Result<(Vec<Mpxn>, Cost), StoreError>;
 }
 
 /// The rows at one version, and the inventory. Every call is cancel-safe.
@@ -106,5 +123,28 @@ impl Pinned for Snapshot {
         in_vain: bool,
     ) -> Result<Vec<Vec<Elsewhere>>, StoreError> {
         Ok(self.elsewhere(who, named, in_vain).await?)
+    }
+}
+
+#[async_trait]
+impl PinnedInventory for Snapshot {
+    fn version(&self) -> &SnapshotVersion {
+        self.version()
+    }
+
+    fn complete_up_to(&self) -> Option<Timestamp> {
+        self.complete_up_to()
+    }
+
+    async fn known(
+        &self,
+        who: &Access,
+        about: &[Named],
+    ) -> Result<(Vec<InventoryFragment>, Cost), StoreError> {
+        Ok(self.inventory(who, about).await?)
+    }
+
+    async fn meter_points(&self, who: &Access, key: InventoryKey) -> Result<(Vec<Mpxn>, Cost), StoreError> {
+        Ok(self.meter_points(who, key).await?)
     }
 }

@@ -298,6 +298,11 @@ fn a_search_by_uprn_goes_across_an_exchange_of_the_meter() {
     std::fs::create_dir(at("events")).unwrap();
     std::fs::write(at("events/premises.inventory.jsonl"), exchange()).unwrap();
     std::fs::write(at("events/reads.jsonl"), reads()).unwrap();
+    let assigned = json!({
+        "eventId": "a", "recordedAt": "2026-01-01T00:00:00Z",
+        "assigned": { "userId": OWN, "party": PARTY, "role": "USER_ROLE_IMPORT_SUPPLIER" },
+    });
+    std::fs::write(at("events/users.access.jsonl"), format!("{assigned}\n")).unwrap();
     succeed(&["ingest", &at("events"), "--lake", &at("lake")]);
     let own = token(folder.path(), OWN, &["--role", "1", "--public-key-out", &at("key.pub.pem")]);
     let server = Server::start(&at("lake"), &at("key.pub.pem"), &[]);

@@ -188,7 +188,7 @@ fn metrics_are_shown_only_when_asked_for() {
 fn words(line: &str) -> Vec<String> {
     let line = line.split(" > ").next().unwrap_or_default();
     let mut words = Vec::new();
-    for (number, part) in line.split('"').enumerate() {
+    for (number, part) in line.split(['"', '\'']).enumerate() {
         if number % 2 == 1 {
             words.push(part.to_owned());
         } else {

@@ -1,7 +1,7 @@
 //! An inventory in memory, for tests here and above: slow and obvious.
 
-use super::store::{InventoryStore, PinnedInventory};
-use crate::store::StoreError;
+use super::store::InventoryStore;
+use crate::store::{PinnedInventory, StoreError};
 use async_trait::async_trait;
 use gridtrail_access::Access;
 use gridtrail_inventory::{

@@ -1,8 +1,8 @@
 //! What one answer has looked up so far: each Device and meter point once, as it was at the instant of the answer.
 
-use super::store::PinnedInventory;
 use crate::error::SearchError;
 use crate::limits::INVENTORY_LOOKUPS_MAX;
+use crate::store::PinnedInventory;
 use gridtrail_access::Access;
 use gridtrail_inventory::{DeviceState, InventoryFragment, InventoryKey, MeterPointState};
 use gridtrail_lake::Cost;

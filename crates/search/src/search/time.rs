@@ -63,7 +63,7 @@ fn mpxn(kind: Kind, number: usize) -> Mpxn {
 }
 
 fn hub(kind: Kind, number: usize) -> DeviceId {
-    let at = mixed(((kind as u64) << 48) + number as u64);
+    let at = mixed((1 << 60) + ((kind as u64) << 48) + number as u64);
     DeviceId::from_bytes((0x00DB_0000_0000_0000 + at % (1 << 40)).to_be_bytes())
 }
 
