@@ -5,12 +5,8 @@
 use crate::event::FactOrigin;
 use crate::pack::{self, Packed, Packer};
 use crate::pending::{AskedChange, AskedFact, OutcomeOf, PendingPart, RequestOutcome};
-use crate::row::{
-    InventoryKey, InventoryRow, InventoryRowContent, InventoryRowError, InventoryRowKind, flag, pack_fact,
-    unpack_fact,
-};
+use crate::row::{InventoryKey, InventoryRow, InventoryRowKind, flag, pack_fact, unpack_fact};
 use gridtrail_model::{DeviceId, Named, RequestId, ServiceReferenceVariant, UserId};
-use std::collections::BTreeSet;
 
 impl InventoryKey {
     /// What the outcomes of a request lie under: its print, which others may share. Rows say whose they are.
@@ -46,19 +42,6 @@ pub fn rows_of_pending(part: &PendingPart) -> Vec<InventoryRow> {
 fn under(fact: &AskedFact) -> impl Iterator<Item = Named> {
     let (first, second) = fact.fact.about();
     std::iter::once(first).chain(second)
-}
-
-/// The requests that ask for something in some rows. Errors: as [`InventoryRow::content`].
-pub fn requests_in<'r>(
-    rows: impl IntoIterator<Item = &'r InventoryRow>,
-) -> Result<BTreeSet<RequestId>, InventoryRowError> {
-    let mut requests = BTreeSet::new();
-    for row in rows.into_iter().filter(|row| row.kind == InventoryRowKind::Asked) {
-        if let InventoryRowContent::Asked(asked) = row.content()? {
-            requests.insert(asked.request_id);
-        }
-    }
-    Ok(requests)
 }
 
 fn asked_row(asked: &AskedChange, asked_fact: &AskedFact, under: Named) -> InventoryRow {

@@ -15,6 +15,7 @@
 //! schema 5.4.
 
 mod asked;
+mod content;
 mod event;
 mod fragment;
 mod intervals;
@@ -34,7 +35,8 @@ extern crate self as gridtrail_inventory;
 #[path = "../tests/it/main.rs"]
 mod it;
 
-pub use asked::{requests_in, rows_of_pending};
+pub use asked::rows_of_pending;
+pub use content::requests_in;
 pub use event::{
     DeviceDetails, Effective, FactOrigin, FieldChange, HubFields, InventoryEvent, InventoryFact,
     InventoryStatement, NetworkStatus, Registration, StatedFact, Withdrawal, holds_inventory_events,

@@ -1,27 +1,24 @@
 //! Rows: what one event says under one key, as a table holds it.
 //!
 //! A table of them is sorted by [`InventoryRow`]'s own order, which begins with the key and the kind of fact. **The merge rule**: rows that
-//! are equal become one ([`merge_rows`]), and nothing else ever changes; a fold of a key's rows is its [`InventoryFragment`]. So
+//! are equal become one ([`merge_rows`]), and nothing else ever changes; a fold of a key's rows is its
+//! [`InventoryFragment`](crate::InventoryFragment). So
 //! files may be merged in any order and as often as one likes, and what was corrected or withdrawn stays readable as of then.
 //!
 //! A fact about two (an installation, an association) has a row under each, so that a look-up by either reads one place. A UPRN or
 //! postcode leads to meter points: such a row says that a registration named it at a time, and the meter point's own rows say whether
 //! it still does.
 
-use crate::asked;
 use crate::event::{
     DeviceDetails, Effective, FactOrigin, FieldChange, HubFields, InventoryEvent, InventoryFact,
     InventoryStatement, Registration, StatedFact, Withdrawal,
 };
-use crate::fragment::InventoryFragment;
 use crate::pack::{self, Packed, Packer};
-use crate::pending::{AskedChange, PendingFacts, RequestOutcome};
+use crate::pending::{AskedChange, RequestOutcome};
 use gridtrail_model::{
-    CspRegion, DeviceId, DeviceType, EventId, Mpxn, Named, Postcode, RequestId, SmiStatus, Timestamp, Uprn,
-    UserId,
+    CspRegion, DeviceId, DeviceType, EventId, Mpxn, Named, Postcode, SmiStatus, Timestamp, Uprn, UserId,
 };
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 /// What a row lies under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -249,88 +246,11 @@ pub fn merge_rows(one: Vec<InventoryRow>, other: Vec<InventoryRow>) -> Vec<Inven
     all
 }
 
-impl InventoryRow {
-    /// Reads the row back. Errors: no writer of ours writes it, or a later build does.
-    pub fn content(&self) -> Result<InventoryRowContent, InventoryRowError> {
-        self.read().ok_or(InventoryRowError { kind: self.kind })
-    }
-
-    fn read(&self) -> Option<InventoryRowContent> {
-        let mut body = Packed::read(&self.body)?;
-        let under = match self.key {
-            InventoryKey::Device(device) => Named::Device(device),
-            InventoryKey::Mpxn(mpxn) => Named::Mpxn(mpxn),
-            InventoryKey::Uprn(_) | InventoryKey::Postcode(_) => {
-                let mpxn = body.required(1, mpxn)?;
-                let leads = self.kind == InventoryRowKind::LeadsTo && body.is_empty();
-                return leads.then_some(InventoryRowContent::LeadsTo(mpxn));
-            }
-            InventoryKey::Request(_) => {
-                let outcome = asked::outcome(self, &mut body)?;
-                return body.is_empty().then(|| InventoryRowContent::Outcome(Box::new(outcome)));
-            }
-        };
-        if self.kind == InventoryRowKind::Asked {
-            let asked = asked::asked(self, under, &mut body)?;
-            return body.is_empty().then(|| InventoryRowContent::Asked(Box::new(asked)));
-        }
-        let told = if self.kind == InventoryRowKind::Withdrawal {
-            let (of, about) = (self.target.clone()?, unpack_about(&mut body, under)?);
-            InventoryStatement::Withdrawal(Withdrawal::new(of, about).ok()?)
-        } else {
-            let effective = Effective::new(self.effective_from?, self.effective_until).ok()?;
-            InventoryStatement::Fact(StatedFact {
-                effective,
-                corrects: self.target.clone(),
-                fact: unpack_fact(self.kind, under, &mut body)?,
-            })
-        };
-        let event = InventoryEvent {
-            recorded_at: self.recorded_at,
-            id: self.event_id.clone(),
-            origin: self.origin,
-            told,
-        };
-        body.is_empty().then(|| InventoryRowContent::Event(Box::new(event)))
-    }
-}
-
-impl InventoryFragment {
-    /// What the rows of one Device or meter point say, and what came about of all that requests ask for it, as far as rows of those requests
-    /// ([`requests_in`](crate::requests_in)) are among them. Rows of others add nothing. Errors: as [`InventoryRow::content`].
-    pub fn of_rows<'r>(
-        about: Named,
-        rows: impl IntoIterator<Item = &'r InventoryRow>,
-    ) -> Result<Self, InventoryRowError> {
-        let (mut fragment, mut requests) = (Self::new(about), BTreeMap::new());
-        for row in rows {
-            match row.content()? {
-                InventoryRowContent::Event(event) => {
-                    fragment.add(*event);
-                }
-                InventoryRowContent::Asked(asked) => pending(&mut requests, asked.request_id).ask(*asked),
-                InventoryRowContent::Outcome(outcome) => {
-                    pending(&mut requests, outcome.request_id).answer(*outcome);
-                }
-                InventoryRowContent::LeadsTo(_) => {}
-            }
-        }
-        for fact in requests.values().flat_map(PendingFacts::facts) {
-            fragment.add(fact);
-        }
-        Ok(fragment)
-    }
-}
-
-fn pending(requests: &mut BTreeMap<RequestId, PendingFacts>, id: RequestId) -> &mut PendingFacts {
-    requests.entry(id).or_insert_with(|| PendingFacts::new(id))
-}
-
 fn code(mpxn: Mpxn) -> u64 {
     mpxn.to_code().cast_unsigned()
 }
 
-fn mpxn(value: &[u8]) -> Option<Mpxn> {
+pub(crate) fn mpxn(value: &[u8]) -> Option<Mpxn> {
     Mpxn::from_code(pack::number(value)?.cast_signed())
 }
 
@@ -438,7 +358,7 @@ fn pack_withdrawal(withdrawal: &Withdrawal, under: Named) -> Box<[u8]> {
     }
 }
 
-fn unpack_about(body: &mut Packed<'_>, under: Named) -> Option<Vec<Named>> {
+pub(crate) fn unpack_about(body: &mut Packed<'_>, under: Named) -> Option<Vec<Named>> {
     let other_device = body.optional(1, device)?.map(Named::Device);
     let other_mpxn = body.optional(2, mpxn)?.map(Named::Mpxn);
     Some(std::iter::once(under).chain(other_device).chain(other_mpxn).collect())
