@@ -67,9 +67,20 @@ impl Stage {
     fn rows(&self, token: &str, device: DeviceId) -> Vec<Value> {
         let device = device.to_string();
         let search = ["search", "audit", "--server", &self.server.url, "--token", token, "--format", "json"];
-        let output = run(&[&search[..], &["--device", &device, "--all"]].concat());
-        assert!(output.status.success(), "{}", text(&output.stderr));
-        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let mut answer = Value::Null;
+        until("rights stay as they are while rows are looked up", || {
+            let output = run(&[&search[..], &["--device", &device, "--all"]].concat());
+            if !output.status.success() {
+                let told = text(&output.stderr);
+                assert!(
+                    told.contains("what you may see has changed while it was looked up; ask again"),
+                    "{told}"
+                );
+                return false;
+            }
+            answer = serde_json::from_slice(&output.stdout).unwrap();
+            true
+        });
         answer["rows"].as_array().cloned().unwrap_or_default()
     }
 
