@@ -7,25 +7,13 @@ use crate::pack::{self, Packed, Packer};
 use crate::pending::{AskedChange, AskedFact, OutcomeOf, PendingPart, RequestOutcome};
 use crate::row::{InventoryKey, InventoryRow, InventoryRowKind, flag, pack_fact, unpack_fact};
 use gridtrail_model::{DeviceId, Named, RequestId, ServiceReferenceVariant, UserId};
+use xxhash_rust::xxh64::xxh64;
 
 impl InventoryKey {
     /// What the outcomes of a request lie under: its print, which others may share. Rows say whose they are.
     pub fn of_request(id: &RequestId) -> Self {
-        let parts = [
-            u64::from_be_bytes(id.originator.to_bytes()),
-            u64::from_be_bytes(id.target.to_bytes()),
-            id.counter,
-        ];
-        Self::Request(parts.into_iter().fold(0, |print, part| mixed(print ^ part)))
+        Self::Request(xxh64(&id_bytes(id), 0))
     }
-}
-
-/// The finalizer of SplitMix64: a permutation of which every bit hangs on every other.
-const fn mixed(number: u64) -> u64 {
-    let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    number ^ (number >> 31)
 }
 
 /// The rows of a part of what is known of a request.

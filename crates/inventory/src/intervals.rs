@@ -80,13 +80,17 @@ impl Intervals {
     /// The instants of either.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
-        let all = self.all.iter().chain(&other.all);
-        all.map(|interval| (interval.from, interval.until)).collect()
+        self.iter().chain(other.iter()).collect()
     }
 
     /// Whether every instant of another is one of these.
     pub fn covers(&self, other: &Self) -> bool {
         self.and(other) == *other
+    }
+
+    /// Each, ascending: its first instant, and the first one behind it; `None`: no end is known.
+    pub fn iter(&self) -> impl Iterator<Item = (Timestamp, Option<Timestamp>)> {
+        self.all.iter().map(|interval| (interval.from, interval.until))
     }
 
     /// The first instant and the last one; `None` for the last: there is no end. `None`: there is no instant.
@@ -154,6 +158,9 @@ mod tests {
             prop_assert_eq!(one.or(&Intervals::never()), one.clone());
             prop_assert_eq!(one.and(&Intervals::always()), one.clone());
             prop_assert_eq!(one.is_never(), one.bounds().is_none());
+            prop_assert_eq!(one.iter().collect::<Intervals>(), one.clone());
+            let ends: Vec<_> = one.iter().flat_map(|(from, until)| std::iter::once(from).chain(until)).collect();
+            prop_assert!(ends.is_sorted_by(|end, next| end < next), "neither empty nor touching: {:?}", ends);
             for bound in one.bounds().into_iter().flat_map(|(first, last)| std::iter::once(first).chain(last)) {
                 prop_assert!(one.contains(bound));
             }

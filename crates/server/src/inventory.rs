@@ -8,19 +8,28 @@ use crate::limits::{PAGE_BYTES_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, ROW_B
 use crate::record::{Caller, Record};
 use crate::row::{count, field_bytes, wire_time};
 use crate::service::Desk;
+use crate::status::CallError;
 use gridtrail_proto::query::v1;
 use gridtrail_proto::query::v1::inventory_service_server::{InventoryService, InventoryServiceServer};
 use gridtrail_search::{
-    ByDevice, DEVICE_PAGE_DEFAULT, DEVICE_PAGE_MAX, DeviceWithGroups, InventoryPage, ListedDevice,
-    PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, SearchError,
+    ByDevice, DEVICE_PAGE_DEFAULT, DEVICE_PAGE_MAX, DeviceWithGroups, InventoryPage, InventoryQuery,
+    ListedDevice, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, SearchError,
 };
 use message::{grouped_device, listed_device};
 use prost::Message;
 use request::{device_query_of, search_query_of};
 use tonic::{Request, Response, Status, async_trait};
 
-/// What a matching Device counts for, with those around it, while its page is made: ten Devices of some kilobytes.
-const GROUP_BYTES: usize = 10 * ROW_BYTES;
+/// How large a page is, and what each Device of it counts for while it is made.
+struct Paging {
+    default: u32,
+    most: u32,
+    bytes: usize,
+}
+
+const LISTED: Paging = Paging { default: PAGE_SIZE_DEFAULT, most: PAGE_SIZE_MAX, bytes: ROW_BYTES };
+/// With those around it a Device counts as ten.
+const GROUPED: Paging = Paging { default: DEVICE_PAGE_DEFAULT, most: DEVICE_PAGE_MAX, bytes: 10 * ROW_BYTES };
 
 #[derive(Debug)]
 pub(crate) struct Inventory(Desk);
@@ -42,16 +51,10 @@ impl InventoryService for Inventory {
         let (caller, message) = Caller::of(request);
         let work = async |who, left: &Allowance, record: &mut Record| {
             let query = search_query_of(&message)?;
-            record.asked_inventory(&query);
-            // What is above the largest page is refused as that.
-            let rows = query.page_size.unwrap_or(PAGE_SIZE_DEFAULT).min(PAGE_SIZE_MAX);
-            left.take_rows(rows)?;
-            record.weigh(rows as usize * ROW_BYTES)?;
+            take(left, record, &query, LISTED)?;
             let mut page = self.0.inventory_search().search(&who, &query).await?;
             self.0.confirm(&who, &caller).await?;
-            let (devices, bytes) = devices_that_fit(&mut page, listed_device)?;
-            record.weigh(UNWRITTEN_FACTOR * bytes.iter().sum::<usize>())?;
-            record.shown_devices(&page.version, page.page_size, &bytes);
+            let devices = shown(&mut page, record, listed_device)?;
             Ok((search_response(&page, devices), page.cost))
         };
         let answer = self.0.answer_within("InventoryService.Search", &caller, work).await;
@@ -65,20 +68,40 @@ impl InventoryService for Inventory {
         let (caller, message) = Caller::of(request);
         let work = async |who, left: &Allowance, record: &mut Record| {
             let query = device_query_of(&message)?;
-            record.asked_inventory(&query);
-            let rows = query.page_size.unwrap_or(DEVICE_PAGE_DEFAULT).min(DEVICE_PAGE_MAX);
-            left.take_rows(rows)?;
-            record.weigh(rows as usize * GROUP_BYTES)?;
+            take(left, record, &query, GROUPED)?;
             let mut page = self.0.inventory_search().devices(&who, &query).await?;
             self.0.confirm(&who, &caller).await?;
-            let (devices, bytes) = devices_that_fit(&mut page, grouped_device)?;
-            record.weigh(UNWRITTEN_FACTOR * bytes.iter().sum::<usize>())?;
-            record.shown_devices(&page.version, page.page_size, &bytes);
+            let devices = shown(&mut page, record, grouped_device)?;
             Ok((device_response(&page, devices), page.cost))
         };
         let answer = self.0.answer_within("InventoryService.GetDevice", &caller, work).await;
         answer.map(|answer| self.0.told(answer))
     }
+}
+
+/// Notes what is asked, and takes what its page may cost. A page above the largest counts as the largest, and is refused later.
+fn take(
+    left: &Allowance,
+    record: &mut Record,
+    query: &InventoryQuery,
+    Paging { default, most, bytes }: Paging,
+) -> Result<(), CallError> {
+    record.asked_inventory(query);
+    let devices = query.page_size.unwrap_or(default).min(most);
+    left.take_rows(devices)?;
+    record.weigh(devices as usize * bytes)
+}
+
+/// The messages of a page, and notes what is shown.
+fn shown<T: ByDevice, M: Message>(
+    page: &mut InventoryPage<T>,
+    record: &mut Record,
+    message_of: impl Fn(&T, bool) -> M,
+) -> Result<Vec<M>, CallError> {
+    let (devices, bytes) = devices_that_fit(page, message_of)?;
+    record.weigh(UNWRITTEN_FACTOR * bytes.iter().sum::<usize>())?;
+    record.shown_devices(&page.version, page.page_size, &bytes);
+    Ok(devices)
 }
 
 /// The messages of a page's Devices, as many as there is room for, and how many bytes each has. The page ends where the messages do.

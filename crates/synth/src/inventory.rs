@@ -47,6 +47,13 @@ pub struct ExpectedFact {
     pub until: Option<Timestamp>,
 }
 
+impl ExpectedFact {
+    /// Whether it is so at an instant.
+    pub fn is_so(&self, at: Timestamp) -> bool {
+        self.from <= at && self.until.is_none_or(|until| at < until)
+    }
+}
+
 /// What is known of a Device or meter point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExpectedState {

@@ -1,71 +1,20 @@
 //! The inventory with real processes: generate, ingest, serve, and search by each key; and the record of it.
 
 use crate::support::{Server, run, succeed, text, until};
-use gridtrail_model::{DeviceId, DeviceType, Mpxn, Postcode, SmiStatus, Timestamp, Uprn};
+use gridtrail_model::{DeviceId, DeviceType, Mpxn, SmiStatus};
 use gridtrail_runtime::Clock;
-use gridtrail_synth::{ExpectedState, Settings, World};
+use gridtrail_synth::{InventoryState, Settings, World};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 const EVENTS: u64 = 3_000;
 /// Long enough ago that all of the inventory is known by now, and so.
 const START: &str = "2024-03-01";
 const USER: &str = "90-B3-D5-1F-30-02-00-00";
 
-/// What is so of a region by now, by its truth.
-#[derive(Default)]
-struct Truth {
-    types: BTreeMap<DeviceId, DeviceType>,
-    statuses: BTreeMap<DeviceId, SmiStatus>,
-    installed: BTreeMap<Mpxn, BTreeSet<DeviceId>>,
-    associated: BTreeSet<(DeviceId, DeviceId)>,
-    uprns: BTreeMap<Uprn, BTreeSet<Mpxn>>,
-    postcodes: BTreeMap<Postcode, BTreeSet<Mpxn>>,
-}
-
-impl Truth {
-    fn of(world: &World, households: u32, at: Timestamp) -> Self {
-        let mut truth = Self::default();
-        let facts = (0..households).flat_map(|number| world.inventory_of(number).truth);
-        for fact in facts.filter(|fact| fact.from <= at && fact.until.is_none_or(|until| at < until)) {
-            match fact.what {
-                ExpectedState::Type(device, of) => drop(truth.types.insert(device, of)),
-                ExpectedState::Status(device, status) => drop(truth.statuses.insert(device, status)),
-                ExpectedState::Installed(device, mpxn) => {
-                    truth.installed.entry(mpxn).or_default().insert(device);
-                }
-                ExpectedState::Associated(device, with) => {
-                    truth.associated.insert((device, with));
-                }
-                ExpectedState::Uprn(mpxn, uprn) => {
-                    truth.uprns.entry(uprn).or_default().insert(mpxn);
-                }
-                ExpectedState::Postcode(mpxn, postcode) => {
-                    truth.postcodes.entry(postcode).or_default().insert(mpxn);
-                }
-                ExpectedState::Region(..) | ExpectedState::Supplier(..) | ExpectedState::Network(..) => {}
-            }
-        }
-        truth
-    }
-
-    /// The Smart Meters of some meter points and what they are Associated with, either way round, that are in service.
-    fn listed(&self, mpxns: &BTreeSet<Mpxn>) -> BTreeSet<String> {
-        let meters: BTreeSet<&DeviceId> =
-            mpxns.iter().filter_map(|mpxn| self.installed.get(mpxn)).flatten().collect();
-        let around = self.associated.iter().flat_map(|(one, with)| {
-            [(one, with), (with, one)]
-                .into_iter()
-                .filter(|(meter, _)| meters.contains(meter))
-                .map(|(_, other)| other)
-        });
-        let found: BTreeSet<&DeviceId> = around.chain(meters.iter().copied()).collect();
-        let is_shown = |device: &&DeviceId| {
-            self.types.get(*device) == Some(&DeviceType::Ihd)
-                || self.statuses.get(*device) == Some(&SmiStatus::Commissioned)
-        };
-        found.into_iter().filter(is_shown).map(DeviceId::to_string).collect()
-    }
+/// The Commissioned Devices that a search of some meter points shows.
+fn listed(truth: &InventoryState, mpxns: &BTreeSet<Mpxn>) -> BTreeSet<String> {
+    truth.listed(mpxns, false).iter().map(DeviceId::to_string).collect()
 }
 
 /// A region whose inventory is served.
@@ -128,12 +77,13 @@ fn the_inventory_is_searched_by_each_key_and_the_calls_are_on_record() {
     let settings = Settings { start: START.parse().unwrap(), ..Settings::for_events(EVENTS, 1) };
     let households = settings.premises;
     let world = World::seeded(7, settings).unwrap();
-    let truth = Truth::of(&world, households, Clock::system().now());
+    let facts = (0..households).flat_map(|number| world.inventory_of(number).truth);
+    let truth = InventoryState::of(facts, Clock::system().now());
 
     let (mpxn, uprn) = (*truth.installed.keys().next().unwrap(), *truth.uprns.keys().next().unwrap());
     let by_mpxn = stage.found(&["--mpxn", &mpxn.to_string()]);
-    assert_eq!(by_mpxn, truth.listed(&BTreeSet::from([mpxn])));
-    assert_eq!(stage.found(&["--uprn", &uprn.to_string()]), truth.listed(&truth.uprns[&uprn]));
+    assert_eq!(by_mpxn, listed(&truth, &BTreeSet::from([mpxn])));
+    assert_eq!(stage.found(&["--uprn", &uprn.to_string()]), listed(&truth, &truth.uprns[&uprn]));
     a_postcode_comes_page_by_page(&stage, &truth);
     a_device_has_its_history_and_its_groups(&stage, &truth, &by_mpxn);
     what_is_wrong_is_told(&stage);
@@ -156,10 +106,10 @@ fn the_inventory_is_searched_by_each_key_and_the_calls_are_on_record() {
     assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
 }
 
-fn a_postcode_comes_page_by_page(stage: &Stage, truth: &Truth) {
+fn a_postcode_comes_page_by_page(stage: &Stage, truth: &InventoryState) {
     let (postcode, mpxns) = truth.postcodes.first_key_value().unwrap();
     let by_postcode = ["--postcode", postcode.as_str()];
-    let all = truth.listed(mpxns);
+    let all = listed(truth, mpxns);
     assert_eq!(stage.found(&by_postcode), all);
     // Page by page, and one page that says where it goes on.
     assert_eq!(stage.found(&[&by_postcode[..], &["--page-size", "3"]].concat()), all);
@@ -175,7 +125,11 @@ fn a_postcode_comes_page_by_page(stage: &Stage, truth: &Truth) {
     assert_eq!(csv.lines().count(), all.len() + 1, "{csv}");
 }
 
-fn a_device_has_its_history_and_its_groups(stage: &Stage, truth: &Truth, of_home: &BTreeSet<String>) {
+fn a_device_has_its_history_and_its_groups(
+    stage: &Stage,
+    truth: &InventoryState,
+    of_home: &BTreeSet<String>,
+) {
     // One that is gone from service is there for whoever asks for it.
     let gone = truth
         .statuses

@@ -67,3 +67,33 @@ fn of(world: &World, number: u32) -> PremisesKeys {
         hub: hub.map(|hub| hub.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gridtrail_model::Timestamp;
+    use gridtrail_synth::{InventoryState, Settings};
+
+    /// By each key of a line a search finds the meter of that line, once all events are known.
+    #[test]
+    fn the_keys_of_a_premises_lead_to_its_meter() {
+        let world = World::seeded(7, Settings { premises: 60, ..Settings::default() }).unwrap();
+        let facts = (0..60).flat_map(|number| world.inventory_of(number).truth);
+        let truth = InventoryState::of(facts, Timestamp::MAX);
+        let all: Vec<PremisesKeys> = lines(&world).map(|line| serde_json::from_str(&line).unwrap()).collect();
+        assert_eq!(all.len(), 60);
+        let mut with_uprn = 0;
+        for keys in all {
+            let (device, mpxn) =
+                (keys.device_id.unwrap().parse().unwrap(), keys.mpxn.unwrap().parse().unwrap());
+            assert!(truth.installed[&mpxn].contains(&device));
+            assert!(truth.postcodes[&keys.postcode.unwrap().parse().unwrap()].contains(&mpxn));
+            assert_eq!(truth.types[&keys.hub.unwrap().parse().unwrap()], DeviceType::Chf);
+            if let Some(uprn) = keys.uprn {
+                assert!(truth.uprns[&uprn.parse().unwrap()].contains(&mpxn));
+                with_uprn += 1;
+            }
+        }
+        assert!(with_uprn > 40, "{with_uprn}");
+    }
+}

@@ -23,7 +23,7 @@ use crate::rows::lookup::Seek;
 use crate::rows::run::TRAILS;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Component};
-use gridtrail_inventory::{FactOrigin, HubFields, InventoryFragment, InventoryView, Timeline};
+use gridtrail_inventory::{FactOrigin, HubFields, Intervals, InventoryFragment, InventoryView, Timeline};
 use gridtrail_model::{DeviceId, DeviceType, Merge as _, Mpxn, Named, Timestamp, TrailKey, UserId};
 use gridtrail_runs::{RunCache, RunsError, Touching};
 use std::cmp::Reverse;
@@ -52,7 +52,7 @@ pub enum HubFound {
 pub struct Hub {
     fields: HubFields,
     is_related: bool,
-    behind: BTreeMap<DeviceId, Vec<Span>>,
+    behind: BTreeMap<DeviceId, Intervals>,
     cost: Cost,
 }
 
@@ -80,34 +80,9 @@ impl Hub {
     }
 }
 
-/// Some time: from an instant until before another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Span {
-    from: Timestamp,
-    until: Option<Timestamp>,
-}
-
-impl Span {
-    const ALWAYS: Self = Self { from: Timestamp::MIN, until: None };
-
-    /// What two have in common.
-    fn and(self, other: Self) -> Option<Self> {
-        let from = self.from.max(other.from);
-        let until = self.until.into_iter().chain(other.until).min();
-        until.is_none_or(|until| from < until).then_some(Self { from, until })
-    }
-
-    /// Both as one, where nothing lies between them.
-    fn joined(self, later: Self) -> Option<Self> {
-        let meets = self.until.is_none_or(|until| later.from <= until);
-        let until = self.until.zip(later.until).map(|(one, other)| one.max(other));
-        meets.then_some(Self { from: self.from, until })
-    }
-}
-
-/// The spans of a relation.
-fn spans_of(timeline: &Timeline<()>) -> impl Iterator<Item = Span> {
-    timeline.periods().iter().map(|period| Span { from: period.from, until: period.until })
+/// When a relation holds.
+fn when(timeline: &Timeline<()>) -> Intervals {
+    timeline.when(|()| true)
 }
 
 /// Whether an inventory event says that a relation holds at an instant.
@@ -118,30 +93,18 @@ fn is_told(timeline: &Timeline<()>, at: Timestamp) -> bool {
 /// The Devices behind a hub: when each was, and whether the inventory says that it is now.
 #[derive(Default)]
 struct Behind {
-    spans: BTreeMap<DeviceId, Vec<Span>>,
+    when: BTreeMap<DeviceId, Intervals>,
     told_now: BTreeSet<DeviceId>,
 }
 
 impl Behind {
-    fn add(&mut self, device: DeviceId, spans: impl Iterator<Item = Span>, is_told_now: bool) {
-        self.spans.entry(device).or_default().extend(spans);
+    /// A Device may be Associated with several of one hub: it is behind that while it is with any.
+    fn add(&mut self, device: DeviceId, when: &Intervals, is_told_now: bool) {
+        let known = self.when.entry(device).or_default();
+        *known = known.or(when);
         if is_told_now {
             self.told_now.insert(device);
         }
-    }
-
-    /// When each was, in order and without overlap: a Device may be Associated with several of one hub.
-    fn into_spans(self) -> BTreeMap<DeviceId, Vec<Span>> {
-        let mut all = self.spans;
-        for spans in all.values_mut() {
-            spans.sort_unstable();
-            spans.dedup_by(|later, earlier| {
-                let joined = earlier.joined(*later);
-                joined.into_iter().for_each(|joined| *earlier = joined);
-                joined.is_some()
-            });
-        }
-        all
     }
 }
 
@@ -167,20 +130,20 @@ impl Snapshot {
             return Ok(HubFound::Unknown);
         }
         let mut behind = Behind::default();
-        behind.add(hub, std::iter::once(Span::ALWAYS), true);
+        behind.add(hub, &Intervals::always(), true);
         for (device, timeline) in view.associated() {
-            behind.add(device, spans_of(&timeline), is_told(&timeline, at));
+            behind.add(device, &when(&timeline), is_told(&timeline, at));
         }
-        if behind.spans.len() > DEVICES_BEHIND_MAX {
-            return Ok(HubFound::TooMany(behind.spans.len()));
+        if behind.when.len() > DEVICES_BEHIND_MAX {
+            return Ok(HubFound::TooMany(behind.when.len()));
         }
-        let first = behind.spans.keys().copied().filter(|device| *device != hub);
+        let first = behind.when.keys().copied().filter(|device| *device != hub);
         let (first, of_first) = self.known_of_devices(first).await?;
         for (device, view) in &views_of(&first, at) {
             add_second(&mut behind, (hub, *device), view, at);
         }
-        if behind.spans.len() > DEVICES_BEHIND_MAX {
-            return Ok(HubFound::TooMany(behind.spans.len()));
+        if behind.when.len() > DEVICES_BEHIND_MAX {
+            return Ok(HubFound::TooMany(behind.when.len()));
         }
         let is_known = |device: &DeviceId| own.contains_key(device) || first.contains_key(device);
         let second = behind.told_now.iter().copied().filter(|device| !is_known(device));
@@ -195,7 +158,7 @@ impl Snapshot {
         let (parties, of_parties) = self.parties_of(&mpxns, at).await?;
         cost = [cost, of_first, of_second, of_parties].into_iter().sum();
         let is_related = parties.iter().any(|user| who.own_user_ids().contains(user));
-        Ok(HubFound::Hub(Box::new(Hub { fields: state.hub, is_related, behind: behind.into_spans(), cost })))
+        Ok(HubFound::Hub(Box::new(Hub { fields: state.hub, is_related, behind: behind.when, cost })))
     }
 
     async fn known_of_devices(
@@ -240,11 +203,12 @@ impl Snapshot {
         let (cache, requests) = self.cache.counting();
         let (mut last, mut cost) = (LastCommands::default(), Cost::default());
         for window in self.windows() {
-            let reading = hub.behind.iter().flat_map(|(device, spans)| {
-                let within = spans.iter().filter_map(move |span| span.and(window));
-                within.map(|span| Box::pin(self.commands_within(&cache, *device, span)))
-            });
-            let reading: Vec<_> = reading.collect();
+            let mut reading = Vec::new();
+            for (device, when) in &hub.behind {
+                let within = when.and(&window);
+                reading
+                    .extend(within.iter().map(|span| Box::pin(self.commands_within(&cache, *device, span))));
+            }
             let mut reading = stream::iter(reading).buffered(DEVICES_BEHIND_AT_ONCE);
             while let Some((found, of_device)) = reading.try_next().await? {
                 last.add(found);
@@ -259,33 +223,33 @@ impl Snapshot {
         Ok((last.into_told(), cost))
     }
 
-    /// Spans of time from the newest month that has rows back, of so many months more each time. Together they are all of time.
-    fn windows(&self) -> Vec<Span> {
+    /// Intervals from the newest month that has rows back, of so many months more each time. Together they are all of time.
+    fn windows(&self) -> Vec<Intervals> {
         let months = self.trails.month_names().filter_map(|name| name.parse::<Month>().ok());
         let mut starts: Vec<Timestamp> = months.map(Month::first_instant).collect();
         let (mut windows, mut at_once, mut until) = (Vec::new(), MONTHS_AT_FIRST, None);
         while starts.len() > at_once {
             let rest = starts.len() - at_once;
             let from = starts[rest];
-            windows.push(Span { from, until });
+            windows.push(std::iter::once((from, until)).collect());
             starts.truncate(rest);
             (at_once, until) = (at_once * 2, Some(from));
         }
-        windows.push(Span { from: Timestamp::MIN, until });
+        windows.push(std::iter::once((Timestamp::MIN, until)).collect());
         windows
     }
 
-    /// The newest Commands to a Device within a span: of [`LAST_COMMANDS`] requests at least, where there are so many, and all that lie at
+    /// The newest Commands to a Device from an instant until before another: of [`LAST_COMMANDS`] requests at least, where there are so many, and all that lie at
     /// the time of one of them.
     async fn commands_within(
         &self,
         cache: &RunCache,
         device: DeviceId,
-        span: Span,
+        (from, until): (Timestamp, Option<Timestamp>),
     ) -> Result<(Vec<Found>, Cost), RunsError> {
         let query = KeyQuery {
-            from: (span.from > Timestamp::MIN).then_some(span.from),
-            to: span.until.map(|until| until.plus_millis(-1)),
+            from: (from > Timestamp::MIN).then_some(from),
+            to: until.map(|until| until.plus_millis(-1)),
             ..KeyQuery::all(device, View::Audit, LAST_COMMANDS)
         };
         let mut above_ms = APART_MS;
@@ -337,13 +301,12 @@ fn views_of(
 
 /// Adds the Devices that are or were Associated with one behind a hub, while that was.
 fn add_second(behind: &mut Behind, (hub, by): (DeviceId, DeviceId), view: &InventoryView<'_>, at: Timestamp) {
-    let within = behind.spans.get(&by).cloned().unwrap_or_default();
+    let within = behind.when.get(&by).cloned().unwrap_or_default();
     let by_told = behind.told_now.contains(&by);
     for (device, timeline) in view.associated() {
-        let meets = spans_of(&timeline).flat_map(|span| within.iter().filter_map(move |by| span.and(*by)));
-        let meets: Vec<Span> = meets.collect();
-        if device != hub && !meets.is_empty() {
-            behind.add(device, meets.into_iter(), by_told && is_told(&timeline, at));
+        let meets = when(&timeline).and(&within);
+        if device != hub && !meets.is_never() {
+            behind.add(device, &meets, by_told && is_told(&timeline, at));
         }
     }
 }
@@ -397,29 +360,15 @@ impl LastCommands {
 mod tests {
     use super::*;
 
-    fn span(from: i64, until: Option<i64>) -> Span {
-        let at = |second: i64| Timestamp::from_millis(1_770_000_000_000 + second * 1_000).unwrap();
-        Span { from: at(from), until: until.map(at) }
-    }
-
-    #[test]
-    fn spans_have_in_common_what_lies_in_both() {
-        assert_eq!(span(0, Some(5)).and(span(3, None)), Some(span(3, Some(5))));
-        assert_eq!(
-            span(0, Some(5)).and(span(5, None)),
-            None,
-            "the end is the first instant at which it is so no more"
-        );
-        assert_eq!(Span::ALWAYS.and(span(3, Some(4))), Some(span(3, Some(4))));
-    }
-
     /// A Device that is Associated with the hub and with its Gas Proxy Function is looked up once for each instant.
     #[test]
-    fn spans_of_a_device_do_not_overlap() {
-        let mut behind = Behind::default();
-        let device = DeviceId::from_bytes([1; 8]);
-        let all = [span(7, None), span(0, Some(3)), span(2, Some(4)), span(4, Some(5)), span(9, Some(11))];
-        behind.add(device, all.into_iter(), false);
-        assert_eq!(behind.into_spans()[&device], [span(0, Some(5)), span(7, None)]);
+    fn intervals_of_a_device_do_not_overlap() {
+        let at = |second: i64| Timestamp::from_millis(1_770_000_000_000 + second * 1_000).unwrap();
+        let (mut behind, device) = (Behind::default(), DeviceId::from_bytes([1; 8]));
+        for (from, until) in [(7, None), (0, Some(3)), (2, Some(4)), (4, Some(5)), (9, Some(11))] {
+            behind.add(device, &std::iter::once((at(from), until.map(at))).collect(), false);
+        }
+        let whole: Vec<_> = behind.when[&device].iter().collect();
+        assert_eq!(whole, [(at(0), Some(at(5))), (at(7), None)]);
     }
 }

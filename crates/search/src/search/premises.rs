@@ -66,9 +66,7 @@ struct Truth(Vec<ExpectedFact>);
 
 impl Truth {
     fn holds(&self, at: Timestamp, what: impl Fn(ExpectedState) -> bool) -> bool {
-        self.0
-            .iter()
-            .any(|fact| fact.from <= at && fact.until.is_none_or(|until| at < until) && what(fact.what))
+        self.0.iter().any(|fact| fact.is_so(at) && what(fact.what))
     }
 
     fn is_at(&self, device: DeviceId, mpxn: Mpxn, at: Timestamp) -> bool {

@@ -1,96 +1,39 @@
 //! A generated region: every search finds what its truth says, no Device too many and none too few.
 
 use super::*;
-use gridtrail_model::{Postcode, Uprn};
-use gridtrail_synth::{ExpectedState, Settings, World};
+use gridtrail_synth::{InventoryState, Settings, World};
 use std::collections::{BTreeMap, BTreeSet};
 
 const HOUSEHOLDS: u32 = 48;
 
-/// What the truth of a region says of an instant, once all is known.
-#[derive(Default)]
-struct Truth {
-    types: BTreeMap<DeviceId, DeviceType>,
-    statuses: BTreeMap<DeviceId, SmiStatus>,
-    installed: BTreeMap<Mpxn, BTreeSet<DeviceId>>,
-    /// Each Device with what it is Associated with.
-    associated: BTreeSet<(DeviceId, DeviceId)>,
-    uprns: BTreeMap<Uprn, BTreeSet<Mpxn>>,
-    postcodes: BTreeMap<Postcode, BTreeSet<Mpxn>>,
-}
-
-impl Truth {
-    fn with(&self, device: DeviceId) -> BTreeSet<DeviceId> {
-        self.associated.iter().filter(|(one, _)| *one == device).map(|(_, with)| *with).collect()
-    }
-
-    fn of(&self, device: DeviceId) -> BTreeSet<DeviceId> {
-        self.associated.iter().filter(|(_, with)| *with == device).map(|(one, _)| *one).collect()
-    }
-
-    fn is_shown(&self, device: DeviceId, all: bool) -> bool {
-        let is_display = self.types.get(&device) == Some(&DeviceType::Ihd);
-        all || is_display || self.statuses.get(&device) == Some(&SmiStatus::Commissioned)
-    }
-
-    /// What a search by premises shows of some meter points.
-    fn listed(&self, mpxns: &BTreeSet<Mpxn>, all: bool) -> Vec<DeviceId> {
-        let meters: BTreeSet<DeviceId> =
-            mpxns.iter().filter_map(|mpxn| self.installed.get(mpxn)).flatten().copied().collect();
-        let around = meters.iter().flat_map(|meter| self.with(*meter).into_iter().chain(self.of(*meter)));
-        let found: BTreeSet<DeviceId> = around.chain(meters.iter().copied()).collect();
-        found.into_iter().filter(|device| self.is_shown(*device, all)).collect()
-    }
-
-    /// The groups around a Device, by the words of H8.16(a)(i).
-    fn groups(&self, device: DeviceId, all: bool) -> BTreeMap<DeviceId, BTreeSet<Group>> {
-        let second = self.of(device);
-        let third: BTreeSet<DeviceId> = second.iter().flat_map(|one| self.of(*one)).collect();
-        let inner = second.iter().chain(&third).chain([&device]);
-        let fourth: BTreeSet<DeviceId> = inner.flat_map(|one| self.with(*one)).collect();
-        let mut groups: BTreeMap<DeviceId, BTreeSet<Group>> = BTreeMap::new();
-        for (group, members) in [(Group::II, second), (Group::III, third), (Group::IV, fourth)] {
-            for member in
-                members.into_iter().filter(|member| *member != device && self.is_shown(*member, all))
-            {
-                groups.entry(member).or_default().insert(group);
-            }
+/// The groups around a Device, by the words of H8.16(a)(i).
+fn groups(truth: &InventoryState, device: DeviceId, all: bool) -> BTreeMap<DeviceId, BTreeSet<Group>> {
+    let second = truth.associates_of(device);
+    let third: BTreeSet<DeviceId> = second.iter().flat_map(|one| truth.associates_of(*one)).collect();
+    let inner = second.iter().chain(&third).chain([&device]);
+    let fourth: BTreeSet<DeviceId> = inner.flat_map(|one| truth.associated_with(*one)).collect();
+    let mut groups: BTreeMap<DeviceId, BTreeSet<Group>> = BTreeMap::new();
+    for (group, members) in [(Group::II, second), (Group::III, third), (Group::IV, fourth)] {
+        for member in members.into_iter().filter(|member| *member != device && truth.is_shown(*member, all)) {
+            groups.entry(member).or_default().insert(group);
         }
-        groups
     }
+    groups
 }
 
 /// A region's inventory, and its truth at an instant when all of it is known.
-fn region(at: Timestamp) -> (FakeInventory, Truth) {
+fn region(at: Timestamp) -> (FakeInventory, InventoryState) {
     let world = World::seeded(5, Settings::for_events(1_000_000, 10)).unwrap();
-    let (inventory, mut truth, mut events) = (FakeInventory::default(), Truth::default(), Vec::new());
+    let (mut events, mut facts) = (Vec::new(), Vec::new());
     for number in 0..HOUSEHOLDS {
         let household = world.inventory_of(number);
         events.extend(household.events);
-        let is_so = |from, until: Option<Timestamp>| from <= at && until.is_none_or(|until| at < until);
-        for fact in household.truth.into_iter().filter(|fact| is_so(fact.from, fact.until)) {
-            match fact.what {
-                ExpectedState::Type(device, of) => drop(truth.types.insert(device, of)),
-                ExpectedState::Status(device, status) => drop(truth.statuses.insert(device, status)),
-                ExpectedState::Installed(device, mpxn) => {
-                    truth.installed.entry(mpxn).or_default().insert(device);
-                }
-                ExpectedState::Associated(device, with) => {
-                    truth.associated.insert((device, with));
-                }
-                ExpectedState::Uprn(mpxn, uprn) => {
-                    truth.uprns.entry(uprn).or_default().insert(mpxn);
-                }
-                ExpectedState::Postcode(mpxn, postcode) => {
-                    truth.postcodes.entry(postcode).or_default().insert(mpxn);
-                }
-                ExpectedState::Region(..) | ExpectedState::Supplier(..) | ExpectedState::Network(..) => {}
-            }
-        }
+        facts.extend(household.truth);
     }
     assert!(events.iter().all(|event| event.recorded_at <= at), "all of it is known");
+    let inventory = FakeInventory::default();
     inventory.tell(events, at);
-    (inventory, truth)
+    (inventory, InventoryState::of(facts, at))
 }
 
 fn at() -> Timestamp {
@@ -148,7 +91,7 @@ async fn every_device_has_the_groups_that_the_truth_says() {
     let mut others = 0;
     for (device, of) in &truth.types {
         // A display that went was removed, which its truth does not say.
-        if of.is_type_2() && truth.with(*device).is_empty() {
+        if of.is_type_2() && truth.associated_with(*device).is_empty() {
             continue;
         }
         for all in [false, true] {
@@ -157,16 +100,20 @@ async fn every_device_has_the_groups_that_the_truth_says() {
             let page = search.devices(&who, &query).await.unwrap();
             assert_eq!(page.devices.len(), usize::from(truth.is_shown(*device, all)), "{device}");
             let Some(found) = page.devices.first() else { continue };
-            let groups: BTreeMap<DeviceId, BTreeSet<Group>> =
+            let around: BTreeMap<DeviceId, BTreeSet<Group>> =
                 found.others.iter().map(|other| (other.device.device, other.groups.clone())).collect();
-            assert_eq!(groups, truth.groups(*device, all), "{device}");
+            assert_eq!(around, groups(&truth, *device, all), "{device}");
             let shown = |devices: BTreeSet<DeviceId>| -> Vec<DeviceId> {
                 devices.into_iter().filter(|one| truth.is_shown(*one, all)).collect()
             };
             let listed = |related: &[RelatedDevice]| related.iter().map(|one| one.device).collect::<Vec<_>>();
-            assert_eq!(listed(&found.device.associated), shown(truth.of(*device)), "{device}");
-            assert_eq!(listed(&found.device.associated_with), shown(truth.with(*device)), "{device}");
-            others += groups.len();
+            assert_eq!(listed(&found.device.associated), shown(truth.associates_of(*device)), "{device}");
+            assert_eq!(
+                listed(&found.device.associated_with),
+                shown(truth.associated_with(*device)),
+                "{device}"
+            );
+            others += around.len();
         }
     }
     assert!(others > 200, "{others}");
