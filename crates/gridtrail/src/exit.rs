@@ -11,6 +11,7 @@ use gridtrail_runtime::{KeyFileError, with_causes};
 use gridtrail_search::SearchError;
 use gridtrail_server::ServeError;
 use gridtrail_session::{RegisterError, StoreError};
+use gridtrail_sql::{SqlError, SqlErrorKind};
 use gridtrail_tls::{Disagreement, TlsError};
 use std::io;
 use std::net::SocketAddr;
@@ -101,6 +102,9 @@ pub enum Failure {
     /// The searches could not be set up.
     #[error("set up the searches")]
     Search(#[from] SearchError),
+    /// A statement was not answered.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
     /// The address cannot be listened on.
     #[error("listen on {address}")]
     Listen {
@@ -271,6 +275,12 @@ impl Failure {
                     Exit::Unavailable
                 }
                 RegisterError::Store(_) => Exit::Failed,
+            },
+            Self::Sql(error) => match error.kind() {
+                SqlErrorKind::Statement | SqlErrorKind::TooMuch => Exit::Usage,
+                SqlErrorKind::Denied => Exit::Denied,
+                SqlErrorKind::Unavailable => Exit::Unavailable,
+                SqlErrorKind::Internal => Exit::Failed,
             },
             Self::LakeExists { .. } => Exit::Precondition,
             Self::Overtaken | Self::AccessLog(_) | Self::Connect { .. } | Self::Connection(_) => {

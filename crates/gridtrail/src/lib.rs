@@ -36,6 +36,7 @@ mod running;
 mod search;
 mod search_inventory;
 mod serve;
+mod sql;
 mod text;
 mod token;
 mod watching;
@@ -69,6 +70,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Reconcile(args) => wait_for(reconcile::run(args, format.of_report()?)),
         Command::DeadLetters(command) => wait_for(letters::run(command, format)),
         Command::Access(command) => wait_for(access::run(command, format)),
+        Command::Sql(args) => wait_for(sql::run(args, format)),
         Command::Sp(command) => identity::service_provider_command(command),
         Command::Idp(command) => wait_for(identity::run(command, format)),
         Command::Session(command) => wait_for(identity::session_command(command)),

@@ -32,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("reconcile", &["model", "runtime", "kafka", "lake"]),
     ("ingest", &["model", "inventory", "runtime", "access", "codec", "kafka", "lake"]),
     ("search", &["model", "inventory", "runtime", "access", "lake"]),
+    ("sql", &["model", "runtime", "access", "lake"]),
     (
         "server",
         &[
@@ -55,7 +56,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const WALLS: &[(&str, &[&str])] = &[
     ("deltalake", &["gridtrail-runs", "gridtrail-lake"]),
     ("parquet", &["gridtrail-runs", "gridtrail-lake"]),
-    ("arrow", &["gridtrail-runs", "gridtrail-lake"]),
+    ("arrow", &["gridtrail-runs", "gridtrail-lake", "gridtrail-sql"]),
+    ("datafusion", &["gridtrail-sql"]),
     ("rdkafka", &["gridtrail-kafka"]),
     ("tonic", &["gridtrail-server", "gridtrail-proto", "gridtrail"]),
     ("clap", &["gridtrail"]),

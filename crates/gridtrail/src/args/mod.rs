@@ -16,6 +16,7 @@ mod origin;
 mod port;
 mod reconcile;
 mod service;
+mod sql;
 mod tls;
 mod value;
 
@@ -48,6 +49,7 @@ pub use service::{
     BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, GetArgs, HubArgs, SearchArgs,
     SearchCommand, SearchKey, SearchedBy, ServeArgs, TokenArgs, WhoamiArgs,
 };
+pub use sql::SqlArgs;
 pub use tls::{DevCertificateArgs, ServerArgs, ServerTlsArgs};
 pub use value::{Bound, LifeTime};
 
@@ -149,6 +151,12 @@ pub enum Command {
     /// Search the audit trail, meter reads, or the inventory, by a server.
     #[command(subcommand)]
     Search(SearchCommand),
+    /// Ask a lake a question in SQL, in this process. For operators and local development.
+    #[command(after_help = "\
+Example:
+  gridtrail sql --lake data/lake --token-file me.jwt --format csv \\
+      -c \"SELECT simplified_transaction_status, count(*) FROM audit_trails GROUP BY 1\"")]
+    Sql(Box<SqlArgs>),
     /// Show one row by its reference, with every field.
     Get(GetArgs),
     /// Say who you are to a server, whose rows you see, and what you may use.

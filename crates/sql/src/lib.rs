@@ -1,0 +1,42 @@
+//! SQL for analysts, under the row filter of the searches.
+//!
+//! [`SecuredSession::new`] is the one door: over a pinned snapshot, for an [`Access`](gridtrail_access::Access), within
+//! [`SqlLimits`]. [`SecuredSession::query`] answers one statement.
+//!
+//! What keeps a session from what it may not see, from below:
+//!
+//! 1. Rows come from [`Snapshot::scan`](gridtrail_lake::Snapshot::scan), which decodes no row that a search would not show (invariant I4).
+//!    No expression of a query is ever evaluated on another, so no error, cast or division can tell of one.
+//! 2. A table's scan is an opaque node. It tells no statistics and no metrics, so that no count or minimum is answered from what files say;
+//!    the conditions that it takes in (`pushdown`) are compared in this crate with what rows lie under, and stand above it as well.
+//! 3. A session has the tables that its roles allow, and no others: the rest is as unknown as what does not exist (`catalogue`).
+//! 4. Statements, nodes of plans, expressions and functions are admitted by lists of what is allowed (`admission`); what a later version of
+//!    the engine adds is refused until somebody has looked at it.
+//! 5. Nothing is shared between sessions: each has its own state, memory and tables, and none outlives its [`Access`].
+//!
+//! This crate knows no gRPC, no files and no terminal. Nothing else of the workspace knows the engine (DataFusion).
+//!
+//! [`Access`]: gridtrail_access::Access
+
+mod admission;
+mod catalogue;
+mod columns;
+mod error;
+mod functions;
+mod limits;
+mod printed;
+mod pushdown;
+mod scan;
+mod session;
+mod table;
+
+// What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
+#[cfg(test)]
+extern crate self as gridtrail_sql;
+#[cfg(test)]
+#[path = "../tests/it/main.rs"]
+mod it;
+
+pub use error::{SqlError, SqlErrorKind};
+pub use limits::SqlLimits;
+pub use session::{SecuredSession, SqlAnswer};

@@ -1,0 +1,55 @@
+//! What a statement may take.
+
+use crate::it::world::*;
+use gridtrail_lake::Lake;
+use gridtrail_model::Event;
+use gridtrail_sql::{SecuredSession, SqlErrorKind, SqlLimits};
+use std::time::Duration;
+
+async fn five_hundred_rows() -> Lake {
+    let events: Vec<Event> =
+        (0..500).map(|n| received(1, u8::try_from(n % 50).unwrap(), n, "4.8.1", 1)).collect();
+    lake_of(&events, 500).await
+}
+
+fn within(lake: &Lake, limits: SqlLimits) -> SecuredSession {
+    SecuredSession::new(&lake.snapshot(), &access(&[1]), clock(), limits).unwrap()
+}
+
+/// What needs more memory than there is fails, by name, whatever needs it; the session goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_needs_too_much_memory_fails() {
+    let lake = five_hundred_rows().await;
+    let session = within(&lake, SqlLimits { memory_bytes: 16 << 20, ..SqlLimits::default() });
+    let pairs =
+        "(SELECT a.request_id AS one, b.request_id AS other FROM audit_trails a CROSS JOIN audit_trails b)";
+    for statement in [
+        format!("SELECT * FROM {pairs} ORDER BY one, other"),
+        format!("SELECT one, other, count(*) FROM {pairs} GROUP BY one, other"),
+        format!("SELECT array_agg(one || other) FROM {pairs}"),
+        format!("SELECT one, row_number() OVER (PARTITION BY other ORDER BY one) FROM {pairs}"),
+    ] {
+        let error = rows(&session, &statement).await.expect_err(&statement);
+        assert_eq!(error.kind(), SqlErrorKind::TooMuch, "{statement}: {error}");
+    }
+    assert_eq!(value(&session, "SELECT count(*) FROM audit_trails").await, "500");
+}
+
+/// Reading itself counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_takes_of_the_memory_of_its_session() {
+    let lake = five_hundred_rows().await;
+    let session = within(&lake, SqlLimits { memory_bytes: 100_000, ..SqlLimits::default() });
+    let error = rows(&session, "SELECT count(*) FROM audit_trails").await.unwrap_err();
+    assert_eq!(error.kind(), SqlErrorKind::TooMuch, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_takes_too_long_is_ended() {
+    let lake = five_hundred_rows().await;
+    let session = within(&lake, SqlLimits { time: Duration::ZERO, ..SqlLimits::default() });
+    let error = rows(&session, "SELECT count(*) FROM audit_trails a, audit_trails b, audit_trails c")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), SqlErrorKind::TooMuch, "{error}");
+}

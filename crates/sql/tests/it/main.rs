@@ -1,0 +1,7 @@
+//! Sessions over lakes in memory: of generated regions, and of a few rows by hand.
+
+mod equal;
+mod leaks;
+mod limits;
+mod refused;
+mod world;
