@@ -19,7 +19,7 @@ pub(crate) const DEVICE_ID: &str = "device_id";
 pub(crate) const RECEIVED_AT: &str = "service_request_received_at";
 
 /// As a time zone is written that needs no table of zones.
-const UTC: &str = "+00:00";
+pub(crate) const UTC: &str = "+00:00";
 
 /// One column: its name, its type, and its values of some rows.
 struct Column {

@@ -2,6 +2,7 @@
 
 use crate::admission::{Admitted, admit, admit_plan};
 use crate::catalogue::{CATALOGUE, Catalogue, SCHEMA};
+use crate::columns::UTC;
 use crate::error::SqlError;
 use crate::functions;
 use crate::limits::{BATCH_ROWS, STATEMENT_BYTES_MAX, SqlLimits};
@@ -132,7 +133,10 @@ fn state(catalogue: &Catalogue, limits: &SqlLimits) -> Result<SessionState, SqlE
         .with_collect_statistics(false)
         .with_batch_size(BATCH_ROWS)
         .with_target_partitions(usize::try_from(limits.parts.get()).unwrap_or(1));
-    config.options_mut().execution.enable_recursive_ctes = false;
+    let execution = &mut config.options_mut().execution;
+    execution.enable_recursive_ctes = false;
+    // Times of statements are of the zone that columns are of.
+    execution.time_zone = Some(UTC.to_owned());
     let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime(limits)?)
