@@ -23,6 +23,7 @@ mod catalogue;
 mod columns;
 mod error;
 mod functions;
+mod groups;
 mod limits;
 mod printed;
 mod pushdown;

@@ -5,6 +5,7 @@ use crate::catalogue::{CATALOGUE, Catalogue, SCHEMA};
 use crate::columns::UTC;
 use crate::error::SqlError;
 use crate::functions;
+use crate::groups::GroupByWords;
 use crate::limits::{BATCH_ROWS, STATEMENT_BYTES_MAX, SqlLimits};
 use crate::table::TrailTable;
 use arrow::array::{RecordBatch, StringArray};
@@ -19,6 +20,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt as _;
 use gridtrail_access::Access;
@@ -137,10 +139,13 @@ fn state(catalogue: &Catalogue, limits: &SqlLimits) -> Result<SessionState, SqlE
     execution.enable_recursive_ctes = false;
     // Times of statements are of the zone that columns are of.
     execution.time_zone = Some(UTC.to_owned());
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.push(Arc::new(GroupByWords));
     let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime(limits)?)
-        .with_catalog_list(Arc::new(catalogue.clone()));
+        .with_catalog_list(Arc::new(catalogue.clone()))
+        .with_physical_optimizer_rules(rules);
     Ok(functions::register(builder).build())
 }
 
