@@ -67,6 +67,7 @@ pub use read::command::HubCommand;
 pub use read::condition::{Condition, Is};
 pub use read::fields::{TrailField, UTC};
 pub use read::hub::{DEVICES_BEHIND_MAX, Hub, HubFound, LAST_COMMANDS};
+pub use read::inventory_devices::InventoryDevices;
 pub use read::query::{Cost, Counts, Found, KeyQuery, RowPosition, View};
 pub use read::resolve::OnRecord;
 pub use read::rows::{ScanPart, ScanQuery, ScanRows};

@@ -4,6 +4,7 @@
 
 use crate::columns::columns_of;
 use crate::error::ScanError;
+use crate::passed::Passed;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -23,8 +24,12 @@ use gridtrail_lake::{ScanColumns, ScanPart, TrailField, View};
 use std::fmt;
 use std::sync::Arc;
 
+/// Who reads, which rows, and what counts them.
+type Caller = (Access, View, Arc<Passed>);
+
 /// Reads the parts of a scan.
 pub(crate) struct TrailScan {
+    passed: Arc<Passed>,
     parts: Vec<ScanPart>,
     schema: SchemaRef,
     /// The fields that are wanted, in the order of the schema.
@@ -35,7 +40,7 @@ pub(crate) struct TrailScan {
 
 impl TrailScan {
     pub(crate) fn new(
-        (_, view): (Access, View),
+        (_, view, passed): Caller,
         parts: Vec<ScanPart>,
         (schema, wanted): (SchemaRef, Vec<usize>),
         limit: Option<usize>,
@@ -48,7 +53,7 @@ impl TrailScan {
         );
         let all: Vec<TrailField> = columns_of(view).map(|(_, field)| field).collect();
         let fields = wanted.iter().filter_map(|number| all.get(*number)).copied().collect();
-        Self { parts, schema, fields, limit, properties: Arc::new(properties) }
+        Self { passed, parts, schema, fields, limit, properties: Arc::new(properties) }
     }
 }
 
@@ -104,9 +109,11 @@ impl ExecutionPlan for TrailScan {
         let scan =
             scan.ok_or_else(|| DataFusionError::Internal("there is no such part of a scan".to_owned()))?;
         let held = MemoryConsumer::new("the rows being read").register(context.memory_pool());
+        let batch_rows = context.session_config().batch_size();
         let reading = Reading {
+            passed: Arc::clone(&self.passed),
             base: usize::try_from(scan.column_bytes()).unwrap_or(usize::MAX),
-            columns: scan.columns(Arc::clone(&self.fields)),
+            columns: scan.columns(Arc::clone(&self.fields)).in_batches_of(batch_rows),
             schema: Arc::clone(&self.schema),
             left: self.limit,
             held,
@@ -120,6 +127,7 @@ impl ExecutionPlan for TrailScan {
 
 /// One part, being read.
 struct Reading {
+    passed: Arc<Passed>,
     /// Bytes that reading the part takes.
     base: usize,
     columns: ScanColumns,
@@ -139,6 +147,7 @@ impl Reading {
             self.held.free();
             return Ok(None);
         };
+        self.passed.add_of_others(columns.of_others);
         let options = RecordBatchOptions::new().with_row_count(Some(columns.rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns.arrays, &options)?;
         self.held.try_resize(self.base.saturating_add(batch.get_array_memory_size()))?;

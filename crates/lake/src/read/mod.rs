@@ -6,6 +6,7 @@ pub(crate) mod condition;
 pub(crate) mod fields;
 pub(crate) mod hub;
 mod inventory;
+pub(crate) mod inventory_devices;
 pub(crate) mod kept;
 pub(crate) mod look_up;
 pub(crate) mod nearby;

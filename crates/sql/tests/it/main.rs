@@ -4,5 +4,8 @@ mod equal;
 mod groups;
 mod leaks;
 mod limits;
+mod random;
 mod refused;
+mod statements;
+mod tables;
 mod world;

@@ -33,7 +33,7 @@ use gridtrail_runs::{OpenRun, RunsError};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// Rows of a batch of columns, at most.
+/// Rows of a batch of columns, at most, unless something else is said.
 const BATCH_ROWS: usize = 8_192;
 /// Things that rows lie under which are looked up at once.
 const UNDER_AT_ONCE: usize = 256;
@@ -47,6 +47,8 @@ const WORDS_BYTES: u64 = 1 << 20;
 pub struct Columns {
     /// How many rows.
     pub rows: usize,
+    /// How many of them are of Users whose rows the caller does not see otherwise.
+    pub of_others: usize,
     /// A column a field.
     pub arrays: Vec<ArrayRef>,
 }
@@ -78,6 +80,7 @@ struct Straight {
     month: Option<Month>,
     group: Option<(Group, usize)>,
     ready: Vec<Found>,
+    batch_rows: usize,
 }
 
 /// A month, being read.
@@ -115,6 +118,7 @@ impl ScanPart {
                 month: None,
                 group: None,
                 ready: Vec::new(),
+                batch_rows: BATCH_ROWS,
             }))
         };
         ScanColumns { part: self.clone(), fields, source }
@@ -144,13 +148,25 @@ impl ScanPart {
             }
         };
         let rows: Vec<Trail> = found.iter().map(shown).collect();
+        let is_of_another =
+            |found: &&Found| self.who.disclosure(found.fragment.key.user) == Disclosure::MeterRead;
+        let of_others = found.iter().filter(is_of_another).count();
         let arrays = fields.iter().map(|field| field.of_trails(&rows)).collect::<Result<_, _>>();
         let failed = |_| RunsError::Internal("a column could not be made of rows");
-        Ok(Columns { rows: rows.len(), arrays: arrays.map_err(failed)? })
+        Ok(Columns { rows: rows.len(), of_others, arrays: arrays.map_err(failed)? })
     }
 }
 
 impl ScanColumns {
+    /// Has batches of rows that are read straight have so many at most.
+    #[must_use]
+    pub fn in_batches_of(mut self, rows: usize) -> Self {
+        if let Source::Runs(straight) = &mut self.source {
+            straight.batch_rows = rows.max(1);
+        }
+        self
+    }
+
     /// The next rows, in no order; `None` at the end. There may be none, so that whoever wants the next can be stopped between two.
     ///
     /// Errors: as those of a look-up. Not to be called again after one, nor after being dropped half-way.
@@ -218,7 +234,7 @@ impl Straight {
     /// The next rows of the group that is read straight.
     async fn of_group(&mut self, part: &ScanPart) -> Result<Option<Columns>, LakeError> {
         let Some((group, from)) = &mut self.group else { return Ok(None) };
-        let range = *from..group.rows.len().min(*from + BATCH_ROWS);
+        let range = *from..group.rows.len().min(*from + self.batch_rows);
         if range.is_empty() {
             self.group = None;
             return Ok(None);
@@ -226,7 +242,7 @@ impl Straight {
         *from = range.end;
         let (rows, cache) = (range.len(), &part.snapshot.cache);
         let arrays = arrays::of_group(cache, (group, range), &self.asked.fields, &mut self.readings).await?;
-        Ok(Some(Columns { rows, arrays }))
+        Ok(Some(Columns { rows, of_others: 0, arrays }))
     }
 
     /// Starts with a month.
