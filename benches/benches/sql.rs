@@ -47,7 +47,7 @@ const QUESTIONS: &[(&str, &str)] = &[
 
 /// A lake, and the Users of the region that it is of: the generator's are always the same.
 async fn lake() -> Lake {
-    if let Ok(address) = std::env::var("GRIDTRAIL_BENCH_LAKE") {
+    if let Some(address) = text_in("GRIDTRAIL_BENCH_LAKE") {
         return Lake::open(LakeSettings::at(&address), Clock::system()).await.expect("the lake opens");
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -60,8 +60,12 @@ async fn lake() -> Lake {
     lake
 }
 
+fn text_in(name: &str) -> Option<String> {
+    std::env::var_os(name).and_then(|value| value.into_string().ok())
+}
+
 fn number_in(name: &str) -> Option<NonZeroU32> {
-    std::env::var(name).ok().and_then(|number| number.parse().ok())
+    text_in(name).and_then(|number| number.parse().ok())
 }
 
 /// Users of the generator's regions: where not all, rows of the others are in the lake, and passed over.
@@ -74,7 +78,7 @@ fn users() -> Access {
 
 /// Writes all rows that a session shows in plain columns.
 async fn copy(session: &SecuredSession, to: &str) {
-    let mut rows = session.query("SELECT * FROM audit_trails").await.expect("a statement");
+    let mut rows = Box::pin(session.query("SELECT * FROM audit_trails")).await.expect("a statement");
     let layout = WriterProperties::builder().set_compression(Compression::LZ4_RAW).build();
     let file = File::create(to).expect("a file");
     let mut writer = ArrowWriter::try_new(file, rows.schema(), Some(layout)).expect("a schema");
@@ -92,7 +96,7 @@ fn asking(c: &mut Criterion) {
     let limits = SqlLimits { parts, ..SqlLimits::default() };
     let now = who.expires_at().plus_millis(-1_000);
     let session = SecuredSession::new(&lake.snapshot(), &who, Clock::manual(now), limits).expect("admitted");
-    if let Ok(to) = std::env::var("GRIDTRAIL_BENCH_COPY") {
+    if let Some(to) = text_in("GRIDTRAIL_BENCH_COPY") {
         runtime.block_on(copy(&session, &to));
     }
     let mut group = c.benchmark_group("sql");
@@ -101,7 +105,12 @@ fn asking(c: &mut Criterion) {
         group.bench_function(*name, |b| {
             b.iter(|| {
                 runtime.block_on(async {
-                    session.query(statement).await.expect("a statement").all().await.expect("an answer")
+                    Box::pin(session.query(statement))
+                        .await
+                        .expect("a statement")
+                        .all()
+                        .await
+                        .expect("an answer")
                 })
             });
         });

@@ -177,7 +177,7 @@ fn conditions(rows: &Texts, fields: &[TrailField], picks: &[(prop::sample::Index
 
 /// Cases by default: each fills a lake.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(6)
+    std::env::var_os("PROPTEST_CASES").map_or(6, |value| value.to_str().and_then(|v| v.parse().ok()).unwrap())
 }
 
 proptest! {
