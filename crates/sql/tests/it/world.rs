@@ -146,7 +146,7 @@ pub(crate) async fn rows(session: &SecuredSession, statement: &str) -> Result<Ve
     Ok(batches.iter().flat_map(texts_of).collect())
 }
 
-fn texts_of(batch: &RecordBatch) -> Vec<Vec<String>> {
+pub(crate) fn texts_of(batch: &RecordBatch) -> Vec<Vec<String>> {
     let options = FormatOptions::default().with_null("");
     let columns: Vec<_> =
         batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
