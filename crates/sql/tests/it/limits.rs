@@ -44,6 +44,24 @@ async fn a_scan_takes_of_the_memory_of_its_session() {
     assert_eq!(error.kind(), SqlErrorKind::TooMuch, "{error}");
 }
 
+/// What lies within a day of a month's end is held until the next month was read, and counts as all that is held does.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_carried_over_a_months_end_take_of_the_memory() {
+    let limits = || SqlLimits { memory_bytes: 12 << 20, ..SqlLimits::default() };
+    // Minutes before March, and days before.
+    for (begins, fails) in [(2_323_000_000, true), (2_000_000_000, false)] {
+        let events: Vec<Event> = (0..12_000)
+            .map(|n| received(1, u8::try_from(n % 200).unwrap(), begins + n, "4.8.1", 1))
+            .collect();
+        let lake = lake_of(&events, 12_000).await;
+        let counted = rows(&within(&lake, limits()), "SELECT count(*) FROM audit_trails").await;
+        match counted {
+            Ok(rows) => assert!(!fails && rows == [["12000"]], "{rows:?}"),
+            Err(error) => assert!(fails && error.kind() == SqlErrorKind::TooMuch, "{error}"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_takes_too_long_is_ended() {
     let lake = five_hundred_rows().await;
