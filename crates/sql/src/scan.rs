@@ -138,11 +138,17 @@ struct Reading {
 }
 
 impl Reading {
+    /// Takes of the session's memory what the scan holds, with a batch of so many bytes.
+    fn hold(&mut self, batch: usize) -> Result<()> {
+        let carried = usize::try_from(self.columns.carried_bytes()).unwrap_or(usize::MAX);
+        self.held.try_resize(self.base.saturating_add(carried).saturating_add(batch))
+    }
+
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         if self.left == Some(0) {
             return Ok(None);
         }
-        self.held.try_resize(self.base)?;
+        self.hold(0)?;
         let Some(columns) = self.columns.next().await.map_err(ScanError::from)? else {
             self.held.free();
             return Ok(None);
@@ -150,7 +156,7 @@ impl Reading {
         self.passed.add_of_others(columns.of_others);
         let options = RecordBatchOptions::new().with_row_count(Some(columns.rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns.arrays, &options)?;
-        self.held.try_resize(self.base.saturating_add(batch.get_array_memory_size()))?;
+        self.hold(batch.get_array_memory_size())?;
         let Some(left) = &mut self.left else { return Ok(Some(batch)) };
         let batch = batch.slice(0, batch.num_rows().min(*left));
         *left -= batch.num_rows();

@@ -16,6 +16,7 @@
 
 use crate::error::LakeError;
 use crate::limits::{APART_MS, HELD_ROWS, ROW_GROUP_ROWS, RUNS_AT_ONCE};
+use crate::read::carried::Carried;
 use crate::read::condition::Condition;
 use crate::read::openness::Openness;
 use crate::read::query::{Found, KeyQuery, RowPosition, View};
@@ -35,7 +36,7 @@ use gridtrail_access::Access;
 use gridtrail_model::{DeviceId, Fragment, ServiceReferenceVariant, Timestamp};
 use gridtrail_runs::lookup::open_runs;
 use gridtrail_runs::{Merge, OpenRun, RunsError};
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -82,11 +83,8 @@ pub struct ScanPart {
     /// Which rows it has: those whose key is of this bucket.
     pub(crate) bucket: Bucket,
     /// What waited for its request, by what it lies under.
-    waiting: Arc<ByKey>,
+    waiting: Arc<Carried>,
 }
-
-/// Rows that are not whole yet, by what they lie under.
-type ByKey = BTreeMap<DeviceId, Vec<Chain>>;
 
 impl Snapshot {
     /// The parts of a scan: at most so many. All of them together give every row once.
@@ -100,13 +98,14 @@ impl Snapshot {
     ) -> Result<Vec<ScanPart>, LakeError> {
         // Look-ups read what waits by themselves.
         let by_device = query.devices.is_some();
-        let waiting = if by_device { ByKey::new() } else { self.waiting_rows(who, query.view).await? };
+        let mut waiting =
+            if by_device { Carried::default() } else { self.waiting_rows(who, query.view).await? };
         let of = if by_device { 1 } else { parts.get() };
-        let mut by_part: Vec<ByKey> = vec![ByKey::new(); usize::try_from(of).unwrap_or(1)];
-        for (under, chains) in waiting {
+        let mut by_part: Vec<Carried> = vec![Carried::default(); usize::try_from(of).unwrap_or(1)];
+        while let Some((under, chains)) = waiting.pop_first() {
             let number = Bucket::of_key(&under.to_bytes(), of).number;
             if let Some(part) = by_part.get_mut(usize::try_from(number).unwrap_or(0)) {
-                part.insert(under, chains);
+                chains.into_iter().for_each(|chain| part.add(under, chain));
             }
         }
         let query = Arc::new(query);
@@ -121,7 +120,7 @@ impl Snapshot {
     }
 
     /// What waits for its request, as far as a caller may see it: joined to its leg where that is on record by now.
-    async fn waiting_rows(&self, who: &Access, view: View) -> Result<ByKey, RunsError> {
+    async fn waiting_rows(&self, who: &Access, view: View) -> Result<Carried, RunsError> {
         let files: Vec<&Arc<RunFile>> = self.parked.iter().filter(|file| file.summary.rows > 0).collect();
         let mut fragments = Vec::new();
         for run in open_runs(&self.cache, &TRAILS, &files).await? {
@@ -132,11 +131,11 @@ impl Snapshot {
                     .filter(|part| view == View::MeterReads || who.user_ids().contains(&part.key.user)),
             );
         }
-        let mut waiting = ByKey::new();
+        let mut waiting = Carried::default();
         for part in self.joined_by_now(&self.cache, fragments).await? {
             let Some(under) = anchor::of_fragment(&part) else { continue };
             let at = part.placement().unwrap_or(Timestamp::MIN);
-            waiting.entry(under).or_default().push(Chain::of(at, part));
+            waiting.add(under, Chain::of(at, part));
         }
         Ok(waiting)
     }
@@ -256,6 +255,16 @@ impl ScanRows {
     }
 }
 
+impl ScanRows {
+    /// About how many bytes the rows take that it holds until more of the lake was read: those of a day where a month ends, and what waits.
+    pub fn carried_bytes(&self) -> u64 {
+        match &self.source {
+            Source::Runs(months) => months.carried_bytes(),
+            Source::Devices { .. } => 0,
+        }
+    }
+}
+
 impl ScanPart {
     /// Of rows that were found, those that the caller may see: the last word on rows of others.
     pub(crate) async fn shown(&self, rows: Vec<Found>) -> Result<Vec<Found>, LakeError> {
@@ -302,9 +311,9 @@ pub(crate) struct Months {
     month: String,
     merge: Option<Merge<FragmentRule>>,
     /// What lies so late in the months before, or waits, that more of it may lie in this one.
-    carried: ByKey,
+    carried: Carried,
     /// The same of this month, for the next.
-    carried_on: ByKey,
+    carried_on: Carried,
     device: OneDevice,
 }
 
@@ -328,7 +337,7 @@ impl Months {
             month: String::new(),
             merge: None,
             carried: part.waiting.as_ref().clone(),
-            carried_on: ByKey::new(),
+            carried_on: Carried::default(),
             device: OneDevice::default(),
         }
     }
@@ -385,6 +394,11 @@ impl Months {
         Ok(self.merge.is_some())
     }
 
+    /// About how many bytes the rows take that are held until more of the lake was read.
+    pub(crate) fn carried_bytes(&self) -> u64 {
+        self.carried.bytes() + self.carried_on.bytes()
+    }
+
     /// All rows of the month were given: what was carried into it and met none, goes on.
     pub(crate) async fn end_month(
         &mut self,
@@ -392,7 +406,7 @@ impl Months {
         ready: &mut Vec<Found>,
     ) -> Result<(), LakeError> {
         // Devices of which this month had nothing.
-        for (under, chains) in std::mem::take(&mut self.carried) {
+        while let Some((under, chains)) = self.carried.pop_first() {
             self.settle(part, under, joined(chains, APART_MS), ready).await?;
         }
         self.carried = std::mem::take(&mut self.carried_on);
@@ -429,7 +443,7 @@ impl Months {
         (under, rows): (DeviceId, Vec<(Timestamp, Fragment)>),
         ready: &mut Vec<Found>,
     ) -> Result<(), LakeError> {
-        let mut chains = self.carried.remove(&under).unwrap_or_default();
+        let mut chains = self.carried.remove(&under);
         chains.extend(rows.into_iter().map(|(at, row)| Chain::of(at, row)));
         self.settle(part, under, joined(chains, APART_MS), ready).await
     }
@@ -454,7 +468,7 @@ impl Months {
                 if self.device.under != Some(under) {
                     self.end_device(part, ready).await?;
                     self.device.under = Some(under);
-                    self.device.open = self.carried.remove(&under).unwrap_or_default();
+                    self.device.open = self.carried.remove(&under);
                 }
                 self.device.held.push(batch.slice(start, end - start));
                 if self.device.held.iter().map(RecordBatch::num_rows).sum::<usize>() >= HELD_ROWS {
@@ -496,7 +510,7 @@ impl Months {
     ) -> Result<(), LakeError> {
         for chain in chains {
             if chain.highest.plus_millis(APART_MS).month() > self.month {
-                self.carried_on.entry(under).or_default().push(chain);
+                self.carried_on.add(under, chain);
             } else {
                 part.give(under, chain, ready).await?;
             }

@@ -167,6 +167,14 @@ impl ScanColumns {
         self
     }
 
+    /// As of [`ScanRows::carried_bytes`].
+    pub fn carried_bytes(&self) -> u64 {
+        match &self.source {
+            Source::Rows(rows) => rows.carried_bytes(),
+            Source::Runs(straight) => straight.months.carried_bytes(),
+        }
+    }
+
     /// The next rows, in no order; `None` at the end. There may be none, so that whoever wants the next can be stopped between two.
     ///
     /// Errors: as those of a look-up. Not to be called again after one, nor after being dropped half-way.
