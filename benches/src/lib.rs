@@ -32,12 +32,17 @@ pub fn frames(events: &[Event]) -> Vec<u8> {
 
 /// Every User of a region, in one caller.
 pub fn everybody(world: &World) -> Access {
+    caller_of(world.users().iter().map(|user| user.id).take(64).collect())
+}
+
+/// A caller of some User IDs.
+pub fn caller_of(user_ids: BTreeSet<UserId>) -> Access {
     let from = Timestamp::from_millis(1_790_000_000_000).expect("a time of this century");
     let claims = Bearer {
         subject: "bench".to_owned(),
         party: "region".parse().expect("the name of a Party"),
         org_id: OrgId::All,
-        user_ids: world.users().iter().map(|user| user.id).take(64).collect(),
+        user_ids,
         roles: JobTypeRole::new(1).into_iter().collect(),
         valid_from: from,
         expires_at: from.plus_millis(3_600_000),

@@ -43,6 +43,7 @@ pub use limits::{
     PAGE_ROWS, RUNS_AT_ONCE,
 };
 pub use pages::cache::{HitsAndMisses, OpenRun, Part, PartName, Requests, RunCache, StoreUse};
+pub use pages::chunk::{Chunk, Coded, NO_VALUE, Texts, Wanted};
 pub use pages::levels::varint;
 pub use pages::note::{GatherNote, Note, NoteKind};
 pub use pages::page::{Beside, Dictionary, Page, dictionary, try_partition_point};

@@ -1,6 +1,7 @@
 //! Pages of Parquet files: written with their checksums, and read in place.
 
 pub(crate) mod cache;
+pub(crate) mod chunk;
 pub(crate) mod levels;
 pub(crate) mod note;
 pub(crate) mod page;

@@ -29,6 +29,7 @@ mod columns;
 mod comments;
 mod error;
 mod functions;
+mod groups;
 mod growth;
 mod keys;
 mod limits;

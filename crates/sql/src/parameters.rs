@@ -30,8 +30,7 @@ pub(crate) fn typed(plan: LogicalPlan) -> std::result::Result<(LogicalPlan, Sche
         return Ok((plan, parameters));
     }
     let plan = plan.transform_up_with_subqueries(|node| {
-        let node =
-            node.map_expressions(|expression| expression.transform_up(|one| text_unless_known(one)))?;
+        let node = node.map_expressions(|expression| expression.transform_up(text_unless_known))?;
         if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
     })?;
     Ok((plan.data, parameters))

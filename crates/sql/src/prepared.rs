@@ -75,7 +75,7 @@ impl<'s> Prepared<'s> {
             None => self.session.record()?,
         };
         let terms = self.session.terms();
-        match terms.within(self.start(values, &terms, &mut record)).await {
+        match terms.within(Box::pin(self.start(values, &terms, &mut record))).await {
             Ok(rows) => Ok(SqlAnswer::new(rows, terms, record)),
             Err(error) => {
                 if let Some(record) = record {

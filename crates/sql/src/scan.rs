@@ -2,10 +2,10 @@
 //!
 //! It has no children and no expressions, tells no statistics and no metrics, and takes in nothing when a plan is rewritten.
 
-use crate::columns;
+use crate::columns::columns_of;
 use crate::error::ScanError;
 use crate::passed::Passed;
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
@@ -19,31 +19,28 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 use futures::stream;
-use gridtrail_access::{Access, Disclosure};
-use gridtrail_lake::{Found, ScanPart, ScanRows, View};
+use gridtrail_access::Access;
+use gridtrail_lake::{ScanColumns, ScanPart, TrailField, View};
 use std::fmt;
 use std::sync::Arc;
-
-/// About how many bytes a row takes before it is put into columns.
-const ROW_BYTES: usize = size_of::<Found>() + 1_024;
 
 /// Who reads, which rows, and what counts them.
 type Caller = (Access, View, Arc<Passed>);
 
 /// Reads the parts of a scan.
 pub(crate) struct TrailScan {
-    caller: Caller,
+    passed: Arc<Passed>,
     parts: Vec<ScanPart>,
     schema: SchemaRef,
-    /// The numbers of the columns that are wanted.
-    wanted: Arc<[usize]>,
+    /// The fields that are wanted, in the order of the schema.
+    fields: Arc<[TrailField]>,
     limit: Option<usize>,
     properties: Arc<PlanProperties>,
 }
 
 impl TrailScan {
     pub(crate) fn new(
-        caller: Caller,
+        (_, view, passed): Caller,
         parts: Vec<ScanPart>,
         (schema, wanted): (SchemaRef, Vec<usize>),
         limit: Option<usize>,
@@ -54,7 +51,9 @@ impl TrailScan {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Self { caller, parts, schema, wanted: wanted.into(), limit, properties: Arc::new(properties) }
+        let all: Vec<TrailField> = columns_of(view).map(|(_, field)| field).collect();
+        let fields = wanted.iter().filter_map(|number| all.get(*number)).copied().collect();
+        Self { passed, parts, schema, fields, limit, properties: Arc::new(properties) }
     }
 }
 
@@ -110,12 +109,12 @@ impl ExecutionPlan for TrailScan {
         let scan =
             scan.ok_or_else(|| DataFusionError::Internal("there is no such part of a scan".to_owned()))?;
         let held = MemoryConsumer::new("the rows being read").register(context.memory_pool());
+        let batch_rows = context.session_config().batch_size();
         let reading = Reading {
-            caller: self.caller.clone(),
-            base: usize::try_from(scan.bytes()).unwrap_or(usize::MAX),
-            rows: scan.rows(),
+            passed: Arc::clone(&self.passed),
+            base: usize::try_from(scan.column_bytes()).unwrap_or(usize::MAX),
+            columns: scan.columns(Arc::clone(&self.fields)).in_batches_of(batch_rows),
             schema: Arc::clone(&self.schema),
-            wanted: Arc::clone(&self.wanted),
             left: self.limit,
             held,
         };
@@ -128,35 +127,39 @@ impl ExecutionPlan for TrailScan {
 
 /// One part, being read.
 struct Reading {
-    caller: Caller,
+    passed: Arc<Passed>,
     /// Bytes that reading the part takes.
     base: usize,
-    rows: ScanRows,
+    columns: ScanColumns,
     schema: SchemaRef,
-    wanted: Arc<[usize]>,
     /// How many more rows are wanted.
     left: Option<usize>,
     held: MemoryReservation,
 }
 
 impl Reading {
+    /// Takes of the session's memory what the scan holds, with a batch of so many bytes.
+    fn hold(&mut self, batch: usize) -> Result<()> {
+        let carried = usize::try_from(self.columns.carried_bytes()).unwrap_or(usize::MAX);
+        self.held.try_resize(self.base.saturating_add(carried).saturating_add(batch))
+    }
+
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         if self.left == Some(0) {
             return Ok(None);
         }
-        self.held.try_resize(self.base)?;
-        let Some(mut found) = self.rows.next().await.map_err(ScanError::from)? else {
+        self.hold(0)?;
+        let Some(columns) = self.columns.next().await.map_err(ScanError::from)? else {
             self.held.free();
             return Ok(None);
         };
-        if let Some(left) = &mut self.left {
-            found.truncate(*left);
-            *left -= found.len();
-        }
-        self.held.try_resize(self.base.saturating_add(found.len() * ROW_BYTES))?;
-        let (who, view, passed) = &self.caller;
-        let is_of_another = |row: &&Found| who.disclosure(row.fragment.key.user) == Disclosure::MeterRead;
-        passed.add_of_others(found.iter().filter(is_of_another).count());
-        Ok(Some(columns::batch((who, *view), &found, (&self.schema, &self.wanted))?))
+        self.passed.add_of_others(columns.of_others);
+        let options = RecordBatchOptions::new().with_row_count(Some(columns.rows));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns.arrays, &options)?;
+        self.hold(batch.get_array_memory_size())?;
+        let Some(left) = &mut self.left else { return Ok(Some(batch)) };
+        let batch = batch.slice(0, batch.num_rows().min(*left));
+        *left -= batch.num_rows();
+        Ok(Some(batch))
     }
 }

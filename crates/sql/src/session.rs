@@ -150,7 +150,7 @@ impl SecuredSession {
     pub async fn prepare(&self, statement: &str) -> Result<Prepared<'_>, SqlError> {
         let mut record = self.record()?;
         let terms = self.terms();
-        let prepared = terms.within(self.plan(statement, &mut record)).await;
+        let prepared = terms.within(Box::pin(self.plan(statement, &mut record))).await;
         match prepared {
             Ok(prepared) => Ok(prepared.recorded(record)),
             Err(error) => {

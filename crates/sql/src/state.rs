@@ -4,6 +4,7 @@ use crate::catalogue::{CATALOGUE, Catalogue, SCHEMA};
 use crate::columns::UTC;
 use crate::error::SqlError;
 use crate::functions;
+use crate::groups::GroupByWords;
 use crate::growth::bytes_max;
 use crate::limits::{BATCH_ROWS, SqlLimits};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -11,6 +12,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use std::sync::Arc;
 
@@ -27,10 +29,13 @@ pub(crate) fn state(catalogue: &Catalogue, limits: &SqlLimits) -> Result<Session
     execution.enable_recursive_ctes = false;
     // Times of statements are of the zone that columns are of.
     execution.time_zone = Some(UTC.to_owned());
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.push(Arc::new(GroupByWords));
     let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime(limits)?)
-        .with_catalog_list(Arc::new(catalogue.clone()));
+        .with_catalog_list(Arc::new(catalogue.clone()))
+        .with_physical_optimizer_rules(rules);
     Ok(functions::register(builder, bytes_max(limits)).build())
 }
 

@@ -1,6 +1,10 @@
 //! Reading: snapshots, and look-ups in them for an `Access`.
 
+pub(crate) mod carried;
+pub(crate) mod columns;
 pub(crate) mod command;
+pub(crate) mod condition;
+pub(crate) mod fields;
 pub(crate) mod hub;
 mod inventory;
 pub(crate) mod inventory_devices;

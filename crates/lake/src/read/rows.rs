@@ -16,6 +16,8 @@
 
 use crate::error::LakeError;
 use crate::limits::{APART_MS, HELD_ROWS, ROW_GROUP_ROWS, RUNS_AT_ONCE};
+use crate::read::carried::Carried;
+use crate::read::condition::Condition;
 use crate::read::openness::Openness;
 use crate::read::query::{Found, KeyQuery, RowPosition, View};
 use crate::read::scan::{Chain, is_in_view, joined};
@@ -23,6 +25,7 @@ use crate::read::snapshot::Snapshot;
 use crate::rows::anchor;
 use crate::rows::bucket::Bucket;
 use crate::rows::decode::Stored;
+use crate::rows::edges::ends_of;
 use crate::rows::lookup;
 use crate::rows::rule::FragmentRule;
 use crate::rows::run::{RunFile, TRAILS};
@@ -30,10 +33,10 @@ use crate::rows::schema::column;
 use arrow::array::{Array, AsArray, RecordBatch};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::Access;
-use gridtrail_model::{DeviceId, ServiceReferenceVariant, Timestamp};
+use gridtrail_model::{DeviceId, Fragment, ServiceReferenceVariant, Timestamp};
 use gridtrail_runs::lookup::open_runs;
-use gridtrail_runs::{Merge, RunsError};
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use gridtrail_runs::{Merge, OpenRun, RunsError};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -55,12 +58,14 @@ pub struct ScanQuery {
     pub to: Option<Timestamp>,
     /// Only rows that lie under one of these Devices. `None`: under whatever they lie.
     pub devices: Option<BTreeSet<DeviceId>>,
+    /// What fields of rows are to be, all of it. Rows that are otherwise may be left out, or not.
+    pub conditions: Vec<Condition>,
 }
 
 impl ScanQuery {
     /// Every row of a view. Struct update syntax narrows it.
     pub const fn all(view: View) -> Self {
-        Self { view, from: None, to: None, devices: None }
+        Self { view, from: None, to: None, devices: None, conditions: Vec::new() }
     }
 
     /// Whether a row that lies at a time is asked for.
@@ -72,17 +77,14 @@ impl ScanQuery {
 /// One part of a scan: it can be read as often as wanted, each time from its start.
 #[derive(Debug, Clone)]
 pub struct ScanPart {
-    snapshot: Arc<Snapshot>,
-    who: Access,
-    query: Arc<ScanQuery>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) who: Access,
+    pub(crate) query: Arc<ScanQuery>,
     /// Which rows it has: those whose key is of this bucket.
-    bucket: Bucket,
+    pub(crate) bucket: Bucket,
     /// What waited for its request, by what it lies under.
-    waiting: Arc<ByKey>,
+    waiting: Arc<Carried>,
 }
-
-/// Rows that are not whole yet, by what they lie under.
-type ByKey = BTreeMap<DeviceId, Vec<Chain>>;
 
 impl Snapshot {
     /// The parts of a scan: at most so many. All of them together give every row once.
@@ -96,13 +98,14 @@ impl Snapshot {
     ) -> Result<Vec<ScanPart>, LakeError> {
         // Look-ups read what waits by themselves.
         let by_device = query.devices.is_some();
-        let waiting = if by_device { ByKey::new() } else { self.waiting_rows(who, query.view).await? };
+        let mut waiting =
+            if by_device { Carried::default() } else { self.waiting_rows(who, query.view).await? };
         let of = if by_device { 1 } else { parts.get() };
-        let mut by_part: Vec<ByKey> = vec![ByKey::new(); usize::try_from(of).unwrap_or(1)];
-        for (under, chains) in waiting {
+        let mut by_part: Vec<Carried> = vec![Carried::default(); usize::try_from(of).unwrap_or(1)];
+        while let Some((under, chains)) = waiting.pop_first() {
             let number = Bucket::of_key(&under.to_bytes(), of).number;
             if let Some(part) = by_part.get_mut(usize::try_from(number).unwrap_or(0)) {
-                part.insert(under, chains);
+                chains.into_iter().for_each(|chain| part.add(under, chain));
             }
         }
         let query = Arc::new(query);
@@ -117,7 +120,7 @@ impl Snapshot {
     }
 
     /// What waits for its request, as far as a caller may see it: joined to its leg where that is on record by now.
-    async fn waiting_rows(&self, who: &Access, view: View) -> Result<ByKey, RunsError> {
+    async fn waiting_rows(&self, who: &Access, view: View) -> Result<Carried, RunsError> {
         let files: Vec<&Arc<RunFile>> = self.parked.iter().filter(|file| file.summary.rows > 0).collect();
         let mut fragments = Vec::new();
         for run in open_runs(&self.cache, &TRAILS, &files).await? {
@@ -128,11 +131,11 @@ impl Snapshot {
                     .filter(|part| view == View::MeterReads || who.user_ids().contains(&part.key.user)),
             );
         }
-        let mut waiting = ByKey::new();
+        let mut waiting = Carried::default();
         for part in self.joined_by_now(&self.cache, fragments).await? {
             let Some(under) = anchor::of_fragment(&part) else { continue };
             let at = part.placement().unwrap_or(Timestamp::MIN);
-            waiting.entry(under).or_default().push(Chain::of(at, part));
+            waiting.add(under, Chain::of(at, part));
         }
         Ok(waiting)
     }
@@ -145,14 +148,7 @@ impl ScanPart {
         let devices = self.query.devices.as_ref();
         let source = match devices {
             Some(devices) => Source::Devices { left: devices.iter().copied().collect(), before: None },
-            None => Source::Runs(Box::new(Months {
-                left: self.months(),
-                month: String::new(),
-                merge: None,
-                carried: self.waiting.as_ref().clone(),
-                carried_on: ByKey::new(),
-                device: OneDevice::default(),
-            })),
+            None => Source::Runs(Box::new(Months::new(self))),
         };
         ScanRows { part, source, ready: Vec::new() }
     }
@@ -193,7 +189,7 @@ impl ScanPart {
         })
     }
 
-    fn has(&self, key: &[u8]) -> bool {
+    pub(crate) fn has(&self, key: &[u8]) -> bool {
         self.bucket == Bucket::of_key(key, self.bucket.of)
     }
 }
@@ -259,9 +255,19 @@ impl ScanRows {
     }
 }
 
+impl ScanRows {
+    /// About how many bytes the rows take that it holds until more of the lake was read: those of a day where a month ends, and what waits.
+    pub fn carried_bytes(&self) -> u64 {
+        match &self.source {
+            Source::Runs(months) => months.carried_bytes(),
+            Source::Devices { .. } => 0,
+        }
+    }
+}
+
 impl ScanPart {
     /// Of rows that were found, those that the caller may see: the last word on rows of others.
-    async fn shown(&self, rows: Vec<Found>) -> Result<Vec<Found>, LakeError> {
+    pub(crate) async fn shown(&self, rows: Vec<Found>) -> Result<Vec<Found>, LakeError> {
         match self.query.view {
             View::Audit => Ok(rows),
             View::MeterReads => {
@@ -300,14 +306,14 @@ impl ScanPart {
 }
 
 /// The runs of a part, month by month.
-struct Months {
+pub(crate) struct Months {
     left: VecDeque<(String, Vec<Arc<RunFile>>)>,
     month: String,
     merge: Option<Merge<FragmentRule>>,
     /// What lies so late in the months before, or waits, that more of it may lie in this one.
-    carried: ByKey,
+    carried: Carried,
     /// The same of this month, for the next.
-    carried_on: ByKey,
+    carried_on: Carried,
     device: OneDevice,
 }
 
@@ -324,41 +330,122 @@ struct OneDevice {
 }
 
 impl Months {
+    /// Those of a part, with what waits.
+    pub(crate) fn new(part: &ScanPart) -> Self {
+        Self {
+            left: part.months(),
+            month: String::new(),
+            merge: None,
+            carried: part.waiting.as_ref().clone(),
+            carried_on: Carried::default(),
+            device: OneDevice::default(),
+        }
+    }
+
     /// Takes in one batch. Returns whether there may be more.
     async fn step(&mut self, part: &ScanPart, ready: &mut Vec<Found>) -> Result<bool, LakeError> {
-        let Some(merge) = &mut self.merge else {
-            let Some((month, runs)) = self.left.pop_front() else {
-                // What only waits, or was carried out of the last month.
-                while let Some((under, chains)) = self.carried.pop_first() {
-                    for chain in joined(chains, APART_MS) {
-                        part.give(under, chain, ready).await?;
-                    }
-                    if ready.len() >= ROWS_AT_ONCE {
-                        return Ok(true);
-                    }
-                }
-                return Ok(false);
-            };
-            let cache = &part.snapshot.cache;
-            let opening: Vec<_> = runs.iter().map(|run| run.open(cache)).collect();
-            let runs = stream::iter(opening).buffered(RUNS_AT_ONCE).try_collect().await?;
-            self.merge = Some(Merge::new(FragmentRule, cache, runs).await?);
-            self.month = month;
+        if self.merge.is_some() {
+            self.merge_on(part, ready).await?;
             return Ok(true);
+        }
+        let Some((_, runs)) = self.next_month() else { return self.rest(part, ready).await };
+        let opening: Vec<_> = runs.iter().map(|run| run.open(&part.snapshot.cache)).collect();
+        let runs = stream::iter(opening).buffered(RUNS_AT_ONCE).try_collect().await?;
+        self.merge(part, runs).await?;
+        Ok(true)
+    }
+
+    /// Goes on to the next month. Gives its name and its runs.
+    pub(crate) fn next_month(&mut self) -> Option<(String, Vec<Arc<RunFile>>)> {
+        let (month, runs) = self.left.pop_front()?;
+        self.month.clone_from(&month);
+        Some((month, runs))
+    }
+
+    /// The month after this one, if it has runs.
+    pub(crate) fn after(&self) -> &[Arc<RunFile>] {
+        let is_next = |(month, _): &&(String, _)| {
+            ends_of(&self.month).map(|ends| ends.1) == ends_of(month).map(|ends| ends.0)
         };
+        self.left.front().filter(is_next).map(|(_, runs)| runs.as_slice()).unwrap_or_default()
+    }
+
+    /// Starts to merge all runs of the month.
+    pub(crate) async fn merge(&mut self, part: &ScanPart, runs: Vec<Arc<OpenRun>>) -> Result<(), LakeError> {
+        self.merge = Some(Merge::new(FragmentRule, &part.snapshot.cache, runs).await?);
+        Ok(())
+    }
+
+    /// Takes in one batch of a month that is merged. Returns whether there may be more of it.
+    pub(crate) async fn merge_on(
+        &mut self,
+        part: &ScanPart,
+        ready: &mut Vec<Found>,
+    ) -> Result<bool, LakeError> {
+        let Some(merge) = &mut self.merge else { return Ok(false) };
         match merge.next().await? {
             Some(batch) => self.take(part, &batch, ready).await?,
             None => {
                 self.end_device(part, ready).await?;
-                // Devices of which this month had nothing.
-                for (under, chains) in std::mem::take(&mut self.carried) {
-                    self.settle(part, under, joined(chains, APART_MS), ready).await?;
-                }
-                self.carried = std::mem::take(&mut self.carried_on);
                 self.merge = None;
+                self.end_month(part, ready).await?;
             }
         }
-        Ok(true)
+        Ok(self.merge.is_some())
+    }
+
+    /// About how many bytes the rows take that are held until more of the lake was read.
+    pub(crate) fn carried_bytes(&self) -> u64 {
+        self.carried.bytes() + self.carried_on.bytes()
+    }
+
+    /// All rows of the month were given: what was carried into it and met none, goes on.
+    pub(crate) async fn end_month(
+        &mut self,
+        part: &ScanPart,
+        ready: &mut Vec<Found>,
+    ) -> Result<(), LakeError> {
+        // Devices of which this month had nothing.
+        while let Some((under, chains)) = self.carried.pop_first() {
+            self.settle(part, under, joined(chains, APART_MS), ready).await?;
+        }
+        self.carried = std::mem::take(&mut self.carried_on);
+        Ok(())
+    }
+
+    /// Gives what only waits, or was carried out of the last month. Returns whether there may be more.
+    pub(crate) async fn rest(&mut self, part: &ScanPart, ready: &mut Vec<Found>) -> Result<bool, LakeError> {
+        while let Some((under, chains)) = self.carried.pop_first() {
+            for chain in joined(chains, APART_MS) {
+                part.give(under, chain, ready).await?;
+            }
+            if ready.len() >= ROWS_AT_ONCE {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What rows of the month lie under that may be joined to what was carried into it.
+    pub(crate) fn awaited(&self) -> impl Iterator<Item = DeviceId> {
+        let is_near = |chain: &Chain| {
+            chain.lowest.plus_millis(-APART_MS).month() <= self.month
+                && chain.highest.plus_millis(APART_MS).month() >= self.month
+        };
+        let near = self.carried.iter().filter(move |(_, chains)| chains.iter().any(is_near));
+        near.map(|(under, _)| *under)
+    }
+
+    /// Gives what lies under one thing in the month, or carries it on.
+    pub(crate) async fn take_all_under(
+        &mut self,
+        part: &ScanPart,
+        (under, rows): (DeviceId, Vec<(Timestamp, Fragment)>),
+        ready: &mut Vec<Found>,
+    ) -> Result<(), LakeError> {
+        let mut chains = self.carried.remove(&under);
+        chains.extend(rows.into_iter().map(|(at, row)| Chain::of(at, row)));
+        self.settle(part, under, joined(chains, APART_MS), ready).await
     }
 
     async fn take(
@@ -381,7 +468,7 @@ impl Months {
                 if self.device.under != Some(under) {
                     self.end_device(part, ready).await?;
                     self.device.under = Some(under);
-                    self.device.open = self.carried.remove(&under).unwrap_or_default();
+                    self.device.open = self.carried.remove(&under);
                 }
                 self.device.held.push(batch.slice(start, end - start));
                 if self.device.held.iter().map(RecordBatch::num_rows).sum::<usize>() >= HELD_ROWS {
@@ -423,7 +510,7 @@ impl Months {
     ) -> Result<(), LakeError> {
         for chain in chains {
             if chain.highest.plus_millis(APART_MS).month() > self.month {
-                self.carried_on.entry(under).or_default().push(chain);
+                self.carried_on.add(under, chain);
             } else {
                 part.give(under, chain, ready).await?;
             }

@@ -91,10 +91,16 @@ impl<'a> BitReader<'a> {
             return None;
         }
         let first = self.at / 8;
-        let mut window = [0; 8];
         // Seven bits before them and 32 bits lie within five bytes.
-        let there = self.bytes.get(first..self.bytes.len().min(first + 8))?;
-        window[..there.len()].copy_from_slice(there);
+        let window = match self.bytes.get(first..).and_then(<[u8]>::first_chunk) {
+            Some(eight) => *eight,
+            None => {
+                let mut window = [0; 8];
+                let there = self.bytes.get(first..self.bytes.len().min(first + 8))?;
+                window[..there.len()].copy_from_slice(there);
+                window
+            }
+        };
         let value = u64::from_le_bytes(window) >> (self.at % 8);
         self.at = end;
         Some(value & ((1 << count) - 1))

@@ -8,7 +8,7 @@
 //! varints; reading is bounds-checked and never trusts a length.
 
 use crate::rows::bits::{BitReader, BitWriter};
-use gridtrail_model::{HistoryEntry, Instruction, State, Timestamp};
+use gridtrail_model::{Cause, HistoryEntry, Instruction, ResponseCode, State, Timestamp};
 use gridtrail_runs::varint;
 use prost::encoding::encode_varint;
 
@@ -68,6 +68,35 @@ pub(crate) fn encode(
             (since, _) => times.number(since.cast_unsigned()),
         }
     }
+}
+
+/// An entry, less its time.
+#[derive(Debug, Clone)]
+pub(crate) struct EntryShape {
+    pub(crate) state: State,
+    pub(crate) code: Option<ResponseCode>,
+    pub(crate) instruction: Option<Instruction>,
+    pub(crate) cause: Option<Cause>,
+    /// Whether its time is that of the entry before.
+    pub(crate) same_time: bool,
+}
+
+/// The entries of a history, less their times; `None` when the bytes are not what [`encode`] writes.
+pub(crate) fn shapes(mut shape: &[u8]) -> Option<Vec<EntryShape>> {
+    let mut entries = Vec::with_capacity(shape.len() / 3);
+    while !shape.is_empty() {
+        let same_time = shape.get(1)? & SAME_TIME != 0;
+        // Of the times that are left out, each number reads as no distance.
+        let written = take_entry(&mut shape, &mut BitReader::new(&[0]), 0, false)?;
+        entries.push(EntryShape {
+            state: State::from_number(written.state)?,
+            code: written.code.map(str::parse).transpose().ok()?,
+            instruction: written.instruction,
+            cause: written.cause.map(str::parse).transpose().ok()?,
+            same_time,
+        });
+    }
+    Some(entries)
 }
 
 /// An entry, with its texts where they stand.

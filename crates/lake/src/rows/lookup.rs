@@ -149,6 +149,23 @@ pub(crate) async fn each_of_devices(
     each_of_keys(cache, run, (&keys, KEY_COLUMNS), each_row(take)).await
 }
 
+/// Calls `take` with every row of some things that rows lie under, given ascending.
+pub(crate) async fn each_row_of(
+    cache: &RunCache,
+    run: &Arc<OpenRun>,
+    under: &[DeviceId],
+    take: impl FnMut(&Stored<'_>) -> Result<(), RunsError>,
+) -> Result<(), RunsError> {
+    let keys: Vec<[u8; 8]> = under.iter().map(|key| key.to_bytes()).collect();
+    each_of_keys(cache, run, (&keys, ROW_COLUMNS), each_row(take)).await
+}
+
+/// How many rows of a run may lie under something, by its filters and its page index.
+pub(crate) fn most_rows_of(run: &OpenRun, under: DeviceId) -> usize {
+    let groups = 0..run.metadata.metadata().num_row_groups();
+    groups.filter_map(|group| key_rows(run, group, &under.to_bytes())).map(|rows| rows.len()).sum()
+}
+
 /// Calls `take` with the key columns of every row of a run whose Device lies from one on to before another; those without any come
 /// first.
 pub(crate) async fn each_key(

@@ -23,36 +23,36 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-const KIND: u8 = 7;
-const ALERT: u8 = 3;
-const COUNTER_HIGH: u8 = 8;
-const GBCS_IS_COUNTER: u8 = 16;
-const RESPONSE_IS_IMPLIED: u8 = 32;
+pub(super) const KIND: u8 = 7;
+pub(super) const ALERT: u8 = 3;
+pub(super) const COUNTER_HIGH: u8 = 8;
+pub(super) const GBCS_IS_COUNTER: u8 = 16;
+pub(super) const RESPONSE_IS_IMPLIED: u8 = 32;
 
-const HAS_ID_USER: u16 = 1;
-const HAS_ID_TARGET: u16 = 2;
-const HAS_THROTTLE: u16 = 4;
-const HAS_GBCS: u16 = 8;
-const HAS_PRECEDING: u16 = 16;
-const HAS_EXECUTION: u16 = 32;
-const HAS_SCHEDULE: u16 = 64;
-const HAS_RESPONSES: u16 = 128;
-const HAS_LAG: u16 = 256;
-const HAS_OTHERS: u16 = 512;
+pub(super) const HAS_ID_USER: u16 = 1;
+pub(super) const HAS_ID_TARGET: u16 = 2;
+pub(super) const HAS_THROTTLE: u16 = 4;
+pub(super) const HAS_GBCS: u16 = 8;
+pub(super) const HAS_PRECEDING: u16 = 16;
+pub(super) const HAS_EXECUTION: u16 = 32;
+pub(super) const HAS_SCHEDULE: u16 = 64;
+pub(super) const HAS_RESPONSES: u16 = 128;
+pub(super) const HAS_LAG: u16 = 256;
+pub(super) const HAS_OTHERS: u16 = 512;
 /// What the row lies under stands for its meter point.
-const UNDER_MPXN: u16 = 1024;
+pub(super) const UNDER_MPXN: u16 = 1024;
 /// What the row lies under stands for its User.
-const UNDER_USER: u16 = 2048;
-const HAS_BESIDES: u16 = 4096;
+pub(super) const UNDER_USER: u16 = 2048;
+pub(super) const HAS_BESIDES: u16 = 4096;
 
-const HIGHEST: u64 = 1 << 63;
+pub(super) const HIGHEST: u64 = 1 << 63;
 
 /// The id inside a trail key, with the two sides named by whose they usually are.
 #[derive(Debug, Clone, Copy)]
-struct KeyId {
-    user_side: [u8; 8],
-    target_side: [u8; 8],
-    counter: u64,
+pub(super) struct KeyId {
+    pub(super) user_side: [u8; 8],
+    pub(super) target_side: [u8; 8],
+    pub(super) counter: u64,
 }
 
 impl KeyId {
@@ -71,7 +71,7 @@ impl KeyId {
         }
     }
 
-    fn request(self) -> RequestId {
+    pub(super) fn request(self) -> RequestId {
         RequestId {
             originator: UserId::from_bytes(self.user_side),
             target: DeviceId::from_bytes(self.target_side),
@@ -80,7 +80,7 @@ impl KeyId {
     }
 
     /// The ResponseID that a key implies: the alert's or run's own, or the mirror of the RequestID.
-    fn response(self) -> ResponseId {
+    pub(super) fn response(self) -> ResponseId {
         ResponseId {
             first: DeviceId::from_bytes(self.target_side),
             second: DeviceId::from_bytes(self.user_side),
@@ -371,13 +371,13 @@ fn pack_id(own: &KeyId, sides: [[u8; 8]; 2], counter: u64, tail: &mut BitWriter<
     tail.number(counter);
 }
 
-fn unpack_id(own: &KeyId, tail: &mut BitReader<'_>) -> Option<KeyId> {
+pub(super) fn unpack_id(own: &KeyId, tail: &mut BitReader<'_>) -> Option<KeyId> {
     let mut side = |own: [u8; 8]| if tail.flag()? { Some(own) } else { eight(tail) };
     let (user_side, target_side) = (side(own.user_side)?, side(own.target_side)?);
     Some(KeyId { user_side, target_side, counter: tail.number()? })
 }
 
-fn eight(tail: &mut BitReader<'_>) -> Option<[u8; 8]> {
+pub(super) fn eight(tail: &mut BitReader<'_>) -> Option<[u8; 8]> {
     // Written byte by byte from the first, the lowest bits first.
     tail.bits(64).map(u64::to_le_bytes)
 }

@@ -6,6 +6,7 @@
 use crate::kept_for;
 use crate::limits::{BLOOM_DEVICES, BLOOM_FALSE_POSITIVES, ROW_GROUP_ROWS, WRITE_BATCH_ROWS};
 use crate::rows::anchor;
+use crate::rows::apart::Apart;
 use crate::rows::bucket::Bucket;
 use crate::rows::closing::ClosingTargets;
 use crate::rows::decode::recorded_ms;
@@ -335,6 +336,8 @@ pub(crate) struct RunFile {
     max_device: Option<DeviceId>,
     /// What its summary says of [`RunSummary::closing_targets`], or what was read of it where that says nothing.
     pub(crate) closing: OnceCell<Vec<DeviceId>>,
+    /// Which of its rows are not whole, as far as somebody looked.
+    pub(crate) apart: Arc<Apart>,
 }
 
 impl RunFile {
@@ -346,7 +349,7 @@ impl RunFile {
             return Err(no_summary(&file));
         };
         let closing = summary.closing().map(OnceCell::from).unwrap_or_default();
-        Ok(Self { file, path, summary, min_device, max_device, closing })
+        Ok(Self { file, path, summary, min_device, max_device, closing, apart: Arc::default() })
     }
 
     /// The run, its footer read once. Its summary says how long that is, so one request gets all of it.

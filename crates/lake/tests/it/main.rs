@@ -3,6 +3,7 @@
 mod access_log;
 mod access_only;
 mod as_of;
+mod columns;
 pub(crate) mod compaction;
 mod exactly_once;
 pub(crate) mod faults;

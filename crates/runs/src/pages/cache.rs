@@ -5,6 +5,7 @@
 //! is fetched at once: neighbours in one request, and all requests at the same time; of a file system, all in one go. What comes into memory is
 //! held against its checksum first, where its file has any: the footer with all that belongs to it, and each page.
 
+use super::chunk::Chunk;
 use super::note::Note;
 use super::page::{self, Dictionary, Page};
 use super::sums::PageSums;
@@ -427,6 +428,46 @@ impl RunCache {
             own.gets.fetch_add(1, Ordering::Relaxed);
             own.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         }
+    }
+
+    /// Some columns of a row group, read whole, each page held against its checksum. None of it is kept in memory.
+    pub async fn chunks(
+        &self,
+        run: &OpenRun,
+        group: usize,
+        columns: &[usize],
+    ) -> Result<Vec<Chunk>, RunsError> {
+        let damaged = || run.corrupt("its page index is damaged");
+        let rows = run.metadata.metadata().row_groups().get(group).ok_or_else(damaged)?.num_rows();
+        let rows = usize::try_from(rows).map_err(|_| damaged())?;
+        let mut spans = Vec::with_capacity(columns.len());
+        for column in columns {
+            let (start, length) = run.chunk(group, *column).ok_or_else(damaged)?.byte_range();
+            spans.push(start..start.checked_add(length).ok_or_else(damaged)?);
+        }
+        let fetched = self.fetch_all(&run.path, &spans).await?;
+        let each = columns.iter().zip(spans.iter().zip(&fetched));
+        each.map(|(column, (span, bytes))| {
+            let part = |page: Option<u32>| {
+                let number = |number: usize| u32::try_from(number).map_err(|_| damaged());
+                let name = PartName { group: number(group)?, column: number(*column)?, page };
+                let bytes = range_of(run, name).and_then(|range| within(span, bytes, &range));
+                let bytes = bytes.ok_or_else(damaged)?;
+                run.check(name, &bytes)?;
+                Ok::<_, RunsError>(bytes)
+            };
+            let dictionary = run.has_dictionary(group, *column).then(|| part(None)).transpose()?;
+            let mut pages = Vec::new();
+            for (page, location) in (0..).zip(run.pages(group, *column).ok_or_else(damaged)?) {
+                pages.push((
+                    usize::try_from(location.first_row_index).map_err(|_| damaged())?,
+                    part(Some(page))?,
+                ));
+            }
+            let compression = run.chunk(group, *column).ok_or_else(damaged)?.compression();
+            Ok(Chunk { compression, dictionary, pages, rows })
+        })
+        .collect()
     }
 
     /// Parts of a run that are in memory; `None` as soon as one is not.

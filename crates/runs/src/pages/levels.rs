@@ -64,6 +64,30 @@ impl<'a> Runs<'a> {
         }
     }
 
+    /// The next values, as many as there is room for: those of a run at a time. At most 32 bits of each count.
+    pub(crate) fn fill(&mut self, mut values: &mut [u32]) -> Option<()> {
+        let narrow = |value: u64| u32::try_from(value & u64::from(u32::MAX)).unwrap_or(0);
+        while !values.is_empty() {
+            self.load()?;
+            let count = values.len().min(self.left());
+            let (part, rest) = values.split_at_mut(count);
+            values = rest;
+            match &mut self.run {
+                Run::Equal { value, left } => {
+                    part.fill(narrow(*value));
+                    *left -= count;
+                }
+                Run::Packed { bytes, at, left } => {
+                    for (place, value) in (*at..).zip(part) {
+                        *value = narrow(word(bytes, place * self.width, self.width)?);
+                    }
+                    (*at, *left) = (*at + count, *left - count);
+                }
+            }
+        }
+        Some(())
+    }
+
     pub(crate) fn skip(&mut self, mut count: usize) -> Option<()> {
         while count > 0 {
             self.load()?;
@@ -79,6 +103,7 @@ impl<'a> Runs<'a> {
 }
 
 /// So many bits from a place on, at most 64; bits behind the end of the bytes are missing.
+#[inline]
 fn word(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
     if width == 0 {
         return Some(0);

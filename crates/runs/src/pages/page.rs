@@ -57,19 +57,19 @@ pub type Dictionary = Vec<Bytes>;
 
 /// The header of a page, as far as it matters.
 #[derive(Debug, Default)]
-struct Header {
-    kind: i64,
-    uncompressed: usize,
-    compressed: usize,
-    rows: usize,
-    values: usize,
-    nulls: usize,
-    encoding: i64,
-    levels: usize,
-    is_plain: bool,
+pub(super) struct Header {
+    pub(super) kind: i64,
+    pub(super) uncompressed: usize,
+    pub(super) compressed: usize,
+    pub(super) rows: usize,
+    pub(super) values: usize,
+    pub(super) nulls: usize,
+    pub(super) encoding: i64,
+    pub(super) levels: usize,
+    pub(super) is_plain: bool,
 }
 
-const DATA_V2: i64 = 3;
+pub(super) const DATA_V2: i64 = 3;
 const DICTIONARY: i64 = 2;
 
 impl Page {
@@ -94,15 +94,10 @@ impl Page {
             6 => texts(&bytes, count)?,
             _ => return None,
         };
-        let present = if header.nulls == 0 {
-            None
-        } else if count == 0 {
-            Some(Box::default())
-        } else {
-            let mut runs = Runs::new(&levels, 1);
-            let all: Option<Box<[bool]>> =
-                (0..header.rows).map(|_| runs.next_value().map(|level| level == 1)).collect();
-            Some(all.filter(|all| all.iter().filter(|present| **present).count() == count)?)
+        let present = match (header.nulls, count) {
+            (0, _) => None,
+            (_, 0) => Some(Box::default()),
+            (_, count) => Some(header.present(&levels, count)?.into()),
         };
         Some(Self { rows: header.rows, present, values })
     }
@@ -259,7 +254,7 @@ fn equal_texts(bytes: &[u8], ends: &[u32], key: &[u8]) -> Option<Range<usize>> {
 }
 
 /// The next value of a PLAIN page of bytes.
-fn take_plain<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn take_plain<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, after) = rest.split_first_chunk()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
     let (value, after) = after.split_at_checked(length)?;
@@ -325,7 +320,7 @@ impl<'a> Reader<'a> {
 }
 
 /// So many numbers that a page begins with as differences, and where they end. `None`: damaged.
-fn differences(bytes: &[u8], count: usize) -> Option<(Vec<i64>, usize)> {
+pub(super) fn differences(bytes: &[u8], count: usize) -> Option<(Vec<i64>, usize)> {
     deltas(bytes, count).filter(|(numbers, _)| numbers.len() == count)
 }
 
@@ -364,7 +359,7 @@ pub(crate) fn page_sizes(bytes: &[u8]) -> Option<(usize, usize)> {
     Header::read(bytes).map(|(header, at)| (at, header.compressed))
 }
 
-fn decompressed(bytes: &Bytes, size: usize, compression: Compression) -> Option<Bytes> {
+pub(super) fn decompressed(bytes: &Bytes, size: usize, compression: Compression) -> Option<Bytes> {
     match compression {
         Compression::UNCOMPRESSED => (bytes.len() == size).then(|| bytes.clone()),
         Compression::LZ4_RAW if size <= PAGE_BYTES_MAX => {
@@ -379,8 +374,24 @@ fn decompressed(bytes: &Bytes, size: usize, compression: Compression) -> Option<
 }
 
 impl Header {
+    /// Which rows have a value, where so many have. `None`: damaged.
+    pub(super) fn present(&self, levels: &[u8], values: usize) -> Option<Vec<bool>> {
+        if values == 0 {
+            return Some(vec![false; self.rows]);
+        }
+        let mut runs = Runs::new(levels, 1);
+        let all: Option<Vec<bool>> =
+            (0..self.rows).map(|_| runs.next_value().map(|level| level == 1)).collect();
+        all.filter(|all| all.iter().filter(|present| **present).count() == values)
+    }
+
+    /// Whether the rows of the page go by the dictionary of their column.
+    pub(super) fn is_by_dictionary(&self) -> bool {
+        matches!(self.encoding, 2 | 8)
+    }
+
     /// The header that bytes begin with, and where it ends.
-    fn read(bytes: &[u8]) -> Option<(Self, usize)> {
+    pub(super) fn read(bytes: &[u8]) -> Option<(Self, usize)> {
         let bytes = &bytes[..bytes.len().min(HEADER_BYTES_MAX)];
         let mut compact = Compact { rest: bytes };
         // Compression is on unless a header of version 2 says otherwise.

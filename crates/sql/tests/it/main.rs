@@ -1,6 +1,7 @@
 //! Sessions over lakes in memory: of generated regions, and of a few rows by hand.
 
 mod equal;
+mod groups;
 mod leaks;
 mod limits;
 mod random;

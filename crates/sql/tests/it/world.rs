@@ -86,17 +86,23 @@ pub(crate) async fn commit(writer: &mut Writer, name: &str, events: impl IntoIte
             None => parked.push(fragment),
         }
     }
-    let source = SourceEvidence {
+    let sources = vec![source_of(name)];
+    let batch = Batch { fragments: fold.into_fragments(), parked, sources, ..Batch::default() };
+    writer.commit(batch).await.unwrap();
+}
+
+/// What a batch says of a source that it reads as a whole.
+pub(crate) fn source_of(name: &str) -> SourceEvidence {
+    SourceEvidence {
         source: format!("file:{name}"),
         name: name.to_owned(),
         first: true,
         to: 1,
+        records: 1,
         recorded_max_ms: Some(at(0).millis()),
         finished: true,
         ..SourceEvidence::default()
-    };
-    let batch = Batch { fragments: fold.into_fragments(), parked, sources: vec![source], ..Batch::default() };
-    writer.commit(batch).await.unwrap();
+    }
 }
 
 /// A lake of some events, in batches of so many.
@@ -140,7 +146,7 @@ pub(crate) async fn rows(session: &SecuredSession, statement: &str) -> Result<Ve
     Ok(batches.iter().flat_map(texts_of).collect())
 }
 
-fn texts_of(batch: &RecordBatch) -> Vec<Vec<String>> {
+pub(crate) fn texts_of(batch: &RecordBatch) -> Vec<Vec<String>> {
     let options = FormatOptions::default().with_null("");
     let columns: Vec<_> =
         batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();

@@ -102,6 +102,13 @@ impl Grammar {
             (self.expression("t", Kind::Text, 1), self.aggregate("t"), self.aggregate("t"));
         let (condition, at_least) = (self.condition("t", 2), self.below(4));
         match self.below(3) {
+            0 if at_least < 2 => {
+                let hour = self.one(&["hour", "day"]);
+                format!(
+                    "SELECT date_trunc('{hour}', t.service_request_received_at) AS h, t.current_status, {one} AS a \
+                     FROM {table} t WHERE {condition} GROUP BY 1, 2"
+                )
+            }
             0 => format!("SELECT {one} AS a, {other} AS b FROM {table} t WHERE {condition}"),
             1 => format!(
                 "SELECT {key} AS k, {one} AS a FROM {table} t WHERE {condition} GROUP BY {key} HAVING count(*) >= {at_least}"
@@ -258,8 +265,13 @@ impl Grammar {
             };
         }
         let number = self.below(40);
-        match self.below(10) {
+        match self.below(13) {
             0 => "TRUE".to_owned(),
+            10 => format!("{t}.response_code IN ('I0', 'W1', 'I99')"),
+            11 => {
+                format!("{t}.service_reference_variant = '{}'", self.one(&["4.8.1", "6.15.1", "8.1.1", "9"]))
+            }
+            12 => format!("{} IS NULL", self.column(t, TEXTS)),
             1 => format!("{t}.device_id = '00-DB-00-00-00-00-00-0{}'", number % 10),
             2 => format!(
                 "{t}.device_id IN ('00-DB-00-00-00-00-00-0{}', '00-DB-00-00-00-00-00-09')",

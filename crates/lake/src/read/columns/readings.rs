@@ -1,0 +1,188 @@
+//! What shapes say, each read once a scan, and the words of their fields.
+
+use crate::read::condition::Condition;
+use crate::read::fields::TrailField;
+use crate::rows::shape::Shape;
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use gridtrail_model::{HistoryEntry, Mode, ServiceReferenceVariant, Trail};
+use gridtrail_runs::NO_VALUE;
+use std::collections::{BTreeMap, HashMap};
+
+/// The most shapes that are kept: with more, all are read anew.
+const SHAPES_MAX: usize = 65_536;
+
+/// What a shape says, read in one way.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// The trail, with made-up identifiers and times.
+    pub(crate) trail: Trail,
+    /// Which entry of the history is the answer that was sent.
+    pub(crate) sent: Option<usize>,
+    /// The places of the words of each entry's state and code.
+    pub(crate) entries: Vec<(u32, u32)>,
+    /// Whether entries say more than a state and a code.
+    pub(crate) says_more: bool,
+}
+
+impl Reading {
+    fn of(trail: Trail, (states, codes): (&mut Words, &mut Words)) -> Self {
+        let sent = trail.sent_at.and_then(|at| trail.history.iter().rposition(|entry| entry.at == at));
+        let mut word = |entry: &HistoryEntry| {
+            let code = entry.code.as_ref().map_or(NO_VALUE, |code| codes.place(code.as_str()));
+            (states.place(entry.state.as_str()), code)
+        };
+        let entries = trail.history.iter().map(&mut word).collect();
+        let says_more =
+            trail.history.iter().any(|entry| entry.cause.is_some() || entry.instruction.is_some());
+        Self { trail, sent, entries, says_more }
+    }
+}
+
+/// A shape that was met.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) shape: Shape,
+    /// How it is read, as a rule.
+    plain: u32,
+    /// How it is read of a command that its Device holds and reports on: some states of it are called otherwise.
+    reporting: Option<u32>,
+}
+
+impl Known {
+    /// Whether how it is read depends on the variant.
+    fn may_report(&self, readings: &[Reading]) -> bool {
+        readings.get(self.plain as usize).is_some_and(|reading| reading.trail.mode == Mode::FutureDate)
+            && !self.shape.is_alert()
+    }
+}
+
+/// The words of one field, and which is that of a reading.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    places: HashMap<String, u32, RandomState>,
+    pub(crate) texts: Vec<String>,
+    /// By reading: 0 is none yet, 1 no word, and all others words from 2 on.
+    of_readings: Vec<u32>,
+}
+
+impl Words {
+    /// The place of a word.
+    pub(crate) fn place(&mut self, word: &str) -> u32 {
+        if let Some(place) = self.places.get(word) {
+            return *place;
+        }
+        let place = u32::try_from(self.texts.len()).unwrap_or(NO_VALUE);
+        self.texts.push(word.to_owned());
+        self.places.insert(word.to_owned(), place);
+        place
+    }
+}
+
+/// All shapes that a scan met.
+#[derive(Debug, Default)]
+pub(crate) struct Readings {
+    by_bytes: HashMap<Bytes, u32, RandomState>,
+    known: Vec<Known>,
+    readings: Vec<Reading>,
+    words: BTreeMap<TrailField, Words>,
+    /// Of entries of histories.
+    pub(crate) states: Words,
+    pub(crate) codes: Words,
+}
+
+impl Readings {
+    /// Forgets all that it knows where that has become too much. Numbers that were given before mean nothing then.
+    pub(crate) fn keep_within_bounds(&mut self) {
+        if self.known.len() > SHAPES_MAX {
+            *self = Self::default();
+        }
+    }
+
+    /// The number of a shape. `None`: it is damaged.
+    pub(crate) fn number_of(&mut self, bytes: &Bytes) -> Option<u32> {
+        if let Some(number) = self.by_bytes.get(bytes) {
+            return Some(*number);
+        }
+        let shape = Shape::read(bytes)?;
+        let plain = u32::try_from(self.readings.len()).ok()?;
+        let trail = shape.trail(None, false);
+        self.readings.push(Reading::of(trail, (&mut self.states, &mut self.codes)));
+        let number = u32::try_from(self.known.len()).ok()?;
+        self.known.push(Known { shape, plain, reporting: None });
+        // A copy: a slice would keep the whole dictionary.
+        self.by_bytes.insert(Bytes::copy_from_slice(bytes), number);
+        Some(number)
+    }
+
+    /// A shape by its number.
+    pub(crate) fn known(&self, number: u32) -> Option<&Known> {
+        self.known.get(number as usize)
+    }
+
+    /// A reading by its number.
+    pub(crate) fn reading(&self, number: u32) -> Option<&Reading> {
+        self.readings.get(number as usize)
+    }
+
+    /// How a shape is read as a rule.
+    pub(crate) fn plain(&self, number: u32) -> Option<u32> {
+        Some(self.known(number)?.plain)
+    }
+
+    /// Whether how a shape is read depends on the variant of its rows.
+    pub(crate) fn may_report(&self, number: u32) -> bool {
+        self.known(number).is_some_and(|known| known.may_report(&self.readings))
+    }
+
+    /// How a shape is read in rows of a variant, of which the Device reports.
+    pub(crate) fn reporting(&mut self, number: u32, variant: ServiceReferenceVariant) -> Option<u32> {
+        let known = self.known.get_mut(number as usize)?;
+        if known.reporting.is_none() {
+            known.reporting = Some(u32::try_from(self.readings.len()).ok()?);
+            let trail = known.shape.trail(Some(variant), false);
+            self.readings.push(Reading::of(trail, (&mut self.states, &mut self.codes)));
+        }
+        known.reporting
+    }
+
+    /// Whether rows of a shape may count, by a condition on a field that shapes settle.
+    pub(crate) fn may_count(&self, number: u32, condition: &Condition) -> bool {
+        let admits = |reading: u32| {
+            let reading = self.reading(reading);
+            reading.is_none_or(|reading| condition.admits(condition.field.word_of(&reading.trail).as_deref()))
+        };
+        // What the variant changes is not known yet.
+        self.known(number).is_none_or(|known| known.may_report(&self.readings) || admits(known.plain))
+    }
+
+    /// The words of a field.
+    pub(crate) fn words(&mut self, field: TrailField) -> &mut Words {
+        self.words.entry(field).or_default()
+    }
+
+    /// The places of the words that readings have in a field, or [`NO_VALUE`].
+    pub(crate) fn words_of(&mut self, field: TrailField, readings: &[u32]) -> Vec<u32> {
+        let words = self.words.entry(field).or_default();
+        words.of_readings.resize(self.readings.len(), 0);
+        let place = |reading: &u32| {
+            let at = *reading as usize;
+            match words.of_readings.get(at).copied() {
+                Some(0) => {
+                    let word = self.readings.get(at).and_then(|reading| field.word_of(&reading.trail));
+                    let place = word.map_or(NO_VALUE, |word| words.place(&word));
+                    words.of_readings[at] = if place == NO_VALUE { 1 } else { place + 2 };
+                    place
+                }
+                None | Some(1) => NO_VALUE,
+                Some(place) => place - 2,
+            }
+        };
+        readings.iter().map(place).collect()
+    }
+}
+
+/// Whether the Device reports on future-dated commands of a variant.
+pub(crate) fn is_reported(variant: ServiceReferenceVariant) -> bool {
+    variant.entry().is_some_and(|entry| entry.future_dating.reports_by_alert())
+}
