@@ -28,6 +28,7 @@ LEFT_OUT = {
     ("docs/kafka.md", "kafka-"): "Kafka's own tools, on a cluster of the reader's",
     ("docs/reconciliation.md", "gridtrail reconcile --lake s3:"): "compares with a cluster; tests/tests/it/kafka has it",
     ("docs/identity.md", "gridtrail idp add"): "needs an Identity Provider's metadata and DCCKI; test_logins.py has it",
+    ("docs/sql.md", "gridtrail sql --server"): "asks a server of the reader's; test_sql.py has it",
     ("docs/identity.md", "gridtrail serve"): "needs an Identity Provider's metadata and DCCKI; test_logins.py has it",
 }
 # Commands that are meant to end with another code than 0.

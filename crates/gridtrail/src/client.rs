@@ -3,6 +3,12 @@
 use crate::args::{Bound, Credential, SearchKey, ServerArgs};
 use crate::exit::Failure;
 use crate::text;
+use arrow_flight::FlightDescriptor;
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_client::FlightServiceClient;
+use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt as _};
+use futures::TryStreamExt as _;
 use gridtrail_lake::Cost;
 use gridtrail_model::{DeviceId, Timestamp};
 use gridtrail_proto::query::v1::audit_trail_service_client::AuditTrailServiceClient;
@@ -18,7 +24,9 @@ use gridtrail_proto::query::v1::{
     ProfileResponse, SearchRequest, SearchResponse, TrailRow,
 };
 use gridtrail_server::COST_HEADER;
+use gridtrail_sql::SchemaRef;
 use gridtrail_tls::{Disagreement, disagreement, encrypts};
+use prost::Message as _;
 use std::error::Error as _;
 use std::path::Path;
 use std::time::Duration;
@@ -200,6 +208,32 @@ impl Caller {
             whole.next_page_token = page.next_page_token;
         }
         Ok(whole)
+    }
+
+    /// The answer to a statement of SQL: its columns, and its rows.
+    pub(crate) async fn sql(&self, statement: &str) -> Result<(SchemaRef, FlightRecordBatchStream), Failure> {
+        let mut service = FlightServiceClient::new(self.channel.clone());
+        let command = CommandStatementQuery { query: statement.to_owned(), transaction_id: None };
+        let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
+        let info = self.taken(service.get_flight_info(self.call_of(descriptor)).await).await?;
+        let no_answer = || Failure::Process("the server's answer names no columns or no ticket");
+        let ticket =
+            info.endpoint.first().and_then(|endpoint| endpoint.ticket.clone()).ok_or_else(no_answer)?;
+        let columns = info.try_decode_schema().map_err(|_| no_answer())?;
+        let messages = self.taken(service.do_get(self.call_of(ticket)).await).await?;
+        let rows = FlightRecordBatchStream::new_from_flight_data(messages.map_err(Into::into));
+        Ok((columns.into(), rows))
+    }
+
+    /// Why rows broke off.
+    pub(crate) async fn broken(&self, error: FlightError) -> Failure {
+        match error {
+            FlightError::Tonic(status) => match self.taken::<()>(Err(*status)).await {
+                Err(failure) => failure,
+                Ok(()) => Failure::Process("an error is no answer"),
+            },
+            _ => Failure::Process("the server's rows cannot be read"),
+        }
     }
 
     /// The answer, or why there is none.

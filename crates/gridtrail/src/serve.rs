@@ -1,6 +1,6 @@
 //! `gridtrail serve`: the query service over one lake, until it is asked to stop.
 
-use crate::args::{Format, ServeArgs, ServerTlsArgs};
+use crate::args::{Format, ServeArgs, ServeSqlArgs, ServerTlsArgs};
 use crate::exit::Failure;
 use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, maintain};
@@ -15,15 +15,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_access::{AccessError, Admission, Doors, Gatekeeper, RoleMatrix};
 use gridtrail_access_log::AccessLog;
+use gridtrail_flight::{FlightSql, Freshened, Served, SqlLimits};
 use gridtrail_freshness::{Levels, Watch};
 use gridtrail_lake::Lake;
 use gridtrail_port::{FileLimit, Port};
 use gridtrail_runtime::Clock;
 use gridtrail_search::{HubSearch, HubTables, InventorySearch, PageKey, Search};
-use gridtrail_server::{Limits, Parts, serve, terms};
+use gridtrail_server::{Limits, Parts, SqlParts, serve, terms};
 use gridtrail_tls::{ClientCheck, Tls, TlsFiles};
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +78,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let tells_cost = args.tell_cost;
     let shows_type_2 = args.show_type_2;
     let limits = args.callers.limits();
+    let sql = sql_terms(&args.sql);
     let hub_tables = args.hub_tables.into();
     let access_lapse = Duration::from_secs(args.access_lapse.seconds().into());
     let hosted = Hosted {
@@ -90,6 +93,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         access_lapse,
         metrics,
         limits,
+        sql,
         hub_tables,
         shows_type_2,
         tells_cost,
@@ -176,6 +180,32 @@ fn page_key(path: Option<&Path>) -> Result<PageKey, Failure> {
     Ok(PageKey::from_bytes(&key)?)
 }
 
+/// How a server answers SQL.
+pub(crate) struct SqlTerms {
+    at_once: NonZeroU32,
+    at_once_each: NonZeroU32,
+    limits: SqlLimits,
+}
+
+/// As a server's arguments say; `None`: it answers none.
+pub(crate) fn sql_terms(args: &ServeSqlArgs) -> Option<SqlTerms> {
+    let limits = SqlLimits {
+        memory_bytes: usize::try_from(args.sql_memory).unwrap_or(usize::MAX).saturating_mul(1 << 20),
+        parts: args.sql_parts,
+        time: Duration::from_secs(args.sql_time.seconds().into()),
+    };
+    let at_once = NonZeroU32::new(args.sql_statements)?;
+    Some(SqlTerms { at_once, at_once_each: args.sql_statements_each.min(at_once), limits })
+}
+
+impl SqlTerms {
+    fn over(self, served: Served, clock: &Clock, key: &PageKey) -> SqlParts {
+        let Self { at_once, at_once_each, limits } = self;
+        let flight = FlightSql::new(served, clock.clone(), key.clone(), limits);
+        SqlParts { flight, at_once, at_once_each }
+    }
+}
+
 /// What a server answers from, and how.
 pub(crate) struct Hosted {
     pub(crate) lake: Lake,
@@ -198,6 +228,8 @@ pub(crate) struct Hosted {
     pub(crate) metrics: Option<Metrics>,
     /// What each caller may ask for.
     pub(crate) limits: Limits,
+    /// How SQL is answered; `None`: it is not.
+    pub(crate) sql: Option<SqlTerms>,
     /// To whom both tables of a Communications Hub are open.
     pub(crate) hub_tables: HubTables,
     /// Whether the inventory shows every Type 2 Device.
@@ -222,6 +254,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         access_lapse,
         metrics,
         limits,
+        sql,
         hub_tables,
         shows_type_2,
         tells_cost,
@@ -230,6 +263,10 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
     let clock = Clock::system();
     let search = Search::new(lake.clone(), clock.clone(), page_key.clone());
     let hubs = HubSearch::new(lake.clone(), clock.clone(), hub_tables);
+    let freshness = Arc::new(Watch::new(lake.clone(), levels));
+    let freshened = Freshened { freshness: Arc::clone(&freshness) as _, outward: Arc::default() };
+    let served = Served { lake: lake.clone(), calls: calls.clone(), freshness: freshened, shows_type_2 };
+    let sql = sql.map(|terms| terms.over(served, &clock, &page_key));
     let inventory = InventorySearch::new(lake.clone(), clock.clone(), page_key, shows_type_2);
     let sharing = lake.sharing().await?;
     let by = port.listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
@@ -242,15 +279,26 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
     // Tasks of their own: reading a long log must not hold up calls. They end with this function.
     let maintaining =
         housekeeping.map(|how| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));
-    let freshness = Arc::new(Watch::new(lake.clone(), levels));
     let watching = keep_fresh(lake.clone(), Arc::clone(&freshness), REFRESH_EVERY, metrics);
     let refreshing = AbortOnDropHandle::new(tokio::spawn(watching));
     let (login, login_tasks) = match login {
         Some(host) => (Some(host.parts.clone()), Some(host.start())),
         None => (None, None),
     };
-    let parts =
-        Parts { port, search, hubs, inventory, freshness, admission, login, log, clock, limits, tells_cost };
+    let parts = Parts {
+        port,
+        search,
+        hubs,
+        inventory,
+        sql,
+        freshness,
+        admission,
+        login,
+        log,
+        clock,
+        limits,
+        tells_cost,
+    };
     let served = match serving() {
         Ok(()) => serve(parts, stop).await.map_err(Failure::from),
         Err(failure) => Err(failure),

@@ -3,7 +3,7 @@
 //! Whoever begins a message and does not end it takes memory and does no work. So the number of those is bounded, too, the oldest of
 //! the address that has most gives way, and each has a time.
 
-use crate::limits::{LARGE_MAX, MESSAGE_LIFE, SMALL_MAX, STREAMS_MAX};
+use crate::limits::{LARGE_MAX, MESSAGE_LIFE, SMALL_MAX, STATEMENTS_MAX, STREAMS_MAX};
 use crate::places::{Hold, Place, Places, Sizes};
 use http_body::{Body, Frame, SizeHint};
 use std::fmt;
@@ -21,6 +21,8 @@ pub enum MessageSize {
     Small,
     /// A response of an Identity Provider.
     Large,
+    /// A statement of SQL, or a ticket that holds one: 256 KiB at most.
+    Statement,
 }
 
 /// Why a message is not read to its end.
@@ -39,6 +41,7 @@ pub enum Cut {
 pub struct Messages {
     small: Places<IpAddr>,
     large: Places<IpAddr>,
+    statements: Places<IpAddr>,
     streams: Places<IpAddr>,
 }
 
@@ -48,6 +51,7 @@ impl Default for Messages {
         Self {
             small: Places::new(sizes((SMALL_MAX, SMALL_MAX))),
             large: Places::new(sizes(LARGE_MAX)),
+            statements: Places::new(sizes(STATEMENTS_MAX)),
             streams: Places::new(sizes(STREAMS_MAX)),
         }
     }
@@ -65,6 +69,7 @@ impl Messages {
         let places = match size {
             MessageSize::Small => &self.small,
             MessageSize::Large => &self.large,
+            MessageSize::Statement => &self.statements,
         };
         let gives_up = CancellationToken::new();
         let place = Arc::new(places.enter(from, (1, Hold::Loose), gives_up.clone()).ok()?);

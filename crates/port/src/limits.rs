@@ -31,6 +31,9 @@ pub(crate) const SMALL_MAX: u32 = 1024;
 /// Large messages that are on their way in or worked on at the same time, of 1 MiB at most each; and those of one address.
 pub(crate) const LARGE_MAX: (u32, u32) = (32, 16);
 
+/// Messages with statements that are on their way in or worked on at the same time, of 256 KiB at most each; and those of one address.
+pub(crate) const STATEMENTS_MAX: (u32, u32) = (256, 64);
+
 /// Streams that never end by themselves, such as of health: one for each client that watches, and a few.
 pub(crate) const STREAMS_MAX: (u32, u32) = (512, 128);
 

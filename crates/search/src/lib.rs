@@ -19,6 +19,7 @@ mod inventory;
 mod limits;
 mod query;
 mod reference;
+mod sealed;
 mod search;
 mod store;
 mod token;
@@ -42,6 +43,7 @@ pub use limits::{
 };
 pub use query::{Executed, Query, RowQuery, SearchKey, parse_from, parse_to};
 pub use reference::TrailRef;
+pub use sealed::{NotOpened, Sealed};
 pub use search::{Answer, DeviceResolution, Page, Row, Search};
 pub use store::{Pinned, PinnedInventory, Store, StoreError};
 pub use token::PageKey;

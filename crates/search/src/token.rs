@@ -37,7 +37,8 @@ pub(crate) const PAGE: &str = "page_token";
 /// The field of the token of a row's history.
 pub(crate) const HISTORY: &str = "history_page_token";
 
-/// The key that seals page tokens. Servers that answer for one another need the same one.
+/// The key that seals page tokens, and the tickets and handles of statements ([`Sealed`](crate::Sealed)). Servers that answer for one
+/// another need the same one.
 ///
 /// Its nonces are random, so one key should seal at most 2^32 tokens (NIST SP 800-38D).
 #[derive(Clone)]
@@ -96,13 +97,16 @@ impl PageKey {
         self.seal_contents(HISTORY_FORM, contents)
     }
 
-    pub(crate) fn seal_contents(&self, form: u8, mut contents: Vec<u8>) -> Result<String, SearchError> {
+    pub(crate) fn seal_contents(&self, form: u8, contents: Vec<u8>) -> Result<String, SearchError> {
+        Ok(URL_SAFE_NO_PAD.encode(self.seal_bytes(form, contents)?))
+    }
+
+    pub(crate) fn seal_bytes(&self, form: u8, mut contents: Vec<u8>) -> Result<Vec<u8>, SearchError> {
         let nonce = self
             .0
             .seal_in_place_append_tag(Aad::from([form]), &mut contents)
             .map_err(|_| SearchError::Seal)?;
-        let sealed = [&[form][..], nonce.as_ref(), &contents].concat();
-        Ok(URL_SAFE_NO_PAD.encode(sealed))
+        Ok([&[form][..], nonce.as_ref(), &contents].concat())
     }
 
     /// Opens a token for this caller, query and time.
@@ -163,7 +167,10 @@ impl PageKey {
         if text.len() > PAGE_TOKEN_BYTES_MAX {
             return None;
         }
-        let mut sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
+        self.unseal_bytes(form, URL_SAFE_NO_PAD.decode(text).ok()?)
+    }
+
+    pub(crate) fn unseal_bytes(&self, form: u8, mut sealed: Vec<u8>) -> Option<Vec<u8>> {
         let (found, rest) = sealed.split_first_mut()?;
         if *found != form {
             return None;
@@ -213,6 +220,16 @@ impl BoundTo {
         self.expires_at
     }
 
+    /// Whether it was given to this caller.
+    pub(crate) fn is_of(&self, who: &Access) -> bool {
+        self.subject == who.subject() && self.party == who.party().as_str()
+    }
+
+    /// What it was given for.
+    pub(crate) const fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
+    }
+
     /// Errors: `Invalid`, where it was given for another search than that of this fingerprint.
     pub(crate) fn check_search(&self, fingerprint: &[u8; 32]) -> Result<(), SearchError> {
         let other = "given for another search; repeat every other field unchanged, or leave the token out";
@@ -220,7 +237,7 @@ impl BoundTo {
     }
 
     pub(crate) fn check(&self, who: &Access, now: Timestamp, field: &'static str) -> Result<(), SearchError> {
-        if self.subject != who.subject() || self.party != who.party().as_str() {
+        if !self.is_of(who) {
             return Err(foreign(field));
         }
         if now >= self.expires_at { Err(gone(field)) } else { Ok(()) }

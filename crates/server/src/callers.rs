@@ -104,6 +104,21 @@ impl Allowance {
         }
     }
 
+    /// Waits until the caller may have so many more rows: a long answer is as slow as its caller's minute has room for.
+    pub(crate) async fn pace(&self, rows: u64) {
+        let Some(limiter) = &self.rows else { return };
+        let (mut left, mut at_once) = (rows, u32::MAX);
+        while left > 0 {
+            let some = u32::try_from(left).unwrap_or(u32::MAX).min(at_once);
+            let Some(asked) = NonZeroU32::new(some) else { return };
+            match limiter.check_n(asked) {
+                Ok(Ok(())) => left -= u64::from(some),
+                Ok(Err(until)) => tokio::time::sleep(until.wait_time_from(MonotonicClock.now())).await,
+                Err(InsufficientCapacity(most)) => at_once = most,
+            }
+        }
+    }
+
     /// As many more rows as a page has room for.
     ///
     /// Errors: `TooMuch`.
@@ -194,5 +209,18 @@ mod tests {
         assert!(left.take_rows(40).is_ok(), "what was refused took nothing");
         assert!(matches!(left.take_rows(101), Err(CallError::PageAboveLimit { most: 100 })));
         assert!(allowance(limits(1, 0, 0)).take_rows(u32::MAX).is_ok());
+    }
+
+    /// A minute's rows are there at once; what goes beyond waits, however many there are.
+    #[tokio::test]
+    async fn a_long_answer_waits_for_what_its_callers_minute_has_room_for() {
+        let left = allowance(limits(9, 0, 100));
+        left.pace(100).await;
+        let waits = tokio::time::timeout(Duration::from_millis(1), left.pace(250)).await;
+        assert!(waits.is_err());
+        allowance(limits(1, 0, 0)).pace(u64::MAX).await;
+        let fast = allowance(limits(9, 0, 60_000));
+        // Thrice what a minute has room for would wait, and a little more than it hardly does.
+        fast.pace(60_010).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The gRPC face of gridtrail: the query services of `proto/gridtrail/query/v1`.
+//! The gRPC face of gridtrail: the query services of `proto/gridtrail/query/v1`, and Arrow Flight SQL.
 //!
 //! [`serve`] is the one door. Wire types end here: a request becomes a plain query (`request`), plain
 //! rows become messages (`row`), and every error becomes a status in one place (`status`), which tells the
@@ -13,6 +13,7 @@
 
 mod callers;
 mod deadline;
+mod flight;
 mod freshness;
 mod freshness_page;
 mod held;
@@ -39,10 +40,12 @@ extern crate self as gridtrail_server;
 mod it;
 
 pub use callers::{CallerLimits, Limits};
+pub use flight::SqlParts;
 pub use freshness::freshness_response;
 pub use limits::{
     ANSWERS_BYTES_MAX, CALLER_ANSWERS_BYTES_MAX, CONNECTION_STREAMS_MAX, DRAIN_LIFE, HEADER_BYTES_MAX,
     PAGE_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX, RESPONSE_BYTES_MAX,
+    STATEMENT_MESSAGE_BYTES_MAX,
 };
 pub use log_in::LoginParts;
 pub use serve::{FRESHNESS_HEALTH, Parts, ServeError, serve, terms};

@@ -21,7 +21,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status};
 
 /// What a caller sends beside the message.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) metadata: MetadataMap,
     pub(crate) client: Client,
@@ -213,6 +213,21 @@ impl Record {
         (self.entry.rows, self.entry.rows_of_others) = (Some(begun().count() as u64), Some(of_others as u64));
     }
 
+    /// What of the metadata of SQL is asked for, by the protocol's name.
+    pub(crate) fn asked_metadata(&mut self, name: &str) {
+        self.entry.detail = Some(name.to_owned());
+    }
+
+    /// From now on a statement's own record notes the call, unless it is taken back.
+    pub(crate) const fn leave_to_statement(&mut self) {
+        self.is_noted = true;
+    }
+
+    /// The statement has not come as far as its record.
+    pub(crate) const fn take_back(&mut self) {
+        self.is_noted = false;
+    }
+
     /// A witness of its own has noted the call.
     pub(crate) fn witnessed(mut self) {
         self.is_noted = true;
@@ -256,7 +271,7 @@ impl Record {
         let mut entry = std::mem::replace(&mut self.entry, Entry::of("", Timestamp::MIN));
         (entry.at, entry.outcome, entry.reason) = (self.clock.now(), outcome.into(), reason.map(Into::into));
         entry.took_us = u64::try_from(self.began.elapsed().as_micros()).ok();
-        entry.detail = detail;
+        entry.detail = detail.or(entry.detail);
         match self.slot.take() {
             Some(slot) if entry.subject.is_some() => slot.note(entry),
             // Nobody was admitted: one of many, perhaps, and not to take the room of others.

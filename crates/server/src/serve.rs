@@ -1,6 +1,7 @@
 //! The server: what is served, on which terms, and how it ends.
 
 use crate::callers::Limits;
+use crate::flight::{FlightDesk, SqlParts};
 use crate::held::held_by_its_parts;
 use crate::hub::Hubs;
 use crate::inventory::Inventory;
@@ -11,6 +12,7 @@ use crate::limits::{
 use crate::log_in::{LoginParts, Sessions};
 use crate::service::{AuditTrails, Desk, FreshnessDesk, MeterReads};
 use crate::switch::{GrpcService, Switch};
+use arrow_flight::flight_service_server::FlightServiceServer;
 use gridtrail_access::Admission;
 use gridtrail_access_log::AccessLog;
 use gridtrail_freshness::{Freshness, Level};
@@ -54,6 +56,8 @@ pub struct Parts {
     pub hubs: HubSearch,
     /// Answers those about the inventory.
     pub inventory: InventorySearch,
+    /// Answers statements of SQL; `None`: none are answered.
+    pub sql: Option<SqlParts>,
     /// Says how fresh the answers are.
     pub freshness: Arc<dyn Freshness>,
     /// Admits the callers, by who shares with whom at each call.
@@ -97,13 +101,27 @@ pub const fn terms(connections: u32, by_address: u32) -> Terms {
 ///
 /// Dropped, it ends all connections.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-    let Parts { port, search, hubs, inventory, freshness, admission, login, log, clock, limits, tells_cost } =
-        parts;
+    let Parts {
+        port,
+        search,
+        hubs,
+        inventory,
+        sql,
+        freshness,
+        admission,
+        login,
+        log,
+        clock,
+        limits,
+        tells_cost,
+    } = parts;
     let desk = Desk::new((search, inventory), admission, log, clock, limits, tells_cost);
     let reporter = HealthReporter::new();
-    set_health(&reporter, ServingStatus::Serving).await;
+    let answers_sql = sql.is_some();
+    set_health(&reporter, answers_sql, ServingStatus::Serving).await;
     let sessions = Sessions::servers(desk.clone(), login);
-    let web = GrpcWebLayer::new().layer(switch(&desk, (Arc::clone(&freshness), hubs), sessions, &reporter)?);
+    let others = (Arc::clone(&freshness), hubs, sql);
+    let web = GrpcWebLayer::new().layer(switch(&desk, others, sessions, &reporter)?);
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = web.clone().call(request);
         async move { answer.await.map(held_by_its_parts) }
@@ -122,7 +140,7 @@ pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> R
         never = keep_certificates(tls) => match never {},
     }
     reporter.set_service_status(FRESHNESS_HEALTH, ServingStatus::NotServing).await;
-    set_health(&reporter, ServingStatus::NotServing).await;
+    set_health(&reporter, answers_sql, ServingStatus::NotServing).await;
     drop(stop);
     serving.await;
     Ok(())
@@ -138,7 +156,7 @@ async fn keep_certificates(tls: Option<Arc<Tls>>) -> Infallible {
 
 fn switch(
     desk: &Desk,
-    (freshness, hubs): (Arc<dyn Freshness>, HubSearch),
+    (freshness, hubs, sql): (Arc<dyn Freshness>, HubSearch, Option<SqlParts>),
     [logins, sessions]: [SessionServiceServer<Sessions>; 2],
     reporter: &HealthReporter,
 ) -> Result<
@@ -168,6 +186,7 @@ fn switch(
         inventory: desk.inventory(),
         logins,
         sessions,
+        flight: sql.map(|sql| FlightDesk::server(desk, sql)),
         health: HealthServer::new(health).max_decoding_message_size(REQUEST_BYTES_MAX),
         reflection: v1.max_decoding_message_size(REQUEST_BYTES_MAX),
         reflection_alpha: v1alpha.max_decoding_message_size(REQUEST_BYTES_MAX),
@@ -188,8 +207,12 @@ async fn keep_freshness_health(reporter: &HealthReporter, freshness: &dyn Freshn
 }
 
 /// Tells health checks, of the whole server and of each service, how it is.
-async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
+async fn set_health(reporter: &HealthReporter, answers_sql: bool, status: ServingStatus) {
     const WHOLE_SERVER: &str = "";
+    if answers_sql {
+        let name = <FlightServiceServer<FlightDesk> as NamedService>::NAME;
+        reporter.set_service_status(name, status).await;
+    }
     for name in [
         WHOLE_SERVER,
         <AuditTrailServiceServer<AuditTrails> as NamedService>::NAME,

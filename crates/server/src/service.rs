@@ -16,6 +16,7 @@ use crate::status::{CallError, status_of};
 use futures::FutureExt as _;
 use gridtrail_access::{Access, Admission};
 use gridtrail_access_log::AccessLog;
+use gridtrail_flight::{Asker, Recording, Rights};
 use gridtrail_freshness::{DAYS_KEPT, Freshness, Outward};
 use gridtrail_lake::Cost;
 use gridtrail_model::Timestamp;
@@ -119,6 +120,23 @@ impl Desk {
         .max_encoding_message_size(RESPONSE_BYTES_MAX)
     }
 
+    /// Who asks by SQL, and where their statements are recorded.
+    pub(crate) fn asker(
+        &self,
+        who: &Access,
+        caller: &Caller,
+        call: &'static str,
+    ) -> Result<Asker, CallError> {
+        let rights = Rights::new(self.admission.clone(), bearer_token(&caller.metadata)?);
+        let recording = Recording { log: self.log.clone(), call, peer: caller.client.address };
+        Ok(Asker { who: who.clone(), rights, recording })
+    }
+
+    /// What is left to a caller.
+    pub(crate) fn allowance(&self, who: &Access) -> Arc<Allowance> {
+        self.allowances.of(who)
+    }
+
     /// The time by which calls are judged.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
@@ -178,7 +196,12 @@ impl Desk {
         if self.admission.is_current(who, now) {
             return Ok(());
         }
-        let again = self.admission.admit(bearer_token(&caller.metadata)?, now).await?;
+        self.confirm_anew(who, caller).await
+    }
+
+    /// The same, whatever is known: also whether the caller's session holds.
+    pub(crate) async fn confirm_anew(&self, who: &Access, caller: &Caller) -> Result<(), CallError> {
+        let again = self.admission.admit(bearer_token(&caller.metadata)?, self.clock.now()).await?;
         let is_kept = who.user_ids().are_within(again.user_ids())
             && who.own_user_ids().are_within(again.own_user_ids());
         if is_kept { Ok(()) } else { Err(CallError::RightsChanged) }

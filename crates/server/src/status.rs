@@ -7,6 +7,8 @@
 use crate::limits::RETRY_AFTER;
 use gridtrail_access::AccessError;
 use gridtrail_access_log::LogError;
+use gridtrail_flight::{FlightError, SqlError};
+use gridtrail_lake::LakeErrorKind;
 use gridtrail_port::Cut;
 use gridtrail_runtime::with_causes;
 use gridtrail_search::{SearchError, SearchErrorKind, Violation};
@@ -74,6 +76,9 @@ pub(crate) enum CallError {
     /// The handler panicked.
     #[error("the handler panicked")]
     Panicked,
+    /// A message of Arrow Flight SQL was not answered.
+    #[error(transparent)]
+    Flight(FlightError),
     /// The login could not be written down.
     #[error("write the login down")]
     NotWritten,
@@ -95,6 +100,16 @@ impl CallError {
 impl From<AccessError> for CallError {
     fn from(error: AccessError) -> Self {
         Self::Search(error.into())
+    }
+}
+
+impl From<FlightError> for CallError {
+    fn from(error: FlightError) -> Self {
+        match error {
+            FlightError::Statement(SqlError::Access(error))
+            | FlightError::Session(SqlError::Access(error)) => error.into(),
+            other => Self::Flight(other),
+        }
     }
 }
 
@@ -237,6 +252,70 @@ fn put(status: &Status, headers: &mut HeaderMap) {
     }
 }
 
+const UNKNOWN_STATEMENT: ErrorClass =
+    ErrorClass { code: Code::NotFound, reason: "STATEMENT_NOT_FOUND", http_code: "404" };
+const STATEMENT_EXPIRED: ErrorClass =
+    ErrorClass { code: Code::NotFound, reason: "STATEMENT_EXPIRED", http_code: "404" };
+const CANCELLED: ErrorClass =
+    ErrorClass { code: Code::Cancelled, reason: "STATEMENT_CANCELLED", http_code: "499" };
+const UNSUPPORTED: ErrorClass =
+    ErrorClass { code: Code::Unimplemented, reason: "NOT_SUPPORTED", http_code: "501" };
+const ROW_TOO_LARGE: ErrorClass =
+    ErrorClass { code: Code::ResourceExhausted, reason: "ROW_TOO_LARGE", http_code: "429" };
+
+/// What a caller is told of a message of Arrow Flight SQL that was not answered.
+fn class_of_flight(error: &FlightError) -> ErrorClass {
+    match error {
+        FlightError::Malformed(_) => INVALID,
+        FlightError::Unsupported(_) => UNSUPPORTED,
+        FlightError::Unknown => UNKNOWN_STATEMENT,
+        FlightError::Expired => STATEMENT_EXPIRED,
+        FlightError::OtherRights => RIGHTS_CHANGED,
+        FlightError::Cancelled => CANCELLED,
+        FlightError::RowTooLarge { .. } => ROW_TOO_LARGE,
+        FlightError::Statement(error) | FlightError::Session(error) => class_of_statement(error),
+        FlightError::Lake(error) => match error.kind() {
+            LakeErrorKind::Unavailable => UNAVAILABLE,
+            LakeErrorKind::Corrupt => CORRUPT,
+            _ => INTERNAL,
+        },
+        FlightError::Seal(_) | FlightError::Write(_) | FlightError::Metadata(_) => INTERNAL,
+    }
+}
+
+/// The same of a statement, which has it recorded in these words.
+fn class_of_statement(error: &SqlError) -> ErrorClass {
+    let (code, reason) = error.told();
+    let (code, http_code) = match code {
+        "INVALID_ARGUMENT" => (Code::InvalidArgument, "400"),
+        "RESOURCE_EXHAUSTED" => (Code::ResourceExhausted, "429"),
+        "DEADLINE_EXCEEDED" => (Code::DeadlineExceeded, "504"),
+        "UNAUTHENTICATED" => (Code::Unauthenticated, "401"),
+        "PERMISSION_DENIED" => (Code::PermissionDenied, "403"),
+        "ABORTED" => (Code::Aborted, "409"),
+        "UNAVAILABLE" => (Code::Unavailable, "503"),
+        "DATA_LOSS" => (Code::DataLoss, "500"),
+        _ => (Code::Internal, "500"),
+    };
+    ErrorClass { code, reason, http_code }
+}
+
+/// The status of a message of Arrow Flight SQL that was not answered.
+fn flight_status(call: &'static str, error: &FlightError) -> Status {
+    let class = class_of_flight(error);
+    match class.code {
+        Code::Internal | Code::DataLoss => {
+            reported_status(call, &class, "the statement could not be answered", error)
+        }
+        Code::Unavailable => {
+            tracing::warn!(call, cause = with_causes(error), "a statement cannot be answered just now");
+            retry_status(&class, error.to_string(), RETRY_AFTER)
+        }
+        Code::Aborted => retry_status(&class, error.to_string(), RETRY_AFTER),
+        _ => status_in(&class, error.to_string(), None),
+    }
+}
+
 /// The status of a call to a service that is not here.
 pub(crate) fn no_such_service() -> Status {
     status_in(&NO_SUCH_SERVICE, "there is no such service; reflection lists those that are".into(), None)
@@ -260,6 +339,7 @@ pub(crate) fn told(error: &CallError) -> (Code, &'static str) {
         CallError::TooSlow => TOO_SLOW,
         CallError::RightsChanged => RIGHTS_CHANGED,
         CallError::Panicked => INTERNAL,
+        CallError::Flight(error) => class_of_flight(error),
         CallError::NoRecord(_) => NO_RECORD,
     };
     (class.code, class.reason)
@@ -335,6 +415,7 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
         CallError::NotWritten => {
             retry_status(&NO_RECORD, "logins cannot be recorded just now; try again".into(), RETRY_AFTER)
         }
+        CallError::Flight(error) => flight_status(call, error),
         CallError::Panicked => reported_status(call, &INTERNAL, "the service failed", error),
     }
 }

@@ -1,6 +1,7 @@
-//! Sends each call to its service, by the first part of its path. With nine services this is a `match`; the router
+//! Sends each call to its service, by the first part of its path. With ten services this is a `match`; the router
 //! that the transport offers would bring a web framework with it.
 
+use crate::flight::FlightDesk;
 use crate::hub::Hubs;
 use crate::inventory::Inventory;
 use crate::lasting::Lasting;
@@ -8,6 +9,7 @@ use crate::log_in::Sessions;
 use crate::outgoing::outgoing;
 use crate::service::{AuditTrails, FreshnessDesk, MeterReads};
 use crate::status::{CallError, no_such_service, status_of, status_of_cut};
+use arrow_flight::flight_service_server::FlightServiceServer;
 use gridtrail_port::{Client, MessageSize, Messages};
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
@@ -39,6 +41,8 @@ pub(crate) struct Switch<R, A> {
     pub(crate) logins: SessionServiceServer<Sessions>,
     /// All other calls of the same service.
     pub(crate) sessions: SessionServiceServer<Sessions>,
+    /// Arrow Flight SQL, where statements are answered.
+    pub(crate) flight: Option<FlightServiceServer<FlightDesk>>,
     pub(crate) health: HealthServer<HealthService>,
     pub(crate) reflection: R,
     pub(crate) reflection_alpha: A,
@@ -101,6 +105,8 @@ impl<R: GrpcService, A: GrpcService> Service<Request<Body>> for Switch<R, A> {
             lasting(&self.messages, &mut self.reflection, request)
         } else if service == name_of(&self.reflection_alpha) {
             lasting(&self.messages, &mut self.reflection_alpha, request)
+        } else if let Some(flight) = self.flight.as_mut().filter(|flight| service == name_of(*flight)) {
+            with_message(&self.messages, flight, MessageSize::Statement, request)
         } else {
             Box::pin(std::future::ready(Ok(outgoing(no_such_service().into_http()))))
         }

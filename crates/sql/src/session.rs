@@ -192,6 +192,8 @@ impl SecuredSession {
         let catalogue = self.catalogue_for(&mut statement).await?;
         let mut state = self.state.clone();
         state.register_catalog_list(Arc::new(catalogue.clone()));
+        // What `now()` gives: one time for the whole statement.
+        state.mark_start_execution();
         if text.len() > LONG_STATEMENT_BYTES {
             let config = state.config().clone().with_batch_size(BATCH_ROWS_OF_LONG_STATEMENTS);
             *state.config_mut() = config;

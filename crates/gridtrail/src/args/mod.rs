@@ -49,7 +49,7 @@ pub use service::{
     BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, GetArgs, HubArgs, SearchArgs,
     SearchCommand, SearchKey, SearchedBy, ServeArgs, TokenArgs, WhoamiArgs,
 };
-pub use sql::SqlArgs;
+pub use sql::{ServeSqlArgs, SqlArgs};
 pub use tls::{DevCertificateArgs, ServerArgs, ServerTlsArgs};
 pub use value::{Bound, LifeTime};
 

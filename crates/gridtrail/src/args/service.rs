@@ -7,6 +7,7 @@ use super::identity::LoginArgs;
 use super::inventory::{BenchInventoryArgs, InventoryArgs, InventoryDeviceArgs};
 use super::lake::CompactionArgs;
 use super::port::PortArgs;
+use super::sql::ServeSqlArgs;
 use super::tls::{ServerArgs, ServerTlsArgs};
 use super::value::{Bound, LapseTime, LifeTime};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
@@ -90,6 +91,9 @@ pub struct ServeArgs {
     /// What each caller may ask for.
     #[command(flatten)]
     pub callers: CallerArgs,
+    /// How SQL is answered.
+    #[command(flatten)]
+    pub sql: ServeSqlArgs,
     /// Show Type 2 Devices other than In-Home Displays in the inventory, too: Consumer Access Devices. The Code does not ask for them.
     #[arg(long)]
     pub show_type_2: bool,

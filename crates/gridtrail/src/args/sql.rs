@@ -9,9 +9,27 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("asking").args(["token", "token_file", "operator"]).required(true).multiple(true))]
 pub struct SqlArgs {
-    /// The statement.
-    #[arg(short = 'c', long, value_name = "SQL")]
-    pub command: String,
+    /// The statement. Without it and --file statements are read as they are typed, each up to its semicolon; `\?` says what else there is.
+    #[arg(short = 'c', long, value_name = "SQL", conflicts_with = "file")]
+    pub command: Option<String>,
+    /// A file of statements, each up to its semicolon: they are answered one after the other, up to the first that fails.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Write the answer of the statement to this Parquet file, in place of printing it.
+    #[arg(long, value_name = "FILE")]
+    pub parquet: Option<PathBuf>,
+    /// Ask this server, by Arrow Flight SQL, in place of a lake.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["operator", "read_only"])]
+    pub server: Option<String>,
+    /// Trust anchors of the server's certificate, in PEM. An https URL needs them.
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub server_anchors: Option<PathBuf>,
+    /// A certificate to show to the server, in PEM, where it wants one.
+    #[arg(long, value_name = "FILE", requires_all = ["client_key", "server_anchors"])]
+    pub client_certificate: Option<PathBuf>,
+    /// The private key of that certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    pub client_key: Option<PathBuf>,
     /// The lake: a folder, or s3://bucket/prefix.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "PATH", default_value = "data/lake")]
     pub lake: String,
@@ -49,4 +67,27 @@ pub struct SqlArgs {
     /// How long the statement may take, up to 24h.
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     pub time: LifeTime,
+}
+
+/// The heading of these arguments in the help of a server.
+const HEADING: &str = "SQL (Arrow Flight SQL)";
+
+/// How a server answers SQL.
+#[derive(Debug, Clone, Args)]
+pub struct ServeSqlArgs {
+    /// Statements that are carried out at the same time; 0: the server answers no SQL.
+    #[arg(long, value_name = "STATEMENTS", default_value_t = 4, help_heading = HEADING, value_parser = clap::value_parser!(u32).range(0..=1_024))]
+    pub sql_statements: u32,
+    /// Those of one caller.
+    #[arg(long, value_name = "STATEMENTS", default_value = "2", help_heading = HEADING)]
+    pub sql_statements_each: NonZeroU32,
+    /// Memory that one statement may take, in MiB. Nothing is written to disks: what needs more fails.
+    #[arg(long, value_name = "MIB", default_value_t = 512, help_heading = HEADING, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
+    pub sql_memory: u32,
+    /// Parts of a table that one statement reads at the same time.
+    #[arg(long, value_name = "PARTS", default_value = "2", help_heading = HEADING)]
+    pub sql_parts: NonZeroU32,
+    /// How long a statement may take, until its last row was taken: up to 24h.
+    #[arg(long, value_name = "DURATION", default_value = "5m", help_heading = HEADING)]
+    pub sql_time: LifeTime,
 }

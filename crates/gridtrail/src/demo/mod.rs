@@ -184,6 +184,7 @@ async fn show(
         access_lapse: Duration::from_secs(86_400),
         metrics: None,
         limits: Limits::default(),
+        sql: None,
         hub_tables: HubTables::default(),
         shows_type_2: false,
         tells_cost: false,

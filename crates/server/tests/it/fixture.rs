@@ -6,6 +6,7 @@ use gridtrail_access::{
 };
 use gridtrail_access_log::fake::MemoryLog;
 use gridtrail_access_log::{AccessLog, Committing, Entry, RowKind};
+use gridtrail_flight::{FlightSql, Freshened, Served, SqlLimits};
 use gridtrail_freshness::{Freshness, Inputs, Ledger, Levels, Report};
 use gridtrail_lake::{Batch, Lake, LakeSettings, Partition, SourceEvidence, Stream, Waiting};
 use gridtrail_model::{
@@ -24,7 +25,7 @@ use gridtrail_search::fake::FakeLake;
 use gridtrail_search::{
     HubSearch, HubStore, HubTables, InventorySearch, InventoryStore, PageKey, Search, Store,
 };
-use gridtrail_server::{Limits, LoginParts, Parts, ServeError, serve, terms};
+use gridtrail_server::{Limits, LoginParts, Parts, ServeError, SqlParts, serve, terms};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
@@ -189,6 +190,20 @@ impl World<Lake> {
         let clock = Clock::manual(now());
         Self::over(filled_lake(clock.clone()).await, clock, None).await
     }
+
+    /// One over a real lake that answers SQL, two statements at once and one of each caller, within these limits.
+    pub(crate) async fn serve_sql(sql: SqlLimits) -> Self {
+        let clock = Clock::manual(now());
+        let lake = filled_lake(clock.clone()).await;
+        let freshness = FakeFreshness(Arc::new(Mutex::new(Some(now()))));
+        let freshness = Freshened { freshness: Arc::new(freshness), outward: Arc::default() };
+        let (served, calls) = (lake.clone(), lake.clone());
+        let served = Served { lake: served, calls, freshness, shows_type_2: false };
+        let flight = FlightSql::new(served, clock.clone(), PageKey::random().unwrap(), sql);
+        let at_once = NonZeroU32::new(2).unwrap();
+        let parts = SqlParts { flight, at_once, at_once_each: NonZeroU32::MIN };
+        Self::answering(lake, clock, (None, Some(parts)), Limits::default()).await
+    }
 }
 
 impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
@@ -200,6 +215,15 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
         lake: L,
         clock: Clock,
         login: Option<(LoginParts, SessionGate)>,
+        limits: Limits,
+    ) -> Self {
+        Self::answering(lake, clock, (login, None), limits).await
+    }
+
+    async fn answering(
+        lake: L,
+        clock: Clock,
+        (login, sql): (Option<(LoginParts, SessionGate)>, Option<SqlParts>),
         limits: Limits,
     ) -> Self {
         let (login, sessions) = login.unzip();
@@ -217,6 +241,7 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
             search: Search::new(lake.clone(), clock.clone(), PageKey::random().unwrap()),
             hubs: HubSearch::new(lake.clone(), clock.clone(), HubTables::default()),
             inventory: InventorySearch::new(lake.clone(), clock.clone(), PageKey::random().unwrap(), false),
+            sql,
             freshness: Arc::new(freshness.clone()),
             admission: admission.clone(),
             login,

@@ -5,6 +5,7 @@ mod attacks;
 mod errors;
 mod fields;
 mod fixture;
+mod flight;
 mod freshness;
 mod hubs;
 mod inventory;
