@@ -82,7 +82,7 @@ pub struct ScanPart {
 }
 
 /// Rows that are not whole yet, by what they lie under.
-type ByKey = BTreeMap<DeviceId, Vec<Chain>>;
+pub(crate) type ByKey = BTreeMap<DeviceId, Vec<Chain>>;
 
 impl Snapshot {
     /// The parts of a scan: at most so many. All of them together give every row once.
@@ -117,7 +117,7 @@ impl Snapshot {
     }
 
     /// What waits for its request, as far as a caller may see it: joined to its leg where that is on record by now.
-    async fn waiting_rows(&self, who: &Access, view: View) -> Result<ByKey, RunsError> {
+    pub(crate) async fn waiting_rows(&self, who: &Access, view: View) -> Result<ByKey, RunsError> {
         let files: Vec<&Arc<RunFile>> = self.parked.iter().filter(|file| file.summary.rows > 0).collect();
         let mut fragments = Vec::new();
         for run in open_runs(&self.cache, &TRAILS, &files).await? {
