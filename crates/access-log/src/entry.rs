@@ -86,7 +86,8 @@ pub struct Entry {
     pub to: Option<Timestamp>,
     /// Rows that were shown.
     pub rows: Option<u64>,
-    /// Those of them that another User sent, who is none of those whose rows the caller sees: meter reads.
+    /// Those of them that another User sent, who is none of those whose rows the caller sees: meter reads. Of a statement in SQL, those that
+    /// were read for it, which may be more than it showed.
     pub rows_of_others: Option<u64>,
     /// The version that was read.
     pub version: Option<String>,
@@ -98,7 +99,7 @@ pub struct Entry {
     pub peer: Option<String>,
     /// How long it took, in microseconds.
     pub took_us: Option<u64>,
-    /// What else there is to say; in rows that are no calls, a JSON object.
+    /// What else there is to say, such as the text of a statement in SQL without its literals; in rows that are no calls, a JSON object.
     pub detail: Option<String>,
 }
 

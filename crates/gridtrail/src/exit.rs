@@ -288,7 +288,7 @@ impl Failure {
             Self::Sql(error) => match error.kind() {
                 SqlErrorKind::Statement | SqlErrorKind::TooMuch => Exit::Usage,
                 SqlErrorKind::Denied => Exit::Denied,
-                SqlErrorKind::Unavailable => Exit::Unavailable,
+                SqlErrorKind::Changed | SqlErrorKind::Unavailable => Exit::Unavailable,
                 SqlErrorKind::Internal => Exit::Failed,
             },
             Self::LakeExists { .. } => Exit::Precondition,

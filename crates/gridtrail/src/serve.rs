@@ -101,7 +101,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
 }
 
 /// The lake that calls are recorded in, which must be another than that which is served.
-fn other_than(served: &Lake, calls: Lake) -> Result<Lake, Failure> {
+pub(crate) fn other_than(served: &Lake, calls: Lake) -> Result<Lake, Failure> {
     if calls.address() == served.address() {
         let reason = "it is the lake that is served, to which nothing is to be written".to_owned();
         return Err(Failure::Argument { argument: "--access-log-lake", reason });

@@ -65,6 +65,7 @@ pub use past::changes::RowChanges;
 pub use past::evidence_log::{EvidenceEnd, EvidencePart};
 pub use read::command::HubCommand;
 pub use read::hub::{DEVICES_BEHIND_MAX, Hub, HubFound, LAST_COMMANDS};
+pub use read::inventory_devices::InventoryDevices;
 pub use read::query::{Cost, Counts, Found, KeyQuery, RowPosition, View};
 pub use read::resolve::OnRecord;
 pub use read::rows::{ScanPart, ScanQuery, ScanRows};

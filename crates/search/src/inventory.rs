@@ -12,6 +12,7 @@ pub(crate) mod fake;
 mod find;
 mod query;
 mod reach;
+mod scan;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use device::{
 };
 pub use device::{GroupedDevice, InventoryDevice};
 pub use query::{InventoryKeys, InventoryQuery, PostcodeKey};
+pub use scan::{InventoryRules, InventoryScan};
 pub use store::InventoryStore;
 
 use crate::error::SearchError;

@@ -32,8 +32,8 @@ pub use hub::{
 };
 pub use inventory::{
     ByDevice, DeviceWithGroups, Group, GroupedDevice, InventoryDevice, InventoryKeys, InventoryPage,
-    InventoryQuery, InventorySearch, InventoryStore, ListedDevice, PostcodeKey, Premises, RegionPeriod,
-    RelatedDevice, StatusPeriod,
+    InventoryQuery, InventoryRules, InventoryScan, InventorySearch, InventoryStore, ListedDevice,
+    PostcodeKey, Premises, RegionPeriod, RelatedDevice, StatusPeriod,
 };
 pub use limits::{
     DEVICE_PAGE_DEFAULT, DEVICE_PAGE_MAX, DEVICES_MAX, GROUPED_DEVICES_MAX, INVENTORY_LOOKUPS_MAX,

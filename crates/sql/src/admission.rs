@@ -3,6 +3,7 @@
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::functions::{is_aggregate, is_scalar, is_window};
+use crate::growth::is_unheld;
 use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
@@ -108,6 +109,7 @@ fn expression_fault(expression: &Expr) -> Option<String> {
         Expr::Alias(_)
         | Expr::Column(_)
         | Expr::Literal(..)
+        | Expr::Placeholder(_)
         | Expr::BinaryExpr(_)
         | Expr::Like(_)
         | Expr::SimilarTo(_)
@@ -132,7 +134,9 @@ fn expression_fault(expression: &Expr) -> Option<String> {
         | Expr::GroupingSet(_)
         | Expr::OuterReferenceColumn(..)
         | Expr::Unnest(_) => None,
-        Expr::ScalarFunction(function) => unless(is_scalar(function.name()), function.name()),
+        Expr::ScalarFunction(function) => {
+            unless(is_scalar(function.name()) && !is_unheld(&function.func), function.name())
+        }
         Expr::AggregateFunction(function) => unless(is_aggregate(function.func.name()), function.func.name()),
         Expr::WindowFunction(function) => {
             let WindowFunction { fun, .. } = function.as_ref();

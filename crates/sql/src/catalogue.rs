@@ -8,27 +8,46 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The catalogue that a session has.
-pub(crate) const CATALOGUE: &str = "gridtrail";
+pub const CATALOGUE: &str = "gridtrail";
 /// The schema that its tables lie in.
-pub(crate) const SCHEMA: &str = "public";
+pub const SCHEMA: &str = "public";
 
 /// Of what the engine tells of itself, the tables that tell of tables alone.
 const ABOUT_TABLES: &[&str] = &["tables", "columns", "schemata"];
 
+/// Tables by name.
+type Tables = Arc<BTreeMap<String, Arc<dyn TableProvider>>>;
+
 /// The tables of a session, by name.
 #[derive(Debug, Clone)]
-pub(crate) struct Catalogue(Arc<BTreeMap<&'static str, Arc<dyn TableProvider>>>);
+pub(crate) struct Catalogue {
+    listed: Tables,
+    /// Those that one statement alone may name: of the past.
+    unlisted: Tables,
+}
 
 impl Catalogue {
-    pub(crate) fn of(tables: impl IntoIterator<Item = (&'static str, Arc<dyn TableProvider>)>) -> Self {
-        Self(Arc::new(tables.into_iter().collect()))
+    pub(crate) fn of(tables: impl IntoIterator<Item = (String, Arc<dyn TableProvider>)>) -> Self {
+        Self { listed: Arc::new(tables.into_iter().collect()), unlisted: Tables::default() }
+    }
+
+    /// The same tables, and some that nothing tells of.
+    pub(crate) fn with_unlisted(
+        &self,
+        tables: impl IntoIterator<Item = (String, Arc<dyn TableProvider>)>,
+    ) -> Self {
+        Self { listed: Arc::clone(&self.listed), unlisted: Arc::new(tables.into_iter().collect()) }
+    }
+
+    fn named(&self, name: &str) -> Option<&Arc<dyn TableProvider>> {
+        self.listed.get(name).or_else(|| self.unlisted.get(name))
     }
 
     /// Whether a scan of a table may be carried out.
     pub(crate) fn may_be_scanned(&self, name: &TableReference) -> bool {
         let name = name.clone().resolve(CATALOGUE, SCHEMA);
         let known = match &*name.schema {
-            SCHEMA => self.0.contains_key(&*name.table),
+            SCHEMA => self.named(&name.table).is_some(),
             INFORMATION_SCHEMA => ABOUT_TABLES.contains(&&*name.table),
             // What a statement makes of values and unnested lists has a name of the engine's.
             _ => false,
@@ -68,14 +87,14 @@ impl CatalogProvider for Catalogue {
 #[async_trait::async_trait]
 impl SchemaProvider for Catalogue {
     fn table_names(&self) -> Vec<String> {
-        self.0.keys().map(|name| (*name).to_owned()).collect()
+        self.listed.keys().cloned().collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        Ok(self.0.get(name).cloned())
+        Ok(self.named(name).cloned())
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.named(name).is_some()
     }
 }

@@ -1,8 +1,10 @@
 //! What can go wrong with a statement, by what its author can do about it.
 
 use datafusion::error::DataFusionError;
-use gridtrail_access::AccessError;
+use gridtrail_access::{AccessError, AccessErrorKind};
+use gridtrail_access_log::LogError;
 use gridtrail_lake::{LakeError, LakeErrorKind};
+use gridtrail_search::{SearchError, SearchErrorKind};
 
 /// Why a statement was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +37,18 @@ pub enum SqlError {
     /// The caller may not ask, or no longer.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The caller may no longer see all that the statement was begun with.
+    #[error("what you may see has changed while the statement ran; ask again")]
+    RightsChanged,
+    /// The statement could not be noted in the access log.
+    #[error("statements cannot be recorded just now; try again")]
+    NotRecorded(#[from] LogError),
     /// The lake could not be read.
     #[error("the tables could not be read")]
     Lake(#[source] LakeErrorSource),
+    /// The inventory could not be read.
+    #[error("{}", .0.user_text())]
+    Inventory(#[source] std::sync::Arc<SearchError>),
     /// Something that cannot happen did.
     #[error("the statement failed: {0}")]
     Internal(String),
@@ -55,6 +66,8 @@ pub enum SqlErrorKind {
     TooMuch,
     /// Log in anew, or get the role.
     Denied,
+    /// Ask again: the answer would be another now.
+    Changed,
     /// Try again later.
     Unavailable,
     /// Report it.
@@ -67,9 +80,61 @@ impl SqlError {
         match self {
             Self::Refused { .. } | Self::Statement(_) | Self::Expression(_) => SqlErrorKind::Statement,
             Self::Memory(_) | Self::Time { .. } => SqlErrorKind::TooMuch,
+            Self::Access(error) if error.kind() == AccessErrorKind::Unavailable => SqlErrorKind::Unavailable,
             Self::Access(_) => SqlErrorKind::Denied,
+            Self::RightsChanged => SqlErrorKind::Changed,
+            Self::NotRecorded(_) => SqlErrorKind::Unavailable,
             Self::Lake(error) if error.kind() == LakeErrorKind::Unavailable => SqlErrorKind::Unavailable,
+            Self::Inventory(error) => match error.kind() {
+                SearchErrorKind::Exhausted => SqlErrorKind::TooMuch,
+                SearchErrorKind::Unavailable => SqlErrorKind::Unavailable,
+                _ => SqlErrorKind::Internal,
+            },
             Self::Lake(_) | Self::Internal(_) => SqlErrorKind::Internal,
+        }
+    }
+
+    /// The name of the gRPC status that says it, and the reason beside it, as the access log has them and clients are told.
+    pub fn told(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Refused { .. } => ("INVALID_ARGUMENT", "STATEMENT_NOT_ALLOWED"),
+            Self::Statement(_) => ("INVALID_ARGUMENT", "INVALID_STATEMENT"),
+            Self::Expression(_) => ("INVALID_ARGUMENT", "EXPRESSION_FAILED"),
+            Self::Memory(_) => ("RESOURCE_EXHAUSTED", "STATEMENT_TOO_LARGE"),
+            Self::Time { .. } => ("DEADLINE_EXCEEDED", "TOO_SLOW"),
+            Self::Access(error) => match error.kind() {
+                AccessErrorKind::NoIdentity => ("UNAUTHENTICATED", "NO_IDENTITY"),
+                AccessErrorKind::Denied => ("PERMISSION_DENIED", "ROLE_MISSING"),
+                AccessErrorKind::Unavailable => ("UNAVAILABLE", "STORE_UNAVAILABLE"),
+                AccessErrorKind::SetUp => ("INTERNAL", "INTERNAL"),
+            },
+            Self::RightsChanged => ("ABORTED", "RIGHTS_CHANGED"),
+            Self::NotRecorded(_) => ("UNAVAILABLE", "ACCESS_LOG_UNAVAILABLE"),
+            Self::Lake(error) => match error.kind() {
+                LakeErrorKind::Unavailable => ("UNAVAILABLE", "STORE_UNAVAILABLE"),
+                LakeErrorKind::Corrupt => ("DATA_LOSS", "DATA_DAMAGED"),
+                _ => ("INTERNAL", "INTERNAL"),
+            },
+            Self::Inventory(error) => match error.kind() {
+                SearchErrorKind::Exhausted => ("RESOURCE_EXHAUSTED", "SEARCH_TOO_WIDE"),
+                SearchErrorKind::Unavailable => ("UNAVAILABLE", "STORE_UNAVAILABLE"),
+                SearchErrorKind::Corrupt => ("DATA_LOSS", "DATA_DAMAGED"),
+                _ => ("INTERNAL", "INTERNAL"),
+            },
+            Self::Internal(_) => ("INTERNAL", "INTERNAL"),
+        }
+    }
+
+    /// Why the lake cannot be had as it was.
+    pub(crate) fn of_moment(error: LakeError) -> Self {
+        match error {
+            LakeError::TooEarly { earliest } => {
+                Self::Statement(format!("{earliest} is the earliest that can be asked for"))
+            }
+            error if error.kind() == LakeErrorKind::VersionGone => {
+                Self::Statement("there is no such version of the lake".to_owned())
+            }
+            error => Self::Lake(error.into()),
         }
     }
 
@@ -95,15 +160,54 @@ impl From<ScanError> for DataFusionError {
     }
 }
 
+/// What is told where the engine's parts hold too much.
+const HELD_TOO_MUCH: &str = "its scans, sorts, joins and aggregates hold too much";
+
+/// Something that would not fit, as it passes through the engine: said in words that follow from what the caller may see.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct TooLarge(pub(crate) String);
+
+impl From<TooLarge> for DataFusionError {
+    fn from(error: TooLarge) -> Self {
+        Self::External(Box::new(error))
+    }
+}
+
+/// An error of a look-up in the inventory, as it passes through the engine.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the inventory could not be read")]
+pub(crate) struct InventoryError(std::sync::Arc<SearchError>);
+
+impl From<SearchError> for InventoryError {
+    fn from(error: SearchError) -> Self {
+        Self(std::sync::Arc::new(error))
+    }
+}
+
+impl From<InventoryError> for DataFusionError {
+    fn from(error: InventoryError) -> Self {
+        Self::External(Box::new(error))
+    }
+}
+
 impl From<DataFusionError> for SqlError {
     fn from(error: DataFusionError) -> Self {
         let text = || error.strip_backtrace();
         match error.find_root() {
-            DataFusionError::External(source) => match source.downcast_ref::<ScanError>() {
-                Some(ScanError(lake)) => Self::Lake(lake.clone()),
-                None => Self::Internal(text()),
-            },
-            DataFusionError::ResourcesExhausted(why) => Self::Memory(why.clone()),
+            DataFusionError::External(source) => {
+                if let Some(ScanError(error)) = source.downcast_ref() {
+                    Self::Lake(error.clone())
+                } else if let Some(InventoryError(error)) = source.downcast_ref() {
+                    Self::Inventory(error.clone())
+                } else if let Some(TooLarge(why)) = source.downcast_ref() {
+                    Self::Memory(why.clone())
+                } else {
+                    Self::Internal(text())
+                }
+            }
+            // What the engine says names bytes: those of reading are of rows of others as well.
+            DataFusionError::ResourcesExhausted(_) => Self::Memory(HELD_TOO_MUCH.to_owned()),
             DataFusionError::SQL(..)
             | DataFusionError::Plan(_)
             | DataFusionError::SchemaError(..)

@@ -3,9 +3,13 @@
 //! Left out on purpose: what differs from call to call (`random`, `uuid`), what tells of the process (`version`, `input_file_name`), what
 //! makes much of little (`repeat`, `lpad`, `range`, `generate_series`, `array_repeat`, `array_resize`), and all table functions.
 
+use crate::growth::{self, CONCATENATION, Holding};
+use datafusion::execution::SessionStateDefaults as Defaults;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::functions_window::all_default_window_functions;
+use datafusion::logical_expr::planner::ExprPlanner;
+use std::sync::Arc;
 
 /// Scalar functions, by their own names.
 const SCALAR: &[&str] = &[
@@ -130,8 +134,23 @@ const WINDOW: &[&str] = &[
     "row_number",
 ];
 
+/// The scalar functions that statements may call.
+pub const fn scalar_functions() -> &'static [&'static str] {
+    SCALAR
+}
+
+/// The aggregates that they may call.
+pub const fn aggregate_functions() -> &'static [&'static str] {
+    AGGREGATE
+}
+
+/// The window functions that they may call; every aggregate may be one, too.
+pub const fn window_functions() -> &'static [&'static str] {
+    WINDOW
+}
+
 pub(crate) fn is_scalar(name: &str) -> bool {
-    SCALAR.contains(&name)
+    SCALAR.contains(&name) || name == CONCATENATION
 }
 
 pub(crate) fn is_aggregate(name: &str) -> bool {
@@ -142,18 +161,18 @@ pub(crate) fn is_window(name: &str) -> bool {
     WINDOW.contains(&name)
 }
 
-/// A state with these functions, and with nothing that reads or writes files.
-pub(crate) fn register(builder: SessionStateBuilder) -> SessionStateBuilder {
-    use datafusion::execution::SessionStateDefaults as Defaults;
-    use datafusion::execution::session_state::SessionStateBuilder as Builder;
-    let scalar =
-        Defaults::default_scalar_functions().into_iter().filter(|function| is_scalar(function.name()));
+/// A state with these functions, and with nothing that reads or writes files. Results of one expression over one batch take so many bytes
+/// at most.
+pub(crate) fn register(builder: SessionStateBuilder, bytes_max: usize) -> SessionStateBuilder {
+    let scalar = Defaults::default_scalar_functions().into_iter();
+    let scalar = scalar.filter(|function| is_scalar(function.name())).map(|one| growth::held(one, bytes_max));
     let aggregate =
         all_default_aggregate_functions().into_iter().filter(|function| is_aggregate(function.name()));
     let window = all_default_window_functions().into_iter().filter(|function| is_window(function.name()));
-    let builder: Builder = builder;
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Holding::new(bytes_max))];
+    planners.extend(Defaults::default_expr_planners());
     builder
-        .with_expr_planners(Defaults::default_expr_planners())
+        .with_expr_planners(planners)
         .with_scalar_functions(scalar.collect())
         .with_aggregate_functions(aggregate.collect())
         .with_window_functions(window.collect())
@@ -162,7 +181,6 @@ pub(crate) fn register(builder: SessionStateBuilder) -> SessionStateBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::execution::SessionStateDefaults as Defaults;
     use std::collections::BTreeSet;
 
     /// A name that the engine does not know would be on a list for nothing.

@@ -1,7 +1,11 @@
 //! SQL for analysts, under the row filter of the searches.
 //!
 //! [`SecuredSession::new`] is the one door: over a pinned snapshot, for an [`Access`](gridtrail_access::Access), within
-//! [`SqlLimits`]. [`SecuredSession::query`] answers one statement.
+//! [`SqlLimits`]. [`SecuredSession::query`] answers one statement; [`SecuredSession::prepare`] plans one whose values come later, and
+//! [`SecuredSession::tables`] says what there is to ask.
+//!
+//! A session that is [`recorded`](SecuredSession::recorded) leaves a row in the access log for each statement, and one that knows the
+//! [`Rights`] of its caller ends what runs when those are lost.
 //!
 //! What keeps a session from what it may not see, from below:
 //!
@@ -19,16 +23,30 @@
 //! [`Access`]: gridtrail_access::Access
 
 mod admission;
+mod answer;
 mod catalogue;
 mod columns;
+mod comments;
 mod error;
 mod functions;
+mod growth;
+mod keys;
 mod limits;
+mod listed;
+mod parameters;
+mod passed;
+mod past;
+mod prepared;
 mod printed;
 mod pushdown;
+mod record;
+mod rights;
 mod scan;
 mod session;
+mod state;
+mod statement;
 mod table;
+mod tables;
 
 // What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
 #[cfg(test)]
@@ -37,6 +55,14 @@ extern crate self as gridtrail_sql;
 #[path = "../tests/it/main.rs"]
 mod it;
 
+pub use answer::SqlAnswer;
+pub use catalogue::{CATALOGUE, SCHEMA};
 pub use error::{SqlError, SqlErrorKind};
-pub use limits::SqlLimits;
-pub use session::{SecuredSession, SqlAnswer};
+pub use functions::{aggregate_functions, scalar_functions, window_functions};
+pub use limits::{STATEMENT_BYTES_MAX, SqlLimits};
+pub use prepared::Prepared;
+pub use record::Recording;
+pub use rights::Rights;
+pub use session::SecuredSession;
+pub use table::TableInfo;
+pub use tables::freshness::Freshened;

@@ -3,11 +3,32 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// Bytes of a statement: one that a person wrote has a few thousand.
-pub(crate) const STATEMENT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that a statement may have: one that a person wrote has a few thousand.
+pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of a statement's text in the access log; what is longer is cut.
+pub(crate) const RECORDED_BYTES_MAX: usize = 2 * 1024;
+
+/// Keys of a statement that the access log names.
+pub(crate) const RECORDED_KEYS_MAX: usize = 16;
+
+/// Parameters of a statement.
+pub(crate) const PARAMETERS_MAX: usize = 1_000;
+
+/// Different moments that a statement may look back to: each takes some reading of logs.
+pub(crate) const MOMENTS_MAX: usize = 4;
+
+/// How often a statement that runs looks whether its caller may still see what it was begun with.
+pub(crate) const RIGHTS_EVERY: Duration = Duration::from_millis(500);
 
 /// Rows of a batch that an answer comes in.
 pub(crate) const BATCH_ROWS: usize = 8_192;
+
+/// Bytes from which on a statement is a long one: it may have thousands of expressions, each with a column of every batch.
+pub(crate) const LONG_STATEMENT_BYTES: usize = 4 * 1024;
+
+/// Rows of a batch of such a statement.
+pub(crate) const BATCH_ROWS_OF_LONG_STATEMENTS: usize = 1_024;
 
 /// How much a session may take.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Answers as texts, for whoever prints them and knows no columns.
 
+use crate::answer::SqlAnswer;
 use crate::error::SqlError;
-use crate::session::SqlAnswer;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use arrow::json::WriterBuilder;

@@ -4,6 +4,7 @@
 
 use crate::columns;
 use crate::error::ScanError;
+use crate::passed::Passed;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -18,7 +19,7 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 use futures::stream;
-use gridtrail_access::Access;
+use gridtrail_access::{Access, Disclosure};
 use gridtrail_lake::{Found, ScanPart, ScanRows, View};
 use std::fmt;
 use std::sync::Arc;
@@ -26,9 +27,12 @@ use std::sync::Arc;
 /// About how many bytes a row takes before it is put into columns.
 const ROW_BYTES: usize = size_of::<Found>() + 1_024;
 
+/// Who reads, which rows, and what counts them.
+type Caller = (Access, View, Arc<Passed>);
+
 /// Reads the parts of a scan.
 pub(crate) struct TrailScan {
-    caller: (Access, View),
+    caller: Caller,
     parts: Vec<ScanPart>,
     schema: SchemaRef,
     /// The numbers of the columns that are wanted.
@@ -39,7 +43,7 @@ pub(crate) struct TrailScan {
 
 impl TrailScan {
     pub(crate) fn new(
-        caller: (Access, View),
+        caller: Caller,
         parts: Vec<ScanPart>,
         (schema, wanted): (SchemaRef, Vec<usize>),
         limit: Option<usize>,
@@ -124,7 +128,7 @@ impl ExecutionPlan for TrailScan {
 
 /// One part, being read.
 struct Reading {
-    caller: (Access, View),
+    caller: Caller,
     /// Bytes that reading the part takes.
     base: usize,
     rows: ScanRows,
@@ -150,7 +154,9 @@ impl Reading {
             *left -= found.len();
         }
         self.held.try_resize(self.base.saturating_add(found.len() * ROW_BYTES))?;
-        let (who, view) = &self.caller;
+        let (who, view, passed) = &self.caller;
+        let is_of_another = |row: &&Found| who.disclosure(row.fragment.key.user) == Disclosure::MeterRead;
+        passed.add_of_others(found.iter().filter(is_of_another).count());
         Ok(Some(columns::batch((who, *view), &found, (&self.schema, &self.wanted))?))
     }
 }

@@ -1,31 +1,29 @@
 //! The secured session: the only way to a statement's answer.
 
 use crate::admission::{Admitted, admit, admit_plan};
-use crate::catalogue::{CATALOGUE, Catalogue, SCHEMA};
-use crate::columns::UTC;
+use crate::answer::{SqlAnswer, Terms};
+use crate::catalogue::Catalogue;
 use crate::error::SqlError;
-use crate::functions;
-use crate::limits::{BATCH_ROWS, STATEMENT_BYTES_MAX, SqlLimits};
-use crate::table::TrailTable;
-use arrow::array::{RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::TableProvider;
-use datafusion::common::config::Dialect;
-use datafusion::dataframe::DataFrame;
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
-use datafusion::prelude::SessionConfig;
-use futures::StreamExt as _;
+use crate::limits::{BATCH_ROWS_OF_LONG_STATEMENTS, LONG_STATEMENT_BYTES, SqlLimits};
+use crate::parameters;
+use crate::past::{PastTable, name_past_tables};
+use crate::prepared::Prepared;
+use crate::record::{Record, Recording};
+use crate::rights::Rights;
+use crate::state::state;
+use crate::statement::Words;
+use crate::table::{Source, TableInfo};
+use crate::tables::freshness::Freshened;
+use arrow::array::RecordBatch;
+use datafusion::execution::session_state::SessionState;
 use gridtrail_access::Access;
-use gridtrail_lake::Snapshot;
+use gridtrail_lake::{AsOf, Lake, Snapshot};
 use gridtrail_runtime::Clock;
+use gridtrail_search::InventoryRules;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// A session of one caller over one snapshot.
 ///
@@ -34,7 +32,9 @@ use tokio::time::{Instant, timeout_at};
 pub struct SecuredSession {
     state: SessionState,
     catalogue: Catalogue,
-    who: Access,
+    source: Source,
+    rights: Option<Rights>,
+    recording: Option<Recording>,
     clock: Clock,
     limits: SqlLimits,
 }
@@ -56,146 +56,180 @@ impl SecuredSession {
         limits: SqlLimits,
     ) -> Result<Self, SqlError> {
         who.require_any_role(clock.now())?;
-        let permitted = TrailTable::ALL.into_iter().filter(|(.., component)| who.permits(*component));
-        let table = |(name, view, _)| {
-            let table = TrailTable::new(snapshot, who, view, limits.parts);
-            (name, Arc::new(table) as Arc<dyn TableProvider>)
-        };
-        let catalogue = Catalogue::of(permitted.map(table));
+        Self::of(snapshot, Some(who.clone()), clock, limits)
+    }
+
+    /// A session of an operator: the tables of what became of records that came in. Nothing in them is filtered, so whoever makes one must
+    /// have made sure that it is for somebody who may read the lake's files; no Job Type Role leads here.
+    ///
+    /// Errors: `Internal`.
+    pub fn of_operator(lake: &Lake, clock: Clock, limits: SqlLimits) -> Result<Self, SqlError> {
+        Ok(Self::of(&lake.snapshot(), None, clock, limits)?.with_past_of(lake))
+    }
+
+    fn of(
+        snapshot: &Arc<Snapshot>,
+        who: Option<Access>,
+        clock: Clock,
+        limits: SqlLimits,
+    ) -> Result<Self, SqlError> {
+        let (snapshot, parts) = (Arc::clone(snapshot), limits.parts);
+        let source =
+            Source { snapshot, who, parts, lake: None, calls: None, freshness: None, inventory: None };
+        let catalogue = catalogue_of(&source);
         let state = state(&catalogue, &limits)?;
-        Ok(Self { state, catalogue, who: who.clone(), clock, limits })
+        Ok(Self { state, catalogue, source, rights: None, recording: None, clock, limits })
+    }
+
+    /// Lets statements look back, `audit_trails_at('2026-03-01T09:30:00Z')` and the like, within the window that the lake keeps.
+    #[must_use]
+    pub fn with_past_of(self, lake: &Lake) -> Self {
+        self.over(|source| Source { lake: Some(lake.clone()), ..source })
+    }
+
+    /// Lets statements ask of the caller's own calls, where the access log of this lake has them.
+    #[must_use]
+    pub fn with_calls_of(self, lake: &Lake) -> Self {
+        self.over(|source| Source { calls: Some(lake.clone()), ..source })
+    }
+
+    /// Lets statements ask how fresh the tables are.
+    #[must_use]
+    pub fn with_freshness(self, freshness: Freshened) -> Self {
+        self.over(|source| Source { freshness: Some(freshness), ..source })
+    }
+
+    /// Lets statements ask of the inventory, as it is at this instant. `every_type_two`: Type 2 Devices other than In-Home Displays are shown, too,
+    /// which the Code does not ask for (H8.16(a)).
+    #[must_use]
+    pub fn with_inventory(self, every_type_two: bool) -> Self {
+        let rules = InventoryRules { at: self.clock.now(), every_type_two };
+        self.over(|source| Source { inventory: Some(rules), ..source })
+    }
+
+    fn over(self, change: impl FnOnce(Source) -> Source) -> Self {
+        let source = change(self.source);
+        Self { catalogue: catalogue_of(&source), source, ..self }
+    }
+
+    /// Ends statements within a second once their caller may no longer see what they were begun with.
+    #[must_use]
+    pub fn with_rights(self, rights: Rights) -> Self {
+        Self { rights: Some(rights), ..self }
+    }
+
+    /// Records each statement in an access log: who asked what, how it ended, and how many rows it showed and read of others. What cannot be
+    /// recorded is not answered.
+    #[must_use]
+    pub fn recorded(self, recording: Recording) -> Self {
+        Self { recording: Some(recording), ..self }
+    }
+
+    /// The tables of the session, by name: those that its caller's roles allow.
+    pub fn tables(&self) -> Vec<TableInfo> {
+        self.source.tables().into_iter().map(|(table, _)| table.info()).collect()
     }
 
     /// Answers one statement.
     ///
     /// Errors: every kind. Cancel-safe: nothing goes on when the answer is dropped.
     pub async fn query(&self, statement: &str) -> Result<SqlAnswer, SqlError> {
-        self.who.require_any_role(self.clock.now())?;
-        let until = Instant::now() + self.limits.time;
-        match timeout_at(until, self.start(statement)).await {
-            Ok(rows) => self.answer(rows?, until),
-            Err(_) => Err(self.took_too_long()),
-        }
+        self.prepare(statement).await?.execute(None).await
     }
 
-    fn answer(&self, rows: SendableRecordBatchStream, until: Instant) -> Result<SqlAnswer, SqlError> {
-        let (who, clock, limits) = (self.who.clone(), self.clock.clone(), self.limits.clone());
-        Ok(SqlAnswer { rows, until, who, clock, limits })
+    /// Answers one statement that has parameters: one row of values, in the order of their numbers, each cast to its parameter's type.
+    ///
+    /// Errors: every kind. Cancel-safe.
+    pub async fn execute(&self, statement: &str, values: &RecordBatch) -> Result<SqlAnswer, SqlError> {
+        self.prepare(statement).await?.execute(Some(values)).await
     }
 
-    async fn start(&self, statement: &str) -> Result<SendableRecordBatchStream, SqlError> {
-        if statement.len() > STATEMENT_BYTES_MAX {
-            let why =
-                format!("a statement may have {STATEMENT_BYTES_MAX} bytes; this one has {}", statement.len());
-            return Err(SqlError::Statement(why));
-        }
-        let statement = self.state.sql_to_statement(statement, &Dialect::PostgreSQL)?;
-        match admit(statement)? {
-            Admitted::Query(statement) => {
-                let plan = self.state.statement_to_plan(statement).await?;
-                admit_plan(&plan, &self.catalogue)?;
-                self.rows_of(plan).await
-            }
-            Admitted::Explain(statement) => {
-                let plan = self.state.statement_to_plan(statement).await?;
-                admit_plan(&plan, &self.catalogue)?;
-                let plan = self.state.optimize(&plan)?;
-                let lines = plan.display_indent().to_string();
-                let lines: Vec<&str> = lines.lines().collect();
-                let schema = Arc::new(Schema::new(vec![Field::new("logical_plan", DataType::Utf8, false)]));
-                let batch = RecordBatch::try_new(schema, vec![Arc::new(StringArray::from(lines))])
-                    .map_err(|error| SqlError::Internal(error.to_string()))?;
-                let memory = datafusion::physical_plan::memory::MemoryStream::try_new(
-                    vec![batch.clone()],
-                    batch.schema(),
-                    None,
-                );
-                Ok(Box::pin(memory?))
+    /// Reads and plans a statement, whose parameters are called `$1`, `$2` and so on, or `?` each. Nothing is read of any row.
+    ///
+    /// Errors: every kind but `Expression`. Cancel-safe.
+    pub async fn prepare(&self, statement: &str) -> Result<Prepared<'_>, SqlError> {
+        let mut record = self.record()?;
+        let terms = self.terms();
+        let prepared = terms.within(self.plan(statement, &mut record)).await;
+        match prepared {
+            Ok(prepared) => Ok(prepared.recorded(record)),
+            Err(error) => {
+                if let Some(record) = record {
+                    record.end(Err(&error));
+                }
+                Err(error)
             }
         }
     }
 
-    async fn rows_of(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream, SqlError> {
-        Ok(DataFrame::new(self.state.clone(), plan).execute_stream().await?)
+    /// The record of a statement that begins.
+    pub(crate) fn record(&self) -> Result<Option<Record>, SqlError> {
+        let about = (self.source.who.as_ref(), self.source.snapshot.version());
+        self.recording.as_ref().map(|recording| Record::begin(recording, about, &self.clock)).transpose()
     }
 
-    fn took_too_long(&self) -> SqlError {
-        SqlError::Time { seconds: self.limits.time.as_secs() }
-    }
-}
-
-/// What a session knows: its tables, the functions of the lists, memory of its own, and no file or address.
-fn state(catalogue: &Catalogue, limits: &SqlLimits) -> Result<SessionState, SqlError> {
-    let mut config = SessionConfig::new()
-        .with_create_default_catalog_and_schema(false)
-        .with_default_catalog_and_schema(CATALOGUE, SCHEMA)
-        .with_information_schema(true)
-        .with_collect_statistics(false)
-        .with_batch_size(BATCH_ROWS)
-        .with_target_partitions(usize::try_from(limits.parts.get()).unwrap_or(1));
-    let execution = &mut config.options_mut().execution;
-    execution.enable_recursive_ctes = false;
-    // Times of statements are of the zone that columns are of.
-    execution.time_zone = Some(UTC.to_owned());
-    let builder = SessionStateBuilder::new()
-        .with_config(config)
-        .with_runtime_env(runtime(limits)?)
-        .with_catalog_list(Arc::new(catalogue.clone()));
-    Ok(functions::register(builder).build())
-}
-
-fn runtime(limits: &SqlLimits) -> Result<Arc<RuntimeEnv>, SqlError> {
-    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
-        .with_disk_manager_builder(disk)
-        .build_arc()?;
-    // The engine's own: nothing reads files here, and nothing is to begin to.
-    let files = ObjectStoreUrl::local_filesystem();
-    runtime.deregister_object_store(files.as_ref())?;
-    Ok(runtime)
-}
-
-/// The answer to a statement: rows, a batch at a time.
-pub struct SqlAnswer {
-    rows: SendableRecordBatchStream,
-    until: Instant,
-    who: Access,
-    clock: Clock,
-    limits: SqlLimits,
-}
-
-impl std::fmt::Debug for SqlAnswer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqlAnswer").finish_non_exhaustive()
-    }
-}
-
-impl SqlAnswer {
-    /// The columns.
-    pub fn schema(&self) -> SchemaRef {
-        self.rows.schema()
-    }
-
-    /// The next rows; `None` at the end.
-    ///
-    /// Errors: `Access` where the caller's access ended meanwhile; `Time`, `Memory`, `Expression`, `Lake`.
-    pub async fn next(&mut self) -> Result<Option<RecordBatch>, SqlError> {
-        self.who.require_any_role(self.clock.now())?;
-        match timeout_at(self.until, self.rows.next()).await {
-            Ok(batch) => Ok(batch.transpose()?),
-            Err(_) => Err(SqlError::Time { seconds: self.limits.time.as_secs() }),
+    /// Until when a statement that begins now may go on.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            who: self.source.who.clone(),
+            rights: self.rights.clone(),
+            clock: self.clock.clone(),
+            time: self.limits.time,
+            until: Instant::now() + self.limits.time,
         }
     }
 
-    /// All rows.
-    ///
-    /// Errors: as those of [`SqlAnswer::next`].
-    pub async fn all(mut self) -> Result<Vec<RecordBatch>, SqlError> {
-        let mut batches = Vec::new();
-        while let Some(batch) = self.next().await? {
-            batches.push(batch);
+    async fn plan(&self, text: &str, record: &mut Option<Record>) -> Result<Prepared<'_>, SqlError> {
+        self.terms().require()?;
+        let words = Words::of(text)?;
+        let (is_explained, mut statement) = match admit(words.statement()?)? {
+            Admitted::Query(statement) => (false, statement),
+            Admitted::Explain(statement) => (true, statement),
+        };
+        if let Some(record) = record {
+            record.asked(words.recorded());
         }
-        Ok(batches)
+        let catalogue = self.catalogue_for(&mut statement).await?;
+        let mut state = self.state.clone();
+        state.register_catalog_list(Arc::new(catalogue.clone()));
+        if text.len() > LONG_STATEMENT_BYTES {
+            let config = state.config().clone().with_batch_size(BATCH_ROWS_OF_LONG_STATEMENTS);
+            *state.config_mut() = config;
+        }
+        let plan = state.statement_to_plan(statement).await?;
+        admit_plan(&plan, &catalogue)?;
+        let (plan, parameters) = parameters::typed(plan)?;
+        Ok(Prepared::new(self, state, plan, parameters, is_explained))
     }
+
+    /// The tables of the session, and those of the past that a statement asks for.
+    async fn catalogue_for(
+        &self,
+        statement: &mut datafusion::sql::parser::Statement,
+    ) -> Result<Catalogue, SqlError> {
+        let has_past =
+            |name: &str| self.source.tables().iter().any(|(table, _)| table.has_past() && table.name == name);
+        let past = name_past_tables(statement, has_past)?;
+        let mut then: HashMap<AsOf, Source> = HashMap::new();
+        let mut named = Vec::new();
+        for (name, PastTable { table, as_of }) in past {
+            let source = match then.entry(as_of) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let Some(lake) = &self.source.lake else {
+                        return Err(SqlError::Statement("this session does not look back".to_owned()));
+                    };
+                    let snapshot = lake.snapshot_as_of(as_of).await.map_err(SqlError::of_moment)?;
+                    unknown.insert(Source { snapshot, ..self.source.clone() })
+                }
+            };
+            let found = source.tables().into_iter().find(|(known, _)| known.name == table);
+            named.extend(found.map(|(_, table)| (name, table)));
+        }
+        Ok(if named.is_empty() { self.catalogue.clone() } else { self.catalogue.with_unlisted(named) })
+    }
+}
+
+fn catalogue_of(source: &Source) -> Catalogue {
+    Catalogue::of(source.tables().into_iter().map(|(table, provider)| (table.name.to_owned(), provider)))
 }

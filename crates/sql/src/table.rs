@@ -1,9 +1,13 @@
-//! A table of rows: one view of a pinned snapshot, for one caller.
+//! The tables of a session, over one snapshot, for one [`Access`].
 
 use crate::columns::schema_of;
 use crate::error::ScanError;
+use crate::listed::{self, Columns, ListedTable, Open};
+use crate::passed::Passed;
 use crate::pushdown;
 use crate::scan::TrailScan;
+use crate::tables::freshness::Freshened;
+use crate::{comments, tables};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -11,12 +15,206 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use gridtrail_access::{Access, Component};
-use gridtrail_lake::{ScanQuery, Snapshot, View};
+use gridtrail_lake::{Lake, ScanQuery, Snapshot, View};
+use gridtrail_search::InventoryRules;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+/// What the rows of tables come from.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// Who asks. `None`: an operator, who is no User and has no Job Type Role.
+    pub(crate) who: Option<Access>,
+    pub(crate) parts: NonZeroU32,
+    /// The lake, where more of it is to be asked than its snapshot.
+    pub(crate) lake: Option<Lake>,
+    /// The lake whose access log has the calls.
+    pub(crate) calls: Option<Lake>,
+    pub(crate) freshness: Option<Freshened>,
+    /// By what rules the inventory is shown.
+    pub(crate) inventory: Option<InventoryRules>,
+}
+
+/// A table that there is.
+#[derive(Debug)]
+pub(crate) struct TableOf {
+    pub(crate) name: &'static str,
+    comment: &'static str,
+    open_to: OpenTo,
+    kind: Kind,
+}
+
+/// Who may have a table.
+#[derive(Debug, Clone, Copy)]
+enum OpenTo {
+    /// Users one of whose roles may use a functional component.
+    Component(Component),
+    /// Users of any role.
+    AnyRole,
+    /// Operators, and no User.
+    Operators,
+}
+
+/// Where the rows of a table come from.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Trails(View),
+    AccessLog,
+    Freshness,
+    InventoryDevices,
+    InventoryHistory,
+    DeadLetters,
+    Commits,
+}
+
+/// All tables, by name.
+static ALL: &[TableOf] = &[
+    TableOf {
+        name: "access_log",
+        comment: tables::access_log::COMMENT,
+        open_to: OpenTo::AnyRole,
+        kind: Kind::AccessLog,
+    },
+    TableOf {
+        name: "audit_trails",
+        comment: "Service audit trails (UC_ServiceAudit_001 and _002): one row a Service Request, response or alert of the caller's User IDs",
+        open_to: OpenTo::Component(Component::ServiceAudit),
+        kind: Kind::Trails(View::Audit),
+    },
+    TableOf {
+        name: "commits",
+        comment: tables::commits::COMMENT,
+        open_to: OpenTo::Operators,
+        kind: Kind::Commits,
+    },
+    TableOf {
+        name: "dead_letters",
+        comment: tables::dead_letters::COMMENT,
+        open_to: OpenTo::Operators,
+        kind: Kind::DeadLetters,
+    },
+    TableOf {
+        name: "freshness",
+        comment: tables::freshness::COMMENT,
+        open_to: OpenTo::AnyRole,
+        kind: Kind::Freshness,
+    },
+    TableOf {
+        name: "inventory_devices",
+        comment: tables::inventory::DEVICES,
+        open_to: OpenTo::Component(Component::Inventory),
+        kind: Kind::InventoryDevices,
+    },
+    TableOf {
+        name: "inventory_history",
+        comment: tables::inventory::HISTORY,
+        open_to: OpenTo::Component(Component::Inventory),
+        kind: Kind::InventoryHistory,
+    },
+    TableOf {
+        name: "meter_reads",
+        comment: "Meter read transactions (UC_MeterRead_001) of all Users",
+        open_to: OpenTo::Component(Component::MeterReads),
+        kind: Kind::Trails(View::MeterReads),
+    },
+];
+
+/// A table, for whoever shows which there are.
+#[derive(Debug, Clone)]
+pub struct TableInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// What its rows are.
+    pub comment: &'static str,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// What each column is, in their order: the specification's name in quotation marks, where it has one.
+    pub comments: Vec<&'static str>,
+}
+
+impl Source {
+    /// The tables that the caller may have, each over what is read here.
+    pub(crate) fn tables(&self) -> Vec<(&'static TableOf, Arc<dyn TableProvider>)> {
+        let permitted = ALL.iter().filter(|table| table.is_open_to(self.who.as_ref()));
+        permitted.filter_map(|table| Some((table, table.over(self)?))).collect()
+    }
+}
+
+impl TableOf {
+    fn is_open_to(&self, who: Option<&Access>) -> bool {
+        match (self.open_to, who) {
+            (OpenTo::Component(component), Some(who)) => who.permits(component),
+            (OpenTo::AnyRole, Some(_)) | (OpenTo::Operators, None) => true,
+            (OpenTo::Component(_) | OpenTo::AnyRole, None) | (OpenTo::Operators, Some(_)) => false,
+        }
+    }
+
+    /// Whether it can be asked as it was.
+    pub(crate) const fn has_past(&self) -> bool {
+        matches!(self.kind, Kind::Trails(_))
+    }
+
+    pub(crate) fn info(&self) -> TableInfo {
+        let (schema, comments) = match self.kind {
+            Kind::Trails(view) => {
+                let schema = schema_of(view);
+                let comments = schema.fields().iter().map(|field| comments::of(field.name())).collect();
+                (schema, comments)
+            }
+            Kind::AccessLog => told(tables::access_log::COLUMNS),
+            Kind::Freshness => told(tables::freshness::COLUMNS),
+            Kind::InventoryDevices => told(tables::inventory::DEVICE_COLUMNS),
+            Kind::InventoryHistory => told(tables::inventory::HISTORY_COLUMNS),
+            Kind::DeadLetters => told(tables::dead_letters::COLUMNS),
+            Kind::Commits => told(tables::commits::COLUMNS),
+        };
+        TableInfo { name: self.name, comment: self.comment, schema, comments }
+    }
+
+    /// The table over what a session reads. `None`: that has nothing of it.
+    fn over(&self, source: &Source) -> Option<Arc<dyn TableProvider>> {
+        use tables::inventory;
+        let Source { snapshot, who, parts, lake, calls, freshness, inventory: rules } = source;
+        let inventory_source = || {
+            let (snapshot, who) = (Arc::clone(snapshot), who.clone()?);
+            Some(inventory::InventorySource { snapshot, who, rules: (*rules)? })
+        };
+        Some(match self.kind {
+            Kind::Trails(view) => {
+                let (snapshot, who) = (Arc::clone(snapshot), who.clone()?);
+                Arc::new(TrailTable { snapshot, who, view, parts: *parts })
+            }
+            Kind::AccessLog => {
+                listed(tables::access_log::COLUMNS, tables::access_log::open(calls.clone()?, who.clone()?))
+            }
+            Kind::Freshness => {
+                listed(tables::freshness::COLUMNS, tables::freshness::open(freshness.clone()?))
+            }
+            Kind::InventoryDevices => {
+                listed(inventory::DEVICE_COLUMNS, inventory::open_devices(inventory_source()?))
+            }
+            Kind::InventoryHistory => {
+                listed(inventory::HISTORY_COLUMNS, inventory::open_history(inventory_source()?))
+            }
+            Kind::DeadLetters => {
+                listed(tables::dead_letters::COLUMNS, tables::dead_letters::open(lake.clone()?))
+            }
+            Kind::Commits => listed(tables::commits::COLUMNS, tables::commits::open(lake.clone()?)),
+        })
+    }
+}
+
+fn told<T: 'static>(columns: Columns<T>) -> (SchemaRef, Vec<&'static str>) {
+    (listed::schema_of(columns), columns.iter().map(|column| column.comment).collect())
+}
+
+fn listed<T: Send + Sync + 'static>(columns: Columns<T>, open: Open<T>) -> Arc<dyn TableProvider> {
+    Arc::new(ListedTable::new(columns, open))
+}
+
 /// A table of rows. Nothing but a scan leads to any of them.
-pub(crate) struct TrailTable {
+struct TrailTable {
     snapshot: Arc<Snapshot>,
     who: Access,
     view: View,
@@ -27,18 +225,6 @@ pub(crate) struct TrailTable {
 impl std::fmt::Debug for TrailTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TrailTable").field("view", &self.view).finish_non_exhaustive()
-    }
-}
-
-impl TrailTable {
-    /// The tables of rows that there are, each with the functional component that it belongs to.
-    pub(crate) const ALL: [(&'static str, View, Component); 2] = [
-        ("audit_trails", View::Audit, Component::ServiceAudit),
-        ("meter_reads", View::MeterReads, Component::MeterReads),
-    ];
-
-    pub(crate) fn new(snapshot: &Arc<Snapshot>, who: &Access, view: View, parts: NonZeroU32) -> Self {
-        Self { snapshot: Arc::clone(snapshot), who: who.clone(), view, parts }
     }
 }
 
@@ -62,17 +248,20 @@ impl TableProvider for TrailTable {
 
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         conditions: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Self { snapshot, who, parts, .. } = self;
         let mut query = ScanQuery::all(self.view);
         pushdown::narrow(&mut query, conditions);
-        let parts = self.snapshot.scan(&self.who, query, self.parts).await.map_err(ScanError::from)?;
+        let parts = snapshot.scan(who, query, *parts).await.map_err(ScanError::from)?;
         let schema = self.schema();
         let wanted = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
         let schema = Arc::new(schema.project(&wanted)?);
-        Ok(Arc::new(TrailScan::new((self.who.clone(), self.view), parts, (schema, wanted), limit)))
+        // Of the statement that is planned: what it reads is counted for it.
+        let passed = state.config().get_extension::<Passed>().unwrap_or_default();
+        Ok(Arc::new(TrailScan::new((who.clone(), self.view, passed), parts, (schema, wanted), limit)))
     }
 }

@@ -32,7 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("reconcile", &["model", "runtime", "kafka", "lake"]),
     ("ingest", &["model", "inventory", "runtime", "access", "codec", "kafka", "lake"]),
     ("search", &["model", "inventory", "runtime", "access", "lake"]),
-    ("sql", &["model", "runtime", "access", "lake"]),
+    ("sql", &["model", "runtime", "access", "access-log", "lake", "freshness", "search"]),
     ("export", &["model", "access", "runs", "lake"]),
     (
         "server",

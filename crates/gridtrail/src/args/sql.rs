@@ -1,13 +1,13 @@
 //! Arguments of `gridtrail sql`.
 
-use super::service::Credential;
 use super::value::{LapseTime, LifeTime};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// Arguments of `gridtrail sql`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("asking").args(["token", "token_file", "operator"]).required(true).multiple(true))]
 pub struct SqlArgs {
     /// The statement.
     #[arg(short = 'c', long, value_name = "SQL")]
@@ -15,9 +15,16 @@ pub struct SqlArgs {
     /// The lake: a folder, or s3://bucket/prefix.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "PATH", default_value = "data/lake")]
     pub lake: String,
-    /// Who is asking: a token of the key below.
-    #[command(flatten)]
-    pub credential: Credential,
+    /// Who is asking: a token of the key below. Better given by the environment: arguments are seen in the list of processes.
+    #[arg(long, env = "GRIDTRAIL_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// A file that holds the token.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Ask as an operator, who reads the lake's files anyway: of what became of records that came in (dead_letters, commits), and of nobody's
+    /// rows.
+    #[arg(long, conflicts_with = "token_file")]
+    pub operator: bool,
     /// The private key for local development whose tokens count, as `gridtrail token` made it.
     #[arg(long, value_name = "FILE", default_value = "dev-key.pem")]
     pub key: PathBuf,
@@ -27,6 +34,12 @@ pub struct SqlArgs {
     /// How long the topics of events of access may stand still before what Parties granted each other counts no longer.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     pub access_lapse: LapseTime,
+    /// Write nothing to the lake. The statement is recorded in the lake of --access-log-lake, or else nowhere.
+    #[arg(long)]
+    pub read_only: bool,
+    /// With --read-only, the lake in whose access log the statement is recorded: another one, made by `gridtrail lake create`.
+    #[arg(long, value_name = "URL|PATH", requires = "read_only")]
+    pub access_log_lake: Option<String>,
     /// Memory that the statement may take, in MiB. Nothing is written to disks: what needs more fails.
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
     pub memory: u32,

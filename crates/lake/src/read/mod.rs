@@ -3,6 +3,7 @@
 pub(crate) mod command;
 pub(crate) mod hub;
 mod inventory;
+pub(crate) mod inventory_devices;
 pub(crate) mod kept;
 pub(crate) mod look_up;
 pub(crate) mod nearby;

@@ -332,7 +332,7 @@ fn rows(batch: &RecordBatch, path: &str) -> Result<Vec<InventoryRow>, RunsError>
 
 /// Rows of the inventory: each once.
 #[derive(Debug, Clone, Copy)]
-struct InventoryRule;
+pub(crate) struct InventoryRule;
 
 impl MergeRule for InventoryRule {
     type Row = InventoryRow;

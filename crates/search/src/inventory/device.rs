@@ -166,6 +166,28 @@ pub(super) async fn listed(
     Ok(rows.collect())
 }
 
+/// All that is held of those of some Devices that are shown, without the Devices around them.
+pub(super) async fn held(
+    reach: &mut Reach<'_>,
+    filter: Filter,
+    devices: &[DeviceId],
+) -> Result<Vec<InventoryDevice>, SearchError> {
+    reach.look_at_devices(devices.iter().copied()).await?;
+    let is_shown = |device: &DeviceId| {
+        reach.device(*device).is_some_and(|known| filter.of(&known.state) == Showing::Shown)
+    };
+    let shown: Vec<DeviceId> = devices.iter().copied().filter(is_shown).collect();
+    let known = shown.iter().filter_map(|device| reach.device(*device));
+    let beside: Vec<DeviceId> = known.flat_map(KnownDevice::related).collect();
+    reach.look_at_devices(beside).await?;
+    let mut premises = premises_of(reach, &shown).await?;
+    let devices = shown.iter().filter_map(|device| {
+        let premises = premises.remove(device).unwrap_or_default();
+        Some(whole(reach, filter, reach.device(*device)?, premises))
+    });
+    Ok(devices.collect())
+}
+
 /// Some Devices with those around each.
 pub(super) async fn with_groups(
     reach: &mut Reach<'_>,

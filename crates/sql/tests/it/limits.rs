@@ -53,3 +53,36 @@ async fn a_statement_that_takes_too_long_is_ended() {
         .unwrap_err();
     assert_eq!(error.kind(), SqlErrorKind::TooMuch, "{error}");
 }
+
+/// A text that doubles forty times would be larger than any memory. It fails before it is made, whatever doubles it, and whether the engine
+/// works it out while it plans or later.
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_that_double_fail_before_they_are_made() {
+    let lake = five_hundred_rows().await;
+    let session = within(&lake, SqlLimits { memory_bytes: 64 << 20, ..SqlLimits::default() });
+    for (from, doubled) in [
+        ("SELECT request_id AS a FROM audit_trails", "a || a"),
+        ("SELECT request_id AS a FROM audit_trails", "concat(a, a)"),
+        ("SELECT request_id AS a FROM audit_trails", "concat_ws(a, '', '', '')"),
+        ("SELECT request_id AS a FROM audit_trails", "replace(a, '0', a)"),
+        ("SELECT request_id AS a FROM audit_trails", "regexp_replace(a, '0', a, 'g')"),
+        ("SELECT request_id AS a FROM audit_trails", "array_to_string([a, a, a], a)"),
+        ("SELECT string_agg(request_id, ',') AS a FROM audit_trails", "a || a"),
+        ("SELECT 'a literal' AS a", "a || a"),
+    ] {
+        let mut nested = from.to_owned();
+        for _ in 0..30 {
+            nested = format!("SELECT {doubled} AS a FROM ({nested})");
+        }
+        let statement = format!("SELECT max(character_length(a)) FROM ({nested})");
+        let error = rows(&session, &statement).await.expect_err(doubled);
+        assert_eq!(error.kind(), SqlErrorKind::TooMuch, "{doubled}: {error}");
+    }
+    // What is of the size of what people ask for is answered, as it was.
+    let some = "SELECT max(character_length(request_id || '-' || replace(device_id, '-', ':') || NULL)) FROM audit_trails";
+    assert_eq!(value(&session, some).await, "");
+    let some = "SELECT max(request_id || '-' || replace(device_id, '-', ':')) FROM audit_trails WHERE device_id = '00-DB-00-00-00-00-00-01'";
+    assert!(value(&session, some).await.ends_with("-00:DB:00:00:00:00:00:01"));
+    assert_eq!(value(&session, "SELECT 1 || 'a' || TRUE").await, "1atrue");
+    assert_eq!(value(&session, "SELECT array_to_string([1, 2] || [3], '-')").await, "1-2-3");
+}

@@ -3,5 +3,8 @@
 mod equal;
 mod leaks;
 mod limits;
+mod random;
 mod refused;
+mod statements;
+mod tables;
 mod world;

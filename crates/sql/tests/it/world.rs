@@ -56,9 +56,13 @@ pub(crate) fn answered(request: &Event, code: &str) -> Event {
 
 /// A lake of its own, whose clock stands at the time of the rows.
 pub(crate) async fn a_lake() -> (Lake, Writer) {
+    a_lake_by(clock()).await
+}
+
+pub(crate) async fn a_lake_by(clock: Clock) -> (Lake, Writer) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let address = format!("memory:///sql-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    let lake = Lake::open(LakeSettings::at(address), clock()).await.unwrap();
+    let lake = Lake::open(LakeSettings::at(address), clock).await.unwrap();
     let writer = lake.writer().await.unwrap();
     (lake, writer)
 }

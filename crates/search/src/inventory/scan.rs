@@ -1,0 +1,72 @@
+//! All Devices of the inventory, for questions that no key leads to: shown as searches show them.
+
+use super::device::{InventoryDevice, held};
+use super::find::TypeTwoShown;
+use super::reach::Reach;
+use crate::error::SearchError;
+use crate::store::StoreError;
+use gridtrail_access::Access;
+use gridtrail_lake::{InventoryDevices, Snapshot};
+use gridtrail_model::{DeviceId, Timestamp};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Devices that are looked up at a time, with what is around them.
+const DEVICES_AT_ONCE: usize = 64;
+
+/// By what rules a scan shows Devices.
+#[derive(Debug, Clone, Copy)]
+pub struct InventoryRules {
+    /// The instant of which all is so, as known then.
+    pub at: Timestamp,
+    /// Whether Type 2 Devices other than In-Home Displays are shown, which the Code does not ask for (H8.16(a)).
+    pub every_type_two: bool,
+}
+
+/// All Devices that a search could show, whatever their SMI Status, ascending.
+pub struct InventoryScan {
+    snapshot: Arc<Snapshot>,
+    who: Access,
+    rules: InventoryRules,
+    devices: InventoryDevices,
+    waiting: VecDeque<DeviceId>,
+}
+
+impl std::fmt::Debug for InventoryScan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InventoryScan").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+impl InventoryScan {
+    /// Begins to read a snapshot.
+    ///
+    /// Errors: `Lake`; of a caller whose roles do not allow searches of the inventory, too.
+    pub async fn new(
+        snapshot: Arc<Snapshot>,
+        who: Access,
+        rules: InventoryRules,
+    ) -> Result<Self, SearchError> {
+        let devices = snapshot.inventory_devices(&who).await.map_err(StoreError::from)?;
+        Ok(Self { snapshot, who, rules, devices, waiting: VecDeque::new() })
+    }
+
+    /// The next Devices; `None` at the end. A batch may be empty.
+    ///
+    /// Errors: `Lake`; `TooWide` where Devices have too many around them.
+    pub async fn next(&mut self) -> Result<Option<Vec<InventoryDevice>>, SearchError> {
+        if self.waiting.is_empty() {
+            let Some(devices) = self.devices.next().await.map_err(StoreError::from)? else {
+                return Ok(None);
+            };
+            self.waiting.extend(devices);
+        }
+        let some = self.waiting.len().min(DEVICES_AT_ONCE);
+        let some: Vec<DeviceId> = self.waiting.drain(..some).collect();
+        let type_two =
+            if self.rules.every_type_two { TypeTwoShown::All } else { TypeTwoShown::InHomeDisplays };
+        // What it looks up is forgotten with it: of one answer, and so of one instant, it is all the same.
+        let mut reach = Reach::new(&*self.snapshot, &self.who, self.rules.at);
+        Ok(Some(held(&mut reach, type_two.filter(true), &some).await?))
+    }
+}

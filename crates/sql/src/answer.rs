@@ -1,0 +1,158 @@
+//! The answer to a statement.
+
+use crate::error::SqlError;
+use crate::limits::RIGHTS_EVERY;
+use crate::record::Record;
+use crate::rights::Rights;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::StreamExt as _;
+use gridtrail_access::Access;
+use gridtrail_runtime::Clock;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// Until when a statement may go on, and for whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) who: Option<Access>,
+    pub(crate) rights: Option<Rights>,
+    pub(crate) clock: Clock,
+    pub(crate) time: Duration,
+    pub(crate) until: Instant,
+}
+
+impl Terms {
+    /// Demands that the caller is let in still.
+    pub(crate) fn require(&self) -> Result<(), SqlError> {
+        match &self.who {
+            Some(who) => Ok(who.require_any_role(self.clock.now())?),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) const fn took_too_long(&self) -> SqlError {
+        SqlError::Time { seconds: self.time.as_secs() }
+    }
+
+    /// What comes of some work within the time.
+    pub(crate) async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, SqlError>>,
+    ) -> Result<T, SqlError> {
+        timeout_at(self.until, work).await.unwrap_or_else(|_| Err(self.took_too_long()))
+    }
+
+    /// Whether it is known that nothing changed.
+    fn are_unchanged(&self) -> bool {
+        match (&self.who, &self.rights) {
+            (Some(who), Some(rights)) => rights.are_unchanged(who, &self.clock),
+            _ => true,
+        }
+    }
+
+    async fn confirm(&self) -> Result<(), SqlError> {
+        match (&self.who, &self.rights) {
+            (Some(who), Some(rights)) => self.within(rights.confirm(who, &self.clock)).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The answer to a statement: rows, a batch at a time.
+///
+/// It ends within a second where its caller may no longer see what it was begun with, be it waited for or not: no row leaves after that.
+/// Dropped, it ends the work on the statement.
+pub struct SqlAnswer {
+    schema: SchemaRef,
+    /// `None`: it is over.
+    rows: Option<SendableRecordBatchStream>,
+    terms: Terms,
+    /// When the rights of the caller are looked at next.
+    look_at: Instant,
+    record: Option<Record>,
+}
+
+impl std::fmt::Debug for SqlAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqlAnswer").finish_non_exhaustive()
+    }
+}
+
+impl SqlAnswer {
+    pub(crate) fn new(rows: SendableRecordBatchStream, terms: Terms, record: Option<Record>) -> Self {
+        Self {
+            schema: rows.schema(),
+            rows: Some(rows),
+            terms,
+            look_at: Instant::now() + RIGHTS_EVERY,
+            record,
+        }
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// The next rows; `None` at the end, and after an error.
+    ///
+    /// Errors: `Access` and `RightsChanged` where the caller lost rights meanwhile; `Time`, `Memory`, `Expression`, `Lake`.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, SqlError> {
+        let Some(mut rows) = self.rows.take() else { return Ok(None) };
+        let outcome = self.step(&mut rows).await;
+        match &outcome {
+            Ok(Some(batch)) => {
+                self.rows = Some(rows);
+                if let Some(record) = &mut self.record {
+                    record.shown(batch.num_rows());
+                }
+            }
+            Ok(None) => self.end(Ok(())),
+            Err(error) => self.end(Err(error)),
+        }
+        outcome
+    }
+
+    fn end(&mut self, outcome: Result<(), &SqlError>) {
+        if let Some(record) = self.record.take() {
+            record.end(outcome);
+        }
+    }
+
+    async fn step(&mut self, rows: &mut SendableRecordBatchStream) -> Result<Option<RecordBatch>, SqlError> {
+        loop {
+            self.terms.require()?;
+            tokio::select! {
+                biased;
+                () = sleep_until(self.look_at.min(self.terms.until)) => {
+                    if Instant::now() >= self.terms.until {
+                        return Err(self.terms.took_too_long());
+                    }
+                    self.terms.confirm().await?;
+                    self.look_at = Instant::now() + RIGHTS_EVERY;
+                }
+                batch = rows.next() => {
+                    let batch = batch.transpose()?;
+                    self.terms.require()?;
+                    if !self.terms.are_unchanged() {
+                        self.terms.confirm().await?;
+                    }
+                    return Ok(batch);
+                }
+            }
+        }
+    }
+
+    /// All rows.
+    ///
+    /// Errors: as those of [`SqlAnswer::next`].
+    pub async fn all(mut self) -> Result<Vec<RecordBatch>, SqlError> {
+        let mut batches = Vec::new();
+        while let Some(batch) = self.next().await? {
+            batches.push(batch);
+        }
+        Ok(batches)
+    }
+}

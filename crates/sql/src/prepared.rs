@@ -1,0 +1,133 @@
+//! Prepared statements: planned once, for the session that planned them, and answered with values.
+
+use crate::answer::{SqlAnswer, Terms};
+use crate::error::SqlError;
+use crate::keys::keys_of;
+use crate::parameters;
+use crate::passed::Passed;
+use crate::record::Record;
+use crate::session::SecuredSession;
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::dataframe::DataFrame;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::memory::MemoryStream;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A statement that was planned. It is its session's, and ends with it.
+pub struct Prepared<'s> {
+    session: &'s SecuredSession,
+    state: SessionState,
+    plan: LogicalPlan,
+    parameters: SchemaRef,
+    is_explained: bool,
+    /// The record of the call that prepared it, which its first execution goes on with.
+    record: Mutex<Option<Record>>,
+}
+
+impl std::fmt::Debug for Prepared<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared").field("parameters", &self.parameters).finish_non_exhaustive()
+    }
+}
+
+impl<'s> Prepared<'s> {
+    pub(crate) const fn new(
+        session: &'s SecuredSession,
+        state: SessionState,
+        plan: LogicalPlan,
+        parameters: SchemaRef,
+        is_explained: bool,
+    ) -> Self {
+        Self { session, state, plan, parameters, is_explained, record: Mutex::new(None) }
+    }
+
+    pub(crate) fn recorded(self, record: Option<Record>) -> Self {
+        *self.record.lock().unwrap_or_else(PoisonError::into_inner) = record;
+        self
+    }
+
+    /// The columns of its answers.
+    ///
+    /// Errors: `Statement`.
+    pub fn schema(&self) -> Result<SchemaRef, SqlError> {
+        if self.is_explained {
+            return Ok(explained());
+        }
+        // What expressions come to is known when they were made fit for each other.
+        Ok(Arc::clone(self.state.optimize(&self.plan)?.schema().inner()))
+    }
+
+    /// Its parameters: fields called `$1`, `$2` and so on, each of the type that its value is cast to.
+    pub fn parameters(&self) -> SchemaRef {
+        Arc::clone(&self.parameters)
+    }
+
+    /// Answers the statement with values for its parameters: one row, in the order of their numbers. `None`: it has none.
+    ///
+    /// Errors: every kind. Cancel-safe.
+    pub async fn execute(&self, values: Option<&RecordBatch>) -> Result<SqlAnswer, SqlError> {
+        let before = self.record.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut record = match before {
+            Some(record) => Some(record),
+            None => self.session.record()?,
+        };
+        let terms = self.session.terms();
+        match terms.within(self.start(values, &terms, &mut record)).await {
+            Ok(rows) => Ok(SqlAnswer::new(rows, terms, record)),
+            Err(error) => {
+                if let Some(record) = record {
+                    record.end(Err(&error));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn start(
+        &self,
+        values: Option<&RecordBatch>,
+        terms: &Terms,
+        record: &mut Option<Record>,
+    ) -> Result<SendableRecordBatchStream, SqlError> {
+        terms.require()?;
+        let plan = parameters::with_values(self.plan.clone(), &self.parameters, values)?;
+        let mut state = self.state.clone();
+        let passed = Arc::new(Passed::default());
+        state.config_mut().set_extension(Arc::clone(&passed));
+        if let Some(record) = record {
+            record.looked_up(&keys_of(&plan)?);
+            record.carried_out(&passed);
+        }
+        if self.is_explained {
+            return lines_of(&state.optimize(&plan)?);
+        }
+        Ok(DataFrame::new(state, plan).execute_stream().await?)
+    }
+}
+
+/// A statement that was prepared and never carried out ends well.
+impl Drop for Prepared<'_> {
+    fn drop(&mut self) {
+        let record = self.record.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(record) = record {
+            record.end(Ok(()));
+        }
+    }
+}
+
+/// The column of an EXPLAIN.
+fn explained() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("logical_plan", DataType::Utf8, false)]))
+}
+
+/// A plan as rows: its nodes and expressions, without statistics.
+fn lines_of(plan: &LogicalPlan) -> Result<SendableRecordBatchStream, SqlError> {
+    let text = plan.display_indent().to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    let batch = RecordBatch::try_new(explained(), vec![Arc::new(StringArray::from(lines))])
+        .map_err(|error| SqlError::Internal(error.to_string()))?;
+    Ok(Box::pin(MemoryStream::try_new(vec![batch], explained(), None)?))
+}

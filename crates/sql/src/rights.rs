@@ -1,0 +1,44 @@
+//! Whether a caller may still see what a statement was begun with.
+
+use crate::error::SqlError;
+use gridtrail_access::{Access, Admission};
+use gridtrail_runtime::Clock;
+use std::sync::Arc;
+
+/// Judges a caller anew, time and again while a statement runs: by their token, the session that it stands for, and who shares with whom.
+#[derive(Clone)]
+pub struct Rights {
+    admission: Admission,
+    token: Arc<str>,
+}
+
+/// A token is nobody's to print.
+impl std::fmt::Debug for Rights {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rights").finish_non_exhaustive()
+    }
+}
+
+impl Rights {
+    /// By the token that the caller was admitted with, and who admitted them.
+    pub fn new(admission: Admission, token: &str) -> Self {
+        Self { admission, token: token.into() }
+    }
+
+    /// Whether nothing that is known here has changed since the caller was admitted: then there is nothing to judge anew but whether their
+    /// session holds.
+    pub(crate) fn are_unchanged(&self, who: &Access, clock: &Clock) -> bool {
+        self.admission.is_current(who, clock.now())
+    }
+
+    /// Demands that the caller may see all that they could see. Waits while it is in doubt who shares with whom. Cancel-safe.
+    ///
+    /// Errors: `Access`; `RightsChanged`.
+    pub(crate) async fn confirm(&self, who: &Access, clock: &Clock) -> Result<(), SqlError> {
+        let again = self.admission.admit(&self.token, clock.now()).await?;
+        let is_kept = who.user_ids().are_within(again.user_ids())
+            && who.own_user_ids().are_within(again.own_user_ids())
+            && who.components().iter().all(|component| again.permits(component));
+        if is_kept { Ok(()) } else { Err(SqlError::RightsChanged) }
+    }
+}

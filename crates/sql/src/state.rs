@@ -1,0 +1,47 @@
+//! What the engine of a session knows: tables, the functions of the lists, memory of its own, and no file or address.
+
+use crate::catalogue::{CATALOGUE, Catalogue, SCHEMA};
+use crate::columns::UTC;
+use crate::error::SqlError;
+use crate::functions;
+use crate::growth::bytes_max;
+use crate::limits::{BATCH_ROWS, SqlLimits};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+use std::sync::Arc;
+
+/// The state of a session with these tables.
+pub(crate) fn state(catalogue: &Catalogue, limits: &SqlLimits) -> Result<SessionState, SqlError> {
+    let mut config = SessionConfig::new()
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(CATALOGUE, SCHEMA)
+        .with_information_schema(true)
+        .with_collect_statistics(false)
+        .with_batch_size(BATCH_ROWS)
+        .with_target_partitions(usize::try_from(limits.parts.get()).unwrap_or(1));
+    let execution = &mut config.options_mut().execution;
+    execution.enable_recursive_ctes = false;
+    // Times of statements are of the zone that columns are of.
+    execution.time_zone = Some(UTC.to_owned());
+    let builder = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime(limits)?)
+        .with_catalog_list(Arc::new(catalogue.clone()));
+    Ok(functions::register(builder, bytes_max(limits)).build())
+}
+
+fn runtime(limits: &SqlLimits) -> Result<Arc<RuntimeEnv>, SqlError> {
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
+        .with_disk_manager_builder(disk)
+        .build_arc()?;
+    // The engine's own: nothing reads files here, and nothing is to begin to.
+    let files = ObjectStoreUrl::local_filesystem();
+    runtime.deregister_object_store(files.as_ref())?;
+    Ok(runtime)
+}
