@@ -2,7 +2,11 @@
 
 import collections
 import json
+import os
 import pathlib
+import random
+import subprocess
+import time
 
 import duckdb
 import duckdb_extension_delta
@@ -23,6 +27,14 @@ def with_delta():
     [extension] = pathlib.Path(duckdb_extension_delta.__file__).parent.glob(f"extensions/v{duckdb.__version__}/*.duckdb_extension")
     connection.execute(f"LOAD '{extension}'")
     return connection
+
+
+def until(holds):
+    """Waits for a condition."""
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline, "it does not come about"
+        time.sleep(0.2)
 
 
 def export(stage, lake, copy, *arguments):
@@ -56,7 +68,7 @@ def of_truth(trails):
 
 def test_every_engine_counts_what_the_truth_counts_after_each_of_several_versions(stage):
     lake, copy = stage.path("exported"), pathlib.Path(stage.path("open"))
-    files = sorted(file for file in pathlib.Path(stage.path("events")).iterdir() if file.name != pathlib.Path(BAD_FILE).name)
+    files = events_of(stage)
     versions = []
     for number, file in enumerate(files):
         stage.run("ingest", file, "--lake", lake, "--batch-rows", 2_000)
@@ -79,13 +91,58 @@ def test_every_engine_counts_what_the_truth_counts_after_each_of_several_version
             assert then.to_pyarrow_table(columns=["trail_id"]).num_rows == tables[table]["total_rows"], table
 
 
+def events_of(stage):
+    """The event files of the stage, but for the one of which not all can be read."""
+    files = pathlib.Path(stage.path("events")).iterdir()
+    return sorted(file for file in files if file.name != pathlib.Path(BAD_FILE).name)
+
+
+def test_a_copy_whose_keeper_is_killed_again_and_again_has_every_row_once(stage):
+    seed = int(os.environ.get("GRIDTRAIL_EXPORT_KILLS_SEED", "1"))
+    chance, lake, copy = random.Random(seed), stage.path("exported-and-killed"), pathlib.Path(stage.path("open-and-killed"))
+    killed = 0
+    for file in events_of(stage):
+        stage.run("ingest", file, "--lake", lake, "--batch-rows", 2_000)
+        keeper = subprocess.Popen(
+            [stage.binary, "lake", "export", "--lake", lake, "--to", copy, "--all-parties", "--who", "tester"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        try:
+            keeper.wait(timeout=chance.uniform(0, 0.6))
+        except subprocess.TimeoutExpired:
+            keeper.kill()
+            keeper.wait()
+            killed += 1
+    export(stage, lake, copy, "--all-parties")
+    assert by_pyarrow(copy / "audit_trails") == of_truth(stage.truth), f"GRIDTRAIL_EXPORT_KILLS_SEED={seed}, killed {killed} times"
+
+
+def test_a_copy_that_follows_a_lake_comes_up_to_it_and_ends_when_it_is_asked_to(stage):
+    lake, copy = stage.path("exported-and-followed"), pathlib.Path(stage.path("open-and-followed"))
+    files = events_of(stage)
+    stage.run("ingest", files[0], "--lake", lake)
+    keeper = subprocess.Popen(
+        [stage.binary, "lake", "export", "--lake", lake, "--to", copy, "--all-parties", "--who", "tester", "--tables", "audit_trails",
+         "--follow", "--every", "1s"],
+    )
+    try:
+        for file in files[1:]:
+            stage.run("ingest", file, "--lake", lake)
+        until(lambda: (copy / "audit_trails" / "_delta_log").exists() and by_pyarrow(copy / "audit_trails") == of_truth(stage.truth))
+        keeper.terminate()
+        assert keeper.wait(timeout=60) == 0
+    finally:
+        keeper.kill()
+    assert not (copy / "meter_reads").exists()
+
+
 def test_a_row_is_plain_columns_with_its_history_as_a_list(stage):
     folder = pathlib.Path(stage.path("open")) / "audit_trails"
-    trail = max(stage.truth, key=lambda trail: trail["status_changes"])
+    trail = max((trail for trail in stage.truth if trail["command_variant"]), key=lambda trail: trail["status_changes"])
     found = with_delta().execute(
-        "SELECT device_id, service_request_received_at, current_status, len(status_change_history), status_change_history[1].state, "
-        f"month FROM delta_scan('{folder}') WHERE request_id = ? AND command_variant IS NOT DISTINCT FROM ?",
-        [trail["request_id"], trail["command_variant"]],
+        "SELECT device_id, service_request_received_at, current_status, len(status_change_history), (status_change_history[1]).state, "
+        f"month FROM delta_scan('{folder}') WHERE request_id = ? AND command_variant = ?",
+        [trail["request_id"], int(trail["command_variant"])],
     ).fetchall()
     [(device, received, status, entries, state, month)] = found
     assert (device, status, entries) == (trail["device_id"], trail["current_status"], trail["status_changes"]), found

@@ -6,7 +6,7 @@ use crate::data::{CopyFile, Place, encode, joined_in, rows_of, without};
 use crate::error::ExportError;
 use crate::identity::{identity, print};
 use crate::limits::{LOOK_UPS_AT_ONCE, SCANNED_A_LOOK_UP, SMALL_ROWS};
-use crate::scanned::{Scanned, is_waiting, joined, read_joined};
+use crate::scanned::{Scanned, Seen, is_waiting, joined, read_joined};
 use crate::tables::CopiedTable;
 use arrow::array::RecordBatch;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -89,8 +89,8 @@ impl Changed {
             let waiting = Arc::new(self.waiting.joined.clone());
             let scan = Scanned { copy, who, of, waiting, sought: Arc::new(self.rows.clone()) };
             for month in &self.months {
-                for row in scan.write(Some(*month), plan).await? {
-                    settle(&mut self.rows, &row, &self.months);
+                for seen in scan.write(Some(*month), plan).await? {
+                    settle(&mut self.rows, &seen, &self.months);
                 }
             }
         }
@@ -179,21 +179,19 @@ fn cheaper_to_scan(rows: &TouchedRows, files: &[CopyFile]) -> BTreeSet<Month> {
 }
 
 /// A row that a scan gave need not be looked up, where all that may be there of it lies in months that are scanned.
-fn settle(rows: &mut TouchedRows, row: &Found, scanned: &BTreeSet<Month>) {
-    let of_row = || row.fragment.received.iter();
-    if !of_row().all(|at| scanned.contains(&Month::of(*at))) {
+fn settle(rows: &mut TouchedRows, seen: &Seen, scanned: &BTreeSet<Month>) {
+    if !seen.times.iter().all(|at| scanned.contains(&Month::of(*at))) {
         return;
     }
-    let anchor = row.fragment.anchor();
-    let Some(keys) = rows.get_mut(&anchor) else { return };
-    if let Some(times) = keys.get_mut(&row.fragment.key) {
-        times.retain(|at| !row.fragment.received.contains(at));
+    let Some(keys) = rows.get_mut(&seen.anchor) else { return };
+    if let Some(times) = keys.get_mut(&seen.key) {
+        times.retain(|at| !seen.times.contains(at));
         if times.is_empty() {
-            keys.remove(&row.fragment.key);
+            keys.remove(&seen.key);
         }
     }
     if keys.is_empty() {
-        rows.remove(&anchor);
+        rows.remove(&seen.anchor);
     }
 }
 

@@ -80,7 +80,7 @@ pub(crate) struct Plan {
     pub(crate) add: Vec<NewFile>,
     /// By path.
     pub(crate) remove: HashMap<String, Arc<TableFile>>,
-    /// Which rows the files that come have.
+    /// Which rows the files that come have, as far as that is kept in memory.
     pub(crate) places: Vec<(String, Vec<Place>)>,
     /// Rows that came, or came to say something else.
     pub(crate) rows: u64,
@@ -100,7 +100,10 @@ impl Plan {
             return Ok(());
         }
         let (file, places) = file.upload(table).await?;
-        self.places.push((file.path.clone(), places));
+        let held: usize = self.places.iter().map(|(_, places)| places.len()).sum();
+        if held + places.len() <= KNOWN_ROWS {
+            self.places.push((file.path.clone(), places));
+        }
         self.add.push(file);
         Ok(())
     }

@@ -19,7 +19,7 @@ pub(crate) const CHANGED_MOST: u64 = 1 << 20;
 pub(crate) const SCANNED_A_LOOK_UP: u64 = 256;
 
 /// Rows of a lake for each part of a scan: the rows of one part and month are in memory before they are written.
-pub(crate) const PART_ROWS: u64 = 1 << 22;
+pub(crate) const PART_ROWS: u64 = 1 << 21;
 
 /// Parts of a scan, at most.
 pub(crate) const PARTS_MAX: u32 = 64;

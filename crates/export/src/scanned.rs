@@ -10,10 +10,11 @@ use crate::tables::CopiedTable;
 use arrow::array::RecordBatch;
 use gridtrail_access::Access;
 use gridtrail_lake::{Found, Month, ScanPart, ScanQuery, Snapshot, TouchedRows};
-use gridtrail_model::{Subject, Timestamp};
+use gridtrail_model::{Anchor, Subject, Timestamp, TrailKey};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 /// Parts of a scan that are read at the same time.
@@ -40,17 +41,25 @@ struct Open {
     joined: Vec<String>,
 }
 
+/// A row that was sought, and the times that its fragments claim.
+pub(crate) struct Seen {
+    pub(crate) anchor: Anchor,
+    pub(crate) key: TrailKey,
+    pub(crate) times: Vec<Timestamp>,
+}
+
 /// One part of a scan, being put into files.
 struct Part {
     table: CopiedTable,
     who: Access,
     waiting: Arc<TouchedRows>,
     sought: Arc<TouchedRows>,
+    /// Where files go as they are done.
+    files: mpsc::Sender<Encoded>,
     /// By month, and whether they wait.
     open: BTreeMap<(String, bool), Open>,
-    done: Vec<Encoded>,
     rows: u64,
-    found: Vec<Found>,
+    seen: Vec<Seen>,
 }
 
 impl Scanned<'_> {
@@ -59,7 +68,7 @@ impl Scanned<'_> {
         &self,
         month: Option<Month>,
         plan: &mut Plan,
-    ) -> Result<Vec<Found>, ExportError> {
+    ) -> Result<Vec<Seen>, ExportError> {
         let (snapshot, rows) = self.of;
         let query = ScanQuery {
             from: month.map(Month::first_instant),
@@ -67,25 +76,27 @@ impl Scanned<'_> {
             ..ScanQuery::all(self.copy.kind.view())
         };
         // A power of two, so that a lake which grows has the same parts for long.
-        let parts = u32::try_from(rows / PART_ROWS).unwrap_or(PARTS_MAX).next_power_of_two();
-        let parts = NonZeroU32::new(parts.min(PARTS_MAX)).unwrap_or(NonZeroU32::MIN);
-        let mut left = snapshot.scan(self.who, query, parts).await?.into_iter();
+        let parts =
+            u32::try_from(rows / PART_ROWS).unwrap_or(PARTS_MAX).clamp(1, PARTS_MAX).next_power_of_two();
+        let parts = NonZeroU32::new(parts).unwrap_or(NonZeroU32::MIN);
+        let (files, mut done) = mpsc::channel(1);
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
         let mut reading = JoinSet::new();
-        left.by_ref().take(AT_ONCE).for_each(|part| drop(reading.spawn(self.part().read(part))));
-        let (mut found, mut waiting) = (Vec::new(), BTreeMap::<String, Open>::new());
+        for part in snapshot.scan(self.who, query, parts).await? {
+            reading.spawn(self.part(files.clone()).read(part, Arc::clone(&turns)));
+        }
+        drop(files);
+        while let Some(file) = done.recv().await {
+            plan.add(&self.copy.table, file).await?;
+        }
+        let (mut seen, mut waiting) = (Vec::new(), BTreeMap::<String, Open>::new());
         while let Some(read) = reading.join_next().await {
             let part = read.map_err(|_| ExportError::Internal("a scan panicked"))??;
-            if let Some(next) = left.next() {
-                reading.spawn(self.part().read(next));
-            }
-            for file in part.done {
-                plan.add(&self.copy.table, file).await?;
-            }
             for ((month, _), open) in part.open {
                 waiting.entry(month).or_default().absorb(open);
             }
             plan.rows += part.rows;
-            found.extend(part.found);
+            seen.extend(part.seen);
         }
         // Of all parts together: as a rule they are few.
         for (month, mut open) in waiting {
@@ -94,19 +105,19 @@ impl Scanned<'_> {
                 plan.add(&self.copy.table, file).await?;
             }
         }
-        Ok(found)
+        Ok(seen)
     }
 
-    fn part(&self) -> Part {
+    fn part(&self, files: mpsc::Sender<Encoded>) -> Part {
         Part {
             table: self.copy.kind,
             who: self.who.clone(),
             waiting: Arc::clone(&self.waiting),
             sought: Arc::clone(&self.sought),
+            files,
             open: BTreeMap::new(),
-            done: Vec::new(),
             rows: 0,
-            found: Vec::new(),
+            seen: Vec::new(),
         }
     }
 }
@@ -120,29 +131,30 @@ impl Open {
 }
 
 impl Part {
-    /// Reads the part to its end. What waits is left open.
-    async fn read(mut self, part: ScanPart) -> Result<Self, ExportError> {
+    /// Reads the part to its end, when it is its turn. What waits is left open.
+    async fn read(mut self, part: ScanPart, turns: Arc<Semaphore>) -> Result<Self, ExportError> {
+        let _turn = turns.acquire().await;
         let mut rows = part.rows();
         while let Some(found) = rows.next().await? {
-            self.take(found)?;
+            self.take(found).await?;
         }
-        let settled: Vec<_> = self.open.extract_if(.., |(_, waits), _| !*waits).collect();
-        for ((month, _), open) in settled {
-            self.done.extend(encode(self.table, &month, &open.batches, None)?);
-        }
+        self.settle(None).await?;
         Ok(self)
     }
 
-    fn take(&mut self, found: Vec<Found>) -> Result<(), ExportError> {
+    async fn take(&mut self, found: Vec<Found>) -> Result<(), ExportError> {
         self.rows += found.len() as u64;
         let mut by_month = BTreeMap::<(String, bool), Vec<Found>>::new();
         for row in found {
             if has(&self.sought, &row) {
-                self.found.push(row.clone());
+                let Found { fragment, .. } = &row;
+                let times = fragment.received.iter().copied().collect();
+                self.seen.push(Seen { anchor: fragment.anchor(), key: fragment.key, times });
             }
             let waits = is_waiting(&self.waiting, &row);
             by_month.entry((row.placement.month(), waits)).or_default().push(row);
         }
+        let newest = by_month.keys().map(|(month, _)| month.clone()).max();
         for ((month, waits), rows) in by_month {
             let batch = columns::batch((&self.who, self.table.view()), &rows)?;
             let open = self.open.entry((month.clone(), waits)).or_default();
@@ -152,8 +164,32 @@ impl Part {
                 open.joined.extend(rows.iter().filter_map(joined));
             } else if open.rows >= FILE_ROWS {
                 let full = std::mem::take(open);
-                self.done.extend(encode(self.table, &month, &full.batches, None)?);
+                self.write(&month, &full).await?;
             }
+        }
+        // Months come one after the other, but for what is carried over a month's end.
+        let before =
+            newest.and_then(|month| month.parse::<Month>().ok()).map(|month| month.minus(1).to_string());
+        match before {
+            Some(before) => self.settle(Some(&before)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what is settled of the months before another, or of all.
+    async fn settle(&mut self, before: Option<&str>) -> Result<(), ExportError> {
+        let is_done = |month: &str| before.is_none_or(|before| month < before);
+        let done: Vec<_> = self.open.extract_if(.., |(month, waits), _| !*waits && is_done(month)).collect();
+        for ((month, _), open) in done {
+            self.write(&month, &open).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&self, month: &str, open: &Open) -> Result<(), ExportError> {
+        for file in encode(self.table, month, &open.batches, None)? {
+            // Whoever wanted it is gone where nobody takes it.
+            self.files.send(file).await.map_err(|_| ExportError::Internal("a scan was given up"))?;
         }
         Ok(())
     }
@@ -177,9 +213,7 @@ pub(crate) fn joined(row: &Found) -> Option<String> {
 }
 
 /// Reads what [`joined`] wrote.
-pub(crate) fn read_joined(
-    line: &str,
-) -> Option<(Timestamp, (gridtrail_model::Anchor, gridtrail_model::TrailKey))> {
+pub(crate) fn read_joined(line: &str) -> Option<(Timestamp, (Anchor, TrailKey))> {
     let (millis, identity) = line.split_once(' ')?;
     Some((Timestamp::from_millis(millis.parse().ok()?)?, crate::identity::read(identity)?))
 }

@@ -187,6 +187,19 @@ fn no_crate_depends_on_one_that_it_must_not() {
     assert!(breaches.is_empty(), "forbidden dependencies:\n  {}", breaches.join("\n  "));
 }
 
+/// An access that sees every row is for operators over a lake's files: nothing that a User reaches may make one.
+#[test]
+fn only_the_open_copy_sees_every_row() {
+    let mut made = BTreeSet::new();
+    sources(&repository_root().join("crates"), "rs", &mut |path, source| {
+        let is_test = path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs");
+        if !is_test && source.contains("Access::of_operator(") {
+            made.insert(path.strip_prefix(repository_root()).expect("it lies there").display().to_string());
+        }
+    });
+    assert_eq!(made, BTreeSet::from(["crates/gridtrail/src/lake/export.rs".to_owned()]));
+}
+
 #[test]
 fn every_crate_has_its_line_in_the_table() {
     let (names, _) = workspace_edges();
