@@ -1,8 +1,10 @@
 //! From a token, and who shares with whom, to an `Access`.
 
+use crate::gatekeeper::is_subject;
 use crate::session::{Seen, Session};
 use crate::{
-    AccessError, Component, Components, Gatekeeper, Party, SessionGate, Sharing, TokenFault, UserIds,
+    AccessError, Bearer, Component, Components, Gatekeeper, OrgId, Party, RoleMatrix, SessionGate, Sharing,
+    TokenFault, UserIds,
 };
 use gridtrail_model::{Timestamp, UserId};
 use std::collections::BTreeSet;
@@ -64,6 +66,19 @@ impl Access {
     ) -> Self {
         let Seen { user_ids, own, until } = session.effective(state, (sharing, lapsed), now);
         Self { session, user_ids, own_user_ids: own, state, until }
+    }
+
+    /// What an operator may do who keeps a copy of a whole lake: see every row of it, whosever it is, and use no component.
+    ///
+    /// For commands over a lake whose files the operator may read as they lie, and for nothing that a User can call.
+    ///
+    /// Errors: `Roles`; `Mint` for a name that no subject can have.
+    pub fn of_operator(name: &str, from: Timestamp) -> Result<Self, AccessError> {
+        let party = "operators".parse().map_err(|_| AccessError::Mint("no Party can be called so"))?;
+        let session = local_session(name, party, from)?;
+        let all = UserIds::all();
+        // Of no state of sharing: whatever that is, an operator sees the same.
+        Ok(Self { session, user_ids: all.clone(), own_user_ids: all, state: u64::MAX, until: None })
     }
 
     /// The person or system that called, as the issuer names them: 1 to 128 printable characters.
@@ -143,6 +158,23 @@ impl Access {
         let (user_ids, own_user_ids) = (self.user_ids.and(user_ids), self.own_user_ids.and(user_ids));
         Self { user_ids, own_user_ids, ..self.clone() }
     }
+}
+
+/// The session of somebody who works on a lake's files and brings no token: without a role, and so without a component.
+fn local_session(name: &str, party: Party, from: Timestamp) -> Result<Arc<Session>, AccessError> {
+    if !is_subject(name) {
+        return Err(AccessError::Mint("a subject has 1 to 128 bytes and no control characters"));
+    }
+    let bearer = Bearer {
+        subject: name.to_owned(),
+        party,
+        org_id: OrgId::GrantedOnly,
+        user_ids: BTreeSet::new(),
+        roles: BTreeSet::new(),
+        valid_from: from,
+        expires_at: Timestamp::MAX,
+    };
+    Ok(Arc::new(Session::new(None, Arc::new(bearer), &RoleMatrix::built_in()?)))
 }
 
 /// Whose tokens are accepted: those of an issuer that is trusted, of sessions, or both.
@@ -252,6 +284,32 @@ impl Admission {
     pub fn is_current(&self, who: &Access, now: Timestamp) -> bool {
         let rights = self.rights.borrow();
         rights.state == who.state && !rights.in_doubt && who.until.is_none_or(|until| now < until)
+    }
+
+    /// What all people of a Party together may see at the time `now`: the rows of its own User IDs, and of those that are granted to it. It uses no
+    /// component. For what an operator keeps on behalf of the Party. Waits while it is in doubt who shares with whom.
+    ///
+    /// Errors: `Suspended`; `Mint` for a name that no subject can have; `Roles`.
+    pub async fn access_of_party(
+        &self,
+        name: &str,
+        party: &Party,
+        now: Timestamp,
+    ) -> Result<Access, AccessError> {
+        let Rights { state, sharing, lapsed, .. } = self.rights().await;
+        let sharing = sharing.ok_or(AccessError::Suspended)?;
+        let own = sharing.owned_by(party, now);
+        let seen = match lapsed {
+            true => own.clone(),
+            false => sharing.effective(party, &sharing.assigned_ever(), OrgId::GrantedOnly, now),
+        };
+        Ok(Access {
+            session: local_session(name, party.clone(), now)?,
+            user_ids: UserIds::of(&seen),
+            own_user_ids: UserIds::of(&own),
+            state,
+            until: sharing.next_change(now),
+        })
     }
 
     /// Admits the bearer of a token at the time `now`. Waits while it is in doubt who shares with whom. Cancel-safe.

@@ -261,6 +261,11 @@ impl Sharing {
         self.owner(user_id, since) == Some(party) && changes.all(|(_, told)| party_of(told) == Some(party))
     }
 
+    /// Every User ID that was ever assigned.
+    pub(crate) fn assigned_ever(&self) -> BTreeSet<UserId> {
+        self.assigned.keys().copied().collect()
+    }
+
     /// The User IDs that are assigned to a Party at a time.
     pub fn owned_by(&self, party: &Party, at: Timestamp) -> BTreeSet<UserId> {
         let ever = self.of_party.get(party).into_iter().flatten().copied();

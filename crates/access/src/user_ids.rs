@@ -13,6 +13,8 @@ pub struct UserIds(Arc<Inner>);
 struct Inner {
     ids: HashSet<UserId>,
     digest: [u8; 32],
+    /// Whether it holds every User ID, whichever there are; `ids` is empty then.
+    all: bool,
 }
 
 impl UserIds {
@@ -22,22 +24,33 @@ impl UserIds {
         ids.iter().for_each(|id| context.update(&id.to_bytes()));
         let mut digest = [0; 32];
         digest.copy_from_slice(context.finish().as_ref());
-        Self(Arc::new(Inner { ids: ids.iter().copied().collect(), digest }))
+        Self(Arc::new(Inner { ids: ids.iter().copied().collect(), digest, all: false }))
+    }
+
+    /// The set of every User ID, whichever there are. Nobody can count or list it.
+    pub(crate) fn all() -> Self {
+        // No SHA-256 of any set is known to be this.
+        Self(Arc::new(Inner { ids: HashSet::new(), digest: [0xFF; 32], all: true }))
+    }
+
+    /// Whether it is the set of every User ID.
+    pub fn is_all(&self) -> bool {
+        self.0.all
     }
 
     /// Whether a User ID is one of them.
     pub fn contains(&self, id: &UserId) -> bool {
-        self.0.ids.contains(id)
+        self.0.all || self.0.ids.contains(id)
     }
 
-    /// How many there are.
+    /// How many are listed.
     pub fn len(&self) -> usize {
         self.0.ids.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.ids.is_empty()
+        !self.0.all && self.0.ids.is_empty()
     }
 
     /// SHA-256 over them in order: of two sets that differ, the digests do.
@@ -45,7 +58,7 @@ impl UserIds {
         &self.0.digest
     }
 
-    /// All of them, in no order.
+    /// All of them, in no order; of every User ID, none.
     pub fn iter(&self) -> impl Iterator<Item = UserId> {
         self.0.ids.iter().copied()
     }
@@ -57,13 +70,13 @@ impl UserIds {
 
     /// Whether all of them are in another set.
     pub fn are_within(&self, others: &Self) -> bool {
-        self == others || self.0.ids.is_subset(&others.0.ids)
+        self == others || others.0.all || !self.0.all && self.0.ids.is_subset(&others.0.ids)
     }
 
     /// The User IDs that are in another set too.
     #[must_use]
     pub fn and(&self, others: &BTreeSet<UserId>) -> Self {
-        if self.len() <= others.len() && self.0.ids.iter().all(|id| others.contains(id)) {
+        if !self.0.all && self.len() <= others.len() && self.0.ids.iter().all(|id| others.contains(id)) {
             return self.clone();
         }
         Self::of(&others.iter().copied().filter(|id| self.contains(id)).collect())
@@ -80,6 +93,9 @@ impl Eq for UserIds {}
 
 impl fmt::Debug for UserIds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.all {
+            return f.write_str("{every User ID}");
+        }
         f.debug_set().entries(self.to_set()).finish()
     }
 }
@@ -92,6 +108,15 @@ mod tests {
     fn set() -> impl Strategy<Value = BTreeSet<UserId>> {
         let id = (0u8..9).prop_map(|n| UserId::from_bytes([n; 8]));
         prop::collection::btree_set(id, 0..9)
+    }
+
+    #[test]
+    fn the_set_of_every_user_id_holds_each_and_lies_within_no_other() {
+        let (all, some) = (UserIds::all(), UserIds::of(&BTreeSet::from([UserId::from_bytes([1; 8])])));
+        assert!(all.contains(&UserId::from_bytes([7; 8])) && all.is_all() && !all.is_empty());
+        assert!(some.are_within(&all) && !all.are_within(&some) && !some.is_all());
+        assert_eq!((all.to_set(), all == UserIds::of(&BTreeSet::new())), (BTreeSet::new(), false));
+        assert_eq!(all.and(&some.to_set()), some);
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 use crate::wording::{count, count_of};
 use gridtrail_access::AccessError;
 use gridtrail_access_log::LogError;
+use gridtrail_export::{ExportError, ExportErrorKind};
 use gridtrail_ingest::IngestError;
 use gridtrail_kafka::KafkaError;
 use gridtrail_lake::{LakeError, LakeErrorKind};
@@ -102,6 +103,9 @@ pub enum Failure {
     /// The searches could not be set up.
     #[error("set up the searches")]
     Search(#[from] SearchError),
+    /// An open copy of a lake could not be kept.
+    #[error("keep an open copy")]
+    Export(#[from] ExportError),
     /// A statement was not answered.
     #[error(transparent)]
     Sql(#[from] SqlError),
@@ -276,6 +280,11 @@ impl Failure {
                 }
                 RegisterError::Store(_) => Exit::Failed,
             },
+            Self::Export(error) => match error.kind() {
+                ExportErrorKind::Settings => Exit::Usage,
+                ExportErrorKind::Unavailable => Exit::Unavailable,
+                ExportErrorKind::Failed => Exit::Failed,
+            },
             Self::Sql(error) => match error.kind() {
                 SqlErrorKind::Statement | SqlErrorKind::TooMuch => Exit::Usage,
                 SqlErrorKind::Denied => Exit::Denied,
@@ -313,6 +322,7 @@ impl Failure {
         match self {
             Self::Argument { argument, .. } => argument,
             Self::Encryption { .. } | Self::Connect { .. } => "--server, --server-anchors",
+            Self::Export(_) => "--to, --lake",
             Self::Lake(_) | Self::LakeExists { .. } | Self::Ingest(IngestError::Lake(_)) => "--lake",
             Self::Call { code: tonic::Code::Unauthenticated, .. } => "--token",
             _ => "",

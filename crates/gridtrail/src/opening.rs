@@ -7,6 +7,7 @@ use crate::exit::Failure;
 use gridtrail_ingest::holds_events;
 use gridtrail_lake::{Lake, LakeError, LakeSettings};
 use gridtrail_runtime::Clock;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Opens a lake, made where there is none; settings of an object store come from the environment, as its own tools have
@@ -44,12 +45,17 @@ pub(crate) async fn open_existing(address: &str) -> Result<Lake, Failure> {
 }
 
 async fn open_with(mut settings: LakeSettings) -> Result<Lake, Failure> {
-    settings.store_options = std::env::vars_os()
+    settings.store_options = store_options();
+    Ok(Lake::open(settings, Clock::system()).await?)
+}
+
+/// The settings of an object store that the environment has.
+pub(crate) fn store_options() -> HashMap<String, String> {
+    std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name.starts_with("AWS_"))
         .map(|(name, value)| (name.to_ascii_lowercase(), value))
-        .collect();
-    Ok(Lake::open(settings, Clock::system()).await?)
+        .collect()
 }
 
 /// Refuses a folder for a new lake that holds event files, or lies in one that does.

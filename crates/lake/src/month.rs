@@ -31,6 +31,12 @@ impl Month {
     pub fn minus(self, months: u32) -> Self {
         Self(self.0.saturating_sub_unsigned(months))
     }
+
+    /// The month so many months after.
+    #[must_use]
+    pub fn plus(self, months: u32) -> Self {
+        Self(self.0.saturating_add_unsigned(months))
+    }
 }
 
 impl fmt::Display for Month {
@@ -59,6 +65,7 @@ mod tests {
         assert_eq!(month.to_string(), "2026-03");
         assert_eq!(month.minus(3).to_string(), "2025-12");
         assert_eq!(month.minus(14).to_string(), "2025-01");
+        assert_eq!(month.plus(10).to_string(), "2027-01");
         assert!(month.minus(1) < month);
         assert_eq!(Month::of("2026-03-31T23:59:59.999Z".parse().unwrap()), month);
         for wrong in ["2026", "2026-13", "2026-3", "26-03-1", "2026/03", "", "2026-03-01"] {

@@ -3,7 +3,7 @@
 use crate::error::RunsError;
 use crate::pages::note::NoteKind;
 use arrow::datatypes::{DataType, SchemaRef};
-use deltalake_core::kernel::{DataType as DeltaType, PrimitiveType, StructField};
+use deltalake_core::kernel::{ArrayType, DataType as DeltaType, PrimitiveType, StructField, StructType};
 use parquet::file::properties::WriterProperties;
 use std::sync::LazyLock;
 
@@ -54,8 +54,7 @@ impl Definition {
     pub(crate) fn columns(&self) -> Result<Vec<StructField>, RunsError> {
         let mut columns = Vec::new();
         for field in self.schema.fields() {
-            let kind = DeltaType::Primitive(primitive(field.data_type())?);
-            columns.push(StructField::new(field.name(), kind, field.is_nullable()));
+            columns.push(StructField::new(field.name(), delta_type(field.data_type())?, field.is_nullable()));
         }
         if self.by_month {
             columns.push(StructField::new(MONTH, DeltaType::STRING, false));
@@ -64,16 +63,40 @@ impl Definition {
     }
 }
 
+const NO_PLACE: RunsError =
+    RunsError::Internal("a column of a table is of a type that has no place in a Delta table");
+
 /// The Delta type of an Arrow type. One that no table of ours has is refused: whatever it was taken for, other engines would misread it.
+fn delta_type(kind: &DataType) -> Result<DeltaType, RunsError> {
+    match kind {
+        DataType::List(element) => {
+            Ok(ArrayType::new(delta_type(element.data_type())?, element.is_nullable()).into())
+        }
+        DataType::Struct(fields) => {
+            let fields = fields.iter().map(|field| {
+                Ok(StructField::new(field.name(), delta_type(field.data_type())?, field.is_nullable()))
+            });
+            let fields: Vec<StructField> = fields.collect::<Result<_, RunsError>>()?;
+            Ok(StructType::try_new(fields).map_err(|_| NO_PLACE)?.into())
+        }
+        kind => Ok(DeltaType::Primitive(primitive(kind)?)),
+    }
+}
+
 fn primitive(kind: &DataType) -> Result<PrimitiveType, RunsError> {
     match kind {
+        DataType::Decimal128(precision, scale) => {
+            let scale = u8::try_from(*scale).map_err(|_| NO_PLACE)?;
+            PrimitiveType::decimal(*precision, scale).map_err(|_| NO_PLACE)
+        }
+        DataType::Int32 => Ok(PrimitiveType::Integer),
         DataType::Binary => Ok(PrimitiveType::Binary),
         DataType::Boolean => Ok(PrimitiveType::Boolean),
         DataType::Int8 => Ok(PrimitiveType::Byte),
         DataType::Int64 => Ok(PrimitiveType::Long),
         DataType::Timestamp(..) => Ok(PrimitiveType::Timestamp),
         DataType::Utf8 => Ok(PrimitiveType::String),
-        _ => Err(RunsError::Internal("a column of a table is of a type that has no place in a Delta table")),
+        _ => Err(NO_PLACE),
     }
 }
 

@@ -31,7 +31,7 @@ pub use definition::Definition;
 pub use delta::checksum;
 pub use delta::commit::{Changes, EVIDENCE, Move, NewFile, commit_info};
 pub use delta::location::Location;
-pub use delta::log::entry::new_rows;
+pub use delta::log::entry::{EntryFiles, new_rows};
 pub use delta::log::{FileChanges, Log, Stop, TableFile};
 pub use delta::table::Table;
 pub use delta::windows::Windows;

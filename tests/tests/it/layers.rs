@@ -34,6 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("search", &["model", "inventory", "runtime", "access", "lake"]),
     ("sql", &["model", "runtime", "access", "access-log", "lake", "freshness", "search"]),
     ("flight", &["model", "runtime", "access", "lake", "search", "sql"]),
+    ("export", &["model", "access", "runs", "lake"]),
     (
         "server",
         &[
@@ -58,8 +59,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const WALLS: &[(&str, &[&str])] = &[
     ("deltalake", &["gridtrail-runs", "gridtrail-lake"]),
     // What a statement gives may be written to a file of the caller's.
-    ("parquet", &["gridtrail-runs", "gridtrail-lake", "gridtrail-sql"]),
-    ("arrow", &["gridtrail-runs", "gridtrail-lake", "gridtrail-sql", "gridtrail-flight"]),
+    ("parquet", &["gridtrail-runs", "gridtrail-lake", "gridtrail-sql", "gridtrail-export"]),
+    ("arrow", &["gridtrail-runs", "gridtrail-lake", "gridtrail-sql", "gridtrail-flight", "gridtrail-export"]),
     ("arrow-flight", &["gridtrail-flight", "gridtrail-server", "gridtrail"]),
     ("datafusion", &["gridtrail-sql"]),
     ("rdkafka", &["gridtrail-kafka"]),
@@ -190,6 +191,19 @@ fn no_crate_depends_on_one_that_it_must_not() {
     assert!(names.iter().any(|name| name == "gridtrail-model"), "this is not the workspace: {names:?}");
     let breaches = breaches(&edges);
     assert!(breaches.is_empty(), "forbidden dependencies:\n  {}", breaches.join("\n  "));
+}
+
+/// An access that sees every row is for operators over a lake's files: nothing that a User reaches may make one.
+#[test]
+fn only_the_open_copy_sees_every_row() {
+    let mut made = BTreeSet::new();
+    sources(&repository_root().join("crates"), "rs", &mut |path, source| {
+        let is_test = path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs");
+        if !is_test && source.contains("Access::of_operator(") {
+            made.insert(path.strip_prefix(repository_root()).expect("it lies there").display().to_string());
+        }
+    });
+    assert_eq!(made, BTreeSet::from(["crates/gridtrail/src/lake/export.rs".to_owned()]));
 }
 
 #[test]

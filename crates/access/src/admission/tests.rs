@@ -185,3 +185,29 @@ fn granted_rights_lapse_and_come_back_while_own_ones_stay() {
     admission.lapse(true);
     assert!(admission.admit(&of_avon, at(150)).now_or_never().is_none());
 }
+
+#[test]
+fn an_operators_access_may_use_no_component() {
+    let who = Access::of_operator("j.smith", at(0)).unwrap();
+    assert!(who.user_ids().is_all() && who.disclosure(UserId::from_bytes([7; 8])) == Disclosure::Whole);
+    assert!(Component::ALL.iter().all(|component| !who.permits(*component)));
+    assert!(matches!(who.require_any_role(at(1)), Err(AccessError::NoRole)));
+    assert!(matches!(Access::of_operator("", at(0)), Err(AccessError::Mint(_))));
+    // What it is narrowed to is all that is left.
+    assert_eq!(who.narrowed_to(&users(&[1])).user_ids().to_set(), users(&[1]));
+}
+
+/// All people of a Party together see its own rows and those that are granted at the time, and none while grants have lapsed.
+#[test]
+fn a_party_sees_what_is_its_own_and_what_is_granted_at_the_time() {
+    let admission = Admission::new(Doors { gatekeeper: None, sessions: None }, Arc::new(sharing()));
+    let seen = |name: &str, second| {
+        let access = admission.access_of_party("j.smith", &party(name), at(second)).now_or_never().unwrap();
+        access.unwrap().user_ids().to_set()
+    };
+    assert_eq!((seen("Avon", 99), seen("Brent", 99)), (users(&[1, 2]), users(&[11, 12])));
+    assert_eq!((seen("Avon", 100), seen("Brent", 100)), (users(&[1, 2, 11]), users(&[1, 11, 12])));
+    assert_eq!((seen("Avon", 200), seen("Nobody", 100)), (users(&[1, 2]), users(&[])));
+    admission.lapse(true);
+    assert_eq!(seen("Avon", 100), users(&[1, 2]));
+}

@@ -1,8 +1,10 @@
 //! Arguments of the subcommands that keep a lake in order, and those by which other commands do so beside their work.
 
-use super::value::{LifeTime, setting};
+use super::value::{LapseTime, LifeTime, setting};
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, Subcommand};
+use gridtrail_access::Party;
+use gridtrail_export::CopiedTable;
 use gridtrail_lake::{BUCKETS_MAX, Month};
 use gridtrail_model::{DeviceId, Mpxn, Timestamp, UserId};
 use std::path::PathBuf;
@@ -14,6 +16,8 @@ pub enum LakeCommand {
     Create(CreateArgs),
     /// Compact a lake, as `gridtrail compact` does.
     Compact(CompactArgs),
+    /// Keep an open copy of a lake, which any engine can read: one row a trail, in plain columns. For operators.
+    Export(Box<ExportArgs>),
     /// Say what a lake holds, and what is due.
     Status(StatusArgs),
     /// Make a lake that an older build wrote one of this build's format.
@@ -60,6 +64,48 @@ pub struct CreateArgs {
 
 fn buckets() -> RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=i64::from(BUCKETS_MAX))
+}
+
+/// Arguments of `gridtrail lake export`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The copy is a Delta table for each of --tables, in folders of these names. Called again, it writes what changed since; killed at any moment, it \
+goes on from there. Searches and ingest go on meanwhile, and so may readers of the copy. Whoever can read the copy sees all that is in it: \
+nothing there knows who asks. Who keeps it stays on record in its log.
+
+Examples:
+  gridtrail lake export --to data/open --all-parties --who j.smith --lake data/lake
+  gridtrail lake export --to s3://analysts/open --all-parties --who j.smith --follow --every 5m \\
+      --lake s3://audit/lake
+  gridtrail lake export --to data/supplier-1 --party supplier-1 --tables audit_trails --who j.smith")]
+pub struct ExportArgs {
+    /// Which lake.
+    #[command(flatten)]
+    pub of: WhichLake,
+    /// Where the copy lies, or is to lie: a folder, or a URL such as s3://bucket/path; not within the lake.
+    #[arg(long, value_name = "URL|PATH")]
+    pub to: String,
+    /// Which tables, separated by commas.
+    #[arg(long, value_name = "TABLES", value_delimiter = ',', default_value = "audit_trails,meter_reads")]
+    pub tables: Vec<CopiedTable>,
+    /// All rows, whosever they are.
+    #[arg(long, conflicts_with = "party", required_unless_present = "party")]
+    pub all_parties: bool,
+    /// Only what this Party may see, by its rights at the time.
+    #[arg(long, value_name = "PARTY")]
+    pub party: Option<Party>,
+    /// Who keeps the copy.
+    #[arg(long, env = "GRIDTRAIL_WHO", value_name = "NAME", value_parser = said)]
+    pub who: String,
+    /// Go on until told to stop.
+    #[arg(long)]
+    pub follow: bool,
+    /// With --follow, how long to wait from one version of the copy to the next, at least: what comes in one go is written once.
+    #[arg(long, value_name = "DURATION", default_value = "60s", requires = "follow")]
+    pub every: LifeTime,
+    /// With --party, how long the topics of events of access may stand still before what Parties granted each other counts no longer.
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    pub access_lapse: LapseTime,
 }
 
 /// Arguments of `gridtrail lake status`.

@@ -34,7 +34,7 @@ pub use inventory::{
     InventoryKeyArgs,
 };
 pub use lake::{
-    AddHoldArgs, BecauseArgs, CompactArgs, CompactionArgs, CreateArgs, HoldCommand, LakeCommand,
+    AddHoldArgs, BecauseArgs, CompactArgs, CompactionArgs, CreateArgs, ExportArgs, HoldCommand, LakeCommand,
     ListHoldsArgs, RebucketArgs, ReleaseHoldArgs, RepairArgs, RetainArgs, StatusArgs, UpgradeArgs,
     VacuumArgs, VerifyArgs, WhichLake,
 };

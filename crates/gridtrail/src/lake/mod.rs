@@ -1,6 +1,7 @@
 //! `gridtrail lake`: looking after a lake.
 
 mod create;
+mod export;
 mod hold;
 mod repair;
 mod retain;
@@ -18,6 +19,7 @@ pub(crate) async fn run(command: &LakeCommand, format: ListFormat) -> Result<(),
     match command {
         LakeCommand::Create(args) => create::run(args, report()?).await,
         LakeCommand::Compact(args) => Box::pin(housekeeping::run(args, report()?)).await,
+        LakeCommand::Export(args) => Box::pin(export::run(args, report()?)).await,
         LakeCommand::Status(args) => status::run(args, report()?).await,
         LakeCommand::Upgrade(args) => Box::pin(upgrade::run(args, report()?)).await,
         LakeCommand::Retain(args) => retain::run(args, report()?).await,

@@ -48,7 +48,7 @@ impl Maintenance {
             let (encoded, rows, tag) = commits::write(&read)?;
             let path = side_files::named_last(&self.tables.commits);
             let written = self.tables.commits.upload_encoded(&path, encoded).await?;
-            add.push(NewFile { path, written, month: None, rows, tag, received: None });
+            add.push(NewFile { path, written, month: None, rows, tag, bounds: Vec::new() });
         }
         let moves = vec![Move { app_id: COPIED.to_owned(), from, to: last.cast_signed() }];
         let now_ms = self.lake.clock().now().millis();

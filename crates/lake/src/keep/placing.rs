@@ -96,7 +96,7 @@ impl Lake {
         let encoded = write(hold, if released { RELEASED } else { PLACED }, change)?;
         let path = named_last(&tables.holds);
         let written = tables.holds.upload_encoded(&path, encoded).await?;
-        let file = NewFile { path, written, month: None, rows: 1, tag: "{}".to_owned(), received: None };
+        let file = NewFile { path, written, month: None, rows: 1, tag: "{}".to_owned(), bounds: Vec::new() };
         let changes = Changes { add: vec![file], now_ms: change.at.millis(), ..Changes::default() };
         tables.holds.commit(&changes).await.map(drop)
     }

@@ -74,7 +74,7 @@ impl Lake {
             };
             let written = tables.inventory.upload_encoded(&path, file.encoded).await?;
             let (rows, tag) = (file.rows, file.tag);
-            add.push(NewFile { path, written, month: None, rows, tag, received: None });
+            add.push(NewFile { path, written, month: None, rows, tag, bounds: Vec::new() });
         }
         let app_id = guard(&damaged.run);
         // Another run under the same guard may have been replaced since; that this one is still there says that nobody took it.

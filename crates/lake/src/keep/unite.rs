@@ -546,7 +546,7 @@ impl Union<'_> {
         let mut add = self.add;
         for (month, sorted) in SortedFragments::sort(&moved)?.by_month() {
             let (encoded, summary) = run::write(&sorted)?;
-            let summary = RunSummary { since_ms: self.since_ms, ..summary };
+            let summary = RunSummary { since_ms: self.since_ms, moved: true, ..summary };
             let path = format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7());
             add.push(upload_run(self.table, path, Some(month), encoded, &summary).await?);
         }

@@ -1,4 +1,5 @@
 //! The past of a lake: how it was, and the evidence of what made it what it is.
 
 pub(crate) mod as_of;
+pub(crate) mod changes;
 pub(crate) mod evidence_log;

@@ -18,3 +18,4 @@ pub(crate) mod rows;
 pub(crate) mod scan;
 pub(crate) mod sight;
 pub(crate) mod snapshot;
+pub(crate) mod touched;

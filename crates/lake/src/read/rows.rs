@@ -120,7 +120,7 @@ impl Snapshot {
     }
 
     /// What waits for its request, as far as a caller may see it: joined to its leg where that is on record by now.
-    async fn waiting_rows(&self, who: &Access, view: View) -> Result<Carried, RunsError> {
+    pub(crate) async fn waiting_rows(&self, who: &Access, view: View) -> Result<Carried, RunsError> {
         let files: Vec<&Arc<RunFile>> = self.parked.iter().filter(|file| file.summary.rows > 0).collect();
         let mut fragments = Vec::new();
         for run in open_runs(&self.cache, &TRAILS, &files).await? {

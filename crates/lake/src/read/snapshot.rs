@@ -59,6 +59,16 @@ impl SnapshotVersion {
         self.0.iter().find(|(name, _)| *name == table).map(|(_, version)| *version)
     }
 
+    /// The version of each table that look-ups read, by its name, the main one first.
+    pub fn tables(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().copied()
+    }
+
+    /// The version that has these versions of tables. `None`: one that look-ups read is not among them.
+    pub fn from_tables(version: impl Fn(&str) -> Option<u64>) -> Option<Self> {
+        Some(Self(looked_up().map(|table| Some((table, version(table)?))).collect::<Option<_>>()?))
+    }
+
     /// The version of the main table, with every other table at its first: for stores of tests.
     pub fn of_trails(trails: u64) -> Self {
         Self::of_tables(|table| if table == registry::main() { trails } else { 0 })

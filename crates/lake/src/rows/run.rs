@@ -111,6 +111,9 @@ pub(crate) struct RunSummary {
     /// nobody kept count, as in the first format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) since_ms: Option<i64>,
+    /// Whether all its rows lay elsewhere before, and may be others to a look-up here: where rows were united.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) moved: bool,
     /// The bucket that all its rows are of; `None` in level 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bucket: Option<Bucket>,
@@ -146,6 +149,7 @@ impl RunSummary {
             min_recorded_ms: recorded().min().map(Timestamp::millis),
             retained: None,
             since_ms: None,
+            moved: false,
             bucket: None,
             closing_targets: ClosingTargets::of(sorted.0.iter().copied()).listed(),
             footer_bytes: None,
@@ -322,8 +326,8 @@ pub(crate) fn new_file(
     let tag =
         serde_json::to_string(summary).map_err(|_| RunsError::Internal("a summary could not be written"))?;
     let time = |ms| Timestamp::from_millis(ms).map(|t| t.to_string()).unwrap_or_default();
-    let received = Some((time(summary.min_received_ms), time(summary.max_received_ms)));
-    Ok(NewFile { path, written, month, rows: summary.rows, tag, received })
+    let bounds = vec![("received_at", time(summary.min_received_ms), time(summary.max_received_ms))];
+    Ok(NewFile { path, written, month, rows: summary.rows, tag, bounds })
 }
 
 /// A run as the log lists it.

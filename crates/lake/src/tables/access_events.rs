@@ -404,7 +404,7 @@ impl Summary for AccessSummary {
     }
 
     fn file(self, path: String, written: Written) -> Result<NewFile, RunsError> {
-        Ok(NewFile { path, written, month: None, rows: self.rows, tag: "{}".to_owned(), received: None })
+        Ok(NewFile { path, written, month: None, rows: self.rows, tag: "{}".to_owned(), bounds: Vec::new() })
     }
 }
 

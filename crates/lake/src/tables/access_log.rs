@@ -296,7 +296,7 @@ impl Summary for LogSummary {
         self.heads = newest(std::mem::take(&mut self.last).into_values());
         let failed = |_| RunsError::Internal("what is said of a file of the access log could not be encoded");
         let tag = serde_json::to_string(&self).map_err(failed)?;
-        Ok(NewFile { path, written, month: Some(self.month), rows: self.rows, tag, received: None })
+        Ok(NewFile { path, written, month: Some(self.month), rows: self.rows, tag, bounds: Vec::new() })
     }
 }
 

@@ -330,7 +330,7 @@ impl Summary for Count {
     }
 
     fn file(self, path: String, written: Written) -> Result<NewFile, RunsError> {
-        Ok(NewFile { path, written, month: None, rows: self.0, tag: TAG.to_owned(), received: None })
+        Ok(NewFile { path, written, month: None, rows: self.0, tag: TAG.to_owned(), bounds: Vec::new() })
     }
 }
 

@@ -314,7 +314,7 @@ impl Summary for PairSummary {
     fn file(self, path: String, written: Written) -> Result<NewFile, RunsError> {
         let tag = serde_json::to_string(&self.range.unwrap_or_default())
             .map_err(|_| RunsError::Internal("a range could not be written"))?;
-        Ok(NewFile { path, written, month: None, rows: self.rows, tag, received: None })
+        Ok(NewFile { path, written, month: None, rows: self.rows, tag, bounds: Vec::new() })
     }
 }
 

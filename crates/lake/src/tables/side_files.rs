@@ -131,7 +131,7 @@ pub(crate) async fn upload_after(
 ) -> Result<NewFile, RunsError> {
     let path = named_after(files.first().map_or("", |file| file.path.as_str()));
     let written = table.upload_encoded(&path, encoded).await?;
-    Ok(NewFile { path, written, month: None, rows, tag, received: None })
+    Ok(NewFile { path, written, month: None, rows, tag, bounds: Vec::new() })
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ impl SideFile {
         let Self { encoded, rows, tag } = self;
         let path = table.definition().new_path(None);
         let written = table.upload_encoded(&path, encoded).await?;
-        let file = NewFile { path, written, month: None, rows, tag, received: None };
+        let file = NewFile { path, written, month: None, rows, tag, bounds: Vec::new() };
         let changes = Changes { add: vec![file], now_ms: now.millis(), ..Changes::default() };
         table.commit(&changes).await.map(drop)
     }

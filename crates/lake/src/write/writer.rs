@@ -207,7 +207,7 @@ impl Writer {
         let path = format!("{}.parquet", uuid::Uuid::now_v7());
         let written = self.tables.access.upload_encoded(&path, access_events::write(&access)?).await?;
         let (rows, tag) = (access.len() as u64, "{}".to_owned());
-        let file = NewFile { path, written, month: None, rows, tag, received: None };
+        let file = NewFile { path, written, month: None, rows, tag, bounds: Vec::new() };
         let changes = Changes { add: vec![file], now_ms: now.millis(), ..Changes::default() };
         self.tables.access.commit(&changes).await.map(drop)
     }
@@ -236,7 +236,7 @@ impl Writer {
             let path = format!("{}.parquet", uuid::Uuid::now_v7());
             let (encoded, rows, tag) = dead_letters::write(part)?;
             let written = table.upload_encoded(&path, encoded).await?;
-            add.push(NewFile { path, written, month: None, rows, tag, received: None });
+            add.push(NewFile { path, written, month: None, rows, tag, bounds: Vec::new() });
         }
         let now_ms = self.lake.clock().now().millis();
         table.commit(&Changes { add, moves, now_ms, ..Changes::default() }).await?;

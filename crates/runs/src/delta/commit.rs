@@ -49,8 +49,8 @@ pub struct NewFile {
     pub rows: u64,
     /// What the log is to say of it: JSON.
     pub tag: String,
-    /// Smallest and largest `received_at`, RFC 3339, for the statistics that other engines prune by.
-    pub received: Option<(String, String)>,
+    /// Smallest and largest values of some columns as JSON has them, times as RFC 3339: the statistics that other engines prune by.
+    pub bounds: Vec<(&'static str, String, String)>,
 }
 
 impl NewFile {
@@ -316,12 +316,8 @@ fn partition(month: Option<&String>) -> HashMap<String, Option<String>> {
 }
 
 fn add(file: &NewFile, data_change: bool, now_ms: i64) -> Add {
-    let (min, max): (Value, Value) = match &file.received {
-        Some((min, max)) => {
-            (serde_json::json!({ "received_at": min }), serde_json::json!({ "received_at": max }))
-        }
-        None => (serde_json::json!({}), serde_json::json!({})),
-    };
+    let min: HashMap<&str, &String> = file.bounds.iter().map(|(column, min, _)| (*column, min)).collect();
+    let max: HashMap<&str, &String> = file.bounds.iter().map(|(column, _, max)| (*column, max)).collect();
     let stats =
         serde_json::json!({ "numRecords": file.rows, "minValues": min, "maxValues": max, "nullCount": {} });
     Add {

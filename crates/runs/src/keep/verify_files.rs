@@ -138,7 +138,7 @@ mod tests {
         let cache = RunCache::new(&location, 1 << 20);
         let path = IDS.new_path(None);
         let written = table.upload(&path, b"rows".as_slice().into()).await.unwrap();
-        let file = NewFile { path, written, month: None, rows: 1, tag: "{}".to_owned(), received: None };
+        let file = NewFile { path, written, month: None, rows: 1, tag: "{}".to_owned(), bounds: Vec::new() };
         table.commit(&Changes { add: vec![file], ..Changes::default() }).await.unwrap();
         let file = table.files().remove(0);
         let full = table.full_path(&file.path).unwrap();

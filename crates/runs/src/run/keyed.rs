@@ -183,6 +183,6 @@ impl Summary for KeyedSummary {
         };
         let tag =
             serde_json::to_string(&tag).map_err(|_| RunsError::Internal("a summary could not be written"))?;
-        Ok(NewFile { path, written, month: self.month, rows: self.rows, tag, received: None })
+        Ok(NewFile { path, written, month: self.month, rows: self.rows, tag, bounds: Vec::new() })
     }
 }

@@ -93,7 +93,7 @@ impl Summary for Same<'_> {
 
     fn file(self, path: String, written: Written) -> Result<NewFile, RunsError> {
         let (month, tag) = (self.0.month.clone(), self.0.tag.clone().unwrap());
-        Ok(NewFile { path, written, month, rows: 1, tag, received: None })
+        Ok(NewFile { path, written, month, rows: 1, tag, bounds: Vec::new() })
     }
 }
 

@@ -11,7 +11,7 @@ use object_store::{ObjectStore as _, ObjectStoreExt as _};
 fn adding(number: u64) -> Changes {
     let path = format!("{number}.parquet");
     let written = Written { size: 1, xxh64: number, tail: None };
-    let file = NewFile { path, written, month: None, rows: 1, tag: "{}".to_owned(), received: None };
+    let file = NewFile { path, written, month: None, rows: 1, tag: "{}".to_owned(), bounds: Vec::new() };
     Changes { add: vec![file], ..Changes::default() }
 }
 

@@ -116,6 +116,11 @@ struct Removed {
     path: String,
     #[serde(default)]
     deletion_timestamp: Option<i64>,
+    #[serde(default)]
+    partition_values: Option<HashMap<String, Option<String>>>,
+    /// Whether its rows go, as opposed to lying elsewhere from then on.
+    #[serde(default = "changes_data")]
+    data_change: bool,
 }
 
 #[derive(Deserialize)]
@@ -147,7 +152,7 @@ impl Entry {
                     entry.properties = Some(set.collect());
                 }
                 Ok(Line::Add(added)) => entry.added.push(Arc::new(added.into())),
-                Ok(Line::Remove(Removed { path, deletion_timestamp })) => {
+                Ok(Line::Remove(Removed { path, deletion_timestamp, .. })) => {
                     entry.removed.push((path, deletion_timestamp.unwrap_or(0)));
                 }
                 // A line of a kind that is unknown may be one that was changed: passing it over could lose files in silence.
@@ -231,15 +236,38 @@ impl From<Added> for TableFile {
 
 /// The files that an entry adds with rows that may be new to the table. `None`: it cannot be read.
 pub fn new_rows(entry: &[u8]) -> Option<Vec<TableFile>> {
-    let mut added = Vec::new();
-    for line in entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        if let Line::Add(file) = serde_json::from_slice(line).ok()?
-            && file.data_change
-        {
-            added.push(file.into());
+    let added = EntryFiles::of(entry)?.added.into_iter();
+    Some(added.filter_map(|(file, is_new)| is_new.then_some(file)).collect())
+}
+
+/// The files that an entry adds and takes away.
+#[derive(Debug, Default)]
+pub struct EntryFiles {
+    /// Files that come, each with whether its rows may be new to the table.
+    pub added: Vec<(TableFile, bool)>,
+    /// Of files that go, the months that they lie in, each with whether rows go, as opposed to lying elsewhere.
+    pub removed: Vec<(Option<String>, bool)>,
+}
+
+impl EntryFiles {
+    /// Those of an entry. `None`: it cannot be read.
+    pub fn of(entry: &[u8]) -> Option<Self> {
+        let mut files = Self::default();
+        for line in entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            match serde_json::from_slice(line).ok()? {
+                Line::Add(file) => {
+                    let is_new = file.data_change;
+                    files.added.push((file.into(), is_new));
+                }
+                Line::Remove(file) => {
+                    let month = file.partition_values.and_then(|mut values| values.remove("month").flatten());
+                    files.removed.push((month, file.data_change));
+                }
+                _ => {}
+            }
         }
+        Some(files)
     }
-    Some(added)
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ async fn made(store: Arc<dyn ObjectStore>, commits: u64, files: u64) {
         let (encoded, rows, tag) = commits::write(&held).unwrap();
         let path = named_last(&table);
         let written = table.upload_encoded(&path, encoded).await.unwrap();
-        let add = vec![NewFile { path, written, month: None, rows, tag, received: None }];
+        let add = vec![NewFile { path, written, month: None, rows, tag, bounds: Vec::new() }];
         let (from, to) = (table.position(COPIED), (last - 1).cast_signed());
         let moves = vec![Move { app_id: COPIED.to_owned(), from, to }];
         table.commit(&Changes { add, moves, now_ms: now, ..Changes::default() }).await.unwrap();

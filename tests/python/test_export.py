@@ -1,0 +1,185 @@
+"""The open copy is read by engines that nobody here wrote, and each counts what the truth and the searches count."""
+
+import collections
+import json
+import os
+import pathlib
+import random
+import subprocess
+import time
+
+import duckdb
+import duckdb_extension_delta
+import polars
+import pyarrow.compute
+from deltalake import DeltaTable
+
+from stage import BAD_FILE
+
+TABLES = ("audit_trails", "meter_reads")
+STATUS = "simplified_transaction_status"
+METER_READS = {"4.8.1", "4.8.2", "4.8.3", "4.17"}
+
+
+def with_delta():
+    """DuckDB with its Delta extension, as the package of that carries it: no download from elsewhere."""
+    connection = duckdb.connect()
+    [extension] = pathlib.Path(duckdb_extension_delta.__file__).parent.glob(f"extensions/v{duckdb.__version__}/*.duckdb_extension")
+    connection.execute(f"LOAD '{extension}'")
+    return connection
+
+
+def until(holds):
+    """Waits for a condition."""
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline, "it does not come about"
+        time.sleep(0.2)
+
+
+def export(stage, lake, copy, *arguments):
+    printed = stage.run("lake", "export", "--lake", lake, "--to", copy, "--who", "tester", "--format", "json", *arguments)
+    return {table["table"]: table for table in json.loads(printed)["tables"]}
+
+
+def counted(pairs):
+    return collections.Counter({str(status): count for status, count in pairs})
+
+
+def by_pyarrow(folder):
+    rows = DeltaTable(str(folder)).to_pyarrow_table(columns=[STATUS])
+    return counted((row["values"].as_py(), row["counts"].as_py()) for row in pyarrow.compute.value_counts(rows[STATUS]))
+
+
+def by_duckdb(folder):
+    return counted(with_delta().execute(f"SELECT {STATUS}, count(*) FROM delta_scan('{folder}') GROUP BY 1").fetchall())
+
+
+def by_polars(folder):
+    return counted(polars.scan_delta(str(folder)).group_by(STATUS).len().collect().rows())
+
+
+ENGINES = {"pyarrow": by_pyarrow, "DuckDB": by_duckdb, "Polars": by_polars}
+
+
+def of_truth(trails):
+    return collections.Counter(trail["status"] for trail in trails)
+
+
+def test_every_engine_counts_what_the_truth_counts_after_each_of_several_versions(stage):
+    lake, copy = stage.path("exported"), pathlib.Path(stage.path("open"))
+    files = events_of(stage)
+    versions = []
+    for number, file in enumerate(files):
+        stage.run("ingest", file, "--lake", lake, "--batch-rows", 2_000)
+        if number in (len(files) // 3, len(files) // 2, len(files) - 1):
+            versions.append(export(stage, lake, copy, "--all-parties"))
+        if number == len(files) // 2:
+            stage.run("compact", "--full", "--lake", lake)
+    assert [tables["audit_trails"]["whole"] for tables in versions] == [True, False, False], versions
+    expected = {
+        "audit_trails": of_truth(stage.truth),
+        "meter_reads": of_truth(trail for trail in stage.truth if trail["service_reference_variant"] in METER_READS),
+    }
+    for table in TABLES:
+        for engine, count in ENGINES.items():
+            assert count(copy / table) == expected[table], f"{engine} of {table}"
+    # Each version of the copy is there, as it was.
+    for tables in versions:
+        for table in TABLES:
+            then = DeltaTable(str(copy / table), version=tables[table]["version"])
+            assert then.to_pyarrow_table(columns=["trail_id"]).num_rows == tables[table]["total_rows"], table
+
+
+def events_of(stage):
+    """The event files of the stage, but for the one of which not all can be read."""
+    files = pathlib.Path(stage.path("events")).iterdir()
+    return sorted(file for file in files if file.name != pathlib.Path(BAD_FILE).name)
+
+
+def test_a_copy_whose_keeper_is_killed_again_and_again_has_every_row_once(stage):
+    seed = int(os.environ.get("GRIDTRAIL_EXPORT_KILLS_SEED", "1"))
+    chance, lake, copy = random.Random(seed), stage.path("exported-and-killed"), pathlib.Path(stage.path("open-and-killed"))
+    killed = 0
+    for file in events_of(stage):
+        stage.run("ingest", file, "--lake", lake, "--batch-rows", 2_000)
+        keeper = subprocess.Popen(
+            [stage.binary, "lake", "export", "--lake", lake, "--to", copy, "--all-parties", "--who", "tester"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        try:
+            keeper.wait(timeout=chance.uniform(0, 0.6))
+        except subprocess.TimeoutExpired:
+            keeper.kill()
+            keeper.wait()
+            killed += 1
+    export(stage, lake, copy, "--all-parties")
+    assert by_pyarrow(copy / "audit_trails") == of_truth(stage.truth), f"GRIDTRAIL_EXPORT_KILLS_SEED={seed}, killed {killed} times"
+
+
+def test_a_copy_that_follows_a_lake_comes_up_to_it_and_ends_when_it_is_asked_to(stage):
+    lake, copy = stage.path("exported-and-followed"), pathlib.Path(stage.path("open-and-followed"))
+    files = events_of(stage)
+    stage.run("ingest", files[0], "--lake", lake)
+    keeper = subprocess.Popen(
+        [stage.binary, "lake", "export", "--lake", lake, "--to", copy, "--all-parties", "--who", "tester", "--tables", "audit_trails",
+         "--follow", "--every", "1s"],
+    )
+    try:
+        for file in files[1:]:
+            stage.run("ingest", file, "--lake", lake)
+        until(lambda: (copy / "audit_trails" / "_delta_log").exists() and by_pyarrow(copy / "audit_trails") == of_truth(stage.truth))
+        keeper.terminate()
+        assert keeper.wait(timeout=60) == 0
+    finally:
+        keeper.kill()
+    assert not (copy / "meter_reads").exists()
+
+
+def test_a_row_is_plain_columns_with_its_history_as_a_list(stage):
+    folder = pathlib.Path(stage.path("open")) / "audit_trails"
+    trail = max((trail for trail in stage.truth if trail["command_variant"]), key=lambda trail: trail["status_changes"])
+    found = with_delta().execute(
+        "SELECT device_id, service_request_received_at, current_status, len(status_change_history), (status_change_history[1]).state, "
+        f"month FROM delta_scan('{folder}') WHERE request_id = ? AND command_variant = ?",
+        [trail["request_id"], int(trail["command_variant"])],
+    ).fetchall()
+    [(device, received, status, entries, state, month)] = found
+    assert (device, status, entries) == (trail["device_id"], trail["current_status"], trail["status_changes"]), found
+    assert state and month == trail["request_received_at"][:7]
+    rows = polars.scan_delta(str(folder)).filter(polars.col("request_id") == trail["request_id"]).collect()
+    assert trail["status_changes"] in rows["status_change_history"].list.len().to_list(), rows
+    schema = DeltaTable(str(folder)).to_pyarrow_dataset().schema
+    assert str(schema.field("service_request_received_at").type) == "timestamp[us, tz=UTC]", schema
+    assert str(schema.field("gbcs_transaction_sequence_number").type) == "decimal128(20, 0)", schema
+
+
+def test_identities_are_unique_and_files_say_which_times_they_have(stage):
+    folder = pathlib.Path(stage.path("open")) / "audit_trails"
+    query = f"SELECT count(*), count(DISTINCT (trail_id, placed_at)) FROM delta_scan('{folder}')"
+    [(rows, distinct)] = with_delta().execute(query).fetchall()
+    assert rows == distinct == len(stage.truth)
+    actions = DeltaTable(str(folder)).get_add_actions(flatten=True)
+    names = actions.schema.names
+    assert {"min.placed_at", "max.service_request_received_at", "num_records", "partition.month"} <= set(names), names
+
+
+def test_a_partys_copy_has_what_its_sql_counts(stage):
+    user = collections.Counter(trail["user_id"] for trail in stage.truth).most_common(1)[0][0]
+    lake, copy = stage.path("exported"), stage.path("open-for-nobody")
+    tables = export(stage, lake, copy, "--party", "nobody")
+    assert tables["audit_trails"]["total_rows"] == 0, "whoever has no User ID has no row"
+    reads = [trail for trail in stage.truth if trail["service_reference_variant"] in METER_READS]
+    assert tables["meter_reads"]["total_rows"] == len(reads), "what is open is open to all"
+    token = pathlib.Path(stage.path("export.jwt"))
+    stage.write_secret(token.name, stage.token(user).encode())
+    printed = stage.run(
+        "sql", "--lake", lake, "--key", stage.path("key.pem"), "--token-file", token, "--format", "json", "-c",
+        f"SELECT {STATUS} AS status, count(*) AS trails FROM audit_trails GROUP BY 1",
+    )
+    by_sql = counted((row["status"], row["trails"]) for row in json.loads(printed))
+    whole = pathlib.Path(stage.path("open")) / "audit_trails"
+    by_engine = with_delta().execute(
+        f"SELECT {STATUS}, count(*) FROM delta_scan('{whole}') WHERE user_id = ? GROUP BY 1", [user]
+    ).fetchall()
+    assert by_sql == counted(by_engine) != collections.Counter()
