@@ -111,7 +111,7 @@ function Form({ view, initial, onSearch }: { view: View; initial: Query; onSearc
           label="As of"
           value={query.asOf}
           onChange={(asOf) => set({ asOf: asOf.trim() })}
-          hint="Empty: now. Else an instant such as 2026-03-01T09:30:00Z, or a version, of the last 48 hours."
+          hint="Empty: now. Else a date, an instant such as 2026-03-01T09:30:00Z, or a version, of the last 48 hours."
         />
       </div>
       <button type="submit" class="primary">
