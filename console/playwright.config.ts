@@ -6,9 +6,9 @@ export default defineConfig({
   globalSetup: "./tests/stage.ts",
   outputDir: "test-results",
   reporter: [["list"]],
-  // Pages wait for nothing but their own server: what takes longer hangs.
-  timeout: 60_000,
-  expect: { timeout: 15_000 },
+  // Pages wait for nothing but their own server: what takes longer hangs, also on a machine that does much else.
+  timeout: 180_000,
+  expect: { timeout: 30_000 },
   workers: 1,
   use: {
     // The server's certificate is its own anchor.

@@ -2,7 +2,7 @@
 
 import { expect, test } from "@playwright/test";
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stage as readStage } from "./stage.ts";
 
@@ -19,7 +19,8 @@ test("the quick start in TypeScript generates, connects over TLS, searches and r
   cpSync(join(root, "console/proto"), join(copy, "console/proto"), { recursive: true });
   symlinkSync(join(root, "console/node_modules"), join(example, "node_modules"));
   const run = (command: string, ...args: string[]) => spawnSync(command, args, { cwd: example, encoding: "utf8" });
-  expect(run("npx", "--no-install", "buf", "generate").stderr).toBe("");
+  const generated = run("npx", "--no-install", "buf", "generate");
+  expect(generated.status, generated.stderr).toBe(0);
   const search = (token: string, device: string) => run("node", "search.ts", stage.url, join(stage.folder, "tls.pem"), token, device);
   const found = search(join(stage.folder, "me.jwt"), stage.device);
   expect(found.stderr).toBe("");
@@ -30,5 +31,7 @@ test("the quick start in TypeScript generates, connects over TLS, searches and r
   expect(wrong.status).toBe(1);
   expect(wrong.stderr).toContain("INVALID_REQUEST, HTTP 400");
   expect(wrong.stderr).toContain("device_id:");
-  expect(search(join(stage.folder, "tls.pem"), stage.device).stderr).toContain("NO_IDENTITY, HTTP 401");
+  const none = join(stage.folder, "none.jwt");
+  writeFileSync(none, "none");
+  expect(search(none, stage.device).stderr).toContain("NO_IDENTITY, HTTP 401");
 });

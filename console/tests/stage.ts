@@ -113,7 +113,7 @@ function secret(path: string, text: string): void {
 
 /** Starts a server, and waits until it says that it answers. */
 export async function serve(args: string[]): Promise<{ url: string; server: ChildProcess }> {
-  const server = spawn(binary(), ["serve", "--no-maintenance", ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const server = spawn(binary(), ["serve", "--log", "warn", "--no-maintenance", ...args], { stdio: ["ignore", "pipe", "inherit"] });
   const url = await new Promise<string>((resolve, reject) => {
     createInterface({ input: server.stdout as NodeJS.ReadableStream }).once("line", resolve);
     server.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));
