@@ -16,6 +16,6 @@ export default defineConfig({
     locale: "en-GB",
     timezoneId: "America/New_York",
     trace: "retain-on-failure",
-    launchOptions: { executablePath: process.env.GRIDTRAIL_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] },
+    launchOptions: { executablePath: process.env.GRIDTRAIL_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--lang=en-GB"] },
   },
 });

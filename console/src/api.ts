@@ -73,13 +73,14 @@ export function troubleOf(error: unknown): Trouble | undefined {
   }
   const [info] = failure.findDetails(ErrorInfoSchema);
   const violations = failure.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations);
-  const unreachable = !info && (failure.code === Code.Unknown || failure.code === Code.Unavailable);
+  // What never left the browser, or never came back, has no words of the server's.
+  const unreachable = !info && (failure.code === Code.Unknown || failure.code === Code.Internal);
   const trouble: Trouble = {
     title: TITLES[failure.code] ?? "This did not work",
     text: sentence(failure.rawMessage),
     fields: violations.map(({ field, description }) => ({ field, rule: description })),
     isLoggedOut: failure.code === Code.Unauthenticated,
-    mayRetry: failure.findDetails(RetryInfoSchema).length > 0 || unreachable || failure.code === Code.DeadlineExceeded,
+    mayRetry: failure.findDetails(RetryInfoSchema).length > 0 || unreachable || failure.code === Code.Unavailable || failure.code === Code.DeadlineExceeded,
   };
   if (unreachable) {
     trouble.title = "The server cannot be reached";

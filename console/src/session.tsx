@@ -1,5 +1,6 @@
 // Who is logged in, and until when. The server ends a session that nobody used for its time; the page says so a minute before.
 
+import { Code, ConnectError } from "@connectrpc/connect";
 import { createContext, type ComponentChildren } from "preact";
 import { useCallback, useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { onAnswer, sessions, troubleOf, type Trouble, useToken } from "./api.ts";
@@ -61,7 +62,7 @@ async function readLogins(): Promise<Logins | undefined> {
     return undefined;
   }
   if (!answer.ok) {
-    throw new Error(`the server does not say how people log in: ${answer.status}`);
+    throw new ConnectError("Many people log in at the moment, or logins do not work: try again.", Code.Unavailable);
   }
   return (await answer.json()) as Logins;
 }
@@ -91,7 +92,7 @@ export function SessionProvider({ children }: { children: ComponentChildren }) {
     try {
       logins.current = await readLogins();
     } catch (error) {
-      leave(false, { ...(troubleOf(error) as Trouble), title: "The server cannot be reached" });
+      leave(false, troubleOf(error));
       return;
     }
     const trouble = await ask();

@@ -49,7 +49,8 @@ function binary(): string {
 
 const run = (...args: string[]) => execFileSync(binary(), args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
 
-async function freePort(): Promise<number> {
+/** A port that nobody listens on at the moment. */
+export async function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.on("error", reject);
@@ -121,6 +122,21 @@ export async function serve(args: string[]): Promise<{ url: string; server: Chil
   return { url, server };
 }
 
+/** Whose certificates count. */
+export function trustArgs(folder: string): string[] {
+  return ["--saml-anchors", join(folder, "anchors.pem"), "--saml-revoked", join(folder, "revoked.pem")];
+}
+
+/** How a server of the console is started, over the stage's lake. */
+export function consoleArgs(folder: string, port: number): string[] {
+  const at = (name: string) => join(folder, name);
+  return [
+    "--console", "--lake", at("lake"), "--listen", `127.0.0.1:${port}`, "--tls-certificate", at("tls.pem"), "--tls-key", at("tls.key"),
+    "--public-key", at("dev.pub.pem"), "--session-key", at("session.pem"), "--saml-entity-id", ENTITY_ID,
+    "--saml-acs-url", `https://127.0.0.1:${port}/saml/acs`, ...trustArgs(folder),
+  ];
+}
+
 export default async function start(): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), "gridtrail-browser-"));
   const at = (name: string) => join(folder, name);
@@ -130,18 +146,12 @@ export default async function start(): Promise<() => Promise<void>> {
   secret(at("session.pem"), generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString());
   run("dev-certificate", "--certificate", at("tls.pem"), "--key", at("tls.key"), "--name", "localhost", "--name", "127.0.0.1");
   run("token", "--key", at("dev.pem"), "--public-key-out", at("dev.pub.pem"), "--party", "none", "--user-id", "90-B3-D5-1F-30-02-00-00", "--role", "role-01");
-  const trust = ["--saml-anchors", at("anchors.pem"), "--saml-revoked", at("revoked.pem")];
   const found = cast(folder);
   for (const { entityId, party } of [found.first, found.second]) {
     writeFileSync(at("idp.xml"), metadata(folder, entityId));
-    run("idp", "add", at("idp.xml"), "--party", party, "--authn-context", CONTEXT, "--lake", at("lake"), ...trust);
+    run("idp", "add", at("idp.xml"), "--party", party, "--authn-context", CONTEXT, "--lake", at("lake"), ...trustArgs(folder));
   }
-  const port = await freePort();
-  const { server, url } = await serve([
-    "--console", "--lake", at("lake"), "--listen", `127.0.0.1:${port}`, "--tls-certificate", at("tls.pem"), "--tls-key", at("tls.key"),
-    "--public-key", at("dev.pub.pem"), "--session-key", at("session.pem"), "--saml-entity-id", ENTITY_ID,
-    "--saml-acs-url", `https://127.0.0.1:${port}/saml/acs`, ...trust,
-  ]);
+  const { server, url } = await serve(consoleArgs(folder, await freePort()));
   const token = run("token", "--key", at("dev.pem"), "--party", found.first.party, "--role", "role-01", "--user-id", found.first.userIds[0] ?? "").trim();
   secret(at("me.jwt"), token);
   const devices = JSON.parse(

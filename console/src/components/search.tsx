@@ -63,7 +63,7 @@ export function KeyField({
       />
       <div id={`${id}-is`} class="hint" aria-live="polite">
         {typed.trim() === "" && !isInvalid ? (
-          "Type or paste it in any form; what it is, is told by its digits."
+          "Type or paste it in any form; what it is, is told by its digits. The key / leads here."
         ) : found ? (
           <>
             This is {article(found.name)} <strong>{found.name}</strong>. {found.remark}
