@@ -159,6 +159,28 @@ test("a first search takes three steps, its rows open, and back and forward work
   await expect(page.getByRole("button", { name: "Save these rows as CSV" })).toBeVisible();
 });
 
+test("a search, its details and the way back need no mouse", async ({ page }) => {
+  await logIn(page, stage, ann);
+  const tabTo = async (name: RegExp) => {
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent ?? "");
+    for (let at = 0; at < 80 && !name.test(await focused()); at++) {
+      await page.keyboard.press("Tab");
+    }
+    expect(await focused()).toMatch(name);
+  };
+  await page.keyboard.press("/");
+  await page.keyboard.type(stage.device);
+  await page.keyboard.press("Enter");
+  await expect(rows(page).first()).toBeVisible();
+  await tabTo(/^Full details of the row/);
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: "Full details" })).toBeFocused();
+  await page.keyboard.press("Escape");
+  await expect(rows(page).first().getByRole("link", { name: /Full details/ })).toBeFocused();
+  await page.keyboard.press("/");
+  await expect(page.getByLabel("MPxN, Device GUID or UPRN")).toBeFocused();
+});
+
 test("rows of another User are not there, their meter reads are", async ({ page }) => {
   await logIn(page, stage, ben, `/audit?device=${stage.device}`);
   await expect(page.getByRole("status").filter({ hasText: "rows" })).toContainText(`${Math.min(50, stage.rows.second)} rows`);
