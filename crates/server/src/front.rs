@@ -2,19 +2,25 @@
 //!
 //! Pages of the console call as every browser can, over gRPC-Web, and show no token: they have none. What stands for it is the session's
 //! cookie, which no script can read, and which counts for a call alone that one of our own pages makes. Then the call goes on with the token
-//! of that session, as if it had come with one: all that is asked of a caller is asked of this one, too.
+//! of that session, as if it had come with one: all that is asked of a caller is asked of this one, too. Looking for the session is bounded as
+//! logins are: who shows cookies that nobody was given keeps others from nothing.
 
 use crate::held::{Parts, held_by_its_parts};
+use crate::limits::{LOGINS_MAX, REQUEST_LIFE};
 use crate::log_in::token_of;
 use crate::status::{CallError, status_of};
 use gridtrail_access::SessionKey;
+use gridtrail_port::{Client, Hold, Places, Sizes};
 use gridtrail_session::{Endpoint, SessionError};
 use hyper::body::Incoming;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use tonic::codegen::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use tonic::codegen::http::{HeaderMap, HeaderValue, Request, Response};
 use tonic::codegen::{BoxFuture, Service};
 
@@ -30,7 +36,17 @@ pub struct Console {
 pub(crate) struct Front<S> {
     calls: S,
     console: Option<Console>,
-    key: Option<Arc<SessionKey>>,
+    /// What cookies are looked up by; `None`: they count for nothing here.
+    cookies: Option<Cookies>,
+}
+
+/// What makes a cookie the token of its session.
+#[derive(Clone)]
+struct Cookies {
+    endpoint: Arc<Endpoint>,
+    key: Arc<SessionKey>,
+    /// Apart from the places of other calls, as those of logins are: a cookie may be anything.
+    places: Places<IpAddr>,
 }
 
 impl<S> Front<S>
@@ -38,29 +54,34 @@ where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
-    pub(crate) const fn new(calls: S, console: Option<Console>, key: Option<Arc<SessionKey>>) -> Self {
-        Self { calls, console, key }
+    pub(crate) fn new(calls: S, console: Option<Console>, key: Option<Arc<SessionKey>>) -> Self {
+        let logins = console.as_ref().and_then(|console| console.logins.clone());
+        let (all, each) = LOGINS_MAX;
+        let cookies = logins.zip(key).map(|(endpoint, key)| {
+            let places = Places::new(Sizes { all, each, patience: Duration::ZERO });
+            Cookies { endpoint, key, places }
+        });
+        Self { calls, console, cookies }
     }
 
     pub(crate) fn answer(&self, request: Request<Incoming>) -> BoxFuture<Response<Parts>, Infallible> {
-        let mut calls = self.calls.clone();
-        let Some(console) = &self.console else {
-            let answer = calls.call(request);
-            return Box::pin(async move { answer.await.map(held_by_its_parts) });
-        };
-        if !is_call(request.headers()) {
-            return page(console, request);
+        match &self.console {
+            Some(console) if !is_call(request.headers()) => return page(console, request),
+            _ => {}
         }
-        let Some((endpoint, key)) = shows_cookie(request.headers(), console).zip(self.key.clone()) else {
-            let answer = calls.call(request);
-            return Box::pin(async move { answer.await.map(held_by_its_parts) });
-        };
-        Box::pin(async move {
-            match with_token(&endpoint, &key, request).await {
-                Ok(request) => calls.call(request).await.map(held_by_its_parts),
-                Err(status) => Ok(held_by_its_parts(refused(&status))),
+        let mut calls = self.calls.clone();
+        match self.cookies.clone().filter(|_| shows_cookie(request.headers())) {
+            Some(cookies) => Box::pin(async move {
+                match cookies.make_token(request).await {
+                    Ok(request) => calls.call(request).await.map(held_by_its_parts),
+                    Err(status) => Ok(held_by_its_parts(refused(&status))),
+                }
+            }),
+            None => {
+                let answer = calls.call(request);
+                Box::pin(async move { answer.await.map(held_by_its_parts) })
             }
-        })
+        }
     }
 }
 
@@ -73,33 +94,35 @@ fn content_type_of(headers: &HeaderMap) -> &str {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// What knows the sessions, for a call of a browser that shows no token: only such a call can bring a cookie that counts.
-fn shows_cookie(headers: &HeaderMap, console: &Console) -> Option<Arc<Endpoint>> {
+/// Whether it is a call of a browser that shows a cookie and no token: in no other does a cookie count.
+fn shows_cookie(headers: &HeaderMap) -> bool {
     let is_of_browser = content_type_of(headers).starts_with("application/grpc-web");
-    console.logins.clone().filter(|_| is_of_browser && !headers.contains_key(AUTHORIZATION))
+    is_of_browser && headers.contains_key(COOKIE) && !headers.contains_key(AUTHORIZATION)
 }
 
-/// A call with the token of the session whose cookie it brings. Without a session that holds it stays as it is, and is told to log in.
-///
-/// Errors: whether there is a session cannot be told now.
-async fn with_token(
-    endpoint: &Endpoint,
-    key: &SessionKey,
-    mut request: Request<Incoming>,
-) -> Result<Request<Incoming>, Status> {
-    let failed = |error: CallError| status_of("the session of a page", &error);
-    let session = match endpoint.session_of(request.headers()).await {
-        Ok(Some(session)) => session,
-        Ok(None) | Err(SessionError::Ended(_)) => return Ok(request),
-        Err(error) => return Err(failed(error.into())),
-    };
-    let token = token_of(key, &session).map_err(failed)?;
-    // Base64 and dots: it is a header.
-    if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}")) {
-        value.set_sensitive(true);
-        request.headers_mut().insert(AUTHORIZATION, value);
+impl Cookies {
+    /// A call with the token of the session whose cookie it brings. Without a session that holds it stays as it is, and is told to log in.
+    ///
+    /// Errors: whether there is a session cannot be told now.
+    async fn make_token(&self, mut request: Request<Incoming>) -> Result<Request<Incoming>, Status> {
+        let failed = |error: CallError| status_of("the session of a page", &error);
+        let (network, gives_up) = (Client::of(&request).network(), CancellationToken::new());
+        let place = self.places.enter(network, (1, Hold::Firm), gives_up);
+        let _place = place.map_err(|_| failed(CallError::Busy))?;
+        let looking = tokio::time::timeout(REQUEST_LIFE, self.endpoint.session_of(request.headers()));
+        let session = match looking.await.map_err(|_elapsed| failed(CallError::TooSlow))? {
+            Ok(Some(session)) => session,
+            Ok(None) | Err(SessionError::Ended(_)) => return Ok(request),
+            Err(error) => return Err(failed(error.into())),
+        };
+        let token = token_of(&self.key, &session).map_err(failed)?;
+        // Base64 and dots: it is a header.
+        if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}")) {
+            value.set_sensitive(true);
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        Ok(request)
     }
-    Ok(request)
 }
 
 /// An error as gRPC-Web has it where there is no message: in the headers.
