@@ -21,7 +21,7 @@ export RUSTFLAGS
 # `make demo SERVE=1` leaves the server up.
 SERVE ?=
 
-.PHONY: help setup build demo test check deny sbom fmt bench prove clean
+.PHONY: help setup console build demo test check deny sbom fmt bench prove clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -29,13 +29,16 @@ help: ## list the targets
 setup: ## install what the build needs and is missing (Debian, Ubuntu)
 	@scripts/setup
 
-build: setup ## build the gridtrail command
+console: setup ## build the pages of the console, which needs Node: it is fetched; without, the command has none
+	@scripts/console --if-can
+
+build: console ## build the gridtrail command
 	cargo build --workspace
 
 demo: build ## show the whole thing working; SERVE=1 leaves the server up
 	"$(CARGO_TARGET_DIR)/debug/gridtrail" demo $(if $(SERVE),--serve)
 
-test: setup ## run every check and every test, at everyday size
+test: console ## run every check and every test, at everyday size
 	scripts/test
 
 check: setup ## formatting, lints and, where cargo-deny is installed, dependencies; warnings of our own crates are errors

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes what the gridtrail command is made of as a CycloneDX bill of materials: `sbom.py FILE`.
 
-What counts is what Cargo would compile into the command for the machine that it is built for, and what runs while it is
-compiled. Test tools are not in it. The file is held against the schema before it is written.
+What counts is what Cargo would compile into the command for the machine that it is built for, what runs while it is
+compiled, and what the pages of the console are made of, which the command holds. Test tools are not in it. The file is held against the schema before it is written.
 """
 
+import base64
 import collections
 import json
 import pathlib
@@ -87,6 +88,33 @@ def component(package, checksum, is_linked):
     return made
 
 
+def pages():
+    """What the pages of the console are made of, as their lock file has it: no tools, and nothing that is left out where it cannot be had."""
+    lock = json.loads((ROOT / "console/package-lock.json").read_text(encoding="utf-8"))["packages"]
+    for path, package in lock.items():
+        if path and not package.get("dev") and not package.get("optional"):
+            yield path.split("node_modules/")[-1], package
+
+
+def page_component(name, package):
+    group, _, bare = name.rpartition("/")
+    made = Component(
+        type=ComponentType.LIBRARY,
+        group=group or None,
+        name=bare,
+        version=package["version"],
+        bom_ref=f"npm:{name}@{package['version']}",
+        purl=PackageURL("npm", namespace=group or None, name=bare, version=package["version"]),
+        scope=ComponentScope.REQUIRED,
+    )
+    if package.get("license"):
+        made.licenses.add(LicenseFactory().make_from_string(package["license"]))
+    algorithm, _, digest = package["integrity"].partition("-")
+    assert algorithm == "sha512", name
+    made.hashes.add(HashType(alg=HashAlgorithm.SHA_512, content=base64.b64decode(digest).hex()))
+    return made
+
+
 def bill():
     root, packages, needs, linked = graph()
     sums = checksums()
@@ -100,6 +128,10 @@ def bill():
     bom.components.update(made for package, made in components.items() if package != root)
     for package, needed in needs.items():
         bom.register_dependency(components[package], [components[other] for other in needed])
+    of_pages = [page_component(name, package) for name, package in pages()]
+    bom.components.update(of_pages)
+    holds = next(made for package, made in components.items() if packages[package]["name"] == "gridtrail-console")
+    bom.register_dependency(holds, of_pages)
     return bom
 
 

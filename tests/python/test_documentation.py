@@ -21,6 +21,7 @@ LEFT_OUT = {
     ("README.md", "gridtrail --help"): "what it prints is no example",
     ("README.md", "make"): "builds the whole; CI calls it",
     ("docs/api.md", "pip install"): "installs packages, which this run has",
+    ("docs/console.md", "gridtrail serve --console --lake data/lake --listen"): "needs DCCKI and an Identity Provider; console/tests has it",
     ("docs/kafka.md", "gridtrail ingest --kafka"): "follows topics of a cluster for ever; tests/tests/it/kafka has it",
     ("docs/kafka.md", "gridtrail publish"): "writes to a cluster; tests/tests/it/kafka has it",
     ("docs/kafka.md", "scripts/kafka"): "needs Java and a download of Kafka; the tests against Kafka call it",

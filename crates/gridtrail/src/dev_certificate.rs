@@ -19,7 +19,7 @@ pub(crate) fn run(args: &DevCertificateArgs) -> Result<(), Failure> {
 }
 
 /// Writes a file anew that only its owner can read.
-fn write_secret(path: &Path, contents: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write_secret(path: &Path, contents: &[u8]) -> Result<(), Failure> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(Failure::file("replace", path)(error));

@@ -39,13 +39,16 @@ pub(crate) struct LoginPlan {
     idle: IdleLimit,
     roles: Arc<RoleMatrix>,
     pages: Option<Pages>,
+    /// Where people go who log in at the console.
+    console: Option<Landing>,
 }
 
 impl LoginPlan {
-    /// Reads the arguments; `None` where nobody logs in. Then follows how the pages are served: how encrypted, and for whom.
+    /// Reads the arguments; `None` where nobody logs in. Then follows whether people log in at the console, and how the pages of their own
+    /// address are served: how encrypted, and for whom.
     pub(crate) async fn read(
         args: LoginArgs,
-        roles: Arc<RoleMatrix>,
+        (roles, has_console): (Arc<RoleMatrix>, bool),
         (tls, terms, whence): (Option<Arc<Tls>>, Terms, Whence),
     ) -> Result<Option<Self>, Failure> {
         let (Some(entity_id), Some(acs_url), Some(key)) =
@@ -69,19 +72,21 @@ impl LoginPlan {
             argument: "--session-idle",
             reason: "from 1m to 8h".to_owned(),
         })?;
+        let fault = |error: EndpointFault| Failure::Argument {
+            argument: "--saml-acs-url, --saml-landing",
+            reason: error.to_string(),
+        };
+        let console = has_console.then(|| Landing::new(&service_provider, "/").map_err(fault)).transpose()?;
         let pages = match args.saml_listen {
             Some(address) => {
-                let fault = |error: EndpointFault| Failure::Argument {
-                    argument: "--saml-acs-url, --saml-landing",
-                    reason: error.to_string(),
-                };
                 let landing = Landing::new(&service_provider, &args.saml_landing).map_err(fault)?;
                 let port = Port { listener: listen(address).await?, tls, terms, whence };
                 Some(Pages { port, landing })
             }
             None => None,
         };
-        Ok(Some(Self { service_provider, anchors, trust: args.trust, key, skew, idle, roles, pages }))
+        let trust = args.trust;
+        Ok(Some(Self { service_provider, anchors, trust, key, skew, idle, roles, pages, console }))
     }
 
     /// Where browsers log in.
@@ -108,10 +113,13 @@ impl LoginPlan {
         let logins =
             Logins::new(sealed, clock.clone(), (register, sessions), Arc::clone(&anchors), settings, witness);
         let logins = Arc::new(logins);
+        let of_console = |landing| Arc::new(Endpoint::of_console(Arc::clone(&logins), landing));
+        let console = self.console.map(of_console);
         let parts = LoginParts { logins, key: self.key };
         Ok(LoginHost {
             parts,
             gate,
+            console,
             pages: self.pages,
             sweep: Sweep::new(objects, clock),
             anchors,
@@ -132,6 +140,8 @@ pub(crate) struct LoginHost {
     pub(crate) parts: LoginParts,
     /// Lets in who has a session.
     pub(crate) gate: SessionGate,
+    /// For the pages of the console.
+    pub(crate) console: Option<Arc<Endpoint>>,
     pages: Option<Pages>,
     sweep: Sweep,
     anchors: Arc<Anchors>,

@@ -21,7 +21,7 @@ use gridtrail_lake::Lake;
 use gridtrail_port::{FileLimit, Port};
 use gridtrail_runtime::Clock;
 use gridtrail_search::{HubSearch, HubTables, InventorySearch, PageKey, Search};
-use gridtrail_server::{Limits, Parts, SqlParts, serve, terms};
+use gridtrail_server::{Console, Limits, Parts, SqlParts, serve, terms};
 use gridtrail_tls::{ClientCheck, Tls, TlsFiles};
 use std::io;
 use std::net::SocketAddr;
@@ -50,7 +50,9 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let (files, whence) = (FileLimit::raised(), args.port.whence());
     let ports = if args.login.saml_listen.is_some() { 2 } else { 1 };
     let pages_terms = args.port.terms(files, ports, gridtrail_session::terms);
-    let login = LoginPlan::read(args.login.clone(), roles, (pages_tls, pages_terms, whence.clone())).await?;
+    let login =
+        LoginPlan::read(args.login.clone(), (roles, args.console), (pages_tls, pages_terms, whence.clone()))
+            .await?;
     let lake = open_to_serve(&args.lake, args.cache_memory, args.read_only).await?;
     lake.check_windows().await?;
     let calls = match &args.access_log_lake {
@@ -75,6 +77,11 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         tracing::info!(%server, lake = address, "serving");
         output::write(&mut io::stdout().lock(), line.as_bytes())
     });
+    if args.console && !gridtrail_console::is_built() {
+        tracing::warn!(
+            "this build has no console: scripts/console builds its pages, with Node, before cargo does"
+        );
+    }
     let tells_cost = args.tell_cost;
     let shows_type_2 = args.show_type_2;
     let limits = args.callers.limits();
@@ -87,6 +94,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         port,
         gatekeeper,
         login,
+        has_console: args.console,
         page_key,
         housekeeping,
         levels,
@@ -217,6 +225,8 @@ pub(crate) struct Hosted {
     pub(crate) gatekeeper: Option<Gatekeeper>,
     /// Logs people in; `None`: nobody logs in.
     pub(crate) login: Option<LoginPlan>,
+    /// Whether the pages of the console are served, too.
+    pub(crate) has_console: bool,
     pub(crate) page_key: PageKey,
     /// How the lake is kept in order; `None` leaves that to other processes.
     pub(crate) housekeeping: Option<Housekeeping>,
@@ -248,6 +258,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         port,
         gatekeeper,
         login,
+        has_console,
         page_key,
         housekeeping,
         levels,
@@ -281,6 +292,8 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         housekeeping.map(|how| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));
     let watching = keep_fresh(lake.clone(), Arc::clone(&freshness), REFRESH_EVERY, metrics);
     let refreshing = AbortOnDropHandle::new(tokio::spawn(watching));
+    let console =
+        has_console.then(|| Console { logins: login.as_ref().and_then(|login| login.console.clone()) });
     let (login, login_tasks) = match login {
         Some(host) => (Some(host.parts.clone()), Some(host.start())),
         None => (None, None),
@@ -294,6 +307,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         freshness,
         admission,
         login,
+        console,
         log,
         clock,
         limits,

@@ -77,7 +77,9 @@ pub enum MetadataFault {
     #[error("the metadata name {0} addresses for single sign-on by HTTP POST, not one")]
     SsoUrls(usize),
     /// The address is not `https`.
-    #[error("the address for single sign-on, {0}, does not begin with https://")]
+    #[error(
+        "the address for single sign-on, {0}, does not begin with https://, or with http:// on this machine alone"
+    )]
     SsoUrlNotSecure(Excerpt),
     /// Nobody to talk to.
     #[error("the metadata have no contact with an e-mail address or a telephone number")]
@@ -197,7 +199,12 @@ fn sso_url_of(role: &Element) -> Result<String, MetadataFault> {
         .map(|service| service.attribute("Location").unwrap_or_default())
         .collect();
     let [url] = urls.as_slice() else { return Err(MetadataFault::SsoUrls(urls.len())) };
-    let secure = url.starts_with("https://") && Url::parse(url).is_ok_and(|parsed| parsed.has_host());
+    // A browser goes there: `http` leads no further than its own machine, as for the address of the service provider.
+    let secure = Url::parse(url).is_ok_and(|parsed| match parsed.scheme() {
+        "https" => url.starts_with("https://") && parsed.has_host(),
+        "http" => matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")),
+        _ => false,
+    });
     if secure { Ok((*url).to_owned()) } else { Err(MetadataFault::SsoUrlNotSecure(Excerpt::of(url))) }
 }
 

@@ -8,6 +8,9 @@
 //!
 //! **Invariant:** no message names another User's data or what lies beneath an error, and no log line a token.
 //!
+//! Where the console is served, a request that is no call is one for a page of it, or of its logins (`front`); a call that one of its pages makes
+//! brings the session's cookie in place of a token.
+//!
 //! Left out on purpose: CORS, which stays closed: a browser on another origin is let in by the proxy that serves its
 //! pages.
 
@@ -16,6 +19,7 @@ mod deadline;
 mod flight;
 mod freshness;
 mod freshness_page;
+mod front;
 mod held;
 mod hub;
 mod inventory;
@@ -42,6 +46,7 @@ mod it;
 pub use callers::{CallerLimits, Limits};
 pub use flight::SqlParts;
 pub use freshness::freshness_response;
+pub use front::Console;
 pub use limits::{
     ANSWERS_BYTES_MAX, CALLER_ANSWERS_BYTES_MAX, CONNECTION_STREAMS_MAX, DRAIN_LIFE, HEADER_BYTES_MAX,
     PAGE_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX, RESPONSE_BYTES_MAX,

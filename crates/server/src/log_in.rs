@@ -71,7 +71,7 @@ impl Sessions {
 }
 
 /// The token of a session.
-fn token_of(key: &SessionKey, session: &Session) -> Result<String, CallError> {
+pub(crate) fn token_of(key: &SessionKey, session: &Session) -> Result<String, CallError> {
     Ok(key.sign(session.id.as_str(), &session.bearer)?)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::callers::Limits;
 use crate::flight::{FlightDesk, SqlParts};
-use crate::held::held_by_its_parts;
+use crate::front::{Console, Front};
 use crate::hub::Hubs;
 use crate::inventory::Inventory;
 use crate::limits::{
@@ -32,7 +32,6 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::oneshot;
-use tonic::codegen::Service as _;
 use tonic::codegen::http::Request;
 use tonic::server::NamedService;
 use tonic_health::ServingStatus;
@@ -64,6 +63,8 @@ pub struct Parts {
     pub admission: Admission,
     /// Logs people in; `None`: callers bring a token of an issuer that is trusted.
     pub login: Option<LoginParts>,
+    /// The pages for browsers at the same address; `None`: there are none.
+    pub console: Option<Console>,
     /// Where every call is noted.
     pub log: AccessLog,
     /// Tells when tokens end.
@@ -101,31 +102,18 @@ pub const fn terms(connections: u32, by_address: u32) -> Terms {
 ///
 /// Dropped, it ends all connections.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-    let Parts {
-        port,
-        search,
-        hubs,
-        inventory,
-        sql,
-        freshness,
-        admission,
-        login,
-        log,
-        clock,
-        limits,
-        tells_cost,
-    } = parts;
+    let Parts { port, search, hubs, inventory, sql, freshness, admission, login, console, log, .. } = parts;
+    let (clock, limits, tells_cost) = (parts.clock, parts.limits, parts.tells_cost);
     let desk = Desk::new((search, inventory), admission, log, clock, limits, tells_cost);
     let reporter = HealthReporter::new();
     let answers_sql = sql.is_some();
     set_health(&reporter, answers_sql, ServingStatus::Serving).await;
+    let key = login.as_ref().map(|login| Arc::clone(&login.key));
     let sessions = Sessions::servers(desk.clone(), login);
     let others = (Arc::clone(&freshness), hubs, sql);
     let web = GrpcWebLayer::new().layer(switch(&desk, others, sessions, &reporter)?);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let answer = web.clone().call(request);
-        async move { answer.await.map(held_by_its_parts) }
-    });
+    let front = Front::new(web, console, key);
+    let service = service_fn(move |request: Request<Incoming>| front.answer(request));
     let (stop, stopped) = oneshot::channel::<()>();
     let tls = port.tls.clone();
     let mut serving = pin!(port.serve(service, async {

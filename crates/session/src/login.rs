@@ -117,6 +117,14 @@ impl Logins {
         &self.sessions
     }
 
+    /// By whom people can log in, for somebody at an address: entity IDs, ascending.
+    ///
+    /// Errors: `Busy`, `Store`.
+    pub async fn identity_providers(&self, from: Option<SocketAddr>) -> Result<Vec<String>, LoginError> {
+        self.starts.take_of_address(from)?;
+        Ok(self.register.entity_ids().await?)
+    }
+
     /// Begins a login at an Identity Provider, for somebody at an address.
     ///
     /// Errors: `UnknownProvider`, `Busy`, `Store`.

@@ -181,6 +181,20 @@ impl Register {
         Ok(providers.collect::<Result<_, _>>()?)
     }
 
+    /// The entity IDs of those that can be logged in by, ascending, as they were a second ago or later. One that cannot be read keeps nobody
+    /// from the others.
+    ///
+    /// Errors: the store.
+    pub(crate) async fn entity_ids(&self) -> Result<Vec<String>, StoreError> {
+        let view = self.seen().await?;
+        let provider = |entry: &Entry| entry.state.provider().ok().flatten();
+        let mut ids: Vec<String> = (view.entries.values().filter_map(provider))
+            .map(|provider| provider.identity_provider.entity_id().to_owned())
+            .collect();
+        ids.sort();
+        Ok(ids)
+    }
+
     /// Ends the enrolment: there are no more logins, and its sessions are over. To enrol it again does not bring them back.
     ///
     /// Errors: `NotEnrolled`, `ChangedMeanwhile`, `Store`.

@@ -66,6 +66,13 @@ impl IdleLimit {
     }
 }
 
+impl IdleLimit {
+    /// In milliseconds.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+}
+
 impl Default for IdleLimit {
     /// 15 minutes.
     fn default() -> Self {
@@ -120,6 +127,11 @@ impl Sessions {
     /// The sessions among these objects.
     pub fn new(objects: SealedObjects, clock: Clock, register: Arc<Register>, idle: IdleLimit) -> Self {
         Self { objects, clock, register, idle, known: Cache::new(SESSIONS_KEPT_MAX) }
+    }
+
+    /// How long a session may lie unused.
+    pub const fn idle_limit(&self) -> IdleLimit {
+        self.idle
     }
 
     /// Begins a session under a handle that nobody had before, so that nobody can know it beforehand.

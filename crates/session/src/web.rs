@@ -1,4 +1,4 @@
-//! The service provider's end of SAML over HTTP: four addresses for browsers.
+//! The service provider's end of SAML over HTTP: the addresses for browsers.
 //!
 //! | | |
 //! |---|---|
@@ -6,6 +6,7 @@
 //! | `GET /saml/login?idp=` | takes the browser to an Identity Provider; with a session, straight on |
 //! | `POST /saml/acs` | takes the response, and gives the session's cookie |
 //! | `POST /saml/logout` | ends the session |
+//! | `GET /saml/providers` | for the console alone: who is enrolled, and how long a session may lie unused |
 //!
 //! Where somebody is sent to is configured, and never taken from a request.
 
@@ -20,8 +21,9 @@ use crate::handle::Handle;
 use crate::limits::REQUEST_WORK_LIFE;
 use crate::login::{LoginError, Logins};
 use crate::objects::StoreError;
-use crate::sessions::SessionError;
+use crate::sessions::{Session, SessionError};
 use bytes::Bytes;
+use cookie::SameSite;
 use form::Form;
 use gridtrail_port::{Client, MessageSize, Messages};
 use gridtrail_saml::{OUTWARD_SENTENCE, ServiceProvider};
@@ -38,6 +40,9 @@ type Answer = Response<Full<Bytes>>;
 /// The path that the address of the service provider ends with.
 const ACS_PATH: &str = "/saml/acs";
 
+/// What the log-in page of the console is made of.
+const PROVIDERS_PATH: &str = "/saml/providers";
+
 /// Where browsers go once somebody is logged in, and where our own pages come from.
 #[derive(Debug, Clone)]
 pub struct Landing {
@@ -51,6 +56,8 @@ pub struct Endpoint {
     logins: Arc<Logins>,
     landing: Landing,
     messages: Messages,
+    /// Whether the pages of the console are on the same origin, and call with the cookie.
+    is_of_console: bool,
 }
 
 /// An endpoint cannot be set up so.
@@ -94,7 +101,27 @@ impl Landing {
 impl Endpoint {
     /// Logs people in for this page.
     pub fn new(logins: Arc<Logins>, landing: Landing) -> Self {
-        Self { logins, landing, messages: Messages::default() }
+        Self { logins, landing, messages: Messages::default(), is_of_console: false }
+    }
+
+    /// Logs people in for the console, whose pages have the origin of the address that responses are posted to.
+    pub fn of_console(logins: Arc<Logins>, landing: Landing) -> Self {
+        Self { is_of_console: true, ..Self::new(logins, landing) }
+    }
+
+    /// The session of a request that one of our own pages makes; `None`: it shows none, or another page makes it. The session is thereby
+    /// in use.
+    ///
+    /// Errors: `Ended`, `Store`.
+    pub async fn session_of(&self, headers: &HeaderMap) -> Result<Option<Arc<Session>>, SessionError> {
+        match session_of(headers).filter(|_| self.comes_from_us(headers)) {
+            Some(handle) => self.logins.sessions().resume(&handle).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    const fn same_site(&self) -> SameSite {
+        if self.is_of_console { SameSite::Strict } else { SameSite::Lax }
     }
 
     /// Answers one request, in a bounded time. Who sent it ([`Client`]) is among its extensions, where it is known.
@@ -132,8 +159,10 @@ impl Endpoint {
                 }
             }
             ("/saml/logout", &Method::POST) => self.logout(&head.headers, from).await,
+            (PROVIDERS_PATH, &Method::GET) if self.is_of_console => self.providers(from).await,
             ("/saml/metadata", _) => page::not_allowed("GET, HEAD"),
             ("/saml/login", _) => page::not_allowed("GET"),
+            (PROVIDERS_PATH, _) if self.is_of_console => page::not_allowed("GET"),
             (ACS_PATH | "/saml/logout", _) => page::not_allowed("POST"),
             _ => page::page(StatusCode::NOT_FOUND, "There is no such page."),
         }
@@ -178,7 +207,10 @@ impl Endpoint {
         match self.logins.finish(response, relay_state.as_deref(), browser.as_ref(), from).await {
             Ok(logged_in) => {
                 let mut answer = page::redirect(&self.landing.page);
-                page::set_cookie(&mut answer, &cookie::session(&logged_in.handle, &logged_in.session.bearer));
+                page::set_cookie(
+                    &mut answer,
+                    &cookie::session(&logged_in.handle, &logged_in.session.bearer, self.same_site()),
+                );
                 if let (Some(name), Some(_)) = (login_cookie, browser) {
                     page::set_cookie(&mut answer, &cookie::no_login(&name));
                 }
@@ -188,6 +220,21 @@ impl Endpoint {
             Err(LoginError::NotWritten) => page::page(StatusCode::SERVICE_UNAVAILABLE, OUTWARD_SENTENCE),
             Err(LoginError::Busy) => busy(),
             Err(LoginError::Refused(_) | LoginError::UnknownProvider | LoginError::RelayState) => refused(),
+        }
+    }
+
+    /// Among whom a person chooses at the log-in page. Names alone: whose people each of them vouches for is not said.
+    async fn providers(&self, from: Option<SocketAddr>) -> Answer {
+        match self.logins.identity_providers(from).await {
+            Ok(names) => {
+                let idle_ms = self.logins.sessions().idle_limit().millis();
+                page::json(&serde_json::json!({
+                    "identityProviders": names,
+                    "sessionIdleSeconds": idle_ms / 1000,
+                }))
+            }
+            Err(LoginError::Store(error)) => failed(&error),
+            Err(_) => busy(),
         }
     }
 
@@ -201,7 +248,7 @@ impl Endpoint {
         match self.logins.log_out(&handle, from).await {
             Ok(()) => {
                 let mut answer = page::page(StatusCode::OK, "You are logged out.");
-                page::set_cookie(&mut answer, &cookie::no_session());
+                page::set_cookie(&mut answer, &cookie::no_session(self.same_site()));
                 answer
             }
             Err(error) => failed(&error),

@@ -62,6 +62,10 @@ pub struct ServeArgs {
     /// answer for one another share it; without it, the tokens of a server end with the server.
     #[arg(long, env = "GRIDTRAIL_PAGE_KEY", value_name = "FILE")]
     pub page_key: Option<PathBuf>,
+    /// Serve the console as well: pages for browsers at the address of --listen. Where people log in by Identity Providers, --saml-acs-url
+    /// is at this address, too, as browsers reach it; else the pages ask for a token.
+    #[arg(long)]
+    pub console: bool,
     /// Write nothing to the lake: for one that this process may only read. Maintenance is left to others, nobody logs in, and calls
     /// are recorded in the lake of --access-log-lake, for none is answered that is not recorded.
     #[arg(long, requires = "access_log_lake", conflicts_with_all = ["maintain_every", "saml_entity_id"])]

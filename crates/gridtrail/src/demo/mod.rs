@@ -1,6 +1,7 @@
 //! `gridtrail demo`: the main job from end to end, on real and on generated input, with what it took.
 
 mod cast;
+mod identity_provider;
 mod samples;
 
 use crate::args::{DemoArgs, Encoding, ListFormat, ServerArgs};
@@ -9,6 +10,7 @@ use crate::client::{Caller, View};
 use crate::exit::Failure;
 use crate::generate::{self, parties, write_region};
 use crate::ingest::ingest;
+use crate::log_in::LoginPlan;
 use crate::opening::open_lake;
 use crate::output::{self, hubs, trails};
 use crate::running;
@@ -28,6 +30,7 @@ use gridtrail_runtime::Clock;
 use gridtrail_search::{HubTables, PageKey};
 use gridtrail_server::Limits;
 use gridtrail_synth::{Settings, World};
+use identity_provider::{Colleague, DevelopmentProviders};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -171,13 +174,25 @@ async fn show(
     let listener = running::listen(args.listen).await?;
     let port = Port { listener, tls: None, terms, whence: Whence::Connection };
     let server = serve::url_of(&port)?;
+    let of = |user| world.party_of(user).ok_or(Failure::Process("a User of the region has no Party"));
+    let (first_party, second_party) = (of(cast.first)?, of(cast.second)?);
+    let (login, providers) = if args.serve {
+        let people = vec![
+            Colleague { name: "User A", path: "user-a", party: first_party.clone(), user: cast.first },
+            Colleague { name: "User B", path: "user-b", party: second_party.clone(), user: cast.second },
+        ];
+        Some(log_in_by(&lake, folder, &server, people).await?).unzip()
+    } else {
+        (None, None)
+    };
     let (stop, stopped) = oneshot::channel::<()>();
     let hosted = Hosted {
         calls: lake.clone(),
         lake: lake.clone(),
         port,
         gatekeeper: Some(key.gatekeeper()?),
-        login: None,
+        login: login.flatten(),
+        has_console: args.serve,
         page_key: PageKey::random()?,
         housekeeping: None,
         levels: Levels::default(),
@@ -195,9 +210,8 @@ async fn show(
         let _ = stopped.await;
     }));
     say(&format!("4. Serving on {server}."))?;
-    let of = |user| world.party_of(user).ok_or(Failure::Process("a User of the region has no Party"));
-    let first = Person::new(&key, "user-a", of(cast.first)?, cast.first)?;
-    let second = Person::new(&key, "user-b", of(cast.second)?, cast.second)?;
+    let first = Person::new(&key, "user-a", first_party, cast.first)?;
+    let second = Person::new(&key, "user-b", second_party, cast.second)?;
     searches(&server, (&first, &second), cast).await?;
     exchange(&server, &key, world).await?;
     if let Some(devices) = sampled {
@@ -207,10 +221,26 @@ async fn show(
     timings(&server, &first, world).await?;
     say(&format!("All of it took {:.1} s.", start.elapsed().as_secs_f64()))?;
     if args.serve {
-        leave_up(folder, &server, (&first, &second), cast.device).await?;
+        leave_up(folder, &server, (&first, &second), (cast.device, providers)).await?;
     }
     drop(stop);
     serving.await.map_err(|_| Failure::Process("the server panicked"))?
+}
+
+/// Logins of two people, by Identity Providers of the demo's own.
+async fn log_in_by(
+    lake: &Lake,
+    folder: &Path,
+    server: &str,
+    people: Vec<Colleague>,
+) -> Result<(Option<LoginPlan>, DevelopmentProviders), Failure> {
+    let providers = DevelopmentProviders::open(folder, people).await?;
+    providers.enrol(lake).await?;
+    let roles = serve::role_matrix(None)?;
+    let terms = gridtrail_session::terms(64, 64);
+    let args = providers.login_args(server, folder)?;
+    let plan = LoginPlan::read(args, (roles, true), (None, terms, Whence::Connection)).await?;
+    Ok((plan, providers))
 }
 
 /// A User with a token.
@@ -397,9 +427,12 @@ async fn leave_up(
     folder: &Path,
     server: &str,
     (first, second): (&Person, &Person),
-    device: DeviceId,
+    (device, providers): (DeviceId, Option<DevelopmentProviders>),
 ) -> Result<(), Failure> {
     let stop = running::asked_to_stop()?;
+    if let Some(providers) = &providers {
+        show_console(server, device, &providers.listed())?;
+    }
     let first_file = write_token(folder, first)?;
     let second_file = write_token(folder, second)?;
     say(&format!(
@@ -409,8 +442,30 @@ async fn leave_up(
         first_file.display(),
         second_file.display()
     ))?;
-    stop.await;
+    match providers {
+        Some(providers) => tokio::select! {
+            () = stop => {}
+            () = providers.serve() => {}
+        },
+        None => stop.await,
+    }
     Ok(())
+}
+
+/// Where the console is, and who can log in there.
+fn show_console(server: &str, device: DeviceId, providers: &[(String, &'static str)]) -> Result<(), Failure> {
+    if !gridtrail_console::is_built() {
+        return say(
+            "\nThis build has no console: `scripts/console` builds its pages, with Node, before cargo does.",
+        );
+    }
+    say(&format!(
+        "\nThe console is at {server}/. Log in there by a development Identity Provider, which asks for nothing:"
+    ))?;
+    for (entity_id, name) in providers {
+        say(&format!("   {entity_id}  {name}"))?;
+    }
+    say(&format!("and search for {device}."))
 }
 
 fn write_token(folder: &Path, person: &Person) -> Result<PathBuf, Failure> {

@@ -25,7 +25,8 @@ use gridtrail_search::fake::FakeLake;
 use gridtrail_search::{
     HubSearch, HubStore, HubTables, InventorySearch, InventoryStore, PageKey, Search, Store,
 };
-use gridtrail_server::{Limits, LoginParts, Parts, ServeError, SqlParts, serve, terms};
+use gridtrail_server::{Console, Limits, LoginParts, Parts, ServeError, SqlParts, serve, terms};
+use gridtrail_session::{Endpoint, Landing};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
@@ -227,6 +228,7 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
         limits: Limits,
     ) -> Self {
         let (login, sessions) = login.unzip();
+        let console = login.as_ref().map(console_of);
         let freshness = FakeFreshness(Arc::new(Mutex::new(Some(now()))));
         let key = DevKey::generate().unwrap();
         let doors = Doors { gatekeeper: Some(key.gatekeeper().unwrap()), sessions };
@@ -248,6 +250,7 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
             log,
             clock: clock.clone(),
             limits,
+            console,
             tells_cost: false,
         };
         let (stop, stopped) = oneshot::channel();
@@ -313,6 +316,12 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
         self.stop.send(()).unwrap();
         self.served.await.unwrap()
     }
+}
+
+/// The pages of a server where people log in.
+fn console_of(login: &LoginParts) -> Console {
+    let landing = Landing::new(&login.logins.settings().service_provider, "/").unwrap();
+    Console { logins: Some(Arc::new(Endpoint::of_console(Arc::clone(&login.logins), landing))) }
 }
 
 pub(crate) fn with_header<T>(message: T, authorization: &str) -> Request<T> {

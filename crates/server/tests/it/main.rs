@@ -2,6 +2,7 @@
 //! that obeys the test or, for the matrix of rights, a real one.
 
 mod attacks;
+mod console;
 mod errors;
 mod fields;
 mod fixture;

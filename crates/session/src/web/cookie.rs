@@ -4,8 +4,26 @@ use crate::handle::Handle;
 use crate::limits::REQUEST_LIFE_MS;
 use gridtrail_access::Bearer;
 
-/// The session. `Lax`: it comes with links from elsewhere, and with nothing that another site posts.
+/// The session.
 pub(crate) const SESSION: &str = "__Host-gridtrail";
+
+/// With which requests a session's cookie comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SameSite {
+    /// Also with links from elsewhere, since a page may be made by who is logged in; with nothing that another site posts.
+    Lax,
+    /// With nothing that another site begins: the pages of the console are the same for all, and ask for the rest themselves.
+    Strict,
+}
+
+impl SameSite {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Lax => "Lax",
+            Self::Strict => "Strict",
+        }
+    }
+}
 
 /// How much of a request's identifier names its cookie: enough to tell the tabs of one browser apart.
 const NAMED_BY: usize = 17;
@@ -18,13 +36,14 @@ pub(crate) fn login_name(request: &str) -> String {
 
 /// The handle of a session. The browser forgets it when the session ends at the latest: 8.5 hours after the person was
 /// authenticated, or earlier (Appendix AH, clause 1.2).
-pub(crate) fn session(handle: &Handle, bearer: &Bearer) -> String {
+pub(crate) fn session(handle: &Handle, bearer: &Bearer, same_site: SameSite) -> String {
     let seconds = (bearer.expires_at.millis() - bearer.valid_from.millis()) / 1000;
-    format!("{SESSION}={}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax", handle.secret())
+    let (secret, same_site) = (handle.secret(), same_site.name());
+    format!("{SESSION}={secret}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite={same_site}")
 }
 
-pub(crate) fn no_session() -> String {
-    format!("{SESSION}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax")
+pub(crate) fn no_session(same_site: SameSite) -> String {
+    format!("{SESSION}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite={}", same_site.name())
 }
 
 /// Binds a request to the browser. `None`: the Identity Provider's page posts the response, and that is another site.

@@ -64,6 +64,10 @@ pub(super) fn xml(body: String) -> Answer {
     answer(StatusCode::OK, "application/samlmetadata+xml", body)
 }
 
+pub(super) fn json(value: &serde_json::Value) -> Answer {
+    answer(StatusCode::OK, "application/json", value.to_string())
+}
+
 /// On to a place that was configured.
 pub(super) fn redirect(to: &HeaderValue) -> Answer {
     let mut answer = page(StatusCode::SEE_OTHER, "You are logged in.");

@@ -1,0 +1,210 @@
+// The console: its frame, its pages, and who may see them.
+
+import "./style.css";
+import { render } from "preact";
+import { ErrorBoundary, LocationProvider, Route, Router, useLocation } from "preact-iso";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { linksFor } from "./links.ts";
+import { isOwn } from "./model/address.ts";
+import { seconds } from "./model/time.ts";
+import { type Session, SessionProvider, useSession } from "./session.tsx";
+import { Heading, Time } from "./components/basics.tsx";
+import { AuditPage, MeterReadsPage } from "./pages/trails.tsx";
+import { DevicePage } from "./pages/device.tsx";
+import { FreshnessPage } from "./pages/freshness.tsx";
+import { HomePage } from "./pages/home.tsx";
+import { HubPage } from "./pages/hub.tsx";
+import { InventoryPage } from "./pages/inventory.tsx";
+import { GOING_TO, LogInPage } from "./pages/log-in.tsx";
+import { ProfilePage } from "./pages/profile.tsx";
+
+function NoSuchPage() {
+  return (
+    <>
+      <Heading>There is no such page</Heading>
+      <p>
+        The address is mistyped, or of another version. <a href="/">Begin at the first page</a>.
+      </p>
+    </>
+  );
+}
+
+function Pages() {
+  return (
+    <ErrorBoundary>
+      <Router>
+        <Route path="/" component={HomePage} />
+        <Route path="/audit" component={AuditPage} />
+        <Route path="/meter-reads" component={MeterReadsPage} />
+        <Route path="/inventory" component={InventoryPage} />
+        <Route path="/devices/:id" component={DevicePage} />
+        <Route path="/hub" component={HubPage} />
+        <Route path="/freshness" component={FreshnessPage} />
+        <Route path="/profile" component={ProfilePage} />
+        <Route default component={NoSuchPage} />
+      </Router>
+    </ErrorBoundary>
+  );
+}
+
+function Frame() {
+  const session = useSession();
+  const { path } = useLocation();
+  const main = useRef<HTMLElement>(null);
+  useSlash();
+  useFocusOnNewPage(path);
+  const { who } = session;
+  return (
+    <>
+      <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), main.current?.focus())}>
+        Skip to the page
+      </a>
+      <header>
+        <a class="name" href="/">
+          Self-Service Interface
+        </a>
+        {who.state === "in" && (
+          <>
+            <nav aria-label="Pages">
+              {linksFor(who.profile).map((link) => (
+                <a key={link.path} href={link.path} aria-current={path === link.path ? "page" : undefined}>
+                  {link.name}
+                </a>
+              ))}
+            </nav>
+            <div class="who">
+              <span>{who.profile.party}</span>
+              <button type="button" onClick={() => void session.logOut()}>
+                Log out
+              </button>
+            </div>
+          </>
+        )}
+        <ThemeButton />
+      </header>
+      <main id="main" ref={main} tabIndex={-1}>
+        {who.state === "unknown" && <p class="progress">Looking who you are …</p>}
+        {who.state === "out" && <LogInPage who={who} />}
+        {who.state === "in" && (
+          <>
+            <Confirmation session={session} />
+            <Pages />
+          </>
+        )}
+      </main>
+      <EndsSoon session={session} />
+    </>
+  );
+}
+
+/** What a login is confirmed with, and the way back to where somebody was going. */
+function Confirmation({ session }: { session: Session }) {
+  const { route } = useLocation();
+  const [isShown, setIsShown] = useState(() => sessionStorage.getItem(GOING_TO) !== null);
+  useEffect(() => {
+    const to = sessionStorage.getItem(GOING_TO);
+    sessionStorage.removeItem(GOING_TO);
+    if (isOwn(to) && to !== location.pathname + location.search) {
+      route(to, true);
+    }
+  }, [route]);
+  if (!isShown || session.who.state !== "in") {
+    return null;
+  }
+  return (
+    <p class="note done" role="status">
+      You are logged in for {session.who.profile.party}, until <Time at={session.who.profile.expiresAt} />.{" "}
+      <button type="button" onClick={() => setIsShown(false)}>
+        Hide
+      </button>
+    </p>
+  );
+}
+
+/** A minute before an unused session ends. */
+function EndsSoon({ session }: { session: Session }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const isSoon = session.endsIn !== undefined;
+  useEffect(() => {
+    if (isSoon) {
+      dialog.current?.showModal();
+    } else {
+      dialog.current?.close();
+    }
+  }, [isSoon]);
+  return (
+    <dialog ref={dialog} aria-labelledby="ends-soon" onCancel={(event) => (event.preventDefault(), void session.goOn())}>
+      <h2 id="ends-soon">Are you still there?</h2>
+      <p>Nobody has used this session for a while. It ends in {seconds((session.endsIn ?? 0) / 1000)}. What you searched for stays in the address.</p>
+      <button type="button" class="primary" onClick={() => void session.goOn()}>
+        Go on
+      </button>{" "}
+      <button type="button" onClick={() => void session.logOut()}>
+        Log out
+      </button>
+    </dialog>
+  );
+}
+
+/** `/` leads to the search box, as long as nobody types. */
+function useSlash() {
+  useEffect(() => {
+    const listen = (event: KeyboardEvent) => {
+      const isTyping = event.target instanceof Element && event.target.closest("input, textarea, select") !== null;
+      const box = document.querySelector<HTMLInputElement>(".search-box");
+      if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey && box) {
+        event.preventDefault();
+        box.focus();
+        box.select();
+      }
+    };
+    addEventListener("keydown", listen);
+    return () => removeEventListener("keydown", listen);
+  }, []);
+}
+
+/** Whoever goes to another page by keyboard or hears it read goes on at its heading. */
+function useFocusOnNewPage(path: string) {
+  const before = useRef(path);
+  useEffect(() => {
+    if (before.current !== path) {
+      before.current = path;
+      document.querySelector<HTMLElement>("main h1")?.focus();
+    }
+  }, [path]);
+}
+
+const THEME = "gridtrail.theme";
+const THEMES = ["system", "light", "dark"] as const;
+
+function ThemeButton() {
+  const [theme, setTheme] = useState(() => localStorage.getItem(THEME) ?? "system");
+  useEffect(() => {
+    document.documentElement.dataset["theme"] = theme;
+  }, [theme]);
+  const next = THEMES[(THEMES.indexOf(theme as (typeof THEMES)[number]) + 1) % THEMES.length] ?? "system";
+  return (
+    <button
+      type="button"
+      class="theme"
+      onClick={() => {
+        localStorage.setItem(THEME, next);
+        setTheme(next);
+      }}
+    >
+      Colours: {theme}
+    </button>
+  );
+}
+
+const root = document.getElementById("console");
+if (root) {
+  render(
+    <LocationProvider>
+      <SessionProvider>
+        <Frame />
+      </SessionProvider>
+    </LocationProvider>,
+    root,
+  );
+}

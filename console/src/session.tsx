@@ -1,0 +1,194 @@
+// Who is logged in, and until when. The server ends a session that nobody used for its time; the page says so a minute before.
+
+import { Code, ConnectError } from "@connectrpc/connect";
+import { createContext, type ComponentChildren } from "preact";
+import { useCallback, useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { onAnswer, sessions, troubleOf, type Trouble, useToken } from "./api.ts";
+import type { ProfileResponse } from "./gen/gridtrail/query/v1/session_pb.ts";
+
+/** How people log in at this server. */
+export interface Logins {
+  /** Entity IDs. */
+  identityProviders: string[];
+  sessionIdleSeconds: number;
+}
+
+export type Who =
+  | { state: "unknown" }
+  | { state: "out"; logins: Logins | undefined; hasEnded: boolean; trouble?: Trouble }
+  | { state: "in"; profile: ProfileResponse; logins: Logins | undefined };
+
+export interface Session {
+  who: Who;
+  /** Milliseconds until the session ends by itself, once there are few. */
+  endsIn: number | undefined;
+  goOn(): Promise<void>;
+  logInWith(token: string): Promise<Trouble | undefined>;
+  logOut(): Promise<void>;
+  /** To be called where a call says that nobody is logged in. */
+  ended(): void;
+}
+
+const Context = createContext<Session | undefined>(undefined);
+
+export function useSession(): Session {
+  const session = useContext(Context);
+  if (!session) {
+    throw new Error("there is no session around this");
+  }
+  return session;
+}
+
+/** The profile of whoever is logged in; pages below are shown to nobody else. */
+export function useProfile(): ProfileResponse {
+  const { who } = useSession();
+  if (who.state !== "in") {
+    throw new Error("nobody is logged in");
+  }
+  return who.profile;
+}
+
+/** Where all tabs of a browser note when the session was last used: a time and nothing else. */
+const LAST_USE = "gridtrail.last-use";
+/** The server counts from the half minute in which a session was last used. */
+const SPAN_MS = 30_000;
+const WARNED_MS = 60_000;
+/** Whoever types and asks for nothing is there all the same: so often the server hears of it. */
+const TOLD_EVERY_MS = 4 * 60_000;
+
+async function readLogins(): Promise<Logins | undefined> {
+  const answer = await fetch("/saml/providers", { headers: { accept: "application/json" } });
+  if (answer.status === 404) {
+    return undefined;
+  }
+  if (!answer.ok) {
+    throw new ConnectError("Many people log in at the moment, or logins do not work: try again.", Code.Unavailable);
+  }
+  return (await answer.json()) as Logins;
+}
+
+export function SessionProvider({ children }: { children: ComponentChildren }) {
+  const [who, setWho] = useState<Who>({ state: "unknown" });
+  const [endsIn, setEndsIn] = useState<number>();
+  const logins = useRef<Logins | undefined>(undefined);
+
+  const ask = useCallback(async (): Promise<Trouble | undefined> => {
+    try {
+      const profile = await sessions.profile({});
+      setWho({ state: "in", profile, logins: logins.current });
+      return undefined;
+    } catch (error) {
+      return troubleOf(error);
+    }
+  }, []);
+
+  const leave = useCallback((hasEnded: boolean, trouble?: Trouble) => {
+    useToken(undefined);
+    setEndsIn(undefined);
+    setWho({ state: "out", logins: logins.current, hasEnded, ...(trouble ? { trouble } : {}) });
+  }, []);
+
+  const begin = useCallback(async () => {
+    try {
+      logins.current = await readLogins();
+    } catch (error) {
+      leave(false, troubleOf(error));
+      return;
+    }
+    const trouble = await ask();
+    if (trouble) {
+      leave(false, trouble.isLoggedOut ? undefined : trouble);
+    }
+  }, [ask, leave]);
+
+  useEffect(() => void begin(), [begin]);
+
+  const ended = useCallback(() => leave(true), [leave]);
+  const isIn = who.state === "in";
+  useIdleWatch(isIn ? logins.current?.sessionIdleSeconds : undefined, setEndsIn, ended, ask);
+  useEnd(isIn ? Number(who.profile.expiresAt?.seconds ?? 0) * 1000 : undefined, ended);
+
+  const session = useMemo<Session>(
+    () => ({
+      who,
+      endsIn,
+      ended,
+      async goOn() {
+        if ((await ask())?.isLoggedOut) {
+          leave(true);
+        }
+      },
+      async logInWith(token) {
+        useToken(token);
+        const trouble = await ask();
+        if (trouble) {
+          useToken(undefined);
+        }
+        return trouble;
+      },
+      async logOut() {
+        if (logins.current) {
+          await fetch("/saml/logout", { method: "POST" });
+        }
+        leave(false);
+      },
+    }),
+    [who, endsIn, ended, ask, leave],
+  );
+  return <Context.Provider value={session}>{children}</Context.Provider>;
+}
+
+/** Counts down what is left of an unused session, and tells the server of a person who is there. */
+function useIdleWatch(
+  idleSeconds: number | undefined,
+  setEndsIn: (left: number | undefined) => void,
+  ended: () => void,
+  ask: () => Promise<Trouble | undefined>,
+) {
+  useEffect(() => {
+    if (idleSeconds === undefined) {
+      return undefined;
+    }
+    const used = () => localStorage.setItem(LAST_USE, String(Date.now()));
+    const lastUse = () => Number(localStorage.getItem(LAST_USE) ?? 0);
+    used();
+    onAnswer(used);
+    let isWarned = false;
+    let isTelling = false;
+    const active = () => {
+      if (!isWarned && !isTelling && Date.now() - lastUse() > Math.min(TOLD_EVERY_MS, idleSeconds * 250)) {
+        isTelling = true;
+        void ask().finally(() => (isTelling = false));
+      }
+    };
+    const look = () => {
+      const left = lastUse() + idleSeconds * 1000 - SPAN_MS - Date.now();
+      isWarned = left <= WARNED_MS;
+      if (left <= 0) {
+        ended();
+      } else {
+        setEndsIn(isWarned ? left : undefined);
+      }
+    };
+    const ticking = setInterval(look, 1000);
+    addEventListener("keydown", active);
+    addEventListener("pointerdown", active);
+    return () => {
+      clearInterval(ticking);
+      removeEventListener("keydown", active);
+      removeEventListener("pointerdown", active);
+      onAnswer(() => {});
+    };
+  }, [idleSeconds, setEndsIn, ended, ask]);
+}
+
+/** Ends with the session or the token, used or not. */
+function useEnd(at: number | undefined, ended: () => void) {
+  useEffect(() => {
+    if (!at) {
+      return undefined;
+    }
+    const waiting = setInterval(() => Date.now() >= at && ended(), 1000);
+    return () => clearInterval(waiting);
+  }, [at, ended]);
+}

@@ -1,0 +1,45 @@
+// Walking the console as a person does.
+
+import { ALL, Axe, COLOURS } from "./axe.ts";
+import { expect, type Page } from "@playwright/test";
+import { answerPage, type Person, ssoOf } from "./identity-provider.ts";
+import type { Stage, Supplier } from "./stage.ts";
+
+/** Somebody of a supplier, with a Job Type Role. */
+export function person(of: Supplier, name: string, role: string): Person {
+  return { entityId: of.entityId, name, roles: [role], userIds: of.userIds };
+}
+
+/** Goes to a page and logs in by the Identity Provider of a person; the browser comes back to the page. */
+export async function logIn(page: Page, stage: Stage, who: Person, path = "/"): Promise<void> {
+  await page.route(ssoOf(who.entityId), async (route) => {
+    await route.fulfill({ contentType: "text/html", body: answerPage(stage.folder, route.request().postData() ?? "", who) });
+  });
+  await page.goto(stage.url + path);
+  await expect(page.getByRole("heading", { name: "Log in" })).toBeVisible();
+  await page.getByLabel(/Identity Provider/).selectOption(who.entityId);
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByRole("button", { name: `Log in as ${who.name}` }).click();
+  await expect(page.getByRole("button", { name: "Log out" })).toBeVisible();
+}
+
+/** Complains of what axe-core finds, at WCAG 2.2 AA, in light and in dark. */
+export async function expectAccessible(page: Page): Promise<void> {
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    const found = await Axe.analyse(page, colorScheme === "light" ? ALL : COLOURS);
+    expect(found, `${page.url()} in ${colorScheme}`).toEqual([]);
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+}
+
+/** Complains where a page is wider than the window, but for tables, which scroll by themselves. */
+export async function expectFits(page: Page, width: number): Promise<void> {
+  const before = page.viewportSize();
+  await page.setViewportSize({ width, height: 800 });
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+  expect(wide, `${page.url()} at ${width} pixels`).toBeLessThanOrEqual(width);
+  if (before) {
+    await page.setViewportSize(before);
+  }
+}
