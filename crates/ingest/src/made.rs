@@ -8,8 +8,9 @@ use crate::chunk::{Decoded, to_position};
 use crate::error::IngestError;
 use crate::files::{Summary, commit};
 use crate::kinds::PlainRecord;
-use crate::limits::{BATCH_INVENTORY_EVENTS, BATCH_ROWS};
+use crate::limits::{BATCH_ANOMALY_EVENTS, BATCH_INVENTORY_EVENTS, BATCH_ROWS};
 use gridtrail_access::AccessRecord;
+use gridtrail_anomaly::AnomalyEvent;
 use gridtrail_inventory::InventoryEvent;
 use gridtrail_lake::Lake;
 use gridtrail_model::Event;
@@ -71,6 +72,15 @@ pub async fn ingest_made_inventory(
 ) -> Result<Summary, IngestError> {
     ingest_made_plain(lake, (maker, "inventory"), BATCH_INVENTORY_EVENTS, |event| event.id.as_str(), events)
         .await
+}
+
+/// The same of anomaly events.
+pub async fn ingest_made_anomaly(
+    lake: &Lake,
+    maker: &Maker,
+    events: impl Iterator<Item = AnomalyEvent>,
+) -> Result<Summary, IngestError> {
+    ingest_made_plain(lake, (maker, "anomaly"), BATCH_ANOMALY_EVENTS, |event| event.id.as_str(), events).await
 }
 
 /// Ingests records of one kind that were made, so many in a batch, from where the lake is. `id` is what the evidence hashes of each.
