@@ -8,7 +8,7 @@ use crate::opening::open_lake;
 use crate::output::count;
 use crate::progress::counting;
 use crate::running::asked_to_stop;
-use gridtrail_ingest::{Maker, ingest_made, ingest_made_access, ingest_made_inventory};
+use gridtrail_ingest::{Maker, ingest_made, ingest_made_access, ingest_made_anomaly, ingest_made_inventory};
 use gridtrail_model::Event;
 use gridtrail_synth::World;
 use serde::Serialize;
@@ -30,6 +30,8 @@ pub(super) struct Filled {
     events: u64,
     /// Inventory events.
     inventory_events: u64,
+    /// Anomaly events.
+    anomaly_events: u64,
     /// Commits made.
     commits: u64,
     /// Rows of the `trails` table: at least one a trail.
@@ -46,19 +48,23 @@ pub(super) struct Filled {
 
 impl Filled {
     pub(super) fn line(&self) -> String {
-        let Self { events, inventory_events, commits, rows, runs, bytes, seconds, events_per_second } = self;
+        let Self { events, commits, rows, runs, bytes, seconds, events_per_second, .. } = self;
         let bytes_per_row = *bytes as f64 / *rows as f64;
-        let line = format!(
+        let mut line = format!(
             "{} in {seconds:.1} s ({events_per_second:.0} events/s); {}, {} of {bytes_per_row:.1} bytes in {}",
             count(*events, "event"),
             count(*commits, "commit"),
             count(*rows, "row"),
             count(*runs, "run")
         );
-        if *inventory_events == 0 {
-            return line;
+        for (number, what) in
+            [(self.inventory_events, "inventory event"), (self.anomaly_events, "anomaly event")]
+        {
+            if number > 0 {
+                line.push_str(&format!("; {}", count(number, what)));
+            }
         }
-        format!("{line}; {}", count(*inventory_events, "inventory event"))
+        line
     }
 }
 
@@ -84,6 +90,10 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
     if args.inventory {
         inventory_events =
             ingest_made_inventory(&lake, &maker, world.inventory_events()).await?.outcome.stored;
+    }
+    let mut anomaly_events = 0;
+    if args.anomaly {
+        anomaly_events = ingest_made_anomaly(&lake, &maker, world.anomaly_events()).await?.outcome.stored;
     }
     let (pieces, made) = mpsc::channel(PIECES);
     let world = world.clone();
@@ -115,6 +125,7 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
     Ok(Filled {
         events,
         inventory_events,
+        anomaly_events,
         commits: summary.commits,
         rows: counts.fragments,
         runs: counts.runs,
