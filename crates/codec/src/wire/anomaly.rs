@@ -157,11 +157,12 @@ fn told(body: &Body) -> Result<Told, DecodeError> {
 /// A RequestID of the User that the event is about: what another sent is not told as theirs (decision 0094).
 fn of_user(text: &str, user_id: &str, field: &'static str) -> Result<RequestId, DecodeError> {
     let id: RequestId = required(text, field)?;
-    if user_id.parse() == Ok(id.originator) {
-        return Ok(id);
+    // A User ID that cannot be read is told of by itself.
+    if user_id.parse::<UserId>().is_ok_and(|user| user != id.originator) {
+        let rule = "the originator of a RequestID is the User that the event is about";
+        return Err(DecodeError::invalid(field, "RequestID", rule, id));
     }
-    let rule = "the originator of a RequestID is the User that the event is about";
-    Err(DecodeError::invalid(field, "RequestID", rule, id))
+    Ok(id)
 }
 
 fn name(smsr: (&str, &'static str), role: (&str, &'static str)) -> Result<FileName, DecodeError> {
