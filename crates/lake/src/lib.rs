@@ -66,6 +66,7 @@ pub use read::command::HubCommand;
 pub use read::hub::{DEVICES_BEHIND_MAX, Hub, HubFound, LAST_COMMANDS};
 pub use read::query::{Cost, Counts, Found, KeyQuery, RowPosition, View};
 pub use read::resolve::OnRecord;
+pub use read::rows::{ScanPart, ScanQuery, ScanRows};
 pub use read::sight::{Anchors, Elsewhere};
 pub use read::snapshot::{Snapshot, SnapshotVersion, Waiting};
 pub use rows::run::SortedFragments;

@@ -79,7 +79,7 @@ impl Snapshot {
 
     /// What is known by now of the lake, where that is more than this snapshot has: another server may have seen a version that this
     /// process has not.
-    fn newest(&self) -> Option<Arc<Self>> {
+    pub(crate) fn newest(&self) -> Option<Arc<Self>> {
         let newest = self.by_now.upgrade()?.get();
         (newest.version > self.version).then_some(newest)
     }
@@ -149,14 +149,24 @@ impl Snapshot {
             Sight::Of(who) => query.view == View::MeterReads || who.user_ids().contains(&fragment.key.user),
             Sight::Commands => true,
         });
+        self.joined_by_now(cache, fragments).await
+    }
+
+    /// Parked fragments, each joined to its leg where that is on record by now, as far as it lies where it waited.
+    pub(crate) async fn joined_by_now(
+        &self,
+        cache: &RunCache,
+        fragments: Vec<Fragment>,
+    ) -> Result<Vec<Fragment>, RunsError> {
         if fragments.is_empty() {
             return Ok(fragments);
         }
         let on_record = self.resolve(cache, &fragments).await?;
         let mut found = Vec::new();
         for fragment in fragments {
+            let anchor = fragment.anchor();
             match fragment.join(on_record.of(&fragment.key)) {
-                Some(joined) => found.extend(joined.into_iter().filter(|f| f.anchor() == query.anchor)),
+                Some(joined) => found.extend(joined.into_iter().filter(|part| part.anchor() == anchor)),
                 None => found.push(fragment),
             }
         }

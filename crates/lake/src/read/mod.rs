@@ -10,6 +10,7 @@ pub(crate) mod nearby;
 pub(crate) mod openness;
 pub(crate) mod query;
 pub(crate) mod resolve;
+pub(crate) mod rows;
 pub(crate) mod scan;
 pub(crate) mod sight;
 pub(crate) mod snapshot;

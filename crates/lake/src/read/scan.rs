@@ -45,16 +45,22 @@ impl Located {
 }
 
 /// Fragments of one row, merged, and the times of the lowest and the highest of them.
-struct Chain {
-    lowest: Timestamp,
-    highest: Timestamp,
+#[derive(Debug, Clone)]
+pub(crate) struct Chain {
+    pub(crate) lowest: Timestamp,
+    pub(crate) highest: Timestamp,
     print: u64,
-    fragment: Fragment,
+    pub(crate) fragment: Fragment,
 }
 
 impl Chain {
-    fn of(at: Timestamp, fragment: Fragment) -> Self {
+    pub(crate) fn of(at: Timestamp, fragment: Fragment) -> Self {
         Self { lowest: at, highest: at, print: packed::print_of(&fragment.key), fragment }
+    }
+
+    /// What tells its key from nearly all others.
+    pub(crate) fn key_print(&self) -> u64 {
+        packed::key_print_of(self.print, &self.fragment.key)
     }
 }
 
@@ -356,11 +362,9 @@ fn position_of(chain: &Chain) -> RowPosition {
 }
 
 /// Joins what is of one row and lies no further apart than so many milliseconds. What is joined stands where its lowest part stood.
-fn joined(chains: Vec<Chain>, apart_ms: i64) -> Vec<Chain> {
+pub(crate) fn joined(chains: Vec<Chain>, apart_ms: i64) -> Vec<Chain> {
     let order = chains.iter().enumerate();
-    let order = order.map(|(at, chain)| {
-        (packed::key_print_of(chain.print, &chain.fragment.key), chain.lowest.millis(), at)
-    });
+    let order = order.map(|(at, chain)| (chain.key_print(), chain.lowest.millis(), at));
     let mut order: Vec<(u64, i64, usize)> = order.collect();
     order.sort_unstable();
     // Nearly always every row has one fragment.
@@ -397,11 +401,18 @@ fn asks_for(query: &KeyQuery, candidate: &Candidate) -> bool {
     candidate.variant.is_none_or(asked)
 }
 
+/// Whether a view has a merged row, by the rights of who asks.
+pub(crate) fn is_in_view(who: &Access, view: View, fragment: &Fragment) -> bool {
+    match view {
+        View::Audit => who.user_ids().contains(&fragment.key.user),
+        View::MeterReads => fragment.is_meter_read(),
+    }
+}
+
 /// Whether the rights and the variants of a query let a merged row be shown.
 fn shows(sight: Sight<'_>, query: &KeyQuery, fragment: &Fragment) -> bool {
     let in_view = match (sight, query.view) {
-        (Sight::Of(who), View::Audit) => who.user_ids().contains(&fragment.key.user),
-        (Sight::Of(_), View::MeterReads) => fragment.is_meter_read(),
+        (Sight::Of(who), view) => is_in_view(who, view, fragment),
         (Sight::Commands, _) => is_command(fragment),
     };
     let is_meant =

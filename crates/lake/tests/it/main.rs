@@ -19,6 +19,7 @@ mod openness;
 mod parked;
 mod rebucket;
 mod retention;
+mod scan;
 mod side_tables;
 mod soak;
 mod vacuum;
