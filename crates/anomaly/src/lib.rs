@@ -13,6 +13,7 @@
 //! Source: Smart Energy Code Appendix AA (Threshold Anomaly Detection Procedures), "AA" here, clauses 2 to 4; DUIS schema 5.4,
 //! `QuarantinedRequest`.
 
+mod answer;
 mod check;
 mod event;
 mod fragment;
@@ -30,6 +31,7 @@ extern crate self as gridtrail_anomaly;
 #[path = "../tests/it/main.rs"]
 mod it;
 
+pub use answer::{ActionFile, Faults, is_validated_late, reason};
 pub use check::{Flagged, Volumes, flagged};
 pub use event::{
     Action, ActionsAccepted, ActionsRefused, Advice, AnomalyEvent, AnomalyFact, AnomalyStatement,
@@ -37,7 +39,8 @@ pub use event::{
     ThresholdKind, ThresholdsFile,
 };
 pub use fragment::{AnomalyFragment, AnomalyView};
+pub use packing::AnomalyRowKind;
 pub use quarantine::{QuarantineState, QuarantinedCommunication};
 pub use reference::{FileHash, Period, QuarantineEventRef, Reason, Reference};
-pub use row::{AnomalyKey, AnomalyRow, AnomalyRowError, AnomalyRowKind, goes_at, merge_rows, rows_of};
+pub use row::{AnomalyKey, AnomalyRow, AnomalyRowError, goes_at, merge_rows, rows_of};
 pub use thresholds::{FileState, FileStatus, InForce};

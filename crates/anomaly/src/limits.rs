@@ -14,6 +14,9 @@ pub const PROCESSING_MS: i64 = 72 * HOUR_MS;
 /// The same of a Fast-Track Notification: 24 hours (AA 3.7).
 pub const FAST_TRACK_MS: i64 = 24 * HOUR_MS;
 
+/// Within which an action file is validated, where the threshold was the DCC's: 24 hours of receipt (AA 4.16).
+pub const VALIDATED_MS: i64 = 24 * HOUR_MS;
+
 /// The shortest period of a threshold, in seconds. No published document says one: the detection works minute by minute.
 pub const PERIOD_S_MIN: u32 = 60;
 

@@ -1,15 +1,59 @@
-//! The values of a fact as bytes, and read back. What is added later gets a tag that was never used.
+//! The kinds of rows, and the values of a fact as bytes, and read back. What is added later gets a tag that was never used.
 
 use crate::event::{
     Action, ActionsAccepted, ActionsRefused, Advice, AnomalyFact, ArchiveOpened, Breach, Exceeded, FileName,
     Quarantined, Scope, Settlement, Threshold, ThresholdKind, ThresholdsFile,
 };
 use crate::reference::{FileHash, Period};
-use crate::row::AnomalyRowKind;
 use gridtrail_model::{
     CommandVariant, DeviceId, Mpxn, RequestId, ResponseId, ServiceReferenceVariant, UserId, UserRole,
 };
 use gridtrail_packed::{self as pack, Packed, Packer};
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $number:literal $word:literal,)+) => {
+        /// What a row tells.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum AnomalyRowKind { $($(#[$doc])* $kind = $number,)+ }
+
+        impl AnomalyRowKind {
+            /// Every kind, in order.
+            pub const ALL: &[Self] = &[$(Self::$kind),+];
+            /// The word for this kind, by which other engines filter.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$kind => $word),+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// [`AnomalyFact::FileReceived`].
+    FileReceived = 1 "thresholds_file_received",
+    /// [`AnomalyFact::FileApplied`].
+    FileApplied = 2 "thresholds_file_applied",
+    /// [`AnomalyFact::FileRejected`].
+    FileRejected = 3 "thresholds_file_rejected",
+    /// [`AnomalyFact::DccThreshold`].
+    DccThreshold = 4 "dcc_threshold",
+    /// [`AnomalyFact::Exceeded`].
+    Exceeded = 5 "threshold_exceeded",
+    /// [`AnomalyFact::Advised`].
+    Advised = 6 "dcc_advised",
+    /// [`AnomalyFact::Quarantined`].
+    Quarantined = 7 "quarantined",
+    /// [`AnomalyFact::Settled`].
+    Settled = 8 "settled",
+    /// [`AnomalyFact::ArchiveOpened`].
+    ArchiveOpened = 9 "archive_opened",
+    /// [`AnomalyFact::ActionsAccepted`].
+    ActionsAccepted = 10 "action_file_accepted",
+    /// [`AnomalyFact::ActionsRefused`].
+    ActionsRefused = 11 "action_file_refused",
+    /// That the event that the row names does not count.
+    Withdrawal = 12 "withdrawn",
+}
 
 /// The kind and the values of a fact.
 pub(crate) fn pack_fact(fact: &AnomalyFact) -> (AnomalyRowKind, Box<[u8]>) {

@@ -4,7 +4,7 @@
 //! No event has to say so. Archived communications appear in no report, unless the archive was opened for them under a recorded Major Security
 //! Incident.
 
-use crate::event::{Action, Advice, AnomalyFact, ArchiveOpened, Breach, Origin, Quarantined, Settlement};
+use crate::event::{Action, Advice, AnomalyFact, ArchiveOpened, Origin, Quarantined, Settlement};
 use crate::fragment::{AnomalyView, Known};
 use crate::limits::{ARCHIVED_MS, AVAILABLE_MS};
 use crate::reference::Reference;
@@ -197,12 +197,5 @@ impl AnomalyView<'_> {
     pub fn communications(&self, now: Timestamp) -> Vec<QuarantinedCommunication> {
         let all = self.all(now);
         all.communications.values().filter_map(|told| all.communication(told, now)).collect()
-    }
-}
-
-impl Breach {
-    /// Whether the DCC advises what to do: where a threshold was exceeded that the DCC had set (AA 4.12).
-    pub const fn is_advised(self) -> bool {
-        matches!(self, Self::DccThreshold)
     }
 }

@@ -59,6 +59,13 @@ text! {
     Reason
 }
 
+impl Reason {
+    /// Of a text that has as many characters as a reason may, and no control character.
+    pub(crate) fn of_checked(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
 impl FromStr for Reason {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Self, ParseError> {

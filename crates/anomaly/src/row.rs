@@ -9,7 +9,7 @@
 use crate::event::{AnomalyEvent, AnomalyFact, AnomalyStatement, Origin};
 use crate::fragment::AnomalyFragment;
 use crate::limits::{ARCHIVED_MS, AVAILABLE_MS};
-use crate::packing::{pack_fact, unpack_fact};
+use crate::packing::{AnomalyRowKind, pack_fact, unpack_fact};
 use gridtrail_model::{EventId, Timestamp, UserId};
 use gridtrail_packed::Packed;
 
@@ -59,51 +59,6 @@ impl AnomalyKey {
             Self::AllUsers => None,
         }
     }
-}
-
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $number:literal $word:literal,)+) => {
-        /// What a row tells.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u8)]
-        pub enum AnomalyRowKind { $($(#[$doc])* $kind = $number,)+ }
-
-        impl AnomalyRowKind {
-            /// Every kind, in order.
-            pub const ALL: &[Self] = &[$(Self::$kind),+];
-            /// The word for this kind, by which other engines filter.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$kind => $word),+ }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// [`AnomalyFact::FileReceived`].
-    FileReceived = 1 "thresholds_file_received",
-    /// [`AnomalyFact::FileApplied`].
-    FileApplied = 2 "thresholds_file_applied",
-    /// [`AnomalyFact::FileRejected`].
-    FileRejected = 3 "thresholds_file_rejected",
-    /// [`AnomalyFact::DccThreshold`].
-    DccThreshold = 4 "dcc_threshold",
-    /// [`AnomalyFact::Exceeded`].
-    Exceeded = 5 "threshold_exceeded",
-    /// [`AnomalyFact::Advised`].
-    Advised = 6 "dcc_advised",
-    /// [`AnomalyFact::Quarantined`].
-    Quarantined = 7 "quarantined",
-    /// [`AnomalyFact::Settled`].
-    Settled = 8 "settled",
-    /// [`AnomalyFact::ArchiveOpened`].
-    ArchiveOpened = 9 "archive_opened",
-    /// [`AnomalyFact::ActionsAccepted`].
-    ActionsAccepted = 10 "action_file_accepted",
-    /// [`AnomalyFact::ActionsRefused`].
-    ActionsRefused = 11 "action_file_refused",
-    /// That the event that the row names does not count.
-    Withdrawal = 12 "withdrawn",
 }
 
 /// What one event says under one key. Every field is a column; rows are sorted by them in this order.

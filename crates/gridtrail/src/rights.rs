@@ -51,7 +51,7 @@ impl Feed {
     }
 
     /// Has what was granted lapse while the topics stand still for too long, and count again when they do not.
-    fn judge(&self, admission: &Admission) {
+    pub(crate) fn judge(&self, admission: &Admission) {
         let now = self.lake.clock().now();
         let told = self.complete_up_to();
         let is_current = |at: Timestamp| now.millis() - at.millis() <= self.lapse_ms;

@@ -1,5 +1,6 @@
 //! Anomaly detection as others use it: the laws of merging, what follows from events step by step, and answers held against an oracle.
 
+mod answer;
 mod check;
 mod laws;
 mod oracle;

@@ -78,7 +78,14 @@ fn moment(from: Option<pbjson_types::Timestamp>, field: &'static str) -> Result<
 }
 
 fn told(body: &Body) -> Result<Told, DecodeError> {
-    Ok(match body {
+    let told = told_of_thresholds(body).transpose().or_else(|| told_of_quarantine(body).transpose());
+    // The one body that is no fact; `event` takes it.
+    told.unwrap_or(Err(DecodeError::Missing { field: "body", rule: "a withdrawal tells no fact" }))
+}
+
+/// `None`: it is none of thresholds.
+fn told_of_thresholds(body: &Body) -> Result<Option<Told>, DecodeError> {
+    Ok(Some(match body {
         Body::ThresholdsFileReceived(of) => {
             told!(of, "thresholds_file_received", received_at, AnomalyFact::FileReceived(file(of)?))
         }
@@ -117,6 +124,13 @@ fn told(body: &Body) -> Result<Told, DecodeError> {
         Body::ThresholdExceeded(of) => {
             told!(of, "threshold_exceeded", exceeded_at, AnomalyFact::Exceeded(exceeded(of)?))
         }
+        _ => return Ok(None),
+    }))
+}
+
+/// `None`: it is none of quarantine.
+fn told_of_quarantine(body: &Body) -> Result<Option<Told>, DecodeError> {
+    Ok(Some(match body {
         Body::DccAdvised(of) => {
             let incident = required(&of.incident_reference, "dcc_advised.incident_reference")?;
             let advice = enumeration(of.advice, Advice::from_number, "dcc_advised.advice")?;
@@ -147,11 +161,8 @@ fn told(body: &Body) -> Result<Told, DecodeError> {
         Body::ActionFileRefused(of) => {
             told!(of, "action_file_refused", received_at, AnomalyFact::ActionsRefused(refused(of)?))
         }
-        // The one body that is no fact; `event` takes it.
-        Body::Withdrawn(_) => {
-            return Err(DecodeError::Missing { field: "body", rule: "a withdrawal tells no fact" });
-        }
-    })
+        _ => return Ok(None),
+    }))
 }
 
 /// A RequestID of the User that the event is about: what another sent is not told as theirs (decision 0094).
@@ -354,20 +365,7 @@ fn limit(scope: Scope, communications: u64) -> wire::ThresholdLimit {
 fn fact_to_wire(user_id: String, at: Timestamp, fact: &AnomalyFact) -> Body {
     let when = Some(wire_time(at));
     match fact {
-        AnomalyFact::FileReceived(file) => {
-            let threshold = |of: &Threshold| wire::UserThreshold {
-                kind: of.kind.number().into(),
-                limit: Some(limit(of.scope, of.communications)),
-            };
-            Body::ThresholdsFileReceived(wire::ThresholdsFileReceived {
-                smsr_reference: file.name.smsr.to_string(),
-                user_id,
-                user_role: file.name.role.to_string(),
-                received_at: when,
-                fast_track: file.fast_track,
-                thresholds: file.thresholds().iter().map(threshold).collect(),
-            })
-        }
+        AnomalyFact::FileReceived(file) => Body::ThresholdsFileReceived(file_to_wire(user_id, when, file)),
         AnomalyFact::FileApplied(name) => Body::ThresholdsFileApplied(wire::ThresholdsFileApplied {
             smsr_reference: name.smsr.to_string(),
             user_id,
@@ -395,16 +393,7 @@ fn fact_to_wire(user_id: String, at: Timestamp, fact: &AnomalyFact) -> Body {
                 effective_from: when,
             })
         }
-        AnomalyFact::Exceeded(of) => Body::ThresholdExceeded(wire::ThresholdExceeded {
-            user_id,
-            kind: of.threshold.kind.number().into(),
-            limit: Some(limit(of.threshold.scope, of.threshold.communications)),
-            observed: of.observed,
-            exceeded_at: when,
-            incident_reference: of.incident.to_string(),
-            smsr_reference: text(of.smsr.as_ref()),
-            emailed_at: of.emailed_at.map(wire_time),
-        }),
+        AnomalyFact::Exceeded(of) => Body::ThresholdExceeded(exceeded_to_wire(user_id, when, of)),
         AnomalyFact::Advised(incident, advice) => Body::DccAdvised(wire::DccAdvised {
             user_id,
             incident_reference: incident.to_string(),
@@ -412,20 +401,7 @@ fn fact_to_wire(user_id: String, at: Timestamp, fact: &AnomalyFact) -> Body {
             advised_at: when,
         }),
         AnomalyFact::Quarantined(of) => Body::Quarantined(quarantined_to_wire(user_id, when, of)),
-        AnomalyFact::Settled(id, what) => {
-            let request_id = id.to_string();
-            match what {
-                Settlement::Released => {
-                    Body::Released(wire::CommunicationReleased { user_id, request_id, released_at: when })
-                }
-                Settlement::Deleted => {
-                    Body::Deleted(wire::CommunicationDeleted { user_id, request_id, deleted_at: when })
-                }
-                Settlement::Archived => {
-                    Body::Archived(wire::CommunicationArchived { user_id, request_id, archived_at: when })
-                }
-            }
-        }
+        AnomalyFact::Settled(id, what) => settled_to_wire((user_id, id.to_string()), when, *what),
         AnomalyFact::ArchiveOpened(of) => Body::ArchiveOpened(wire::ArchiveOpened {
             user_id,
             major_security_incident_reference: of.major_incident.to_string(),
@@ -440,6 +416,48 @@ fn fact_to_wire(user_id: String, at: Timestamp, fact: &AnomalyFact) -> Body {
 }
 
 type When = Option<pbjson_types::Timestamp>;
+
+fn file_to_wire(user_id: String, when: When, file: &ThresholdsFile) -> wire::ThresholdsFileReceived {
+    let threshold = |of: &Threshold| wire::UserThreshold {
+        kind: of.kind.number().into(),
+        limit: Some(limit(of.scope, of.communications)),
+    };
+    wire::ThresholdsFileReceived {
+        smsr_reference: file.name.smsr.to_string(),
+        user_id,
+        user_role: file.name.role.to_string(),
+        received_at: when,
+        fast_track: file.fast_track,
+        thresholds: file.thresholds().iter().map(threshold).collect(),
+    }
+}
+
+fn exceeded_to_wire(user_id: String, when: When, of: &Exceeded) -> wire::ThresholdExceeded {
+    wire::ThresholdExceeded {
+        user_id,
+        kind: of.threshold.kind.number().into(),
+        limit: Some(limit(of.threshold.scope, of.threshold.communications)),
+        observed: of.observed,
+        exceeded_at: when,
+        incident_reference: of.incident.to_string(),
+        smsr_reference: text(of.smsr.as_ref()),
+        emailed_at: of.emailed_at.map(wire_time),
+    }
+}
+
+fn settled_to_wire((user_id, request_id): (String, String), when: When, what: Settlement) -> Body {
+    match what {
+        Settlement::Released => {
+            Body::Released(wire::CommunicationReleased { user_id, request_id, released_at: when })
+        }
+        Settlement::Deleted => {
+            Body::Deleted(wire::CommunicationDeleted { user_id, request_id, deleted_at: when })
+        }
+        Settlement::Archived => {
+            Body::Archived(wire::CommunicationArchived { user_id, request_id, archived_at: when })
+        }
+    }
+}
 
 fn quarantined_to_wire(user_id: String, when: When, of: &Quarantined) -> wire::CommunicationQuarantined {
     wire::CommunicationQuarantined {

@@ -9,6 +9,7 @@ use crate::output::count;
 use crate::progress::counting;
 use crate::running::asked_to_stop;
 use gridtrail_ingest::{Maker, ingest_made, ingest_made_access, ingest_made_anomaly, ingest_made_inventory};
+use gridtrail_lake::Lake;
 use gridtrail_model::Event;
 use gridtrail_synth::World;
 use serde::Serialize;
@@ -85,16 +86,7 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
         let reason = "the lake holds this region, or a part of it, already".to_owned();
         return Err(Failure::Argument { argument: "--lake", reason });
     }
-    ingest_made_access(&lake, &maker, world.access_events(args.one_party.as_ref())).await?;
-    let mut inventory_events = 0;
-    if args.inventory {
-        inventory_events =
-            ingest_made_inventory(&lake, &maker, world.inventory_events()).await?.outcome.stored;
-    }
-    let mut anomaly_events = 0;
-    if args.anomaly {
-        anomaly_events = ingest_made_anomaly(&lake, &maker, world.anomaly_events()).await?.outcome.stored;
-    }
+    let (inventory_events, anomaly_events) = fill_beside((&lake, &maker), world, args).await?;
     let (pieces, made) = mpsc::channel(PIECES);
     let world = world.clone();
     let stop = Arc::new(AtomicBool::new(false));
@@ -133,6 +125,23 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
         seconds,
         events_per_second: events as f64 / seconds,
     })
+}
+
+/// Fills it with what is beside the events of Service Requests, as far as that is wanted. Returns how many inventory and anomaly events.
+async fn fill_beside(
+    (lake, maker): (&Lake, &Maker),
+    world: &World,
+    args: &GenerateArgs,
+) -> Result<(u64, u64), Failure> {
+    ingest_made_access(lake, maker, world.access_events(args.one_party.as_ref())).await?;
+    let (mut inventory, mut anomaly) = (0, 0);
+    if args.inventory {
+        inventory = ingest_made_inventory(lake, maker, world.inventory_events()).await?.outcome.stored;
+    }
+    if args.anomaly {
+        anomaly = ingest_made_anomaly(lake, maker, world.anomaly_events()).await?.outcome.stored;
+    }
+    Ok((inventory, anomaly))
 }
 
 /// Makes all events. Ends early when nobody takes them any more: then their taker failed, and tells why; or when it is to stop. Whether
