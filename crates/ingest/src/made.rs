@@ -59,8 +59,8 @@ pub async fn ingest_made_access(
     maker: &Maker,
     records: Vec<AccessRecord>,
 ) -> Result<Summary, IngestError> {
-    ingest_made_plain(lake, (maker, "access"), usize::MAX, |record| record.id.as_str(), records.into_iter())
-        .await
+    let all = (usize::MAX, true);
+    ingest_made_plain(lake, (maker, "access"), all, |record| record.id.as_str(), records.into_iter()).await
 }
 
 /// Ingests inventory events that were made, a batch at a time; each once, however often it is asked for: one that was cut short goes on from where
@@ -70,8 +70,8 @@ pub async fn ingest_made_inventory(
     maker: &Maker,
     events: impl Iterator<Item = InventoryEvent>,
 ) -> Result<Summary, IngestError> {
-    ingest_made_plain(lake, (maker, "inventory"), BATCH_INVENTORY_EVENTS, |event| event.id.as_str(), events)
-        .await
+    let all = (BATCH_INVENTORY_EVENTS, true);
+    ingest_made_plain(lake, (maker, "inventory"), all, |event| event.id.as_str(), events).await
 }
 
 /// The same of anomaly events.
@@ -80,14 +80,27 @@ pub async fn ingest_made_anomaly(
     maker: &Maker,
     events: impl Iterator<Item = AnomalyEvent>,
 ) -> Result<Summary, IngestError> {
-    ingest_made_plain(lake, (maker, "anomaly"), BATCH_ANOMALY_EVENTS, |event| event.id.as_str(), events).await
+    let told = (BATCH_ANOMALY_EVENTS, true);
+    ingest_made_plain(lake, (maker, "anomaly"), told, |event| event.id.as_str(), events).await
 }
 
-/// Ingests records of one kind that were made, so many in a batch, from where the lake is. `id` is what the evidence hashes of each.
+/// Ingests anomaly events by which nobody can tell how complete the lake is: what became of one file that a User sent is recorded now, whatever else
+/// has not come yet. Each once, however often it is asked for. Errors: `Lake`.
+pub async fn ingest_told_anomaly(
+    lake: &Lake,
+    maker: &Maker,
+    events: impl Iterator<Item = AnomalyEvent>,
+) -> Result<Summary, IngestError> {
+    let told = (BATCH_ANOMALY_EVENTS, false);
+    ingest_made_plain(lake, (maker, "anomaly"), told, |event| event.id.as_str(), events).await
+}
+
+/// Ingests records of one kind that were made, so many in a batch, from where the lake is. `completes`: whether the lake is complete up to the newest of
+/// them once all are in. `id` is what the evidence hashes of each.
 async fn ingest_made_plain<R: PlainRecord + 'static>(
     lake: &Lake,
     (maker, kind): (&Maker, &str),
-    at_once: usize,
+    (at_once, completes): (usize, bool),
     id: fn(&R) -> &str,
     records: impl Iterator<Item = R>,
 ) -> Result<Summary, IngestError> {
@@ -108,7 +121,7 @@ async fn ingest_made_plain<R: PlainRecord + 'static>(
             to,
             hashed: &hashed,
             skipped: Vec::new(),
-            finished: records.peek().is_none(),
+            finished: completes && records.peek().is_none(),
             now: lake.clock().now(),
         };
         let plain = made.into_iter().map(|record| Box::new(record) as Box<dyn PlainRecord>).collect();

@@ -48,6 +48,7 @@ pub use keep::compaction::{Compacted, CompactionSettings};
 pub use keep::maintenance::Maintenance;
 pub use keep::placing::PlacedHold;
 pub use keep::repair::{CommitRead, CommitTimes, DamagedRun, Replaced, Reread};
+pub use keep::repair_anomaly::DamagedAnomaly;
 pub use keep::repair_inventory::DamagedInventory;
 pub use keep::retention::{Expiring, Retained};
 pub use keep::status::{LakeStatus, MonthStatus, TableStatus};

@@ -16,14 +16,12 @@ fn held(number: u64, incident: &str, breach: Breach) -> AnomalyEvent {
     event(&format!("{incident}-{number}"), 0, of)
 }
 
+/// What each communication gets, or what is wrong, by line.
+type Answered = Result<Vec<(u64, Action)>, Vec<(u32, String)>>;
+
 /// What comes of a file at some hours after two communications of an Incident were quarantined, and one of another: the actions, or the lines and
 /// reasons.
-fn answered(
-    more: &[AnomalyEvent],
-    text: &str,
-    incident: Option<&str>,
-    received_at: Timestamp,
-) -> Result<Vec<(u64, Action)>, Vec<(u32, String)>> {
+fn answered(more: &[AnomalyEvent], text: &str, incident: Option<&str>, received_at: Timestamp) -> Answered {
     let users = [1, 2].map(|number| held(number, "INC1", Breach::UserThreshold));
     let other = held(3, "INC2", Breach::UserThreshold);
     let all = fragment(users.into_iter().chain([other]).chain(more.iter().cloned()));
@@ -47,7 +45,7 @@ fn csv(lines: &[(u64, &str)]) -> String {
     format!("request_id,variant,action\n{}", lines.collect::<String>())
 }
 
-fn one_fault(found: Result<Vec<(u64, Action)>, Vec<(u32, String)>>, line: u32, part: &str) {
+fn one_fault(found: Answered, line: u32, part: &str) {
     let faults = found.unwrap_err();
     assert!(faults.len() == 1 && faults[0].0 == line && faults[0].1.contains(part), "{part}: {faults:?}");
 }

@@ -10,7 +10,7 @@ use gridtrail_anomaly::{
     Action, ActionFile, ActionsRefused, AnomalyEvent, AnomalyFact, AnomalyStatement, Breach, Faults,
     FileHash, Origin, QuarantinedCommunication, is_validated_late, reason,
 };
-use gridtrail_ingest::{Maker, ingest_made_anomaly};
+use gridtrail_ingest::{Maker, ingest_told_anomaly};
 use gridtrail_lake::Lake;
 use gridtrail_model::{Timestamp, UserId};
 use gridtrail_saml::{SigningCertificate, TrustAnchors};
@@ -178,7 +178,7 @@ async fn record(
     };
     let events: Vec<AnomalyEvent> = judged.facts.iter().enumerate().filter_map(event).collect();
     let maker = Maker { id: format!("answer:{id}"), name: args.file.display().to_string() };
-    let taken = ingest_made_anomaly(lake, &maker, events.into_iter()).await?;
+    let taken = ingest_told_anomaly(lake, &maker, events.into_iter()).await?;
     Ok(taken.outcome.stored == 0)
 }
 

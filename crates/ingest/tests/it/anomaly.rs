@@ -41,7 +41,7 @@ fn lines(counters: impl IntoIterator<Item = u64>) -> String {
     counters.into_iter().map(|counter| encode_anomaly_json(&event(counter)) + "\n").collect()
 }
 
-async fn held(lake: &Lake) -> Vec<QuarantinedCommunication> {
+pub(crate) async fn held(lake: &Lake) -> Vec<QuarantinedCommunication> {
     let claims = Bearer {
         subject: "tester".to_owned(),
         party: "region".parse().unwrap(),
@@ -118,6 +118,15 @@ fn alert(counter: u64) -> String {
         at(0),
         request(counter)
     )
+}
+
+/// A file of three anomaly events, and an alert about a fourth communication.
+pub(crate) fn write_sources(folder: &std::path::Path) {
+    fs::write(folder.join("a.anomaly.jsonl"), lines(0..3)).unwrap();
+    let mut written = capture::Writer::new(Vec::new()).unwrap();
+    let receipt = Receipt { recorded_at: at(1), event_id: "m1".parse().ok() };
+    written.message(&receipt, &alert(9)).unwrap();
+    fs::write(folder.join("b.xml"), written.finish().unwrap()).unwrap();
 }
 
 /// What a DCC Alert says of quarantine comes with its own event, and no record is counted for it: from a capture, from a file of its own, and from a

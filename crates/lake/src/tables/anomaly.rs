@@ -125,6 +125,8 @@ impl LakeTable for Anomaly {
 /// What the log says of a file.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Tag {
+    /// How many rows it has.
+    rows: u64,
     /// When the first of its rows goes, milliseconds since the epoch; absent where all are kept.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     goes_ms: Option<i64>,
@@ -141,34 +143,37 @@ impl Tag {
     }
 }
 
-/// A file of rows, which are in order.
-fn side_file(rows: &[AnomalyRow]) -> Result<SideFile, RunsError> {
-    let encoded = Encoded::of(&ANOMALY, rows.chunks(gridtrail_runs::ENCODE_ROWS).map(batch))?;
-    let goes_ms = rows.iter().filter_map(AnomalyRow::goes_at).map(Timestamp::millis).min();
-    Ok(SideFile { encoded, rows: rows.len() as u64, tag: Tag { goes_ms }.text() })
+/// How many rows the log says that a file has.
+pub(crate) fn rows_in(file: &TableFile) -> u64 {
+    Tag::of(file).rows
 }
 
-/// How many rows a file has that is written batch by batch, and when the first of them goes.
-#[derive(Debug, Default)]
-struct AnomalySummary {
-    rows: u64,
-    tag: Tag,
+/// A file of rows, which are in order.
+pub(crate) fn side_file(rows: &[AnomalyRow]) -> Result<SideFile, RunsError> {
+    let encoded = Encoded::of(&ANOMALY, rows.chunks(gridtrail_runs::ENCODE_ROWS).map(batch))?;
+    let goes_ms = rows.iter().filter_map(AnomalyRow::goes_at).map(Timestamp::millis).min();
+    let rows = rows.len() as u64;
+    Ok(SideFile { encoded, rows, tag: Tag { rows, goes_ms }.text() })
 }
+
+/// What the log is to say of a file that is written batch by batch.
+#[derive(Debug, Default)]
+struct AnomalySummary(Tag);
 
 impl Summary for AnomalySummary {
     fn add(&mut self, batch: &RecordBatch) -> Result<(), RunsError> {
         let columns = Columns::of(batch).ok_or_else(|| unreadable(ANOMALY.name))?;
-        self.rows += batch.num_rows() as u64;
+        self.0.rows += batch.num_rows() as u64;
         for row in 0..batch.num_rows() {
             let goes = columns.goes_at(row).ok_or_else(|| unreadable(ANOMALY.name))?;
-            self.tag.goes_ms = self.tag.goes_ms.into_iter().chain(goes.map(Timestamp::millis)).min();
+            self.0.goes_ms = self.0.goes_ms.into_iter().chain(goes.map(Timestamp::millis)).min();
         }
         Ok(())
     }
 
     fn file(self, path: String, written: Written) -> Result<NewFile, RunsError> {
-        let tag = self.tag.text();
-        Ok(NewFile { path, written, month: None, rows: self.rows, tag, received: None })
+        let (rows, tag) = (self.0.rows, self.0.text());
+        Ok(NewFile { path, written, month: None, rows, tag, received: None })
     }
 }
 
@@ -436,7 +441,7 @@ fn properties() -> WriterProperties {
 /// Reads a file: in order, each row once, each readable, found by its look-up, and going no earlier than the log says.
 async fn check(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
     let run = of.cache.open(&ANOMALY, (of.file, of.path), None).await?;
-    let goes_ms = Tag::of(of.file).goes_ms;
+    let Tag { rows: told, goes_ms } = Tag::of(of.file);
     let mut last: Option<AnomalyRow> = None;
     let read = each_batch(of.cache, &run, |(group, start), batch| {
         for (number, row) in rows(batch, of.path.as_ref())?.into_iter().enumerate() {
@@ -456,5 +461,8 @@ async fn check(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
         Ok(())
     });
     of.rows += read.await?;
-    Ok(())
+    if of.rows == told {
+        return Ok(());
+    }
+    Err(of.corrupt(format!("it has {} rows, and its log entry says {told}", of.rows)))
 }

@@ -147,6 +147,7 @@ async fn a_signed_answer_is_on_record_once() {
     assert_eq!(on_record(&lake, &who).await, (vec![Action::Release], 1));
     run(&args, (&lake, &who), Format::Table).await.unwrap();
     assert_eq!(on_record(&lake, &who).await, (vec![Action::Release], 1));
+    assert_eq!(lake.snapshot().complete_up_to(), None, "an answer says nothing of what else has come");
 }
 
 /// Each is refused with its reason on record, and no line of it is read: the lines of all of them are wrong, too.
