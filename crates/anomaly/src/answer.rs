@@ -9,7 +9,7 @@ use crate::limits::{COMMUNICATIONS_MAX, FAULTS_MAX};
 use crate::quarantine::{QuarantineState, QuarantinedCommunication};
 use crate::reference::{FileHash, Reason, Reference};
 use gridtrail_model::{RequestId, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What is wrong with a file, by line; 0 stands for the file as a whole.
@@ -54,11 +54,13 @@ impl ActionFile<'_> {
         faults.extend(wrong);
         let held: BTreeMap<RequestId, &QuarantinedCommunication> =
             communications.iter().map(|of| (of.request_id(), of)).collect();
-        let mut actions = BTreeMap::new();
+        let (mut actions, mut named) = (BTreeMap::new(), BTreeSet::new());
         for (number, id, action) in lines {
-            if actions.insert(id, action).is_some() {
+            if !named.insert(id) {
                 faults.push((number, reason(&format_args!("{id} is there twice."))));
             }
+            let Some(action) = action else { continue };
+            actions.insert(id, action);
             let of_incident =
                 held.get(&id).filter(|of| incident.is_none() || of.quarantined.incident.as_ref() == incident);
             let fault = match of_incident {
@@ -67,11 +69,13 @@ impl ActionFile<'_> {
             };
             faults.extend(fault.map(|fault| (number, reason(&fault))));
         }
-        let due = |of: &&QuarantinedCommunication| {
-            of.is_available() && of.quarantined.incident.as_ref() == incident
-        };
-        let missing = communications.iter().filter(due).filter(|of| !actions.contains_key(&of.request_id()));
         if incident.is_some() {
+            let due = |of: &&QuarantinedCommunication| {
+                of.is_available()
+                    && of.quarantined.incident.as_ref() == incident
+                    && !named.contains(&of.request_id())
+            };
+            let missing = communications.iter().filter(due);
             faults.extend(missing.map(|of| (0, reason(&format_args!("{} has no action.", of.request_id())))));
         }
         let (Some(incident), true) = (incident, faults.is_empty()) else {
@@ -90,8 +94,8 @@ impl ActionFile<'_> {
         }
     }
 
-    /// The lines that say what is to be done, with their numbers, and what is wrong with others.
-    fn lines(&self) -> (Vec<(u32, RequestId, Action)>, Faults) {
+    /// The lines that name a communication, with their numbers and what is to be done, and what is wrong with lines. `None`: what is wrong with that line, is told.
+    fn lines(&self) -> (Vec<(u32, RequestId, Option<Action>)>, Faults) {
         let (mut said, mut faults) = (Vec::new(), Faults::new());
         let mut lines = (1_u32..).zip(self.text.lines());
         let columns: Vec<&str> =
@@ -111,12 +115,17 @@ impl ActionFile<'_> {
             let id: Result<RequestId, _> = fields[id_at].parse();
             let action = Action::ALL.iter().copied().find(|action| action.as_str() == fields[action_at]);
             match (id, action) {
-                (Ok(id), Some(action)) => said.push((number, id, action)),
+                (Ok(id), Some(action)) => said.push((number, id, Some(action))),
                 (Err(error), _) => faults.push((number, reason(&error))),
-                (Ok(_), None) if fields[action_at].is_empty() => {
-                    faults.push((number, reason(&"The communication has no action.")));
+                (Ok(id), None) => {
+                    said.push((number, id, None));
+                    let fault = if fields[action_at].is_empty() {
+                        "The communication has no action."
+                    } else {
+                        "The action is neither Release nor Delete."
+                    };
+                    faults.push((number, reason(&fault)));
                 }
-                (Ok(_), None) => faults.push((number, reason(&"The action is neither Release nor Delete."))),
             }
         }
         (said, faults)

@@ -4,7 +4,9 @@
 //! No event has to say so. Archived communications appear in no report, unless the archive was opened for them under a recorded Major Security
 //! Incident.
 
-use crate::event::{Action, Advice, AnomalyFact, ArchiveOpened, Origin, Quarantined, Settlement};
+use crate::event::{
+    Action, ActionsRefused, Advice, AnomalyFact, ArchiveOpened, Origin, Quarantined, Settlement,
+};
 use crate::fragment::{AnomalyView, Known};
 use crate::limits::{ARCHIVED_MS, AVAILABLE_MS};
 use crate::reference::Reference;
@@ -191,6 +193,15 @@ impl AnomalyView<'_> {
             }
         });
         shown.collect()
+    }
+
+    /// The action files that were refused by a time, the oldest first, each with the time when the DCC received it.
+    pub fn refused_answers(&self, at: Timestamp) -> Vec<(Timestamp, ActionsRefused)> {
+        let refused = self.by(at).filter_map(|known| match known.fact {
+            AnomalyFact::ActionsRefused(refused) => Some((known.at, refused.clone())),
+            _ => None,
+        });
+        refused.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Where every communication stands at `now`, those that no report shows included: for what does not leave the process.

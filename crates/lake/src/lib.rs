@@ -63,6 +63,7 @@ pub use marks::{MARKS_STEP_MS, MARKS_WINDOW_MS, Marks};
 pub use month::{BadMonth, Month};
 pub use past::as_of::{AsOf, BadAsOf};
 pub use past::evidence_log::{EvidenceEnd, EvidencePart};
+pub use read::anomaly::RefusedAnswers;
 pub use read::command::HubCommand;
 pub use read::hub::{DEVICES_BEHIND_MAX, Hub, HubFound, LAST_COMMANDS};
 pub use read::query::{Cost, Counts, Found, KeyQuery, RowPosition, View};

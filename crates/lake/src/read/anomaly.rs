@@ -14,9 +14,14 @@ use crate::read::snapshot::Snapshot;
 use crate::tables::anomaly::{ANOMALY, Stored, column, unreadable};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Component};
-use gridtrail_anomaly::{AnomalyFragment, AnomalyKey, AnomalyRow, AnomalyRowError, QuarantinedCommunication};
+use gridtrail_anomaly::{
+    ActionsRefused, AnomalyFragment, AnomalyKey, AnomalyRow, AnomalyRowError, QuarantinedCommunication,
+};
 use gridtrail_model::{Timestamp, UserId};
 use gridtrail_runs::{RunsError, Sheet, lookup};
+
+/// Action files of a User that were refused, each with the time when the DCC received it.
+pub type RefusedAnswers = (UserId, Vec<(Timestamp, ActionsRefused)>);
 
 impl Snapshot {
     /// What is known of the thresholds of each of the caller's User IDs, ascending, and what it cost: which are in force, by which files, and when one
@@ -45,6 +50,24 @@ impl Snapshot {
             Some((fragment.about()?, reported)).filter(|(_, reported)| !reported.is_empty())
         });
         Ok((reported.collect(), cost))
+    }
+
+    /// The Quarantined Communications Action Files of each of the caller's User IDs that were refused, ascending, with when the DCC received each and why it was refused; and what
+    /// it cost. They are on record for as long as the communications are that they are about. A User ID that has none is left out.
+    ///
+    /// Errors: as [`Snapshot::thresholds`]. Cancel-safe.
+    pub async fn refused_answers(
+        &self,
+        who: &Access,
+        now: Timestamp,
+    ) -> Result<(Vec<RefusedAnswers>, Cost), LakeError> {
+        permit(who, Component::Reporting)?;
+        let (fragments, cost) = self.anomaly(who, AnomalyKey::Quarantine).await?;
+        let refused = fragments.iter().filter_map(|fragment| {
+            let refused = fragment.known().refused_answers(now);
+            Some((fragment.about()?, refused)).filter(|(_, refused)| !refused.is_empty())
+        });
+        Ok((refused.collect(), cost))
     }
 
     /// What lies under a key of each of the caller's User IDs.

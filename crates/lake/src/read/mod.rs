@@ -1,6 +1,6 @@
 //! Reading: snapshots, and look-ups in them for an `Access`.
 
-mod anomaly;
+pub(crate) mod anomaly;
 pub(crate) mod command;
 pub(crate) mod hub;
 mod inventory;

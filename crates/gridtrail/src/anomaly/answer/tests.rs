@@ -192,6 +192,12 @@ async fn a_file_that_is_wrong_is_refused_whole_and_the_reason_is_on_record() {
     let refused = run(&args, (&lake, &who), Format::Json).await.unwrap_err();
     assert!(matches!(refused, Failure::AnswerRefused { .. }), "{refused}");
     assert_eq!(on_record(&lake, &who).await, (vec![], 1));
+    let (refused, _) = lake.snapshot().refused_answers(&who, now()).await.unwrap();
+    let [(of, told)] = refused.as_slice() else { panic!("{refused:?}") };
+    let [(received_at, told)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((*of, *received_at, told.faults()[0].0), (user(), now(), 2));
+    let told: Vec<String> = told.faults().iter().map(|(line, why)| format!("{line}: {why}")).collect();
+    assert!(told.contains(&"2: The action is neither Release nor Delete.".to_owned()), "{told:?}");
     let again = run(&args, (&lake, &who), Format::Json).await.unwrap_err();
     assert!(matches!(again, Failure::AnswerRefused { .. }), "{again}");
     assert_eq!(on_record(&lake, &who).await, (vec![], 1), "the same refusal is told once");
