@@ -25,6 +25,12 @@ pub enum DecodeError {
     /// The bytes are not a protobuf `InventoryEvent`.
     #[error("not a protobuf InventoryEvent: {0}")]
     ProtobufInventory(#[source] prost::DecodeError),
+    /// The bytes are not a protobuf `AnomalyEvent`.
+    #[error("not a protobuf AnomalyEvent: {0}")]
+    ProtobufAnomaly(#[source] prost::DecodeError),
+    /// What DUIS messages say of quarantine is no anomaly event.
+    #[error("an anomaly event is protobuf or JSON")]
+    NoAnomalyEventInDuis,
     /// What DUIS messages say of the inventory is no inventory event.
     #[error("an inventory event is protobuf or JSON")]
     NoInventoryEventInDuis,

@@ -37,9 +37,10 @@ pub use charset::{is_utf16, without_mark};
 pub use error::DecodeError;
 pub use receipt::Receipt;
 pub use wire::{
-    Frame, decode_access, decode_inventory, encode_access_frame, encode_access_json, encode_access_protobuf,
-    encode_frame, encode_inventory_frame, encode_inventory_json, encode_inventory_protobuf, encode_json,
-    encode_protobuf, next_frame, unread_access,
+    Frame, decode_access, decode_anomaly, decode_inventory, encode_access_frame, encode_access_json,
+    encode_access_protobuf, encode_anomaly_frame, encode_anomaly_json, encode_anomaly_protobuf, encode_frame,
+    encode_inventory_frame, encode_inventory_json, encode_inventory_protobuf, encode_json, encode_protobuf,
+    next_frame, unread_access,
 };
 
 use gridtrail_model::Event;

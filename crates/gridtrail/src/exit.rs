@@ -180,6 +180,12 @@ pub enum Failure {
         /// How many.
         faults: u64,
     },
+    /// A User's answer to quarantine was refused; the report says why, and so does the record.
+    #[error("the file is refused, all of it: {}", count(*faults, "fault"))]
+    AnswerRefused {
+        /// How many faults are told.
+        faults: u64,
+    },
     /// Housekeeping left damaged files where they are.
     #[error(
         "{files} damaged files were left where they are; `gridtrail lake repair` takes their rows anew from their sources"
@@ -296,7 +302,7 @@ impl Failure {
                 Exit::Unavailable
             }
             Self::Stale { .. } => Exit::Stale,
-            Self::Unproven { .. } | Self::DamagedFiles { .. } => Exit::Unproven,
+            Self::Unproven { .. } | Self::AnswerRefused { .. } | Self::DamagedFiles { .. } => Exit::Unproven,
             Self::Reconcile(ReconcileError::OtherCluster { .. }) => Exit::Usage,
             Self::NoLetter { .. } | Self::NoSession { .. } => Exit::NotFound,
             Self::Call { code, again, .. } => exit_of(*code, *again),

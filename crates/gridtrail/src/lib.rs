@@ -5,6 +5,7 @@
 
 mod access;
 mod access_log;
+mod anomaly;
 pub mod args;
 mod bench;
 mod bench_lookup;
@@ -69,6 +70,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Lake(command) => wait_for(lake::run(command, format)),
         Command::Reconcile(args) => wait_for(reconcile::run(args, format.of_report()?)),
         Command::DeadLetters(command) => wait_for(letters::run(command, format)),
+        Command::Anomaly(command) => wait_for(anomaly::run(command, format)),
         Command::Access(command) => wait_for(access::run(command, format)),
         Command::Sql(args) => wait_for(sql::run(args, format)),
         Command::Sp(command) => identity::service_provider_command(command),

@@ -5,9 +5,8 @@ use crate::error::IngestError;
 use crate::kinds::{PlainRecord, RecordKind};
 use crate::letter_content::LetterContent;
 use crate::limits::BATCH_LETTER_BYTES;
-use crate::said;
+use crate::said::{self, Said};
 use bytes::Bytes;
-use gridtrail_codec::duis::SaidOfInventory;
 use gridtrail_lake::{Batch, CommitKind, DeadLetter, OnRecord, Skip, SourceEvidence, Stream, Writer};
 use gridtrail_model::{
     CommandVariant, Event, Fold, Folded, Fragment, Leg, Rejection, Resolved, Subject, Timestamp, TrailKey,
@@ -89,8 +88,8 @@ pub(crate) struct LetterPlace<'a> {
 /// What a record told.
 #[derive(Debug)]
 pub(crate) enum RecordContent {
-    /// Of a Service Request, response or alert; with what its message says of the inventory.
-    Event(Box<Event>, Box<SaidOfInventory>),
+    /// Of a Service Request, response or alert; with what its message says beside it.
+    Event(Box<Event>, Box<Said>),
     /// A row of the table of its kind.
     Plain(Box<dyn PlainRecord>),
 }
@@ -101,8 +100,8 @@ pub(crate) struct Filling {
     kind: CommitKind,
     fold: Fold,
     plain: Vec<Box<dyn PlainRecord>>,
-    /// What messages say of the inventory beside their events, which alone are counted.
-    said: Vec<SaidOfInventory>,
+    /// What messages say beside their events, which alone are counted.
+    said: Vec<Said>,
     letters: Vec<DeadLetter>,
     letter_bytes: usize,
     sources: Vec<SourceEvidence>,

@@ -7,11 +7,10 @@ use crate::kinds::{PlainRecord, Reads, RecordKind};
 use crate::letter_content::{LetterContent, Long, letter_content};
 use crate::limits::{CHUNK_BYTES, WINDOW_BYTES};
 use crate::plan::{Form, Receipted, Source};
-use crate::said;
+use crate::said::{self, Said};
 use crate::unpack;
 use bytes::Bytes;
 use gridtrail_codec::capture::Envelope;
-use gridtrail_codec::duis::SaidOfInventory;
 use gridtrail_codec::{Encoding, Frame, Receipt, decode, duis, limits, next_frame, without_mark};
 use gridtrail_lake::Skip;
 use gridtrail_model::Event;
@@ -47,8 +46,8 @@ pub(crate) struct Decoded {
     pub(crate) events: Vec<(i64, Event)>,
     /// Records that are rows of the table of their kind as they came.
     pub(crate) plain: Vec<Box<dyn PlainRecord>>,
-    /// What messages say of the inventory beside their events, each with the position of its message.
-    pub(crate) said: Vec<(i64, SaidOfInventory)>,
+    /// What messages say beside their events, each with the position of its message.
+    pub(crate) said: Vec<(i64, Said)>,
     pub(crate) letters: Vec<Unread>,
     /// Records that are none, each position in order.
     pub(crate) skipped: Vec<Skip>,
@@ -348,8 +347,8 @@ impl Decoded {
         }
     }
 
-    /// Takes in what the message at a position says of the inventory.
-    fn says(&mut self, position: i64, said: SaidOfInventory) {
+    /// Takes in what the message at a position says beside its event.
+    fn says(&mut self, position: i64, said: Said) {
         if !said.is_empty() {
             self.said.push((position, said));
         }
@@ -405,7 +404,8 @@ fn decode_lines(chunk: &Chunk, kind: &RecordKind, decoded: &mut Decoded) {
 fn decode_message(start: i64, xml: &[u8], receipt: Option<&Receipt>, decoded: &mut Decoded) {
     let event = decode(Encoding::DuisXml, xml, receipt);
     if let (Ok(event), Some(receipt)) = (&event, receipt) {
-        decoded.says(start, said::said(event, || duis::inventory(xml, receipt)));
+        let said = said::said(event, || duis::inventory(xml, receipt), || duis::quarantined(event, xml));
+        decoded.says(start, said);
     }
     decoded.take(start, event, xml);
 }
@@ -426,7 +426,8 @@ fn decode_capture(chunk: &Chunk, envelope: &Envelope, decoded: &mut Decoded) {
         }
         let event = message.map_err(|bad| bad.to_string()).and_then(|message| {
             let event = message.decode().map_err(|error| error.to_string())?;
-            decoded.says(position, said::said(&event, || message.inventory()));
+            decoded
+                .says(position, said::said(&event, || message.inventory(), || message.quarantined(&event)));
             Ok(event)
         });
         decoded.take(position, event, &chunk.bytes[range.start - base..range.end - base]);

@@ -8,10 +8,12 @@
 //! definition puts into the lake's [`Batch`].
 
 mod access;
+mod anomaly;
 mod inventory;
 mod service;
 
 pub use access::ACCESS_EVENTS;
+pub use anomaly::ANOMALY_EVENTS;
 pub use inventory::INVENTORY_EVENTS;
 pub use service::SERVICE_EVENTS;
 
@@ -21,7 +23,7 @@ use gridtrail_model::Timestamp;
 use std::fmt;
 
 /// Every kind, that of the sources whose names say nothing first.
-pub static KINDS: &[&RecordKind] = &[&SERVICE_EVENTS, &ACCESS_EVENTS, &INVENTORY_EVENTS];
+pub static KINDS: &[&RecordKind] = &[&SERVICE_EVENTS, &ACCESS_EVENTS, &INVENTORY_EVENTS, &ANOMALY_EVENTS];
 
 /// What the records of a source are.
 pub struct RecordKind {

@@ -166,7 +166,9 @@ fn read(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<RecordCont
         (Encoding::DuisXml, None) => {
             let receipt = receipt(letter, mended)?;
             let event = decode(encoding, bytes, receipt.as_ref()).map_err(|error| error.to_string())?;
-            let said = receipt.map(|receipt| said::said(&event, || duis::inventory(bytes, &receipt)));
+            let said = receipt.map(|receipt| {
+                said::said(&event, || duis::inventory(bytes, &receipt), || duis::quarantined(&event, bytes))
+            });
             return Ok(RecordContent::Event(Box::new(event), Box::new(said.unwrap_or_default())));
         }
         _ => decode(encoding, bytes, None),
@@ -232,6 +234,6 @@ fn only_message(document: &[u8]) -> Result<RecordContent, String> {
     let first = messages.next().ok_or("it holds no message")?;
     let message = first.map_err(|bad| bad.reason.to_string())?;
     let event = message.decode().map_err(|error| error.to_string())?;
-    let said = said::said(&event, || message.inventory());
+    let said = said::said(&event, || message.inventory(), || message.quarantined(&event));
     Ok(RecordContent::Event(Box::new(event), Box::new(said)))
 }

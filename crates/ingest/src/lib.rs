@@ -2,7 +2,7 @@
 //!
 //! [`ingest_files`] takes in what lies under a path; [`follow_topics`] follows Kafka until it is told to stop.
 //!
-//! Sources hold records of one kind each, such as events of Service Requests, of access or of the inventory; their names tell which ([`RecordKind`]).
+//! Sources hold records of one kind each, such as events of Service Requests, of access, of the inventory or of anomaly detection; their names tell which ([`RecordKind`]).
 //!
 //! Positions live in the lake's commits and nowhere else; a record that cannot be read becomes a dead letter with its
 //! reason and position, and never stops what is around it. An event that cannot say when its request was received
@@ -43,9 +43,11 @@ mod it;
 pub use batch::Outcome;
 pub use error::IngestError;
 pub use files::{FileSettings, Progress, Summary, ingest_files};
-pub use kinds::{ACCESS_EVENTS, INVENTORY_EVENTS, KINDS, RecordKind, SERVICE_EVENTS};
+pub use kinds::{ACCESS_EVENTS, ANOMALY_EVENTS, INVENTORY_EVENTS, KINDS, RecordKind, SERVICE_EVENTS};
 pub use letters::{Mended, Replayed, Unreadable, dismiss_letters, replay_letters};
-pub use made::{Maker, ingest_made, ingest_made_access, ingest_made_inventory};
+pub use made::{
+    Maker, ingest_made, ingest_made_access, ingest_made_anomaly, ingest_made_inventory, ingest_told_anomaly,
+};
 pub use name::{Content, ENDINGS, FileName, Packing};
 pub use plan::holds_events;
 pub use repair::{Lost, RepairSettings, Repaired, repair};

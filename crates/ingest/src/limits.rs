@@ -23,6 +23,9 @@ pub(crate) const BATCH_ROWS: usize = 400_000;
 /// Inventory events of a batch that are made within this process: each is two rows or three.
 pub(crate) const BATCH_INVENTORY_EVENTS: usize = 100_000;
 
+/// Anomaly events of a batch that are made within this process: each is a row or two, of which one may name many communications.
+pub(crate) const BATCH_ANOMALY_EVENTS: usize = 10_000;
+
 /// Bytes read that close a batch of files, where its rows do not before: rows grow with what is told of them.
 pub(crate) const FILE_BATCH_BYTES: usize = 512 << 20;
 

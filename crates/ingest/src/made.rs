@@ -8,8 +8,9 @@ use crate::chunk::{Decoded, to_position};
 use crate::error::IngestError;
 use crate::files::{Summary, commit};
 use crate::kinds::PlainRecord;
-use crate::limits::{BATCH_INVENTORY_EVENTS, BATCH_ROWS};
+use crate::limits::{BATCH_ANOMALY_EVENTS, BATCH_INVENTORY_EVENTS, BATCH_ROWS};
 use gridtrail_access::AccessRecord;
+use gridtrail_anomaly::AnomalyEvent;
 use gridtrail_inventory::InventoryEvent;
 use gridtrail_lake::Lake;
 use gridtrail_model::Event;
@@ -58,8 +59,8 @@ pub async fn ingest_made_access(
     maker: &Maker,
     records: Vec<AccessRecord>,
 ) -> Result<Summary, IngestError> {
-    ingest_made_plain(lake, (maker, "access"), usize::MAX, |record| record.id.as_str(), records.into_iter())
-        .await
+    let all = (usize::MAX, true);
+    ingest_made_plain(lake, (maker, "access"), all, |record| record.id.as_str(), records.into_iter()).await
 }
 
 /// Ingests inventory events that were made, a batch at a time; each once, however often it is asked for: one that was cut short goes on from where
@@ -69,15 +70,37 @@ pub async fn ingest_made_inventory(
     maker: &Maker,
     events: impl Iterator<Item = InventoryEvent>,
 ) -> Result<Summary, IngestError> {
-    ingest_made_plain(lake, (maker, "inventory"), BATCH_INVENTORY_EVENTS, |event| event.id.as_str(), events)
-        .await
+    let all = (BATCH_INVENTORY_EVENTS, true);
+    ingest_made_plain(lake, (maker, "inventory"), all, |event| event.id.as_str(), events).await
 }
 
-/// Ingests records of one kind that were made, so many in a batch, from where the lake is. `id` is what the evidence hashes of each.
+/// The same of anomaly events.
+pub async fn ingest_made_anomaly(
+    lake: &Lake,
+    maker: &Maker,
+    events: impl Iterator<Item = AnomalyEvent>,
+) -> Result<Summary, IngestError> {
+    let told = (BATCH_ANOMALY_EVENTS, true);
+    ingest_made_plain(lake, (maker, "anomaly"), told, |event| event.id.as_str(), events).await
+}
+
+/// Ingests anomaly events by which nobody can tell how complete the lake is: what became of one file that a User sent is recorded now, whatever else
+/// has not come yet. Each once, however often it is asked for. Errors: `Lake`.
+pub async fn ingest_told_anomaly(
+    lake: &Lake,
+    maker: &Maker,
+    events: impl Iterator<Item = AnomalyEvent>,
+) -> Result<Summary, IngestError> {
+    let told = (BATCH_ANOMALY_EVENTS, false);
+    ingest_made_plain(lake, (maker, "anomaly"), told, |event| event.id.as_str(), events).await
+}
+
+/// Ingests records of one kind that were made, so many in a batch, from where the lake is. `completes`: whether the lake is complete up to the newest of
+/// them once all are in. `id` is what the evidence hashes of each.
 async fn ingest_made_plain<R: PlainRecord + 'static>(
     lake: &Lake,
     (maker, kind): (&Maker, &str),
-    at_once: usize,
+    (at_once, completes): (usize, bool),
     id: fn(&R) -> &str,
     records: impl Iterator<Item = R>,
 ) -> Result<Summary, IngestError> {
@@ -98,7 +121,7 @@ async fn ingest_made_plain<R: PlainRecord + 'static>(
             to,
             hashed: &hashed,
             skipped: Vec::new(),
-            finished: records.peek().is_none(),
+            finished: completes && records.peek().is_none(),
             now: lake.clock().now(),
         };
         let plain = made.into_iter().map(|record| Box::new(record) as Box<dyn PlainRecord>).collect();

@@ -70,8 +70,11 @@ impl RecordKind {
         FileName::of(path).map_or(KINDS[0], |name| name.kind)
     }
 
-    /// Of a source, also one of dead letters, and its name.
+    /// Of a source, also one of dead letters, and its name. What was made within gridtrail says it at the end of its identity.
     pub(crate) fn of_source(source: &str, name: &str) -> &'static Self {
+        if let Some((_, mark)) = source.strip_prefix("made:").and_then(|made| made.rsplit_once(':')) {
+            return Self::of_mark(Some(mark));
+        }
         match name.rsplit_once('/') {
             Some((topic, _)) if source.contains("kafka:") => Self::of_topic(topic),
             _ => Self::of_file(Path::new(name)),

@@ -7,16 +7,15 @@
 use crate::batch::{Filling, RecordContent, join};
 use crate::chunk::{Chunks, Decoded, Sizes, decode_chunk};
 use crate::error::IngestError;
-use crate::kinds::{INVENTORY_EVENTS, RecordKind};
+use crate::kinds::{ANOMALY_EVENTS, INVENTORY_EVENTS, RecordKind};
 use crate::letters::{Mended, told_by};
 use crate::limits::CONNECT;
 use crate::plan::{Source, sources_under};
 use crate::record::event_bytes;
 use crate::said;
-use gridtrail_inventory::InventoryRow;
 use gridtrail_kafka::{Bounds, Cluster, KafkaSettings, RangeHash, TopicPartition, reread_messages};
 use gridtrail_lake::{
-    Batch, CommitRead, DamagedInventory, DamagedRun, DeadLetter, Lake, Reread, SourceEvidence, has_waited,
+    Batch, CommitRead, CommitTimes, DamagedRun, DeadLetter, Lake, Reread, SourceEvidence, has_waited,
 };
 use gridtrail_model::{Event, Fragment, Timestamp};
 use std::collections::HashMap;
@@ -90,23 +89,41 @@ pub async fn repair(lake: &Lake, settings: &RepairSettings) -> Result<Vec<Repair
             lost,
             rows: None,
         };
-        if !settings.dry && (repaired.lost.is_empty() || settings.accept_loss) {
-            let told = told(&repaired);
-            repaired.rows = Some(lake.replace_run(run, reread, told).await?.rows);
+        if repaired.is_to_be_replaced(settings) {
+            repaired.rows = Some(lake.replace_run(run, reread, told(&repaired)).await?.rows);
         }
         all.push(repaired);
     }
     for run in &lake.damaged_inventory().await? {
-        let (rows, ranges, lost) = readers.reread_inventory(run).await?;
+        let tells = |kind: &RecordKind| kind.is_folded() || kind == &INVENTORY_EVENTS;
+        let read = readers.reread_beside(run.commit_times(), tells, |told| run.rows_in(told)).await?;
+        let (rows, ranges, lost) = read;
         let (path, why) = (run.path.clone(), run.why.clone());
         let mut repaired = Repaired { path, why, rows_before: run.rows, ranges, lost, rows: None };
-        if !settings.dry && (repaired.lost.is_empty() || settings.accept_loss) {
-            let told = told(&repaired);
-            repaired.rows = Some(lake.replace_inventory(run, rows, told).await?.rows);
+        if repaired.is_to_be_replaced(settings) {
+            repaired.rows = Some(lake.replace_inventory(run, rows, told(&repaired)).await?.rows);
+        }
+        all.push(repaired);
+    }
+    for file in &lake.damaged_anomaly().await? {
+        let tells = |kind: &RecordKind| kind.is_folded() || kind == &ANOMALY_EVENTS;
+        let read = readers.reread_beside(file.commit_times(), tells, |told| file.rows_in(told)).await?;
+        let (rows, ranges, lost) = read;
+        let (path, why) = (file.path.clone(), file.why.clone());
+        let mut repaired = Repaired { path, why, rows_before: file.rows, ranges, lost, rows: None };
+        if repaired.is_to_be_replaced(settings) {
+            repaired.rows = Some(lake.replace_anomaly(file, rows, told(&repaired)).await?.rows);
         }
         all.push(repaired);
     }
     Ok(all)
+}
+
+impl Repaired {
+    /// Whether what was read again may take the place of the run.
+    fn is_to_be_replaced(&self, settings: &RepairSettings) -> bool {
+        !settings.dry && (self.lost.is_empty() || settings.accept_loss)
+    }
 }
 
 /// What the evidence says of a repair.
@@ -166,18 +183,19 @@ impl Readers<'_> {
         Ok((reread, ranges, lost))
     }
 
-    /// All rows that may have gone into a run of the inventory.
-    async fn reread_inventory(
+    /// All rows beside the trails that commits of some times told, from sources of the kinds that tell any; those that `rows_in` takes of a batch.
+    async fn reread_beside<R: Ord>(
         &mut self,
-        run: &DamagedInventory,
-    ) -> Result<(Vec<InventoryRow>, u64, Vec<Lost>), IngestError> {
+        times: CommitTimes,
+        tells: impl Fn(&RecordKind) -> bool,
+        rows_in: impl Fn(&Batch) -> Vec<R>,
+    ) -> Result<(Vec<R>, u64, Vec<Lost>), IngestError> {
         let (mut rows, mut ranges, mut lost) = (Vec::new(), 0, Vec::new());
-        for commit in self.lake.commits_into(run.commit_times()).await? {
+        for commit in self.lake.commits_into(times).await? {
             lost.extend(lost_evidence(&commit));
-            for evidence in commit.sources.iter().filter(|evidence| tells_of_inventory(evidence)) {
+            for evidence in commit.sources.iter().filter(|evidence| tells(kind_of(evidence))) {
                 ranges += 1;
-                let told = self.read_again(evidence, &mut lost).await?.told;
-                rows.extend(run.rows_in(&told));
+                rows.extend(rows_in(&self.read_again(evidence, &mut lost).await?.told));
             }
             // Much of it is there more than once.
             rows.sort();
@@ -325,15 +343,14 @@ fn lost_evidence(commit: &CommitRead) -> Option<Lost> {
     (commit.broken > 0).then(|| Lost { source: String::new(), name, from: 0, to: 0, records: 0, why })
 }
 
-/// Whether what some evidence tells of may say anything of the inventory: its own events, and messages.
-fn tells_of_inventory(evidence: &SourceEvidence) -> bool {
-    let kind = RecordKind::of_source(&evidence.source, &evidence.name);
-    kind.is_folded() || kind == &INVENTORY_EVENTS
+/// What the records were that some evidence tells of.
+fn kind_of(evidence: &SourceEvidence) -> &'static RecordKind {
+    RecordKind::of_source(&evidence.source, &evidence.name)
 }
 
 /// Whether trails were made of what some evidence tells of. Other kinds have tables of their own.
 fn is_folded(evidence: &SourceEvidence) -> bool {
-    RecordKind::of_source(&evidence.source, &evidence.name).is_folded()
+    kind_of(evidence).is_folded()
 }
 
 /// What was read of a range.

@@ -3,10 +3,10 @@
 //! rows of a Device reads those of the requests in them, and joins both ([`InventoryFragment::of_rows`](crate::InventoryFragment::of_rows)).
 
 use crate::event::FactOrigin;
-use crate::pack::{self, Packed, Packer};
 use crate::pending::{AskedChange, AskedFact, OutcomeOf, PendingPart, RequestOutcome};
-use crate::row::{InventoryKey, InventoryRow, InventoryRowKind, flag, pack_fact, unpack_fact};
+use crate::row::{InventoryKey, InventoryRow, InventoryRowKind, pack_fact, unpack_fact};
 use gridtrail_model::{DeviceId, Named, RequestId, ServiceReferenceVariant, UserId};
+use gridtrail_packed::{self as pack, Packed, Packer};
 use xxhash_rust::xxh64::xxh64;
 
 impl InventoryKey {
@@ -58,7 +58,7 @@ fn asked_row(asked: &AskedChange, asked_fact: &AskedFact, under: Named) -> Inven
 pub(crate) fn asked(row: &InventoryRow, under: Named, body: &mut Packed<'_>) -> Option<AskedChange> {
     let request_id = body.required(1, read_id)?;
     let variant = body.required(2, read_variant)?;
-    let non_device = body.required(3, flag)?;
+    let non_device = body.required(3, pack::flag)?;
     let outcome = body.required(4, |value| OutcomeOf::from_number(pack::byte(value)?))?;
     let kind = body.required(5, |value| InventoryRowKind::from_number(pack::byte(value)?))?;
     let mut packed = body.required(6, Packed::read)?;

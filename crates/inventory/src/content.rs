@@ -3,13 +3,13 @@
 use crate::asked;
 use crate::event::{Effective, InventoryEvent, InventoryStatement, StatedFact, Withdrawal};
 use crate::fragment::InventoryFragment;
-use crate::pack::Packed;
 use crate::pending::PendingFacts;
 use crate::row::{
     InventoryKey, InventoryRow, InventoryRowContent, InventoryRowError, InventoryRowKind, mpxn, unpack_about,
     unpack_fact,
 };
 use gridtrail_model::{Named, RequestId};
+use gridtrail_packed::Packed;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl InventoryRow {

@@ -20,7 +20,6 @@ mod event;
 mod fragment;
 mod intervals;
 pub mod limits;
-mod pack;
 mod pending;
 mod property;
 mod row;

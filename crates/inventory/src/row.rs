@@ -13,11 +13,11 @@ use crate::event::{
     DeviceDetails, Effective, FactOrigin, FieldChange, HubFields, InventoryEvent, InventoryFact,
     InventoryStatement, Registration, StatedFact, Withdrawal,
 };
-use crate::pack::{self, Packed, Packer};
 use crate::pending::{AskedChange, RequestOutcome};
 use gridtrail_model::{
     CspRegion, DeviceId, DeviceType, EventId, Mpxn, Named, Postcode, SmiStatus, Timestamp, Uprn, UserId,
 };
+use gridtrail_packed::{self as pack, Packed, Packer};
 use std::cmp::Ordering;
 
 /// What a row lies under.
@@ -262,14 +262,6 @@ fn user(value: &[u8]) -> Option<UserId> {
     pack::eui(value).map(UserId::from_bytes)
 }
 
-pub(crate) fn flag(value: &[u8]) -> Option<bool> {
-    match value {
-        [0] => Some(false),
-        [1] => Some(true),
-        _ => None,
-    }
-}
-
 /// The kind and the values of a fact, less what the key says.
 pub(crate) fn pack_fact(fact: &InventoryFact, under: Named) -> (InventoryRowKind, Box<[u8]>) {
     let pack = Packer::default();
@@ -309,7 +301,11 @@ pub(crate) fn unpack_fact(
         return match kind {
             InventoryRowKind::Installation => {
                 let device = body.required(1, device)?;
-                Some(InventoryFact::Installation { device, mpxn: own, installed: body.required(2, flag)? })
+                Some(InventoryFact::Installation {
+                    device,
+                    mpxn: own,
+                    installed: body.required(2, pack::flag)?,
+                })
             }
             InventoryRowKind::Registration => {
                 Some(InventoryFact::Registration { mpxn: own, data: unpack_registration(body)? })
@@ -327,12 +323,12 @@ pub(crate) fn unpack_fact(
         }
         InventoryRowKind::Installation => {
             let mpxn = body.required(1, mpxn)?;
-            InventoryFact::Installation { device: own, mpxn, installed: body.required(2, flag)? }
+            InventoryFact::Installation { device: own, mpxn, installed: body.required(2, pack::flag)? }
         }
         InventoryRowKind::Association => {
             let other = body.required(1, device)?;
-            let associated = body.required(2, flag)?;
-            let (device, with) = if body.required(3, flag)? { (other, own) } else { (own, other) };
+            let associated = body.required(2, pack::flag)?;
+            let (device, with) = if body.required(3, pack::flag)? { (other, own) } else { (own, other) };
             InventoryFact::Association { device, with, associated }
         }
         InventoryRowKind::Region => {
@@ -452,7 +448,7 @@ fn pack_hub(fields: &HubFields) -> Box<[u8]> {
 
 fn unpack_hub(body: &mut Packed<'_>) -> Option<HubFields> {
     Some(HubFields {
-        aerial_installed: body.optional(1, flag)?,
+        aerial_installed: body.optional(1, pack::flag)?,
         aerial_type: body.optional(2, pack::parsed)?,
         birth_event: body.optional(3, pack::time)?,
         network_status: body.optional(4, pack::parsed)?,

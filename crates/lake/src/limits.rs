@@ -11,6 +11,9 @@ pub(crate) const ROW_GROUP_ROWS: usize = 131_072;
 /// Rows of a write batch: pages close only at batch borders, so a page is never larger than this.
 pub(crate) const WRITE_BATCH_ROWS: usize = 1_024;
 
+/// For how long a file of the table `anomaly` waits for more of its rows to go before it is written anew without them.
+pub(crate) const ANOMALY_ROWS_GO_AFTER_MS: i64 = 24 * 3_600_000;
+
 /// Chance that a bloom filter lets an absent key through. At 1% a filter costs about 1.2 bytes a key.
 pub(crate) const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 

@@ -12,7 +12,7 @@ use webpki::{
     OwnedCertRevocationList, RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy,
 };
 use x509_cert::Certificate;
-use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
+use x509_cert::der::asn1::{ObjectIdentifier, PrintableStringRef, UintRef, Utf8StringRef};
 use x509_cert::der::referenced::OwnedToRef;
 use x509_cert::der::{Decode, Reader, SliceReader};
 use x509_cert::ext::pkix::KeyUsage;
@@ -65,6 +65,7 @@ pub struct SigningCertificate(CertificateDer<'static>);
 impl SigningCertificate {
     const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
     const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+    const SUBJECT_SERIAL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.5");
     const CURVES: [ObjectIdentifier; 2] =
         [ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7"), ObjectIdentifier::new_unwrap("1.3.132.0.34")];
 
@@ -89,9 +90,36 @@ impl SigningCertificate {
         }
     }
 
+    /// From DER, or from PEM that holds one. Errors: as [`SigningCertificate::from_der`]; `None`: there is none, or more than one.
+    pub fn from_file(bytes: &[u8]) -> Result<Self, CertificateFault> {
+        match bundle::<CertificateDer<'static>>(bytes, "the certificate")?.as_slice() {
+            [only] => Self::from_der(only),
+            _ => Err(CertificateFault::None("single certificate")),
+        }
+    }
+
     /// The certificate in DER.
     pub fn der(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The serial number of the subject (X.520 `serialNumber`), where it has one and no more.
+    pub fn subject_serial_number(&self) -> Option<String> {
+        let certificate = Certificate::from_der(&self.0).ok()?;
+        let parts = certificate.tbs_certificate.subject.0.iter().flat_map(|part| part.0.iter());
+        let mut found = parts.filter(|part| part.oid == Self::SUBJECT_SERIAL_NUMBER);
+        let value = &found.next()?.value;
+        let text = value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned());
+        let text =
+            text.or_else(|_| value.decode_as::<Utf8StringRef<'_>>().map(|text| text.as_str().to_owned()));
+        found.next().is_none().then_some(text.ok()).flatten()
+    }
+
+    /// Whether its key made this signature of a message: ECDSA as DER, or RSA by PKCS #1, with SHA-256, SHA-384 or SHA-512. Whether the
+    /// certificate holds is for [`TrustAnchors::check`] to say.
+    pub fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        let Ok(signer) = EndEntityCert::try_from(&self.0) else { return false };
+        PATH_SIGNATURES.iter().any(|of| signer.verify_signature(*of, message, signature).is_ok())
     }
 }
 
@@ -124,7 +152,7 @@ pub struct TrustAnchors {
     revoked: Vec<CertRevocationList<'static>>,
 }
 
-/// The signatures that a certification path may have.
+/// The signatures that a certification path, or a signed file, may have.
 const PATH_SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
     webpki::aws_lc_rs::ECDSA_P256_SHA256,
     webpki::aws_lc_rs::ECDSA_P256_SHA384,

@@ -26,6 +26,10 @@ pub(crate) enum Lane {
     Inventory = 4,
     /// What changes in a household, and when.
     Changes = 5,
+    /// The Thresholds Files of a User.
+    Thresholds = 6,
+    /// How what became of a quarantined communication was told.
+    Quarantine = 7,
 }
 
 /// One sequence of random numbers.

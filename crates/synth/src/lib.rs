@@ -17,8 +17,12 @@
 //! in the years before the run and some in it; a transaction is about the Devices that are installed, and from the supplier who supplies, when it
 //! starts ([`World::household_at`]), and what is under way when a meter is exchanged ends with the one that it was sent to.
 //!
+//! [`World::anomaly`] has what is told of thresholds and quarantined communications, User by User and then transaction by transaction, and what must be
+//! known of each.
+//!
 //! Left out on purpose: payloads, wire formats (the codec's part), and storms that strike many households at once.
 
+mod anomaly;
 mod chance;
 mod changes;
 mod feed;
@@ -42,6 +46,7 @@ extern crate self as gridtrail_synth;
 #[path = "../tests/it/main.rs"]
 mod it;
 
+pub use anomaly::{AnomalyStory, ExpectedQuarantine, ExpectedThreshold};
 pub use feed::Feed;
 pub use household::{Household, Meter};
 pub use inventory::{ExpectedFact, ExpectedState, HouseholdInventory};

@@ -1,5 +1,6 @@
 //! The world: a region, its events and its truth.
 
+use crate::anomaly::{self, AnomalyStory};
 use crate::chance::{Chance, Lane};
 use crate::changes::Changes;
 use crate::feed::Feed;
@@ -14,6 +15,7 @@ use crate::settings::{Settings, SettingsError};
 use crate::truth::ExpectedTrail;
 use crate::users::{User, Users};
 use gridtrail_access::{AccessRecord, Party};
+use gridtrail_anomaly::AnomalyEvent;
 use gridtrail_inventory::InventoryEvent;
 use gridtrail_model::{Timestamp, UserId};
 use std::ops::Range;
@@ -86,6 +88,28 @@ impl World {
     /// Every inventory event, household by household, each household's by the time when it was recorded.
     pub fn inventory_events(&self) -> impl Iterator<Item = InventoryEvent> + '_ {
         (0..self.settings.premises).flat_map(|number| self.inventory_of(number).events)
+    }
+
+    /// What is told of anomaly detection, and what must be known of it: the thresholds of each User, then each communication that was quarantined.
+    pub fn anomaly(&self) -> impl Iterator<Item = AnomalyStory> + '_ {
+        let users = (0..).zip(self.users()).map(|user| anomaly::thresholds(self.seed, &self.settings, user));
+        let quarantined = self.numbers(0..self.settings.days).filter(|number| self.quarantines(*number));
+        let mut script = Script::default();
+        users.chain(quarantined.map(move |number| {
+            self.write(number, &mut script);
+            anomaly::quarantine(self.seed, number, &script)
+        }))
+    }
+
+    /// Every anomaly event, story by story, each story's by the time when it was recorded.
+    pub fn anomaly_events(&self) -> impl Iterator<Item = AnomalyEvent> + '_ {
+        self.anomaly().flat_map(|story| story.events)
+    }
+
+    /// Whether anomaly detection holds what a transaction sends.
+    fn quarantines(&self, number: u64) -> bool {
+        let mut chance = Chance::of(self.seed, Lane::Transaction, number);
+        Scenario::choose(&mut chance, self.profile.start(number).night) == Scenario::Quarantine
     }
 
     /// How many transactions start in the run.

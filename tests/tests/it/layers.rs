@@ -13,14 +13,16 @@ use std::process::Command;
 /// The crates of this workspace that a crate may depend on, without their common prefix.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &[]),
-    ("inventory", &["model"]),
+    ("packed", &["model"]),
+    ("inventory", &["model", "packed"]),
+    ("anomaly", &["model", "packed"]),
     ("proto", &[]),
     ("xml", &[]),
     ("runtime", &["model"]),
     ("access", &["model", "runtime"]),
     ("access-log", &["model", "runtime"]),
     ("saml", &["model", "xml"]),
-    ("codec", &["model", "inventory", "proto", "access", "xml"]),
+    ("codec", &["model", "anomaly", "inventory", "proto", "access", "xml"]),
     ("tls", &["runtime"]),
     ("port", &["tls"]),
     ("session", &["model", "runtime", "access", "saml", "port"]),
@@ -28,10 +30,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("faults", &[]),
     ("runs", &[]),
     ("kafka", &["runtime"]),
-    ("lake", &["model", "inventory", "runtime", "access", "access-log", "runs"]),
+    ("lake", &["model", "anomaly", "inventory", "runtime", "access", "access-log", "runs"]),
     ("freshness", &["model", "runtime", "lake"]),
     ("reconcile", &["model", "runtime", "kafka", "lake"]),
-    ("ingest", &["model", "inventory", "runtime", "access", "codec", "kafka", "lake"]),
+    ("ingest", &["model", "anomaly", "inventory", "runtime", "access", "codec", "kafka", "lake"]),
     ("search", &["model", "inventory", "runtime", "access", "lake"]),
     ("sql", &["model", "runtime", "access", "access-log", "lake", "freshness", "search"]),
     ("flight", &["model", "runtime", "access", "lake", "search", "sql"]),
@@ -54,7 +56,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "console",
         ],
     ),
-    ("synth", &["model", "inventory", "access", "codec"]),
+    ("synth", &["model", "anomaly", "inventory", "access", "codec"]),
 ];
 
 /// Families of foreign crates, and the only crates that may depend on one directly.
@@ -72,8 +74,8 @@ const WALLS: &[(&str, &[&str])] = &[
     ("rustls", &["gridtrail-saml", "gridtrail-tls"]),
 ];
 
-/// The crates that know no I/O and no async: the model, and what is known of the inventory.
-const PURE: &[&str] = &["model", "inventory"];
+/// The crates that know no I/O and no async: the model, and what is known of the inventory and of anomaly detection.
+const PURE: &[&str] = &["model", "packed", "inventory", "anomaly"];
 
 /// What these may not use, the model not even in its tests.
 const NOT_IN_THE_MODEL: &[&str] = &["async-trait", "futures", "object_store", "tokio"];

@@ -4,6 +4,7 @@ use crate::charset::Charset;
 use crate::duis::SaidOfInventory;
 use crate::xml::{Node, Space, XmlReader};
 use crate::{DecodeError, Receipt, limits};
+use gridtrail_anomaly::AnomalyEvent;
 use gridtrail_model::Event;
 use gridtrail_xml::attribute_value;
 use quick_xml::events::Event as XmlEvent;
@@ -127,6 +128,12 @@ impl Message<'_> {
     /// What the message says of the inventory. Errors: those of [`Message::decode`] that are of XML.
     pub fn inventory(&self) -> Result<SaidOfInventory, DecodeError> {
         crate::duis::inventory_in(self.xml, Some(self.charset), &self.receipt)
+            .map_err(|error| error.moved_by(self.xml_at as u64))
+    }
+
+    /// What the message of an event says of a communication that was quarantined. Errors: those of [`Message::decode`] that are of XML.
+    pub fn quarantined(&self, event: &Event) -> Result<Option<AnomalyEvent>, DecodeError> {
+        crate::duis::quarantined_in(event, self.xml, Some(self.charset))
             .map_err(|error| error.moved_by(self.xml_at as u64))
     }
 }

@@ -11,17 +11,23 @@
 //! What a message says of the Smart Metering Inventory is read by a second pass ([`inventory()`]), over the few messages that can say
 //! anything of it ([`is_of_inventory`]), so that all others cost nothing more.
 //!
+//! Which of three limits a quarantined request broke is read in the same way ([`quarantined`]).
+//!
 //! Source: DUIS schema 5.4.
 
+mod element;
 mod event;
 pub(crate) mod gbcs;
 mod inventory;
 mod message;
 mod names;
+mod quarantine;
 mod write;
 
 pub(crate) use inventory::inventory_in;
 pub use inventory::{SaidOfInventory, inventory, is_of_inventory};
+pub(crate) use quarantine::quarantined_in;
+pub use quarantine::{is_of_quarantine, quarantined};
 pub use write::{
     BreachKind, DccAlertBody, Request, RequestBody, Response, ResponseBody, write_request, write_response,
 };

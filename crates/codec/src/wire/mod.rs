@@ -1,7 +1,8 @@
 //! The event contract: `gridtrail.events.v1.ServiceEvent` as protobuf, as frames of a `.binpb` file, and as
-//! proto3 JSON. Events of access and of the inventory beside it.
+//! proto3 JSON. Events of access, of the inventory and of anomaly detection beside it.
 
 mod access;
+mod anomaly;
 mod fields;
 mod frame;
 pub(crate) mod from_wire;
@@ -12,6 +13,7 @@ mod to_wire;
 mod unread;
 
 pub use access::{decode_access, encode_access_frame, encode_access_json, encode_access_protobuf};
+pub use anomaly::{decode_anomaly, encode_anomaly_frame, encode_anomaly_json, encode_anomaly_protobuf};
 pub use frame::{Frame, next_frame};
 pub use inventory::{
     decode_inventory, encode_inventory_frame, encode_inventory_json, encode_inventory_protobuf,

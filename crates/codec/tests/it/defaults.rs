@@ -1,11 +1,11 @@
 //! What a source writes that has no value: an empty text, zero, the first of an enumeration, an empty `Timestamp`. In a mandatory
 //! field it is a reason to refuse the event, which names the field; in any other it counts as absent.
 //!
-//! The table has every field of the contract, service events, events of access and of the inventory; it is held against the `.proto` files.
+//! The table has every field of the contract, service events, events of access, of the inventory and of anomaly detection; it is held against the `.proto` files.
 
 use gridtrail_access::{AccessEvent as Event, AccessRecord, Sro};
-use gridtrail_codec::{DecodeError, Encoding, decode, decode_access, decode_inventory};
-use gridtrail_proto::events::v1::{AccessEvent, InventoryEvent, ServiceEvent};
+use gridtrail_codec::{DecodeError, Encoding, decode, decode_access, decode_anomaly, decode_inventory};
+use gridtrail_proto::events::v1::{AccessEvent, AnomalyEvent, InventoryEvent, ServiceEvent};
 use prost::Message as _;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -166,6 +166,89 @@ fn inventory_events() -> Vec<Value> {
     ]
 }
 
+/// An anomaly event with every field of its kind.
+fn anomaly_event(body: (&str, Value)) -> Value {
+    let mut event = json!({ "event_id": "e", "recorded_at": RECORDED, "corrects_event_id": "earlier" });
+    event[body.0] = body.1;
+    event
+}
+
+fn anomaly_events() -> Vec<Value> {
+    let user = "90-B3-D5-1F-30-02-00-00";
+    let limit = json!({ "service_reference_variant": "4.8.1", "period_seconds": 60, "communications": 7 });
+    let threshold = json!({ "kind": 1, "limit": limit });
+    let settled = |at: &str| json!({ "user_id": user, "request_id": ID, at: TIME });
+    let file = |at: &str| json!({ "smsr_reference": "s", "user_id": user, "user_role": "IS", at: TIME });
+    let mut received = file("received_at");
+    (received["fast_track"], received["thresholds"]) = (json!(true), json!([threshold]));
+    let mut rejected = file("rejected_at");
+    rejected["reason"] = json!("r");
+    let hash = "ab".repeat(32);
+    vec![
+        anomaly_event(("thresholds_file_received", received)),
+        anomaly_event(("thresholds_file_applied", file("applied_at"))),
+        anomaly_event(("thresholds_file_rejected", rejected)),
+        anomaly_event((
+            "dcc_threshold_set",
+            json!({ "user_id": user, "limit": limit, "effective_from": TIME }),
+        )),
+        anomaly_event((
+            "dcc_threshold_removed",
+            json!({
+                "user_id": user, "service_reference_variant": "4.8.1", "period_seconds": 60, "effective_from": TIME,
+            }),
+        )),
+        anomaly_event((
+            "threshold_exceeded",
+            json!({
+                "user_id": user, "kind": 1, "limit": limit, "observed": 9, "exceeded_at": TIME, "incident_reference": "i",
+                "smsr_reference": "s", "emailed_at": TIME,
+            }),
+        )),
+        anomaly_event((
+            "dcc_advised",
+            json!({ "user_id": user, "incident_reference": "i", "advice": 1, "advised_at": TIME }),
+        )),
+        anomaly_event((
+            "quarantined",
+            json!({
+                "user_id": user, "request_id": ID, "command_variant": 1, "service_reference_variant": "4.8.1",
+                "device_id": "88-73-84-57-00-2F-96-1E", "mpxn": "1312345678111", "request_received_at": TIME,
+                "quarantined_at": TIME, "breach": 1, "quarantine_event_ref": "7", "incident_reference": "i",
+                "dcc_alert_id": MIRROR,
+            }),
+        )),
+        anomaly_event(("released", settled("released_at"))),
+        anomaly_event(("deleted", settled("deleted_at"))),
+        anomaly_event(("archived", settled("archived_at"))),
+        anomaly_event((
+            "archive_opened",
+            json!({
+                "user_id": user, "major_security_incident_reference": "m", "opened_at": TIME, "closes_at": RECORDED,
+                "incident_reference": "i", "request_ids": [ID],
+            }),
+        )),
+        anomaly_event((
+            "action_file_accepted",
+            json!({
+                "user_id": user, "incident_reference": "i", "received_at": TIME, "validated_at": TIME, "file_sha256": hash,
+                "actions": [{ "request_id": ID, "action": 1 }],
+            }),
+        )),
+        anomaly_event((
+            "action_file_refused",
+            json!({
+                "user_id": user, "incident_reference": "i", "received_at": TIME, "refused_at": TIME, "file_sha256": hash,
+                "faults": [{ "line": 3, "reason": "r" }],
+            }),
+        )),
+        json!({
+            "event_id": "e", "recorded_at": RECORDED,
+            "withdrawn": { "withdrawn_event_id": "earlier", "user_id": user },
+        }),
+    ]
+}
+
 /// Every field by its path, with what its default means. A body itself has none: which one it is, is said by its being there.
 const TABLE: &[(&str, Means)] = &[
     ("event_id", Refused),
@@ -282,6 +365,86 @@ const TABLE: &[(&str, Means)] = &[
     ("withdrawn.withdrawn_event_id", Refused),
     ("withdrawn.device_ids", Absent),
     ("withdrawn.mpxns", Absent),
+    ("thresholds_file_received.smsr_reference", Refused),
+    ("thresholds_file_received.user_id", Refused),
+    ("thresholds_file_received.user_role", Refused),
+    ("thresholds_file_received.received_at", Refused),
+    ("thresholds_file_received.fast_track", Absent),
+    ("thresholds_file_received.thresholds", Absent),
+    ("thresholds_file_received.thresholds.kind", Refused),
+    ("thresholds_file_applied.smsr_reference", Refused),
+    ("thresholds_file_applied.user_id", Refused),
+    ("thresholds_file_applied.user_role", Refused),
+    ("thresholds_file_applied.applied_at", Refused),
+    ("thresholds_file_rejected.smsr_reference", Refused),
+    ("thresholds_file_rejected.user_id", Refused),
+    ("thresholds_file_rejected.user_role", Refused),
+    ("thresholds_file_rejected.rejected_at", Refused),
+    ("thresholds_file_rejected.reason", Refused),
+    ("dcc_threshold_set.user_id", Absent),
+    ("dcc_threshold_set.limit.service_reference_variant", Absent),
+    ("dcc_threshold_set.limit.period_seconds", Refused),
+    ("dcc_threshold_set.limit.communications", Zero),
+    ("dcc_threshold_set.effective_from", Refused),
+    ("dcc_threshold_removed.user_id", Absent),
+    ("dcc_threshold_removed.service_reference_variant", Absent),
+    ("dcc_threshold_removed.period_seconds", Refused),
+    ("dcc_threshold_removed.effective_from", Refused),
+    ("threshold_exceeded.user_id", Refused),
+    ("threshold_exceeded.kind", Refused),
+    ("threshold_exceeded.observed", Zero),
+    ("threshold_exceeded.exceeded_at", Refused),
+    ("threshold_exceeded.incident_reference", Refused),
+    ("threshold_exceeded.smsr_reference", Absent),
+    ("threshold_exceeded.emailed_at", Absent),
+    ("dcc_advised.user_id", Refused),
+    ("dcc_advised.incident_reference", Refused),
+    ("dcc_advised.advice", Refused),
+    ("dcc_advised.advised_at", Refused),
+    ("quarantined.user_id", Refused),
+    ("quarantined.request_id", Refused),
+    ("quarantined.command_variant", Absent),
+    ("quarantined.service_reference_variant", Absent),
+    ("quarantined.device_id", Absent),
+    ("quarantined.mpxn", Absent),
+    ("quarantined.request_received_at", Absent),
+    ("quarantined.quarantined_at", Refused),
+    ("quarantined.breach", Refused),
+    ("quarantined.quarantine_event_ref", Refused),
+    ("quarantined.incident_reference", Absent),
+    ("quarantined.dcc_alert_id", Absent),
+    ("released.user_id", Refused),
+    ("released.request_id", Refused),
+    ("released.released_at", Refused),
+    ("deleted.user_id", Refused),
+    ("deleted.request_id", Refused),
+    ("deleted.deleted_at", Refused),
+    ("archived.user_id", Refused),
+    ("archived.request_id", Refused),
+    ("archived.archived_at", Refused),
+    ("archive_opened.user_id", Refused),
+    ("archive_opened.major_security_incident_reference", Refused),
+    ("archive_opened.opened_at", Refused),
+    ("archive_opened.closes_at", Absent),
+    ("archive_opened.incident_reference", Absent),
+    ("archive_opened.request_ids", Absent),
+    ("action_file_accepted.user_id", Refused),
+    ("action_file_accepted.incident_reference", Refused),
+    ("action_file_accepted.received_at", Refused),
+    ("action_file_accepted.validated_at", Refused),
+    ("action_file_accepted.file_sha256", Absent),
+    ("action_file_accepted.actions", Refused),
+    ("action_file_accepted.actions.request_id", Refused),
+    ("action_file_accepted.actions.action", Refused),
+    ("action_file_refused.user_id", Refused),
+    ("action_file_refused.incident_reference", Absent),
+    ("action_file_refused.received_at", Refused),
+    ("action_file_refused.refused_at", Refused),
+    ("action_file_refused.file_sha256", Absent),
+    ("action_file_refused.faults", Refused),
+    ("action_file_refused.faults.line", Zero),
+    ("action_file_refused.faults.reason", Refused),
+    ("withdrawn.user_id", Absent),
 ];
 
 /// The defaults of a value that stands in a field: as each encoding's writers have it.
@@ -294,17 +457,21 @@ fn defaults_of(value: &Value) -> Vec<Value> {
         Value::Number(_) => vec![json!(0)],
         Value::Bool(_) => vec![json!(false)],
         Value::Array(all) if all.iter().all(Value::is_number) => vec![json!([]), json!([0])],
+        Value::Array(all) if all.iter().all(Value::is_object) => vec![json!([])],
         Value::Array(_) => vec![json!([]), json!([""])],
         other => panic!("no default of {other}"),
     }
 }
 
-/// The place of a path in an event; `None` where the event is of another kind.
+/// The place of a path in an event, in a list that of its first item; `None` where the event is of another kind.
 fn place<'v>(event: &'v mut Value, path: &str) -> Option<(&'v mut Value, String)> {
     let (within, last) = path.rsplit_once('.').unwrap_or(("", path));
     let mut at = event;
     for part in within.split('.').filter(|part| !part.is_empty()) {
         at = at.get_mut(part)?;
+        if at.is_array() {
+            at = at.get_mut(0)?;
+        }
     }
     at.get(last)?;
     Some((at, last.to_owned()))
@@ -323,6 +490,7 @@ enum Contract {
     Service,
     Access,
     Inventory,
+    Anomaly,
 }
 
 /// What comes of an event in both encodings, which must agree; told as text, for all kinds of events.
@@ -334,12 +502,14 @@ fn read(event: &Value, contract: Contract) -> Result<String, DecodeError> {
             decode_access(encoding, bytes).map(|record| format!("{record:?} {:?}", officer(&record)))
         }
         Contract::Inventory => decode_inventory(encoding, bytes).map(|event| format!("{event:?}")),
+        Contract::Anomaly => decode_anomaly(encoding, bytes).map(|event| format!("{event:?}")),
     };
     let from_json = told(Encoding::Json, json.as_bytes());
     let bytes = match contract {
         Contract::Service => serde_json::from_str::<ServiceEvent>(&json).unwrap().encode_to_vec(),
         Contract::Access => serde_json::from_str::<AccessEvent>(&json).unwrap().encode_to_vec(),
         Contract::Inventory => serde_json::from_str::<InventoryEvent>(&json).unwrap().encode_to_vec(),
+        Contract::Anomaly => serde_json::from_str::<AnomalyEvent>(&json).unwrap().encode_to_vec(),
     };
     assert_eq!(from_json, told(Encoding::Protobuf, &bytes), "{json}");
     from_json
@@ -351,6 +521,7 @@ fn a_default_is_refused_in_a_mandatory_field_and_absent_in_any_other() {
     let events: Vec<(Value, Contract)> = of(service_events(), Contract::Service)
         .chain(of(access_events(), Contract::Access))
         .chain(of(inventory_events(), Contract::Inventory))
+        .chain(of(anomaly_events(), Contract::Anomaly))
         .collect();
     let (mut checked, mut seen) = (0, BTreeSet::new());
     for (event, contract) in &events {
@@ -426,11 +597,27 @@ fn the_table_has_every_field_of_the_contract() {
         "registration",
         "hub_status",
         "withdrawn",
+        "thresholds_file_received",
+        "thresholds_file_applied",
+        "thresholds_file_rejected",
+        "dcc_threshold_set",
+        "dcc_threshold_removed",
+        "threshold_exceeded",
+        "dcc_advised",
+        "quarantined",
+        "released",
+        "deleted",
+        "archived",
+        "archive_opened",
+        "action_file_accepted",
+        "action_file_refused",
+        "limit",
     ];
     let files = [
         include_str!("../../../../proto/gridtrail/events/v1/events.proto"),
         include_str!("../../../../proto/gridtrail/events/v1/access.proto"),
         include_str!("../../../../proto/gridtrail/events/v1/inventory.proto"),
+        include_str!("../../../../proto/gridtrail/events/v1/anomaly.proto"),
     ];
     let mut fields = 0;
     for line in files.into_iter().flat_map(str::lines).map(str::trim) {
@@ -445,6 +632,8 @@ fn the_table_has_every_field_of_the_contract() {
         assert!(ours.contains(name) || bodies.contains(&name), "the table lacks {name}");
         fields += 1;
     }
-    // All three kinds of events begin with an id and a time, which the table has once.
-    assert_eq!(fields, TABLE.len() + bodies.len() + 4, "a field is missing, or there twice");
+    // All four kinds of events begin with an id and a time, which the table has once. Of both kinds that can be corrected it has that, and what is withdrawn, once;
+    // and of three messages that have a limit, one.
+    let again = 6 + 1 + 2 + 2;
+    assert_eq!(fields, TABLE.len() + bodies.len() + again, "a field is missing, or there twice");
 }

@@ -1,6 +1,7 @@
 //! The codec as others use it: real and synthetic messages, round trips, hostile bytes.
 
 mod access;
+mod anomaly;
 mod defaults;
 mod duis_inventory;
 mod fuzz;

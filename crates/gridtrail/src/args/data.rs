@@ -96,9 +96,15 @@ pub struct GenerateArgs {
     /// Also make the inventory of the region: its Devices and meter points, and what became of them in the years before and in these days.
     #[arg(long)]
     pub inventory: bool,
+    /// Also make the thresholds of its Users, and what became of the communications that anomaly detection quarantined in these days.
+    #[arg(long)]
+    pub anomaly: bool,
     /// Also write the trails that a search must find, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
+    /// Also write what must be known of thresholds and quarantined communications, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub anomaly_truth: Option<PathBuf>,
     /// Also write the Device IDs of the region's smart meters, one a line, for `gridtrail bench search`.
     #[arg(long, value_name = "FILE")]
     pub meters: Option<PathBuf>,

@@ -4,6 +4,7 @@
 //! only where a value outlives one command, or must not be seen in a list of processes.
 
 mod access;
+mod anomaly;
 mod asking;
 mod callers;
 mod data;
@@ -21,6 +22,7 @@ mod tls;
 mod value;
 
 pub use access::{AccessCommand, ExplainArgs, LogArgs, RowOwner, SettleArgs, SuspensionsArgs};
+pub use anomaly::{AnomalyAnswerArgs, AnomalyCheckArgs, AnomalyCommand, LakeCallerArgs};
 pub use asking::{Credential, LoadArgs, PageArgs};
 pub use callers::CallerArgs;
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
@@ -66,7 +68,7 @@ Exit codes:
   5  something must happen first; the message says what
   6  unavailable for now: try again
   7  not fresh: a source is at critical or breach (freshness --check)
-  8  not proven: something does not add up (reconcile), or is damaged (lake verify)
+  8  not proven: something does not add up (reconcile), or is damaged (lake verify), or is refused (anomaly answer)
   9  a file holds no record that could be read (ingest); what could be read elsewhere is in the lake
   130  stopped by a signal before it was done; the message says what is done";
 
@@ -173,6 +175,9 @@ Example:
     /// Look at records that could not be read, and settle them. For operators: they are raw, and belong to any User.
     #[command(subcommand)]
     DeadLetters(LetterCommand),
+    /// Hold volumes against the thresholds of anomaly detection, and take in what Users answer to quarantine.
+    #[command(subcommand)]
+    Anomaly(AnomalyCommand),
     /// Say who could see what, and why; and who asked for what. For operators.
     #[command(subcommand)]
     Access(AccessCommand),

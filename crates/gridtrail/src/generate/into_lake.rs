@@ -8,7 +8,8 @@ use crate::opening::open_lake;
 use crate::output::count;
 use crate::progress::counting;
 use crate::running::asked_to_stop;
-use gridtrail_ingest::{Maker, ingest_made, ingest_made_access, ingest_made_inventory};
+use gridtrail_ingest::{Maker, ingest_made, ingest_made_access, ingest_made_anomaly, ingest_made_inventory};
+use gridtrail_lake::Lake;
 use gridtrail_model::Event;
 use gridtrail_synth::World;
 use serde::Serialize;
@@ -30,6 +31,8 @@ pub(super) struct Filled {
     events: u64,
     /// Inventory events.
     inventory_events: u64,
+    /// Anomaly events.
+    anomaly_events: u64,
     /// Commits made.
     commits: u64,
     /// Rows of the `trails` table: at least one a trail.
@@ -46,19 +49,23 @@ pub(super) struct Filled {
 
 impl Filled {
     pub(super) fn line(&self) -> String {
-        let Self { events, inventory_events, commits, rows, runs, bytes, seconds, events_per_second } = self;
+        let Self { events, commits, rows, runs, bytes, seconds, events_per_second, .. } = self;
         let bytes_per_row = *bytes as f64 / *rows as f64;
-        let line = format!(
+        let mut line = format!(
             "{} in {seconds:.1} s ({events_per_second:.0} events/s); {}, {} of {bytes_per_row:.1} bytes in {}",
             count(*events, "event"),
             count(*commits, "commit"),
             count(*rows, "row"),
             count(*runs, "run")
         );
-        if *inventory_events == 0 {
-            return line;
+        for (number, what) in
+            [(self.inventory_events, "inventory event"), (self.anomaly_events, "anomaly event")]
+        {
+            if number > 0 {
+                line.push_str(&format!("; {}", count(number, what)));
+            }
         }
-        format!("{line}; {}", count(*inventory_events, "inventory event"))
+        line
     }
 }
 
@@ -79,12 +86,7 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
         let reason = "the lake holds this region, or a part of it, already".to_owned();
         return Err(Failure::Argument { argument: "--lake", reason });
     }
-    ingest_made_access(&lake, &maker, world.access_events(args.one_party.as_ref())).await?;
-    let mut inventory_events = 0;
-    if args.inventory {
-        inventory_events =
-            ingest_made_inventory(&lake, &maker, world.inventory_events()).await?.outcome.stored;
-    }
+    let (inventory_events, anomaly_events) = fill_beside((&lake, &maker), world, args).await?;
     let (pieces, made) = mpsc::channel(PIECES);
     let world = world.clone();
     let stop = Arc::new(AtomicBool::new(false));
@@ -115,6 +117,7 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
     Ok(Filled {
         events,
         inventory_events,
+        anomaly_events,
         commits: summary.commits,
         rows: counts.fragments,
         runs: counts.runs,
@@ -122,6 +125,23 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
         seconds,
         events_per_second: events as f64 / seconds,
     })
+}
+
+/// Fills it with what is beside the events of Service Requests, as far as that is wanted. Returns how many inventory and anomaly events.
+async fn fill_beside(
+    (lake, maker): (&Lake, &Maker),
+    world: &World,
+    args: &GenerateArgs,
+) -> Result<(u64, u64), Failure> {
+    ingest_made_access(lake, maker, world.access_events(args.one_party.as_ref())).await?;
+    let (mut inventory, mut anomaly) = (0, 0);
+    if args.inventory {
+        inventory = ingest_made_inventory(lake, maker, world.inventory_events()).await?.outcome.stored;
+    }
+    if args.anomaly {
+        anomaly = ingest_made_anomaly(lake, maker, world.anomaly_events()).await?.outcome.stored;
+    }
+    Ok((inventory, anomaly))
 }
 
 /// Makes all events. Ends early when nobody takes them any more: then their taker failed, and tells why; or when it is to stop. Whether

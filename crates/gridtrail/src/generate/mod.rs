@@ -5,9 +5,9 @@
 
 mod duis;
 mod into_lake;
-pub(crate) mod inventory;
 mod keys;
 pub(crate) mod parties;
+pub(crate) mod plain;
 
 pub(crate) use keys::PremisesKeys;
 
@@ -44,12 +44,18 @@ pub(crate) async fn run(args: &GenerateArgs, format: Format) -> Result<(), Failu
         claim_folder(out)?;
         let mut written = write_region(&world, args.encoding, args.one_party.as_ref(), out)?;
         if args.inventory {
-            written.inventory_events = inventory::write(&world, args.encoding, out)?;
+            written.inventory_events = plain::write_inventory(&world, args.encoding, out)?;
+        }
+        if args.anomaly {
+            written.anomaly_events = plain::write_anomaly(&world, args.encoding, out)?;
         }
         Report::Files(written)
     };
     if let Some(path) = &args.truth {
         write_lines(path, world.truth().map(|trail| truth_line(&trail)))?;
+    }
+    if let Some(path) = &args.anomaly_truth {
+        write_lines(path, anomaly_truth(&world))?;
     }
     if let Some(path) = &args.meters {
         write_lines(path, meters(&world))?;
@@ -118,6 +124,8 @@ pub(crate) struct Written {
     pub(crate) access_events: u64,
     /// Inventory events written.
     pub(crate) inventory_events: u64,
+    /// Anomaly events written.
+    pub(crate) anomaly_events: u64,
     /// Events that have no form in the encoding.
     pub(crate) left_out: u64,
     /// Files written.
@@ -130,18 +138,20 @@ pub(crate) struct Written {
 
 impl Written {
     fn line(&self) -> String {
-        let Self { events, access_events, inventory_events, files, seconds, events_per_second, left_out } =
-            self;
+        let Self { events, files, seconds, events_per_second, left_out, .. } = self;
         let mut line = format!(
             "{} in {}, in {seconds:.1} s ({events_per_second:.0} events/s)",
             count(*events, "event"),
             count(*files, "file")
         );
-        if *access_events > 0 {
-            line.push_str(&format!("; {}", count(*access_events, "event of access")));
-        }
-        if *inventory_events > 0 {
-            line.push_str(&format!("; {}", count(*inventory_events, "inventory event")));
+        for (number, what) in [
+            (self.access_events, "event of access"),
+            (self.inventory_events, "inventory event"),
+            (self.anomaly_events, "anomaly event"),
+        ] {
+            if number > 0 {
+                line.push_str(&format!("; {}", count(number, what)));
+            }
         }
         if *left_out > 0 {
             line.push_str(&format!("; {left_out} have no form in DUIS and were left out"));
@@ -296,6 +306,36 @@ pub(crate) fn write_lines(path: &Path, lines: impl Iterator<Item = String>) -> R
         file.flush()
     };
     write().map_err(Failure::file("write", path))
+}
+
+/// What must be known of thresholds and quarantined communications, in the generator's own words.
+fn anomaly_truth(world: &World) -> impl Iterator<Item = String> + '_ {
+    world.anomaly().flat_map(|story| {
+        let thresholds = story.thresholds.into_iter().map(|of| {
+            json!({
+                "threshold": of.threshold.kind.as_str(),
+                "user_id": of.user.to_string(),
+                "service_reference_variant": of.threshold.scope.variant.map(|variant| variant.to_string()),
+                "period_seconds": of.threshold.scope.period.seconds(),
+                "communications": of.threshold.communications,
+                "from": of.from.to_string(),
+                "until": of.until.map(|until| until.to_string()),
+            })
+        });
+        let quarantined = story.quarantined.into_iter().map(|of| {
+            json!({
+                "request_id": of.request_id.to_string(),
+                "user_id": of.user.to_string(),
+                "service_reference_variant": of.variant.map(|variant| variant.to_string()),
+                "quarantined_at": of.quarantined_at.to_string(),
+                "dcc_alert_id": of.dcc_alert.to_string(),
+                "done": of.done.map(|(what, _)| what.as_str()),
+                "done_at": of.done.map(|(_, at)| at.to_string()),
+                "archive_opened_at": of.opened_at.map(|at| at.to_string()),
+            })
+        });
+        thresholds.chain(quarantined).map(|line| line.to_string()).collect::<Vec<_>>()
+    })
 }
 
 /// A trail that a search must find, in the generator's own words: its status changes are counted, not listed.

@@ -42,6 +42,8 @@ fn every_kind_is_found_by_all_of_its_names() {
             assert_eq!(&RecordKind::of_source("file:1", &name), of, "{name}");
             assert_eq!(&RecordKind::of_source("letters:file:1", &name), of, "{name}");
         }
+        assert_eq!(&RecordKind::of_source(&format!("made:7:2026:{file}"), "a region"), kind);
+        assert_eq!(&RecordKind::of_source("made:7:2026", "a region"), first);
         for name in [kind.topic.to_owned(), topic.to_owned(), format!("x.{topic}.y")] {
             assert_eq!(&RecordKind::of_topic(&name), kind, "{name}");
             assert_eq!(&RecordKind::of_source("kafka:c:1:0", &format!("{name}/0")), kind, "{name}");

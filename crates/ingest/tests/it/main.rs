@@ -1,6 +1,7 @@
 //! Files into a lake: idempotent, resumable, nothing good lost beside what is bad.
 
 mod access;
+mod anomaly;
 mod inventory;
 mod packed;
 mod repair;

@@ -7,6 +7,7 @@ pub(crate) mod maintenance;
 pub(crate) mod placing;
 pub(crate) mod rebucket;
 pub(crate) mod repair;
+pub(crate) mod repair_anomaly;
 pub(crate) mod repair_inventory;
 pub(crate) mod retention;
 pub(crate) mod rewrite;

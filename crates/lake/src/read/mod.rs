@@ -1,5 +1,6 @@
 //! Reading: snapshots, and look-ups in them for an `Access`.
 
+pub(crate) mod anomaly;
 pub(crate) mod carried;
 pub(crate) mod columns;
 pub(crate) mod command;

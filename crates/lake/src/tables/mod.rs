@@ -2,6 +2,7 @@
 
 pub(crate) mod access_events;
 pub(crate) mod access_log;
+pub(crate) mod anomaly;
 pub(crate) mod check;
 pub(crate) mod commits;
 pub(crate) mod dead_letters;

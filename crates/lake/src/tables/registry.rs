@@ -8,6 +8,7 @@ use crate::rows::index::RunIndex;
 use crate::stopped::StoppedAt;
 use crate::tables::access_events::AccessEvents;
 use crate::tables::access_log::AccessLogTable;
+use crate::tables::anomaly::Anomaly;
 use crate::tables::commits::Commits;
 use crate::tables::dead_letters::DeadLetters;
 use crate::tables::holds::HoldChanges;
@@ -69,6 +70,7 @@ tables! {
     pairs: PairTable,
     named_rows: NamedRows,
     inventory: Inventory,
+    anomaly: Anomaly,
     dead_letters: DeadLetters,
     commits: Commits,
     holds: HoldChanges,

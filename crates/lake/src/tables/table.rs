@@ -14,6 +14,7 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use deltalake_core::Path;
 use futures::future::BoxFuture;
+use gridtrail_anomaly::AnomalyEvent;
 use gridtrail_inventory::{InventoryEvent, PendingPart};
 use gridtrail_model::{Fragment, Named, Timestamp};
 use gridtrail_runs::{
@@ -145,6 +146,8 @@ pub(crate) struct Arriving<'a> {
     pub(crate) inventory: &'a [InventoryEvent],
     /// What requests ask of it, and what became of them.
     pub(crate) pending: &'a [PendingPart],
+    /// What is told of thresholds and quarantined communications.
+    pub(crate) anomaly: &'a [AnomalyEvent],
     /// Since when commits went into it.
     pub(crate) since_ms: Option<i64>,
 }

@@ -18,6 +18,7 @@ use crate::tables::dead_letters::{self, DeadLetter};
 use crate::tables::registry::{SideFiles, Tables, side_files};
 use crate::tables::table::Arriving;
 use gridtrail_access::AccessRecord;
+use gridtrail_anomaly::AnomalyEvent;
 use gridtrail_inventory::{InventoryEvent, PendingPart};
 use gridtrail_model::{Fragment, Timestamp};
 use gridtrail_runs::{Changes, Encoded, Move, NewFile, RunsError, Table};
@@ -36,6 +37,8 @@ pub struct Batch {
     pub inventory: Vec<InventoryEvent>,
     /// What requests ask of the inventory, and what became of them.
     pub pending: Vec<PendingPart>,
+    /// What is told of thresholds and quarantined communications.
+    pub anomaly: Vec<AnomalyEvent>,
     /// Records that could not be read.
     pub dead_letters: Vec<DeadLetter>,
     /// What was read of each source.
@@ -119,9 +122,10 @@ impl Writer {
     /// [`Writer::position`]. Any other error: nothing counts; commit again or start over.
     pub async fn commit(&mut self, batch: Batch) -> Result<u64, LakeError> {
         let now = self.lake.clock().now();
-        let Batch { fragments, parked, access, inventory, pending, dead_letters, mut sources, streams, kind } =
-            batch;
-        let (runs, parked, beside) = self.encode(fragments, parked, (inventory, pending)).await?;
+        let Batch { fragments, parked, access, inventory, pending, anomaly, .. } = batch;
+        let (dead_letters, mut sources, streams, kind) =
+            (batch.dead_letters, batch.sources, batch.streams, batch.kind);
+        let (runs, parked, beside) = self.encode(fragments, parked, (inventory, pending, anomaly)).await?;
         let mut add = Vec::new();
         for EncodedRun { month, encoded, summary } in runs {
             let path = format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7());
@@ -175,7 +179,7 @@ impl Writer {
         &self,
         fragments: Vec<Fragment>,
         parked: Vec<Fragment>,
-        (inventory, pending): (Vec<InventoryEvent>, Vec<PendingPart>),
+        (inventory, pending, anomaly): (Vec<InventoryEvent>, Vec<PendingPart>, Vec<AnomalyEvent>),
     ) -> Result<(Vec<EncodedRun>, Vec<Fragment>, SideFiles), RunsError> {
         let since_ms = Some(self.lake.clock().now().millis());
         let work = move || {
@@ -185,6 +189,7 @@ impl Writer {
                 waiting: &parked,
                 inventory: &inventory,
                 pending: &pending,
+                anomaly: &anomaly,
                 since_ms,
             };
             let beside = side_files(&arriving)?;

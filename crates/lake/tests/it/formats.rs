@@ -72,6 +72,7 @@ pub(crate) async fn fill(lake: &Lake, clock: &Clock) {
             parked: fold([waiting(commit)]).take_unplaced(),
             access: if commit % 2 == 0 { vec![assigned(commit)] } else { Vec::new() },
             inventory: vec![commissioned(&format!("i{commit}"), device(1), at(position))],
+            anomaly: vec![quarantined(&format!("q{commit}"), commit, at(position))],
             dead_letters: if commit % 2 == 0 {
                 vec![letter("file:s", position, &[1, 2, 3])]
             } else {
@@ -155,6 +156,9 @@ async fn answers(lake: &Lake) -> String {
     // Earlier builds knew no inventory.
     let told = told_of(&lake.snapshot(), device(1)).await;
     lines.extend(told.iter().map(|id| format!("inventory event of {}: {id}", device(1))));
+    // Nor quarantine.
+    let held = held(&lake.snapshot(), at(100_000)).await;
+    lines.extend(held.iter().map(|counter| format!("quarantined: {counter}")));
     let letters = lake.dead_letters().await.unwrap().rest().await.unwrap();
     lines.extend(
         letters.iter().map(|letter| format!("dead letter of {} at {}", letter.source, letter.position)),

@@ -1,6 +1,7 @@
 //! Events by hand, and a lake to put them into.
 
 use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
+use gridtrail_anomaly::{AnomalyEvent, AnomalyFact, AnomalyStatement, Breach, Origin, Quarantined};
 use gridtrail_inventory::{
     Effective, FactOrigin, InventoryEvent, InventoryFact, InventoryStatement, StatedFact,
 };
@@ -156,6 +157,36 @@ pub(crate) fn commissioned(id: &str, device: DeviceId, at: Timestamp) -> Invento
         origin: FactOrigin::Inventory,
         told: InventoryStatement::Fact(StatedFact { effective: Effective::since(at), corrects: None, fact }),
     }
+}
+
+/// That a communication of the first User was quarantined.
+pub(crate) fn quarantined(id: &str, counter: u64, at: Timestamp) -> AnomalyEvent {
+    let of = Quarantined {
+        request_id: request_id(1, 1, counter),
+        command_variant: None,
+        variant: None,
+        device: Some(device(1)),
+        mpxn: None,
+        received_at: None,
+        breach: Breach::UserThreshold,
+        event_ref: "7".parse().unwrap(),
+        incident: "INC1".parse().ok(),
+        dcc_alert: None,
+    };
+    let told = AnomalyStatement::Fact { at, corrects: None, fact: AnomalyFact::Quarantined(of) };
+    AnomalyEvent {
+        recorded_at: at,
+        id: id.parse().unwrap(),
+        origin: Origin::Anomaly,
+        about: Some(user(1)),
+        told,
+    }
+}
+
+/// The counters of the communications of the first User that a report may show at a time.
+pub(crate) async fn held(snapshot: &Snapshot, now: Timestamp) -> Vec<u64> {
+    let (found, _) = snapshot.quarantined(&access(&[1]), now).await.unwrap();
+    found.iter().flat_map(|(_, all)| all).map(|of| of.request_id().counter).collect()
 }
 
 /// The inventory event that comes with a request that names another Device.

@@ -2,7 +2,10 @@
 
 use crate::{SigningCertificate, TrustAnchors};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING,
+    EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa,
     KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256,
@@ -50,6 +53,18 @@ impl Signer {
             }
             Key::P384 => panic!("aws-lc-rs does not sign SHA-256 digests with P-384"),
         }
+    }
+
+    /// The signature of a file: for ECDSA as DER.
+    pub fn sign_file(&self, bytes: &[u8]) -> Vec<u8> {
+        let (pkcs8, random) = (self.key.serialized_der(), SystemRandom::new());
+        let signing = match self.kind {
+            Key::Rsa => return self.sign(bytes),
+            Key::P256 => &ECDSA_P256_SHA256_ASN1_SIGNING,
+            Key::P384 => &ECDSA_P384_SHA384_ASN1_SIGNING,
+        };
+        let pair = EcdsaKeyPair::from_pkcs8(signing, pkcs8).unwrap();
+        pair.sign(&random, bytes).unwrap().as_ref().to_vec()
     }
 
     /// The private key.

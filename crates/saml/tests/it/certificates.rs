@@ -234,3 +234,44 @@ fn anchors_that_cannot_be_read() {
     assert_eq!(fault(&root, "", "x"), CertificateFault::Unreadable("a revocation list"));
     assert_eq!(fault(&root, "", &root), CertificateFault::None("revocation list"));
 }
+
+/// A file is signed by a key of any kind, and by no other key; a bit that changes in it or in the signature is seen.
+#[test]
+fn a_file_is_signed_by_the_key_of_a_certificate_and_by_no_other() {
+    let file = b"request_id,action\n";
+    for kind in [Key::Rsa, Key::P256, Key::P384] {
+        let (signer, other) = (WORLD.keys.issue(kind, |_| {}), WORLD.keys.issue(kind, |_| {}));
+        let signature = signer.sign_file(file);
+        assert!(signer.certificate.signed(file, &signature), "{kind:?}");
+        assert!(!other.certificate.signed(file, &signature), "{kind:?}");
+        for at in 0..signature.len() {
+            let mut forged = signature.clone();
+            forged[at] ^= 1;
+            assert!(!signer.certificate.signed(file, &forged), "{kind:?}, byte {at}");
+        }
+        assert!(!signer.certificate.signed(b"request_id,action", &signature));
+        assert!(!signer.certificate.signed(file, &[]));
+    }
+}
+
+#[test]
+fn a_subject_has_one_serial_number_or_none_that_counts() {
+    let serial = DnType::CustomDnType(vec![2, 5, 4, 5]);
+    let with = |numbers: &[&str]| {
+        let signer = WORLD.keys.issue(Key::P256, |params| {
+            for number in numbers {
+                params.distinguished_name.push(serial.clone(), *number);
+            }
+        });
+        SigningCertificate::from_file(signer.certificate.der()).unwrap().subject_serial_number()
+    };
+    assert_eq!(with(&["90-B3-D5-1F-30-02-00-00"]).as_deref(), Some("90-B3-D5-1F-30-02-00-00"));
+    assert_eq!(with(&[]), None);
+    let two = [WORLD.rsa.certificate.der(), WORLD.ec.certificate.der()];
+    let pem = |der: &[u8]| {
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der))
+    };
+    assert!(SigningCertificate::from_file(pem(two[0]).as_bytes()).is_ok());
+    assert!(SigningCertificate::from_file((pem(two[0]) + &pem(two[1])).as_bytes()).is_err());
+    assert!(SigningCertificate::from_file(b"").is_err());
+}

@@ -1,5 +1,6 @@
 //! The synthetic region as its users see it.
 
+mod anomaly;
 mod determinism;
 mod inventory;
 mod likeness;

@@ -6,14 +6,13 @@
 //! **Invariant:** no registration data: neither UPRN, address and postcode, nor anything about suppliers.
 
 mod alert;
-mod element;
 mod request;
 mod response;
 
 use super::derived_id;
+use super::element::Element;
 use crate::charset::Charset;
 use crate::{DecodeError, Receipt, xml};
-use element::Element;
 use gridtrail_inventory::{
     AskedChange, DeviceDetails, Effective, FactOrigin, InventoryEvent, InventoryFact, InventoryStatement,
     RequestOutcome, StatedFact,

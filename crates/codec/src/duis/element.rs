@@ -14,7 +14,7 @@ pub(super) struct Element {
 }
 
 impl Element {
-    /// The root element. `None`: there are more elements than any message of the inventory has. Elements of other namespaces are left
+    /// The root element. `None`: there are more elements than any message has that is read so. Elements of other namespaces are left
     /// out, with all that stands in them.
     pub(super) fn read(text: &str) -> Result<Option<Self>, DecodeError> {
         let mut reader = XmlReader::new(text);

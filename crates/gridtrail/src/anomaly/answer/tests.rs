@@ -1,0 +1,218 @@
+//! Files that are accepted, forged, expired, revoked, or of another: and what is on record then.
+
+use super::*;
+use crate::args::LakeCallerArgs;
+use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
+use gridtrail_anomaly::Quarantined;
+use gridtrail_lake::{Batch, LakeSettings, SourceEvidence};
+use gridtrail_model::{DeviceId, RequestId};
+use gridtrail_runtime::Clock;
+use gridtrail_saml::fake::key_infrastructure::{Key, KeyInfrastructure, Signer as KeySigner};
+use std::path::{Path, PathBuf};
+
+const USER: &str = "90-B3-D5-1F-30-02-00-00";
+
+fn user() -> UserId {
+    USER.parse().unwrap()
+}
+
+fn now() -> Timestamp {
+    "2026-06-01T12:00:00Z".parse().unwrap()
+}
+
+fn request() -> RequestId {
+    RequestId { originator: user(), target: DeviceId::from_bytes([7; 8]), counter: 7 }
+}
+
+fn held() -> AnomalyEvent {
+    let of = Quarantined {
+        request_id: request(),
+        command_variant: None,
+        variant: None,
+        device: None,
+        mpxn: None,
+        received_at: None,
+        breach: Breach::UserThreshold,
+        event_ref: "7".parse().unwrap(),
+        incident: "INC1".parse().ok(),
+        dcc_alert: None,
+    };
+    let at = now().plus_millis(-HOUR_MS);
+    let told = AnomalyStatement::Fact { at, corrects: None, fact: AnomalyFact::Quarantined(of) };
+    AnomalyEvent {
+        recorded_at: at,
+        id: "q".parse().unwrap(),
+        origin: Origin::Anomaly,
+        about: Some(user()),
+        told,
+    }
+}
+
+/// A lake with one quarantined communication, and somebody who may see it.
+async fn lake() -> (Lake, Access) {
+    let settings = LakeSettings::at("memory:///answers");
+    let lake = Lake::open(settings, Clock::manual(now())).await.unwrap();
+    let source =
+        SourceEvidence { source: "file:q".to_owned(), first: true, to: 1, ..SourceEvidence::default() };
+    let batch = Batch { anomaly: vec![held()], sources: vec![source], ..Batch::default() };
+    lake.writer().await.unwrap().commit(batch).await.unwrap();
+    let claims = Bearer {
+        subject: "tester".to_owned(),
+        party: "region".parse().unwrap(),
+        org_id: OrgId::All,
+        user_ids: [user()].into(),
+        roles: JobTypeRole::new(1).into_iter().collect(),
+        valid_from: now(),
+        expires_at: now().plus_millis(HOUR_MS),
+    };
+    (lake, DevKey::generate().unwrap().access(&claims).unwrap())
+}
+
+/// The files of an answer.
+struct Desk {
+    folder: tempfile::TempDir,
+    keys: KeyInfrastructure,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), keys: KeyInfrastructure::new() }
+    }
+
+    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn signer(&self, of: &str, change: impl FnOnce(&mut rcgen::CertificateParams)) -> KeySigner {
+        self.keys.issue(Key::P256, |params| {
+            params.distinguished_name.push(rcgen::DnType::CustomDnType(vec![2, 5, 4, 5]), of);
+            change(params);
+        })
+    }
+
+    /// The arguments of an answer that this signer signed.
+    fn args(&self, text: &str, signer: &KeySigner, revoked: &[u64]) -> AnomalyAnswerArgs {
+        let lists = self.keys.root_list(&[]) + &self.keys.list(revoked, 2027);
+        AnomalyAnswerArgs {
+            file: self.put("actions.csv", text),
+            caller: LakeCallerArgs {
+                lake: "memory:///answers".to_owned(),
+                credential: crate::args::Credential { token: None, token_file: None },
+                key: Path::new("none").to_owned(),
+                job_type_roles: None,
+                access_lapse: "24h".parse().unwrap(),
+            },
+            user_id: user(),
+            incident: "INC1".parse().ok(),
+            received_at: None,
+            signature: self.put("actions.csv.sig", STANDARD.encode(signer.sign_file(text.as_bytes()))),
+            certificate: self.put("signer.der", signer.certificate.der()),
+            anchors: self.put("anchors.pem", self.keys.root_pem()),
+            intermediates: Some(self.put("issuing.pem", self.keys.issuing_pem())),
+            revoked: self.put("revoked.pem", lists),
+        }
+    }
+}
+
+fn text(action: &str) -> String {
+    format!("request_id,action\n{},{action}\n", request())
+}
+
+/// What is on record: the actions that were accepted, and the reasons of what was refused.
+async fn on_record(lake: &Lake, who: &Access) -> (Vec<Action>, u64) {
+    let (held, _) = lake.snapshot().quarantined(who, now()).await.unwrap();
+    let answers = held.iter().flat_map(|(_, all)| all).filter_map(|of| of.answer).map(|(action, _)| action);
+    let answers = answers.collect();
+    let mut stored = 0;
+    lake.evidence(|commit| {
+        for evidence in commit.sources {
+            if let gridtrail_lake::Evidence::Whole(evidence) = evidence {
+                stored += evidence.stored;
+            }
+        }
+    })
+    .await
+    .unwrap();
+    (answers, stored)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_answer_is_on_record_once() {
+    let (desk, (lake, who)) = (Desk::new(), lake().await);
+    let signer = desk.signer(USER, |_| {});
+    let args = desk.args(&text("Release"), &signer, &[]);
+    run(&args, (&lake, &who), Format::Json).await.unwrap();
+    assert_eq!(on_record(&lake, &who).await, (vec![Action::Release], 1));
+    run(&args, (&lake, &who), Format::Table).await.unwrap();
+    assert_eq!(on_record(&lake, &who).await, (vec![Action::Release], 1));
+    assert_eq!(lake.snapshot().complete_up_to(), None, "an answer says nothing of what else has come");
+}
+
+/// Each is refused with its reason on record, and no line of it is read: the lines of all of them are wrong, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_expired_revoked_and_foreign_answers_are_refused_before_a_line_is_read() {
+    let (desk, (lake, who)) = (Desk::new(), lake().await);
+    let text = text("Burn");
+    let refused = async |args: AnomalyAnswerArgs, part: &str| {
+        let signer = Signer::of(&args).unwrap();
+        let judged = judge(&args, (text.as_bytes(), &signer), &[], (now(), now()));
+        let [(0, why)] = judged.faults.as_slice() else { panic!("{part}: {:?}", judged.faults) };
+        assert!(why.as_str().contains(part), "{part}: {why}");
+        let error = run(&args, (&lake, &who), Format::Table).await.unwrap_err();
+        assert!(matches!(error, Failure::AnswerRefused { faults: 1 }), "{part}: {error}");
+    };
+    let good = desk.signer(USER, |_| {});
+    let of_another = desk.signer("90-B3-D5-1F-30-02-00-01", |_| {});
+    let mut forged = desk.args(&text, &good, &[]);
+    forged.signature = desk.put("forged.sig", of_another.sign_file(text.as_bytes()));
+    refused(forged, "signature is not one").await;
+    let expired = desk.signer(USER, |params| params.not_after = rcgen::date_time_ymd(2026, 5, 1));
+    refused(desk.args(&text, &expired, &[]), "has expired").await;
+    let early = desk.signer(USER, |params| params.not_before = rcgen::date_time_ymd(2026, 7, 1));
+    refused(desk.args(&text, &early, &[]), "not yet valid").await;
+    refused(desk.args(&text, &good, &[good.serial]), "was revoked").await;
+    refused(desk.args(&text, &of_another, &[]), "not a File Signing Certificate of").await;
+    let of_nobody = desk.keys.issue(Key::P256, |_| {});
+    refused(desk.args(&text, &of_nobody, &[]), "not a File Signing Certificate of").await;
+    let foreign = Desk::new().signer(USER, |_| {});
+    refused(desk.args(&text, &foreign, &[]), "not accepted").await;
+    refused(desk.args(&text, &desk.keys.issue_self_signed(), &[]), "not accepted").await;
+    let (answers, stored) = on_record(&lake, &who).await;
+    // One reason was given twice for the same file, and two others are worded alike.
+    assert!(answers.is_empty() && stored >= 5, "{stored} refusals");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_wrong_is_refused_whole_and_the_reason_is_on_record() {
+    let (desk, (lake, who)) = (Desk::new(), lake().await);
+    let signer = desk.signer(USER, |_| {});
+    let args = desk.args(&text("release"), &signer, &[]);
+    let refused = run(&args, (&lake, &who), Format::Json).await.unwrap_err();
+    assert!(matches!(refused, Failure::AnswerRefused { .. }), "{refused}");
+    assert_eq!(on_record(&lake, &who).await, (vec![], 1));
+    let (refused, _) = lake.snapshot().refused_answers(&who, now()).await.unwrap();
+    let [(of, told)] = refused.as_slice() else { panic!("{refused:?}") };
+    let [(received_at, told)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((*of, *received_at, told.faults()[0].0), (user(), now(), 2));
+    let told: Vec<String> = told.faults().iter().map(|(line, why)| format!("{line}: {why}")).collect();
+    assert!(told.contains(&"2: The action is neither Release nor Delete.".to_owned()), "{told:?}");
+    let again = run(&args, (&lake, &who), Format::Json).await.unwrap_err();
+    assert!(matches!(again, Failure::AnswerRefused { .. }), "{again}");
+    assert_eq!(on_record(&lake, &who).await, (vec![], 1), "the same refusal is told once");
+    // Mended, it is accepted.
+    let mended = desk.args(&text("Delete"), &signer, &[]);
+    run(&mended, (&lake, &who), Format::Json).await.unwrap();
+    assert_eq!(on_record(&lake, &who).await, (vec![Action::Delete], 2));
+    let without = AnomalyAnswerArgs { incident: None, ..desk.args(&text("Delete"), &signer, &[]) };
+    assert!(matches!(
+        run(&without, (&lake, &who), Format::Json).await,
+        Err(Failure::AnswerRefused { faults: 1 })
+    ));
+    for received_at in [now().plus_millis(1), now().plus_millis(-25 * HOUR_MS)] {
+        let args =
+            AnomalyAnswerArgs { received_at: Some(received_at), ..desk.args(&text("Delete"), &signer, &[]) };
+        assert!(matches!(run(&args, (&lake, &who), Format::Json).await, Err(Failure::Argument { .. })));
+    }
+}
