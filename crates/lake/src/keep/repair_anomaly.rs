@@ -75,7 +75,7 @@ impl Lake {
             let path = tables.anomaly.definition().new_path(None);
             let written = tables.anomaly.upload_encoded(&path, file.encoded).await?;
             let (rows, tag) = (file.rows, file.tag);
-            add.push(NewFile { path, written, month: None, rows, tag, received: None });
+            add.push(NewFile { path, written, month: None, rows, tag, bounds: Vec::new() });
         }
         let app_id = fence(None);
         // Another file under the same guard may have been replaced since; that this one is still there says that nobody took it.

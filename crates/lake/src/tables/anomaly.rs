@@ -173,7 +173,7 @@ impl Summary for AnomalySummary {
 
     fn file(self, path: String, written: Written) -> Result<NewFile, RunsError> {
         let (rows, tag) = (self.0.rows, self.0.text());
-        Ok(NewFile { path, written, month: None, rows, tag, received: None })
+        Ok(NewFile { path, written, month: None, rows, tag, bounds: Vec::new() })
     }
 }
 
@@ -215,7 +215,7 @@ async fn expire(of: &mut Expiry<'_>) -> Result<Went, LakeError> {
             let SideFile { encoded, rows, tag } = side_file(&stay)?;
             let path = ANOMALY.new_path(None);
             let written = table.upload_encoded(&path, encoded).await?;
-            add.push(NewFile { path, written, month: None, rows, tag, received: None });
+            add.push(NewFile { path, written, month: None, rows, tag, bounds: Vec::new() });
         }
         remove.push(file);
     }
