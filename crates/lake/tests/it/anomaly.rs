@@ -38,7 +38,7 @@ fn fact(id: &str, about: Option<u8>, at: Timestamp, fact: AnomalyFact) -> Anomal
 }
 
 /// A file of one threshold, received and applied.
-fn threshold(n: u8, at: Timestamp, communications: u64) -> [AnomalyEvent; 2] {
+pub(crate) fn threshold(n: u8, at: Timestamp, communications: u64) -> [AnomalyEvent; 2] {
     let name = FileName { smsr: format!("SMSR{n}").parse().unwrap(), role: UserRole::IS };
     let scope = Scope { variant: None, period: Period::of_seconds(60).unwrap() };
     let one = Threshold { kind: ThresholdKind::UserSet, scope, communications };

@@ -2,7 +2,7 @@
 
 mod access_log;
 mod access_only;
-mod anomaly;
+pub(crate) mod anomaly;
 mod as_of;
 mod columns;
 pub(crate) mod compaction;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::LakeErrorKind;
+use crate::it::anomaly::threshold;
 use crate::it::formats::{Fixture, events, over};
 use crate::it::world::*;
 use crate::keep::compaction::CompactionSettings;
@@ -103,7 +104,12 @@ async fn with_newer_files(fixture: &Fixture, of: &'static Definition) -> Lake {
     // Rows of a table that came later.
     let mut event = received(request_id(1, 1, 80_000), at(5));
     event.correlation.concerned_devices = vec![device(2)];
-    commit(&mut lake.writer().await.unwrap(), "newer", [event]).await;
+    let mut writer = lake.writer().await.unwrap();
+    commit(&mut writer, "newer", [event]).await;
+    let mut told = source("told", 0, 1);
+    told.finished = false;
+    let anomaly = threshold(1, at(5), 1).into();
+    writer.commit(Batch { anomaly, sources: vec![told], ..Batch::default() }).await.unwrap();
     let mut table = Table::open(lake.site().location(), newer(of), None).await.unwrap();
     for file in table.files() {
         let path = table.definition().new_path(file.month.as_deref());
