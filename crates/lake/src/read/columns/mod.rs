@@ -39,7 +39,7 @@ const BATCH_ROWS: usize = 8_192;
 const UNDER_AT_ONCE: usize = 256;
 /// About how many bytes a row of a group takes while its columns are made.
 const ROW_BYTES: u64 = 96;
-/// About how many bytes shapes take that were read, and dictionaries.
+/// About how many bytes dictionaries take.
 const WORDS_BYTES: u64 = 1 << 20;
 
 /// Columns of some rows, in the order of the fields that were asked for.
@@ -167,11 +167,11 @@ impl ScanColumns {
         self
     }
 
-    /// As of [`ScanRows::carried_bytes`].
+    /// As of [`ScanRows::carried_bytes`], with what is known of shapes.
     pub fn carried_bytes(&self) -> u64 {
         match &self.source {
             Source::Rows(rows) => rows.carried_bytes(),
-            Source::Runs(straight) => straight.months.carried_bytes(),
+            Source::Runs(straight) => straight.months.carried_bytes() + straight.readings.bytes() as u64,
         }
     }
 
