@@ -54,7 +54,7 @@ async fn rows_that_are_carried_over_a_months_end_take_of_the_memory() {
             .map(|n| received(1, u8::try_from(n % 200).unwrap(), begins + n, "4.8.1", 1))
             .collect();
         let lake = lake_of(&events, 12_000).await;
-        let counted = rows(&within(&lake, limits()), "SELECT count(*) FROM audit_trails").await;
+        let counted = rows(&within(&lake, limits()), "SELECT count(*) FROM meter_reads").await;
         match counted {
             Ok(rows) => assert!(!fails && rows == [["12000"]], "{rows:?}"),
             Err(error) => assert!(fails && error.kind() == SqlErrorKind::TooMuch, "{error}"),
