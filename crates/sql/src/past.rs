@@ -51,7 +51,7 @@ impl<F: Fn(&str) -> bool> VisitorMut for Naming<F> {
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
         if let TableFactor::Derived { alias: alias @ None, .. } = factor {
             self.unnamed += 1;
-            let name = Ident::with_quote('"', format!("({})", self.unnamed));
+            let name = Ident::with_quote('"', format!("subquery_{}", self.unnamed));
             *alias = Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None });
         }
         let TableFactor::Table { name, alias, args, .. } = factor else { return ControlFlow::Continue(()) };
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn subqueries_without_a_name_get_one() {
         let (text, _) = named("SELECT a FROM (SELECT b AS a FROM (SELECT 1 AS b) t)").unwrap();
-        assert_eq!(text, "SELECT a FROM (SELECT b AS a FROM (SELECT 1 AS b) t) AS \"(1)\"");
+        assert_eq!(text, "SELECT a FROM (SELECT b AS a FROM (SELECT 1 AS b) t) AS \"subquery_1\"");
     }
 
     /// Other functions, and tables that are not there, are left as they are, for the engine to say that it knows none of them.
