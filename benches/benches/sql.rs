@@ -2,7 +2,8 @@
 //!
 //! The lake is the one that `GRIDTRAIL_BENCH_LAKE` names, or one of 100,000 trails in memory, which is compacted first. `GRIDTRAIL_BENCH_PARTS`
 //! says how many parts are read at the same time, `GRIDTRAIL_BENCH_USERS` that the caller is one of so many Users, and sees every row otherwise.
-//! Reference in the same process: counting all rows, which reads no column but that of Users.
+//! References in the same process: counting all rows, which reads no column but that of Users; and all rows merged and decoded whole, of which
+//! two columns are made, without any engine.
 //!
 //! `GRIDTRAIL_BENCH_COPY` names a Parquet file to which the caller's rows are written in plain columns, for other engines to be asked the same
 //! (`benches/sql/beside.py`).
@@ -16,8 +17,8 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use gridtrail_access::Access;
 use gridtrail_benches::{caller_of, frames, ingest};
-use gridtrail_lake::{CompactionSettings, Lake, LakeSettings};
-use gridtrail_model::UserId;
+use gridtrail_lake::{CompactionSettings, Lake, LakeSettings, ScanQuery, TrailField, View};
+use gridtrail_model::{Trail, UserId};
 use gridtrail_runtime::Clock;
 use gridtrail_sql::{SecuredSession, SqlLimits};
 use gridtrail_synth::{Settings, World};
@@ -25,6 +26,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use std::fs::File;
+use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -88,6 +90,31 @@ async fn copy(session: &SecuredSession, to: &str) {
     writer.close().expect("written");
 }
 
+/// How many rows there are, each of which is decoded whole. Parts are read side by side, as a statement reads them.
+async fn by_rows(lake: &Lake, who: &Access, parts: NonZeroU32) -> usize {
+    let all = ScanQuery::all(View::Audit);
+    let parts = lake.snapshot().scan(who, all, parts).await.expect("parts");
+    let reading = parts.into_iter().map(|part| {
+        tokio::spawn(async move {
+            let (mut rows, mut count) = (part.rows(), 0);
+            while let Some(found) = rows.next().await.expect("rows") {
+                let trails: Vec<Trail> = found.iter().map(|row| Trail::from(&row.fragment)).collect();
+                for field in [TrailField::Simplified, TrailField::ReceivedAt] {
+                    black_box(field.of_trails(&trails).expect("a column"));
+                }
+                count += trails.len();
+            }
+            count
+        })
+    });
+    let reading: Vec<_> = reading.collect();
+    let mut count = 0;
+    for part in reading {
+        count += part.await.expect("read");
+    }
+    count
+}
+
 fn asking(c: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime starts");
     let lake = runtime.block_on(lake());
@@ -101,6 +128,9 @@ fn asking(c: &mut Criterion) {
     }
     let mut group = c.benchmark_group("sql");
     group.sample_size(10).measurement_time(Duration::from_secs(3)).warm_up_time(Duration::from_secs(1));
+    group.bench_function("reference/by_rows", |b| {
+        b.iter(|| runtime.block_on(Box::pin(by_rows(&lake, &who, parts))));
+    });
     for (name, statement) in QUESTIONS {
         group.bench_function(*name, |b| {
             b.iter(|| {

@@ -195,3 +195,6 @@ impl Shape {
         last.checked_add(fields.lag)
     }
 }
+
+#[cfg(test)]
+mod tests;

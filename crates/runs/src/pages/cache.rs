@@ -5,7 +5,6 @@
 //! is fetched at once: neighbours in one request, and all requests at the same time; of a file system, all in one go. What comes into memory is
 //! held against its checksum first, where its file has any: the footer with all that belongs to it, and each page.
 
-use super::chunk::Chunk;
 use super::note::Note;
 use super::page::{self, Dictionary, Page};
 use super::sums::PageSums;
@@ -87,17 +86,17 @@ impl OpenRun {
         self.chunk(group, column).is_some_and(|chunk| chunk.dictionary_page_offset().is_some())
     }
 
-    fn chunk(&self, group: usize, column: usize) -> Option<&ColumnChunkMetaData> {
+    pub(super) fn chunk(&self, group: usize, column: usize) -> Option<&ColumnChunkMetaData> {
         self.metadata.metadata().row_groups().get(group)?.columns().get(column)
     }
 
-    fn corrupt(&self, why: &str) -> RunsError {
+    pub(super) fn corrupt(&self, why: &str) -> RunsError {
         RunsError::Corrupt { path: self.path.to_string(), why: why.to_owned() }
     }
 
     /// Refuses bytes that are not those of a part.
-    fn check(&self, PartName { group, column, page }: PartName, bytes: &[u8]) -> Result<(), RunsError> {
-        let Some(sums) = &self.sums else { return Ok(()) };
+    pub(super) fn check(&self, name: PartName, bytes: &[u8]) -> Result<(), RunsError> {
+        let (Some(sums), PartName { group, column, page }) = (&self.sums, name) else { return Ok(()) };
         let (group, column) = (group as usize, column as usize);
         let page = page.map_or(0, |page| page as usize + usize::from(self.has_dictionary(group, column)));
         if sums.fit((group, column), page, bytes) { Ok(()) } else { Err(self.corrupt(ALTERED)) }
@@ -430,46 +429,6 @@ impl RunCache {
         }
     }
 
-    /// Some columns of a row group, read whole, each page held against its checksum. None of it is kept in memory.
-    pub async fn chunks(
-        &self,
-        run: &OpenRun,
-        group: usize,
-        columns: &[usize],
-    ) -> Result<Vec<Chunk>, RunsError> {
-        let damaged = || run.corrupt("its page index is damaged");
-        let rows = run.metadata.metadata().row_groups().get(group).ok_or_else(damaged)?.num_rows();
-        let rows = usize::try_from(rows).map_err(|_| damaged())?;
-        let mut spans = Vec::with_capacity(columns.len());
-        for column in columns {
-            let (start, length) = run.chunk(group, *column).ok_or_else(damaged)?.byte_range();
-            spans.push(start..start.checked_add(length).ok_or_else(damaged)?);
-        }
-        let fetched = self.fetch_all(&run.path, &spans).await?;
-        let each = columns.iter().zip(spans.iter().zip(&fetched));
-        each.map(|(column, (span, bytes))| {
-            let part = |page: Option<u32>| {
-                let number = |number: usize| u32::try_from(number).map_err(|_| damaged());
-                let name = PartName { group: number(group)?, column: number(*column)?, page };
-                let bytes = range_of(run, name).and_then(|range| within(span, bytes, &range));
-                let bytes = bytes.ok_or_else(damaged)?;
-                run.check(name, &bytes)?;
-                Ok::<_, RunsError>(bytes)
-            };
-            let dictionary = run.has_dictionary(group, *column).then(|| part(None)).transpose()?;
-            let mut pages = Vec::new();
-            for (page, location) in (0..).zip(run.pages(group, *column).ok_or_else(damaged)?) {
-                pages.push((
-                    usize::try_from(location.first_row_index).map_err(|_| damaged())?,
-                    part(Some(page))?,
-                ));
-            }
-            let compression = run.chunk(group, *column).ok_or_else(damaged)?.compression();
-            Ok(Chunk { compression, dictionary, pages, rows })
-        })
-        .collect()
-    }
-
     /// Parts of a run that are in memory; `None` as soon as one is not.
     pub fn kept(&self, run: &OpenRun, names: &[PartName]) -> Option<Vec<Part>> {
         let parts: Option<Vec<Part>> =
@@ -585,7 +544,7 @@ impl Tail<'_> {
 }
 
 /// Where a part of a run lies in its file.
-fn range_of(run: &OpenRun, PartName { group, column, page }: PartName) -> Option<Range<u64>> {
+pub(super) fn range_of(run: &OpenRun, PartName { group, column, page }: PartName) -> Option<Range<u64>> {
     let pages = run.pages(group as usize, column as usize)?;
     let place = |page: &PageLocation| -> Option<Range<u64>> {
         let start = u64::try_from(page.offset).ok()?;
@@ -617,7 +576,7 @@ fn joined(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
 }
 
 /// The bytes of a range, out of those of a span that covers it.
-fn within(span: &Range<u64>, bytes: &Bytes, range: &Range<u64>) -> Option<Bytes> {
+pub(super) fn within(span: &Range<u64>, bytes: &Bytes, range: &Range<u64>) -> Option<Bytes> {
     let at = |place: u64| place.checked_sub(span.start).and_then(|at| usize::try_from(at).ok());
     let (start, end) = (at(range.start)?, at(range.end)?);
     (start <= end && end <= bytes.len()).then(|| bytes.slice(start..end))

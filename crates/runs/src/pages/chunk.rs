@@ -6,9 +6,12 @@
 //!
 //! As of [pages](super::page), only what our own writer writes is read, and every length is checked.
 
+use super::cache::{OpenRun, PartName, RunCache, range_of, within};
 use super::levels::Runs;
 use super::page::{DATA_V2, Dictionary, Header, decompressed, dictionary, differences, take_plain};
+use crate::error::RunsError;
 use bytes::Bytes;
+use futures::future::try_join_all;
 use parquet::basic::Compression;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -19,12 +22,12 @@ pub const NO_VALUE: u32 = u32::MAX;
 /// A column of a row group as it is stored.
 #[derive(Debug)]
 pub struct Chunk {
-    pub(super) compression: Compression,
-    pub(super) dictionary: Option<Bytes>,
+    compression: Compression,
+    dictionary: Option<Bytes>,
     /// Each with its first row's number in the group.
-    pub(super) pages: Vec<(usize, Bytes)>,
+    pages: Vec<(usize, Bytes)>,
     /// Rows of the group.
-    pub(super) rows: usize,
+    rows: usize,
 }
 
 /// Values by their place in a dictionary.
@@ -52,6 +55,48 @@ struct TextPage {
 
 /// Which rows are wanted, of some.
 pub type Wanted<'a> = &'a dyn Fn(Range<usize>) -> bool;
+
+impl RunCache {
+    /// Some columns of a row group, read whole, each page held against its checksum. None of it is kept in memory.
+    pub async fn chunks(
+        &self,
+        run: &OpenRun,
+        group: usize,
+        columns: &[usize],
+    ) -> Result<Vec<Chunk>, RunsError> {
+        let damaged = || run.corrupt("its page index is damaged");
+        let rows = run.metadata.metadata().row_groups().get(group).ok_or_else(damaged)?.num_rows();
+        let rows = usize::try_from(rows).map_err(|_| damaged())?;
+        let mut spans = Vec::with_capacity(columns.len());
+        for column in columns {
+            let (start, length) = run.chunk(group, *column).ok_or_else(damaged)?.byte_range();
+            spans.push(start..start.checked_add(length).ok_or_else(damaged)?);
+        }
+        let fetched = try_join_all(spans.iter().map(|span| self.fetch(&run.path, span))).await?;
+        let each = columns.iter().zip(spans.iter().zip(&fetched));
+        each.map(|(column, (span, bytes))| {
+            let part = |page: Option<u32>| {
+                let number = |number: usize| u32::try_from(number).map_err(|_| damaged());
+                let name = PartName { group: number(group)?, column: number(*column)?, page };
+                let bytes = range_of(run, name).and_then(|range| within(span, bytes, &range));
+                let bytes = bytes.ok_or_else(damaged)?;
+                run.check(name, &bytes)?;
+                Ok::<_, RunsError>(bytes)
+            };
+            let dictionary = run.has_dictionary(group, *column).then(|| part(None)).transpose()?;
+            let mut pages = Vec::new();
+            for (page, location) in (0..).zip(run.pages(group, *column).ok_or_else(damaged)?) {
+                pages.push((
+                    usize::try_from(location.first_row_index).map_err(|_| damaged())?,
+                    part(Some(page))?,
+                ));
+            }
+            let compression = run.chunk(group, *column).ok_or_else(damaged)?.compression();
+            Ok(Chunk { compression, dictionary, pages, rows })
+        })
+        .collect()
+    }
+}
 
 /// A data page, decompressed.
 struct Body {

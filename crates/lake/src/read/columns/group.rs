@@ -57,6 +57,22 @@ impl Asked {
         self.fields.iter().any(|field| is(*field))
     }
 
+    /// Whether rows of a User may count.
+    fn counts(&self, user: &[u8]) -> bool {
+        let Ok(user) = user.try_into().map(UserId::from_bytes) else { return false };
+        let text = user.to_string();
+        let mut of_users = self.conditions.iter().filter(|condition| condition.field == TrailField::UserId);
+        self.users.contains(&user) && of_users.all(|condition| condition.admits(Some(&text)))
+    }
+
+    /// The rows of a group that may be those of requests which are asked for. `None`: any.
+    fn ranges_of(&self, run: &OpenRun, group: usize) -> Option<Vec<Range<usize>>> {
+        self.conditions.iter().find_map(|condition| match (condition.field, &condition.is) {
+            (TrailField::RequestId, Is::OneOf(texts)) => rows_of_requests(run, group, texts),
+            _ => None,
+        })
+    }
+
     /// Whether fields need the shape of each row.
     fn needs_shapes(&self) -> bool {
         use TrailField as F;
@@ -170,9 +186,8 @@ impl Group {
         (skips, has): (&BTreeSet<u64>, Option<&(dyn Fn(u64) -> bool + Sync)>),
         readings: &mut Readings,
     ) -> Result<Option<Self>, RunsError> {
-        let Some(mut group) = Self::of_users((cache, run, number), asked, readings).await? else {
-            return Ok(None);
-        };
+        readings.keep_within_bounds();
+        let Some(mut group) = Self::of_users((cache, run, number), asked).await? else { return Ok(None) };
         let meta = run.metadata.metadata().row_group(number);
         let may_lack_key =
             meta.column(column::DEVICE).statistics().and_then(|s| s.null_count_opt()) != Some(0);
@@ -197,17 +212,8 @@ impl Group {
     async fn of_users(
         (cache, run, number): (&RunCache, &Arc<OpenRun>, usize),
         asked: &Asked,
-        readings: &mut Readings,
     ) -> Result<Option<Self>, RunsError> {
-        readings.keep_within_bounds();
-        let mut ranges = None;
-        for condition in &asked.conditions {
-            if let (TrailField::RequestId, Is::OneOf(texts)) = (condition.field, &condition.is)
-                && let Some(found) = rows_of_requests(run, number, texts)
-            {
-                ranges = Some(found);
-            }
-        }
+        let ranges = asked.ranges_of(run, number);
         if ranges.as_ref().is_some_and(Vec::is_empty) {
             return Ok(None);
         }
@@ -217,23 +223,14 @@ impl Group {
                 .is_none_or(|ranges| ranges.iter().any(|r| r.start < page.end && page.start < r.end))
         };
         let [chunk] = chunks(cache, run, number, [column::USER]).await?;
-        let counts = |user: &[u8]| {
-            let user = user.try_into().map(UserId::from_bytes);
-            user.is_ok_and(|user| {
-                let text = user.to_string();
-                let of_user = |condition: &&Condition| condition.field == TrailField::UserId;
-                asked.users.contains(&user)
-                    && asked.conditions.iter().filter(of_user).all(|condition| condition.admits(Some(&text)))
-            })
-        };
         let damaged = || corrupt(run, "its Users cannot be read");
         if chunk.is_by_dictionary()
-            && !chunk.dictionary().ok_or_else(damaged)?.iter().any(|user| counts(&user[..]))
+            && !chunk.dictionary().ok_or_else(damaged)?.iter().any(|user| asked.counts(user))
         {
             return Ok(None);
         }
         let user = chunk.coded(&|page| is_met(&page)).ok_or_else(damaged)?;
-        let counts: Vec<bool> = user.values.iter().map(|user| counts(&user[..])).collect();
+        let counts: Vec<bool> = user.values.iter().map(|user| asked.counts(user)).collect();
         let is_own = |code: u32| counts.get(code as usize).copied().unwrap_or(false);
         let rows: Vec<u32> =
             (0..).zip(&user.codes).filter(|(_, code)| is_own(**code)).map(|(row, _)| row).collect();

@@ -35,11 +35,13 @@ use std::sync::Arc;
 
 /// Rows of a batch of columns, at most, unless something else is said.
 const BATCH_ROWS: usize = 8_192;
+/// The most rows that may lie under one thing in a month, for it to be looked up. Tests have few, and months that are merged all the same.
+const LOOKED_UP_ROWS: usize = if cfg!(test) { 512 } else { HELD_ROWS };
 /// Things that rows lie under which are looked up at once.
 const UNDER_AT_ONCE: usize = 256;
 /// About how many bytes a row of a group takes while its columns are made.
 const ROW_BYTES: u64 = 96;
-/// About how many bytes shapes take that were read, and dictionaries.
+/// About how many bytes dictionaries take.
 const WORDS_BYTES: u64 = 1 << 20;
 
 /// Columns of some rows, in the order of the fields that were asked for.
@@ -167,11 +169,11 @@ impl ScanColumns {
         self
     }
 
-    /// As of [`ScanRows::carried_bytes`].
+    /// As of [`ScanRows::carried_bytes`], with what is known of shapes.
     pub fn carried_bytes(&self) -> u64 {
         match &self.source {
             Source::Rows(rows) => rows.carried_bytes(),
-            Source::Runs(straight) => straight.months.carried_bytes(),
+            Source::Runs(straight) => straight.months.carried_bytes() + straight.readings.bytes() as u64,
         }
     }
 
@@ -273,7 +275,7 @@ impl Straight {
         let most =
             |under: &DeviceId| runs.iter().map(|(_, run)| lookup::most_rows_of(run, *under)).sum::<usize>();
         // What no meter has: its rows pass one after the other.
-        let is_merged = left.iter().any(|under| most(under) > HELD_ROWS);
+        let is_merged = left.iter().any(|under| most(under) > LOOKED_UP_ROWS);
         let mut groups = VecDeque::new();
         if is_merged {
             self.months.merge(part, runs.iter().map(|(_, run)| Arc::clone(run)).collect()).await?;

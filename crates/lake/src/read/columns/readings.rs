@@ -9,8 +9,10 @@ use gridtrail_model::{HistoryEntry, Mode, ServiceReferenceVariant, Trail};
 use gridtrail_runs::NO_VALUE;
 use std::collections::{BTreeMap, HashMap};
 
-/// The most shapes that are kept: with more, all are read anew.
-const SHAPES_MAX: usize = 65_536;
+/// The most shapes that are kept: with more, all are read anew. Row groups have a few thousand, mostly the same.
+const SHAPES_MAX: usize = 16_384;
+/// About how many bytes a shape takes, with how it is read.
+const SHAPE_BYTES: usize = 2_048;
 
 /// What a shape says, read in one way.
 #[derive(Debug)]
@@ -97,6 +99,11 @@ impl Readings {
         if self.known.len() > SHAPES_MAX {
             *self = Self::default();
         }
+    }
+
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.known.len() * SHAPE_BYTES
     }
 
     /// The number of a shape. `None`: it is damaged.
