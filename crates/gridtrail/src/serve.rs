@@ -199,10 +199,27 @@ pub(crate) fn sql_terms(args: &ServeSqlArgs) -> Option<SqlTerms> {
 }
 
 impl SqlTerms {
-    fn over(self, served: Served, clock: &Clock, key: &PageKey) -> SqlParts {
+    fn over(self, served: Served, clock: &Clock, key: &PageKey) -> Result<(SqlParts, SqlThreads), Failure> {
         let Self { at_once, at_once_each, limits } = self;
         let flight = FlightSql::new(served, clock.clone(), key.clone(), limits);
-        SqlParts { flight, at_once, at_once_each }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("sql")
+            .enable_all()
+            .build()
+            .map_err(|_| Failure::Process("the system gives no threads"))?;
+        let threads = runtime.handle().clone();
+        Ok((SqlParts { flight, at_once, at_once_each, threads }, SqlThreads(Some(runtime))))
+    }
+}
+
+/// The threads of statements. Dropped, what is left of statements ends wherever it stands: no call waits for it any more.
+struct SqlThreads(Option<tokio::runtime::Runtime>);
+
+impl Drop for SqlThreads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -266,7 +283,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
     let freshness = Arc::new(Watch::new(lake.clone(), levels));
     let freshened = Freshened { freshness: Arc::clone(&freshness) as _, outward: Arc::default() };
     let served = Served { lake: lake.clone(), calls: calls.clone(), freshness: freshened, shows_type_2 };
-    let sql = sql.map(|terms| terms.over(served, &clock, &page_key));
+    let (sql, _threads) = sql.map(|terms| terms.over(served, &clock, &page_key)).transpose()?.unzip();
     let inventory = InventorySearch::new(lake.clone(), clock.clone(), page_key, shows_type_2);
     let sharing = lake.sharing().await?;
     let by = port.listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
