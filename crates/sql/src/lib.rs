@@ -24,6 +24,7 @@
 
 mod admission;
 mod answer;
+mod asking;
 mod catalogue;
 mod columns;
 mod comments;

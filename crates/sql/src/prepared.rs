@@ -1,12 +1,12 @@
 //! Prepared statements: planned once, for the session that planned them, and answered with values.
 
 use crate::answer::{SqlAnswer, Terms};
+use crate::asking::Asking;
 use crate::error::SqlError;
 use crate::keys::keys_of;
 use crate::parameters;
 use crate::passed::Passed;
 use crate::record::Record;
-use crate::session::SecuredSession;
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::dataframe::DataFrame;
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A statement that was planned. It is its session's, and ends with it.
 pub struct Prepared<'s> {
-    session: &'s SecuredSession,
+    asking: &'s Asking,
     state: SessionState,
     plan: LogicalPlan,
     parameters: SchemaRef,
@@ -35,13 +35,13 @@ impl std::fmt::Debug for Prepared<'_> {
 
 impl<'s> Prepared<'s> {
     pub(crate) const fn new(
-        session: &'s SecuredSession,
+        asking: &'s Asking,
         state: SessionState,
         plan: LogicalPlan,
         parameters: SchemaRef,
         is_explained: bool,
     ) -> Self {
-        Self { session, state, plan, parameters, is_explained, record: Mutex::new(None) }
+        Self { asking, state, plan, parameters, is_explained, record: Mutex::new(None) }
     }
 
     pub(crate) fn recorded(self, record: Option<Record>) -> Self {
@@ -72,9 +72,9 @@ impl<'s> Prepared<'s> {
         let before = self.record.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut record = match before {
             Some(record) => Some(record),
-            None => self.session.record()?,
+            None => self.asking.record()?,
         };
-        let terms = self.session.terms();
+        let terms = self.asking.terms();
         match terms.within(Box::pin(self.start(values, &terms, &mut record))).await {
             Ok(rows) => Ok(SqlAnswer::new(rows, terms, record)),
             Err(error) => {

@@ -1,7 +1,8 @@
 //! The secured session: the only way to a statement's answer.
 
 use crate::admission::{Admitted, admit, admit_plan};
-use crate::answer::{SqlAnswer, Terms};
+use crate::answer::SqlAnswer;
+use crate::asking::Asking;
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::limits::{BATCH_ROWS_OF_LONG_STATEMENTS, LONG_STATEMENT_BYTES, SqlLimits};
@@ -23,7 +24,6 @@ use gridtrail_search::InventoryRules;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use tokio::time::Instant;
 
 /// A session of one caller over one snapshot.
 ///
@@ -33,15 +33,12 @@ pub struct SecuredSession {
     state: SessionState,
     catalogue: Catalogue,
     source: Source,
-    rights: Option<Rights>,
-    recording: Option<Recording>,
-    clock: Clock,
-    limits: SqlLimits,
+    asking: Asking,
 }
 
 impl std::fmt::Debug for SecuredSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SecuredSession").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("SecuredSession").finish_non_exhaustive()
     }
 }
 
@@ -73,12 +70,14 @@ impl SecuredSession {
         clock: Clock,
         limits: SqlLimits,
     ) -> Result<Self, SqlError> {
-        let (snapshot, parts) = (Arc::clone(snapshot), limits.parts);
+        let (snapshot, parts, version) = (Arc::clone(snapshot), limits.parts, snapshot.version().clone());
+        let asking =
+            Asking { who: who.clone(), version, rights: None, recording: None, clock, time: limits.time };
         let source =
             Source { snapshot, who, parts, lake: None, calls: None, freshness: None, inventory: None };
         let catalogue = catalogue_of(&source);
         let state = state(&catalogue, &limits)?;
-        Ok(Self { state, catalogue, source, rights: None, recording: None, clock, limits })
+        Ok(Self { state, catalogue, source, asking })
     }
 
     /// Lets statements look back, `audit_trails_at('2026-03-01T09:30:00Z')` and the like, within the window that the lake keeps.
@@ -103,7 +102,7 @@ impl SecuredSession {
     /// which the Code does not ask for (H8.16(a)).
     #[must_use]
     pub fn with_inventory(self, every_type_two: bool) -> Self {
-        let rules = InventoryRules { at: self.clock.now(), every_type_two };
+        let rules = InventoryRules { at: self.asking.clock.now(), every_type_two };
         self.over(|source| Source { inventory: Some(rules), ..source })
     }
 
@@ -115,14 +114,14 @@ impl SecuredSession {
     /// Ends statements within a second once their caller may no longer see what they were begun with.
     #[must_use]
     pub fn with_rights(self, rights: Rights) -> Self {
-        Self { rights: Some(rights), ..self }
+        Self { asking: Asking { rights: Some(rights), ..self.asking }, ..self }
     }
 
     /// Records each statement in an access log: who asked what, how it ended, and how many rows it showed and read of others. What cannot be
     /// recorded is not answered.
     #[must_use]
     pub fn recorded(self, recording: Recording) -> Self {
-        Self { recording: Some(recording), ..self }
+        Self { asking: Asking { recording: Some(recording), ..self.asking }, ..self }
     }
 
     /// The tables of the session, by name: those that its caller's roles allow.
@@ -148,8 +147,8 @@ impl SecuredSession {
     ///
     /// Errors: every kind but `Expression`. Cancel-safe.
     pub async fn prepare(&self, statement: &str) -> Result<Prepared<'_>, SqlError> {
-        let mut record = self.record()?;
-        let terms = self.terms();
+        let mut record = self.asking.record()?;
+        let terms = self.asking.terms();
         let prepared = terms.within(Box::pin(self.plan(statement, &mut record))).await;
         match prepared {
             Ok(prepared) => Ok(prepared.recorded(record)),
@@ -162,25 +161,8 @@ impl SecuredSession {
         }
     }
 
-    /// The record of a statement that begins.
-    pub(crate) fn record(&self) -> Result<Option<Record>, SqlError> {
-        let about = (self.source.who.as_ref(), self.source.snapshot.version());
-        self.recording.as_ref().map(|recording| Record::begin(recording, about, &self.clock)).transpose()
-    }
-
-    /// Until when a statement that begins now may go on.
-    pub(crate) fn terms(&self) -> Terms {
-        Terms {
-            who: self.source.who.clone(),
-            rights: self.rights.clone(),
-            clock: self.clock.clone(),
-            time: self.limits.time,
-            until: Instant::now() + self.limits.time,
-        }
-    }
-
     async fn plan(&self, text: &str, record: &mut Option<Record>) -> Result<Prepared<'_>, SqlError> {
-        self.terms().require()?;
+        self.asking.terms().require()?;
         let words = Words::of(text)?;
         let (is_explained, mut statement) = match admit(words.statement()?)? {
             Admitted::Query(statement) => (false, statement),
@@ -201,7 +183,7 @@ impl SecuredSession {
         let plan = state.statement_to_plan(statement).await?;
         admit_plan(&plan, &catalogue)?;
         let (plan, parameters) = parameters::typed(plan)?;
-        Ok(Prepared::new(self, state, plan, parameters, is_explained))
+        Ok(Prepared::new(&self.asking, state, plan, parameters, is_explained))
     }
 
     /// The tables of the session, and those of the past that a statement asks for.
