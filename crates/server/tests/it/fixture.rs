@@ -244,6 +244,7 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
             inventory: InventorySearch::new(lake.clone(), clock.clone(), PageKey::random().unwrap(), false),
             sql,
             freshness: Arc::new(freshness.clone()),
+            outward: Arc::default(),
             admission: admission.clone(),
             login,
             log,
