@@ -10,6 +10,7 @@ import pty
 import re
 import select
 import shutil
+import stat
 import subprocess
 import termios
 import threading
@@ -220,6 +221,7 @@ def test_the_command_asks_a_server(stage):
     written = stage.path("answer.parquet")
     assert asked(stage, "-c", "SELECT * FROM audit_trails WHERE NOT awaiting_request", "--parquet", written)[:2] == (0, "")
     assert pyarrow.parquet.read_table(written).num_rows == len(trails)
+    assert stat.S_IMODE(os.stat(written).st_mode) == 0o600
 
 
 def test_the_command_reads_statements_line_by_line(stage):
