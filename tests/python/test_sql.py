@@ -2,11 +2,17 @@
 
 import contextlib
 import datetime
+import fcntl
 import json
 import os
 import pathlib
+import pty
+import re
+import select
 import shutil
+import stat
 import subprocess
+import termios
 import threading
 
 import adbc_driver_flightsql
@@ -215,6 +221,7 @@ def test_the_command_asks_a_server(stage):
     written = stage.path("answer.parquet")
     assert asked(stage, "-c", "SELECT * FROM audit_trails WHERE NOT awaiting_request", "--parquet", written)[:2] == (0, "")
     assert pyarrow.parquet.read_table(written).num_rows == len(trails)
+    assert stat.S_IMODE(os.stat(written).st_mode) == 0o600
 
 
 def test_the_command_reads_statements_line_by_line(stage):
@@ -225,6 +232,60 @@ def test_the_command_reads_statements_line_by_line(stage):
     assert "audit_trails\n" in printed and "\ndevice_id," in printed and printed.endswith('[\n{"z":3}\n]\n'), printed
     code, printed, errors = asked(stage, "--format", "csv", typed="SELECT no_column; SELECT 1")
     assert (code, printed) == (2, "") and "no_column" in errors, errors
+
+
+class Terminal:
+    """A terminal of its own for a command, and what it shows there."""
+
+    def __init__(self, *command):
+        self.keys, its_end = pty.openpty()
+        self.shown = ""
+        self.process = subprocess.Popen(
+            command, stdin=its_end, stderr=its_end, stdout=subprocess.PIPE, text=True,
+            # Its keys are signals to it.
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(its_end)
+
+    def press(self, keys):
+        self.shown = ""
+        os.write(self.keys, keys.encode())
+
+    def look(self, seconds=60):
+        """Takes in what is shown next, if anything is in time."""
+        if select.select([self.keys], [], [], seconds)[0]:
+            self.shown += os.read(self.keys, 4096).decode(errors="replace")
+            return True
+        return False
+
+    def until(self, sign):
+        while not re.search(sign, self.shown, re.DOTALL):
+            assert self.look(), f"no {sign} in {self.shown}"
+
+
+def test_the_shell_edits_lines(stage):
+    """A word is completed, a line comes back from the history, and a statement that never ends is given up."""
+    stage.write_secret("shell.jwt", stage.token(own(stage)[1]).encode())
+    history = stage.path("history")
+    terminal = Terminal(
+        stage.binary, "sql", "--server", stage.url, "--token-file", stage.path("shell.jwt"), "--format", "csv", "--history", history
+    )
+    answered = r"\d s\r\n.*gridtrail> "
+    terminal.until("gridtrail> ")
+    terminal.press("sel\t 1 AS x;\r")
+    terminal.until(answered)
+    terminal.press("\x1b[A\r")
+    terminal.until(answered)
+    terminal.press(f"{ENDLESS.format('max(a.n + b.n)')};\r")
+    while "given up" not in terminal.shown:
+        # Before the statement runs, the key gives up nothing.
+        terminal.look(0.1)
+        os.write(terminal.keys, b"\x03")
+    terminal.until("given up.*gridtrail> ")
+    terminal.press("\\q\r")
+    printed, _ = terminal.process.communicate(timeout=60)
+    assert (terminal.process.returncode, printed) == (0, "x\n1\nx\n1\n"), terminal.shown
+    assert pathlib.Path(history).read_text(encoding="utf-8").startswith("SELECT 1 AS x;\nSELECT 1 AS x;\nWITH")
 
 
 def test_the_command_ends_with_codes_that_scripts_can_read(stage):

@@ -1,12 +1,13 @@
 //! What the protocol calls actions: preparing and closing a statement, cancelling one, and options of sessions.
 
 use crate::columns::plain_schema;
+use crate::command::refuse_transaction;
 use crate::error::FlightError;
 use crate::options::{
     CloseSessionResult, GetSessionOptionsResult, OptionError, SetSessionOptionsRequest,
     SetSessionOptionsResult, current_options,
 };
-use crate::question::{Asker, FlightSql, Question, refuse_transaction};
+use crate::question::{Asker, FlightSql, Question};
 use crate::statement::Statement;
 use arrow::datatypes::Schema;
 use arrow::ipc::writer::IpcWriteOptions;

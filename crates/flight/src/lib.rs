@@ -13,6 +13,7 @@
 mod actions;
 mod answer;
 mod columns;
+mod command;
 mod error;
 mod info;
 mod limits;

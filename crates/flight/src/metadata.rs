@@ -1,9 +1,9 @@
 //! Metadata: what there is to ask, with the columns that the protocol gives each answer.
 
 use crate::columns::plain_schema;
+use crate::command::name_of;
 use crate::error::FlightError;
 use crate::info::service_info;
-use crate::question::name_of;
 use crate::types::type_info;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};

@@ -1,14 +1,13 @@
 //! What a command or a ticket asks.
 
+use crate::command::{command_of, name_of, refuse_transaction};
 use crate::error::FlightError;
 use crate::limits::{HANDLE_LIFE_MS, PUT_KEPT_BYTES, STATEMENTS_KEPT, TICKET_LIFE_MS};
 use crate::metadata::Metadata;
 use crate::parameters::Put;
 use crate::statement::Statement;
 use arrow_flight::Ticket;
-use arrow_flight::sql::{
-    Any, Command, DoPutPreparedStatementResult, ProstMessageExt as _, TicketStatementQuery,
-};
+use arrow_flight::sql::{Command, DoPutPreparedStatementResult, ProstMessageExt as _, TicketStatementQuery};
 use gridtrail_access::Access;
 use gridtrail_lake::{Lake, Snapshot};
 use gridtrail_model::Timestamp;
@@ -229,30 +228,5 @@ impl FlightSql {
     fn open(&self, kind: Sealed, who: &Access, sealed: &[u8]) -> Result<Statement, FlightError> {
         let contents = self.key.open_for(kind, sealed, (who, self.clock.now()))?;
         Statement::decode(contents.as_slice()).map_err(|_| FlightError::Unknown)
-    }
-}
-
-/// The command that bytes pack.
-pub(crate) fn command_of(packed: &[u8]) -> Result<Command, FlightError> {
-    let any = Any::decode(packed).map_err(FlightError::malformed)?;
-    Command::try_from(any).map_err(FlightError::malformed)
-}
-
-/// The protocol's name of a command, as errors have it.
-pub(crate) fn name_of(command: &Command) -> String {
-    let url = command.type_url();
-    url.rsplit(['.', '/'])
-        .next()
-        .unwrap_or(url)
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .take(64)
-        .collect()
-}
-
-pub(crate) fn refuse_transaction(id: Option<&impl AsRef<[u8]>>) -> Result<(), FlightError> {
-    match id.filter(|id| !id.as_ref().is_empty()) {
-        None => Ok(()),
-        Some(_) => Err(FlightError::Unsupported("a transaction".to_owned())),
     }
 }

@@ -14,9 +14,9 @@ use crate::watching::keep_fresh;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_access::{AccessError, Admission, Doors, Gatekeeper, RoleMatrix};
-use gridtrail_access_log::AccessLog;
+use gridtrail_access_log::{AccessLog, Committing};
 use gridtrail_flight::{FlightSql, Freshened, Served, SqlLimits};
-use gridtrail_freshness::{Levels, Watch};
+use gridtrail_freshness::{Levels, Outward, Watch};
 use gridtrail_lake::Lake;
 use gridtrail_port::{FileLimit, Port};
 use gridtrail_runtime::Clock;
@@ -33,6 +33,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// How often new versions of the lake are looked for: it adds at most so much to the age of an answer.
 const REFRESH_EVERY: Duration = Duration::from_millis(500);
+
+/// How long statements may take to end when the server does: they look up from their work every few milliseconds.
+const STATEMENTS_END: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure> {
     let metrics_at = metrics::address(&args.metrics)?;
@@ -207,10 +210,37 @@ pub(crate) fn sql_terms(args: &ServeSqlArgs) -> Option<SqlTerms> {
 }
 
 impl SqlTerms {
-    fn over(self, served: Served, clock: &Clock, key: &PageKey) -> SqlParts {
+    fn over(self, served: Served, clock: &Clock, key: &PageKey) -> Result<(SqlParts, SqlThreads), Failure> {
         let Self { at_once, at_once_each, limits } = self;
         let flight = FlightSql::new(served, clock.clone(), key.clone(), limits);
-        SqlParts { flight, at_once, at_once_each }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("sql")
+            .enable_all()
+            .build()
+            .map_err(|_| Failure::Process("the system gives no threads"))?;
+        let threads = runtime.handle().clone();
+        Ok((SqlParts { flight, at_once, at_once_each, threads }, SqlThreads(Some(runtime))))
+    }
+}
+
+/// The threads of statements.
+struct SqlThreads(Option<tokio::runtime::Runtime>);
+
+impl SqlThreads {
+    /// Ends what is left of statements, for which no call waits any more, so that each has its record.
+    async fn end(mut self) {
+        if let Some(runtime) = self.0.take() {
+            // It waits for threads, which is not for one of ours to do.
+            let _ = tokio::task::spawn_blocking(|| runtime.shutdown_timeout(STATEMENTS_END)).await;
+        }
+    }
+}
+
+impl Drop for SqlThreads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -275,9 +305,10 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
     let search = Search::new(lake.clone(), clock.clone(), page_key.clone());
     let hubs = HubSearch::new(lake.clone(), clock.clone(), hub_tables);
     let freshness = Arc::new(Watch::new(lake.clone(), levels));
-    let freshened = Freshened { freshness: Arc::clone(&freshness) as _, outward: Arc::default() };
+    let outward = Arc::<Outward>::default();
+    let freshened = Freshened { freshness: Arc::clone(&freshness) as _, outward: Arc::clone(&outward) };
     let served = Served { lake: lake.clone(), calls: calls.clone(), freshness: freshened, shows_type_2 };
-    let sql = sql.map(|terms| terms.over(served, &clock, &page_key));
+    let (sql, sql_threads) = sql.map(|terms| terms.over(served, &clock, &page_key)).transpose()?.unzip();
     let inventory = InventorySearch::new(lake.clone(), clock.clone(), page_key, shows_type_2);
     let sharing = lake.sharing().await?;
     let by = port.listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
@@ -305,6 +336,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         inventory,
         sql,
         freshness,
+        outward,
         admission,
         login,
         console,
@@ -320,14 +352,28 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
     if let Some(tasks) = login_tasks {
         tasks.end().await;
     }
-    for task in maintaining.into_iter().chain([refreshing, following]) {
+    if let Some(threads) = sql_threads {
+        threads.end().await;
+    }
+    let tasks = maintaining.into_iter().chain([refreshing, following]);
+    end_beside(tasks, recording, [&lake, &calls]).await;
+    served
+}
+
+/// Ends what goes on beside the calls, of which none is under way any more.
+async fn end_beside(
+    tasks: impl Iterator<Item = AbortOnDropHandle<()>>,
+    recording: Committing,
+    lakes: [&Lake; 2],
+) {
+    for task in tasks {
         end(task).await;
     }
-    // No call is under way any more: what is left of the record, and its end.
+    // What is left of the record, and its end.
     if let Err(error) = recording.close().await {
         tracing::warn!(%error, "the record of calls could not be ended: its chain stays open");
     }
-    wait_for_detached(&lake).await;
-    wait_for_detached(&calls).await;
-    served
+    for lake in lakes {
+        wait_for_detached(lake).await;
+    }
 }

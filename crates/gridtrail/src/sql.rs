@@ -1,9 +1,11 @@
 //! `gridtrail sql`: statements over a lake in this process, or over a connection to a server; one, those of a file, or line by line.
 
 mod answer;
+mod line;
 mod local;
 mod printing;
 mod shell;
+mod typed;
 
 use crate::args::{ListFormat, ServerArgs, SqlArgs};
 use crate::client::{Caller, token_from};
@@ -30,7 +32,7 @@ async fn carry_out(asking: &Asking<'_>, args: &SqlArgs, format: ListFormat) -> R
     let text = match (&args.command, &args.file) {
         (Some(command), _) => command.clone(),
         (None, Some(path)) => text::read(path)?,
-        (None, None) => return shell::run(asking, format).await,
+        (None, None) => return shell::run(asking, format, args.history.as_deref()).await,
     };
     let (mut statements, rest) = statements_of(&text);
     if !rest.trim().is_empty() {

@@ -104,7 +104,7 @@ mod tests {
     }
 
     const USER: &str = "90-B3-D5-1F-30-01-00-00";
-    const OTHER: &str = "90-B3-D5-1F-30-01-00-01";
+    const OTHER: &str = "90-B3-D5-1F-30-02-00-00";
 
     #[test]
     fn what_is_sealed_opens_for_its_caller_in_time_under_the_same_rights_and_as_its_kind_alone() {
@@ -119,7 +119,7 @@ mod tests {
             assert_eq!(open(&other, at()), Err(NotOpened::Foreign));
             assert_eq!(open(&other, end), Err(NotOpened::Foreign), "of another's not even the time is told");
         }
-        for other in [access("ann", "Avon", &[USER, OTHER], &[1]), access("ann", "Avon", &[USER], &[1, 2])] {
+        for other in [access("ann", "Avon", &[OTHER], &[1]), access("ann", "Avon", &[USER], &[1, 2])] {
             assert_eq!(open(&other, at()), Err(NotOpened::OtherRights));
         }
         assert_eq!(key.open_for(Sealed::Handle, &sealed, (&ann, at())), Err(NotOpened::Foreign));

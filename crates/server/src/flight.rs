@@ -24,7 +24,9 @@ use gridtrail_port::{Hold, NoPlace, Place, Places, Sizes};
 use outflow::{Outflow, Work};
 use std::num::NonZeroU32;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 /// How statements of SQL are answered.
@@ -36,6 +38,8 @@ pub struct SqlParts {
     pub at_once: NonZeroU32,
     /// Those of one caller.
     pub at_once_each: NonZeroU32,
+    /// Where they are carried out: threads of their own keep them from holding up other calls.
+    pub threads: Handle,
 }
 
 /// The service.
@@ -44,6 +48,7 @@ pub(crate) struct FlightDesk {
     desk: Desk,
     flight: FlightSql,
     statements: Places<CallerName>,
+    threads: Handle,
 }
 
 /// A stream of messages that are there at once.
@@ -57,10 +62,10 @@ type Messages<T> = BoxStream<'static, Result<T, Status>>;
 
 impl FlightDesk {
     pub(crate) fn server(desk: &Desk, parts: SqlParts) -> FlightServiceServer<Self> {
-        let SqlParts { flight, at_once, at_once_each } = parts;
+        let SqlParts { flight, at_once, at_once_each, threads } = parts;
         // No statement that is at work gives its place up.
         let sizes = Sizes { all: at_once.get(), each: at_once_each.get(), patience: Duration::MAX };
-        let this = Self { desk: desk.clone(), flight, statements: Places::new(sizes) };
+        let this = Self { desk: desk.clone(), flight, statements: Places::new(sizes), threads };
         FlightServiceServer::new(this)
             .max_decoding_message_size(STATEMENT_MESSAGE_BYTES_MAX)
             .max_encoding_message_size(RESPONSE_BYTES_MAX)
@@ -110,7 +115,11 @@ impl FlightDesk {
         };
         record.weigh(STATEMENT_ANSWER_BYTES)?;
         note(record, &question);
-        let rows = taken_back(record, self.flight.rows(&asker, question).await)?;
+        let flight = self.flight.clone();
+        let begun = self.threads.spawn(async move { Box::pin(flight.rows(&asker, question)).await });
+        // What a panic says may quote data, so it is left to the panic hook.
+        let rows = AbortOnDropHandle::new(begun).await.map_err(|_| CallError::Panicked)?;
+        let rows = taken_back(record, rows)?;
         let until = tokio::time::Instant::now() + time_left(&caller.metadata, self.flight.limits().time);
         Ok((rows, Work { left, who, until, place }))
     }
@@ -179,7 +188,7 @@ impl FlightService for FlightDesk {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
         let tell = async |asker: &Asker, question, descriptor| {
-            self.flight.describe(asker, question, descriptor).await
+            Box::pin(self.flight.describe(asker, question, descriptor)).await
         };
         self.answer_about("FlightService.GetFlightInfo", request, tell).await
     }
@@ -189,7 +198,7 @@ impl FlightService for FlightDesk {
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        let tell = async |asker: &Asker, question, _| self.flight.schema(asker, question).await;
+        let tell = async |asker: &Asker, question, _| Box::pin(self.flight.schema(asker, question)).await;
         self.answer_about("FlightService.GetSchema", request, tell).await
     }
 
@@ -197,12 +206,12 @@ impl FlightService for FlightDesk {
         const CALL: &str = "FlightService.DoGet";
         let (caller, ticket) = Caller::of(request);
         let begin = async |who: Access, record: &mut Record| {
-            self.begin((CALL, &caller), &ticket, (who, record)).await
+            Box::pin(self.begin((CALL, &caller), &ticket, (who, record))).await
         };
         let answer = self.desk.answer(CALL, &caller, begin).await?;
         let (metadata, (rows, work), mut extensions) = answer.into_parts();
         let record = extensions.remove::<Leaving>().and_then(|leaving| leaving.take());
-        let (outflow, held) = Outflow::begin(CALL, (&self.desk, caller), (rows, work), record);
+        let (outflow, held) = Outflow::begin(CALL, (&self.desk, caller, &self.threads), (rows, work), record);
         extensions.insert(held);
         Ok(Response::from_parts(metadata, outflow.boxed(), extensions))
     }

@@ -15,7 +15,7 @@ use crate::switch::{GrpcService, Switch};
 use arrow_flight::flight_service_server::FlightServiceServer;
 use gridtrail_access::Admission;
 use gridtrail_access_log::AccessLog;
-use gridtrail_freshness::{Freshness, Level};
+use gridtrail_freshness::{Freshness, Level, Outward};
 use gridtrail_port::{Messages, Port, Terms};
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
@@ -59,6 +59,8 @@ pub struct Parts {
     pub sql: Option<SqlParts>,
     /// Says how fresh the answers are.
     pub freshness: Arc<dyn Freshness>,
+    /// What of that is told: one for the whole process, for some of it is told by the hour.
+    pub outward: Arc<Outward>,
     /// Admits the callers, by who shares with whom at each call.
     pub admission: Admission,
     /// Logs people in; `None`: callers bring a token of an issuer that is trusted.
@@ -102,15 +104,15 @@ pub const fn terms(connections: u32, by_address: u32) -> Terms {
 ///
 /// Dropped, it ends all connections.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-    let Parts { port, search, hubs, inventory, sql, freshness, admission, login, console, log, .. } = parts;
-    let (clock, limits, tells_cost) = (parts.clock, parts.limits, parts.tells_cost);
+    let Parts { port, search, hubs, inventory, sql, freshness, outward, admission, .. } = parts;
+    let Parts { login, console, log, clock, limits, tells_cost, .. } = parts;
     let desk = Desk::new((search, inventory), admission, log, clock, limits, tells_cost);
     let reporter = HealthReporter::new();
     let answers_sql = sql.is_some();
     set_health(&reporter, answers_sql, ServingStatus::Serving).await;
     let key = login.as_ref().map(|login| Arc::clone(&login.key));
     let sessions = Sessions::servers(desk.clone(), login);
-    let others = (Arc::clone(&freshness), hubs, sql);
+    let others = ((Arc::clone(&freshness), outward), hubs, sql);
     let web = GrpcWebLayer::new().layer(switch(&desk, others, sessions, &reporter)?);
     let front = Front::new(web, console, key);
     let service = service_fn(move |request: Request<Incoming>| front.answer(request));
@@ -142,9 +144,12 @@ async fn keep_certificates(tls: Option<Arc<Tls>>) -> Infallible {
     }
 }
 
+/// How fresh the answers are, and what is told of it.
+type Told = (Arc<dyn Freshness>, Arc<Outward>);
+
 fn switch(
     desk: &Desk,
-    (freshness, hubs, sql): (Arc<dyn Freshness>, HubSearch, Option<SqlParts>),
+    ((freshness, outward), hubs, sql): (Told, HubSearch, Option<SqlParts>),
     [logins, sessions]: [SessionServiceServer<Sessions>; 2],
     reporter: &HealthReporter,
 ) -> Result<
@@ -169,7 +174,7 @@ fn switch(
         messages: Messages::default(),
         audit_trails: desk.audit_trails(),
         meter_reads: desk.meter_reads(),
-        freshness: desk.freshness(freshness),
+        freshness: desk.freshness(freshness, outward),
         hubs: Hubs::server(desk, hubs),
         inventory: desk.inventory(),
         logins,

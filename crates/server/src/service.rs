@@ -110,14 +110,14 @@ impl Desk {
             .max_encoding_message_size(RESPONSE_BYTES_MAX)
     }
 
-    pub(crate) fn freshness(&self, freshness: Arc<dyn Freshness>) -> FreshnessServiceServer<FreshnessDesk> {
-        FreshnessServiceServer::new(FreshnessDesk {
-            desk: self.clone(),
-            freshness,
-            outward: Outward::default(),
-        })
-        .max_decoding_message_size(REQUEST_BYTES_MAX)
-        .max_encoding_message_size(RESPONSE_BYTES_MAX)
+    pub(crate) fn freshness(
+        &self,
+        freshness: Arc<dyn Freshness>,
+        outward: Arc<Outward>,
+    ) -> FreshnessServiceServer<FreshnessDesk> {
+        FreshnessServiceServer::new(FreshnessDesk { desk: self.clone(), freshness, outward })
+            .max_decoding_message_size(REQUEST_BYTES_MAX)
+            .max_encoding_message_size(RESPONSE_BYTES_MAX)
     }
 
     /// Who asks by SQL, and where their statements are recorded.
@@ -327,7 +327,7 @@ impl MeterReadService for MeterReads {
 pub(crate) struct FreshnessDesk {
     desk: Desk,
     freshness: Arc<dyn Freshness>,
-    outward: Outward,
+    outward: Arc<Outward>,
 }
 
 #[async_trait]

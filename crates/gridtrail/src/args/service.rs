@@ -58,7 +58,7 @@ pub struct ServeArgs {
     /// A TOML file whose table `[names]` calls Job Type Roles as the Identity Provider does: `role-01 = "its-name"`.
     #[arg(long, env = "GRIDTRAIL_JOB_TYPE_ROLES", value_name = "FILE")]
     pub job_type_roles: Option<PathBuf>,
-    /// A file of 32 bytes in base64, the secret that seals page tokens: `(umask 077; openssl rand -base64 32 > FILE)` makes one. Servers that
+    /// A file of 32 bytes in base64, the secret that seals page tokens and the tickets of SQL: `(umask 077; openssl rand -base64 32 > FILE)` makes one. Servers that
     /// answer for one another share it; without it, the tokens of a server end with the server.
     #[arg(long, env = "GRIDTRAIL_PAGE_KEY", value_name = "FILE")]
     pub page_key: Option<PathBuf>,

@@ -15,6 +15,9 @@ pub struct SqlArgs {
     /// A file of statements, each up to its semicolon: they are answered one after the other, up to the first that fails.
     #[arg(short = 'f', long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// A file for the history of what is typed, which comes back the next time. Without it the history ends with the command.
+    #[arg(long, env = "GRIDTRAIL_SQL_HISTORY", value_name = "FILE")]
+    pub history: Option<PathBuf>,
     /// Write the answer of the statement to this Parquet file, in place of printing it.
     #[arg(long, value_name = "FILE")]
     pub parquet: Option<PathBuf>,

@@ -5,7 +5,7 @@ use crate::args::ListFormat;
 use crate::exit::Failure;
 use crate::output::{self, Grid, csv_cell, printable};
 use gridtrail_sql::{ParquetFile, cells_of, json_of, names_of};
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -77,7 +77,12 @@ pub(super) async fn write_parquet(mut answer: Answer, path: &Path) -> Result<usi
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let part = Path::new(&part);
-    let file = File::create(part).map_err(Failure::file("write", part))?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    // Its rows are its user's alone.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(part).map_err(Failure::file("write", part))?;
     let (mut file, mut rows) = (ParquetFile::begin(file, &answer.schema())?, 0);
     while let Some(batch) = answer.next().await? {
         rows += batch.num_rows();

@@ -1,17 +1,19 @@
-//! The shell: statements that are typed, or come by a pipe, one after the other.
+//! The shell: statements one after the other, and commands about them.
 
 use super::answer::Asking;
 use super::printing::print;
+use super::typed::{Inputs, is_typed, say};
 use crate::args::ListFormat;
 use crate::exit::Failure;
 use crate::output;
-use gridtrail_sql::statements_of;
-use std::io::{self, IsTerminal as _};
+use gridtrail_sql::{aggregate_functions, cells_of, scalar_functions, statements_of};
+use std::io;
+use std::path::Path;
 use std::time::Instant;
-use tokio::sync::mpsc;
 
 const HELP: &str = "\
-Statements end with a semicolon, and may have several lines. Ctrl-C gives a statement up, Ctrl-D ends the shell.
+Statements end with a semicolon, and may have several lines. The tabulator completes names and words, the arrows go through the
+history. Ctrl-C gives a statement up, Ctrl-D ends the shell.
   \\d           the tables
   \\d TABLE     the columns of a table
   \\timing      say how long statements take, or no longer
@@ -20,8 +22,59 @@ Statements end with a semicolon, and may have several lines. Ctrl-C gives a stat
   \\q           end
 ";
 
+/// Words that are completed beside the names of tables, columns and functions.
+const WORDS: &[&str] = &[
+    "AND",
+    "AS",
+    "ASC",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CAST",
+    "DESC",
+    "DISTINCT",
+    "ELSE",
+    "END",
+    "EXPLAIN",
+    "FILTER",
+    "FROM",
+    "GROUP",
+    "HAVING",
+    "IN",
+    "IS",
+    "JOIN",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "NOT",
+    "NULL",
+    "OFFSET",
+    "ON",
+    "OR",
+    "ORDER",
+    "OVER",
+    "PARTITION",
+    "SELECT",
+    "SHOW",
+    "TABLES",
+    "THEN",
+    "TIMESTAMPTZ",
+    "UNION",
+    "UNNEST",
+    "VALUES",
+    "WHEN",
+    "WHERE",
+    "WITH",
+    "\\d",
+    "\\format",
+    "\\timing",
+    "\\q",
+];
+
 const TABLES: &str =
     "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1";
+const NAMES: &str =
+    "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'";
 
 /// How the shell prints, and whether somebody sits before it.
 struct Manner {
@@ -30,7 +83,7 @@ struct Manner {
     is_typed: bool,
 }
 
-/// What a line leads to.
+/// What an input leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     GoOn,
@@ -38,52 +91,27 @@ enum Next {
 }
 
 /// Reads statements until their end, and answers each. What is wrong with one is told: it ends a pipe, and not what is typed.
-pub(super) async fn run(asking: &Asking<'_>, format: ListFormat) -> Result<(), Failure> {
-    let is_typed = io::stdin().is_terminal();
+pub(super) async fn run(
+    asking: &Asking<'_>,
+    format: ListFormat,
+    history: Option<&Path>,
+) -> Result<(), Failure> {
+    let is_typed = is_typed();
     let mut manner = Manner { format, tells_time: is_typed, is_typed };
-    let mut lines = typed_lines();
-    let mut text = String::new();
-    loop {
-        prompt(&manner, if text.is_empty() { "gridtrail> " } else { "        -> " })?;
-        let line = tokio::select! {
-            line = lines.recv() => line,
-            _ = tokio::signal::ctrl_c(), if is_typed => {
-                text.clear();
-                say("")?;
-                continue;
-            }
-        };
-        let Some(line) = line else { break };
-        if text.is_empty() && line.trim_start().starts_with('\\') {
-            if take_command(asking, line.trim(), &mut manner).await? == Next::End {
-                return Ok(());
+    let mut inputs = if is_typed { Inputs::typed(words_of(asking).await?, history) } else { Inputs::piped() };
+    while let Some(input) = inputs.next().await {
+        if input.trim_start().starts_with('\\') {
+            if take_command(asking, input.trim(), &mut manner).await? == Next::End {
+                break;
             }
             continue;
         }
-        text.push_str(&line);
-        text.push('\n');
-        let (statements, rest) = statements_of(&text);
-        let rest = rest.trim_start().to_owned();
+        let (mut statements, rest) = statements_of(&input);
+        // The last of a pipe may end with it.
+        statements.extend(Some(rest.trim().to_owned()).filter(|rest| !rest.is_empty()));
         answer_all(asking, &statements, &manner).await?;
-        text = rest;
     }
-    let last = text.trim();
-    if last.is_empty() { Ok(()) } else { answer_all(asking, &[last.to_owned()], &manner).await }
-}
-
-/// The lines of the standard input, as they come. Its thread waits for the next where nobody asks any more, and ends with the process.
-fn typed_lines() -> mpsc::Receiver<String> {
-    let (to, lines) = mpsc::channel(1);
-    std::thread::spawn(move || {
-        for line in io::stdin().lines() {
-            // What cannot be read is the end, as nothing is.
-            let Ok(line) = line else { break };
-            if to.blocking_send(line).is_err() {
-                break;
-            }
-        }
-    });
-    lines
+    Ok(())
 }
 
 async fn take_command(asking: &Asking<'_>, line: &str, manner: &mut Manner) -> Result<Next, Failure> {
@@ -133,12 +161,18 @@ async fn answer_all(asking: &Asking<'_>, statements: &[String], manner: &Manner)
     Ok(())
 }
 
-fn prompt(manner: &Manner, text: &str) -> Result<(), Failure> {
-    if manner.is_typed { output::write(&mut io::stderr().lock(), text.as_bytes()) } else { Ok(()) }
-}
-
-fn say(text: &str) -> Result<(), Failure> {
-    output::write(&mut io::stderr().lock(), format!("{text}\n").as_bytes())
+/// What there is to complete: names of tables, columns and functions, and words of the language.
+async fn words_of(asking: &Asking<'_>) -> Result<Vec<String>, Failure> {
+    let mut answer = asking.ask(NAMES).await?;
+    let mut words: Vec<String> = Vec::new();
+    while let Some(batch) = answer.next().await? {
+        words.extend(cells_of(&batch)?.into_iter().flatten());
+    }
+    let known = [scalar_functions(), aggregate_functions(), WORDS].concat();
+    words.extend(known.into_iter().map(str::to_owned));
+    words.sort();
+    words.dedup();
+    Ok(words)
 }
 
 #[cfg(test)]

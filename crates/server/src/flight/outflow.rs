@@ -14,6 +14,7 @@ use gridtrail_port::Place;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -51,7 +52,7 @@ impl Outflow {
     /// Begins to make rows. The second is what the answer holds until its last part was written.
     pub(super) fn begin(
         call: &'static str,
-        (desk, caller): (&Desk, Caller),
+        (desk, caller, threads): (&Desk, Caller, &Handle),
         (rows, work): (Rows, Work),
         mut record: Option<Record>,
     ) -> (Self, Arc<Held>) {
@@ -59,7 +60,7 @@ impl Outflow {
         let (to, sheets) = mpsc::channel(WAITING);
         let (ended, end) = oneshot::channel();
         let (head, desk, while_made) = (Some(rows.head()), desk.clone(), Arc::clone(&held));
-        let task = tokio::spawn(async move {
+        let task = threads.spawn(async move {
             let outcome = make(&desk, &caller, (rows, work), to).await;
             // Now it only waits to be taken: where others need its place, it can be given up.
             while_made.wait();

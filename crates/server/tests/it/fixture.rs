@@ -31,6 +31,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::Request;
@@ -202,7 +203,7 @@ impl World<Lake> {
         let served = Served { lake: served, calls, freshness, shows_type_2: false };
         let flight = FlightSql::new(served, clock.clone(), PageKey::random().unwrap(), sql);
         let at_once = NonZeroU32::new(2).unwrap();
-        let parts = SqlParts { flight, at_once, at_once_each: NonZeroU32::MIN };
+        let parts = SqlParts { flight, at_once, at_once_each: NonZeroU32::MIN, threads: Handle::current() };
         Self::answering(lake, clock, (None, Some(parts)), Limits::default()).await
     }
 }
@@ -245,6 +246,7 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
             inventory: InventorySearch::new(lake.clone(), clock.clone(), PageKey::random().unwrap(), false),
             sql,
             freshness: Arc::new(freshness.clone()),
+            outward: Arc::default(),
             admission: admission.clone(),
             login,
             log,

@@ -110,8 +110,6 @@ async fn one(client: &mut Client, statement: &str) -> String {
     rows[0][0].clone()
 }
 
-/// A User that asks nothing else.
-const THIRD: &str = "90-B3-D5-1F-30-01-00-02";
 const COUNT: &str = "SELECT count(*) FROM audit_trails";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -566,7 +564,8 @@ async fn statements_at_once_are_bounded_and_a_stream_that_is_dropped_ends() {
     }
     let refused = query(&mut ann, COUNT).await.unwrap_err();
     assert_eq!(told(refused), (Code::ResourceExhausted, "LIMIT_REACHED".into()));
-    let mut third = client(&world, &world.mint(&bearer_of("third", &[THIRD], &[1]))).await;
+    let mut third =
+        client(&world, &world.mint(&bearer_of("third", &["88-73-84-57-00-2F-96-1F"], &[1]))).await;
     let refused = query(&mut third, "SELECT 1").await.unwrap_err();
     assert_eq!(told(refused), (Code::Unavailable, "BUSY".into()));
     // Metadata are there all the same.
