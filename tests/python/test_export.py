@@ -128,7 +128,7 @@ def test_a_copy_that_follows_a_lake_comes_up_to_it_and_ends_when_it_is_asked_to(
     try:
         for file in files[1:]:
             stage.run("ingest", file, "--lake", lake)
-        until(lambda: (copy / "audit_trails" / "_delta_log").exists() and by_pyarrow(copy / "audit_trails") == of_truth(stage.truth))
+        until(lambda: DeltaTable.is_deltatable(str(copy / "audit_trails")) and by_pyarrow(copy / "audit_trails") == of_truth(stage.truth))
         keeper.terminate()
         assert keeper.wait(timeout=60) == 0
     finally:
@@ -173,13 +173,22 @@ def test_a_partys_copy_has_what_its_sql_counts(stage):
     assert tables["meter_reads"]["total_rows"] == len(reads), "what is open is open to all"
     token = pathlib.Path(stage.path("export.jwt"))
     stage.write_secret(token.name, stage.token(user).encode())
-    printed = stage.run(
-        "sql", "--lake", lake, "--key", stage.path("key.pem"), "--token-file", token, "--format", "json", "-c",
-        f"SELECT {STATUS} AS status, count(*) AS trails FROM audit_trails GROUP BY 1",
-    )
-    by_sql = counted((row["status"], row["trails"]) for row in json.loads(printed))
+
+    def asked(statement):
+        printed = stage.run(
+            "sql", "--lake", lake, "--key", stage.path("key.pem"), "--token-file", token, "--format", "json", "-c", statement
+        )
+        return json.loads(printed)
+
+    rows = asked(f"SELECT {STATUS} AS status, count(*) AS trails FROM audit_trails GROUP BY 1")
+    by_sql = counted((row["status"], row["trails"]) for row in rows)
     whole = pathlib.Path(stage.path("open")) / "audit_trails"
     by_engine = with_delta().execute(
         f"SELECT {STATUS}, count(*) FROM delta_scan('{whole}') WHERE user_id = ? GROUP BY 1", [user]
     ).fetchall()
     assert by_sql == counted(by_engine) != collections.Counter()
+    for table in TABLES:
+        columns = asked(f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position")
+        names = DeltaTable(str(pathlib.Path(stage.path("open")) / table)).schema().fields
+        names = [field.name for field in names if field.name not in ("trail_id", "placed_at", "month")]
+        assert names == [column["column_name"] for column in columns], table
