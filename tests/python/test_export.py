@@ -68,6 +68,7 @@ def of_truth(trails):
 def test_every_engine_counts_what_the_truth_counts_after_each_of_several_versions(stage):
     lake, copy = stage.path("exported"), pathlib.Path(stage.path("open"))
     files = parts_of(stage)
+    stage.run("ingest", files[0].parent / "parties.access.jsonl", "--lake", lake)
     versions = []
     for number, file in enumerate(files):
         stage.run("ingest", file, "--lake", lake, "--batch-rows", 2_000)
@@ -181,6 +182,8 @@ def test_a_partys_copy_has_what_its_sql_counts(stage):
     assert tables["audit_trails"]["total_rows"] == 0, "whoever has no User ID has no row"
     reads = [trail for trail in stage.truth if trail["service_reference_variant"] in METER_READS]
     assert tables["meter_reads"]["total_rows"] == len(reads), "what is open is open to all"
+    of_region = export(stage, lake, stage.path("open-for-the-region"), "--party", "region", "--tables", "audit_trails")
+    assert of_region["audit_trails"]["total_rows"] == len(stage.truth), "all User IDs are of one Party"
     token = pathlib.Path(stage.path("export.jwt"))
     stage.write_secret(token.name, stage.token(user).encode())
 
