@@ -14,10 +14,9 @@ import polars
 import pyarrow.compute
 from deltalake import DeltaTable
 
-from stage import BAD_FILE
-
 TABLES = ("audit_trails", "meter_reads")
 STATUS = "simplified_transaction_status"
+PARTS = 12
 METER_READS = {"4.8.1", "4.8.2", "4.8.3", "4.17"}
 
 
@@ -68,13 +67,14 @@ def of_truth(trails):
 
 def test_every_engine_counts_what_the_truth_counts_after_each_of_several_versions(stage):
     lake, copy = stage.path("exported"), pathlib.Path(stage.path("open"))
-    files = events_of(stage)
+    files = parts_of(stage)
+    stage.run("ingest", files[0].parent / "parties.access.jsonl", "--lake", lake)
     versions = []
     for number, file in enumerate(files):
         stage.run("ingest", file, "--lake", lake, "--batch-rows", 2_000)
-        if number in (len(files) // 3, len(files) // 2, len(files) - 1):
+        if number in (PARTS // 3, PARTS // 2, PARTS - 1):
             versions.append(export(stage, lake, copy, "--all-parties"))
-        if number == len(files) // 2:
+        if number == PARTS // 2:
             stage.run("compact", "--full", "--lake", lake)
     assert [tables["audit_trails"]["whole"] for tables in versions] == [True, False, False], versions
     expected = {
@@ -91,17 +91,28 @@ def test_every_engine_counts_what_the_truth_counts_after_each_of_several_version
             assert then.to_pyarrow_table(columns=["trail_id"]).num_rows == tables[table]["total_rows"], table
 
 
-def events_of(stage):
-    """The event files of the stage, but for the one of which not all can be read."""
-    files = pathlib.Path(stage.path("events")).iterdir()
-    return sorted(file for file in files if file.name != pathlib.Path(BAD_FILE).name)
+def parts_of(stage):
+    """The events of the stage's region once more, in files of a twelfth each, in the order in which they were delivered."""
+    folder = pathlib.Path(stage.path("events-in-parts"))
+    if not folder.exists():
+        # The same seed makes the same events, and the same truth.
+        stage.run(
+            "generate", "--out", folder, "--events", 20_000, "--days", 40, "--disorder", "--one-party", "region", "--encoding", "jsonl"
+        )
+        [events] = folder.glob("events-*.jsonl")
+        lines = events.read_text(encoding="utf-8").splitlines(keepends=True)
+        for number in range(PARTS):
+            part = lines[number * len(lines) // PARTS:(number + 1) * len(lines) // PARTS]
+            (folder / f"part-{number:02}.jsonl").write_text("".join(part), encoding="utf-8")
+        events.unlink()
+    return sorted(folder.glob("part-*.jsonl"))
 
 
 def test_a_copy_whose_keeper_is_killed_again_and_again_has_every_row_once(stage):
     seed = int(os.environ.get("GRIDTRAIL_EXPORT_KILLS_SEED", "1"))
     chance, lake, copy = random.Random(seed), stage.path("exported-and-killed"), pathlib.Path(stage.path("open-and-killed"))
     killed = 0
-    for file in events_of(stage):
+    for file in parts_of(stage):
         stage.run("ingest", file, "--lake", lake, "--batch-rows", 2_000)
         keeper = subprocess.Popen(
             [stage.binary, "lake", "export", "--lake", lake, "--to", copy, "--all-parties", "--who", "tester"],
@@ -119,7 +130,7 @@ def test_a_copy_whose_keeper_is_killed_again_and_again_has_every_row_once(stage)
 
 def test_a_copy_that_follows_a_lake_comes_up_to_it_and_ends_when_it_is_asked_to(stage):
     lake, copy = stage.path("exported-and-followed"), pathlib.Path(stage.path("open-and-followed"))
-    files = events_of(stage)
+    files = parts_of(stage)
     stage.run("ingest", files[0], "--lake", lake)
     keeper = subprocess.Popen(
         [stage.binary, "lake", "export", "--lake", lake, "--to", copy, "--all-parties", "--who", "tester", "--tables", "audit_trails",
@@ -128,7 +139,7 @@ def test_a_copy_that_follows_a_lake_comes_up_to_it_and_ends_when_it_is_asked_to(
     try:
         for file in files[1:]:
             stage.run("ingest", file, "--lake", lake)
-        until(lambda: (copy / "audit_trails" / "_delta_log").exists() and by_pyarrow(copy / "audit_trails") == of_truth(stage.truth))
+        until(lambda: DeltaTable.is_deltatable(str(copy / "audit_trails")) and by_pyarrow(copy / "audit_trails") == of_truth(stage.truth))
         keeper.terminate()
         assert keeper.wait(timeout=60) == 0
     finally:
@@ -171,15 +182,26 @@ def test_a_partys_copy_has_what_its_sql_counts(stage):
     assert tables["audit_trails"]["total_rows"] == 0, "whoever has no User ID has no row"
     reads = [trail for trail in stage.truth if trail["service_reference_variant"] in METER_READS]
     assert tables["meter_reads"]["total_rows"] == len(reads), "what is open is open to all"
+    of_region = export(stage, lake, stage.path("open-for-the-region"), "--party", "region", "--tables", "audit_trails")
+    assert of_region["audit_trails"]["total_rows"] == len(stage.truth), "all User IDs are of one Party"
     token = pathlib.Path(stage.path("export.jwt"))
     stage.write_secret(token.name, stage.token(user).encode())
-    printed = stage.run(
-        "sql", "--lake", lake, "--key", stage.path("key.pem"), "--token-file", token, "--format", "json", "-c",
-        f"SELECT {STATUS} AS status, count(*) AS trails FROM audit_trails GROUP BY 1",
-    )
-    by_sql = counted((row["status"], row["trails"]) for row in json.loads(printed))
+
+    def asked(statement):
+        printed = stage.run(
+            "sql", "--lake", lake, "--key", stage.path("key.pem"), "--token-file", token, "--format", "json", "-c", statement
+        )
+        return json.loads(printed)
+
+    rows = asked(f"SELECT {STATUS} AS status, count(*) AS trails FROM audit_trails GROUP BY 1")
+    by_sql = counted((row["status"], row["trails"]) for row in rows)
     whole = pathlib.Path(stage.path("open")) / "audit_trails"
     by_engine = with_delta().execute(
         f"SELECT {STATUS}, count(*) FROM delta_scan('{whole}') WHERE user_id = ? GROUP BY 1", [user]
     ).fetchall()
     assert by_sql == counted(by_engine) != collections.Counter()
+    for table in TABLES:
+        columns = asked(f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position")
+        names = DeltaTable(str(pathlib.Path(stage.path("open")) / table)).schema().fields
+        names = [field.name for field in names if field.name not in ("trail_id", "placed_at", "month")]
+        assert names == [column["column_name"] for column in columns], table

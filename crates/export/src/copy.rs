@@ -1,19 +1,16 @@
-//! One table of a copy: which version of its lake it is of, and how it is brought to a newer one.
+//! One table of a copy: which version of its lake it is of, its files, and how it is committed to.
 
-use crate::changed::Changed;
 use crate::data::{CopyFile, Encoded, Place, places_of};
 use crate::error::ExportError;
-use crate::limits::{CHANGED_MOST, KNOWN_ROWS};
-use crate::scanned::Scanned;
+use crate::limits::KNOWN_ROWS;
 use crate::tables::CopiedTable;
-use gridtrail_access::{Access, Party};
-use gridtrail_lake::{Lake, RowChanges, Snapshot, SnapshotVersion, WaitingRows};
+use gridtrail_access::Party;
+use gridtrail_lake::{Lake, SnapshotVersion};
 use gridtrail_runs::{Changes, Location, Move, NewFile, RunsError, Table, TableFile, TableVacuumed, vacuum};
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
-use xxhash_rust::xxh64::xxh64;
 
 /// The property that says which lake a copy is of.
 const OF: &str = "gridtrail.copyOf";
@@ -22,9 +19,9 @@ const FOR: &str = "gridtrail.copyFor";
 /// The positions that say which version of each table of the lake a copy is of begin with this.
 const LAKE: &str = "lake/";
 /// The position that stands for whose rows a copy has: other User IDs, another number.
-const RIGHTS: &str = "rights";
+pub(crate) const RIGHTS: &str = "rights";
 /// The position that stands for what waits in the lake: other fragments, another number.
-const WAITING: &str = "waiting";
+pub(crate) const WAITING: &str = "waiting";
 
 /// For whom a copy is kept, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,27 +39,6 @@ impl fmt::Display for Purpose {
             None => f.write_str("operators"),
         }
     }
-}
-
-/// What bringing a copy up to a version came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Copied {
-    /// The version of the copy's own log.
-    pub version: u64,
-    /// Whether there was anything to do.
-    pub changed: bool,
-    /// Whether all rows were scanned, and not only those that changed.
-    pub whole: bool,
-    /// Rows that came, or came to say something else.
-    pub rows: u64,
-    /// Rows in the files that were written: those, and what lay in one file with them.
-    pub rows_written: u64,
-    /// Bytes of those files.
-    pub bytes_written: u64,
-    /// Files that were written.
-    pub files_written: u64,
-    /// Files that were taken away.
-    pub files_taken_away: u64,
 }
 
 /// One table of a copy.
@@ -190,59 +166,8 @@ impl Copy {
         places
     }
 
-    /// Brings the table up to a snapshot, in one commit, for an access: rows of other User IDs than before are rows that changed.
-    ///
-    /// It may be dropped or killed at any moment: the table is then at the version before, or at the new one.
-    ///
-    /// Cost: what changed, look-ups and the files that it lies in; everything where that cannot be told. Errors: `Another`, `Overtaken`; as those
-    /// of a look-up.
-    pub async fn bring_up_to(
-        &mut self,
-        lake: &Lake,
-        (who, purpose): (&Access, &Purpose),
-        snapshot: &Arc<Snapshot>,
-    ) -> Result<Copied, ExportError> {
-        self.table.refresh().await?;
-        self.table.check_whole()?;
-        self.check_purpose(lake, purpose)?;
-        let rights = number(who.user_ids().digest());
-        let same_rights = self.table.position(RIGHTS) == Some(rights);
-        let since = self.is_of();
-        if same_rights && since.as_ref() == Some(snapshot.version()) {
-            return Ok(Copied { version: self.version(), ..Copied::default() });
-        }
-        let told = same_rights && !self.kind.has_rows_of_others(who);
-        let changes = match &since {
-            Some(since) if told => lake.row_changes(who, (since, snapshot), CHANGED_MOST).await?,
-            _ => None,
-        };
-        let waiting = snapshot.rows_that_wait(who).await?;
-        let waits = number_of(&waiting);
-        let whole = changes.is_none();
-        let rows = lake.counts().fragments;
-        let plan = match changes {
-            None => self.anew(who, (snapshot, rows), waiting).await?,
-            Some(changes) => {
-                let same = self.table.position(WAITING) == Some(waits);
-                self.changed(who, (snapshot, rows), changes, (waiting, same)).await?
-            }
-        };
-        let mut copied = Copied {
-            changed: true,
-            whole,
-            rows: plan.rows,
-            rows_written: plan.add.iter().map(|file| file.rows).sum(),
-            bytes_written: plan.add.iter().map(|file| file.written.size).sum(),
-            files_written: plan.add.len() as u64,
-            files_taken_away: plan.remove.len() as u64,
-            version: 0,
-        };
-        self.commit(lake, plan, (snapshot.version(), purpose), (rights, waits)).await?;
-        copied.version = self.version();
-        Ok(copied)
-    }
-
-    fn check_purpose(&self, lake: &Lake, purpose: &Purpose) -> Result<(), ExportError> {
+    /// Refuses a copy of another lake, or for another purpose.
+    pub(crate) fn check_purpose(&self, lake: &Lake, purpose: &Purpose) -> Result<(), ExportError> {
         let of = |of: &str, whom: &str| format!("of {of} for {whom}");
         let (Some(found_of), Some(found_for)) = (self.table.property(OF), self.table.property(FOR)) else {
             return Ok(());
@@ -258,34 +183,8 @@ impl Copy {
         }
     }
 
-    /// Everything, scanned.
-    async fn anew(
-        &self,
-        who: &Access,
-        of: (&Arc<Snapshot>, u64),
-        waiting: WaitingRows,
-    ) -> Result<Plan, ExportError> {
-        let mut plan = Plan::default();
-        self.files()?.iter().for_each(|file| plan.take_away(file));
-        let scan = Scanned { copy: self, who, of, waiting: Arc::new(waiting.joined), sought: Arc::default() };
-        scan.write(None, &mut plan).await?;
-        Ok(plan)
-    }
-
-    /// What changed.
-    async fn changed(
-        &mut self,
-        who: &Access,
-        of: (&Arc<Snapshot>, u64),
-        changes: RowChanges,
-        waiting: (WaitingRows, bool),
-    ) -> Result<Plan, ExportError> {
-        let mut plan = Plan::default();
-        Changed::of(self, changes, waiting).await?.write(self, who, of, &mut plan).await?;
-        Ok(plan)
-    }
-
-    async fn commit(
+    /// Commits what a plan says, with the version of the lake that the copy is of then, whose rows it has, and what waits.
+    pub(crate) async fn commit(
         &mut self,
         lake: &Lake,
         plan: Plan,
@@ -334,15 +233,4 @@ impl Copy {
         location.detached.wait().await;
         location.detached.reopen();
     }
-}
-
-/// A digest as a position: positions are numbers from nought on.
-fn number(digest: &[u8; 32]) -> i64 {
-    i64::from_be_bytes(std::array::from_fn(|at| digest[at])) & i64::MAX
-}
-
-/// A number that stands for what waits.
-fn number_of(waiting: &WaitingRows) -> i64 {
-    let all: String = waiting.fragments.iter().map(|fragment| format!("{fragment:?}\n")).collect();
-    xxh64(all.as_bytes(), 0).cast_signed() & i64::MAX
 }

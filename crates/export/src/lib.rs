@@ -13,6 +13,7 @@
 //! Files lie by month, and within it by time: what is new changes, and lies together. The tables are made by the crate of runs, so they
 //! have the checksums, checkpoints and refusals of the lake's own.
 
+mod brought;
 mod changed;
 mod columns;
 mod copy;
@@ -27,7 +28,8 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use copy::{Copied, Copy, Purpose};
+pub use brought::Copied;
+pub use copy::{Copy, Purpose};
 pub use error::{ExportError, ExportErrorKind};
 pub use gathered::Gathered;
 pub use gridtrail_runs::{Location, TableVacuumed};

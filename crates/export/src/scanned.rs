@@ -56,6 +56,12 @@ struct Part {
     sought: Arc<TouchedRows>,
     /// Where files go as they are done.
     files: mpsc::Sender<Encoded>,
+    read: Read,
+}
+
+/// What was read of a part, beside files that are done.
+#[derive(Default)]
+struct Read {
     /// By month, and whether they wait.
     open: BTreeMap<(String, bool), Open>,
     rows: u64,
@@ -115,9 +121,7 @@ impl Scanned<'_> {
             waiting: Arc::clone(&self.waiting),
             sought: Arc::clone(&self.sought),
             files,
-            open: BTreeMap::new(),
-            rows: 0,
-            seen: Vec::new(),
+            read: Read::default(),
         }
     }
 }
@@ -131,25 +135,25 @@ impl Open {
 }
 
 impl Part {
-    /// Reads the part to its end, when it is its turn. What waits is left open.
-    async fn read(mut self, part: ScanPart, turns: Arc<Semaphore>) -> Result<Self, ExportError> {
+    /// Reads the part to its end, when it is its turn. What waits is left open. Nothing holds the way of its files then: they end with the last part.
+    async fn read(mut self, part: ScanPart, turns: Arc<Semaphore>) -> Result<Read, ExportError> {
         let _turn = turns.acquire().await;
         let mut rows = part.rows();
         while let Some(found) = rows.next().await? {
             self.take(found).await?;
         }
         self.settle(None).await?;
-        Ok(self)
+        Ok(self.read)
     }
 
     async fn take(&mut self, found: Vec<Found>) -> Result<(), ExportError> {
-        self.rows += found.len() as u64;
+        self.read.rows += found.len() as u64;
         let mut by_month = BTreeMap::<(String, bool), Vec<Found>>::new();
         for row in found {
             if has(&self.sought, &row) {
                 let Found { fragment, .. } = &row;
                 let times = fragment.received.iter().copied().collect();
-                self.seen.push(Seen { anchor: fragment.anchor(), key: fragment.key, times });
+                self.read.seen.push(Seen { anchor: fragment.anchor(), key: fragment.key, times });
             }
             let waits = is_waiting(&self.waiting, &row);
             by_month.entry((row.placement.month(), waits)).or_default().push(row);
@@ -157,7 +161,7 @@ impl Part {
         let newest = by_month.keys().map(|(month, _)| month.clone()).max();
         for ((month, waits), rows) in by_month {
             let batch = columns::batch((&self.who, self.table.view()), &rows)?;
-            let open = self.open.entry((month.clone(), waits)).or_default();
+            let open = self.read.open.entry((month.clone(), waits)).or_default();
             open.rows += batch.num_rows();
             open.batches.push(batch);
             if waits {
@@ -179,7 +183,8 @@ impl Part {
     /// Writes what is settled of the months before another, or of all.
     async fn settle(&mut self, before: Option<&str>) -> Result<(), ExportError> {
         let is_done = |month: &str| before.is_none_or(|before| month < before);
-        let done: Vec<_> = self.open.extract_if(.., |(month, waits), _| !*waits && is_done(month)).collect();
+        let done: Vec<_> =
+            self.read.open.extract_if(.., |(month, waits), _| !*waits && is_done(month)).collect();
         for ((month, _), open) in done {
             self.write(&month, &open).await?;
         }

@@ -86,10 +86,11 @@ impl History {
 /// After each of many steps, or after several, both tables have what scans give: no row twice, none missing, none as it was before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_has_what_a_scan_gives_after_whatever_happened() {
-    let seeds =
-        std::env::var_os("GRIDTRAIL_EXPORT_SEED").map(|seed| seed.into_string().unwrap().parse().unwrap());
-    let seeds: Vec<u64> = seeds.map_or_else(|| (0..3).collect(), |seed| vec![seed]);
-    for seed in seeds {
+    let number = |name: &str| std::env::var_os(name).map(|text| text.into_string().unwrap().parse().unwrap());
+    let first: u64 = number("GRIDTRAIL_EXPORT_SEED").unwrap_or(0);
+    let cases: u64 = number("GRIDTRAIL_EXPORT_CASES").unwrap_or(2);
+    let mut compared = 0;
+    for seed in first..first + cases {
         println!("GRIDTRAIL_EXPORT_SEED={seed}");
         let mut history = History::seeded(seed);
         let (lake, mut writer) = lake("lake", None, Clock::manual(at(1_000 * HOUR))).await;
@@ -110,6 +111,7 @@ async fn a_copy_has_what_a_scan_gives_after_whatever_happened() {
                 whole += u32::from(copied.whole);
                 parts += u32::from(copied.changed && !copied.whole);
                 assert_equal(copy, &lake, &format!("seed {seed}, after {told:?}")).await;
+                compared += 1;
                 if history.chance.random_bool(0.2) {
                     copy.gather(&lake).await.unwrap();
                     assert_equal(copy, &lake, &format!("seed {seed}, gathered after {told:?}")).await;
@@ -118,6 +120,7 @@ async fn a_copy_has_what_a_scan_gives_after_whatever_happened() {
         }
         assert!(whole == 2 && parts > 12, "{whole} times everything, {parts} times what changed");
     }
+    println!("{cases} histories, {compared} versions of copies held against scans");
 }
 
 /// Nothing new is nothing to write; what only compaction did moves the version and no file.
