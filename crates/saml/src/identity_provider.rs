@@ -202,10 +202,14 @@ fn sso_url_of(role: &Element) -> Result<String, MetadataFault> {
     // A browser goes there: `http` leads no further than its own machine, as for the address of the service provider.
     let secure = Url::parse(url).is_ok_and(|parsed| match parsed.scheme() {
         "https" => url.starts_with("https://") && parsed.has_host(),
-        "http" => matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")),
+        "http" => url.starts_with("http://") && is_this_machine(parsed.host_str()),
         _ => false,
     });
     if secure { Ok((*url).to_owned()) } else { Err(MetadataFault::SsoUrlNotSecure(Excerpt::of(url))) }
+}
+
+fn is_this_machine(host: Option<&str>) -> bool {
+    matches!(host, Some("localhost" | "127.0.0.1" | "[::1]"))
 }
 
 /// The contacts that can be reached.

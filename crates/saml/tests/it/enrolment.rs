@@ -77,8 +77,19 @@ fn an_address_that_is_not_https() {
         "/sso",
         "https//x",
         " https://x",
+        " http://127.0.0.1/sso",
+        "http://localhost.evil.example/sso",
+        "http://127.0.0.1@evil.example/sso",
     ] {
         assert!(matches!(fault(SSO_URL, url), MetadataFault::SsoUrlNotSecure(_)), "{url}");
+    }
+}
+
+#[test]
+fn an_address_of_this_machine_may_be_http() {
+    for url in ["http://127.0.0.1:8999/sso", "http://localhost/sso", "http://[::1]:1/"] {
+        let there = good().replace(SSO_URL, url);
+        assert_eq!(enrol(&there).unwrap().sso_url(), url);
     }
 }
 
