@@ -182,7 +182,8 @@ fn some_thresholds(chance: &mut Chance) -> Vec<Threshold> {
             let Ok(period) = Period::of_seconds(seconds) else {
                 unreachable!("an hour and a day are periods")
             };
-            let communications = chance.below(200) * u64::from(seconds / 3_600) + 20;
+            // So few that some Users exceed some of them in a small region, too.
+            let communications = chance.below(6) * u64::from(seconds / 3_600) + 2;
             let scope = Scope { variant, period };
             all.push(Threshold { kind: ThresholdKind::Warning, scope, communications });
             let communications = communications * 2;

@@ -20,8 +20,9 @@ use std::io;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// How long after its receipt a file may be judged, at most: communications count as they were then.
-const JUDGED_WITHIN_MS: i64 = 24 * HOUR_MS;
+/// How long after its receipt a file may be judged, at most: communications count as they were then. It should be sooner by far
+/// ([`is_validated_late`]), but what came in time is not to be refused for that.
+const JUDGED_WITHIN_MS: i64 = 120 * HOUR_MS;
 
 /// What became of a file.
 #[derive(Debug, Serialize)]
@@ -55,7 +56,7 @@ pub(super) async fn run(
     let now = lake.clock().now();
     let received_at = args.received_at.unwrap_or(now);
     if received_at > now || received_at.plus_millis(JUDGED_WITHIN_MS) < now {
-        let reason = format!("a file is judged within 24 hours of its receipt, and now it is {now}");
+        let reason = format!("a file is judged within 120 hours of its receipt, and now it is {now}");
         return Err(Failure::Argument { argument: "--received-at", reason });
     }
     let who = who.narrowed_to(&[args.user_id].into());
@@ -65,12 +66,15 @@ pub(super) async fn run(
     }
     let file = text::bytes(&args.file)?;
     let signer = Signer::of(args)?;
-    // As it was when the file came, which is no more than a day ago.
+    // As it was when the file came.
     let (held, _) = lake.snapshot().quarantined(&who, received_at).await?;
     let held: Vec<QuarantinedCommunication> = held.into_iter().flat_map(|(_, all)| all).collect();
     let judged = judge(args, (&file, &signer), &held, (received_at, now));
     let known = record(args, lake, &judged, (received_at, now)).await?;
     let answered = judged.told(args, &held, (received_at, now), known);
+    if answered.late {
+        tracing::warn!(%received_at, "a file about a threshold of the DCC was validated more than 24 hours after its receipt");
+    }
     write(&answered, format)?;
     if answered.accepted {
         return Ok(());

@@ -2,7 +2,10 @@
 
 use crate::it::compaction::{HOUR, over, settle};
 use crate::it::world::*;
-use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
+use gridtrail_access::{
+    Access, AccessEvent, Admission, Assignment, Bearer, DevKey, JobTypeRole, Notice, NoticeId, NoticeKind,
+    OrgId, Party, Sharing,
+};
 use gridtrail_anomaly::{
     AnomalyEvent, AnomalyFact, AnomalyFragment, AnomalyStatement, ArchiveOpened, FileName, Origin, Period,
     Scope, Settlement, Threshold, ThresholdKind, ThresholdsFile, rows_of,
@@ -131,6 +134,62 @@ async fn thresholds_and_quarantine_are_seen_by_their_users_alone() {
         assert!(matches!(refused, LakeError::NotPermitted { .. }), "{refused}");
         let refused = snapshot.quarantined(&who, at(1)).await.unwrap_err();
         assert!(matches!(refused, LakeError::NotPermitted { .. }), "{refused}");
+    }
+}
+
+/// Who shares with whom: a User of each of two Parties, and that both grant it a second later.
+fn sharing() -> Sharing {
+    let parties: [Party; 2] = ["Avon", "Brent"].map(|name| name.parse().unwrap());
+    let mut sharing = Sharing::default();
+    for (n, party) in (1..).zip(&parties) {
+        let to = Some(Assignment { party: party.clone(), role: UserRole::IS, descriptor: None });
+        sharing.take(AccessEvent::Assigned { user_id: user(n), to, from: Timestamp::MIN });
+    }
+    for (number, own, other) in [(0, 1, 2), (1, 2, 1)] {
+        let notice = Notice {
+            kind: NoticeKind::Grant,
+            by: parties[number].clone(),
+            with: parties[1 - number].clone(),
+            own: [user(own)].into(),
+            other: [user(other)].into(),
+            at: at(900),
+            sro: None,
+        };
+        let id: NoticeId = format!("n{number}").parse().unwrap();
+        sharing.take(AccessEvent::Notified { id: id.clone(), notice });
+        sharing.take(AccessEvent::Confirmed { id, at: at(1_000) });
+    }
+    sharing
+}
+
+/// A User's data are seen by who is granted its User ID, from when the grant is in force on and no earlier; by a Party without a grant never.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_shows_thresholds_and_quarantine_from_when_it_is_in_force() {
+    let (lake, _) = memory().await;
+    let mut all = Vec::new();
+    for n in 1..=3 {
+        all.extend(threshold(n, at(0), n.into()));
+        all.push(of_user(n, quarantined(&format!("q{n}"), 7, at(0))));
+    }
+    tell(&lake, 0, all).await;
+    let key = DevKey::generate().unwrap();
+    let admission = Admission::new(key.gatekeeper().unwrap(), Arc::new(sharing()));
+    let claims = Bearer {
+        subject: "ann".to_owned(),
+        party: "Avon".parse().unwrap(),
+        org_id: OrgId::All,
+        user_ids: [1, 2, 3].map(user).into(),
+        roles: JobTypeRole::new(1).into_iter().collect(),
+        valid_from: at(0),
+        expires_at: at(3_600_000),
+    };
+    let token = key.mint(&claims).unwrap();
+    let snapshot = lake.snapshot();
+    for (millis, users) in [(999, &[1][..]), (1_000, &[1, 2])] {
+        let who = admission.admit(&token, at(millis)).await.unwrap();
+        let expected: BTreeSet<UserId> = users.iter().map(|n| user(*n)).collect();
+        assert_eq!(holders(&snapshot, &who, at(millis)).await, expected, "{millis}");
+        assert_eq!(seen(&snapshot, &who, at(millis)).await.into_keys().collect::<BTreeSet<_>>(), expected);
     }
 }
 

@@ -24,7 +24,7 @@ fn request() -> RequestId {
     RequestId { originator: user(), target: DeviceId::from_bytes([7; 8]), counter: 7 }
 }
 
-fn held() -> AnomalyEvent {
+fn held(breach: Breach, at: Timestamp) -> AnomalyEvent {
     let of = Quarantined {
         request_id: request(),
         command_variant: None,
@@ -32,12 +32,11 @@ fn held() -> AnomalyEvent {
         device: None,
         mpxn: None,
         received_at: None,
-        breach: Breach::UserThreshold,
+        breach,
         event_ref: "7".parse().unwrap(),
         incident: "INC1".parse().ok(),
         dcc_alert: None,
     };
-    let at = now().plus_millis(-HOUR_MS);
     let told = AnomalyStatement::Fact { at, corrects: None, fact: AnomalyFact::Quarantined(of) };
     AnomalyEvent {
         recorded_at: at,
@@ -50,11 +49,15 @@ fn held() -> AnomalyEvent {
 
 /// A lake with one quarantined communication, and somebody who may see it.
 async fn lake() -> (Lake, Access) {
+    lake_with(vec![held(Breach::UserThreshold, now().plus_millis(-HOUR_MS))]).await
+}
+
+async fn lake_with(anomaly: Vec<AnomalyEvent>) -> (Lake, Access) {
     let settings = LakeSettings::at("memory:///answers");
     let lake = Lake::open(settings, Clock::manual(now())).await.unwrap();
     let source =
         SourceEvidence { source: "file:q".to_owned(), first: true, to: 1, ..SourceEvidence::default() };
-    let batch = Batch { anomaly: vec![held()], sources: vec![source], ..Batch::default() };
+    let batch = Batch { anomaly, sources: vec![source], ..Batch::default() };
     lake.writer().await.unwrap().commit(batch).await.unwrap();
     let claims = Bearer {
         subject: "tester".to_owned(),
@@ -184,6 +187,35 @@ async fn forged_expired_revoked_and_foreign_answers_are_refused_before_a_line_is
     assert!(answers.is_empty() && stored >= 5, "{stored} refusals");
 }
 
+/// What came in time is judged as things were then; where the threshold is the DCC's, it is told that it took too long.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_judged_as_of_its_receipt_and_it_is_told_where_that_was_late() {
+    let advised = AnomalyFact::Advised("INC1".parse().unwrap(), gridtrail_anomaly::Advice::UserDecides);
+    let hours = |hours: i64| now().plus_millis(hours * HOUR_MS);
+    let at = hours(-129);
+    let told = AnomalyStatement::Fact { at, corrects: None, fact: advised };
+    let advice = AnomalyEvent { told, id: "a".parse().unwrap(), ..held(Breach::DccThreshold, at) };
+    let (desk, (lake, who)) =
+        (Desk::new(), lake_with(vec![held(Breach::DccThreshold, hours(-130)), advice]).await);
+    let signer = desk.signer(USER, |_| {});
+    let args = |received_at| AnomalyAnswerArgs { received_at, ..desk.args(&text("Release"), &signer, &[]) };
+    // Its 120 hours are over now, and were not when the file came.
+    assert!(matches!(
+        run(&args(None), (&lake, &who), Format::Json).await,
+        Err(Failure::AnswerRefused { .. })
+    ));
+    let received_at = hours(-25);
+    run(&args(Some(received_at)), (&lake, &who), Format::Json).await.unwrap();
+    let (held, _) = lake.snapshot().quarantined(&who, received_at).await.unwrap();
+    let held: Vec<QuarantinedCommunication> = held.into_iter().flat_map(|(_, all)| all).collect();
+    assert_eq!(held[0].answer, Some((Action::Release, received_at)));
+    let judged = Judged { hash: FileHash::from_bytes([0; 32]), facts: Vec::new(), faults: Faults::new() };
+    for (received_at, late) in [(hours(-25), true), (hours(-24), false)] {
+        let told = judged.told(&args(None), &held, (received_at, now()), false);
+        assert_eq!(told.late, late, "{received_at}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_wrong_is_refused_whole_and_the_reason_is_on_record() {
     let (desk, (lake, who)) = (Desk::new(), lake().await);
@@ -210,7 +242,7 @@ async fn a_file_that_is_wrong_is_refused_whole_and_the_reason_is_on_record() {
         run(&without, (&lake, &who), Format::Json).await,
         Err(Failure::AnswerRefused { faults: 1 })
     ));
-    for received_at in [now().plus_millis(1), now().plus_millis(-25 * HOUR_MS)] {
+    for received_at in [now().plus_millis(1), now().plus_millis(-121 * HOUR_MS)] {
         let args =
             AnomalyAnswerArgs { received_at: Some(received_at), ..desk.args(&text("Delete"), &signer, &[]) };
         assert!(matches!(run(&args, (&lake, &who), Format::Json).await, Err(Failure::Argument { .. })));
