@@ -12,6 +12,7 @@ import test_delta
 import test_documentation
 import test_export
 import test_logins
+import test_reports
 import test_s3
 import test_sql
 import test_supply_chain
@@ -20,7 +21,8 @@ from stage import Stage
 
 def tests():
     modules = (
-        test_delta, test_access_log, test_clients, test_documentation, test_export, test_logins, test_s3, test_sql, test_supply_chain,
+        test_delta, test_access_log, test_clients, test_documentation, test_export, test_logins, test_reports, test_s3, test_sql,
+        test_supply_chain,
     )
     for module in modules:
         for name, function in vars(module).items():

@@ -10,6 +10,7 @@ mod device;
 #[cfg(any(test, feature = "fake"))]
 pub(crate) mod fake;
 mod find;
+mod pertaining;
 mod query;
 mod reach;
 mod scan;
@@ -22,6 +23,7 @@ pub use device::{
     DeviceWithGroups, Group, ListedDevice, Premises, RegionPeriod, RelatedDevice, StatusPeriod,
 };
 pub use device::{GroupedDevice, InventoryDevice};
+pub use pertaining::{Capacity, PertainingDevice, UnattachedHub};
 pub use query::{InventoryKeys, InventoryQuery, PostcodeKey};
 pub use scan::{InventoryRules, InventoryScan};
 pub use store::InventoryStore;

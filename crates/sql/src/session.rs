@@ -17,7 +17,7 @@ use crate::table::{Source, TableInfo};
 use crate::tables::freshness::Freshened;
 use arrow::array::RecordBatch;
 use datafusion::execution::session_state::SessionState;
-use gridtrail_access::Access;
+use gridtrail_access::{Access, Component};
 use gridtrail_lake::{AsOf, Lake, Snapshot};
 use gridtrail_runtime::Clock;
 use gridtrail_search::InventoryRules;
@@ -70,11 +70,30 @@ impl SecuredSession {
         clock: Clock,
         limits: SqlLimits,
     ) -> Result<Self, SqlError> {
-        let (snapshot, parts, version) = (Arc::clone(snapshot), limits.parts, snapshot.version().clone());
-        let asking =
-            Asking { who: who.clone(), version, rights: None, recording: None, clock, time: limits.time };
-        let source =
-            Source { snapshot, who, parts, lake: None, calls: None, freshness: None, inventory: None };
+        let (snapshot, parts) = (Arc::clone(snapshot), limits.parts);
+        Self::over_source(Source::new(snapshot, who, parts), clock, limits)
+    }
+
+    /// A session of the standard reports (UC_Reports_001): the tables that they read, of what pertains to the caller, whether or not their roles
+    /// may search for it. Statements of callers have no place in it: whoever makes one asks what a report asks.
+    ///
+    /// Errors: `Access` where the access is over or the caller's roles have no reports.
+    pub fn of_reports(
+        snapshot: &Arc<Snapshot>,
+        who: &Access,
+        clock: Clock,
+        limits: SqlLimits,
+    ) -> Result<Self, SqlError> {
+        let now = clock.now();
+        who.require(Component::Reporting, now)?;
+        let source = Source::new(Arc::clone(snapshot), Some(who.clone()), limits.parts);
+        let inventory = Some(InventoryRules { at: now, every_type_two: false });
+        Self::over_source(Source { inventory, is_of_reports: true, ..source }, clock, limits)
+    }
+
+    fn over_source(source: Source, clock: Clock, limits: SqlLimits) -> Result<Self, SqlError> {
+        let (who, version) = (source.who.clone(), source.snapshot.version().clone());
+        let asking = Asking { who, version, rights: None, recording: None, clock, time: limits.time };
         let catalogue = catalogue_of(&source);
         let state = state(&catalogue, &limits)?;
         Ok(Self { state, catalogue, source, asking })

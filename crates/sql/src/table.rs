@@ -34,6 +34,8 @@ pub(crate) struct Source {
     pub(crate) freshness: Option<Freshened>,
     /// By what rules the inventory is shown.
     pub(crate) inventory: Option<InventoryRules>,
+    /// Whether it is for reports, which have tables of their own.
+    pub(crate) is_of_reports: bool,
 }
 
 /// A table that there is.
@@ -54,6 +56,8 @@ enum OpenTo {
     AnyRole,
     /// Operators, and no User.
     Operators,
+    /// Reports, and no statement of anybody's.
+    Reports,
 }
 
 /// Where the rows of a table come from.
@@ -64,6 +68,8 @@ enum Kind {
     Freshness,
     InventoryDevices,
     InventoryHistory,
+    PertainingDevices,
+    UnattachedHubs,
     DeadLetters,
     Commits,
 }
@@ -118,6 +124,18 @@ static ALL: &[TableOf] = &[
         open_to: OpenTo::Component(Component::MeterReads),
         kind: Kind::Trails(View::MeterReads),
     },
+    TableOf {
+        name: "pertaining_devices",
+        comment: tables::pertaining::COMMENT,
+        open_to: OpenTo::Reports,
+        kind: Kind::PertainingDevices,
+    },
+    TableOf {
+        name: "unattached_hubs",
+        comment: tables::pertaining::HUBS,
+        open_to: OpenTo::Reports,
+        kind: Kind::UnattachedHubs,
+    },
 ];
 
 /// A table, for whoever shows which there are.
@@ -134,19 +152,33 @@ pub struct TableInfo {
 }
 
 impl Source {
+    /// A snapshot, and nothing beside it.
+    pub(crate) const fn new(snapshot: Arc<Snapshot>, who: Option<Access>, parts: NonZeroU32) -> Self {
+        let (lake, calls, freshness, inventory) = (None, None, None, None);
+        Self { snapshot, who, parts, lake, calls, freshness, inventory, is_of_reports: false }
+    }
+
     /// The tables that the caller may have, each over what is read here.
     pub(crate) fn tables(&self) -> Vec<(&'static TableOf, Arc<dyn TableProvider>)> {
-        let permitted = ALL.iter().filter(|table| table.is_open_to(self.who.as_ref()));
+        let permitted = ALL.iter().filter(|table| table.is_open_to(self));
         permitted.filter_map(|table| Some((table, table.over(self)?))).collect()
     }
 }
 
 impl TableOf {
-    fn is_open_to(&self, who: Option<&Access>) -> bool {
-        match (self.open_to, who) {
+    fn is_open_to(&self, source: &Source) -> bool {
+        if source.is_of_reports {
+            return matches!(
+                self.kind,
+                Kind::Trails(View::Audit) | Kind::PertainingDevices | Kind::UnattachedHubs
+            );
+        }
+        match (self.open_to, &source.who) {
             (OpenTo::Component(component), Some(who)) => who.permits(component),
             (OpenTo::AnyRole, Some(_)) | (OpenTo::Operators, None) => true,
-            (OpenTo::Component(_) | OpenTo::AnyRole, None) | (OpenTo::Operators, Some(_)) => false,
+            (OpenTo::Component(_) | OpenTo::AnyRole, None)
+            | (OpenTo::Operators, Some(_))
+            | (OpenTo::Reports, _) => false,
         }
     }
 
@@ -166,6 +198,8 @@ impl TableOf {
             Kind::Freshness => told(tables::freshness::COLUMNS),
             Kind::InventoryDevices => told(tables::inventory::DEVICE_COLUMNS),
             Kind::InventoryHistory => told(tables::inventory::HISTORY_COLUMNS),
+            Kind::PertainingDevices => told(tables::pertaining::COLUMNS),
+            Kind::UnattachedHubs => told(tables::pertaining::HUB_COLUMNS),
             Kind::DeadLetters => told(tables::dead_letters::COLUMNS),
             Kind::Commits => told(tables::commits::COLUMNS),
         };
@@ -175,7 +209,8 @@ impl TableOf {
     /// The table over what a session reads. `None`: that has nothing of it.
     fn over(&self, source: &Source) -> Option<Arc<dyn TableProvider>> {
         use tables::inventory;
-        let Source { snapshot, who, parts, lake, calls, freshness, inventory: rules } = source;
+        let Source { snapshot, who, parts, lake, calls, freshness, inventory: rules, is_of_reports: _ } =
+            source;
         let inventory_source = || {
             let (snapshot, who) = (Arc::clone(snapshot), who.clone()?);
             Some(inventory::InventorySource { snapshot, who, rules: (*rules)? })
@@ -196,6 +231,12 @@ impl TableOf {
             }
             Kind::InventoryHistory => {
                 listed(inventory::HISTORY_COLUMNS, inventory::open_history(inventory_source()?))
+            }
+            Kind::UnattachedHubs => {
+                listed(tables::pertaining::HUB_COLUMNS, tables::pertaining::open_hubs(inventory_source()?))
+            }
+            Kind::PertainingDevices => {
+                listed(tables::pertaining::COLUMNS, tables::pertaining::open(inventory_source()?))
             }
             Kind::DeadLetters => {
                 listed(tables::dead_letters::COLUMNS, tables::dead_letters::open(lake.clone()?))

@@ -38,6 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sql", &["model", "runtime", "access", "access-log", "lake", "freshness", "search"]),
     ("flight", &["model", "runtime", "access", "lake", "search", "sql"]),
     ("export", &["model", "access", "runs", "lake"]),
+    ("reports", &["model", "runtime", "access", "lake", "sql"]),
     (
         "server",
         &[
@@ -63,8 +64,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const WALLS: &[(&str, &[&str])] = &[
     ("deltalake", &["gridtrail-runs", "gridtrail-lake"]),
     // What a statement gives may be written to a file of the caller's.
-    ("parquet", &["gridtrail-runs", "gridtrail-lake", "gridtrail-sql", "gridtrail-export"]),
-    ("arrow", &["gridtrail-runs", "gridtrail-lake", "gridtrail-sql", "gridtrail-flight", "gridtrail-export"]),
+    ("parquet", &["gridtrail-runs", "gridtrail-lake", "gridtrail-sql", "gridtrail-export", "gridtrail-reports"]),
+    ("arrow", &["gridtrail-runs", "gridtrail-lake", "gridtrail-sql", "gridtrail-flight", "gridtrail-export", "gridtrail-reports"]),
     ("arrow-flight", &["gridtrail-flight", "gridtrail-server", "gridtrail"]),
     ("datafusion", &["gridtrail-sql"]),
     ("rdkafka", &["gridtrail-kafka"]),

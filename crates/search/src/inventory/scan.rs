@@ -2,6 +2,7 @@
 
 use super::device::{InventoryDevice, held};
 use super::find::TypeTwoShown;
+use super::pertaining::{PertainingDevice, UnattachedHub, pertaining, unattached};
 use super::reach::Reach;
 use crate::error::SearchError;
 use crate::store::StoreError;
@@ -55,6 +56,36 @@ impl InventoryScan {
     ///
     /// Errors: `Lake`; `TooWide` where Devices have too many around them.
     pub async fn next(&mut self) -> Result<Option<Vec<InventoryDevice>>, SearchError> {
+        let Some(some) = self.next_ids().await? else { return Ok(None) };
+        let mut reach = self.reach();
+        Ok(Some(held(&mut reach, self.type_two().filter(true), &some).await?))
+    }
+
+    /// The next Devices that pertain to the caller, once for each of their User IDs that one pertains to; `None` at the end. A batch may be
+    /// empty.
+    ///
+    /// Errors: `Lake`; `TooWide` where Devices have too many around them.
+    pub async fn next_pertaining(&mut self) -> Result<Option<Vec<PertainingDevice>>, SearchError> {
+        let Some(some) = self.next_ids().await? else { return Ok(None) };
+        let mut reach = self.reach();
+        let devices = held(&mut reach, self.type_two().filter(true), &some).await?;
+        Ok(Some(devices.into_iter().flat_map(|device| pertaining(&reach, &self.who, device)).collect()))
+    }
+
+    /// The next Communications Hubs without Devices that pertain to the caller, as [`InventoryScan::next_pertaining`] gives Devices.
+    ///
+    /// Errors: `Lake`; `TooWide` where Devices have too many around them.
+    pub async fn next_unattached_hubs(&mut self) -> Result<Option<Vec<UnattachedHub>>, SearchError> {
+        let Some(some) = self.next_ids().await? else { return Ok(None) };
+        let mut reach = self.reach();
+        let mut hubs = Vec::new();
+        for device in held(&mut reach, self.type_two().filter(true), &some).await? {
+            hubs.extend(unattached(&mut reach, &self.who, device).await?);
+        }
+        Ok(Some(hubs))
+    }
+
+    async fn next_ids(&mut self) -> Result<Option<Vec<DeviceId>>, SearchError> {
         if self.waiting.is_empty() {
             let Some(devices) = self.devices.next().await.map_err(StoreError::from)? else {
                 return Ok(None);
@@ -62,11 +93,15 @@ impl InventoryScan {
             self.waiting.extend(devices);
         }
         let some = self.waiting.len().min(DEVICES_AT_ONCE);
-        let some: Vec<DeviceId> = self.waiting.drain(..some).collect();
-        let type_two =
-            if self.rules.every_type_two { TypeTwoShown::All } else { TypeTwoShown::InHomeDisplays };
-        // What it looks up is forgotten with it: of one answer, and so of one instant, it is all the same.
-        let mut reach = Reach::new(&*self.snapshot, &self.who, self.rules.at);
-        Ok(Some(held(&mut reach, type_two.filter(true), &some).await?))
+        Ok(Some(self.waiting.drain(..some).collect()))
+    }
+
+    /// What it looks up is forgotten with it: of one answer, and so of one instant, it is all the same.
+    fn reach(&self) -> Reach<'_> {
+        Reach::new(&*self.snapshot, &self.who, self.rules.at)
+    }
+
+    const fn type_two(&self) -> TypeTwoShown {
+        if self.rules.every_type_two { TypeTwoShown::All } else { TypeTwoShown::InHomeDisplays }
     }
 }

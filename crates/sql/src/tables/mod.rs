@@ -5,3 +5,4 @@ pub(crate) mod commits;
 pub(crate) mod dead_letters;
 pub(crate) mod freshness;
 pub(crate) mod inventory;
+pub(crate) mod pertaining;
