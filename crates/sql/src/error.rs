@@ -208,8 +208,8 @@ impl From<DataFusionError> for SqlError {
             }
             // What the engine says names bytes: those of reading are of rows of others as well.
             DataFusionError::ResourcesExhausted(_) => Self::Memory(HELD_TOO_MUCH.to_owned()),
-            DataFusionError::SQL(..)
-            | DataFusionError::Plan(_)
+            DataFusionError::SQL(error, _) => Self::Statement(error.to_string()),
+            DataFusionError::Plan(_)
             | DataFusionError::SchemaError(..)
             | DataFusionError::NotImplemented(_)
             | DataFusionError::Diagnostic(..)

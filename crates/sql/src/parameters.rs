@@ -93,6 +93,10 @@ pub(crate) fn with_values(
 ) -> std::result::Result<LogicalPlan, SqlError> {
     let (rows, columns) = values.map_or((1, 0), |values| (values.num_rows(), values.num_columns()));
     let wanted = parameters.fields().len();
+    if values.is_none() && wanted > 0 {
+        let why = format!("the statement has {wanted} parameters, and no value was given for any");
+        return Err(SqlError::Statement(why));
+    }
     if columns != wanted || rows != 1 {
         let why = format!("the statement takes one row of {wanted} values; there are {rows} of {columns}");
         return Err(SqlError::Statement(why));

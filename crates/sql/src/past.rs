@@ -24,13 +24,14 @@ pub(crate) struct PastTable {
     pub(crate) as_of: AsOf,
 }
 
-/// Has a statement name the tables of the past that it asks for; each by its name in the statement from now on.
-pub(crate) fn name_past_tables(
+/// Has a statement name the tables of the past that it asks for; each by its name in the statement from now on. Subqueries in FROM that have no name get
+/// one: of `SELECT a || a AS a FROM (SELECT a || a AS a FROM …)` without, the engine (55.2) takes one for the other and leaves it out.
+pub(crate) fn name_tables(
     statement: &mut Statement,
     is_table: impl Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, PastTable>, SqlError> {
     let Statement::Statement(inner) = statement else { return Ok(BTreeMap::new()) };
-    let mut naming = Naming { is_table, found: BTreeMap::new() };
+    let mut naming = Naming { is_table, unnamed: 0, found: BTreeMap::new() };
     match inner.visit(&mut naming) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(naming.found),
@@ -39,6 +40,8 @@ pub(crate) fn name_past_tables(
 
 struct Naming<F> {
     is_table: F,
+    /// How many tables of subqueries have no name.
+    unnamed: usize,
     found: BTreeMap<String, PastTable>,
 }
 
@@ -46,6 +49,11 @@ impl<F: Fn(&str) -> bool> VisitorMut for Naming<F> {
     type Break = SqlError;
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
+        if let TableFactor::Derived { alias: alias @ None, .. } = factor {
+            self.unnamed += 1;
+            let name = Ident::with_quote('"', format!("subquery_{}", self.unnamed));
+            *alias = Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None });
+        }
         let TableFactor::Table { name, alias, args, .. } = factor else { return ControlFlow::Continue(()) };
         let Some(called) = args else { return ControlFlow::Continue(()) };
         let [ObjectNamePart::Identifier(function)] = name.0.as_slice() else {
@@ -101,7 +109,7 @@ mod tests {
 
     fn named(text: &str) -> Result<(String, Vec<PastTable>), SqlError> {
         let mut statement = Words::of(text)?.statement()?;
-        let found = name_past_tables(&mut statement, |table| table == "meter_reads")?;
+        let found = name_tables(&mut statement, |table| table == "meter_reads")?;
         Ok((statement.to_string(), found.into_values().collect()))
     }
 
@@ -126,6 +134,12 @@ mod tests {
         }
         let many: Vec<_> = (0..5).map(|n| format!("meter_reads_at({n}) t{n}")).collect();
         assert!(named(&format!("SELECT 1 FROM {}", many.join(", "))).is_err());
+    }
+
+    #[test]
+    fn subqueries_without_a_name_get_one() {
+        let (text, _) = named("SELECT a FROM (SELECT b AS a FROM (SELECT 1 AS b) t)").unwrap();
+        assert_eq!(text, "SELECT a FROM (SELECT b AS a FROM (SELECT 1 AS b) t) AS \"subquery_1\"");
     }
 
     /// Other functions, and tables that are not there, are left as they are, for the engine to say that it knows none of them.

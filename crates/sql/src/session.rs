@@ -7,7 +7,7 @@ use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::limits::{BATCH_ROWS_OF_LONG_STATEMENTS, LONG_STATEMENT_BYTES, SqlLimits};
 use crate::parameters;
-use crate::past::{PastTable, name_past_tables};
+use crate::past::{PastTable, name_tables};
 use crate::prepared::Prepared;
 use crate::record::{Record, Recording};
 use crate::rights::Rights;
@@ -193,7 +193,7 @@ impl SecuredSession {
     ) -> Result<Catalogue, SqlError> {
         let has_past =
             |name: &str| self.source.tables().iter().any(|(table, _)| table.has_past() && table.name == name);
-        let past = name_past_tables(statement, has_past)?;
+        let past = name_tables(statement, has_past)?;
         let mut then: HashMap<AsOf, Source> = HashMap::new();
         let mut named = Vec::new();
         for (name, PastTable { table, as_of }) in past {

@@ -54,7 +54,7 @@ async fn rows_that_are_carried_over_a_months_end_take_of_the_memory() {
             .map(|n| received(1, u8::try_from(n % 200).unwrap(), begins + n, "4.8.1", 1))
             .collect();
         let lake = lake_of(&events, 12_000).await;
-        let counted = rows(&within(&lake, limits()), "SELECT count(*) FROM audit_trails").await;
+        let counted = rows(&within(&lake, limits()), "SELECT count(*) FROM meter_reads").await;
         match counted {
             Ok(rows) => assert!(!fails && rows == [["12000"]], "{rows:?}"),
             Err(error) => assert!(fails && error.kind() == SqlErrorKind::TooMuch, "{error}"),
@@ -102,5 +102,16 @@ async fn texts_that_double_fail_before_they_are_made() {
     let some = "SELECT max(request_id || '-' || replace(device_id, '-', ':')) FROM audit_trails WHERE device_id = '00-DB-00-00-00-00-00-01'";
     assert!(value(&session, some).await.ends_with("-00:DB:00:00:00:00:00:01"));
     assert_eq!(value(&session, "SELECT 1 || 'a' || TRUE").await, "1atrue");
-    assert_eq!(value(&session, "SELECT array_to_string([1, 2] || [3], '-')").await, "1-2-3");
+}
+
+/// Two levels that say the same are two levels, also where nothing names the one below.
+#[tokio::test(flavor = "multi_thread")]
+async fn equal_levels_of_a_statement_are_each_carried_out() {
+    let lake = lake_of(&[received(1, 1, 1, "4.8.1", 1)], 1).await;
+    let session = within(&lake, SqlLimits::default());
+    let mut nested = "SELECT 1 AS a".to_owned();
+    for levels in 1..6 {
+        nested = format!("SELECT a + a AS a FROM ({nested})");
+        assert_eq!(value(&session, &nested).await, (1 << levels).to_string());
+    }
 }
