@@ -9,6 +9,7 @@ import java.sql.ResultSetMetaData;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.sql.Timestamp;
+import java.sql.Types;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Calendar;
@@ -120,7 +121,12 @@ public class FlightSql {
             int read = 0;
             while (rows.next()) {
                 for (int column = 1; column <= columns.getColumnCount(); column++) {
-                    rows.getObject(column);
+                    // Of a time with a zone the driver 18.3 has no object.
+                    if (columns.getColumnType(column) == Types.TIMESTAMP_WITH_TIMEZONE) {
+                        rows.getTimestamp(column);
+                    } else {
+                        rows.getObject(column);
+                    }
                     read++;
                 }
             }

@@ -1,6 +1,8 @@
 //! SQL over Arrow Flight, as its clients meet it: statements, prepared ones, metadata, and everything that is refused.
 
-use crate::it::fixture::{ANN, BOB, METER, World, bearer_of, now, with_header};
+mod running;
+
+use crate::it::fixture::{ANN, BOB, METER, World, now, with_header};
 use crate::it::rights::world_of;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Schema};
@@ -16,17 +18,13 @@ use arrow_flight::sql::{
     CommandGetXdbcTypeInfo, CommandPreparedStatementQuery, CommandStatementQuery, CommandStatementUpdate,
     ProstMessageExt, SqlInfo, TicketStatementQuery,
 };
-use arrow_flight::{
-    Action, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightData, FlightDescriptor,
-    FlightInfo, Ticket,
-};
+use arrow_flight::{Action, CancelFlightInfoRequest, FlightData, FlightDescriptor, FlightInfo, Ticket};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use gridtrail_access_log::Entry;
 use gridtrail_flight::{SqlLimits, TICKET_LIFE_MS};
 use gridtrail_lake::Lake;
 use prost::Message;
 use std::sync::Arc;
-use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -524,120 +522,6 @@ async fn options_of_sessions_are_what_they_are() {
     let options = ann.act("GetSessionOptions", vec![]).await.unwrap();
     assert!(String::from_utf8_lossy(&options[0]).contains("gridtrail"));
     assert_eq!(ann.act("CloseSession", vec![]).await.unwrap(), [vec![0x08, 1]]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_statement_is_cancelled_while_it_runs_and_before_it_begins() {
-    let world = world().await;
-    let (mut ann, mut other) = (of(&world, ANN).await, Raw::new(&world, ANN).await);
-    for columns in ["max(a.n + b.n)", "a.n, b.n"] {
-        let info = ann.execute(endless(columns), None).await.unwrap();
-        let mut rows = ann.do_get(ticket_of(&info)).await.unwrap();
-        let cancel = CancelFlightInfoRequest { info: Some(info.clone()) }.encode_to_vec();
-        let results = other.act("CancelFlightInfo", cancel).await.unwrap();
-        let result = CancelFlightInfoResult::decode(results[0].as_slice()).unwrap();
-        assert_eq!(result.status(), CancelStatus::Cancelled);
-        let ended = loop {
-            match rows.try_next().await {
-                Ok(Some(_)) => {}
-                Ok(None) => panic!("it is no end in good order"),
-                Err(error) => break told(error),
-            }
-        };
-        assert_eq!(ended, (Code::Cancelled, "STATEMENT_CANCELLED".into()));
-        let again = ann.do_get(ticket_of(&info)).await.unwrap_err();
-        assert_eq!(told(again).0, Code::Cancelled);
-    }
-}
-
-/// The place of a statement is free again when nobody waits for its rows any more.
-#[tokio::test(flavor = "multi_thread")]
-async fn statements_at_once_are_bounded_and_a_stream_that_is_dropped_ends() {
-    let world = world().await;
-    let (mut ann, mut bob) = (of(&world, ANN).await, of(&world, BOB).await);
-    let mut running = Vec::new();
-    for client in [&mut ann, &mut bob] {
-        let info = client.execute(endless("a.n, b.n"), None).await.unwrap();
-        let mut rows = client.do_get(ticket_of(&info)).await.unwrap();
-        rows.try_next().await.unwrap().unwrap();
-        running.push(rows);
-    }
-    let refused = query(&mut ann, COUNT).await.unwrap_err();
-    assert_eq!(told(refused), (Code::ResourceExhausted, "LIMIT_REACHED".into()));
-    let mut third =
-        client(&world, &world.mint(&bearer_of("third", &["88-73-84-57-00-2F-96-1F"], &[1]))).await;
-    let refused = query(&mut third, "SELECT 1").await.unwrap_err();
-    assert_eq!(told(refused), (Code::Unavailable, "BUSY".into()));
-    // Metadata are there all the same.
-    assert!(!tables(&mut third, CommandGetTables::default()).await.is_empty());
-    drop(running);
-    while query(&mut ann, COUNT).await.is_err() {
-        tokio::task::yield_now().await;
-    }
-    let entries = world.recorded().await;
-    let cancelled: Vec<_> = entries.iter().filter(|entry| entry.outcome == "CANCELLED").collect();
-    assert_eq!(cancelled.len(), 2, "{entries:#?}");
-    assert!(cancelled.iter().all(|entry| entry.rows.is_some_and(|rows| rows > 0)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_statement_ends_at_its_time_also_while_nobody_reads() {
-    let world =
-        World::serve_sql(SqlLimits { time: Duration::from_millis(300), ..SqlLimits::default() }).await;
-    let mut ann = of(&world, ANN).await;
-    let slow = query(&mut ann, &endless("max(a.n + b.n)")).await.unwrap_err();
-    assert_eq!(told(slow), (Code::DeadlineExceeded, "TOO_SLOW".into()));
-    let info = ann.execute(endless("a.n, b.n"), None).await.unwrap();
-    let mut unread = ann.do_get(ticket_of(&info)).await.unwrap();
-    // Its place is free again, though nobody has read it to its end.
-    while query(&mut ann, "SELECT 1").await.is_err() {
-        tokio::task::yield_now().await;
-    }
-    let ended = loop {
-        match unread.try_next().await {
-            Ok(rows) => assert!(rows.is_some(), "it is no end in good order"),
-            Err(error) => break told(error),
-        }
-    };
-    assert_eq!(ended.0, Code::DeadlineExceeded);
-}
-
-/// What was granted is rescinded while rows stream: the stream ends, though its reader takes its time.
-#[tokio::test(flavor = "multi_thread")]
-async fn rights_that_are_lost_end_a_stream() {
-    let world = world().await;
-    world.admission.replace(world_of("granted"));
-    let mut bob = client(&world, &both(&world)).await;
-    assert_eq!(one(&mut bob, COUNT).await, "3");
-    let info = bob.execute(endless("a.n, b.n"), None).await.unwrap();
-    let mut rows = bob.do_get(ticket_of(&info)).await.unwrap();
-    rows.try_next().await.unwrap().unwrap();
-    world.admission.replace(world_of("rescinded"));
-    let ended = loop {
-        match rows.try_next().await {
-            Ok(rows) => assert!(rows.is_some(), "it is no end in good order"),
-            Err(error) => break told(error),
-        }
-    };
-    assert_eq!(ended, (Code::Aborted, "RIGHTS_CHANGED".into()));
-    assert_eq!(one(&mut bob, COUNT).await, "1");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_ends_ends_the_stream() {
-    let world = world().await;
-    let mut ann = of(&world, ANN).await;
-    let info = ann.execute(endless("a.n, b.n"), None).await.unwrap();
-    let mut rows = ann.do_get(ticket_of(&info)).await.unwrap();
-    rows.try_next().await.unwrap().unwrap();
-    world.clock.advance(12 * 3_600_000);
-    let ended = loop {
-        match rows.try_next().await {
-            Ok(rows) => assert!(rows.is_some(), "it is no end in good order"),
-            Err(error) => break told(error),
-        }
-    };
-    assert_eq!(ended, (Code::Unauthenticated, "NO_IDENTITY".into()));
 }
 
 fn told_of(entry: &Entry) -> (&str, &str, Option<&str>, Option<u64>, Option<u64>) {
