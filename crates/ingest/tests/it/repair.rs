@@ -9,8 +9,13 @@ use tempfile::TempDir;
 const DAY: i64 = 86_400_000;
 
 async fn over(folder: &TempDir) -> Lake {
+    over_on(folder, 40).await
+}
+
+/// The same, so many days after the first events.
+async fn over_on(folder: &TempDir, day: i64) -> Lake {
     let settings = LakeSettings::at(folder.path().to_str().unwrap());
-    Lake::open(settings, Clock::manual(at(40 * DAY))).await.unwrap()
+    Lake::open(settings, Clock::manual(at(day * DAY))).await.unwrap()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -266,7 +271,7 @@ async fn damaged_files_of_anomaly_detection_get_their_rows_back() {
     let folder = tempfile::tempdir().unwrap();
     crate::it::anomaly::write_sources(folder.path());
     let store = tempfile::tempdir().unwrap();
-    let lake = over(&store).await;
+    let lake = over_on(&store, 1).await;
     ingest(&lake, folder.path(), &FileSettings { batch_rows: 2, ..FileSettings::default() }).await.unwrap();
     let expected = crate::it::anomaly::held(&lake).await;
     assert_eq!(expected.len(), 4, "three that events tell of, and one that an alert does");
@@ -275,11 +280,18 @@ async fn damaged_files_of_anomaly_detection_get_their_rows_back() {
         files.into_iter().map(|file| file.path).filter(|path| path.contains("/anomaly/")).collect();
     assert!(!damaged.is_empty());
     damaged.iter().for_each(|file| flip(file));
-    let lake = over(&store).await;
+    let lake = over_on(&store, 1).await;
     let repaired = repair(&lake, &RepairSettings::default()).await.unwrap();
     assert_eq!(repaired.len(), damaged.len());
     assert!(repaired.iter().all(|file| file.rows.is_some() && file.lost.is_empty()), "{repaired:?}");
     assert_eq!(crate::it::anomaly::held(&lake).await, expected);
     assert_eq!(repair(&lake, &RepairSettings::default()).await.unwrap(), [], "once");
     assert_eq!(lake.verify(&VerifySettings::default()).await.unwrap().damages, []);
+    // What is gone by the clock is not written anew.
+    let files = lake.named_files().await.unwrap();
+    let paths = files.into_iter().map(|file| file.path).filter(|path| path.contains("/anomaly/"));
+    paths.for_each(|path| flip(&path));
+    let lake = over(&store).await;
+    let repaired = repair(&lake, &RepairSettings::default()).await.unwrap();
+    assert!(!repaired.is_empty() && repaired.iter().all(|file| file.rows == Some(0)), "{repaired:?}");
 }
