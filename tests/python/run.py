@@ -11,13 +11,14 @@ import test_clients
 import test_delta
 import test_documentation
 import test_logins
+import test_reports
 import test_s3
 import test_supply_chain
 from stage import Stage
 
 
 def tests():
-    for module in (test_delta, test_access_log, test_clients, test_documentation, test_logins, test_s3, test_supply_chain):
+    for module in (test_delta, test_access_log, test_clients, test_documentation, test_logins, test_reports, test_s3, test_supply_chain):
         for name, function in vars(module).items():
             if name.startswith("test_"):
                 yield f"{module.__name__}.{name}", function

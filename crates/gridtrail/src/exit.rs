@@ -7,6 +7,7 @@ use gridtrail_ingest::IngestError;
 use gridtrail_kafka::KafkaError;
 use gridtrail_lake::{LakeError, LakeErrorKind};
 use gridtrail_reconcile::ReconcileError;
+use gridtrail_reports::{FileError, OutputError, ReportError};
 use gridtrail_runtime::{KeyFileError, with_causes};
 use gridtrail_search::SearchError;
 use gridtrail_server::ServeError;
@@ -105,6 +106,12 @@ pub enum Failure {
     /// A statement was not answered.
     #[error(transparent)]
     Sql(#[from] SqlError),
+    /// A report was not made.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A file of a report was not written.
+    #[error(transparent)]
+    ReportFile(#[from] FileError),
     /// The address cannot be listened on.
     #[error("listen on {address}")]
     Listen {
@@ -276,13 +283,17 @@ impl Failure {
                 }
                 RegisterError::Store(_) => Exit::Failed,
             },
-            Self::Sql(error) => match error.kind() {
+            Self::Report(ReportError::NoReport { .. } | ReportError::NotYours(_)) => Exit::NotFound,
+            Self::Report(ReportError::Sql(error)) | Self::Sql(error) => match error.kind() {
                 SqlErrorKind::Statement | SqlErrorKind::TooMuch => Exit::Usage,
                 SqlErrorKind::Denied => Exit::Denied,
                 SqlErrorKind::Changed | SqlErrorKind::Unavailable => Exit::Unavailable,
                 SqlErrorKind::Internal => Exit::Failed,
             },
-            Self::LakeExists { .. } => Exit::Precondition,
+            Self::Report(ReportError::Argument(_)) => Exit::Usage,
+            Self::Report(ReportError::Access(_)) => Exit::Denied,
+            Self::ReportFile(FileError::Output(OutputError::TextTooLong { .. })) => Exit::Usage,
+            Self::LakeExists { .. } | Self::ReportFile(FileError::Exists(_)) => Exit::Precondition,
             Self::Overtaken | Self::AccessLog(_) | Self::Connect { .. } | Self::Connection(_) => {
                 Exit::Unavailable
             }

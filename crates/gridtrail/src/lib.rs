@@ -31,6 +31,7 @@ pub mod output;
 mod progress;
 mod publish;
 mod reconcile;
+mod report;
 mod rights;
 mod running;
 mod search;
@@ -61,18 +62,19 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Publish(args) => publish::run(args, format.of_report()?),
         Command::Ingest(args) => wait_for(ingest::run(args, format.of_report()?)),
         Command::Serve(args) => wait_for(serve::run(args, format.of_report()?)),
-        Command::Search(command) => wait_for(search::run(command, format)),
-        Command::Get(args) => wait_for(get::run(args, format)),
-        Command::Whoami(args) => wait_for(whoami::run(args, format)),
-        Command::Freshness(args) => wait_for(freshness::run(args, format)),
+        Command::Search(command) => wait_for(search::run(command, format.of_list()?)),
+        Command::Get(args) => wait_for(get::run(args, format.of_list()?)),
+        Command::Whoami(args) => wait_for(whoami::run(args, format.of_list()?)),
+        Command::Freshness(args) => wait_for(freshness::run(args, format.of_list()?)),
         Command::Compact(args) => wait_for(housekeeping::run(args, format.of_report()?)),
-        Command::Lake(command) => wait_for(lake::run(command, format)),
+        Command::Lake(command) => wait_for(lake::run(command, format.of_list()?)),
         Command::Reconcile(args) => wait_for(reconcile::run(args, format.of_report()?)),
-        Command::DeadLetters(command) => wait_for(letters::run(command, format)),
-        Command::Access(command) => wait_for(access::run(command, format)),
-        Command::Sql(args) => wait_for(sql::run(args, format)),
+        Command::DeadLetters(command) => wait_for(letters::run(command, format.of_list()?)),
+        Command::Access(command) => wait_for(access::run(command, format.of_list()?)),
+        Command::Sql(args) => wait_for(sql::run(args, format.of_list()?)),
+        Command::Report(command) => wait_for(report::run(command, format)),
         Command::Sp(command) => identity::service_provider_command(command),
-        Command::Idp(command) => wait_for(identity::run(command, format)),
+        Command::Idp(command) => wait_for(identity::run(command, format.of_list()?)),
         Command::Session(command) => wait_for(identity::session_command(command)),
         Command::Token(args) => token::run(args, format.of_report()?),
         Command::DevCertificate(args) => dev_certificate::run(args),

@@ -33,6 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ingest", &["model", "inventory", "runtime", "access", "codec", "kafka", "lake"]),
     ("search", &["model", "inventory", "runtime", "access", "lake"]),
     ("sql", &["model", "runtime", "access", "access-log", "lake", "freshness", "search"]),
+    ("reports", &["model", "runtime", "access", "lake", "sql"]),
     (
         "server",
         &[
@@ -55,8 +56,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Families of foreign crates, and the only crates that may depend on one directly.
 const WALLS: &[(&str, &[&str])] = &[
     ("deltalake", &["gridtrail-runs", "gridtrail-lake"]),
-    ("parquet", &["gridtrail-runs", "gridtrail-lake"]),
-    ("arrow", &["gridtrail-runs", "gridtrail-lake", "gridtrail-sql"]),
+    ("parquet", &["gridtrail-runs", "gridtrail-lake", "gridtrail-reports"]),
+    ("arrow", &["gridtrail-runs", "gridtrail-lake", "gridtrail-sql", "gridtrail-reports"]),
     ("datafusion", &["gridtrail-sql"]),
     ("rdkafka", &["gridtrail-kafka"]),
     ("tonic", &["gridtrail-server", "gridtrail-proto", "gridtrail"]),

@@ -15,6 +15,7 @@ mod letters;
 mod origin;
 mod port;
 mod reconcile;
+mod report;
 mod service;
 mod sql;
 mod tls;
@@ -45,6 +46,7 @@ pub use letters::{
 pub use origin::{Origins, parse};
 pub use port::{ClientAddress, PortArgs};
 pub use reconcile::ReconcileArgs;
+pub use report::{DescribeReportArgs, ReportCommand, RunReportArgs};
 pub use service::{
     BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, GetArgs, HubArgs, SearchArgs,
     SearchCommand, SearchKey, SearchedBy, ServeArgs, TokenArgs, WhoamiArgs,
@@ -79,8 +81,8 @@ pub struct Cli {
     pub command: Command,
 
     /// How results are printed.
-    #[arg(long, global = true, value_enum, default_value_t = ListFormat::Table, help_heading = "Output")]
-    pub format: ListFormat,
+    #[arg(long, global = true, value_enum, default_value_t = AnyFormat::Table, help_heading = "Output")]
+    pub format: AnyFormat,
 
     /// Which log lines go to standard error: a level, or a list such as `warn,gridtrail=debug`.
     #[arg(long, global = true, env = "GRIDTRAIL_LOG", default_value = "warn,gridtrail=info")]
@@ -94,12 +96,29 @@ pub struct Cli {
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ListFormat {
+pub enum AnyFormat {
     /// A table for people.
     Table,
     /// One JSON document for programs: proto3 JSON of the API's message, where the API has one.
     Json,
     /// Comma-separated values, one line a row, for spreadsheets: of lists only.
+    Csv,
+    /// A Parquet file: of reports only.
+    Parquet,
+    /// A workbook for spreadsheets: of reports only.
+    Xlsx,
+    /// A page with a picture: of reports only.
+    Html,
+}
+
+/// How lists are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListFormat {
+    /// A table for people.
+    Table,
+    /// One JSON document for programs.
+    Json,
+    /// Comma-separated values, one line a row.
     Csv,
 }
 
@@ -110,6 +129,26 @@ pub enum Format {
     Table,
     /// One JSON document for programs.
     Json,
+}
+
+impl AnyFormat {
+    /// The format of a list. Errors: reports alone are written in the others.
+    pub(crate) fn of_list(self) -> Result<ListFormat, Failure> {
+        match self {
+            Self::Table => Ok(ListFormat::Table),
+            Self::Json => Ok(ListFormat::Json),
+            Self::Csv => Ok(ListFormat::Csv),
+            Self::Parquet | Self::Xlsx | Self::Html => {
+                let reason = "only `gridtrail report run` writes this; take table, json or csv".to_owned();
+                Err(Failure::Argument { argument: "--format", reason })
+            }
+        }
+    }
+
+    /// The format of what is no list. Errors: that has no lines of values.
+    pub(crate) fn of_report(self) -> Result<Format, Failure> {
+        self.of_list()?.of_report()
+    }
 }
 
 impl ListFormat {
@@ -157,6 +196,17 @@ Example:
   gridtrail sql --lake data/lake --token-file me.jwt --format csv \\
       -c \"SELECT simplified_transaction_status, count(*) FROM audit_trails GROUP BY 1\"")]
     Sql(Box<SqlArgs>),
+    /// Make one of the standard reports (UC_Reports_001), of what your User IDs may see.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  gridtrail report list
+  gridtrail report describe monthly-transactions
+  gridtrail report run monthly-transactions --lake data/lake --token-file me.jwt \\
+      --param month=2026-03 --format xlsx --output march.xlsx"
+    )]
+    Report(Box<ReportCommand>),
     /// Show one row by its reference, with every field.
     Get(GetArgs),
     /// Say who you are to a server, whose rows you see, and what you may use.

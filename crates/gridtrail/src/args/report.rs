@@ -1,0 +1,82 @@
+//! Arguments of `gridtrail report`.
+
+use super::asking::Credential;
+use super::value::{LapseTime, LifeTime};
+use clap::{Args, Subcommand};
+use gridtrail_model::UserId;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+/// What to do with reports.
+#[derive(Debug, Subcommand)]
+pub enum ReportCommand {
+    /// List the reports that there are.
+    List,
+    /// Say what a report is: its parameters, its columns, and which rows pertain to a User.
+    Describe(DescribeReportArgs),
+    /// Make a report over a lake, in this process. For operators and local development.
+    Run(Box<RunReportArgs>),
+}
+
+/// Arguments of `gridtrail report describe`.
+#[derive(Debug, Args)]
+pub struct DescribeReportArgs {
+    /// The report's name, as `gridtrail report list` has it.
+    #[arg(value_name = "REPORT")]
+    pub name: String,
+}
+
+/// Arguments of `gridtrail report run`.
+#[derive(Debug, Args)]
+pub struct RunReportArgs {
+    /// The report's name, as `gridtrail report list` has it.
+    #[arg(value_name = "REPORT")]
+    pub name: String,
+    /// A parameter of the report; `gridtrail report describe` names them. May be given any number of times.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub parameters: Vec<(String, String)>,
+    /// Only rows of this User ID. May be given any number of times; without it, rows of all that the token shows.
+    #[arg(long = "user-id", value_name = "EUI-64")]
+    pub user_ids: Vec<UserId>,
+    /// The file to write, in place of standard output. A description (.about.json) and checksums (.sha256) are written beside it; none of
+    /// them is there before it is whole.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The lake: a folder, or s3://bucket/prefix.
+    #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "PATH", default_value = "data/lake")]
+    pub lake: String,
+    /// Who is asking: a token of the key below.
+    #[command(flatten)]
+    pub credential: Credential,
+    /// The private key for local development whose tokens count, as `gridtrail token` made it.
+    #[arg(long, value_name = "FILE", default_value = "dev-key.pem")]
+    pub key: PathBuf,
+    /// A file that calls Job Type Roles otherwise.
+    #[arg(long, env = "GRIDTRAIL_JOB_TYPE_ROLES", value_name = "FILE")]
+    pub job_type_roles: Option<PathBuf>,
+    /// How long the topics of events of access may stand still before what Parties granted each other counts no longer.
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    pub access_lapse: LapseTime,
+    /// Write nothing to the lake. The report is recorded in the lake of --access-log-lake, or else nowhere.
+    #[arg(long)]
+    pub read_only: bool,
+    /// With --read-only, the lake in whose access log the report is recorded: another one, made by `gridtrail lake create`.
+    #[arg(long, value_name = "URL|PATH", requires = "read_only")]
+    pub access_log_lake: Option<String>,
+    /// Memory that the report's statement may take, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
+    pub memory: u32,
+    /// Parts of a table that are read at the same time.
+    #[arg(long, value_name = "PARTS", default_value = "2")]
+    pub parts: NonZeroU32,
+    /// How long the report may take, up to 24h.
+    #[arg(long, value_name = "DURATION", default_value = "15m")]
+    pub time: LifeTime,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("a parameter is given as name=value".to_owned()),
+    }
+}

@@ -1,0 +1,9 @@
+//! Tests of the reports from outside: over lakes, and of what is written.
+
+mod asked;
+mod inventory;
+mod outputs;
+mod page;
+mod quarantine;
+mod truth;
+mod world;

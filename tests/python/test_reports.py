@@ -1,0 +1,142 @@
+"""The standard reports, by the real command, held against plain sums over the generator's truth; workbooks are read by openpyxl."""
+
+import collections
+import csv
+import datetime
+import hashlib
+import io
+import json
+import pathlib
+import subprocess
+import zoneinfo
+
+import openpyxl
+import pyarrow.parquet
+
+USER = "90-B3-D5-1F-30-02-00-00"
+LONDON = zoneinfo.ZoneInfo("Europe/London")
+MONTH = "2026-03"
+
+
+def instant(text):
+    return text and datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def monthly(stage):
+    """The Monthly Transaction Report, as plain Python has it: a row each of User, variant and mode."""
+    groups = {}
+    for trail in stage.truth:
+        received = instant(trail["request_received_at"])
+        if trail["user_id"] == USER and received.astimezone(LONDON).strftime("%Y-%m") == MONTH:
+            groups.setdefault((trail["service_reference_variant"] or "", trail["mode_of_operation"]), []).append(trail)
+    rows = {}
+    for key, trails in groups.items():
+        count = lambda status: sum(trail["status"] == status for trail in trails)
+        rows[key] = [len(trails), count("Success"), count("Failure"), count("In Progress")]
+    return rows
+
+
+def report(stage, name, *arguments):
+    return stage.run(
+        "report", "run", name, "--lake", stage.lake, "--token", stage.token(USER), "--key", stage.path("key.pem"), *arguments
+    )
+
+
+def written(stage, form):
+    path = pathlib.Path(stage.path(f"monthly.{form}"))
+    if not path.exists():
+        report(stage, "monthly-transactions", "--param", f"month={MONTH}", "--format", form, "--output", path)
+    return path
+
+
+COUNTS = ["transactions", "success", "failure", "in_progress"]
+
+
+def by_key(rows):
+    return {
+        (row["service_reference_variant"] or "", row["mode_of_operation"]): [int(row[name]) for name in COUNTS] for row in rows
+    }
+
+
+def test_every_form_of_a_report_holds_the_truth(stage):
+    expected = monthly(stage)
+    assert len(expected) > 20, expected
+    with open(written(stage, "csv"), encoding="utf-8", newline="") as file:
+        text = file.read()
+    assert text.count("\r\n") == len(expected) + 1
+    assert by_key(csv.DictReader(io.StringIO(text))) == expected
+    document = json.loads(written(stage, "json").read_text(encoding="utf-8"))
+    assert by_key(document["rows"]) == expected and document["row_count"] == len(expected)
+    table = pyarrow.parquet.read_table(written(stage, "parquet"))
+    assert by_key(table.to_pylist()) == expected
+    said = json.loads(pyarrow.parquet.read_metadata(written(stage, "parquet")).metadata[b"gridtrail.report"])
+    assert said["row_count"] == len(expected) and said["parameters"] == {"month": MONTH}, said
+    page = written(stage, "html").read_text(encoding="utf-8")
+    assert page.count("<tr>") > len(expected) and "<svg role=\"img\"" in page and "<script" not in page
+
+
+def test_a_workbook_has_types_filters_and_a_sheet_about_itself(stage):
+    expected = monthly(stage)
+    book = openpyxl.load_workbook(written(stage, "xlsx"))
+    assert book.sheetnames == ["Rows", "About"]
+    sheet = book["Rows"]
+    names, *rows = sheet.iter_rows(values_only=True)
+    rows = [dict(zip(names, row)) for row in rows]
+    assert by_key(rows) == expected
+    assert sheet.freeze_panes == "A2" and sheet.auto_filter.ref == f"A1:K{len(expected) + 1}", sheet.auto_filter.ref
+    assert {type(row["transactions"]) for row in rows} <= {int, float}
+    about = dict(row for row in book["About"].iter_rows(values_only=True))
+    assert about["Parameters"] == f"month = {MONTH}" and about["Rows"] == str(len(expected)), about
+    assert USER in about["Users"] and about["Report"].endswith("version 1"), about
+
+
+def test_times_of_a_workbook_are_times(stage):
+    devices = collections.Counter(trail["device_id"] for trail in stage.truth if trail["user_id"] == USER and trail["device_id"])
+    [(device, count)] = devices.most_common(1)
+    own = [trail for trail in stage.truth if trail["user_id"] == USER and trail["device_id"] == device]
+    own = sorted(instant(trail["request_received_at"]) for trail in own)
+    assert len(own) == count > 3
+    path = stage.path("device.xlsx")
+    report(
+        stage, "device-transactions", "--param", f"device_id={device}", "--param", "from=2026-01-01", "--param", "until=2026-12-31",
+        "--format", "xlsx", "--output", path,
+    )
+    names, *rows = openpyxl.load_workbook(path)["Rows"].iter_rows(values_only=True)
+    at = names.index("service_request_received_at (UTC)")
+    for row, expected in zip(rows, own, strict=True):
+        difference = row[at].replace(tzinfo=datetime.timezone.utc) - expected
+        assert abs(difference) < datetime.timedelta(milliseconds=1), (row[at], expected)
+
+
+def test_checksums_stand_beside_a_file_and_it_is_not_replaced(stage):
+    path = written(stage, "csv")
+    sums = dict(reversed(line.split("  ")) for line in pathlib.Path(f"{path}.sha256").read_text(encoding="utf-8").splitlines())
+    assert set(sums) == {path.name, f"{path.name}.about.json"}
+    for name, expected in sums.items():
+        assert hashlib.sha256((path.parent / name).read_bytes()).hexdigest() == expected, name
+    again = subprocess.run(
+        [stage.binary, "report", "run", "monthly-transactions", "--lake", stage.lake, "--token", stage.token(USER),
+         "--key", stage.path("key.pem"), "--format", "csv", "--output", path],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    assert again.returncode == 5 and "exists" in again.stderr, again
+
+
+def test_what_is_asked_wrongly_ends_with_its_code(stage):
+    stranger = "90-B3-D5-1F-30-09-09-09"
+    for arguments, code, part in [
+        (["no-such-report"], 3, "there is no report"),
+        (["monthly-transactions", "--param", "month=March"], 2, "month is a month"),
+        (["monthly-transactions", "--param", "year=2026"], 2, "has no parameter"),
+        (["monthly-transactions", "--user-id", stranger], 3, "is not yours"),
+        (["device-transactions"], 2, "needs device_id or mpxn"),
+        (["monthly-transactions", "--output", stage.path("x")], 2, "a table is for terminals"),
+    ]:
+        ended = subprocess.run(
+            [stage.binary, "report", "run", *arguments, "--lake", stage.lake, "--token", stage.token(USER), "--key", stage.path("key.pem")],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        assert ended.returncode == code and part in ended.stderr, (arguments, ended)
+    named = json.loads(stage.run("report", "list", "--format", "json"))
+    described = json.loads(stage.run("report", "describe", named[0]["name"], "--format", "json"))
+    assert described["title"] == named[0]["title"] and described["columns"]
