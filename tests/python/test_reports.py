@@ -69,7 +69,7 @@ def test_every_form_of_a_report_holds_the_truth(stage):
     assert by_key(document["rows"]) == expected and document["row_count"] == len(expected)
     table = pyarrow.parquet.read_table(written(stage, "parquet"))
     assert by_key(table.to_pylist()) == expected
-    said = json.loads(table.schema.metadata[b"gridtrail.report"])
+    said = json.loads(pyarrow.parquet.read_metadata(written(stage, "parquet")).metadata[b"gridtrail.report"])
     assert said["row_count"] == len(expected) and said["parameters"] == {"month": MONTH}, said
     page = written(stage, "html").read_text(encoding="utf-8")
     assert page.count("<tr>") > len(expected) and "<svg role=\"img\"" in page and "<script" not in page
