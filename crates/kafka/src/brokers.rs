@@ -140,7 +140,7 @@ enum Name<'a> {
 
 /// The client begins with the broker's name: `host:port/number: what is wrong`.
 fn named(reason: &str) -> Option<Name<'_>> {
-    let (name, _) = reason.split_once(": ")?;
+    let (name, rest) = reason.split_once(": ")?;
     if name.contains(char::is_whitespace) {
         return None;
     }
@@ -148,7 +148,12 @@ fn named(reason: &str) -> Option<Name<'_>> {
         Some((address, "bootstrap")) => Some(Name::FirstAddress(address)),
         Some((address, _)) if address.contains(':') => Some(Name::Address(address)),
         Some((role, _)) => Some(Name::Role(role)),
-        None if name == "GroupCoordinator" || name == "TxnCoordinator" => Some(Name::Role(name)),
+        None if name == "GroupCoordinator" || name == "TxnCoordinator" => {
+            // Where it could not connect, it says to what.
+            let to = rest.split_once(": ").map(|(to, _)| to);
+            let to = to.filter(|to| to.contains(':') && !to.contains(char::is_whitespace));
+            Some(to.map_or(Name::Role(name), Name::Address))
+        }
         None => None,
     }
 }
@@ -230,6 +235,9 @@ mod tests {
         assert_eq!(named("[::1]:9092/bootstrap: Disconnected"), Some(Name::FirstAddress("[::1]:9092")));
         assert_eq!(named("GroupCoordinator/1: Disconnected"), Some(Name::Role("GroupCoordinator")));
         assert_eq!(named("GroupCoordinator: Disconnected"), Some(Name::Role("GroupCoordinator")));
+        let refused =
+            "GroupCoordinator: 10.0.0.1:9092: Connect to ipv4#10.0.0.1:9092 failed: Connection refused";
+        assert_eq!(named(refused), Some(Name::Address("10.0.0.1:9092")));
         for no_broker in
             ["1/1 brokers are down", "FindCoordinator response error: Group authorization failed"]
         {

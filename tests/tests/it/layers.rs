@@ -64,8 +64,28 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const WALLS: &[(&str, &[&str])] = &[
     ("deltalake", &["gridtrail-runs", "gridtrail-lake"]),
     // What a statement gives may be written to a file of the caller's.
-    ("parquet", &["gridtrail-runs", "gridtrail-lake", "gridtrail-sql", "gridtrail-export", "gridtrail-reports"]),
-    ("arrow", &["gridtrail-runs", "gridtrail-lake", "gridtrail-sql", "gridtrail-flight", "gridtrail-export", "gridtrail-reports"]),
+    (
+        "parquet",
+        &[
+            "gridtrail-runs",
+            "gridtrail-lake",
+            "gridtrail-sql",
+            "gridtrail-export",
+            "gridtrail-reports",
+            "gridtrail-benches",
+        ],
+    ),
+    (
+        "arrow",
+        &[
+            "gridtrail-runs",
+            "gridtrail-lake",
+            "gridtrail-sql",
+            "gridtrail-flight",
+            "gridtrail-export",
+            "gridtrail-reports",
+        ],
+    ),
     ("arrow-flight", &["gridtrail-flight", "gridtrail-server", "gridtrail"]),
     ("datafusion", &["gridtrail-sql"]),
     ("rdkafka", &["gridtrail-kafka"]),
@@ -203,9 +223,11 @@ fn no_crate_depends_on_one_that_it_must_not() {
 fn only_the_open_copy_sees_every_row() {
     let mut made = BTreeSet::new();
     sources(&repository_root().join("crates"), "rs", &mut |path, source| {
+        // From the root on: the root itself may be named as a folder above tests.
+        let path = path.strip_prefix(repository_root()).expect("it lies there");
         let is_test = path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs");
         if !is_test && source.contains("Access::of_operator(") {
-            made.insert(path.strip_prefix(repository_root()).expect("it lies there").display().to_string());
+            made.insert(path.display().to_string());
         }
     });
     assert_eq!(made, BTreeSet::from(["crates/gridtrail/src/lake/export.rs".to_owned()]));
