@@ -73,7 +73,14 @@ fn is_passing(failure: &Failure) -> bool {
 /// Whose rows a copy has.
 enum Whose {
     Everybody,
-    OneParty { sharing: Box<SharingReader>, admission: Admission, feed: Feed },
+    OneParty(Box<PartyRights>),
+}
+
+/// What says what a Party may see, as it changes.
+struct PartyRights {
+    sharing: SharingReader,
+    admission: Admission,
+    feed: Feed,
 }
 
 /// A copy that is kept.
@@ -97,7 +104,7 @@ impl Export {
                 let admission = Admission::new(doors, sharing.current());
                 let lapse = Duration::from_secs(args.access_lapse.seconds().into());
                 let feed = Feed::new(lake.clone(), lapse);
-                Whose::OneParty { sharing: Box::new(sharing), admission, feed }
+                Whose::OneParty(Box::new(PartyRights { sharing, admission, feed }))
             }
         };
         let mut copies = Vec::new();
@@ -112,11 +119,10 @@ impl Export {
     /// Whose rows the copy is to have now.
     async fn access(&mut self) -> Result<Access, Failure> {
         let now = self.lake.clock().now();
-        let (Whose::OneParty { sharing, admission, feed }, Some(party)) =
-            (&mut self.whose, &self.purpose.party)
-        else {
+        let (Whose::OneParty(rights), Some(party)) = (&mut self.whose, &self.purpose.party) else {
             return Ok(Access::of_operator(&self.purpose.by, now)?);
         };
+        let PartyRights { sharing, admission, feed } = rights.as_mut();
         if sharing.refresh().await? {
             admission.replace(sharing.current());
         }
@@ -181,7 +187,7 @@ impl Export {
             let snapshot = self.lake.snapshot();
             let is_newer = self.copies.iter().any(|copy| copy.is_of().as_ref() != Some(snapshot.version()));
             // Rights change by events, and by time alone.
-            if is_newer || matches!(self.whose, Whose::OneParty { .. }) {
+            if is_newer || matches!(self.whose, Whose::OneParty(_)) {
                 return Ok(());
             }
             sleep(LOOK_EVERY).await;
