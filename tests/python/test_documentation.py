@@ -20,6 +20,7 @@ LEFT_OUT = {
     ("README.md", "gridtrail completions bash"): "writes into the reader's home; the command's own tests have it",
     ("README.md", "gridtrail --help"): "what it prints is no example",
     ("README.md", "make"): "builds the whole; CI calls it",
+    ("docs/anomaly.md", "gridtrail anomaly answer"): "needs a file that a User signed; crates/gridtrail/src/anomaly/answer has it",
     ("docs/api.md", "pip install"): "installs packages, which this run has",
     ("docs/console.md", "gridtrail serve --console --lake data/lake --listen"): "needs DCCKI and an Identity Provider; console/tests has it",
     ("docs/kafka.md", "gridtrail ingest --kafka"): "follows topics of a cluster for ever; tests/tests/it/kafka has it",

@@ -1,6 +1,7 @@
 """The open copy is read by engines that nobody here wrote, and each counts what the truth and the searches count."""
 
 import collections
+import datetime
 import json
 import os
 import pathlib
@@ -151,12 +152,14 @@ def test_a_row_is_plain_columns_with_its_history_as_a_list(stage):
     folder = pathlib.Path(stage.path("open")) / "audit_trails"
     trail = max((trail for trail in stage.truth if trail["command_variant"]), key=lambda trail: trail["status_changes"])
     found = with_delta().execute(
-        "SELECT device_id, service_request_received_at, current_status, len(status_change_history), (status_change_history[1]).state, "
+        "SELECT device_id, epoch_ms(service_request_received_at), current_status, len(status_change_history), (status_change_history[1]).state, "
         f"month FROM delta_scan('{folder}') WHERE request_id = ? AND command_variant = ?",
         [trail["request_id"], int(trail["command_variant"])],
     ).fetchall()
     [(device, received, status, entries, state, month)] = found
     assert (device, status, entries) == (trail["device_id"], trail["current_status"], trail["status_changes"]), found
+    told = datetime.datetime.fromisoformat(trail["request_received_at"])
+    assert received == round(told.timestamp() * 1_000), found
     assert state and month == trail["request_received_at"][:7]
     rows = polars.scan_delta(str(folder)).filter(polars.col("request_id") == trail["request_id"]).collect()
     assert trail["status_changes"] in rows["status_change_history"].list.len().to_list(), rows
