@@ -277,8 +277,9 @@ def test_the_shell_edits_lines(stage):
     terminal.press("\x1b[A\r")
     terminal.until(answered)
     terminal.press(f"{ENDLESS.format('max(a.n + b.n)')};\r")
+    # Until it is taken, the key gives up the line; until it runs, nothing.
+    terminal.until(r";\S*\r\n")
     while "given up" not in terminal.shown:
-        # Before the statement runs, the key gives up nothing.
         terminal.look(0.1)
         os.write(terminal.keys, b"\x03")
     terminal.until("given up.*gridtrail> ")
