@@ -50,6 +50,7 @@ mod state;
 mod statement;
 mod table;
 mod tables;
+mod yielding;
 
 // What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
 #[cfg(test)]

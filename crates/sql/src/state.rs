@@ -7,6 +7,7 @@ use crate::functions;
 use crate::groups::GroupByWords;
 use crate::growth::bytes_max;
 use crate::limits::{BATCH_ROWS, SqlLimits};
+use crate::yielding::Yielding;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -31,6 +32,7 @@ pub(crate) fn state(catalogue: &Catalogue, limits: &SqlLimits) -> Result<Session
     execution.time_zone = Some(UTC.to_owned());
     let mut rules = PhysicalOptimizer::new().rules;
     rules.push(Arc::new(GroupByWords));
+    rules.push(Arc::new(Yielding));
     let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime(limits)?)
