@@ -2,7 +2,6 @@
 //!
 //! It has no children and no expressions, tells no statistics and no metrics, and takes in nothing when a plan is rewritten.
 
-use crate::columns::columns_of;
 use crate::error::ScanError;
 use crate::passed::Passed;
 use arrow::array::{RecordBatch, RecordBatchOptions};
@@ -51,7 +50,7 @@ impl TrailScan {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        let all: Vec<TrailField> = columns_of(view).map(|(_, field)| field).collect();
+        let all: Vec<TrailField> = TrailField::of_view(view).collect();
         let fields = wanted.iter().filter_map(|number| all.get(*number)).copied().collect();
         Self { passed, parts, schema, fields, limit, properties: Arc::new(properties) }
     }

@@ -1,5 +1,6 @@
 //! The fields of a trail as columns: what each is called by code, of what type its column is, and its values of some rows.
 
+use crate::read::query::View;
 use arrow::array::{
     ArrayRef, BooleanArray, Int32Array, ListArray, StringArray, StringDictionaryBuilder, StructArray,
     TimestampMillisecondArray, UInt64Array,
@@ -14,7 +15,8 @@ use std::sync::Arc;
 /// As a time zone is written that needs no table of zones.
 pub const UTC: &str = "+00:00";
 
-/// A field of a trail, as UC_ServiceAudit_001 and UC_MeterRead_001 list them.
+/// A field of a trail, as UC_ServiceAudit_001 and UC_MeterRead_001 list them: up to the history what both do, then what the audit trail has
+/// beside that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "each is called as the field of a trail is")]
 pub enum TrailField {
@@ -82,6 +84,48 @@ impl TrailField {
         Self::Disputes,
         Self::LastRecordedAt,
     ];
+
+    /// The fields of a view's rows, in the order of [`TrailField::ALL`]: of meter reads what UC_MeterRead_001 lists, of which another User's row
+    /// says no more ([`Trail::into_meter_read`]).
+    pub fn of_view(view: View) -> impl Iterator<Item = Self> {
+        let all = Self::ALL.iter().copied();
+        all.filter(move |field| matches!(view, View::Audit) || *field <= Self::History)
+    }
+
+    /// The name of its column: the one that the API has for the specification's field.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UserId => "user_id",
+            Self::DeviceId => "device_id",
+            Self::GbcsTransactionSequenceNumber => "gbcs_transaction_sequence_number",
+            Self::Mpxn => "mpxn",
+            Self::ReceivedAt => "service_request_received_at",
+            Self::SentAt => "service_response_sent_at",
+            Self::ServiceReference => "service_reference",
+            Self::Variant => "service_reference_variant",
+            Self::VariantName => "service_reference_variant_name",
+            Self::Simplified => "simplified_transaction_status",
+            Self::RequestId => "request_id",
+            Self::ResponseId => "response_id",
+            Self::CspRegion => "csp_region",
+            Self::Mode => "mode_of_operation",
+            Self::PrecedingRequestId => "preceding_request_id",
+            Self::CommandVariant => "command_variant",
+            Self::ResponseCode => "response_code",
+            Self::CurrentStatus => "current_status",
+            Self::AnomalyDetectionFlag => "anomaly_detection_flag",
+            Self::History => "status_change_history",
+            Self::CspRegionRaw => "csp_region_raw",
+            Self::AlertCode => "alert_code",
+            Self::ScheduleId => "dsp_schedule_id",
+            Self::ExecutionAt => "execution_at",
+            Self::AwaitingRequest => "awaiting_request",
+            Self::ConcernedDevices => "concerned_device_ids",
+            Self::ConcernedMpxns => "concerned_mpxns",
+            Self::Disputes => "disputes",
+            Self::LastRecordedAt => "last_recorded_at",
+        }
+    }
 
     /// The type of its column.
     pub fn kind(self) -> DataType {
