@@ -2,6 +2,7 @@
 
 use crate::data::{CopyFile, Encoded, Place, places_of};
 use crate::error::ExportError;
+use crate::gathered::GATHERED;
 use crate::limits::KNOWN_ROWS;
 use crate::tables::CopiedTable;
 use gridtrail_access::Party;
@@ -203,6 +204,8 @@ impl Copy {
             add: plan.add,
             remove: plan.remove.into_values().collect(),
             moves: moves.collect(),
+            // Whoever gathered files meanwhile may have taken some of these away.
+            requires: vec![(GATHERED.to_owned(), table.position(GATHERED))],
             properties: if first { properties.into() } else { Vec::new() },
             now_ms: lake.clock().now().millis(),
             evidence: Some(json!({

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The position that moves whenever files are gathered: of two processes that gather the same, one gives way.
-const GATHERED: &str = "gathered";
+pub(crate) const GATHERED: &str = "gathered";
 
 /// What gathering came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -56,7 +56,7 @@ pub use mpxn::{CheckDigit, Mpan, Mprn, Mpxn, Uprn};
 pub use postcode::Postcode;
 pub use smi::{DeviceType, EsmeVariant, SmiStatus};
 pub use time::Timestamp;
-pub use trail::{Concerned, Dispute, Simplified, Trail};
+pub use trail::{Concerned, Dispute, Simplified, Trail, cancels_request};
 pub use vocabulary::{CommandVariant, CspRegion, Mode, SsiRegion, State};
 
 /// Why a text is not a value of the type it was read as.

@@ -130,6 +130,12 @@ pub struct Trail {
     pub recorded_at_max: Option<Timestamp>,
 }
 
+/// Whether an execution time is the one that cancels an earlier request, of which nothing is left for the Device to report: any in the year
+/// 3000. Source: DUIS, `ExecutionDateTime`.
+pub fn cancels_request(execution_at: Option<Timestamp>) -> bool {
+    execution_at.is_some_and(|at| at.year() == 3000)
+}
+
 impl Trail {
     /// The most Devices, and meter points, that a trail names beside its own. A list may have 50,000.
     pub const CONCERNED_SHOWN: usize = 100;
@@ -232,8 +238,7 @@ impl Reading {
             .variant_shown()
             .and_then(|v| v.entry())
             .is_some_and(|CatalogueEntry { future_dating, .. }| future_dating.reports_by_alert());
-        // An execution time in the year 3000 cancels an earlier request; nothing is left for the Device to report.
-        let cancels = execution_at.is_some_and(|at| at.year() == 3000);
+        let cancels = cancels_request(execution_at.copied());
         let reports_by_alert = mode == Mode::FutureDate && on_device && !cancels;
         Self { subject: fragment.key.subject, mode, command_variant, reports_by_alert }
     }

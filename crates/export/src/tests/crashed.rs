@@ -1,5 +1,6 @@
 use super::world::*;
-use crate::{CopiedTable, Copy, Location};
+use crate::copy::Plan;
+use crate::{CopiedTable, Copy, ExportError, Location};
 use gridtrail_faults::{Fault, FaultStore};
 use gridtrail_model::Event;
 use gridtrail_runtime::Clock;
@@ -113,4 +114,33 @@ async fn two_who_keep_one_copy_do_no_harm() {
         bring_up(&mut one, &lake).await;
         assert_equal(&one, &lake, &format!("by two, batch {number}")).await;
     }
+}
+
+/// What takes files away that another process gathered meanwhile gives way.
+#[tokio::test]
+async fn who_gathers_and_who_brings_up_give_way_to_each_other() {
+    let (lake, mut writer) = lake("lake", None, Clock::manual(at(HOUR))).await;
+    let place = somewhere();
+    let (_, purpose) = operator();
+    let mut one = Copy::open(&lake, &place, CopiedTable::AuditTrails).await.unwrap();
+    // Behind many rows, some files of ten rows each: what a month has is scanned where much of it changed.
+    let new = |number: u64| match number {
+        0 => 0..5_000,
+        _ => 5_000 + number * 10..5_010 + number * 10,
+    };
+    let asked = |n: u64| received(request_id(1, 1, n), at(n.cast_signed() * 60_000));
+    for number in 0..8 {
+        commit(&mut writer, &number.to_string(), new(number).map(asked)).await;
+        bring_up(&mut one, &lake).await;
+    }
+    let mut plan = Plan::default();
+    one.files().unwrap().iter().for_each(|file| plan.take_away(file));
+    let mut other = Copy::open(&lake, &place, CopiedTable::AuditTrails).await.unwrap();
+    let gathered = other.gather(&lake).await.unwrap();
+    assert!(gathered.files >= 4, "{gathered:?}");
+    let snapshot = lake.snapshot();
+    let behind = one.commit(&lake, plan, (snapshot.version(), &purpose), (0, 0)).await;
+    assert!(matches!(behind, Err(ExportError::Overtaken { .. })), "{behind:?}");
+    bring_up(&mut one, &lake).await;
+    assert_equal(&one, &lake, "after another gathered").await;
 }

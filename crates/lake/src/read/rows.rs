@@ -16,6 +16,7 @@
 
 use crate::error::LakeError;
 use crate::limits::{APART_MS, HELD_ROWS, ROW_GROUP_ROWS, RUNS_AT_ONCE};
+use crate::month::Month;
 use crate::read::carried::Carried;
 use crate::read::condition::Condition;
 use crate::read::openness::Openness;
@@ -25,7 +26,6 @@ use crate::read::snapshot::Snapshot;
 use crate::rows::anchor;
 use crate::rows::bucket::Bucket;
 use crate::rows::decode::Stored;
-use crate::rows::edges::ends_of;
 use crate::rows::lookup;
 use crate::rows::rule::FragmentRule;
 use crate::rows::run::{RunFile, TRAILS};
@@ -364,9 +364,8 @@ impl Months {
 
     /// The month after this one, if it has runs.
     pub(crate) fn after(&self) -> &[Arc<RunFile>] {
-        let is_next = |(month, _): &&(String, _)| {
-            ends_of(&self.month).map(|ends| ends.1) == ends_of(month).map(|ends| ends.0)
-        };
+        let next = self.month.parse::<Month>().ok().map(|month| month.plus(1));
+        let is_next = |(month, _): &&(String, _)| next.is_some() && next == month.parse().ok();
         self.left.front().filter(is_next).map(|(_, runs)| runs.as_slice()).unwrap_or_default()
     }
 

@@ -61,11 +61,11 @@ impl Snapshot {
             let mut found = self.every_page(who, query).await?;
             found
                 .retain(|row| keys.get(&row.fragment.key).is_some_and(|times| has_any(&row.fragment, times)));
-            let has_all = keys.iter().all(|(key, times)| {
-                times.iter().all(|at| {
-                    found.iter().any(|row| row.fragment.key == *key && row.fragment.received.contains(at))
-                })
-            });
+            let of_row = |row: &Found| {
+                row.fragment.received.iter().map(|at| (row.fragment.key, *at)).collect::<Vec<_>>()
+            };
+            let there: BTreeSet<_> = found.iter().flat_map(of_row).collect();
+            let has_all = keys.iter().all(|(key, times)| times.iter().all(|at| there.contains(&(*key, *at))));
             // What is found nowhere went since.
             if has_all || from == Timestamp::MIN {
                 return Ok(found);

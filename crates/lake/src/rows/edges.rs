@@ -9,6 +9,7 @@
 //! The second and third take a look at the keys of a run, once a process: what was found is kept with the run.
 
 use crate::limits::APART_MS;
+use crate::month::Month;
 use crate::rows::packed::Print;
 use crate::rows::run::RunFile;
 use crate::rows::schema::column;
@@ -85,6 +86,10 @@ impl Neighbours {
         next: &[Arc<RunFile>],
     ) -> Result<BTreeSet<u64>, RunsError> {
         let mut apart = BTreeSet::new();
+        let (_, end) = ends_of(month);
+        // Most runs of level 0 lie far from the month's end, and have nothing to be held against.
+        let is_near = |other: &&Arc<RunFile>| other.summary.min_received_ms.saturating_sub(APART_MS) < end;
+        let next: Vec<&Arc<RunFile>> = next.iter().filter(is_near).collect();
         for (file, run) in runs {
             let within = match file.apart.within() {
                 Some(within) => within,
@@ -95,7 +100,8 @@ impl Neighbours {
                 }
             };
             apart.extend(within.iter().copied());
-            for other in next.iter().filter(|other| may_share(file, other)) {
+            let reaches_end = file.summary.max_received_ms.saturating_add(APART_MS) >= end;
+            for other in next.iter().filter(|other| reaches_end && may_share(file, other)) {
                 let across = match file.apart.across(&other.path) {
                     Some(across) => across,
                     None => {
@@ -145,13 +151,10 @@ fn in_both(one: &[(u64, u64)], other: &[(u64, u64)]) -> Vec<u64> {
     found
 }
 
-/// When a month starts and ends, in milliseconds. `None`: it is none.
-pub(crate) fn ends_of(month: &str) -> Option<(i64, i64)> {
-    let start = |month: &str| format!("{month}-01T00:00:00Z").parse::<Timestamp>().ok();
-    let first = start(month)?;
-    // Within the first days of the next.
-    let next = first.plus_millis(32 * APART_MS).month();
-    Some((first.millis(), start(&next)?.millis()))
+/// When a month starts and ends, in milliseconds. What is of no month that is known has no neighbours either.
+fn ends_of(month: &str) -> (i64, i64) {
+    let ends = |month: Month| (month.first_instant().millis(), month.plus(1).first_instant().millis());
+    month.parse().map_or((i64::MIN, i64::MAX), ends)
 }
 
 impl Edges {
@@ -159,8 +162,7 @@ impl Edges {
         const COLUMNS: &[usize] =
             &[column::DEVICE, column::RECEIVED, column::USER, column::SHAPE, column::TAIL];
         let damaged = || corrupt(run);
-        // What is of no month that is known has no neighbours either.
-        let (start, end) = ends_of(month).unwrap_or((i64::MIN, i64::MAX));
+        let (start, end) = ends_of(month);
         let (mut edges, mut prints, mut under) = (Self::default(), Vec::new(), None);
         for group in 0..run.metadata.metadata().num_row_groups() {
             let chunks = cache.chunks(run, group, COLUMNS).await?;
@@ -212,10 +214,10 @@ mod tests {
 
     #[test]
     fn a_month_ends_where_the_next_begins() {
-        let (start, end) = ends_of("2026-02").unwrap();
+        let (start, end) = ends_of("2026-02");
         assert_eq!(end - start, 28 * APART_MS);
-        assert_eq!(ends_of("2026-12").unwrap().1, ends_of("2027-01").unwrap().0);
-        assert_eq!(ends_of("x"), None);
+        assert_eq!(ends_of("2026-12").1, ends_of("2027-01").0);
+        assert_eq!(ends_of("x"), (i64::MIN, i64::MAX));
     }
 
     #[test]

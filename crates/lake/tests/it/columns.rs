@@ -7,6 +7,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use gridtrail_access::Access;
 use gridtrail_lake::{CompactionSettings, Condition, Is, Lake, ScanQuery, TrailField, View};
 use gridtrail_model::*;
+use gridtrail_runtime::Clock;
 use gridtrail_synth::{Settings, World};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -246,6 +247,18 @@ async fn conditions_leave_rows_out_below() {
             whole.len()
         );
     }
+}
+
+/// Who may see every row gets columns of all of them, also where they are read straight.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_access_to_every_row_has_columns_of_all() {
+    let world = region(5);
+    let lake = lake_of(&world, 3, Compacted::AtTheEnd).await;
+    let who = Access::of_operator("an operator", Clock::system().now()).unwrap();
+    let (query, fields) = (ScanQuery::all(View::Audit), [TrailField::UserId, TrailField::RequestId]);
+    let expected = by_rows(&lake, &who, &query, &fields).await;
+    assert!(!expected.is_empty());
+    assert_eq!(by_columns(&lake, &who, &query, &fields, 2).await, expected);
 }
 
 /// Rows of others are in no column, and no word of theirs in a dictionary.

@@ -10,7 +10,8 @@ use crate::read::condition::{Condition, Is};
 use crate::read::fields::TrailField;
 use crate::rows::schema::column;
 use crate::rows::shape::Under;
-use gridtrail_model::{RequestId, ServiceReferenceVariant, UserId};
+use gridtrail_access::UserIds;
+use gridtrail_model::{RequestId, ServiceReferenceVariant, UserId, cancels_request};
 use gridtrail_runs::lookup::page_rows;
 use gridtrail_runs::{Chunk, Coded, NO_VALUE, OpenRun, RunCache, RunsError, Texts};
 use std::collections::BTreeSet;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 pub(crate) struct Asked {
     pub(crate) fields: Arc<[TrailField]>,
     /// Whose rows count.
-    pub(crate) users: BTreeSet<UserId>,
+    pub(crate) users: UserIds,
     pub(crate) conditions: Vec<Condition>,
     /// Receipt times, in milliseconds.
     pub(crate) within: (Option<i64>, Option<i64>),
@@ -60,9 +61,8 @@ impl Asked {
     /// Whether rows of a User may count.
     fn counts(&self, user: &[u8]) -> bool {
         let Ok(user) = user.try_into().map(UserId::from_bytes) else { return false };
-        let text = user.to_string();
         let mut of_users = self.conditions.iter().filter(|condition| condition.field == TrailField::UserId);
-        self.users.contains(&user) && of_users.all(|condition| condition.admits(Some(&text)))
+        self.users.contains(&user) && of_users.all(|condition| condition.admits(Some(&user.to_string())))
     }
 
     /// The rows of a group that may be those of requests which are asked for. `None`: any.
@@ -262,10 +262,7 @@ impl Group {
 
     /// Whether any row counts of some.
     fn wants(&self) -> impl Fn(Range<usize>) -> bool + use<'_> {
-        move |page| {
-            let from = self.rows.partition_point(|row| (*row as usize) < page.start);
-            self.rows.get(from).is_some_and(|row| (*row as usize) < page.end)
-        }
+        is_among(&self.rows)
     }
 
     async fn read_keys(
@@ -420,20 +417,25 @@ impl Group {
                 self.read_coded(cache, number, readings).await?;
             }
         }
-        if asked.needs_tails() || may_report {
+        let reporting = if may_report { self.reporting(readings) } else { Vec::new() };
+        // Whether a row cancels a request, its execution time says, where it has one.
+        let by_tail = reporting.iter().filter(|(_, shape, _)| readings.has_execution(*shape));
+        let by_tail: Vec<u32> = by_tail.map(|(row, ..)| *row).collect();
+        if asked.needs_tails() || !by_tail.is_empty() {
             if !self.read.contains(&column::RECEIVED) {
                 self.read_received(cache, (None, None)).await?;
             }
             let [chunk] = chunks(cache, &self.run, self.number, [column::TAIL]).await?;
-            let tail = chunk.texts(&self.wants());
+            let tail = match asked.needs_tails() {
+                true => chunk.texts(&self.wants()),
+                false => chunk.texts(&is_among(&by_tail)),
+            };
             self.tail = Some(tail.ok_or_else(|| self.corrupt("its tails cannot be read"))?);
         }
         if asked.needs_readings() {
-            self.readings = match may_report {
-                true => self.readings_by_variant(readings),
-                false => self.readings_of_shapes(readings),
-            }
-            .ok_or_else(|| self.corrupt("a row cannot be read"))?;
+            let all = self.readings_of_shapes(readings);
+            let all = all.and_then(|all| self.with_reporting(all, reporting, readings));
+            self.readings = all.ok_or_else(|| self.corrupt("a row cannot be read"))?;
         }
         Ok(())
     }
@@ -459,8 +461,8 @@ impl Group {
         self.rows.iter().map(reading).collect()
     }
 
-    fn readings_by_variant(&self, readings: &mut Readings) -> Option<Vec<u32>> {
-        let mut all = self.readings_of_shapes(readings)?;
+    /// The rows of which a Device may yet report, by their variants: each with its shape.
+    fn reporting(&self, readings: &Readings) -> Vec<(u32, u32, ServiceReferenceVariant)> {
         let variant = |text: &bytes::Bytes| -> Option<ServiceReferenceVariant> {
             std::str::from_utf8(text).ok()?.parse().ok().filter(|variant| is_reported(*variant))
         };
@@ -468,29 +470,44 @@ impl Group {
             self.variant.values.iter().map(variant).collect();
         let may_report: Vec<bool> =
             self.shapes.iter().map(|shape| *shape != NO_VALUE && readings.may_report(*shape)).collect();
-        let mut held = Vec::new();
-        for (at, row) in self.rows.iter().enumerate() {
+        let of_row = |row: &u32| {
             let code = self.shape.codes[*row as usize] as usize;
-            if may_report[code]
-                && let Some(variant) =
-                    reported.get(self.variant.codes[*row as usize] as usize).copied().flatten()
-            {
-                held.push((at, *row, self.shapes[code], variant));
+            let variant = reported.get(self.variant.codes[*row as usize] as usize).copied().flatten();
+            variant.filter(|_| may_report[code]).map(|variant| (*row, self.shapes[code], variant))
+        };
+        self.rows.iter().filter_map(of_row).collect()
+    }
+
+    /// How all rows that count are read, with those of which a Device may yet report.
+    fn with_reporting(
+        &self,
+        mut all: Vec<u32>,
+        reporting: Vec<(u32, u32, ServiceReferenceVariant)>,
+        readings: &mut Readings,
+    ) -> Option<Vec<u32>> {
+        let mut report = |readings: &mut Readings, row: u32, shape, variant| {
+            *all.get_mut(self.rows.binary_search(&row).ok()?)? = readings.reporting(shape, variant)?;
+            Some(())
+        };
+        let mut by_tail = Vec::new();
+        for (row, shape, variant) in reporting {
+            match readings.has_execution(shape) {
+                true => by_tail.push((row, shape, variant)),
+                false => report(readings, row, shape, variant)?,
             }
         }
-        let tail = self.tail.as_ref()?;
-        let mut held = held.into_iter();
-        let rows: Vec<usize> = held.clone().map(|(_, row, ..)| row as usize).collect();
-        tail.each(rows.into_iter(), |_, tail| {
-            let (at, row, shape, variant) = held.next()?;
-            let shape_known = &readings.known(shape)?.shape;
-            let (fields, _) = shape_known.fields(tail, self.under(row)?)?;
-            // What cancels a request leaves nothing for the Device to report.
-            if fields.execution_at.is_none_or(|at| at.year() != 3000) {
-                all[at] = readings.reporting(shape, variant)?;
-            }
-            Some(())
-        })?;
+        let rows: Vec<usize> = by_tail.iter().map(|(row, ..)| *row as usize).collect();
+        let mut by_tail = by_tail.into_iter();
+        if !rows.is_empty() {
+            self.tail.as_ref()?.each(rows.into_iter(), |_, tail| {
+                let (row, shape, variant) = by_tail.next()?;
+                let (fields, _) = readings.known(shape)?.shape.fields(tail, self.under(row)?)?;
+                if !cancels_request(fields.execution_at) {
+                    report(readings, row, shape, variant)?;
+                }
+                Some(())
+            })?;
+        }
         Some(all)
     }
 
@@ -503,6 +520,14 @@ impl Group {
             device: self.keys.get(row).copied().unwrap_or(0).to_be_bytes(),
             placement_ms: *self.received.get(row)?,
         })
+    }
+}
+
+/// Whether any of some rows, which ascend, lies in a page.
+fn is_among(rows: &[u32]) -> impl Fn(Range<usize>) -> bool + '_ {
+    move |page| {
+        let from = rows.partition_point(|row| (*row as usize) < page.start);
+        rows.get(from).is_some_and(|row| (*row as usize) < page.end)
     }
 }
 

@@ -108,7 +108,7 @@ impl ScanPart {
             let millis = |at: Option<Timestamp>| at.map(Timestamp::millis);
             let asked = Asked {
                 fields: Arc::clone(&fields),
-                users: self.who.user_ids().iter().collect(),
+                users: self.who.user_ids().clone(),
                 conditions: self.query.conditions.clone(),
                 within: (millis(self.query.from), millis(self.query.to)),
             };

@@ -142,6 +142,11 @@ impl Readings {
         self.known(number).is_some_and(|known| known.may_report(&self.readings))
     }
 
+    /// Whether rows of a shape have an execution time.
+    pub(crate) fn has_execution(&self, number: u32) -> bool {
+        self.known(number).is_some_and(|known| known.shape.has_execution())
+    }
+
     /// How a shape is read in rows of a variant, of which the Device reports.
     pub(crate) fn reporting(&mut self, number: u32, variant: ServiceReferenceVariant) -> Option<u32> {
         let known = self.known.get_mut(number as usize)?;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::rows::packed::Packed;
-use gridtrail_model::{Instruction, State};
+use gridtrail_model::{Instruction, State, cancels_request};
 use proptest::prelude::*;
 
 type Entry = (State, i64, Option<&'static str>, Option<(u16, u16)>, Option<&'static str>);
@@ -104,7 +104,7 @@ proptest! {
             placement_ms: placement.millis(),
         };
         let (fields, rest) = shape.fields(&packed.tail, under).unwrap();
-        let cancels = fields.execution_at.is_some_and(|at| at.year() == 3000);
+        let cancels = cancels_request(fields.execution_at);
         let read = shape.trail(variant.map(|variant| variant.parse().unwrap()), cancels);
         prop_assert_eq!(
             (read.simplified, read.current_status, read.mode, read.response_code, read.alert_code),
