@@ -18,13 +18,9 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 use futures::stream;
-use gridtrail_access::Access;
 use gridtrail_lake::{ScanColumns, ScanPart, TrailField, View};
 use std::fmt;
 use std::sync::Arc;
-
-/// Who reads, which rows, and what counts them.
-type Caller = (Access, View, Arc<Passed>);
 
 /// Reads the parts of a scan.
 pub(crate) struct TrailScan {
@@ -39,7 +35,7 @@ pub(crate) struct TrailScan {
 
 impl TrailScan {
     pub(crate) fn new(
-        (_, view, passed): Caller,
+        (view, passed): (View, Arc<Passed>),
         parts: Vec<ScanPart>,
         (schema, wanted): (SchemaRef, Vec<usize>),
         limit: Option<usize>,

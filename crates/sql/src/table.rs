@@ -163,6 +163,11 @@ impl Source {
         let permitted = ALL.iter().filter(|table| table.is_open_to(self));
         permitted.filter_map(|table| Some((table, table.over(self)?))).collect()
     }
+
+    /// A table that the caller may have as it was. `None`: there is none of that name.
+    pub(crate) fn with_past(&self, name: &str) -> Option<&'static TableOf> {
+        ALL.iter().find(|table| table.name == name && table.has_past() && table.is_open_to(self))
+    }
 }
 
 impl TableOf {
@@ -183,7 +188,7 @@ impl TableOf {
     }
 
     /// Whether it can be asked as it was.
-    pub(crate) const fn has_past(&self) -> bool {
+    const fn has_past(&self) -> bool {
         matches!(self.kind, Kind::Trails(_))
     }
 
@@ -207,7 +212,7 @@ impl TableOf {
     }
 
     /// The table over what a session reads. `None`: that has nothing of it.
-    fn over(&self, source: &Source) -> Option<Arc<dyn TableProvider>> {
+    pub(crate) fn over(&self, source: &Source) -> Option<Arc<dyn TableProvider>> {
         use tables::inventory;
         let Source { snapshot, who, parts, lake, calls, freshness, inventory: rules, is_of_reports: _ } =
             source;
@@ -303,6 +308,6 @@ impl TableProvider for TrailTable {
         let schema = Arc::new(schema.project(&wanted)?);
         // Of the statement that is planned: what it reads is counted for it.
         let passed = state.config().get_extension::<Passed>().unwrap_or_default();
-        Ok(Arc::new(TrailScan::new((who.clone(), self.view, passed), parts, (schema, wanted), limit)))
+        Ok(Arc::new(TrailScan::new((self.view, passed), parts, (schema, wanted), limit)))
     }
 }
