@@ -40,7 +40,7 @@ pub use docs::page_of;
 pub use error::ReportError;
 pub use file::{FileError, OutputFile};
 pub use manifest::{ManifestError, ManifestFault};
-pub use output::{Output, OutputError, OutputFormat};
+pub use output::{Output, OutputError, OutputFormat, guarded};
 pub use parameter::{Parameter, ParameterKind};
 pub use report::{Change, Chart, ChartKind, Column, ColumnKind, Period, Report, SortKey};
 pub use run::{Order, ReportRows};

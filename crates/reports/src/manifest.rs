@@ -26,6 +26,9 @@ pub enum ManifestFault {
     /// Not the TOML that was expected.
     #[error("{0}")]
     Toml(String),
+    /// A statement that cannot be read.
+    #[error("{0}")]
+    Statement(String),
     /// No name: of a report small letters, digits and hyphens; of everything else small letters, digits and underscores.
     #[error("{0:?} is no name")]
     Name(String),
@@ -110,8 +113,8 @@ impl Place<'_> {
         ManifestError { file: format!("{}/report.toml", self.folder), field: field.into(), fault }
     }
 
-    fn in_statement(&self, fault: ManifestFault) -> ManifestError {
-        ManifestError { file: format!("{}/report.sql", self.folder), field: "parameters".to_owned(), fault }
+    fn in_statement(&self, field: &str, fault: ManifestFault) -> ManifestError {
+        ManifestError { file: format!("{}/report.sql", self.folder), field: field.to_owned(), fault }
     }
 }
 
@@ -139,7 +142,7 @@ impl Report {
             needs_one_of: file.needs_one_of,
             period: file.period,
             sort: file.sort.iter().map(|key| sort_key(key)).collect(),
-            statement: whole_statement(statement, &file.columns, &file.sort),
+            statement: whole_statement(&place, statement, (&file.columns, &file.sort))?,
             parameters,
             columns: file.columns,
             chart: file.chart,
@@ -237,7 +240,7 @@ impl Report {
             if !is_given && !self.parameters.iter().any(|parameter| is_of(name, parameter)) {
                 let fault =
                     ManifestFault::NoSuch { name: format!("${name}"), what: "parameter of the manifest" };
-                return Err(place.in_statement(fault));
+                return Err(place.in_statement("parameters", fault));
             }
         }
         let is_used =
@@ -324,7 +327,11 @@ fn sort_key(text: &str) -> SortKey {
 }
 
 /// The statement that is carried out: the columns of the manifest, in its order, of what the report's statement gives.
-fn whole_statement(statement: &str, columns: &[Column], sort: &[String]) -> Statement {
+fn whole_statement(
+    place: &Place<'_>,
+    statement: &str,
+    (columns, sort): (&[Column], &[String]),
+) -> Result<Statement, ManifestError> {
     let columns: Vec<String> = columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
     let sort = sort.iter().map(|key| sort_key(key)).map(|SortKey { column, descending }| {
         let direction = if descending { "DESC" } else { "ASC" };
@@ -333,7 +340,9 @@ fn whole_statement(statement: &str, columns: &[Column], sort: &[String]) -> Stat
     let sort: Vec<String> = sort.collect();
     let order = if sort.is_empty() { String::new() } else { format!("\nORDER BY {}", sort.join(", ")) };
     let statement = statement.trim_end().trim_end_matches(';');
-    Statement::parse(&format!("SELECT {} FROM (\n{statement}\n) AS report{order}", columns.join(", ")))
+    let whole = format!("SELECT {} FROM (\n{statement}\n) AS report{order}", columns.join(", "));
+    Statement::parse(&whole)
+        .map_err(|error| place.in_statement("statement", ManifestFault::Statement(error.to_string())))
 }
 
 /// Whether a text may stand in a statement as a name.

@@ -12,6 +12,8 @@ mod markup;
 mod parquet;
 mod xlsx;
 
+pub use csv::guarded;
+
 use crate::about::About;
 use crate::report::{ColumnKind, Report};
 use arrow::array::RecordBatch;

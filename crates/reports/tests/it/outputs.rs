@@ -269,11 +269,44 @@ fn a_file_is_whole_or_not_there() {
     given_up.write(&batch(&rows)).unwrap();
     drop(given_up);
     assert_eq!(names(), before);
-    // Somebody else was faster.
-    let slow = OutputFile::create(&path, OutputFormat::Csv, &sample(), &about()).unwrap();
-    std::fs::write(&path, "theirs").unwrap();
+}
+
+/// Of two that write one file at the same time, one wins, and what it wrote stays as it is: description and checksums as well.
+#[test]
+fn who_is_slower_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("march.csv");
+    let rows = |text: &str| batch(&[(Some(text.to_owned()), Some(1), None, None, None)]);
+    let begun = || OutputFile::create(&path, OutputFormat::Csv, &sample(), &about()).unwrap();
+    let (mut fast, mut slow) = (begun(), begun());
+    fast.write(&rows("theirs")).unwrap();
+    slow.write(&rows("ours")).unwrap();
+    fast.publish().unwrap();
+    let all = || -> BTreeMap<String, Vec<u8>> {
+        let entries = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap);
+        entries.map(|of| (of.file_name().into_string().unwrap(), std::fs::read(of.path()).unwrap())).collect()
+    };
+    let theirs = all();
+    assert_eq!(theirs.keys().collect::<Vec<_>>(), ["march.csv", "march.csv.about.json", "march.csv.sha256"]);
     assert!(matches!(slow.publish().unwrap_err(), FileError::Exists(_)));
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "theirs");
+    assert_eq!(all(), theirs);
+    #[cfg(unix)]
+    for name in theirs.keys() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    // One of the three is enough, before and after, and nothing else is left behind.
+    for name in theirs.keys() {
+        theirs.keys().for_each(|name| drop(std::fs::remove_file(folder.path().join(name))));
+        let slow = begun();
+        std::fs::write(folder.path().join(name), "theirs").unwrap();
+        let there = |error: FileError| matches!(error, FileError::Exists(path) if path.ends_with(name));
+        let again = OutputFile::create(&path, OutputFormat::Csv, &sample(), &about());
+        assert!(there(again.unwrap_err()), "{name}");
+        assert!(there(slow.publish().unwrap_err()), "{name}");
+        assert_eq!(all(), BTreeMap::from([(name.clone(), b"theirs".to_vec())]));
+    }
 }
 
 /// Every report in every form, from a lake.
