@@ -9,7 +9,7 @@ use crate::event::{
 };
 use crate::fragment::{AnomalyView, Known};
 use crate::limits::{ARCHIVED_MS, AVAILABLE_MS};
-use crate::reference::Reference;
+use crate::reference::{FileHash, Reference};
 use gridtrail_model::{RequestId, ResponseId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +26,17 @@ pub enum QuarantineState {
     Archived,
     /// It was deleted for good, 30 days after it was archived.
     Gone,
+}
+
+/// What a User's action file says of a communication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Answer {
+    /// When the DCC received the file.
+    pub received_at: Timestamp,
+    /// What is to be done.
+    pub action: Action,
+    /// The file.
+    pub file: Option<FileHash>,
 }
 
 /// A quarantined communication.
@@ -45,8 +56,8 @@ pub struct QuarantinedCommunication {
     pub dcc_alerts: Vec<ResponseId>,
     /// What the DCC advised last, and when.
     pub advice: Option<(Advice, Timestamp)>,
-    /// What the User's last accepted action file says, and when the DCC received that.
-    pub answer: Option<(Action, Timestamp)>,
+    /// What the User's last accepted action file says.
+    pub answer: Option<Answer>,
 }
 
 impl QuarantinedCommunication {
@@ -74,7 +85,8 @@ struct Told<'f> {
 struct All<'f> {
     communications: BTreeMap<RequestId, Told<'f>>,
     advice: BTreeMap<&'f Reference, (Timestamp, Timestamp, Advice)>,
-    answers: BTreeMap<RequestId, (Timestamp, Timestamp, Action)>,
+    /// Each with when it was received and recorded, by which the last counts.
+    answers: BTreeMap<RequestId, (Timestamp, Timestamp, Answer)>,
     openings: Vec<(Timestamp, &'f ArchiveOpened)>,
 }
 
@@ -99,7 +111,8 @@ impl<'f> All<'f> {
             }
             AnomalyFact::ActionsAccepted(accepted) => {
                 for (request_id, action) in accepted.actions() {
-                    let one = (at, recorded_at, *action);
+                    let answer = Answer { received_at: at, action: *action, file: accepted.file };
+                    let one = (at, recorded_at, answer);
                     self.answers.entry(*request_id).and_modify(|last| *last = one.max(*last)).or_insert(one);
                 }
             }
@@ -128,7 +141,7 @@ impl<'f> All<'f> {
             state,
             dcc_alerts: dcc_alerts.into_iter().collect(),
             advice: advice.map(|(at, _, advice)| (*advice, *at)),
-            answer: answer.map(|(at, _, action)| (*action, *at)),
+            answer: answer.map(|(_, _, answer)| *answer),
             quarantined,
         })
     }
@@ -204,7 +217,7 @@ impl AnomalyView<'_> {
         refused.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Where every communication stands at `now`, those that no report shows included: for what does not leave the process.
+    /// Where every communication stands at `now`, those that no report shows included: for what is judged by them, and not shown.
     pub fn communications(&self, now: Timestamp) -> Vec<QuarantinedCommunication> {
         let all = self.all(now);
         all.communications.values().filter_map(|told| all.communication(told, now)).collect()

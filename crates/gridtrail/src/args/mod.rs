@@ -55,7 +55,7 @@ pub use service::{
 };
 pub use sql::{ServeSqlArgs, SqlArgs};
 pub use tls::{DevCertificateArgs, ServerArgs, ServerTlsArgs};
-pub use value::{Bound, LifeTime};
+pub use value::{Bound, LapseTime, LifeTime};
 
 use crate::exit::Failure;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -103,7 +103,7 @@ pub enum AnyFormat {
     Table,
     /// One JSON document for programs: proto3 JSON of the API's message, where the API has one.
     Json,
-    /// Comma-separated values, one line a row, for spreadsheets: of lists only.
+    /// Comma-separated values, one line a row, for spreadsheets: of lists and reports.
     Csv,
     /// A Parquet file: of reports only.
     Parquet,

@@ -53,13 +53,20 @@ async fn lake() -> (Lake, Access) {
 }
 
 async fn lake_with(anomaly: Vec<AnomalyEvent>) -> (Lake, Access) {
-    let settings = LakeSettings::at("memory:///answers");
-    let lake = Lake::open(settings, Clock::manual(now())).await.unwrap();
+    lake_by(Clock::manual(now()), anomaly).await
+}
+
+async fn lake_by(clock: Clock, anomaly: Vec<AnomalyEvent>) -> (Lake, Access) {
+    let lake = Lake::open(LakeSettings::at("memory:///answers"), clock).await.unwrap();
     let source =
         SourceEvidence { source: "file:q".to_owned(), first: true, to: 1, ..SourceEvidence::default() };
     let batch = Batch { anomaly, sources: vec![source], ..Batch::default() };
     lake.writer().await.unwrap().commit(batch).await.unwrap();
-    let claims = Bearer {
+    (lake, DevKey::generate().unwrap().access(&claims()).unwrap())
+}
+
+fn claims() -> Bearer {
+    Bearer {
         subject: "tester".to_owned(),
         party: "region".parse().unwrap(),
         org_id: OrgId::All,
@@ -67,8 +74,7 @@ async fn lake_with(anomaly: Vec<AnomalyEvent>) -> (Lake, Access) {
         roles: JobTypeRole::new(1).into_iter().collect(),
         valid_from: now(),
         expires_at: now().plus_millis(HOUR_MS),
-    };
-    (lake, DevKey::generate().unwrap().access(&claims).unwrap())
+    }
 }
 
 /// The files of an answer.
@@ -123,10 +129,16 @@ fn text(action: &str) -> String {
     format!("request_id,action\n{},{action}\n", request())
 }
 
+/// As the command answers, without a record.
+async fn run(args: &AnomalyAnswerArgs, (lake, who): (&Lake, &Access), format: Format) -> Result<(), Failure> {
+    let mut call = Call::begin(None, "test", (lake, who))?;
+    super::run(args, (lake, who), (&mut call, format)).await
+}
+
 /// What is on record: the actions that were accepted, and the reasons of what was refused.
 async fn on_record(lake: &Lake, who: &Access) -> (Vec<Action>, u64) {
     let (held, _) = lake.snapshot().quarantined(who, now()).await.unwrap();
-    let answers = held.iter().flat_map(|(_, all)| all).filter_map(|of| of.answer).map(|(action, _)| action);
+    let answers = held.iter().flat_map(|(_, all)| all).filter_map(|of| of.answer).map(|answer| answer.action);
     let answers = answers.collect();
     let mut stored = 0;
     lake.evidence(|commit| {
@@ -151,6 +163,35 @@ async fn a_signed_answer_is_on_record_once() {
     run(&args, (&lake, &who), Format::Table).await.unwrap();
     assert_eq!(on_record(&lake, &who).await, (vec![Action::Release], 1));
     assert_eq!(lake.snapshot().complete_up_to(), None, "an answer says nothing of what else has come");
+}
+
+/// A User may think again, and again: the last answer counts, and a file that comes again after another is no repeat.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_comes_again_after_another_takes_its_place() {
+    let clock = Clock::manual(now());
+    let held = held(Breach::UserThreshold, now().plus_millis(-HOUR_MS));
+    let (desk, (lake, who)) = (Desk::new(), lake_by(clock.clone(), vec![held]).await);
+    let signer = desk.signer(USER, |_| {});
+    let mut stored = 0;
+    let mut answered = async |action: &str, received_at: Option<Timestamp>, adds: u64| {
+        clock.advance(60_000);
+        let args = AnomalyAnswerArgs { received_at, ..desk.args(&text(action), &signer, &[]) };
+        run(&args, (&lake, &who), Format::Json).await.unwrap();
+        let (held, _) = lake.snapshot().quarantined(&who, lake.clock().now()).await.unwrap();
+        let (_, now_stored) = on_record(&lake, &who).await;
+        assert_eq!(now_stored - stored, adds, "{action}");
+        stored = now_stored;
+        held[0].1[0].answer.unwrap().action
+    };
+    for (action, adds) in [("Release", 1), ("Delete", 1), ("Release", 1), ("Release", 0), ("Delete", 1)] {
+        assert_eq!(answered(action, None, adds).await.as_str(), action);
+    }
+    // What had come before them, and is told only now, is on record and changes nothing; once.
+    for adds in [1, 0] {
+        assert_eq!(answered("Delete", Some(now()), adds).await, Action::Delete);
+    }
+    let between = now().plus_millis(90_000);
+    assert_eq!(answered("Release", Some(between), 0).await, Action::Delete);
 }
 
 /// Each is refused with its reason on record, and no line of it is read: the lines of all of them are wrong, too.
@@ -202,13 +243,17 @@ async fn a_file_is_judged_as_of_its_receipt_and_it_is_told_where_that_was_late()
     // Its 120 hours are over now, and were not when the file came.
     assert!(matches!(
         run(&args(None), (&lake, &who), Format::Json).await,
-        Err(Failure::AnswerRefused { .. })
+        Err(Failure::AnswerRefused { faults: 1 })
     ));
+    let (refused, _) = lake.snapshot().refused_answers(&who, now()).await.unwrap();
+    let [(2, why)] = refused[0].1[0].1.faults() else { panic!("{refused:?}") };
+    assert_eq!(why.as_str(), format!("The 120 hours of {} were over at {}.", request(), hours(-10)));
     let received_at = hours(-25);
     run(&args(Some(received_at)), (&lake, &who), Format::Json).await.unwrap();
     let (held, _) = lake.snapshot().quarantined(&who, received_at).await.unwrap();
     let held: Vec<QuarantinedCommunication> = held.into_iter().flat_map(|(_, all)| all).collect();
-    assert_eq!(held[0].answer, Some((Action::Release, received_at)));
+    let answer = held[0].answer.unwrap();
+    assert_eq!((answer.action, answer.received_at), (Action::Release, received_at));
     let judged = Judged { hash: FileHash::from_bytes([0; 32]), facts: Vec::new(), faults: Faults::new() };
     for (received_at, late) in [(hours(-25), true), (hours(-24), false)] {
         let told = judged.told(&args(None), &held, (received_at, now()), false);
