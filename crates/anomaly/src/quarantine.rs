@@ -52,6 +52,8 @@ pub struct QuarantinedCommunication {
     pub gone_at: Timestamp,
     /// Where it stands.
     pub state: QuarantineState,
+    /// Whether a report may show it: within its 120 hours, or while the archive is open for it.
+    pub is_reported: bool,
     /// The DCC Alerts about it, ascending: one, where all is in order.
     pub dcc_alerts: Vec<ResponseId>,
     /// What the DCC advised last, and when.
@@ -134,11 +136,19 @@ impl<'f> All<'f> {
         let state = state(*quarantined_at, (available_until, gone_at), &told.settled, now);
         let advice = quarantined.incident.as_ref().and_then(|incident| self.advice.get(incident));
         let answer = self.answers.get(&quarantined.request_id);
+        let is_reported = match state {
+            QuarantineState::Gone => false,
+            QuarantineState::Archived => self.is_open(&quarantined, now),
+            QuarantineState::Quarantined | QuarantineState::Released(_) | QuarantineState::Deleted(_) => {
+                now < available_until
+            }
+        };
         Some(QuarantinedCommunication {
             quarantined_at: *quarantined_at,
             available_until,
             gone_at,
             state,
+            is_reported,
             dcc_alerts: dcc_alerts.into_iter().collect(),
             advice: advice.map(|(at, _, advice)| (*advice, *at)),
             answer: answer.map(|(_, _, answer)| *answer),
@@ -147,11 +157,11 @@ impl<'f> All<'f> {
     }
 
     /// Whether the archive is open for a communication.
-    fn is_open(&self, of: &QuarantinedCommunication, now: Timestamp) -> bool {
-        let incident = of.quarantined.incident.as_ref();
+    fn is_open(&self, of: &Quarantined, now: Timestamp) -> bool {
+        let incident = of.incident.as_ref();
         self.openings.iter().any(|(opened_at, opened)| {
             let holds = *opened_at <= now && opened.closes_at.is_none_or(|closes_at| now < closes_at);
-            holds && opened.is_of(&of.request_id(), incident)
+            holds && opened.is_of(&of.request_id, incident)
         })
     }
 }
@@ -196,16 +206,9 @@ impl AnomalyView<'_> {
     ///
     /// A communication of which it is told that something became of it, and not that it was quarantined, is none.
     pub fn reported(&self, now: Timestamp) -> Vec<QuarantinedCommunication> {
-        let all = self.all(now);
-        let known = all.communications.values().filter_map(|told| all.communication(told, now));
-        let shown = known.filter(|of| match of.state {
-            QuarantineState::Gone => false,
-            QuarantineState::Archived => all.is_open(of, now),
-            QuarantineState::Quarantined | QuarantineState::Released(_) | QuarantineState::Deleted(_) => {
-                now < of.available_until
-            }
-        });
-        shown.collect()
+        let mut known = self.communications(now);
+        known.retain(|of| of.is_reported);
+        known
     }
 
     /// The action files that were refused by a time, the oldest first, each with the time when the DCC received it.

@@ -46,7 +46,9 @@ fn form_of(format: AnyFormat, to_file: bool) -> Result<Option<OutputFormat>, Fai
     let wrong = |reason: &str| Failure::Argument { argument: "--format", reason: reason.to_owned() };
     let form = match format {
         AnyFormat::Table if to_file => {
-            return Err(wrong("a file is csv, json, parquet, xlsx or html; a table is for terminals"));
+            return Err(wrong(
+                "a file is csv, json, parquet, xlsx, html or appendix-aa; a table is for terminals",
+            ));
         }
         AnyFormat::Table => return Ok(None),
         AnyFormat::Json => OutputFormat::Json,
@@ -54,6 +56,7 @@ fn form_of(format: AnyFormat, to_file: bool) -> Result<Option<OutputFormat>, Fai
         AnyFormat::Parquet => OutputFormat::Parquet,
         AnyFormat::Xlsx => OutputFormat::Xlsx,
         AnyFormat::Html => OutputFormat::Html,
+        AnyFormat::AppendixAa => OutputFormat::AppendixAa,
     };
     let is_binary = matches!(form, OutputFormat::Parquet | OutputFormat::Xlsx);
     if is_binary && !to_file && io::stdout().is_terminal() {
@@ -66,6 +69,9 @@ async fn make(args: &RunReportArgs, report: &Report, format: AnyFormat) -> Resul
     let form = form_of(format, args.output.is_some())?;
     // What is typed wrongly is told before anything is opened.
     let given = args.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let answer_file = report.appendix_aa.as_ref().filter(|_| form == Some(OutputFormat::AppendixAa));
+    let set = answer_file.into_iter().flat_map(|file| &file.parameters);
+    let given = given.chain(set.map(|(name, value)| (name.as_str(), value.as_str())));
     let arguments = report.arguments(given, Clock::system().now()).map_err(ReportError::from)?;
     let lake = open_to_serve(&args.lake, CACHE_MIB, args.read_only).await?;
     let whither = (args.access_log_lake.as_deref(), args.read_only);

@@ -42,5 +42,5 @@ pub use file::{FileError, OutputFile};
 pub use manifest::{ManifestError, ManifestFault};
 pub use output::{Output, OutputError, OutputFormat, guarded};
 pub use parameter::{Parameter, ParameterKind};
-pub use report::{Change, Chart, ChartKind, Column, ColumnKind, Period, Report, SortKey};
+pub use report::{AnswerFile, Change, Chart, ChartKind, Column, ColumnKind, Period, Report, SortKey};
 pub use run::{Order, ReportRows};

@@ -2,7 +2,7 @@
 
 use crate::argument::GIVEN;
 use crate::parameter::{Parameter, ParameterKind};
-use crate::report::{Change, Chart, Column, ColumnKind, Period, Report, SortKey};
+use crate::report::{AnswerFile, Change, Chart, Column, ColumnKind, Period, Report, SortKey};
 use crate::statement::Statement;
 use gridtrail_model::Timestamp;
 use serde::Deserialize;
@@ -84,6 +84,7 @@ struct ManifestFile {
     parameters: Vec<ParameterTable>,
     columns: Vec<Column>,
     chart: Option<Chart>,
+    appendix_aa: Option<AnswerFile>,
     changes: Vec<Change>,
 }
 
@@ -146,6 +147,7 @@ impl Report {
             parameters,
             columns: file.columns,
             chart: file.chart,
+            appendix_aa: file.appendix_aa,
             changes: file.changes,
         };
         report.check_names(&place)?;
@@ -205,6 +207,14 @@ impl Report {
             if let Some(name) = days.into_iter().find(|name| !is_parameter(name, Some(&ParameterKind::Date)))
             {
                 return Err(no_such("period", name, "parameter of the type date"));
+            }
+        }
+        if let Some(file) = &self.appendix_aa {
+            if let Some(name) = file.columns.iter().find(|name| self.column(name).is_none()) {
+                return Err(no_such("appendix_aa.columns", name, "column"));
+            }
+            if let Some(name) = file.parameters.keys().find(|name| !is_parameter(name, None)) {
+                return Err(no_such("appendix_aa.parameters", name, "parameter"));
             }
         }
         let Some(chart) = &self.chart else { return Ok(()) };

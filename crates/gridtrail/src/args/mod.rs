@@ -111,6 +111,8 @@ pub enum AnyFormat {
     Xlsx,
     /// A page with a picture: of reports only.
     Html,
+    /// The file of Appendix AA that a User fills in, signs and answers with: of the Quarantined Requests Report only.
+    AppendixAa,
 }
 
 /// How lists are printed.
@@ -140,7 +142,7 @@ impl AnyFormat {
             Self::Table => Ok(ListFormat::Table),
             Self::Json => Ok(ListFormat::Json),
             Self::Csv => Ok(ListFormat::Csv),
-            Self::Parquet | Self::Xlsx | Self::Html => {
+            Self::Parquet | Self::Xlsx | Self::Html | Self::AppendixAa => {
                 let reason = "only `gridtrail report run` writes this; take table, json or csv".to_owned();
                 Err(Failure::Argument { argument: "--format", reason })
             }

@@ -7,7 +7,7 @@ use arrow::array::{
 };
 use bytes::Bytes;
 use gridtrail_model::Event;
-use gridtrail_reports::{About, FileError, Output, OutputFile, OutputFormat, Report};
+use gridtrail_reports::{About, FileError, Output, OutputError, OutputFile, OutputFormat, Report};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use quick_xml::events::Event as Xml;
@@ -28,6 +28,7 @@ fn sample() -> Report {
         format!(
             "title = \"Sample & Report\"\nversion = 1\npurpose = \"A <sample>.\"\npertains = \"None.\"\nfreshness_hours = 1\n\
              tables = [\"none\"]\nlimits = []\nsort = []\nparameters = []\n{columns}\
+             [appendix_aa]\ncolumns = [\"name\", \"at\"]\n\
              [chart]\nkind = \"bars\"\ntitle = \"Counts\"\nacross = \"name\"\nsums = [\"count\"]\n\
              [[changes]]\nversion = 1\nsince = \"2026-11-30\"\nwhat = \"First.\"\ndigest = \"{digest}\"\n"
         )
@@ -100,6 +101,31 @@ fn begins_a_formula(text: &str) -> bool {
 }
 
 proptest! {
+    /// Each value stands as it is, in a reader that knows no quotation marks; what would need them, or a guard, is refused by its row and column.
+    #[test]
+    fn the_file_of_appendix_aa_has_plain_values_alone(rows in rows()) {
+        let needs = |text: &String| text.contains(['"', ',', '\r', '\n']) || begins_a_formula(text.trim_start_matches('\''));
+        let wrong = rows.iter().position(|row| row.0.as_ref().is_some_and(needs));
+        let mut output = Output::new(OutputFormat::AppendixAa, &sample(), &about(), Vec::new()).unwrap();
+        match (output.write(&batch(&rows)), wrong) {
+            (Err(OutputError::NotPlain { row, column }), Some(wrong)) => {
+                prop_assert_eq!((row, column.as_str()), (wrong as u64 + 1, "name"));
+            }
+            (Ok(()), None) => {
+                let text = String::from_utf8(output.finish().unwrap().0).unwrap();
+                let lines: Vec<Vec<&str>> = text.split_terminator("\r\n").map(|line| line.split(',').collect()).collect();
+                prop_assert_eq!(&lines[0], &["name", "at", "action"]);
+                prop_assert_eq!(lines.len(), rows.len() + 1);
+                for (line, row) in lines[1..].iter().zip(&rows) {
+                    prop_assert_eq!((line[0], line[2]), (row.0.as_deref().unwrap_or_default(), ""));
+                    let at = line[1].parse().ok().map(gridtrail_model::Timestamp::millis);
+                    prop_assert_eq!(at, row.3);
+                }
+            }
+            (result, wrong) => prop_assert!(false, "{:?} {:?}", result.err(), wrong),
+        }
+    }
+
     /// What another reader takes from the CSV is what was written, but for the apostrophe before what looks like a formula; no text that
     /// begins like one is left, and each has one way back.
     #[test]
@@ -342,6 +368,7 @@ async fn every_report_is_written_in_every_form() {
                 OutputFormat::Html => drop(read_page(std::str::from_utf8(&bytes).unwrap())),
                 OutputFormat::Parquet => assert!(bytes.ends_with(b"PAR1")),
                 OutputFormat::Xlsx => assert!(bytes.starts_with(b"PK")),
+                OutputFormat::AppendixAa => panic!("not every report has it"),
             }
         }
     }
