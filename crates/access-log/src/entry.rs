@@ -74,7 +74,7 @@ pub struct Entry {
     pub session: Option<String>,
     /// Their Job Type Roles, separated by commas.
     pub roles: Option<String>,
-    /// What kind of key was looked up: `mpxn`, `device_id`, `uprn`, `postcode`, or `reference` of one row; several, separated by commas.
+    /// What kind of key was looked up: `mpxn`, `device_id`, `uprn`, `postcode`, `user_id`, or `reference` of one row; several, separated by commas.
     pub key_kind: Option<Cow<'static, str>>,
     /// The key.
     pub key: Option<String>,

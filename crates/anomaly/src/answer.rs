@@ -22,7 +22,7 @@ pub fn reason(text: &impl fmt::Display) -> Reason {
     Reason::of_checked(if text.is_empty() { "it gives no reason".to_owned() } else { text })
 }
 
-/// A file whose signature was verified, and when the DCC received it.
+/// A file whose signature was verified.
 #[derive(Debug, Clone, Copy)]
 pub struct ActionFile<'a> {
     /// Its text.
@@ -31,13 +31,11 @@ pub struct ActionFile<'a> {
     pub hash: FileHash,
     /// The Incident that the message names with which it came.
     pub incident: Option<&'a Reference>,
-    /// When the DCC received it.
-    pub received_at: Timestamp,
 }
 
 impl ActionFile<'_> {
-    /// What the file says, once it was held against the User's quarantined communications as they are at `received_at`; a file of many
-    /// communications is told in several parts. `validated_at`: the time by now.
+    /// What the file says, once it was held against the User's quarantined communications as they were when the DCC received it, archived ones
+    /// included; a file of many communications is told in several parts. `validated_at`: the time by now.
     ///
     /// Errors: all that is wrong with it, by line, as far as it is told.
     pub fn read(

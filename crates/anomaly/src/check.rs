@@ -1,9 +1,9 @@
 //! What would have been flagged: volumes held against the thresholds in force.
 
 use crate::event::Threshold;
-use crate::fragment::AnomalyView;
+use crate::thresholds::Stretch;
 use gridtrail_model::{ServiceReferenceVariant, Timestamp, UserRole};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Communications of a User, by what they are and when the DCC received them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,29 +54,21 @@ pub struct Flagged {
     pub communications: u64,
 }
 
-/// Which thresholds were exceeded from a time on and before another, by the communications of `volumes`, which begin the longest period
-/// earlier. Ascending.
+/// Which of the thresholds that were in force were exceeded, by the communications of `volumes`, which begin the longest period before the first
+/// stretch. Ascending.
 ///
 /// A communication is beyond a threshold where it is in force when the communication comes, and more came within the period that ends with it,
 /// itself among them, than may come. It is held against each threshold by itself: what was quarantined by one counts for the others.
-pub fn flagged(
-    view: &AnomalyView<'_>,
-    volumes: &Volumes,
-    (from, to): (Timestamp, Timestamp),
-) -> Vec<Flagged> {
-    let mut cuts: BTreeSet<Timestamp> = view.threshold_changes().into_iter().collect();
-    cuts.retain(|at| *at > from && *at < to);
-    cuts.extend([from, to]);
-    let cuts: Vec<Timestamp> = cuts.into_iter().collect();
+pub fn flagged(stretches: &[Stretch], volumes: &Volumes) -> Vec<Flagged> {
     let mut found: BTreeMap<(Threshold, Option<UserRole>), Flagged> = BTreeMap::new();
     let mut sorted: BTreeMap<Option<ServiceReferenceVariant>, Vec<Timestamp>> = BTreeMap::new();
-    for span in cuts.windows(2) {
-        for in_force in view.thresholds_at(span[0]) {
+    for Stretch { from, to, in_force } in stretches {
+        for in_force in in_force {
             let (threshold, role) = (in_force.threshold, in_force.role);
             let variant = threshold.scope.variant;
             let times = sorted.entry(variant).or_insert_with(|| volumes.of(variant));
             let key = (threshold, role);
-            beyond(threshold, times, (span[0], span[1]), |at, within| {
+            beyond(threshold, times, (*from, *to), |at, within| {
                 let one =
                     Flagged { threshold, role, first_at: at, last_at: at, most: within, communications: 0 };
                 let flagged = found.entry(key).or_insert(one);

@@ -40,7 +40,7 @@ pub use event::{
 };
 pub use fragment::{AnomalyFragment, AnomalyView};
 pub use packing::AnomalyRowKind;
-pub use quarantine::{QuarantineState, QuarantinedCommunication};
+pub use quarantine::{Answer, QuarantineState, QuarantinedCommunication};
 pub use reference::{FileHash, Period, QuarantineEventRef, Reason, Reference};
 pub use row::{AnomalyKey, AnomalyRow, AnomalyRowError, goes_at, merge_rows, rows_of};
-pub use thresholds::{FileState, FileStatus, InForce};
+pub use thresholds::{FileState, FileStatus, InForce, Stretch};

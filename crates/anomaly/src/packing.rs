@@ -6,7 +6,7 @@ use crate::event::{
 };
 use crate::reference::{FileHash, Period};
 use gridtrail_model::{
-    CommandVariant, DeviceId, Mpxn, RequestId, ResponseId, ServiceReferenceVariant, UserId, UserRole,
+    CommandVariant, DeviceId, Mpxn, RequestId, ResponseId, ServiceReferenceVariant, UserRole,
 };
 use gridtrail_packed::{self as pack, Packed, Packer};
 
@@ -86,11 +86,11 @@ pub(crate) fn pack_fact(fact: &AnomalyFact) -> (AnomalyRowKind, Box<[u8]>) {
         }
         AnomalyFact::Quarantined(of) => (AnomalyRowKind::Quarantined, pack_quarantined(of)),
         AnomalyFact::Settled(request_id, what) => {
-            let body = pack.bytes(1, Some(&request_bytes(request_id))).byte(2, Some(what.number()));
+            let body = pack.bytes(1, Some(&request_id.to_bytes())).byte(2, Some(what.number()));
             (AnomalyRowKind::Settled, body.finish())
         }
         AnomalyFact::ArchiveOpened(opened) => {
-            let ids = opened.request_ids().iter().map(|id| Box::from(request_bytes(id)));
+            let ids = opened.request_ids().iter().map(|id| Box::from(id.to_bytes()));
             let body = pack
                 .text(1, Some(opened.major_incident.as_str()))
                 .time(2, opened.closes_at)
@@ -187,45 +187,17 @@ fn unpack_threshold(value: &[u8]) -> Option<Threshold> {
     body.is_empty().then_some(Threshold { kind, scope, communications })
 }
 
-fn id_bytes(first: [u8; 8], second: [u8; 8], counter: u64) -> [u8; 24] {
-    let mut bytes = [0; 24];
-    bytes[..8].copy_from_slice(&first);
-    bytes[8..16].copy_from_slice(&second);
-    bytes[16..].copy_from_slice(&counter.to_be_bytes());
-    bytes
-}
-
-fn id_of(value: &[u8]) -> Option<([u8; 8], [u8; 8], u64)> {
-    let (first, rest) = value.split_first_chunk::<8>()?;
-    let (second, rest) = rest.split_first_chunk::<8>()?;
-    Some((*first, *second, u64::from_be_bytes(rest.try_into().ok()?)))
-}
-
-fn request_bytes(id: &RequestId) -> [u8; 24] {
-    id_bytes(id.originator.to_bytes(), id.target.to_bytes(), id.counter)
-}
-
 fn request_of(value: &[u8]) -> Option<RequestId> {
-    let (originator, target, counter) = id_of(value)?;
-    Some(RequestId {
-        originator: UserId::from_bytes(originator),
-        target: DeviceId::from_bytes(target),
-        counter,
-    })
-}
-
-fn response_bytes(id: &ResponseId) -> [u8; 24] {
-    id_bytes(id.first.to_bytes(), id.second.to_bytes(), id.counter)
+    value.try_into().ok().map(RequestId::from_bytes)
 }
 
 fn response_of(value: &[u8]) -> Option<ResponseId> {
-    let (first, second, counter) = id_of(value)?;
-    Some(ResponseId { first: DeviceId::from_bytes(first), second: DeviceId::from_bytes(second), counter })
+    value.try_into().ok().map(ResponseId::from_bytes)
 }
 
 fn pack_quarantined(of: &Quarantined) -> Box<[u8]> {
     Packer::default()
-        .bytes(1, Some(&request_bytes(&of.request_id)))
+        .bytes(1, Some(&of.request_id.to_bytes()))
         .byte(2, of.command_variant.map(CommandVariant::number))
         .number(3, of.variant.map(variant_code))
         .bytes(4, of.device.map(DeviceId::to_bytes).as_ref().map(<[u8; 8]>::as_slice))
@@ -234,7 +206,7 @@ fn pack_quarantined(of: &Quarantined) -> Box<[u8]> {
         .byte(7, Some(of.breach.number()))
         .text(8, Some(of.event_ref.as_str()))
         .text(9, of.incident.as_ref().map(|incident| incident.as_str()))
-        .bytes(10, of.dcc_alert.as_ref().map(response_bytes).as_ref().map(<[u8; 24]>::as_slice))
+        .bytes(10, of.dcc_alert.map(ResponseId::to_bytes).as_ref().map(<[u8; 24]>::as_slice))
         .finish()
 }
 
@@ -259,7 +231,7 @@ fn hash_of(value: &[u8]) -> Option<FileHash> {
 
 fn pack_accepted(accepted: &ActionsAccepted) -> Box<[u8]> {
     let action = |(id, action): &(RequestId, Action)| {
-        Packer::default().bytes(1, Some(&request_bytes(id))).byte(2, Some(action.number())).finish()
+        Packer::default().bytes(1, Some(&id.to_bytes())).byte(2, Some(action.number())).finish()
     };
     Packer::default()
         .text(1, Some(accepted.incident.as_str()))

@@ -9,7 +9,7 @@ use crate::event::{
 };
 use crate::fragment::{AnomalyView, Known};
 use crate::limits::{ARCHIVED_MS, AVAILABLE_MS};
-use crate::reference::Reference;
+use crate::reference::{FileHash, Reference};
 use gridtrail_model::{RequestId, ResponseId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +28,17 @@ pub enum QuarantineState {
     Gone,
 }
 
+/// What a User's action file says of a communication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Answer {
+    /// When the DCC received the file.
+    pub received_at: Timestamp,
+    /// What is to be done.
+    pub action: Action,
+    /// The file.
+    pub file: Option<FileHash>,
+}
+
 /// A quarantined communication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuarantinedCommunication {
@@ -41,12 +52,14 @@ pub struct QuarantinedCommunication {
     pub gone_at: Timestamp,
     /// Where it stands.
     pub state: QuarantineState,
+    /// Whether a report may show it: within its 120 hours, or while the archive is open for it.
+    pub is_reported: bool,
     /// The DCC Alerts about it, ascending: one, where all is in order.
     pub dcc_alerts: Vec<ResponseId>,
     /// What the DCC advised last, and when.
     pub advice: Option<(Advice, Timestamp)>,
-    /// What the User's last accepted action file says, and when the DCC received that.
-    pub answer: Option<(Action, Timestamp)>,
+    /// What the User's last accepted action file says.
+    pub answer: Option<Answer>,
 }
 
 impl QuarantinedCommunication {
@@ -74,7 +87,8 @@ struct Told<'f> {
 struct All<'f> {
     communications: BTreeMap<RequestId, Told<'f>>,
     advice: BTreeMap<&'f Reference, (Timestamp, Timestamp, Advice)>,
-    answers: BTreeMap<RequestId, (Timestamp, Timestamp, Action)>,
+    /// Each with when it was received and recorded, by which the last counts.
+    answers: BTreeMap<RequestId, (Timestamp, Timestamp, Answer)>,
     openings: Vec<(Timestamp, &'f ArchiveOpened)>,
 }
 
@@ -99,7 +113,8 @@ impl<'f> All<'f> {
             }
             AnomalyFact::ActionsAccepted(accepted) => {
                 for (request_id, action) in accepted.actions() {
-                    let one = (at, recorded_at, *action);
+                    let answer = Answer { received_at: at, action: *action, file: accepted.file };
+                    let one = (at, recorded_at, answer);
                     self.answers.entry(*request_id).and_modify(|last| *last = one.max(*last)).or_insert(one);
                 }
             }
@@ -121,24 +136,32 @@ impl<'f> All<'f> {
         let state = state(*quarantined_at, (available_until, gone_at), &told.settled, now);
         let advice = quarantined.incident.as_ref().and_then(|incident| self.advice.get(incident));
         let answer = self.answers.get(&quarantined.request_id);
+        let is_reported = match state {
+            QuarantineState::Gone => false,
+            QuarantineState::Archived => self.is_open(&quarantined, now),
+            QuarantineState::Quarantined | QuarantineState::Released(_) | QuarantineState::Deleted(_) => {
+                now < available_until
+            }
+        };
         Some(QuarantinedCommunication {
             quarantined_at: *quarantined_at,
             available_until,
             gone_at,
             state,
+            is_reported,
             dcc_alerts: dcc_alerts.into_iter().collect(),
             advice: advice.map(|(at, _, advice)| (*advice, *at)),
-            answer: answer.map(|(at, _, action)| (*action, *at)),
+            answer: answer.map(|(_, _, answer)| *answer),
             quarantined,
         })
     }
 
     /// Whether the archive is open for a communication.
-    fn is_open(&self, of: &QuarantinedCommunication, now: Timestamp) -> bool {
-        let incident = of.quarantined.incident.as_ref();
+    fn is_open(&self, of: &Quarantined, now: Timestamp) -> bool {
+        let incident = of.incident.as_ref();
         self.openings.iter().any(|(opened_at, opened)| {
             let holds = *opened_at <= now && opened.closes_at.is_none_or(|closes_at| now < closes_at);
-            holds && opened.is_of(&of.request_id(), incident)
+            holds && opened.is_of(&of.request_id, incident)
         })
     }
 }
@@ -183,16 +206,9 @@ impl AnomalyView<'_> {
     ///
     /// A communication of which it is told that something became of it, and not that it was quarantined, is none.
     pub fn reported(&self, now: Timestamp) -> Vec<QuarantinedCommunication> {
-        let all = self.all(now);
-        let known = all.communications.values().filter_map(|told| all.communication(told, now));
-        let shown = known.filter(|of| match of.state {
-            QuarantineState::Gone => false,
-            QuarantineState::Archived => all.is_open(of, now),
-            QuarantineState::Quarantined | QuarantineState::Released(_) | QuarantineState::Deleted(_) => {
-                now < of.available_until
-            }
-        });
-        shown.collect()
+        let mut known = self.communications(now);
+        known.retain(|of| of.is_reported);
+        known
     }
 
     /// The action files that were refused by a time, the oldest first, each with the time when the DCC received it.
@@ -204,7 +220,7 @@ impl AnomalyView<'_> {
         refused.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Where every communication stands at `now`, those that no report shows included: for what does not leave the process.
+    /// Where every communication stands at `now`, those that no report shows included: for what is judged by them, and not shown.
     pub fn communications(&self, now: Timestamp) -> Vec<QuarantinedCommunication> {
         let all = self.all(now);
         all.communications.values().filter_map(|told| all.communication(told, now)).collect()

@@ -54,6 +54,17 @@ pub struct InForce {
     pub smsr: Option<Reference>,
 }
 
+/// A stretch of time within which no threshold changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch {
+    /// From this time on.
+    pub from: Timestamp,
+    /// Before this time.
+    pub to: Timestamp,
+    /// The thresholds that were in force throughout, ascending.
+    pub in_force: Vec<InForce>,
+}
+
 impl<'f> AnomalyView<'f> {
     /// The Thresholds Files that were received by a time, the oldest first, and what had become of each by then.
     pub fn files(&self, at: Timestamp) -> Vec<FileStatus> {
@@ -141,8 +152,8 @@ impl<'f> AnomalyView<'f> {
         })
     }
 
-    /// The instants at which thresholds may come into force or end, ascending, each once.
-    pub fn threshold_changes(&self) -> Vec<Timestamp> {
+    /// The thresholds that were in force from a time on and before another, stretch by stretch, within each of which none changed.
+    pub fn thresholds_between(&self, (from, to): (Timestamp, Timestamp)) -> Vec<Stretch> {
         let changes = |known: &&Known<'_>| {
             matches!(
                 known.fact,
@@ -152,8 +163,13 @@ impl<'f> AnomalyView<'f> {
                     | AnomalyFact::DccThreshold { .. }
             )
         };
-        let changes: BTreeSet<_> = self.facts().iter().filter(changes).map(|known| known.at).collect();
-        changes.into_iter().collect()
+        let changes = self.facts().iter().filter(changes).map(|known| known.at);
+        let cuts: BTreeSet<Timestamp> =
+            changes.filter(|at| *at > from && *at < to).chain([from, to]).collect();
+        let cuts: Vec<Timestamp> = cuts.into_iter().collect();
+        let stretch =
+            |cut: &[Timestamp]| Stretch { from: cut[0], to: cut[1], in_force: self.thresholds_at(cut[0]) };
+        cuts.windows(2).map(stretch).collect()
     }
 
     /// The thresholds that were exceeded by a time, the oldest first.

@@ -4,15 +4,16 @@
 mod answer;
 mod check;
 
+use crate::admitted::{Call, Log, admission, recorded};
 use crate::args::{AnomalyCommand, LakeCallerArgs, ListFormat};
 use crate::client::token_of;
 use crate::exit::Failure;
 use crate::opening::{open_existing, open_to_serve};
-use crate::rights::Feed;
-use crate::serve::role_matrix;
-use gridtrail_access::{Access, Admission, DevKey};
+use gridtrail_access::Access;
 use gridtrail_lake::Lake;
-use std::time::Duration;
+use gridtrail_model::UserId;
+use gridtrail_reports::ReportError;
+use std::collections::BTreeSet;
 
 /// Memory for parts of runs that are kept.
 const CACHE_MIB: u64 = 64;
@@ -20,26 +21,43 @@ const CACHE_MIB: u64 = 64;
 pub(crate) async fn run(command: &AnomalyCommand, format: ListFormat) -> Result<(), Failure> {
     match command {
         AnomalyCommand::Check(args) => {
-            let lake = open_to_serve(&args.caller.lake, CACHE_MIB, true).await?;
-            let who = admitted(&args.caller, &lake).await?;
-            check::run(args, (&lake, &who), format).await
+            let lake = open_to_serve(&args.caller.lake, CACHE_MIB, args.read_only).await?;
+            let whither = (args.access_log_lake.as_deref(), args.read_only);
+            let check = async |log: Option<Log>| {
+                let who = admitted(&args.caller, &lake).await?;
+                let mut call = Call::begin(log.as_ref(), "anomaly check", (&lake, &who))?;
+                let done = check::run(args, (&lake, &who), (&mut call, format)).await;
+                call.end(&done);
+                done
+            };
+            recorded(&lake, whither, "anomaly check", check).await
         }
         AnomalyCommand::Answer(args) => {
+            let format = format.of_report()?;
             let lake = open_existing(&args.caller.lake).await?;
-            let who = admitted(&args.caller, &lake).await?;
-            answer::run(args, (&lake, &who), format.of_report()?).await
+            let answer = async |log: Option<Log>| {
+                let who = admitted(&args.caller, &lake).await?;
+                let mut call = Call::begin(log.as_ref(), "anomaly answer", (&lake, &who))?;
+                let done = answer::run(args, (&lake, &who), (&mut call, format)).await;
+                call.end(&done);
+                done
+            };
+            recorded(&lake, (None, false), "anomaly answer", answer).await
         }
+    }
+}
+
+/// The caller, for some of the User IDs whose quarantine and thresholds they may see. Errors: they may not see those of one of them.
+fn narrowed(who: &Access, user_ids: &BTreeSet<UserId>) -> Result<Access, Failure> {
+    match user_ids.iter().find(|id| !who.user_ids().contains(id)) {
+        Some(other) => Err(ReportError::NotYours(*other).into()),
+        None => Ok(who.narrowed_to(user_ids)),
     }
 }
 
 /// Who asks, by the newest events of access.
 async fn admitted(args: &LakeCallerArgs, lake: &Lake) -> Result<Access, Failure> {
-    let roles = role_matrix(args.job_type_roles.as_deref())?;
-    let key = DevKey::from_pem(&crate::text::key(&args.key)?);
-    let key = key.map_err(|error| Failure::Argument { argument: "--key", reason: error.to_string() })?;
-    let sharing = lake.sharing().await?.current();
-    let admission = Admission::new(key.with_roles(roles).gatekeeper()?, sharing);
-    let lapse = Duration::from_secs(args.access_lapse.seconds().into());
-    Feed::new(lake.clone(), lapse).judge(&admission);
+    let by = (args.key.as_path(), args.job_type_roles.as_deref(), args.access_lapse);
+    let (admission, _following) = admission(lake, by).await?;
     Ok(admission.admit(&token_of(&args.credential)?, lake.clock().now()).await?)
 }

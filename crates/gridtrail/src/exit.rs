@@ -307,7 +307,11 @@ impl Failure {
             },
             Self::Report(ReportError::Argument(_)) => Exit::Usage,
             Self::Report(ReportError::Access(_)) => Exit::Denied,
-            Self::ReportFile(FileError::Output(OutputError::TextTooLong { .. })) => Exit::Usage,
+            Self::ReportFile(FileError::Output(
+                OutputError::TextTooLong { .. }
+                | OutputError::NotAnswered { .. }
+                | OutputError::OfOneUser { .. },
+            )) => Exit::Usage,
             Self::LakeExists { .. } | Self::ReportFile(FileError::Exists(_)) => Exit::Precondition,
             Self::Overtaken | Self::AccessLog(_) | Self::Connect { .. } | Self::Connection(_) => {
                 Exit::Unavailable

@@ -5,6 +5,7 @@
 
 mod access;
 mod access_log;
+mod admitted;
 mod anomaly;
 pub mod args;
 mod bench;

@@ -3,16 +3,12 @@
 
 mod shown;
 
+use crate::admitted::{Log, admission, recorded};
 use crate::args::{AnyFormat, ReportCommand, RunReportArgs};
 use crate::client::token_of;
 use crate::exit::Failure;
-use crate::opening::{open_existing, open_to_serve};
+use crate::opening::open_to_serve;
 use crate::output::{self, Grid, printable};
-use crate::rights::{Feed, keep_rights};
-use crate::running::wait_for_detached;
-use crate::serve::{other_than, role_matrix};
-use gridtrail_access::{Admission, DevKey};
-use gridtrail_access_log::AccessLog;
 use gridtrail_lake::Lake;
 use gridtrail_model::UserId;
 use gridtrail_reports::{
@@ -25,7 +21,6 @@ use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::time::Duration;
-use tokio_util::task::AbortOnDropHandle;
 
 /// Memory for parts of runs that are kept.
 const CACHE_MIB: u64 = 64;
@@ -51,7 +46,9 @@ fn form_of(format: AnyFormat, to_file: bool) -> Result<Option<OutputFormat>, Fai
     let wrong = |reason: &str| Failure::Argument { argument: "--format", reason: reason.to_owned() };
     let form = match format {
         AnyFormat::Table if to_file => {
-            return Err(wrong("a file is csv, json, parquet, xlsx or html; a table is for terminals"));
+            return Err(wrong(
+                "a file is csv, json, parquet, xlsx, html or appendix-aa; a table is for terminals",
+            ));
         }
         AnyFormat::Table => return Ok(None),
         AnyFormat::Jsonl => return Err(wrong("a report is csv, json, parquet, xlsx, html or a table")),
@@ -60,6 +57,7 @@ fn form_of(format: AnyFormat, to_file: bool) -> Result<Option<OutputFormat>, Fai
         AnyFormat::Parquet => OutputFormat::Parquet,
         AnyFormat::Xlsx => OutputFormat::Xlsx,
         AnyFormat::Html => OutputFormat::Html,
+        AnyFormat::AppendixAa => OutputFormat::AppendixAa,
     };
     let is_binary = matches!(form, OutputFormat::Parquet | OutputFormat::Xlsx);
     if is_binary && !to_file && io::stdout().is_terminal() {
@@ -72,22 +70,14 @@ async fn make(args: &RunReportArgs, report: &Report, format: AnyFormat) -> Resul
     let form = form_of(format, args.output.is_some())?;
     // What is typed wrongly is told before anything is opened.
     let given = args.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let answer_file = report.appendix_aa.as_ref().filter(|_| form == Some(OutputFormat::AppendixAa));
+    let set = answer_file.into_iter().flat_map(|file| &file.parameters);
+    let given = given.chain(set.map(|(name, value)| (name.as_str(), value.as_str())));
     let arguments = report.arguments(given, Clock::system().now()).map_err(ReportError::from)?;
     let lake = open_to_serve(&args.lake, CACHE_MIB, args.read_only).await?;
-    let calls = match &args.access_log_lake {
-        Some(address) => Some(other_than(&lake, open_existing(address).await?)?),
-        None => (!args.read_only).then(|| lake.clone()),
-    };
-    let Some(calls) = calls else { return write(args, (report, form), arguments, &lake, None).await };
-    let (log, recording) = AccessLog::open(calls.access_log().await, Clock::system(), "report").await?;
-    let written = write(args, (report, form), arguments, &lake, Some(log)).await;
-    // Whoever asked has the report: a record that was noted and not written down is told, and no failure of the report.
-    if let Err(error) = recording.close().await {
-        tracing::warn!(%error, "the record of the report could not be ended: its chain stays open");
-    }
-    wait_for_detached(&lake).await;
-    wait_for_detached(&calls).await;
-    written
+    let whither = (args.access_log_lake.as_deref(), args.read_only);
+    recorded(&lake, whither, "report", async |log| write(args, (report, form), arguments, &lake, log).await)
+        .await
 }
 
 /// Makes the report and writes it, and records it in an access log, where there is one.
@@ -96,10 +86,11 @@ async fn write(
     (report, form): (&Report, Option<OutputFormat>),
     arguments: Arguments,
     lake: &Lake,
-    log: Option<AccessLog>,
+    log: Option<Log>,
 ) -> Result<(), Failure> {
     let (clock, token) = (Clock::system(), token_of(&args.credential)?);
-    let (admission, _following) = admission(args, lake).await?;
+    let by = (args.key.as_path(), args.job_type_roles.as_deref(), args.access_lapse);
+    let (admission, _following) = admission(lake, by).await?;
     let who = admission.admit(&token, clock.now()).await.map_err(ReportError::from)?;
     let user_ids: BTreeSet<UserId> = args.user_ids.iter().copied().collect();
     let order = report.order(arguments, (&who, &user_ids), clock.now())?;
@@ -112,7 +103,7 @@ async fn write(
     let dress = |session: SecuredSession| {
         let session = session.with_rights(Rights::new(admission, &token));
         match log {
-            Some(log) => session.recorded(Recording { log, call: "report", peer: None }),
+            Some((log, _)) => session.recorded(Recording { log, call: "report", peer: None }),
             None => session,
         }
     };
@@ -125,19 +116,6 @@ async fn write(
         (Some(form), Some(path)) => as_file((report, form), rows, path).await,
         (Some(form), None) => as_stream((report, form), rows).await,
     }
-}
-
-/// Who is let in, and what follows their rights until the report is made: those that are lost meanwhile end it.
-async fn admission(args: &RunReportArgs, lake: &Lake) -> Result<(Admission, AbortOnDropHandle<()>), Failure> {
-    let roles = role_matrix(args.job_type_roles.as_deref())?;
-    let key = DevKey::from_pem(&crate::text::key(&args.key)?);
-    let key = key.map_err(|error| Failure::Argument { argument: "--key", reason: error.to_string() })?;
-    let sharing = lake.sharing().await?;
-    let admission = Admission::new(key.with_roles(roles).gatekeeper()?, sharing.current());
-    let feed = Feed::new(lake.clone(), Duration::from_secs(args.access_lapse.seconds().into()));
-    feed.judge(&admission);
-    let following = tokio::spawn(keep_rights(feed, sharing, admission.clone()));
-    Ok((admission, AbortOnDropHandle::new(following)))
 }
 
 async fn as_table(report: &Report, mut rows: ReportRows) -> Result<(), Failure> {

@@ -5,14 +5,14 @@
 use crate::event::FactOrigin;
 use crate::pending::{AskedChange, AskedFact, OutcomeOf, PendingPart, RequestOutcome};
 use crate::row::{InventoryKey, InventoryRow, InventoryRowKind, pack_fact, unpack_fact};
-use gridtrail_model::{DeviceId, Named, RequestId, ServiceReferenceVariant, UserId};
+use gridtrail_model::{Named, RequestId, ServiceReferenceVariant};
 use gridtrail_packed::{self as pack, Packed, Packer};
 use xxhash_rust::xxh64::xxh64;
 
 impl InventoryKey {
     /// What the outcomes of a request lie under: its print, which others may share. Rows say whose they are.
     pub fn of_request(id: &RequestId) -> Self {
-        Self::Request(xxh64(&id_bytes(id), 0))
+        Self::Request(xxh64(&id.to_bytes(), 0))
     }
 }
 
@@ -35,7 +35,7 @@ fn under(fact: &AskedFact) -> impl Iterator<Item = Named> {
 fn asked_row(asked: &AskedChange, asked_fact: &AskedFact, under: Named) -> InventoryRow {
     let (kind, fact) = pack_fact(&asked_fact.fact, under);
     let body = Packer::default()
-        .bytes(1, Some(&id_bytes(&asked.request_id)))
+        .bytes(1, Some(&asked.request_id.to_bytes()))
         .number(2, Some(variant_number(asked.variant)))
         .byte(3, Some(u8::from(asked.non_device)))
         .byte(4, Some(asked_fact.outcome.number()))
@@ -76,7 +76,7 @@ pub(crate) fn asked(row: &InventoryRow, under: Named, body: &mut Packed<'_>) -> 
 
 fn outcome_row(outcome: &RequestOutcome) -> InventoryRow {
     let body = Packer::default()
-        .bytes(1, Some(&id_bytes(&outcome.request_id)))
+        .bytes(1, Some(&outcome.request_id.to_bytes()))
         .number(2, outcome.variant.map(variant_number))
         .byte(3, Some(outcome.of.number()))
         .text(4, Some(outcome.code.as_str()));
@@ -109,23 +109,8 @@ pub(crate) fn outcome(row: &InventoryRow, body: &mut Packed<'_>) -> Option<Reque
     (here && plain && row.kind == InventoryRowKind::Outcome).then_some(outcome)
 }
 
-/// The RequestID as bytes: originator, target, counter.
-fn id_bytes(id: &RequestId) -> [u8; 24] {
-    let mut bytes = [0; 24];
-    bytes[..8].copy_from_slice(&id.originator.to_bytes());
-    bytes[8..16].copy_from_slice(&id.target.to_bytes());
-    bytes[16..].copy_from_slice(&id.counter.to_be_bytes());
-    bytes
-}
-
 fn read_id(value: &[u8]) -> Option<RequestId> {
-    let (originator, rest) = value.split_first_chunk()?;
-    let (target, counter) = rest.split_first_chunk()?;
-    Some(RequestId {
-        originator: UserId::from_bytes(*originator),
-        target: DeviceId::from_bytes(*target),
-        counter: u64::from_be_bytes(counter.try_into().ok()?),
-    })
+    value.try_into().ok().map(RequestId::from_bytes)
 }
 
 fn variant_number(variant: ServiceReferenceVariant) -> u64 {

@@ -27,6 +27,23 @@ fn split(text: &str, what: &'static str) -> Result<([u8; 8], [u8; 8], u64), Pars
     Ok((first.to_bytes(), second.to_bytes(), counter.parse().map_err(|_| wrong())?))
 }
 
+fn joined(first: [u8; 8], second: [u8; 8], counter: u64) -> [u8; 24] {
+    let mut bytes = [0; 24];
+    bytes[..8].copy_from_slice(&first);
+    bytes[8..16].copy_from_slice(&second);
+    bytes[16..].copy_from_slice(&counter.to_be_bytes());
+    bytes
+}
+
+fn parted(bytes: [u8; 24]) -> ([u8; 8], [u8; 8], u64) {
+    let [first, second, counter] = [0, 8, 16].map(|from| {
+        let mut part = [0; 8];
+        part.copy_from_slice(&bytes[from..from + 8]);
+        part
+    });
+    (first, second, u64::from_be_bytes(counter))
+}
+
 /// `BusinessOriginatorID:BusinessTargetID:OriginatorCounter`, set by the User that sends a Service Request.
 ///
 /// The counter is a full unsigned 64-bit number; it is not the GBCS Transaction Sequence Number, though the
@@ -39,6 +56,19 @@ pub struct RequestId {
     pub target: DeviceId,
     /// The originator's counter.
     pub counter: u64,
+}
+
+impl RequestId {
+    /// Its 24 bytes: originator, target and counter, the most significant byte first.
+    pub fn to_bytes(self) -> [u8; 24] {
+        joined(self.originator.to_bytes(), self.target.to_bytes(), self.counter)
+    }
+
+    /// The RequestID whose bytes these are.
+    pub fn from_bytes(bytes: [u8; 24]) -> Self {
+        let (originator, target, counter) = parted(bytes);
+        Self { originator: UserId::from_bytes(originator), target: DeviceId::from_bytes(target), counter }
+    }
 }
 
 impl FromStr for RequestId {
@@ -77,6 +107,17 @@ impl ResponseId {
             second: DeviceId::from_bytes(request.originator.to_bytes()),
             counter: request.counter,
         }
+    }
+
+    /// Its 24 bytes: both halves and the counter, the most significant byte first.
+    pub fn to_bytes(self) -> [u8; 24] {
+        joined(self.first.to_bytes(), self.second.to_bytes(), self.counter)
+    }
+
+    /// The ResponseID whose bytes these are.
+    pub fn from_bytes(bytes: [u8; 24]) -> Self {
+        let (first, second, counter) = parted(bytes);
+        Self { first: DeviceId::from_bytes(first), second: DeviceId::from_bytes(second), counter }
     }
 }
 
@@ -134,8 +175,10 @@ mod tests {
         fn every_id_reads_back(a: [u8; 8], b: [u8; 8], counter: u64) {
             let id = RequestId { originator: UserId::from_bytes(a), target: DeviceId::from_bytes(b), counter };
             prop_assert_eq!(id.to_string().parse::<RequestId>().unwrap(), id);
+            prop_assert_eq!(RequestId::from_bytes(id.to_bytes()), id);
             let id = ResponseId::mirror_of(&id);
             prop_assert_eq!(id.to_string().parse::<ResponseId>().unwrap(), id);
+            prop_assert_eq!(ResponseId::from_bytes(id.to_bytes()), id);
         }
         #[test]
         fn no_text_panics(text in "[0-9A-F:-]{0,80}") {

@@ -49,6 +49,16 @@ impl Report {
         if let Some(chart) = &self.chart {
             let _ = writeln!(page, "- Picture: {}", chart.title);
         }
+        if let Some(file) = &self.appendix_aa {
+            let columns: Vec<String> = file.columns.iter().map(|name| format!("`{name}`")).collect();
+            let set = file.parameters.iter().map(|(name, value)| format!("`{name}={value}`"));
+            let _ = writeln!(
+                page,
+                "- Answered with `--format appendix-aa`, for one User ID and with {}: {}, and an empty `action`",
+                set.collect::<Vec<_>>().join(", "),
+                columns.join(", ")
+            );
+        }
         for limit in &self.limits {
             let _ = writeln!(page, "- Not here: {limit}");
         }

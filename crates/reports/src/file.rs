@@ -9,7 +9,12 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
+
+/// What the description's name ends in, behind that of the file.
+const ABOUT: &str = ".about.json";
+/// What that of the checksums ends in.
+const SUMS: &str = ".sha256";
 
 /// Why a file of a report was not written.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +38,8 @@ pub enum FileError {
     Output(#[from] OutputError),
 }
 
-/// A file of a report that is being written. Until [`OutputFile::publish`] it has another name, `.tmp` and some letters, in the same folder: dropped,
-/// it is gone, and a process that is killed leaves that behind and nothing else.
+/// A file of a report that is being written, for its owner alone. Until [`OutputFile::publish`] it has another name, `.tmp` and some letters, in the
+/// same folder: dropped, it is gone. A process that is killed leaves that behind, and if it was publishing perhaps the description and the checksums.
 #[derive(Debug)]
 pub struct OutputFile {
     path: PathBuf,
@@ -72,8 +77,9 @@ impl OutputFile {
         report: &Report,
         about: &About,
     ) -> Result<Self, FileError> {
-        if path.exists() {
-            return Err(FileError::Exists(path.to_owned()));
+        let names = [path.to_owned(), beside(path, ABOUT), beside(path, SUMS)];
+        if let Some(there) = names.into_iter().find(|name| name.symlink_metadata().is_ok()) {
+            return Err(FileError::Exists(there));
         }
         let folder = match path.parent() {
             Some(folder) if folder != Path::new("") => folder.to_owned(),
@@ -93,9 +99,10 @@ impl OutputFile {
     }
 
     /// Gives the file its name, with a description (`.about.json`) and the checksums of both (`.sha256`) beside it, and says how many rows it has.
-    /// Those come first: whoever sees the file sees what belongs to it.
+    /// Those come first: whoever sees the file sees what belongs to it. Nothing that somebody else wrote meanwhile is overwritten, and nothing stays
+    /// of what is not published.
     ///
-    /// Errors: `Exists` where somebody else wrote one meanwhile, `Io`, `Output`.
+    /// Errors: `Exists` where somebody else wrote one of the three meanwhile, `Io`, `Output`.
     pub fn publish(self) -> Result<u64, FileError> {
         let Self { path, folder, about, output } = self;
         let (counted, rows) = output.finish()?;
@@ -104,20 +111,19 @@ impl OutputFile {
         let said = about.json(rows).and_then(|said| serde_json::to_vec_pretty(&said));
         let mut said = said.map_err(OutputError::Json)?;
         said.push(b'\n');
-        let (about_path, sums_path) = (beside(&path, ".about.json"), beside(&path, ".sha256"));
+        let (about_path, sums_path) = (beside(&path, ABOUT), beside(&path, SUMS));
         let sums = [(&path, counted.hash.finalize()), (&about_path, Sha256::digest(&said))];
         let sums: String =
             sums.map(|(path, hash)| format!("{}  {}\n", hex::encode(hash), name_of(path))).concat();
         if path.exists() {
             return Err(FileError::Exists(path));
         }
-        put(&folder, &about_path, &said)?;
-        put(&folder, &sums_path, sums.as_bytes())?;
-        readable(file.as_file()).map_err(failed("write", &path))?;
-        file.persist_noclobber(&path).map_err(|error| match error.error.kind() {
-            io::ErrorKind::AlreadyExists => FileError::Exists(path.clone()),
-            _ => failed("write", &path)(error.error),
-        })?;
+        let described = put(&folder, &about_path, &said)?;
+        let summed = put(&folder, &sums_path, sums.as_bytes())?;
+        name(file, &path)?;
+        for published in [described, summed] {
+            published.keep().map_err(|error| failed("write", &path)(error.error))?;
+        }
         sync(&folder).map_err(failed("write to", &folder))?;
         Ok(rows)
     }
@@ -127,28 +133,27 @@ fn failed<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> 
     move |source| FileError::Io { doing, path: path.to_owned(), source }
 }
 
-/// A small file, whole or not there.
-fn put(folder: &Path, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+/// A small file, whole or not there, and gone again where what it gives is dropped.
+fn put(folder: &Path, path: &Path, bytes: &[u8]) -> Result<TempPath, FileError> {
     let write = || {
         let mut file = NamedTempFile::new_in(folder)?;
         file.write_all(bytes)?;
-        readable(file.as_file())?;
         file.as_file().sync_all()?;
-        file.persist(path).map(drop).map_err(|error| error.error)
+        Ok(file)
     };
-    write().map_err(failed("write", path))
+    name(write().map_err(failed("write", path))?, path)?;
+    TempPath::try_from_path(path).map_err(failed("write", path))
 }
 
-/// Temporary files are for their owner alone; a report is for whoever its folder lets in.
-#[cfg(unix)]
-fn readable(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(std::fs::Permissions::from_mode(0o640))
-}
-
-#[cfg(not(unix))]
-fn readable(_file: &File) -> io::Result<()> {
-    Ok(())
+/// Gives a file its name. Errors: `Exists` where there is one of that name, which is left alone; `Io`.
+fn name(file: NamedTempFile, path: &Path) -> Result<(), FileError> {
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(FileError::Exists(path.to_owned()))
+        }
+        Err(error) => Err(failed("write", path)(error.error)),
+    }
 }
 
 /// Makes names last.

@@ -2,7 +2,7 @@
 
 use crate::argument::GIVEN;
 use crate::parameter::{Parameter, ParameterKind};
-use crate::report::{Change, Chart, Column, ColumnKind, Period, Report, SortKey};
+use crate::report::{AnswerFile, Change, Chart, Column, ColumnKind, Period, Report, SortKey};
 use crate::statement::Statement;
 use gridtrail_model::Timestamp;
 use serde::Deserialize;
@@ -26,6 +26,9 @@ pub enum ManifestFault {
     /// Not the TOML that was expected.
     #[error("{0}")]
     Toml(String),
+    /// A statement that cannot be read.
+    #[error("{0}")]
+    Statement(String),
     /// No name: of a report small letters, digits and hyphens; of everything else small letters, digits and underscores.
     #[error("{0:?} is no name")]
     Name(String),
@@ -81,6 +84,7 @@ struct ManifestFile {
     parameters: Vec<ParameterTable>,
     columns: Vec<Column>,
     chart: Option<Chart>,
+    appendix_aa: Option<AnswerFile>,
     changes: Vec<Change>,
 }
 
@@ -110,8 +114,8 @@ impl Place<'_> {
         ManifestError { file: format!("{}/report.toml", self.folder), field: field.into(), fault }
     }
 
-    fn in_statement(&self, fault: ManifestFault) -> ManifestError {
-        ManifestError { file: format!("{}/report.sql", self.folder), field: "parameters".to_owned(), fault }
+    fn in_statement(&self, field: &str, fault: ManifestFault) -> ManifestError {
+        ManifestError { file: format!("{}/report.sql", self.folder), field: field.to_owned(), fault }
     }
 }
 
@@ -139,10 +143,11 @@ impl Report {
             needs_one_of: file.needs_one_of,
             period: file.period,
             sort: file.sort.iter().map(|key| sort_key(key)).collect(),
-            statement: whole_statement(statement, &file.columns, &file.sort),
+            statement: whole_statement(&place, statement, (&file.columns, &file.sort))?,
             parameters,
             columns: file.columns,
             chart: file.chart,
+            appendix_aa: file.appendix_aa,
             changes: file.changes,
         };
         report.check_names(&place)?;
@@ -204,6 +209,14 @@ impl Report {
                 return Err(no_such("period", name, "parameter of the type date"));
             }
         }
+        if let Some(file) = &self.appendix_aa {
+            if let Some(name) = file.columns.iter().find(|name| self.column(name).is_none()) {
+                return Err(no_such("appendix_aa.columns", name, "column"));
+            }
+            if let Some(name) = file.parameters.keys().find(|name| !is_parameter(name, None)) {
+                return Err(no_such("appendix_aa.parameters", name, "parameter"));
+            }
+        }
         let Some(chart) = &self.chart else { return Ok(()) };
         let is_number = |name: &str| {
             let kind = self.column(name).map(|column| column.kind);
@@ -237,7 +250,7 @@ impl Report {
             if !is_given && !self.parameters.iter().any(|parameter| is_of(name, parameter)) {
                 let fault =
                     ManifestFault::NoSuch { name: format!("${name}"), what: "parameter of the manifest" };
-                return Err(place.in_statement(fault));
+                return Err(place.in_statement("parameters", fault));
             }
         }
         let is_used =
@@ -324,7 +337,11 @@ fn sort_key(text: &str) -> SortKey {
 }
 
 /// The statement that is carried out: the columns of the manifest, in its order, of what the report's statement gives.
-fn whole_statement(statement: &str, columns: &[Column], sort: &[String]) -> Statement {
+fn whole_statement(
+    place: &Place<'_>,
+    statement: &str,
+    (columns, sort): (&[Column], &[String]),
+) -> Result<Statement, ManifestError> {
     let columns: Vec<String> = columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
     let sort = sort.iter().map(|key| sort_key(key)).map(|SortKey { column, descending }| {
         let direction = if descending { "DESC" } else { "ASC" };
@@ -333,7 +350,9 @@ fn whole_statement(statement: &str, columns: &[Column], sort: &[String]) -> Stat
     let sort: Vec<String> = sort.collect();
     let order = if sort.is_empty() { String::new() } else { format!("\nORDER BY {}", sort.join(", ")) };
     let statement = statement.trim_end().trim_end_matches(';');
-    Statement::parse(&format!("SELECT {} FROM (\n{statement}\n) AS report{order}", columns.join(", ")))
+    let whole = format!("SELECT {} FROM (\n{statement}\n) AS report{order}", columns.join(", "));
+    Statement::parse(&whole)
+        .map_err(|error| place.in_statement("statement", ManifestFault::Statement(error.to_string())))
 }
 
 /// Whether a text may stand in a statement as a name.

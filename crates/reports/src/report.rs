@@ -3,6 +3,7 @@
 use crate::parameter::Parameter;
 use crate::statement::Statement;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One report: what it is, what may be asked of it, and what its rows say. As JSON it is what `Describe` answers.
 #[derive(Debug, Clone, Serialize)]
@@ -35,6 +36,9 @@ pub struct Report {
     pub sort: Vec<SortKey>,
     /// The picture of it, where one tells more.
     pub chart: Option<Chart>,
+    /// The file by which a User answers, where the report is one that is answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub appendix_aa: Option<AnswerFile>,
     /// What changed with each version, oldest first.
     pub changes: Vec<Change>,
     #[serde(skip)]
@@ -141,6 +145,17 @@ pub enum ChartKind {
     Columns,
 }
 
+/// The file of Appendix AA that a User gets, fills in and signs: some columns of a report, and an empty one for what is to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerFile {
+    /// The columns, before that of the action.
+    pub columns: Vec<String>,
+    /// The parameters that it is always made with.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+}
+
 /// What changed with a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -162,6 +177,9 @@ impl Report {
         let relied_on = (&self.parameters, &self.needs_one_of, &self.period, &self.columns, &self.sort);
         // Structs of texts and numbers always have a form as JSON.
         let mut bytes = serde_json::to_vec(&relied_on).unwrap_or_default();
+        if let Some(file) = &self.appendix_aa {
+            bytes.extend(serde_json::to_vec(file).unwrap_or_default());
+        }
         bytes.extend_from_slice(self.statement.text().as_bytes());
         bytes.extend_from_slice(self.statement.names().join(",").as_bytes());
         hex::encode(&Sha256::digest(&bytes)[..8])

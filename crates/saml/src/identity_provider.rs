@@ -208,7 +208,7 @@ fn sso_url_of(role: &Element) -> Result<String, MetadataFault> {
     if secure { Ok((*url).to_owned()) } else { Err(MetadataFault::SsoUrlNotSecure(Excerpt::of(url))) }
 }
 
-fn is_this_machine(host: Option<&str>) -> bool {
+pub(crate) fn is_this_machine(host: Option<&str>) -> bool {
     matches!(host, Some("localhost" | "127.0.0.1" | "[::1]"))
 }
 

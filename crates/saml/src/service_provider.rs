@@ -1,6 +1,6 @@
 //! This service, as Identity Providers know it.
 
-use crate::identity_provider::IdentityProvider;
+use crate::identity_provider::{IdentityProvider, is_this_machine};
 use crate::message_id::MessageId;
 use crate::names;
 use gridtrail_model::Timestamp;
@@ -40,7 +40,7 @@ impl ServiceProvider {
         }
         let secure = Url::parse(acs_url).is_ok_and(|url| match url.scheme() {
             "https" => true,
-            "http" => matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")),
+            "http" => is_this_machine(url.host_str()),
             _ => false,
         });
         if !secure || acs_url.trim() != acs_url {

@@ -29,37 +29,25 @@ pub(crate) fn put_key(out: &mut Vec<u8>, key: &TrailKey) {
     match key.subject {
         Subject::Leg(Leg { request_id, command_variant }) => {
             out.push(LEG);
-            put_request_id(out, &request_id);
+            out.extend(request_id.to_bytes());
             out.push(command_variant.number());
         }
         Subject::ScheduledRun(response_id) => {
             out.push(SCHEDULED_RUN);
-            put_response_id(out, &response_id);
+            out.extend(response_id.to_bytes());
         }
         Subject::Alert { response_id, code, throttle_sequence } => {
             out.push(ALERT);
-            put_response_id(out, &response_id);
+            out.extend(response_id.to_bytes());
             put_text(out, code.as_str());
             out.push(u8::from(throttle_sequence.is_some()));
             out.extend(throttle_sequence.unwrap_or_default().to_be_bytes());
         }
         Subject::Unjoined(request_id) => {
             out.push(UNJOINED);
-            put_request_id(out, &request_id);
+            out.extend(request_id.to_bytes());
         }
     }
-}
-
-fn put_request_id(out: &mut Vec<u8>, id: &RequestId) {
-    out.extend(id.originator.to_bytes());
-    out.extend(id.target.to_bytes());
-    out.extend(id.counter.to_be_bytes());
-}
-
-fn put_response_id(out: &mut Vec<u8>, id: &ResponseId) {
-    out.extend(id.first.to_bytes());
-    out.extend(id.second.to_bytes());
-    out.extend(id.counter.to_be_bytes());
 }
 
 /// Reads from the front of a slice.
@@ -142,10 +130,10 @@ impl<'a> Reader<'a> {
     }
 
     fn request_id(&mut self) -> Option<RequestId> {
-        Some(RequestId { originator: self.user()?, target: self.device()?, counter: self.number()? })
+        self.take().map(RequestId::from_bytes)
     }
 
     fn response_id(&mut self) -> Option<ResponseId> {
-        Some(ResponseId { first: self.device()?, second: self.device()?, counter: self.number()? })
+        self.take().map(ResponseId::from_bytes)
     }
 }

@@ -69,6 +69,7 @@ enum Kind {
     InventoryDevices,
     InventoryHistory,
     PertainingDevices,
+    QuarantinedCommunications,
     UnattachedHubs,
     DeadLetters,
     Commits,
@@ -131,6 +132,12 @@ static ALL: &[TableOf] = &[
         kind: Kind::PertainingDevices,
     },
     TableOf {
+        name: "quarantined_communications",
+        comment: tables::quarantined::COMMENT,
+        open_to: OpenTo::Reports,
+        kind: Kind::QuarantinedCommunications,
+    },
+    TableOf {
         name: "unattached_hubs",
         comment: tables::pertaining::HUBS,
         open_to: OpenTo::Reports,
@@ -173,10 +180,7 @@ impl Source {
 impl TableOf {
     fn is_open_to(&self, source: &Source) -> bool {
         if source.is_of_reports {
-            return matches!(
-                self.kind,
-                Kind::Trails(View::Audit) | Kind::PertainingDevices | Kind::UnattachedHubs
-            );
+            return matches!(self.open_to, OpenTo::Reports) || matches!(self.kind, Kind::Trails(View::Audit));
         }
         match (self.open_to, &source.who) {
             (OpenTo::Component(component), Some(who)) => who.permits(component),
@@ -204,6 +208,7 @@ impl TableOf {
             Kind::InventoryDevices => told(tables::inventory::DEVICE_COLUMNS),
             Kind::InventoryHistory => told(tables::inventory::HISTORY_COLUMNS),
             Kind::PertainingDevices => told(tables::pertaining::COLUMNS),
+            Kind::QuarantinedCommunications => told(tables::quarantined::COLUMNS),
             Kind::UnattachedHubs => told(tables::pertaining::HUB_COLUMNS),
             Kind::DeadLetters => told(tables::dead_letters::COLUMNS),
             Kind::Commits => told(tables::commits::COLUMNS),
@@ -236,6 +241,11 @@ impl TableOf {
             }
             Kind::InventoryHistory => {
                 listed(inventory::HISTORY_COLUMNS, inventory::open_history(inventory_source()?))
+            }
+            Kind::QuarantinedCommunications => {
+                let of_whom = (Arc::clone(snapshot), who.clone()?);
+                let open = tables::quarantined::open(of_whom, (*rules)?.at);
+                listed(tables::quarantined::COLUMNS, open)
             }
             Kind::UnattachedHubs => {
                 listed(tables::pertaining::HUB_COLUMNS, tables::pertaining::open_hubs(inventory_source()?))

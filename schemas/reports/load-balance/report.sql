@@ -36,7 +36,9 @@ told AS (
         END AS told_ms
     FROM (SELECT column1 AS which FROM (VALUES (1), (2), (3)) AS three) AS ways
     CROSS JOIN audit_trails
-    WHERE service_request_received_at < $until_end
+    -- What is due or answered in the period was received before it, at most 92 days: nothing older is read.
+    WHERE service_request_received_at >= CAST($from_start AS TIMESTAMPTZ) - INTERVAL '92 days'
+        AND service_request_received_at < $until_end
         AND ($variant IS NULL OR service_reference_variant = $variant)
         AND ($region IS NULL OR csp_region = $region)
 ),
@@ -54,19 +56,26 @@ counted AS (
     WHERE told_ms >= first_ms AND told_ms < end_ms
     GROUP BY user_id, (told_ms - first_ms) / slot_ms
 ),
+-- What is counted is read once: each slot of which something is told brings the empty ones before it, and the last of a User ID those behind it.
+spans AS (
+    SELECT
+        *,
+        coalesce(lag(slot) OVER (PARTITION BY user_id ORDER BY slot) + 1, 0) AS first_slot,
+        CASE WHEN lead(slot) OVER (PARTITION BY user_id ORDER BY slot) IS NOT NULL THEN slot END AS last_slot
+    FROM counted
+),
 filled AS (
     SELECT
-        users.user_id,
-        slots.slot_start,
-        date_trunc('day', slots.slot_start AT TIME ZONE 'Europe/London') AS uk_day,
-        coalesce(requests_received, 0) AS requests_received,
-        coalesce(scheduled_runs, 0) AS scheduled_runs,
-        coalesce(future_dated_due, 0) AS future_dated_due,
-        coalesce(responses, 0) AS responses,
-        coalesce(alerts, 0) AS alerts
-    FROM (SELECT DISTINCT user_id FROM counted) AS users
-    CROSS JOIN slots
-    LEFT JOIN counted ON counted.user_id = users.user_id AND counted.slot = slots.slot
+        user_id,
+        slot_start,
+        date_trunc('day', slot_start AT TIME ZONE 'Europe/London') AS uk_day,
+        CASE WHEN slots.slot = spans.slot THEN requests_received ELSE 0 END AS requests_received,
+        CASE WHEN slots.slot = spans.slot THEN scheduled_runs ELSE 0 END AS scheduled_runs,
+        CASE WHEN slots.slot = spans.slot THEN future_dated_due ELSE 0 END AS future_dated_due,
+        CASE WHEN slots.slot = spans.slot THEN responses ELSE 0 END AS responses,
+        CASE WHEN slots.slot = spans.slot THEN alerts ELSE 0 END AS alerts
+    FROM spans
+    INNER JOIN slots ON slots.slot >= first_slot AND (last_slot IS NULL OR slots.slot <= last_slot)
 )
 SELECT
     user_id,

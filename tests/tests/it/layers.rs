@@ -35,7 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("reconcile", &["model", "runtime", "kafka", "lake"]),
     ("ingest", &["model", "anomaly", "inventory", "runtime", "access", "codec", "kafka", "lake"]),
     ("search", &["model", "inventory", "runtime", "access", "lake"]),
-    ("sql", &["model", "runtime", "access", "access-log", "lake", "freshness", "search"]),
+    ("sql", &["model", "anomaly", "runtime", "access", "access-log", "lake", "freshness", "search"]),
     ("flight", &["model", "runtime", "access", "lake", "search", "sql"]),
     ("export", &["model", "access", "runs", "lake"]),
     ("reports", &["model", "runtime", "access", "lake", "sql"]),

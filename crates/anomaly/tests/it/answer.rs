@@ -27,7 +27,7 @@ fn answered(more: &[AnomalyEvent], text: &str, incident: Option<&str>, received_
     let all = fragment(users.into_iter().chain([other]).chain(more.iter().cloned()));
     let incident: Option<Reference> = incident.map(|text| text.parse().unwrap());
     let hash = FileHash::from_bytes([7; 32]);
-    let file = ActionFile { text, hash, incident: incident.as_ref(), received_at };
+    let file = ActionFile { text, hash, incident: incident.as_ref() };
     match file.read(&all.known().communications(received_at), received_at) {
         Ok(accepted) => {
             assert!(

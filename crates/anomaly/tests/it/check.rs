@@ -24,9 +24,10 @@ fn what_comes_beyond_a_threshold_while_it_is_in_force_is_flagged() {
         event("2", 10, AnomalyFact::FileApplied(name("SMSR1"))),
     ]);
     let view = all.known();
+    let between = |from, to| view.thresholds_between((at(from), at(to)));
     // Three before it is in force, one after, one a day later: the fourth is the third within its day, and counts.
     let arrivals = volumes(&[8, 9, 9, 11, 40].map(|hour| (variant, at(hour))));
-    let found = flagged(&view, &arrivals, (at(0), at(50)));
+    let found = flagged(&between(0, 50), &arrivals);
     let one = Flagged {
         threshold: thresholds[0],
         role: Some(gridtrail_model::UserRole::IS),
@@ -37,10 +38,10 @@ fn what_comes_beyond_a_threshold_while_it_is_in_force_is_flagged() {
     };
     assert_eq!(found, [one]);
     // A period is as long as it says: what came exactly a day before does not count.
-    assert_eq!(flagged(&view, &volumes(&[11, 11, 35].map(|hour| (variant, at(hour)))), (at(0), at(50))), []);
+    assert_eq!(flagged(&between(0, 50), &volumes(&[11, 11, 35].map(|hour| (variant, at(hour))))), []);
     // Before and behind the span nothing is flagged, and what came before counts.
-    assert_eq!(flagged(&view, &arrivals, (at(12), at(50))), []);
-    assert_eq!(flagged(&view, &arrivals, (at(11), at(12))).len(), 1);
+    assert_eq!(flagged(&between(12, 50), &arrivals), []);
+    assert_eq!(flagged(&between(11, 12), &arrivals).len(), 1);
 }
 
 proptest! {
@@ -76,7 +77,7 @@ proptest! {
             }
         }
         let mut found: BTreeMap<Threshold, u64> = BTreeMap::new();
-        for one in flagged(&view, &volumes(&arrivals), (from, to)) {
+        for one in flagged(&view.thresholds_between((from, to)), &volumes(&arrivals)) {
             prop_assert!(one.first_at <= one.last_at && one.most > one.threshold.communications);
             prop_assert!(one.first_at >= from && one.last_at < to);
             *found.entry(one.threshold).or_default() += one.communications;

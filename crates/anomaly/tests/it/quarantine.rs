@@ -3,7 +3,7 @@
 use crate::it::at;
 use crate::it::world::{alert, correcting, event, fragment, quarantined, request, settled, withdrawn};
 use gridtrail_anomaly::{
-    Action, ActionsAccepted, Advice, AnomalyEvent, AnomalyFact, ArchiveOpened, Origin,
+    Action, ActionsAccepted, Advice, AnomalyEvent, AnomalyFact, Answer, ArchiveOpened, FileHash, Origin,
     QuarantineState as State, Settlement,
 };
 
@@ -150,9 +150,10 @@ fn what_became_of_a_communication_says_nothing_before_it_was_quarantined() {
 #[test]
 fn advice_goes_by_the_incident_and_answers_by_the_communication() {
     let advised = |id, hours, advice| event(id, hours, AnomalyFact::Advised("INC1".parse().unwrap(), advice));
+    let file = Some(FileHash::from_bytes([7; 32]));
     let answer = |id, hours, action| {
         let accepted =
-            ActionsAccepted::new("INC1".parse().unwrap(), at(hours), None, vec![(request(1), action)])
+            ActionsAccepted::new("INC1".parse().unwrap(), at(hours), file, vec![(request(1), action)])
                 .unwrap();
         event(id, hours, AnomalyFact::ActionsAccepted(accepted))
     };
@@ -165,11 +166,12 @@ fn advice_goes_by_the_incident_and_answers_by_the_communication() {
         answer("6", 30, Action::Delete),
     ]);
     let of = |hour, number: usize| all.known().communications(at(hour)).remove(number - 1);
+    let said = |hour, action| Answer { received_at: at(hour), action, file };
     assert_eq!(of(7, 1).advice, Some((Advice::NoAction, at(5))));
     assert_eq!(of(40, 1).advice, Some((Advice::UserDecides, at(10))));
     assert_eq!(
         (of(25, 1).answer, of(40, 1).answer),
-        (Some((Action::Release, at(20))), Some((Action::Delete, at(30))))
+        (Some(said(20, Action::Release)), Some(said(30, Action::Delete)))
     );
     assert_eq!((of(40, 2).advice, of(40, 2).answer), (None, None));
     // What was answered is done when the DCC has done it.

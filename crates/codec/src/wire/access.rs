@@ -5,7 +5,7 @@
 
 use super::from_wire::{enumeration, mandatory, optional, required, time};
 use super::to_wire::time as wire_time;
-use super::{json_text, officer, within_limit};
+use super::{json_text, officer, put_frame, put_protobuf, within_limit};
 use crate::error::InField;
 use crate::{DecodeError, Encoding, limits};
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Notice, NoticeKind, Party, Sro};
@@ -107,18 +107,12 @@ fn sro(from: wire::SeniorResponsibleOfficer) -> Sro {
 
 /// Appends the event as a protobuf `AccessEvent`. It reads back equal.
 pub fn encode_access_protobuf(record: &AccessRecord, out: &mut Vec<u8>) {
-    let wire = to_wire(record);
-    out.reserve(wire.encoded_len());
-    wire.encode_raw(out);
+    put_protobuf(&to_wire(record), out);
 }
 
 /// Appends the event as one record of an `.access.binpb` file: its length as a varint, then as [`encode_access_protobuf`].
 pub fn encode_access_frame(record: &AccessRecord, out: &mut Vec<u8>) {
-    let wire = to_wire(record);
-    let length = wire.encoded_len();
-    out.reserve(length + prost::length_delimiter_len(length));
-    prost::encoding::encode_varint(length as u64, out);
-    wire.encode_raw(out);
+    put_frame(&to_wire(record), out);
 }
 
 /// The event as one line of proto3 JSON, without the line break. It reads back equal.

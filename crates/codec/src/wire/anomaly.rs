@@ -2,7 +2,7 @@
 
 use super::from_wire::{enumeration, mandatory, optional, required, time};
 use super::to_wire::time as wire_time;
-use super::{json_text, within_limit};
+use super::{json_text, put_frame, put_protobuf, within_limit};
 use crate::error::InField;
 use crate::{DecodeError, Encoding};
 use gridtrail_anomaly::{
@@ -310,18 +310,12 @@ fn refused(from: &wire::ActionFileRefused) -> Result<ActionsRefused, DecodeError
 
 /// Appends the event as a protobuf `AnomalyEvent`. It reads back equal, but for who told it: the contract has anomaly events alone.
 pub fn encode_anomaly_protobuf(event: &AnomalyEvent, out: &mut Vec<u8>) {
-    let wire = to_wire(event);
-    out.reserve(wire.encoded_len());
-    wire.encode_raw(out);
+    put_protobuf(&to_wire(event), out);
 }
 
 /// Appends the event as one record of an `.anomaly.binpb` file: its length as a varint, then as [`encode_anomaly_protobuf`].
 pub fn encode_anomaly_frame(event: &AnomalyEvent, out: &mut Vec<u8>) {
-    let wire = to_wire(event);
-    let length = wire.encoded_len();
-    out.reserve(length + prost::length_delimiter_len(length));
-    prost::encoding::encode_varint(length as u64, out);
-    wire.encode_raw(out);
+    put_frame(&to_wire(event), out);
 }
 
 /// The event as one line of proto3 JSON, without the line break.

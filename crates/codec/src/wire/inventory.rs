@@ -4,7 +4,7 @@
 
 use super::from_wire::{all, enumeration, mandatory, optional, required, time};
 use super::to_wire::time as wire_time;
-use super::{json_text, within_limit};
+use super::{json_text, put_frame, put_protobuf, within_limit};
 use crate::error::InField;
 use crate::{DecodeError, Encoding};
 use gridtrail_inventory::{
@@ -247,18 +247,12 @@ fn hub_fields(from: &wire::HubStatusChanged) -> Result<HubFields, DecodeError> {
 
 /// Appends the event as a protobuf `InventoryEvent`. It reads back equal, but for who told it: the contract has inventory events alone.
 pub fn encode_inventory_protobuf(event: &InventoryEvent, out: &mut Vec<u8>) {
-    let wire = to_wire(event);
-    out.reserve(wire.encoded_len());
-    wire.encode_raw(out);
+    put_protobuf(&to_wire(event), out);
 }
 
 /// Appends the event as one record of an `.inventory.binpb` file: its length as a varint, then as [`encode_inventory_protobuf`].
 pub fn encode_inventory_frame(event: &InventoryEvent, out: &mut Vec<u8>) {
-    let wire = to_wire(event);
-    let length = wire.encoded_len();
-    out.reserve(length + prost::length_delimiter_len(length));
-    prost::encoding::encode_varint(length as u64, out);
-    wire.encode_raw(out);
+    put_frame(&to_wire(event), out);
 }
 
 /// The event as one line of proto3 JSON, without the line break.

@@ -66,14 +66,20 @@ pub(crate) fn decode_json(bytes: &[u8]) -> Result<Event, DecodeError> {
 /// `ServiceResponse`, and `ServiceResponse` without one as `Acknowledgement`; and only a DCC Alert says what it
 /// affects. No decoder makes those.
 pub fn encode_protobuf(event: &Event, out: &mut Vec<u8>) {
-    let wire = to_wire::event(event);
-    out.reserve(wire.encoded_len());
-    wire.encode_raw(out);
+    put_protobuf(&to_wire::event(event), out);
 }
 
 /// Appends the event as one record of a `.binpb` file: its length as a varint, then as [`encode_protobuf`].
 pub fn encode_frame(event: &Event, out: &mut Vec<u8>) {
-    let wire = to_wire::event(event);
+    put_frame(&to_wire::event(event), out);
+}
+
+fn put_protobuf(wire: &impl Message, out: &mut Vec<u8>) {
+    out.reserve(wire.encoded_len());
+    wire.encode_raw(out);
+}
+
+fn put_frame(wire: &impl Message, out: &mut Vec<u8>) {
     let length = wire.encoded_len();
     out.reserve(length + prost::length_delimiter_len(length));
     prost::encoding::encode_varint(length as u64, out);

@@ -1,5 +1,7 @@
 //! `gridtrail anomaly answer`: a Quarantined Communications Action File becomes an event, accepted or refused.
 
+use super::narrowed;
+use crate::admitted::Call;
 use crate::args::{AnomalyAnswerArgs, Format};
 use crate::exit::Failure;
 use crate::{output, text};
@@ -12,10 +14,11 @@ use gridtrail_anomaly::{
 };
 use gridtrail_ingest::{Maker, ingest_told_anomaly};
 use gridtrail_lake::Lake;
-use gridtrail_model::{Timestamp, UserId};
+use gridtrail_model::{RequestId, Timestamp, UserId};
 use gridtrail_saml::{SigningCertificate, TrustAnchors};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::io;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -51,26 +54,23 @@ struct Fault {
 pub(super) async fn run(
     args: &AnomalyAnswerArgs,
     (lake, who): (&Lake, &Access),
-    format: Format,
+    (call, format): (&mut Call, Format),
 ) -> Result<(), Failure> {
+    (call.entry.key_kind, call.entry.key) = (Some("user_id".into()), Some(args.user_id.to_string()));
     let now = lake.clock().now();
     let received_at = args.received_at.unwrap_or(now);
     if received_at > now || received_at.plus_millis(JUDGED_WITHIN_MS) < now {
         let reason = format!("a file is judged within 120 hours of its receipt, and now it is {now}");
         return Err(Failure::Argument { argument: "--received-at", reason });
     }
-    let who = who.narrowed_to(&[args.user_id].into());
-    if who.user_ids().is_empty() {
-        let reason = "it is none that the caller may see".to_owned();
-        return Err(Failure::Argument { argument: "--user-id", reason });
-    }
+    let who = narrowed(who, &[args.user_id].into())?;
     let file = text::bytes(&args.file)?;
     let signer = Signer::of(args)?;
     // As it was when the file came.
-    let (held, _) = lake.snapshot().quarantined(&who, received_at).await?;
-    let held: Vec<QuarantinedCommunication> = held.into_iter().flat_map(|(_, all)| all).collect();
+    let (held, _) = lake.snapshot().quarantined_or_archived(&who, received_at).await?;
     let judged = judge(args, (&file, &signer), &held, (received_at, now));
-    let known = record(args, lake, &judged, (received_at, now)).await?;
+    call.entry.detail = Some(judged.detail(args));
+    let known = judged.stands(&held) || record(args, lake, &judged, (received_at, now)).await?;
     let answered = judged.told(args, &held, (received_at, now), known);
     if answered.late {
         tracing::warn!(%received_at, "a file about a threshold of the DCC was validated more than 24 hours after its receipt");
@@ -143,7 +143,7 @@ fn judge(
     let read = || {
         signer.verify(file, args.user_id, received_at).map_err(|why| vec![(0, reason(&why))])?;
         let text = std::str::from_utf8(file).map_err(|_| vec![(0, reason(&"The file is not UTF-8."))])?;
-        ActionFile { text, hash, incident: args.incident.as_ref(), received_at }.read(held, now)
+        ActionFile { text, hash, incident: args.incident.as_ref() }.read(held, now)
     };
     match read() {
         Ok(accepted) => {
@@ -159,7 +159,8 @@ fn judge(
     }
 }
 
-/// Puts what became of a file on record: each outcome of a file once, however often it is judged. Returns whether it was there already.
+/// Puts what became of a file on record. A refusal is there once, however often the file comes and is refused for the same reasons. An acceptance
+/// is there once for each time when the file was received, for it may take the place of another that came meanwhile. Returns whether it was there already.
 async fn record(
     args: &AnomalyAnswerArgs,
     lake: &Lake,
@@ -170,6 +171,9 @@ async fn record(
     outcome.update(args.user_id.to_bytes());
     outcome.update(args.incident.as_ref().map(|incident| incident.as_str()).unwrap_or_default());
     outcome.update(judged.hash.to_bytes());
+    if judged.faults.is_empty() {
+        outcome.update(received_at.millis().to_be_bytes());
+    }
     for (line, why) in &judged.faults {
         outcome.update(line.to_be_bytes());
         outcome.update(why.as_str());
@@ -187,6 +191,32 @@ async fn record(
 }
 
 impl Judged {
+    /// What the file says.
+    fn actions(&self) -> impl Iterator<Item = &(RequestId, Action)> {
+        self.facts.iter().flat_map(|fact| match fact {
+            AnomalyFact::ActionsAccepted(accepted) => accepted.actions(),
+            _ => &[],
+        })
+    }
+
+    /// Whether it is this very file that the last answer for each of its communications came from: one that comes again says nothing new, and one
+    /// that comes again after another does.
+    fn stands(&self, held: &[QuarantinedCommunication]) -> bool {
+        let standing: HashSet<RequestId> = held
+            .iter()
+            .filter(|of| of.answer.is_some_and(|answer| answer.file == Some(self.hash)))
+            .map(QuarantinedCommunication::request_id)
+            .collect();
+        self.faults.is_empty() && self.actions().all(|(id, _)| standing.contains(id))
+    }
+
+    /// What the access log says of it.
+    fn detail(&self, args: &AnomalyAnswerArgs) -> String {
+        let outcome = if self.faults.is_empty() { "accepted" } else { "refused" };
+        let incident = args.incident.as_ref().map_or("none", |incident| incident.as_str());
+        format!("{outcome}: file {}, Incident {incident}", self.hash)
+    }
+
     fn told(
         &self,
         args: &AnomalyAnswerArgs,
@@ -194,13 +224,7 @@ impl Judged {
         (received_at, now): (Timestamp, Timestamp),
         known: bool,
     ) -> Answered {
-        let actions = || {
-            self.facts.iter().flat_map(|fact| match fact {
-                AnomalyFact::ActionsAccepted(accepted) => accepted.actions(),
-                _ => &[],
-            })
-        };
-        let many = |what: Action| actions().filter(|(_, action)| *action == what).count();
+        let many = |what: Action| self.actions().filter(|(_, action)| *action == what).count();
         let of_dcc = held.iter().any(|of| {
             of.quarantined.breach == Breach::DccThreshold && of.quarantined.incident == args.incident
         });

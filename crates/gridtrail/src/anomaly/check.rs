@@ -1,10 +1,12 @@
 //! `gridtrail anomaly check`: what would have been flagged.
 
+use super::narrowed;
+use crate::admitted::Call;
 use crate::args::{AnomalyCheckArgs, ListFormat};
 use crate::exit::Failure;
 use crate::output::{self, count, table_with};
 use gridtrail_access::Access;
-use gridtrail_anomaly::{AnomalyFragment, AnomalyView, Flagged, Volumes, flagged};
+use gridtrail_anomaly::{AnomalyView, Flagged, Stretch, Volumes, flagged};
 use gridtrail_lake::{Lake, ScanQuery, View};
 use gridtrail_model::{ServiceReferenceVariant, Subject, Timestamp, UserId};
 use serde::Serialize;
@@ -64,29 +66,47 @@ impl Line {
 pub(super) async fn run(
     args: &AnomalyCheckArgs,
     (lake, who): (&Lake, &Access),
-    format: ListFormat,
+    (call, format): (&mut Call, ListFormat),
 ) -> Result<(), Failure> {
-    write(&check(args, (lake, who)).await?, format)
+    if !args.user_ids.is_empty() {
+        let ids: Vec<String> = args.user_ids.iter().map(ToString::to_string).collect();
+        (call.entry.key_kind, call.entry.key) = (Some("user_id".into()), Some(ids.join(",")));
+    }
+    let (from, to) = span(args, lake)?;
+    (call.entry.from, call.entry.to) = (Some(from), Some(to));
+    let checked = check(args, (lake, who), (from, to)).await?;
+    call.entry.rows = Some(checked.flagged.len() as u64);
+    write(&checked, format)
 }
 
-async fn check(args: &AnomalyCheckArgs, (lake, who): (&Lake, &Access)) -> Result<Checked, Failure> {
+/// From when on and before when volumes are checked.
+fn span(args: &AnomalyCheckArgs, lake: &Lake) -> Result<(Timestamp, Timestamp), Failure> {
     let to = args.to.unwrap_or_else(|| lake.clock().now());
     let from = args.from.unwrap_or_else(|| to.plus_millis(-DAY_MS));
     if from >= to {
         let reason = format!("{from} is not before {to}");
         return Err(Failure::Argument { argument: "--from", reason });
     }
-    let only: BTreeSet<UserId> = args.user_ids.iter().copied().collect();
-    let who = if only.is_empty() { who.clone() } else { who.narrowed_to(&only) };
-    let (fragments, _) = lake.snapshot().thresholds(&who).await?;
-    let scopes: BTreeMap<UserId, Scopes> =
-        fragments.iter().filter_map(|of| Scopes::of(of, (from, to))).collect();
-    let volumes = volumes(args, (lake, &who), &scopes, (from, to)).await?;
-    Ok(checked((&fragments, &scopes), &volumes, (from, to)))
+    Ok((from, to))
 }
 
-/// What some thresholds of a User count.
+async fn check(
+    args: &AnomalyCheckArgs,
+    (lake, who): (&Lake, &Access),
+    span: (Timestamp, Timestamp),
+) -> Result<Checked, Failure> {
+    let only: BTreeSet<UserId> = args.user_ids.iter().copied().collect();
+    let who = if only.is_empty() { who.clone() } else { narrowed(who, &only)? };
+    let (fragments, _) = lake.snapshot().thresholds(&who).await?;
+    let scopes: BTreeMap<UserId, Scopes> =
+        fragments.iter().filter_map(|of| Scopes::of(of.known(), span)).collect();
+    let volumes = volumes(args, (lake, &who), &scopes, span).await?;
+    Ok(checked(&scopes, &volumes, span))
+}
+
+/// The thresholds of a User that were in force at some time, and what they count.
 struct Scopes {
+    stretches: Vec<Stretch>,
     thresholds: usize,
     /// `None` among them: all of its communications.
     variants: BTreeSet<Option<ServiceReferenceVariant>>,
@@ -95,19 +115,15 @@ struct Scopes {
 }
 
 impl Scopes {
-    /// Of the thresholds that were in force at some time. `None`: none was.
-    fn of(fragment: &AnomalyFragment, (from, to): (Timestamp, Timestamp)) -> Option<(UserId, Self)> {
-        let view = fragment.known();
-        let changes = view.threshold_changes().into_iter().filter(|at| *at > from && *at < to);
-        let in_force: BTreeSet<_> = std::iter::once(from)
-            .chain(changes)
-            .flat_map(|at| view.thresholds_at(at))
-            .map(|of| (of.threshold, of.role))
-            .collect();
-        let scope = || in_force.iter().map(|(threshold, _)| threshold.scope);
+    /// `None`: none was in force.
+    fn of(view: AnomalyView<'_>, span: (Timestamp, Timestamp)) -> Option<(UserId, Self)> {
+        let stretches = view.thresholds_between(span);
+        let in_force = || stretches.iter().flat_map(|stretch| &stretch.in_force);
+        let thresholds = in_force().map(|of| (of.threshold, of.role)).collect::<BTreeSet<_>>().len();
+        let scope = || in_force().map(|of| of.threshold.scope);
         let longest_ms = scope().map(|scope| scope.period.millis()).max()?;
         let variants = scope().map(|scope| scope.variant).collect();
-        Some((fragment.about()?, Self { thresholds: in_force.len(), variants, longest_ms }))
+        Some((view.about()?, Self { thresholds, variants, longest_ms, stretches }))
     }
 
     fn counts(&self, variant: Option<ServiceReferenceVariant>) -> bool {
@@ -148,22 +164,21 @@ async fn volumes(
 }
 
 fn checked(
-    (fragments, scopes): (&[AnomalyFragment], &BTreeMap<UserId, Scopes>),
+    scopes: &BTreeMap<UserId, Scopes>,
     volumes: &BTreeMap<UserId, Volumes>,
     (from, to): (Timestamp, Timestamp),
 ) -> Checked {
     let none = Volumes::default();
-    let of_user = |view: AnomalyView<'_>| {
-        let user = view.about()?;
-        let found = flagged(&view, volumes.get(&user).unwrap_or(&none), (from, to));
-        Some(found.iter().map(|found| Line::of(user, found)).collect::<Vec<_>>())
+    let of_user = |(user, scopes): (&UserId, &Scopes)| {
+        let found = flagged(&scopes.stretches, volumes.get(user).unwrap_or(&none));
+        found.iter().map(|found| Line::of(*user, found)).collect::<Vec<_>>()
     };
     Checked {
         from: from.to_string(),
         to: to.to_string(),
         thresholds: scopes.values().map(|scopes| scopes.thresholds).sum(),
         communications: volumes.values().map(Volumes::len).sum(),
-        flagged: fragments.iter().filter_map(|of| of_user(of.known())).flatten().collect(),
+        flagged: scopes.iter().flat_map(of_user).collect(),
     }
 }
 

@@ -14,6 +14,7 @@ pub enum AnomalyCommand {
     /// Compare volumes with the thresholds in force, and say what would have been flagged. Nothing is quarantined.
     ///
     /// Each Service Request and Signed Pre-Command that the DCC received counts when it was received, by User and Service Reference Variant.
+    /// Recorded in the access log.
     #[command(after_help = "\
 Examples:
   gridtrail anomaly check --lake data/lake --token-file me.jwt
@@ -21,7 +22,7 @@ Examples:
     Check(AnomalyCheckArgs),
     /// Take in a User's Quarantined Communications Action File, or refuse it: all of it, with the reason on record.
     ///
-    /// Its signature and the certificate chain are verified before any line is read.
+    /// Its signature and the certificate chain are verified before any line is read. Recorded in the access log.
     #[command(after_help = "\
 Example:
   gridtrail anomaly answer actions.csv --incident INC0007 --user-id 90-B3-D5-1F-30-02-00-00 --token-file me.jwt \\
@@ -67,6 +68,12 @@ pub struct AnomalyCheckArgs {
     /// Parts of the lake that are read one after the other: more take less memory.
     #[arg(long, value_name = "PARTS", default_value = "4")]
     pub parts: NonZeroU32,
+    /// Write nothing to the lake. The check is recorded in the lake of --access-log-lake, or else nowhere.
+    #[arg(long)]
+    pub read_only: bool,
+    /// With --read-only, the lake in whose access log the check is recorded: another one, made by `gridtrail lake create`.
+    #[arg(long, value_name = "URL|PATH", requires = "read_only")]
+    pub access_log_lake: Option<String>,
 }
 
 /// Arguments of `gridtrail anomaly answer`.
@@ -87,7 +94,7 @@ pub struct AnomalyAnswerArgs {
     /// When the DCC received it, UTC. Left out: now.
     #[arg(long, value_name = "TIME")]
     pub received_at: Option<Timestamp>,
-    /// The signature of the file, in base64 or as it is: ECDSA on P-256 or P-384 (as DER), or RSA (PKCS #1), with SHA-256 or SHA-384.
+    /// The signature of the file, in base64 or as it is: ECDSA on P-256 or P-384 (as DER), or RSA (PKCS #1), with SHA-256, SHA-384 or (RSA alone) SHA-512.
     #[arg(long, value_name = "FILE")]
     pub signature: PathBuf,
     /// The File Signing Certificate, in PEM or DER, whose subject has the User ID as its serial number.

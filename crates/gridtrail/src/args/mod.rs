@@ -55,7 +55,7 @@ pub use service::{
 };
 pub use sql::{ServeSqlArgs, SqlArgs};
 pub use tls::{DevCertificateArgs, ServerArgs, ServerTlsArgs};
-pub use value::{Bound, LifeTime};
+pub use value::{Bound, LapseTime, LifeTime};
 
 use crate::exit::Failure;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -103,7 +103,7 @@ pub enum AnyFormat {
     Table,
     /// One JSON document for programs: proto3 JSON of the API's message, where the API has one.
     Json,
-    /// Comma-separated values, one line a row, for spreadsheets: of lists only.
+    /// Comma-separated values, one line a row, for spreadsheets: of lists and reports.
     Csv,
     /// One JSON object a line and row, printed as rows come: of SQL only.
     Jsonl,
@@ -113,6 +113,8 @@ pub enum AnyFormat {
     Xlsx,
     /// A page with a picture: of reports only.
     Html,
+    /// The file of Appendix AA that a User fills in, signs and answers with: of the Quarantined Requests Report only.
+    AppendixAa,
 }
 
 /// How lists are printed.
@@ -155,7 +157,7 @@ impl AnyFormat {
             Self::Table => Ok(ListFormat::Table),
             Self::Json => Ok(ListFormat::Json),
             Self::Csv => Ok(ListFormat::Csv),
-            Self::Parquet | Self::Xlsx | Self::Html => {
+            Self::Parquet | Self::Xlsx | Self::Html | Self::AppendixAa => {
                 let reason = "only `gridtrail report run` writes this; take table, json or csv".to_owned();
                 Err(Failure::Argument { argument: "--format", reason })
             }

@@ -98,13 +98,9 @@ impl fmt::Display for Grid {
     }
 }
 
-/// A text that no spreadsheet takes for a formula.
+/// A text that no spreadsheet takes for a formula, as in files of reports.
 pub(crate) fn csv_cell(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    }
+    gridtrail_reports::guarded(text).into_owned()
 }
 
 #[cfg(test)]
@@ -148,5 +144,8 @@ mod tests {
         let text = String::from_utf8(grid.csv().unwrap()).unwrap();
         assert_eq!(text.lines().next(), Some("Letter,Reason"));
         assert_eq!(text.lines().last(), Some("'=1+1,\"a, \"\"b\"\"\""));
+        for (text, cell) in [("＝1+1", "'＝1+1"), ("'=1+1", "''=1+1"), ("'twas", "'twas"), ("1-1", "1-1")] {
+            assert_eq!(csv_cell(text), cell);
+        }
     }
 }

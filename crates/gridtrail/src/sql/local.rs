@@ -3,15 +3,12 @@
 
 use super::answer::Asking;
 use super::carry_out;
+use crate::admitted::{Log, admission, recorded};
 use crate::args::{RowFormat, SqlArgs};
 use crate::client::token_from;
 use crate::exit::Failure;
-use crate::opening::{open_existing, open_to_serve};
-use crate::rights::{Feed, keep_rights};
-use crate::running::wait_for_detached;
-use crate::serve::{other_than, role_matrix};
-use gridtrail_access::{Admission, DevKey};
-use gridtrail_access_log::AccessLog;
+use crate::opening::open_to_serve;
+use gridtrail_access::Admission;
 use gridtrail_freshness::{Levels, Outward, Watch};
 use gridtrail_lake::Lake;
 use gridtrail_runtime::Clock;
@@ -25,29 +22,12 @@ const CACHE_MIB: u64 = 64;
 
 pub(super) async fn run(args: &SqlArgs, format: RowFormat) -> Result<(), Failure> {
     let lake = open_to_serve(&args.lake, CACHE_MIB, args.read_only).await?;
-    let calls = match &args.access_log_lake {
-        Some(address) => Some(other_than(&lake, open_existing(address).await?)?),
-        None => (!args.read_only).then(|| lake.clone()),
-    };
-    let Some(calls) = calls else { return answer(args, format, &lake, None).await };
-    let (log, recording) = AccessLog::open(calls.access_log().await, Clock::system(), "sql").await?;
-    let answered = answer(args, format, &lake, Some((log, &calls))).await;
-    // Whoever asked has the answer: a record that was noted and not written down is told, and no failure of the question.
-    if let Err(error) = recording.close().await {
-        tracing::warn!(%error, "the record of the statement could not be ended: its chain stays open");
-    }
-    wait_for_detached(&lake).await;
-    wait_for_detached(&calls).await;
-    answered
+    let whither = (args.access_log_lake.as_deref(), args.read_only);
+    recorded(&lake, whither, "sql", async |log| answer(args, format, &lake, log).await).await
 }
 
 /// Answers statements, and records them in a lake's access log, where there is one.
-async fn answer(
-    args: &SqlArgs,
-    format: RowFormat,
-    lake: &Lake,
-    record: Option<(AccessLog, &Lake)>,
-) -> Result<(), Failure> {
+async fn answer(args: &SqlArgs, format: RowFormat, lake: &Lake, record: Option<Log>) -> Result<(), Failure> {
     let limits = SqlLimits {
         memory_bytes: usize::try_from(args.memory).unwrap_or(usize::MAX).saturating_mul(1 << 20),
         parts: args.parts,
@@ -63,7 +43,7 @@ pub(super) struct Local<'a> {
     limits: SqlLimits,
     /// `None`: an operator.
     user: Option<User>,
-    record: Option<(AccessLog, &'a Lake)>,
+    record: Option<Log>,
 }
 
 impl Local<'_> {
@@ -101,14 +81,8 @@ struct User {
 
 impl User {
     async fn of(args: &SqlArgs, lake: &Lake) -> Result<Self, Failure> {
-        let roles = role_matrix(args.job_type_roles.as_deref())?;
-        let key = DevKey::from_pem(&crate::text::key(&args.key)?);
-        let key = key.map_err(|error| Failure::Argument { argument: "--key", reason: error.to_string() })?;
-        let sharing = lake.sharing().await?;
-        let admission = Admission::new(key.with_roles(roles).gatekeeper()?, sharing.current());
-        let feed = Feed::new(lake.clone(), Duration::from_secs(args.access_lapse.seconds().into()));
-        feed.judge(&admission);
-        let following = AbortOnDropHandle::new(tokio::spawn(keep_rights(feed, sharing, admission.clone())));
+        let by = (args.key.as_path(), args.job_type_roles.as_deref(), args.access_lapse);
+        let (admission, following) = admission(lake, by).await?;
         let token = token_from(args.token.as_deref(), args.token_file.as_deref())?;
         let watch = Arc::new(Watch::new(lake.clone(), Levels::default()));
         Ok(Self { admission, token, watch, outward: Arc::default(), _following: following })

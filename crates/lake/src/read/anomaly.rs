@@ -15,7 +15,8 @@ use crate::tables::anomaly::{ANOMALY, Stored, column, unreadable};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Component};
 use gridtrail_anomaly::{
-    ActionsRefused, AnomalyFragment, AnomalyKey, AnomalyRow, AnomalyRowError, QuarantinedCommunication,
+    ActionsRefused, AnomalyFragment, AnomalyKey, AnomalyRow, AnomalyRowError, QuarantineState,
+    QuarantinedCommunication,
 };
 use gridtrail_model::{Timestamp, UserId};
 use gridtrail_runs::{RunsError, Sheet, lookup};
@@ -50,6 +51,22 @@ impl Snapshot {
             Some((fragment.about()?, reported)).filter(|(_, reported)| !reported.is_empty())
         });
         Ok((reported.collect(), cost))
+    }
+
+    /// Where each of the quarantined communications of each of the caller's User IDs stood at a time, ascending: archived ones among them, gone ones not.
+    /// An answer is judged by it, which is to say of a late one that it is late. A report shows those of them that are to be reported, which are those
+    /// that [`Snapshot::quarantined`] gives.
+    ///
+    /// Errors: as [`Snapshot::thresholds`]. Cancel-safe.
+    pub async fn quarantined_or_archived(
+        &self,
+        who: &Access,
+        at: Timestamp,
+    ) -> Result<(Vec<QuarantinedCommunication>, Cost), LakeError> {
+        permit(who, Component::Reporting)?;
+        let (fragments, cost) = self.anomaly(who, AnomalyKey::Quarantine).await?;
+        let all = fragments.iter().flat_map(|fragment| fragment.known().communications(at));
+        Ok((all.filter(|of| of.state != QuarantineState::Gone).collect(), cost))
     }
 
     /// The Quarantined Communications Action Files of each of the caller's User IDs that were refused, ascending, with when the DCC received each and why it was refused; and what

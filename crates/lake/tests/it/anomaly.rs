@@ -77,6 +77,8 @@ async fn holders(snapshot: &Snapshot, who: &Access, now: Timestamp) -> BTreeSet<
         found.iter().flat_map(|(_, all)| all).map(|of| of.request_id().originator).collect();
     let users: BTreeSet<UserId> = found.iter().map(|(user, _)| *user).collect();
     assert_eq!(originators, users);
+    let (all, _) = snapshot.quarantined_or_archived(who, now).await.unwrap();
+    assert_eq!(all.iter().map(|of| of.request_id().originator).collect::<BTreeSet<_>>(), users);
     users
 }
 
@@ -134,6 +136,16 @@ async fn thresholds_and_quarantine_are_seen_by_their_users_alone() {
         assert!(matches!(refused, LakeError::NotPermitted { .. }), "{refused}");
         let refused = snapshot.quarantined(&who, at(1)).await.unwrap_err();
         assert!(matches!(refused, LakeError::NotPermitted { .. }), "{refused}");
+        let refused = snapshot.quarantined_or_archived(&who, at(1)).await.unwrap_err();
+        assert!(matches!(refused, LakeError::NotPermitted { .. }), "{refused}");
+    }
+    // What is archived is judged still, and shown no more; what is gone is neither.
+    for (hours, judged) in [(119, 1), (120, 1), (120 + 30 * 24, 0)] {
+        let (found, _) =
+            snapshot.quarantined_or_archived(&access(&[1]), at(hours * 3_600_000)).await.unwrap();
+        assert_eq!(found.len(), judged, "{hours}");
+        let (shown, _) = snapshot.quarantined(&access(&[1]), at(hours * 3_600_000)).await.unwrap();
+        assert_eq!(shown.len(), usize::from(hours < 120), "{hours}");
     }
 }
 

@@ -111,6 +111,7 @@ fn a_statement_has_the_parameters_of_its_manifest() {
     for (sql, file, part) in [
         (SQL.replace("$day_start", "$day"), "test/report.sql", "names \"$day\", which is no parameter"),
         (SQL.replace("$day_start", "$day_start AND $other"), "test/report.sql", "names \"$other\""),
+        (SQL.replace("$day_start", "'$day_start"), "test/report.sql", "Unterminated string literal"),
         (SQL.replace("$day_start", "now()"), "test/report.toml", "names \"day\", which is no value"),
         (SQL.replace("count(*)", "sum(1)"), "test/report.toml", "raise the version"),
     ] {

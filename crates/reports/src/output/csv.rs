@@ -45,7 +45,7 @@ fn failed(error: csv::Error) -> OutputError {
 
 /// A text that no spreadsheet takes for a formula. What begins like one, in ordinary or in wide letters, gets an apostrophe before it, and so
 /// does what begins with an apostrophe and then like one: who takes the first away has the text.
-pub(crate) fn guarded(text: &str) -> Cow<'_, str> {
+pub fn guarded(text: &str) -> Cow<'_, str> {
     let begins_a_formula =
         |text: &str| text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     if begins_a_formula(text.trim_start_matches('\'')) {

@@ -3,6 +3,7 @@
 //! Each takes batches of rows as they come and holds no more of them than one batch, however many there are. What a format can carry beside
 //! rows, it carries: who asked for what, complete up to when, and how many rows there are.
 
+mod appendix_aa;
 mod chart;
 mod csv;
 mod drawn;
@@ -11,6 +12,8 @@ mod json;
 mod markup;
 mod parquet;
 mod xlsx;
+
+pub use csv::guarded;
 
 use crate::about::About;
 use crate::report::{ColumnKind, Report};
@@ -31,13 +34,15 @@ pub enum OutputFormat {
     Xlsx,
     /// One page that needs nothing beside it, with a picture where the report has one.
     Html,
+    /// The file of Appendix AA by which a User answers, of a report that is answered.
+    AppendixAa,
 }
 
 impl OutputFormat {
-    /// All of them.
+    /// Those that every report has.
     pub const ALL: &[Self] = &[Self::Csv, Self::Json, Self::Parquet, Self::Xlsx, Self::Html];
 
-    /// Its name, which is also what files of it end in.
+    /// Its name. Files of those that every report has end in it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Csv => "csv",
@@ -45,6 +50,7 @@ impl OutputFormat {
             Self::Parquet => "parquet",
             Self::Xlsx => "xlsx",
             Self::Html => "html",
+            Self::AppendixAa => "appendix-aa",
         }
     }
 }
@@ -75,6 +81,30 @@ pub enum OutputError {
         /// How many there are.
         found: usize,
     },
+    /// A report that is not answered.
+    #[error("{report} is no report that Users answer: it has no form of Appendix AA")]
+    NotAnswered {
+        /// The report.
+        report: String,
+    },
+    /// An answer of several User IDs, or of none.
+    #[error(
+        "the file of Appendix AA is of one User ID, and this report is of {found}: name one with --user-id"
+    )]
+    OfOneUser {
+        /// How many there are.
+        found: usize,
+    },
+    /// A value that the file of Appendix AA cannot hold as it is.
+    #[error(
+        "row {row}, {column}: the file of Appendix AA has no quotation marks and no guard against formulas, and this value needs one of them; take csv, json or parquet"
+    )]
+    NotPlain {
+        /// The number of the row, from 1.
+        row: u64,
+        /// The column.
+        column: String,
+    },
     /// What the report says of itself has no form as JSON.
     #[error("write the report as JSON")]
     Json(#[from] serde_json::Error),
@@ -93,6 +123,7 @@ enum Form<W: Write + Send> {
     Parquet(Box<parquet::ParquetForm<W>>),
     Xlsx(Box<xlsx::XlsxForm<W>>),
     Html(Box<html::HtmlForm<W>>),
+    AppendixAa(appendix_aa::AppendixAaForm<W>),
 }
 
 impl<W: Write + Send> std::fmt::Debug for Output<W> {
@@ -104,7 +135,7 @@ impl<W: Write + Send> std::fmt::Debug for Output<W> {
 impl<W: Write + Send> Output<W> {
     /// Begins.
     ///
-    /// Errors: every kind but `TextTooLong`.
+    /// Errors: every kind but `TextTooLong` and `NotPlain`.
     pub fn new(format: OutputFormat, report: &Report, about: &About, to: W) -> Result<Self, OutputError> {
         let form = match format {
             OutputFormat::Csv => Form::Csv(Box::new(csv::CsvForm::new(report, to)?)),
@@ -112,6 +143,9 @@ impl<W: Write + Send> Output<W> {
             OutputFormat::Parquet => Form::Parquet(Box::new(parquet::ParquetForm::new(report, to)?)),
             OutputFormat::Xlsx => Form::Xlsx(Box::new(xlsx::XlsxForm::new(report, to)?)),
             OutputFormat::Html => Form::Html(Box::new(html::HtmlForm::new(report, to)?)),
+            OutputFormat::AppendixAa => {
+                Form::AppendixAa(appendix_aa::AppendixAaForm::new(report, about, to)?)
+            }
         };
         Ok(Self { form, about: about.clone(), rows: 0 })
     }
@@ -126,6 +160,7 @@ impl<W: Write + Send> Output<W> {
             Form::Parquet(form) => form.write(rows)?,
             Form::Xlsx(form) => form.write(rows)?,
             Form::Html(form) => form.write(rows)?,
+            Form::AppendixAa(form) => form.write(rows)?,
         }
         self.rows += rows.num_rows() as u64;
         Ok(())
@@ -142,6 +177,7 @@ impl<W: Write + Send> Output<W> {
             Form::Parquet(form) => form.finish(&about, rows)?,
             Form::Xlsx(form) => form.finish(&about, rows)?,
             Form::Html(form) => form.finish(&about, rows)?,
+            Form::AppendixAa(form) => form.finish(),
         };
         to.flush()?;
         Ok((to, rows))

@@ -7,7 +7,7 @@ use arrow::array::{
 };
 use bytes::Bytes;
 use gridtrail_model::Event;
-use gridtrail_reports::{About, FileError, Output, OutputFile, OutputFormat, Report};
+use gridtrail_reports::{About, FileError, Output, OutputError, OutputFile, OutputFormat, Report};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use quick_xml::events::Event as Xml;
@@ -28,6 +28,7 @@ fn sample() -> Report {
         format!(
             "title = \"Sample & Report\"\nversion = 1\npurpose = \"A <sample>.\"\npertains = \"None.\"\nfreshness_hours = 1\n\
              tables = [\"none\"]\nlimits = []\nsort = []\nparameters = []\n{columns}\
+             [appendix_aa]\ncolumns = [\"name\", \"at\"]\n\
              [chart]\nkind = \"bars\"\ntitle = \"Counts\"\nacross = \"name\"\nsums = [\"count\"]\n\
              [[changes]]\nversion = 1\nsince = \"2026-11-30\"\nwhat = \"First.\"\ndigest = \"{digest}\"\n"
         )
@@ -100,6 +101,31 @@ fn begins_a_formula(text: &str) -> bool {
 }
 
 proptest! {
+    /// Each value stands as it is, in a reader that knows no quotation marks; what would need them, or a guard, is refused by its row and column.
+    #[test]
+    fn the_file_of_appendix_aa_has_plain_values_alone(rows in rows()) {
+        let needs = |text: &String| text.contains(['"', ',', '\r', '\n']) || begins_a_formula(text.trim_start_matches('\''));
+        let wrong = rows.iter().position(|row| row.0.as_ref().is_some_and(needs));
+        let mut output = Output::new(OutputFormat::AppendixAa, &sample(), &about(), Vec::new()).unwrap();
+        match (output.write(&batch(&rows)), wrong) {
+            (Err(OutputError::NotPlain { row, column }), Some(wrong)) => {
+                prop_assert_eq!((row, column.as_str()), (wrong as u64 + 1, "name"));
+            }
+            (Ok(()), None) => {
+                let text = String::from_utf8(output.finish().unwrap().0).unwrap();
+                let lines: Vec<Vec<&str>> = text.split_terminator("\r\n").map(|line| line.split(',').collect()).collect();
+                prop_assert_eq!(&lines[0], &["name", "at", "action"]);
+                prop_assert_eq!(lines.len(), rows.len() + 1);
+                for (line, row) in lines[1..].iter().zip(&rows) {
+                    prop_assert_eq!((line[0], line[2]), (row.0.as_deref().unwrap_or_default(), ""));
+                    let at = line[1].parse().ok().map(gridtrail_model::Timestamp::millis);
+                    prop_assert_eq!(at, row.3);
+                }
+            }
+            (result, wrong) => prop_assert!(false, "{:?} {:?}", result.err(), wrong),
+        }
+    }
+
     /// What another reader takes from the CSV is what was written, but for the apostrophe before what looks like a formula; no text that
     /// begins like one is left, and each has one way back.
     #[test]
@@ -269,11 +295,44 @@ fn a_file_is_whole_or_not_there() {
     given_up.write(&batch(&rows)).unwrap();
     drop(given_up);
     assert_eq!(names(), before);
-    // Somebody else was faster.
-    let slow = OutputFile::create(&path, OutputFormat::Csv, &sample(), &about()).unwrap();
-    std::fs::write(&path, "theirs").unwrap();
+}
+
+/// Of two that write one file at the same time, one wins, and what it wrote stays as it is: description and checksums as well.
+#[test]
+fn who_is_slower_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("march.csv");
+    let rows = |text: &str| batch(&[(Some(text.to_owned()), Some(1), None, None, None)]);
+    let begun = || OutputFile::create(&path, OutputFormat::Csv, &sample(), &about()).unwrap();
+    let (mut fast, mut slow) = (begun(), begun());
+    fast.write(&rows("theirs")).unwrap();
+    slow.write(&rows("ours")).unwrap();
+    fast.publish().unwrap();
+    let all = || -> BTreeMap<String, Vec<u8>> {
+        let entries = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap);
+        entries.map(|of| (of.file_name().into_string().unwrap(), std::fs::read(of.path()).unwrap())).collect()
+    };
+    let theirs = all();
+    assert_eq!(theirs.keys().collect::<Vec<_>>(), ["march.csv", "march.csv.about.json", "march.csv.sha256"]);
     assert!(matches!(slow.publish().unwrap_err(), FileError::Exists(_)));
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "theirs");
+    assert_eq!(all(), theirs);
+    #[cfg(unix)]
+    for name in theirs.keys() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    // One of the three is enough, before and after, and nothing else is left behind.
+    for name in theirs.keys() {
+        theirs.keys().for_each(|name| drop(std::fs::remove_file(folder.path().join(name))));
+        let slow = begun();
+        std::fs::write(folder.path().join(name), "theirs").unwrap();
+        let there = |error: FileError| matches!(error, FileError::Exists(path) if path.ends_with(name));
+        let again = OutputFile::create(&path, OutputFormat::Csv, &sample(), &about());
+        assert!(there(again.unwrap_err()), "{name}");
+        assert!(there(slow.publish().unwrap_err()), "{name}");
+        assert_eq!(all(), BTreeMap::from([(name.clone(), b"theirs".to_vec())]));
+    }
 }
 
 /// Every report in every form, from a lake.
@@ -309,6 +368,7 @@ async fn every_report_is_written_in_every_form() {
                 OutputFormat::Html => drop(read_page(std::str::from_utf8(&bytes).unwrap())),
                 OutputFormat::Parquet => assert!(bytes.ends_with(b"PAR1")),
                 OutputFormat::Xlsx => assert!(bytes.starts_with(b"PK")),
+                OutputFormat::AppendixAa => panic!("not every report has it"),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Lakes in memory, callers, and reports as texts.
 
 use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId, Sharing};
+use gridtrail_anomaly::AnomalyEvent;
 use gridtrail_lake::{Batch, Lake, LakeSettings, SourceEvidence, Writer};
 use gridtrail_model::*;
 use gridtrail_reports::{Report, ReportError, ReportRows};
@@ -58,18 +59,44 @@ pub(crate) fn region(seed: u64) -> World {
 
 /// A lake of some events, in batches of so many; what waited for its request is swept to it.
 pub(crate) async fn lake_of(events: &[Event], batch: usize) -> Lake {
+    lake_with(events, batch, Vec::new()).await
+}
+
+/// The same, with what anomaly detection tells.
+pub(crate) async fn lake_with(events: &[Event], batch: usize, anomaly: Vec<AnomalyEvent>) -> Lake {
+    lake_at(now(), (events, batch), anomaly).await
+}
+
+/// The same, by a clock of its own.
+pub(crate) async fn lake_at(
+    now: Timestamp,
+    (events, batch): (&[Event], usize),
+    anomaly: Vec<AnomalyEvent>,
+) -> Lake {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let address = format!("memory:///reports-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    let lake = Lake::open(LakeSettings::at(address), Clock::manual(now())).await.unwrap();
+    let lake = Lake::open(LakeSettings::at(address), Clock::manual(now)).await.unwrap();
     let mut writer = lake.writer().await.unwrap();
     for (number, events) in events.chunks(batch).enumerate() {
-        commit(&mut writer, &number.to_string(), events.iter().cloned()).await;
+        commit(&mut writer, (&number.to_string(), now), events.iter().cloned()).await;
     }
+    let source = SourceEvidence {
+        source: "file:anomaly".to_owned(),
+        first: true,
+        to: 1,
+        finished: true,
+        ..SourceEvidence::default()
+    };
+    writer.commit(Batch { anomaly, sources: vec![source], ..Batch::default() }).await.unwrap();
     lake.maintenance().await.unwrap().sweep().await.unwrap();
     lake
 }
 
-async fn commit(writer: &mut Writer, name: &str, events: impl IntoIterator<Item = Event>) {
+async fn commit(
+    writer: &mut Writer,
+    (name, now): (&str, Timestamp),
+    events: impl IntoIterator<Item = Event>,
+) {
     let mut fold = Fold::default();
     for event in events {
         fold.add(event).unwrap();
@@ -88,7 +115,7 @@ async fn commit(writer: &mut Writer, name: &str, events: impl IntoIterator<Item 
         name: name.to_owned(),
         first: true,
         to: 1,
-        recorded_max_ms: Some(now().plus_millis(-3_600_000).millis()),
+        recorded_max_ms: Some(now.plus_millis(-3_600_000).millis()),
         finished: true,
         ..SourceEvidence::default()
     };
@@ -123,11 +150,21 @@ pub(crate) async fn rows_of_users(
     given: &[(&str, &str)],
     users: &BTreeSet<UserId>,
 ) -> Result<ReportRows, ReportError> {
-    let arguments = report.arguments(given.iter().copied(), now())?;
-    let order = report.order(arguments, (who, users), now())?;
+    rows_at(report, (lake, who, now()), given, users).await
+}
+
+/// The same, at another time than that of these tests.
+async fn rows_at(
+    report: &Report,
+    (lake, who, now): (&Lake, &Access, Timestamp),
+    given: &[(&str, &str)],
+    users: &BTreeSet<UserId>,
+) -> Result<ReportRows, ReportError> {
+    let arguments = report.arguments(given.iter().copied(), now)?;
+    let order = report.order(arguments, (who, users), now)?;
     let sharing = Sharing::of_one(who.party(), &who.user_ids().to_set());
     let snapshot = lake.snapshot();
-    let engine = (Clock::manual(now()), SqlLimits::default());
+    let engine = (Clock::manual(now), SqlLimits::default());
     let run = order.run((&snapshot, &sharing), engine, |session| session);
     Box::pin(run).await
 }
@@ -138,7 +175,15 @@ pub(crate) async fn texts(
     (lake, who): (&Lake, &Access),
     given: &[(&str, &str)],
 ) -> Vec<Vec<String>> {
-    let mut rows = rows_of(report, (lake, who), given).await.unwrap();
+    texts_at(report, (lake, who, now()), given).await
+}
+
+pub(crate) async fn texts_at(
+    report: &Report,
+    of: (&Lake, &Access, Timestamp),
+    given: &[(&str, &str)],
+) -> Vec<Vec<String>> {
+    let mut rows = rows_at(report, of, given, &BTreeSet::new()).await.unwrap();
     let mut texts = Vec::new();
     while let Some(batch) = rows.next().await.unwrap() {
         texts.extend(report.texts_of(&batch));

@@ -6,3 +6,4 @@ pub(crate) mod dead_letters;
 pub(crate) mod freshness;
 pub(crate) mod inventory;
 pub(crate) mod pertaining;
+pub(crate) mod quarantined;

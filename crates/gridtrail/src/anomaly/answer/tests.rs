@@ -1,8 +1,9 @@
 //! Files that are accepted, forged, expired, revoked, or of another: and what is on record then.
 
 use super::*;
-use crate::args::LakeCallerArgs;
+use crate::args::{AnomalyCommand, LakeCallerArgs, ListFormat};
 use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
+use gridtrail_access_log::RowKind;
 use gridtrail_anomaly::Quarantined;
 use gridtrail_lake::{Batch, LakeSettings, SourceEvidence};
 use gridtrail_model::{DeviceId, RequestId};
@@ -53,13 +54,20 @@ async fn lake() -> (Lake, Access) {
 }
 
 async fn lake_with(anomaly: Vec<AnomalyEvent>) -> (Lake, Access) {
-    let settings = LakeSettings::at("memory:///answers");
-    let lake = Lake::open(settings, Clock::manual(now())).await.unwrap();
+    lake_by(Clock::manual(now()), anomaly).await
+}
+
+async fn lake_by(clock: Clock, anomaly: Vec<AnomalyEvent>) -> (Lake, Access) {
+    let lake = Lake::open(LakeSettings::at("memory:///answers"), clock).await.unwrap();
     let source =
         SourceEvidence { source: "file:q".to_owned(), first: true, to: 1, ..SourceEvidence::default() };
     let batch = Batch { anomaly, sources: vec![source], ..Batch::default() };
     lake.writer().await.unwrap().commit(batch).await.unwrap();
-    let claims = Bearer {
+    (lake, DevKey::generate().unwrap().access(&claims()).unwrap())
+}
+
+fn claims() -> Bearer {
+    Bearer {
         subject: "tester".to_owned(),
         party: "region".parse().unwrap(),
         org_id: OrgId::All,
@@ -67,8 +75,7 @@ async fn lake_with(anomaly: Vec<AnomalyEvent>) -> (Lake, Access) {
         roles: JobTypeRole::new(1).into_iter().collect(),
         valid_from: now(),
         expires_at: now().plus_millis(HOUR_MS),
-    };
-    (lake, DevKey::generate().unwrap().access(&claims).unwrap())
+    }
 }
 
 /// The files of an answer.
@@ -85,6 +92,13 @@ impl Desk {
     fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// A file that nobody else may read.
+    fn put_private(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.put(name, bytes);
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         path
     }
 
@@ -123,10 +137,16 @@ fn text(action: &str) -> String {
     format!("request_id,action\n{},{action}\n", request())
 }
 
+/// As the command answers, without a record.
+async fn run(args: &AnomalyAnswerArgs, (lake, who): (&Lake, &Access), format: Format) -> Result<(), Failure> {
+    let mut call = Call::begin(None, "test", (lake, who))?;
+    super::run(args, (lake, who), (&mut call, format)).await
+}
+
 /// What is on record: the actions that were accepted, and the reasons of what was refused.
 async fn on_record(lake: &Lake, who: &Access) -> (Vec<Action>, u64) {
     let (held, _) = lake.snapshot().quarantined(who, now()).await.unwrap();
-    let answers = held.iter().flat_map(|(_, all)| all).filter_map(|of| of.answer).map(|(action, _)| action);
+    let answers = held.iter().flat_map(|(_, all)| all).filter_map(|of| of.answer).map(|answer| answer.action);
     let answers = answers.collect();
     let mut stored = 0;
     lake.evidence(|commit| {
@@ -151,6 +171,35 @@ async fn a_signed_answer_is_on_record_once() {
     run(&args, (&lake, &who), Format::Table).await.unwrap();
     assert_eq!(on_record(&lake, &who).await, (vec![Action::Release], 1));
     assert_eq!(lake.snapshot().complete_up_to(), None, "an answer says nothing of what else has come");
+}
+
+/// A User may think again, and again: the last answer counts, and a file that comes again after another is no repeat.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_comes_again_after_another_takes_its_place() {
+    let clock = Clock::manual(now());
+    let held = held(Breach::UserThreshold, now().plus_millis(-HOUR_MS));
+    let (desk, (lake, who)) = (Desk::new(), lake_by(clock.clone(), vec![held]).await);
+    let signer = desk.signer(USER, |_| {});
+    let mut stored = 0;
+    let mut answered = async |action: &str, received_at: Option<Timestamp>, adds: u64| {
+        clock.advance(60_000);
+        let args = AnomalyAnswerArgs { received_at, ..desk.args(&text(action), &signer, &[]) };
+        run(&args, (&lake, &who), Format::Json).await.unwrap();
+        let (held, _) = lake.snapshot().quarantined(&who, lake.clock().now()).await.unwrap();
+        let (_, now_stored) = on_record(&lake, &who).await;
+        assert_eq!(now_stored - stored, adds, "{action}");
+        stored = now_stored;
+        held[0].1[0].answer.unwrap().action
+    };
+    for (action, adds) in [("Release", 1), ("Delete", 1), ("Release", 1), ("Release", 0), ("Delete", 1)] {
+        assert_eq!(answered(action, None, adds).await.as_str(), action);
+    }
+    // What had come before them, and is told only now, is on record and changes nothing; once.
+    for adds in [1, 0] {
+        assert_eq!(answered("Delete", Some(now()), adds).await, Action::Delete);
+    }
+    let between = now().plus_millis(90_000);
+    assert_eq!(answered("Release", Some(between), 0).await, Action::Delete);
 }
 
 /// Each is refused with its reason on record, and no line of it is read: the lines of all of them are wrong, too.
@@ -202,13 +251,17 @@ async fn a_file_is_judged_as_of_its_receipt_and_it_is_told_where_that_was_late()
     // Its 120 hours are over now, and were not when the file came.
     assert!(matches!(
         run(&args(None), (&lake, &who), Format::Json).await,
-        Err(Failure::AnswerRefused { .. })
+        Err(Failure::AnswerRefused { faults: 1 })
     ));
+    let (refused, _) = lake.snapshot().refused_answers(&who, now()).await.unwrap();
+    let [(2, why)] = refused[0].1[0].1.faults() else { panic!("{refused:?}") };
+    assert_eq!(why.as_str(), format!("The 120 hours of {} were over at {}.", request(), hours(-10)));
     let received_at = hours(-25);
     run(&args(Some(received_at)), (&lake, &who), Format::Json).await.unwrap();
     let (held, _) = lake.snapshot().quarantined(&who, received_at).await.unwrap();
     let held: Vec<QuarantinedCommunication> = held.into_iter().flat_map(|(_, all)| all).collect();
-    assert_eq!(held[0].answer, Some((Action::Release, received_at)));
+    let answer = held[0].answer.unwrap();
+    assert_eq!((answer.action, answer.received_at), (Action::Release, received_at));
     let judged = Judged { hash: FileHash::from_bytes([0; 32]), facts: Vec::new(), faults: Faults::new() };
     for (received_at, late) in [(hours(-25), true), (hours(-24), false)] {
         let told = judged.told(&args(None), &held, (received_at, now()), false);
@@ -247,4 +300,127 @@ async fn a_file_that_is_wrong_is_refused_whole_and_the_reason_is_on_record() {
             AnomalyAnswerArgs { received_at: Some(received_at), ..desk.args(&text("Delete"), &signer, &[]) };
         assert!(matches!(run(&args, (&lake, &who), Format::Json).await, Err(Failure::Argument { .. })));
     }
+}
+
+/// Who asked for what, of whom, and how it ended; also where it was refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_are_in_the_access_log() {
+    let (desk, signed) = (Desk::new(), text("Release"));
+    let (key, now) = (DevKey::generate().unwrap(), Clock::system().now());
+    let claims = Bearer { valid_from: now, expires_at: now.plus_millis(HOUR_MS), ..claims() };
+    let address = desk.folder.path().join("lake").display().to_string();
+    let lake = crate::opening::open_lake(&address).await.unwrap();
+    let caller = || LakeCallerArgs {
+        lake: address.clone(),
+        credential: crate::args::Credential { token: key.mint(&claims).ok(), token_file: None },
+        key: desk.put_private("key.pem", key.to_pem()),
+        job_type_roles: None,
+        access_lapse: "24h".parse().unwrap(),
+    };
+    let check = |id: UserId| {
+        AnomalyCommand::Check(crate::args::AnomalyCheckArgs {
+            caller: caller(),
+            user_ids: vec![id],
+            from: None,
+            to: None,
+            parts: std::num::NonZeroU32::MIN,
+            read_only: false,
+            access_log_lake: None,
+        })
+    };
+    let other: UserId = "90-B3-D5-1F-30-02-00-01".parse().unwrap();
+    let args = desk.args(&signed, &desk.signer(USER, |_| {}), &[]);
+    let answer = AnomalyCommand::Answer(Box::new(AnomalyAnswerArgs { caller: caller(), ..args }));
+    let run = async |command| Box::pin(crate::anomaly::run(&command, ListFormat::Json)).await;
+    run(check(user())).await.unwrap();
+    assert!(matches!(run(check(other)).await, Err(Failure::Report(_))));
+    // Nothing is quarantined.
+    assert!(matches!(run(answer).await, Err(Failure::AnswerRefused { faults: 1 })));
+    lake.refresh().await.unwrap();
+    let mut reader = lake.read_access_log(None, None).await.unwrap();
+    let mut told = Vec::new();
+    while let Some(rows) = reader.next().await.unwrap() {
+        for entry in rows.into_iter().filter(|row| row.kind == RowKind::Call).map(|row| row.entry) {
+            assert_eq!(
+                (entry.subject.as_deref(), entry.key_kind.as_deref()),
+                (Some("tester"), Some("user_id"))
+            );
+            let detail = entry.detail.unwrap_or_default();
+            told.push(format!("{} {} {} {detail}", entry.call, entry.outcome, entry.key.unwrap_or_default()));
+        }
+    }
+    let refused =
+        format!("refused: file {}, Incident INC1", FileHash::from_bytes(Sha256::digest(&signed).into()));
+    assert_eq!(
+        told,
+        [
+            format!("anomaly check OK {USER} "),
+            format!("anomaly check NOT_FOUND {other} "),
+            format!("anomaly answer FAILED_PRECONDITION {USER} {refused}"),
+        ]
+    );
+}
+
+/// What a User gets of the Quarantined Requests Report in the form of Appendix AA, fills in and signs, is an answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_of_the_report_is_filled_in_signed_and_accepted() {
+    let (desk, now) = (Desk::new(), Clock::system().now());
+    let address = desk.folder.path().join("lake").display().to_string();
+    let lake = crate::opening::open_lake(&address).await.unwrap();
+    let of = |counter: u64, incident: &str| {
+        let mut event = held(Breach::UserThreshold, now.plus_millis(-HOUR_MS));
+        event.id = format!("q-{counter}").parse().unwrap();
+        if let AnomalyStatement::Fact { fact: AnomalyFact::Quarantined(of), .. } = &mut event.told {
+            (of.request_id.counter, of.incident) = (counter, incident.parse().ok());
+            of.dcc_alert = Some(gridtrail_model::ResponseId::mirror_of(&of.request_id));
+        }
+        event
+    };
+    let anomaly = vec![of(1, "INC1"), of(2, "INC1"), of(3, "INC2")];
+    let source =
+        SourceEvidence { source: "file:q".to_owned(), first: true, to: 1, ..SourceEvidence::default() };
+    let batch = Batch { anomaly, sources: vec![source], ..Batch::default() };
+    lake.writer().await.unwrap().commit(batch).await.unwrap();
+    let key = DevKey::generate().unwrap();
+    let claims = Bearer { valid_from: now, expires_at: now.plus_millis(HOUR_MS), ..claims() };
+    let path = desk.folder.path().join("list.csv");
+    let command = crate::args::ReportCommand::Run(Box::new(crate::args::RunReportArgs {
+        name: "quarantined-requests".to_owned(),
+        parameters: vec![("incident".to_owned(), "INC1".to_owned())],
+        user_ids: Vec::new(),
+        output: Some(path.clone()),
+        lake: address.clone(),
+        credential: crate::args::Credential { token: key.mint(&claims).ok(), token_file: None },
+        key: desk.put_private("key.pem", key.to_pem()),
+        job_type_roles: None,
+        access_lapse: "24h".parse().unwrap(),
+        read_only: false,
+        access_log_lake: None,
+        memory: 64,
+        parts: std::num::NonZeroU32::MIN,
+        time: "15m".parse().unwrap(),
+    }));
+    Box::pin(crate::report::run(&command, crate::args::AnyFormat::AppendixAa)).await.unwrap();
+    let list = std::fs::read_to_string(path).unwrap();
+    let filled: Vec<String> = list
+        .split_terminator("\r\n")
+        .enumerate()
+        .map(|(number, line)| match number {
+            0 => line.to_owned(),
+            1 => format!("{line}Release"),
+            _ => format!("{line}Delete"),
+        })
+        .collect();
+    assert_eq!(filled.len(), 3, "{list}");
+    let who = key.access(&claims).unwrap();
+    lake.refresh().await.unwrap();
+    // As it was got, it says of nothing what is to be done.
+    let signer = desk.signer(USER, |_| {});
+    let empty = run(&desk.args(&list, &signer, &[]), (&lake, &who), Format::Json).await;
+    assert!(matches!(empty, Err(Failure::AnswerRefused { faults: 2 })));
+    let args = desk.args(&(filled.join("\r\n") + "\r\n"), &signer, &[]);
+    run(&args, (&lake, &who), Format::Json).await.unwrap();
+    let (held, _) = lake.snapshot().quarantined(&who, Clock::system().now()).await.unwrap();
+    let answers = held.iter().flat_map(|(_, all)| all).map(|of| of.answer.map(|answer| answer.action));
+    assert_eq!(answers.collect::<Vec<_>>(), [Some(Action::Release), Some(Action::Delete), None]);
 }

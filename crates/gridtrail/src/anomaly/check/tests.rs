@@ -5,6 +5,7 @@ use crate::args::{Credential, LakeCallerArgs};
 use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_ingest::{Maker, ingest_made, ingest_made_anomaly};
 use gridtrail_lake::LakeSettings;
+use gridtrail_reports::ReportError;
 use gridtrail_runtime::Clock;
 use gridtrail_synth::{Settings, World};
 use std::path::Path;
@@ -26,7 +27,14 @@ fn args(user_ids: Vec<UserId>, from: Timestamp, to: Timestamp) -> AnomalyCheckAr
         from: Some(from),
         to: Some(to),
         parts: std::num::NonZeroU32::MIN,
+        read_only: false,
+        access_log_lake: None,
     }
+}
+
+/// As the command checks, without a record.
+async fn check(args: &AnomalyCheckArgs, (lake, who): (&Lake, &Access)) -> Result<Checked, Failure> {
+    super::check(args, (lake, who), span(args, lake)?).await
 }
 
 async fn filled(world: &World) -> Lake {
@@ -121,12 +129,21 @@ async fn what_is_flagged_is_what_counting_over_the_truth_finds() {
         counted(&world, start, end).into_iter().filter(|(key, _)| of_one(key)).collect();
     assert!(!expected.is_empty());
     assert_eq!(found(&checked), expected);
-    let others = args(vec![world.users()[1].id], start, end);
-    let checked = check(&others, (&lake, &who(&world, |user| user == one))).await.unwrap();
-    assert_eq!((checked.thresholds, checked.communications, checked.flagged.len()), (0, 0, 0));
+    let checked = check(&args(vec![one], start, end), (&lake, &everybody)).await.unwrap();
+    assert_eq!(found(&checked), expected);
+    // That nothing was exceeded would be said of those whom the caller cannot see.
+    let other = world.users()[1].id;
+    for ids in [vec![other], vec![one, other]] {
+        let refused = check(&args(ids, start, end), (&lake, &who(&world, |user| user == one))).await;
+        let Err(Failure::Report(ReportError::NotYours(id))) = refused else { panic!("it was checked") };
+        assert_eq!(id, other);
+    }
     let wrong = check(&args(Vec::new(), end, start), (&lake, &everybody)).await;
     assert!(matches!(wrong, Err(Failure::Argument { .. })));
     for format in [ListFormat::Table, ListFormat::Csv, ListFormat::Json] {
-        run(&args(Vec::new(), start, end), (&lake, &everybody), format).await.unwrap();
+        let mut call = Call::begin(None, "test", (&lake, &everybody)).unwrap();
+        run(&args(Vec::new(), start, end), (&lake, &everybody), (&mut call, format)).await.unwrap();
+        assert_eq!((call.entry.from, call.entry.to), (Some(start), Some(end)));
+        assert!(call.entry.rows > Some(5), "{:?}", call.entry.rows);
     }
 }
