@@ -94,6 +94,90 @@ test("a slow answer can be stopped and asked for again, and a server that is awa
   complaints = complaints.filter((text) => !text.includes("ERR_INTERNET_DISCONNECTED"));
 });
 
+test("whoever could not be logged out is told so, and logs out again", async ({ page, context }) => {
+  await logIn(page, stage, ann, `/audit?device=${stage.device}`);
+  await page.route("**/saml/logout", (route) => route.fulfill({ status: 503, body: "" }));
+  await page.getByRole("button", { name: "Log out" }).click();
+  await expect(page.getByRole("alert")).toContainText("You are still logged in");
+  await expect(page.getByRole("alert")).toContainText("503");
+  await expectAccessible(page);
+  expect(await context.cookies()).toHaveLength(1);
+  await page.unroute("**/saml/logout");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect(page.getByRole("heading", { name: "Log in" })).toBeVisible();
+  expect(await context.cookies()).toEqual([]);
+  await expect(page, "whoever logs in next is not led to this search").toHaveURL(`${stage.url}/`);
+  await page.goto(`${stage.url}/profile`);
+  await expect(page.getByRole("heading", { name: "Log in" })).toBeVisible();
+  complaints = complaints.filter((text) => !text.includes("503"));
+});
+
+test("whoever has a session comes in while many others load the log-in page", async ({ page }) => {
+  await logIn(page, stage, ann, "/profile");
+  await page.route("**/saml/providers", (route) => route.fulfill({ status: 503, body: "" }));
+  await page.reload();
+  await expect(page.getByText("What your roles allow")).toBeVisible();
+  await expect(page.getByRole("alert")).toHaveCount(0);
+  await page.unroute("**/saml/providers");
+  complaints = complaints.filter((text) => !text.includes("503"));
+});
+
+test("what follows a page can be stopped, and is not shown beside another search", async ({ page }) => {
+  await logIn(page, stage, ann, `/audit?device=${stage.busy.device}`);
+  await expect(rows(page)).toHaveCount(50);
+  const search = "**/gridtrail.query.v1.AuditTrailService/Search";
+  const held: (() => Promise<void>)[] = [];
+  await page.route(search, (route) => void held.push(() => route.continue()));
+  await page.getByRole("button", { name: "Load more" }).click();
+  await page.getByRole("button", { name: "Stop" }).click();
+  await expect(page.getByRole("button", { name: "Load more" })).toBeEnabled();
+  await expect(rows(page)).toHaveCount(50);
+  await page.getByRole("button", { name: "Load more" }).click();
+  await expect.poll(() => held.length).toBe(2);
+  // Another search while the page is on its way, and then its pages.
+  await page.unroute(search);
+  await page.getByLabel("From date").fill("2020-01-01");
+  await page.getByRole("button", { name: "Search" }).click();
+  await expect(page).toHaveURL(/from=2020-01-01/);
+  await expect(rows(page)).toHaveCount(50);
+  await page.getByRole("button", { name: "Load more" }).click();
+  await expect(rows(page)).toHaveCount(100);
+  await Promise.allSettled(held.map((goOn) => goOn()));
+  await expect(rows(page)).toHaveCount(100);
+});
+
+test("what is mistyped beside a postcode is told, not left out", async ({ page }) => {
+  await logIn(page, stage, ann, "/inventory");
+  await page.getByLabel("Full postcode").fill("SW1A 1AA");
+  const box = page.getByLabel("MPxN, Device ID or UPRN");
+  await box.fill("12345678901234567890");
+  await page.getByRole("button", { name: "Search" }).click();
+  await expect(page.locator(".wrong")).toContainText("MPAN (13 digits)");
+  await expect(page).toHaveURL(`${stage.url}/inventory`);
+  await box.fill("");
+  await page.getByRole("button", { name: "Search" }).click();
+  await expect(page).toHaveURL(/postcode=SW1A\+1AA$/);
+});
+
+test("a Device as it was leads to others, and to its audit trail, as they were", async ({ page }) => {
+  await logIn(page, stage, ann, `/inventory?mpxn=${stage.mpxn}`);
+  const version = (await page.locator(".version").textContent())?.split(": ")[1] ?? "";
+  await page.goto(`${stage.url}/devices/${stage.device}?${new URLSearchParams({ as_of: version })}`);
+  const around = page.getByRole("region", { name: /Devices around it/ }).last();
+  await around.getByRole("link", { name: stage.hub }).click();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText(`Device ${stage.hub}`);
+  const asOf = () => new URL(page.url()).searchParams.get("as_of");
+  expect(asOf()).toBe(version);
+  await page.goBack();
+  await page.getByRole("link", { name: stage.mpxn }).first().click();
+  await expect(page).toHaveURL(/inventory/);
+  expect(asOf()).toBe(version);
+  await page.goBack();
+  await page.getByRole("link", { name: "Service audit trail of this Device" }).click();
+  await expect(rows(page).first()).toBeVisible();
+  expect(asOf()).toBe(version);
+});
+
 test("only our own pages call with the cookie", async ({ page, playwright }) => {
   await logIn(page, stage, ann);
   const [cookie] = await page.context().cookies();
