@@ -10,6 +10,7 @@ import { seconds } from "./model/time.ts";
 import { type Session, SessionProvider, useSession } from "./session.tsx";
 import { Heading, Time, TroubleNote } from "./components/basics.tsx";
 import { AuditPage, MeterReadsPage } from "./pages/trails.tsx";
+import { CallsPage } from "./pages/calls.tsx";
 import { DevicePage } from "./pages/device.tsx";
 import { FreshnessPage } from "./pages/freshness.tsx";
 import { HomePage } from "./pages/home.tsx";
@@ -40,6 +41,7 @@ function Pages() {
         <Route path="/devices/:id" component={DevicePage} />
         <Route path="/hub" component={HubPage} />
         <Route path="/freshness" component={FreshnessPage} />
+        <Route path="/calls" component={CallsPage} />
         <Route path="/profile" component={ProfilePage} />
         <Route default component={NoSuchPage} />
       </Router>

@@ -1,10 +1,10 @@
 // Two Users with different rights walk the console.
 
-import { type BrowserContext, expect, type Page, test } from "@playwright/test";
+import { expect, type Page, test } from "@playwright/test";
 import { readFileSync } from "node:fs";
 import { AUDIT_COLUMNS, METER_READ_COLUMNS } from "../src/model/columns.ts";
-import { expectAccessible, expectFits, logIn, person } from "./pages.ts";
-import { stage as readStage } from "./stage.ts";
+import { expectAccessible, expectFits, logIn, person, watch } from "./pages.ts";
+import { COMMUNICATE_WITH, stage as readStage } from "./stage.ts";
 
 const stage = readStage();
 const ann = person(stage.first, "ann", "role-01");
@@ -13,12 +13,6 @@ const ben = person(stage.second, "ben", "role-03");
 
 const table = (page: Page) => page.getByRole("table");
 const rows = (page: Page) => table(page).locator("tbody tr");
-
-/** Fails on what a page complains of: a script or style that the policy refuses, or an error that nobody caught. */
-function watch(context: BrowserContext, complaints: string[]) {
-  context.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-  context.on("weberror", (error) => complaints.push(error.error().message));
-}
 
 let complaints: string[] = [];
 test.beforeEach(({ context }) => {
@@ -160,22 +154,22 @@ test("what is mistyped beside a postcode is told, not left out", async ({ page }
 });
 
 test("a Device as it was leads to others, and to its audit trail, as they were", async ({ page }) => {
-  await logIn(page, stage, ann, `/inventory?mpxn=${stage.mpxn}`);
-  const version = (await page.locator(".version").textContent())?.split(": ")[1] ?? "";
-  await page.goto(`${stage.url}/devices/${stage.device}?${new URLSearchParams({ as_of: version })}`);
+  await logIn(page, stage, ann);
+  const then = new Date(Date.now() - 1_000).toISOString();
+  await page.goto(`${stage.url}/devices/${stage.device}?${new URLSearchParams({ as_of: then })}`);
   const around = page.getByRole("region", { name: /Devices around it/ }).last();
   await around.getByRole("link", { name: stage.hub }).click();
   await expect(page.getByRole("heading", { level: 1 })).toHaveText(`Device ${stage.hub}`);
   const asOf = () => new URL(page.url()).searchParams.get("as_of");
-  expect(asOf()).toBe(version);
+  expect(asOf()).toBe(then);
   await page.goBack();
   await page.getByRole("link", { name: stage.mpxn }).first().click();
   await expect(page).toHaveURL(/inventory/);
-  expect(asOf()).toBe(version);
+  expect(asOf()).toBe(then);
   await page.goBack();
   await page.getByRole("link", { name: "Service audit trail of this Device" }).click();
   await expect(rows(page).first()).toBeVisible();
-  expect(asOf()).toBe(version);
+  expect(asOf()).toBe(then);
 });
 
 test("only our own pages call with the cookie", async ({ page, playwright }) => {
@@ -305,6 +299,30 @@ test("the inventory leads to a Device, its hub and its audit trail", async ({ pa
   await page.getByRole("link", { name: stage.hub }).first().click();
   await page.getByRole("link", { name: "Availability and diagnostics of this hub" }).click();
   await expect(page.getByText(/You may (not )?communicate with this Device/)).toBeVisible();
+  // There is a link where they may, and it is but a link.
+  const mayCommunicate = await page.getByText("You may communicate with this Device").isVisible();
+  const link = page.getByRole("link", { name: "Communicate With Device" });
+  await expect(link).toHaveCount(mayCommunicate ? 1 : 0);
+  if (mayCommunicate) {
+    await expect(link).toHaveAttribute("href", COMMUNICATE_WITH.replace("{device}", stage.hub));
+    await expect(link).toHaveAttribute("rel", "noopener noreferrer");
+  }
+  await expectAccessible(page);
+});
+
+test("one’s own calls are there, newest first, and nobody else’s", async ({ page }) => {
+  await logIn(page, stage, ben, `/audit?device=${stage.device}`);
+  await expect(rows(page).first()).toBeVisible();
+  await page.getByRole("navigation").getByRole("link", { name: "Access log" }).click();
+  // The record is written once a second.
+  await expect(async () => {
+    await page.getByRole("button", { name: "Read it again" }).click();
+    await expect(rows(page).filter({ hasText: stage.device }).first()).toBeVisible({ timeout: 1_000 });
+  }).toPass();
+  const search = rows(page).filter({ hasText: stage.device }).first();
+  await expect(search).toContainText("AuditTrailService.Search");
+  await expect(search).toContainText("OK");
+  await expect(page.getByText(stage.busy.device), "nobody of this Party searched for it").toHaveCount(0);
   await expectAccessible(page);
 });
 
@@ -358,6 +376,7 @@ test("freshness, profile and the first page are accessible, and every page fits 
     [`/devices/${stage.device}`, "SMI Status history"],
     [`/hub?device=${stage.hub}`, "communicate with this Device"],
     ["/freshness", "Day by day, in UTC"],
+    ["/calls", "Your calls"],
     ["/profile", "What your roles allow"],
     ["/nowhere", "There is no such page"],
   ] as const) {

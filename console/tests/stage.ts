@@ -10,6 +10,8 @@ import { createInterface } from "node:readline";
 import { CONTEXT, makeKeys, metadata } from "./identity-provider.ts";
 
 const ENTITY_ID = "https://ssi.example/saml";
+/** The system of the tests by which people communicate with Devices. */
+export const COMMUNICATE_WITH = "https://adaptor.example/ask?hub={device}";
 
 /** What the tests know of the stage. */
 export interface Stage {
@@ -154,7 +156,7 @@ export function trustArgs(folder: string): string[] {
 export function consoleArgs(folder: string, port: number): string[] {
   const at = (name: string) => join(folder, name);
   return [
-    "--console", "--lake", at("lake"), "--listen", `127.0.0.1:${port}`, "--tls-certificate", at("tls.pem"), "--tls-key", at("tls.key"),
+    "--console", "--communicate-with", COMMUNICATE_WITH, "--lake", at("lake"), "--listen", `127.0.0.1:${port}`, "--tls-certificate", at("tls.pem"), "--tls-key", at("tls.key"),
     "--public-key", at("dev.pub.pem"), "--session-key", at("session.pem"), "--saml-entity-id", ENTITY_ID,
     "--saml-acs-url", `https://127.0.0.1:${port}/saml/acs`, ...trustArgs(folder),
   ];

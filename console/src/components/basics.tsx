@@ -120,13 +120,13 @@ export function Progress<T>({ of, what }: { of: Answer<T>; what: string }) {
 }
 
 /** The way to the next page of rows, which can be stopped as a search can. */
-export function LoadMore({ of }: { of: More }) {
+export function LoadMore({ of, name = "Load more" }: { of: More; name?: string }) {
   return (
     <>
       {of.hasMore && (
         <p class="tools">
           <button type="button" disabled={of.isLoadingMore} onClick={() => void of.load()}>
-            {of.isLoadingMore ? "Loading …" : "Load more"}
+            {of.isLoadingMore ? "Loading …" : name}
           </button>{" "}
           {of.isLoadingMore && (
             <button type="button" onClick={of.stopMore}>
