@@ -63,12 +63,21 @@ export function useAnswer<T>(key: string | undefined, ask: (signal: AbortSignal)
   };
 }
 
+/** What comes after the pages that are here. */
+export interface More {
+  hasMore: boolean;
+  isLoadingMore: boolean;
+  troubleOfMore: Trouble | undefined;
+  load(): Promise<void>;
+  stopMore(): void;
+}
+
 /** The rows of a search, page by page, all at the version of the first. */
 export function usePages<T, R>(
   key: string | undefined,
   ask: (pageToken: string, signal: AbortSignal) => Promise<T>,
   of: (page: T) => { rows: R[]; next: string },
-) {
+): Answer<T> & More & { rows: R[]; pages: T[] } {
   const first = useAnswer(key, (signal) => ask("", signal));
   const [more, setMore] = useState<{ first: T | undefined; pages: T[]; isWaiting: boolean; trouble?: Trouble }>({
     first: undefined,
@@ -76,23 +85,38 @@ export function usePages<T, R>(
     isWaiting: false,
   });
   const { ended } = useSession();
+  const controller = useRef<AbortController>(undefined);
+  // What is awaited goes on from this first page: with another one, it would come too late.
+  useEffect(() => () => controller.current?.abort(), [key, first.data]);
   const pages = more.first === first.data ? more.pages : [];
   const all = first.data === undefined ? [] : [first.data, ...pages];
   const last = all.at(-1);
   const next = last === undefined ? "" : of(last).next;
   const load = async () => {
     const from = first.data;
+    controller.current?.abort();
+    const mine = new AbortController();
+    controller.current = mine;
     setMore({ first: from, pages, isWaiting: true });
     try {
-      const page = await ask(next, new AbortController().signal);
-      setMore({ first: from, pages: [...pages, page], isWaiting: false });
+      const page = await ask(next, mine.signal);
+      if (!mine.signal.aborted) {
+        setMore({ first: from, pages: [...pages, page], isWaiting: false });
+      }
     } catch (error) {
+      if (mine.signal.aborted) {
+        return;
+      }
       const trouble = troubleOf(error);
       if (trouble?.isLoggedOut) {
         ended();
       }
       setMore({ first: from, pages, isWaiting: false, ...(trouble ? { trouble } : {}) });
     }
+  };
+  const stopMore = () => {
+    controller.current?.abort();
+    setMore({ first: first.data, pages, isWaiting: false });
   };
   const isOfThis = more.first === first.data;
   return {
@@ -103,5 +127,6 @@ export function usePages<T, R>(
     isLoadingMore: isOfThis && more.isWaiting,
     troubleOfMore: isOfThis ? more.trouble : undefined,
     load,
+    stopMore,
   };
 }

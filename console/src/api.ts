@@ -4,6 +4,7 @@
 import { type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.ts";
+import { AccessLogService } from "./gen/gridtrail/query/v1/access_log_pb.ts";
 import { FreshnessService } from "./gen/gridtrail/query/v1/freshness_pb.ts";
 import { HubService } from "./gen/gridtrail/query/v1/hub_pb.ts";
 import { InventoryService } from "./gen/gridtrail/query/v1/inventory_pb.ts";
@@ -38,6 +39,7 @@ export const meterReads: Client<typeof MeterReadService> = createClient(MeterRea
 export const inventory: Client<typeof InventoryService> = createClient(InventoryService, transport);
 export const hubs: Client<typeof HubService> = createClient(HubService, transport);
 export const freshness: Client<typeof FreshnessService> = createClient(FreshnessService, transport);
+export const accessLog: Client<typeof AccessLogService> = createClient(AccessLogService, transport);
 export const sessions: Client<typeof SessionService> = createClient(SessionService, transport);
 
 /** What went wrong, as a page tells it. */

@@ -22,6 +22,7 @@ export const LINKS: readonly Link[] = [
     component: "Communications Hub availability and diagnostics",
   },
   { path: "/freshness", name: "Freshness", what: "How fresh the answers are, by source and by day." },
+  { path: "/calls", name: "Access log", what: "What you asked for, and when: your own calls." },
   { path: "/profile", name: "Profile", what: "Who you are here, whose rows you see, and what you may use." },
 ];
 

@@ -8,8 +8,9 @@ import { linksFor } from "./links.ts";
 import { isOwn } from "./model/address.ts";
 import { seconds } from "./model/time.ts";
 import { type Session, SessionProvider, useSession } from "./session.tsx";
-import { Heading, Time } from "./components/basics.tsx";
+import { Heading, Time, TroubleNote } from "./components/basics.tsx";
 import { AuditPage, MeterReadsPage } from "./pages/trails.tsx";
+import { CallsPage } from "./pages/calls.tsx";
 import { DevicePage } from "./pages/device.tsx";
 import { FreshnessPage } from "./pages/freshness.tsx";
 import { HomePage } from "./pages/home.tsx";
@@ -40,6 +41,7 @@ function Pages() {
         <Route path="/devices/:id" component={DevicePage} />
         <Route path="/hub" component={HubPage} />
         <Route path="/freshness" component={FreshnessPage} />
+        <Route path="/calls" component={CallsPage} />
         <Route path="/profile" component={ProfilePage} />
         <Route default component={NoSuchPage} />
       </Router>
@@ -87,6 +89,7 @@ function Frame() {
         {who.state === "out" && <LogInPage who={who} />}
         {who.state === "in" && (
           <>
+            <LogOutTrouble session={session} />
             <Confirmation session={session} />
             <Pages />
           </>
@@ -95,6 +98,12 @@ function Frame() {
       <EndsSoon session={session} />
     </>
   );
+}
+
+/** Whoever goes away in the belief that nobody is logged in must hear that somebody is. */
+function LogOutTrouble({ session }: { session: Session }) {
+  const { troubleOfLogOut } = session;
+  return troubleOfLogOut ? <TroubleNote trouble={troubleOfLogOut} again={() => void session.logOut()} /> : null;
 }
 
 /** What a login is confirmed with, and the way back to where somebody was going. */
@@ -136,6 +145,7 @@ function EndsSoon({ session }: { session: Session }) {
     <dialog ref={dialog} aria-labelledby="ends-soon" onCancel={(event) => (event.preventDefault(), void session.goOn())}>
       <h2 id="ends-soon">Are you still there?</h2>
       <p>Nobody has used this session for a while. It ends in {seconds((session.endsIn ?? 0) / 1000)}. What you searched for stays in the address.</p>
+      <LogOutTrouble session={session} />
       <button type="button" class="primary" onClick={() => void session.goOn()}>
         Go on
       </button>{" "}

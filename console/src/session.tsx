@@ -1,22 +1,17 @@
 // Who is logged in, and until when. The server ends a session that nobody used for its time; the page says so a minute before.
 
-import { Code, ConnectError } from "@connectrpc/connect";
 import { createContext, type ComponentChildren } from "preact";
+import { useLocation } from "preact-iso";
 import { useCallback, useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { onAnswer, sessions, troubleOf, type Trouble, useToken } from "./api.ts";
 import type { ProfileResponse } from "./gen/gridtrail/query/v1/session_pb.ts";
+import { endSession, readWaysIn, type WaysIn } from "./logins.ts";
 
-/** How people log in at this server. */
-export interface Logins {
-  /** Entity IDs. */
-  identityProviders: string[];
-  sessionIdleSeconds: number;
-}
-
+/** `waysIn`: `undefined` as long as the server did not say. */
 export type Who =
   | { state: "unknown" }
-  | { state: "out"; logins: Logins | undefined; hasEnded: boolean; trouble?: Trouble }
-  | { state: "in"; profile: ProfileResponse; logins: Logins | undefined };
+  | { state: "out"; waysIn: WaysIn | undefined; hasEnded: boolean; trouble?: Trouble }
+  | { state: "in"; profile: ProfileResponse; waysIn: WaysIn | undefined };
 
 export interface Session {
   who: Who;
@@ -25,6 +20,8 @@ export interface Session {
   goOn(): Promise<void>;
   logInWith(token: string): Promise<Trouble | undefined>;
   logOut(): Promise<void>;
+  /** Why somebody who logged out is still logged in. */
+  troubleOfLogOut: Trouble | undefined;
   /** To be called where a call says that nobody is logged in. */
   ended(): void;
 }
@@ -56,26 +53,32 @@ const WARNED_MS = 60_000;
 /** Whoever types and asks for nothing is there all the same: so often the server hears of it. */
 const TOLD_EVERY_MS = 4 * 60_000;
 
-async function readLogins(): Promise<Logins | undefined> {
-  const answer = await fetch("/saml/providers", { headers: { accept: "application/json" } });
-  if (answer.status === 404) {
-    return undefined;
-  }
-  if (!answer.ok) {
-    throw new ConnectError("Many people log in at the moment, or logins do not work: try again.", Code.Unavailable);
-  }
-  return (await answer.json()) as Logins;
-}
+/** Whoever is logged in waits for no list of Identity Providers; it is asked for again until it is there. */
+const ASKED_EVERY_MS = 10_000;
 
 export function SessionProvider({ children }: { children: ComponentChildren }) {
+  const { route } = useLocation();
   const [who, setWho] = useState<Who>({ state: "unknown" });
   const [endsIn, setEndsIn] = useState<number>();
-  const logins = useRef<Logins | undefined>(undefined);
+  const [troubleOfLogOut, setTroubleOfLogOut] = useState<Trouble>();
+  const waysIn = useRef<WaysIn | undefined>(undefined);
+  const isByToken = useRef(false);
 
   const ask = useCallback(async (): Promise<Trouble | undefined> => {
     try {
       const profile = await sessions.profile({});
-      setWho({ state: "in", profile, logins: logins.current });
+      setWho({ state: "in", profile, waysIn: waysIn.current });
+      return undefined;
+    } catch (error) {
+      return troubleOf(error);
+    }
+  }, []);
+
+  const learn = useCallback(async (): Promise<Trouble | undefined> => {
+    try {
+      const found = await readWaysIn();
+      waysIn.current = found;
+      setWho((before) => (before.state === "unknown" ? before : { ...before, waysIn: found }));
       return undefined;
     } catch (error) {
       return troubleOf(error);
@@ -84,28 +87,33 @@ export function SessionProvider({ children }: { children: ComponentChildren }) {
 
   const leave = useCallback((hasEnded: boolean, trouble?: Trouble) => {
     useToken(undefined);
+    isByToken.current = false;
     setEndsIn(undefined);
-    setWho({ state: "out", logins: logins.current, hasEnded, ...(trouble ? { trouble } : {}) });
+    setTroubleOfLogOut(undefined);
+    setWho({ state: "out", waysIn: waysIn.current, hasEnded, ...(trouble ? { trouble } : {}) });
   }, []);
 
   const begin = useCallback(async () => {
-    try {
-      logins.current = await readLogins();
-    } catch (error) {
-      leave(false, troubleOf(error));
-      return;
-    }
     const trouble = await ask();
+    const unread = await learn();
     if (trouble) {
-      leave(false, trouble.isLoggedOut ? undefined : trouble);
+      leave(false, trouble.isLoggedOut ? unread : trouble);
     }
-  }, [ask, leave]);
+  }, [ask, learn, leave]);
 
   useEffect(() => void begin(), [begin]);
 
   const ended = useCallback(() => leave(true), [leave]);
   const isIn = who.state === "in";
-  useIdleWatch(isIn ? logins.current?.sessionIdleSeconds : undefined, setEndsIn, ended, ask);
+  const isUnread = isIn && who.waysIn === undefined;
+  useEffect(() => {
+    if (!isUnread) {
+      return undefined;
+    }
+    const asking = setInterval(() => void learn(), ASKED_EVERY_MS);
+    return () => clearInterval(asking);
+  }, [isUnread, learn]);
+  useIdleWatch(isIn && typeof who.waysIn === "object" ? who.waysIn.sessionIdleSeconds : undefined, setEndsIn, ended, ask);
   useEnd(isIn ? Number(who.profile.expiresAt?.seconds ?? 0) * 1000 : undefined, ended);
 
   const session = useMemo<Session>(
@@ -114,6 +122,7 @@ export function SessionProvider({ children }: { children: ComponentChildren }) {
       endsIn,
       ended,
       async goOn() {
+        setTroubleOfLogOut(undefined);
         if ((await ask())?.isLoggedOut) {
           leave(true);
         }
@@ -121,19 +130,25 @@ export function SessionProvider({ children }: { children: ComponentChildren }) {
       async logInWith(token) {
         useToken(token);
         const trouble = await ask();
+        isByToken.current = !trouble;
         if (trouble) {
           useToken(undefined);
         }
         return trouble;
       },
       async logOut() {
-        if (logins.current) {
-          await fetch("/saml/logout", { method: "POST" });
+        const trouble = isByToken.current ? undefined : await endSession();
+        if (trouble) {
+          setTroubleOfLogOut(trouble);
+          return;
         }
         leave(false);
+        // Whoever logs in next in this tab is not led to what was searched for.
+        route("/", true);
       },
+      troubleOfLogOut,
     }),
-    [who, endsIn, ended, ask, leave],
+    [who, endsIn, ended, ask, leave, route, troubleOfLogOut],
   );
   return <Context.Provider value={session}>{children}</Context.Provider>;
 }

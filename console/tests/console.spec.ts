@@ -1,10 +1,10 @@
 // Two Users with different rights walk the console.
 
-import { type BrowserContext, expect, type Page, test } from "@playwright/test";
+import { expect, type Page, test } from "@playwright/test";
 import { readFileSync } from "node:fs";
 import { AUDIT_COLUMNS, METER_READ_COLUMNS } from "../src/model/columns.ts";
-import { expectAccessible, expectFits, logIn, person } from "./pages.ts";
-import { stage as readStage } from "./stage.ts";
+import { expectAccessible, expectFits, logIn, person, watch } from "./pages.ts";
+import { COMMUNICATE_WITH, stage as readStage } from "./stage.ts";
 
 const stage = readStage();
 const ann = person(stage.first, "ann", "role-01");
@@ -13,12 +13,6 @@ const ben = person(stage.second, "ben", "role-03");
 
 const table = (page: Page) => page.getByRole("table");
 const rows = (page: Page) => table(page).locator("tbody tr");
-
-/** Fails on what a page complains of: a script or style that the policy refuses, or an error that nobody caught. */
-function watch(context: BrowserContext, complaints: string[]) {
-  context.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-  context.on("weberror", (error) => complaints.push(error.error().message));
-}
 
 let complaints: string[] = [];
 test.beforeEach(({ context }) => {
@@ -92,6 +86,90 @@ test("a slow answer can be stopped and asked for again, and a server that is awa
   await page.getByRole("button", { name: "Try again" }).click();
   await expect(page.getByText("Day by day, in UTC")).toBeVisible();
   complaints = complaints.filter((text) => !text.includes("ERR_INTERNET_DISCONNECTED"));
+});
+
+test("whoever could not be logged out is told so, and logs out again", async ({ page, context }) => {
+  await logIn(page, stage, ann, `/audit?device=${stage.device}`);
+  await page.route("**/saml/logout", (route) => route.fulfill({ status: 503, body: "" }));
+  await page.getByRole("button", { name: "Log out" }).click();
+  await expect(page.getByRole("alert")).toContainText("You are still logged in");
+  await expect(page.getByRole("alert")).toContainText("503");
+  await expectAccessible(page);
+  expect(await context.cookies()).toHaveLength(1);
+  await page.unroute("**/saml/logout");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect(page.getByRole("heading", { name: "Log in" })).toBeVisible();
+  expect(await context.cookies()).toEqual([]);
+  await expect(page, "whoever logs in next is not led to this search").toHaveURL(`${stage.url}/`);
+  await page.goto(`${stage.url}/profile`);
+  await expect(page.getByRole("heading", { name: "Log in" })).toBeVisible();
+  complaints = complaints.filter((text) => !text.includes("503"));
+});
+
+test("whoever has a session comes in while many others load the log-in page", async ({ page }) => {
+  await logIn(page, stage, ann, "/profile");
+  await page.route("**/saml/providers", (route) => route.fulfill({ status: 503, body: "" }));
+  await page.reload();
+  await expect(page.getByText("What your roles allow")).toBeVisible();
+  await expect(page.getByRole("alert")).toHaveCount(0);
+  await page.unroute("**/saml/providers");
+  complaints = complaints.filter((text) => !text.includes("503"));
+});
+
+test("what follows a page can be stopped, and is not shown beside another search", async ({ page }) => {
+  await logIn(page, stage, ann, `/audit?device=${stage.busy.device}`);
+  await expect(rows(page)).toHaveCount(50);
+  const search = "**/gridtrail.query.v1.AuditTrailService/Search";
+  const held: (() => Promise<void>)[] = [];
+  await page.route(search, (route) => void held.push(() => route.continue()));
+  await page.getByRole("button", { name: "Load more" }).click();
+  await page.getByRole("button", { name: "Stop" }).click();
+  await expect(page.getByRole("button", { name: "Load more" })).toBeEnabled();
+  await expect(rows(page)).toHaveCount(50);
+  await page.getByRole("button", { name: "Load more" }).click();
+  await expect.poll(() => held.length).toBe(2);
+  // Another search while the page is on its way, and then its pages.
+  await page.unroute(search);
+  await page.getByLabel("From date").fill("2020-01-01");
+  await page.getByRole("button", { name: "Search" }).click();
+  await expect(page).toHaveURL(/from=2020-01-01/);
+  await expect(rows(page)).toHaveCount(50);
+  await page.getByRole("button", { name: "Load more" }).click();
+  await expect(rows(page)).toHaveCount(100);
+  await Promise.allSettled(held.map((goOn) => goOn()));
+  await expect(rows(page)).toHaveCount(100);
+});
+
+test("what is mistyped beside a postcode is told, not left out", async ({ page }) => {
+  await logIn(page, stage, ann, "/inventory");
+  await page.getByLabel("Full postcode").fill("SW1A 1AA");
+  const box = page.getByLabel("MPxN, Device ID or UPRN");
+  await box.fill("12345678901234567890");
+  await page.getByRole("button", { name: "Search" }).click();
+  await expect(page.locator(".wrong")).toContainText("MPAN (13 digits)");
+  await expect(page).toHaveURL(`${stage.url}/inventory`);
+  await box.fill("");
+  await page.getByRole("button", { name: "Search" }).click();
+  await expect(page).toHaveURL(/postcode=SW1A\+1AA$/);
+});
+
+test("a Device as it was leads to others, and to its audit trail, as they were", async ({ page }) => {
+  await logIn(page, stage, ann);
+  const then = new Date(Date.now() - 1_000).toISOString();
+  await page.goto(`${stage.url}/devices/${stage.device}?${new URLSearchParams({ as_of: then })}`);
+  const around = page.getByRole("region", { name: /Devices around it/ }).last();
+  await around.getByRole("link", { name: stage.hub }).click();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText(`Device ${stage.hub}`);
+  const asOf = () => new URL(page.url()).searchParams.get("as_of");
+  expect(asOf()).toBe(then);
+  await page.goBack();
+  await page.getByRole("link", { name: stage.mpxn }).first().click();
+  await expect(page).toHaveURL(/inventory/);
+  expect(asOf()).toBe(then);
+  await page.goBack();
+  await page.getByRole("link", { name: "Service audit trail of this Device" }).click();
+  await expect(rows(page).first()).toBeVisible();
+  expect(asOf()).toBe(then);
 });
 
 test("only our own pages call with the cookie", async ({ page, playwright }) => {
@@ -221,6 +299,30 @@ test("the inventory leads to a Device, its hub and its audit trail", async ({ pa
   await page.getByRole("link", { name: stage.hub }).first().click();
   await page.getByRole("link", { name: "Availability and diagnostics of this hub" }).click();
   await expect(page.getByText(/You may (not )?communicate with this Device/)).toBeVisible();
+  // There is a link where they may, and it is but a link.
+  const mayCommunicate = await page.getByText("You may communicate with this Device").isVisible();
+  const link = page.getByRole("link", { name: "Communicate With Device" });
+  await expect(link).toHaveCount(mayCommunicate ? 1 : 0);
+  if (mayCommunicate) {
+    await expect(link).toHaveAttribute("href", COMMUNICATE_WITH.replace("{device}", stage.hub));
+    await expect(link).toHaveAttribute("rel", "noopener noreferrer");
+  }
+  await expectAccessible(page);
+});
+
+test("one’s own calls are there, newest first, and nobody else’s", async ({ page }) => {
+  await logIn(page, stage, ben, `/audit?device=${stage.device}`);
+  await expect(rows(page).first()).toBeVisible();
+  await page.getByRole("navigation").getByRole("link", { name: "Access log" }).click();
+  // The record is written once a second.
+  await expect(async () => {
+    await page.getByRole("button", { name: "Read it again" }).click();
+    await expect(rows(page).filter({ hasText: stage.device }).first()).toBeVisible({ timeout: 1_000 });
+  }).toPass();
+  const search = rows(page).filter({ hasText: stage.device }).first();
+  await expect(search).toContainText("AuditTrailService.Search");
+  await expect(search).toContainText("OK");
+  await expect(page.getByText(stage.busy.device), "nobody of this Party searched for it").toHaveCount(0);
   await expectAccessible(page);
 });
 
@@ -274,6 +376,7 @@ test("freshness, profile and the first page are accessible, and every page fits 
     [`/devices/${stage.device}`, "SMI Status history"],
     [`/hub?device=${stage.hub}`, "communicate with this Device"],
     ["/freshness", "Day by day, in UTC"],
+    ["/calls", "Your calls"],
     ["/profile", "What your roles allow"],
     ["/nowhere", "There is no such page"],
   ] as const) {

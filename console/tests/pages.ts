@@ -1,7 +1,7 @@
 // Walking the console as a person does.
 
 import { ALL, Axe, COLOURS } from "./axe.ts";
-import { expect, type Page } from "@playwright/test";
+import { type BrowserContext, expect, type Page } from "@playwright/test";
 import { answerPage, type Person, ssoOf } from "./identity-provider.ts";
 import type { Stage, Supplier } from "./stage.ts";
 
@@ -42,4 +42,10 @@ export async function expectFits(page: Page, width: number): Promise<void> {
   if (before) {
     await page.setViewportSize(before);
   }
+}
+
+/** Gathers what a page complains of: a script or style that the policy refuses, or an error that nobody caught. */
+export function watch(context: BrowserContext, complaints: string[]): void {
+  context.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  context.on("weberror", (error) => complaints.push(error.error().message));
 }

@@ -41,6 +41,7 @@ test("pictures of every page", async ({ page }) => {
     ["device", `/devices/${stage.device}`, "Devices around it"],
     ["hub", `/hub?device=${stage.hub}`, "Version of the data"],
     ["freshness", "/freshness", "Day by day, in UTC"],
+    ["calls", "/calls", "Your calls"],
     ["profile", "/profile", "What your roles allow"],
   ] as const) {
     await page.goto(stage.url + path);

@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CONTEXT, metadata } from "./identity-provider.ts";
 import { logIn, person } from "./pages.ts";
-import { consoleArgs, freePort, serve, stage as readStage, trustArgs } from "./stage.ts";
+import { consoleArgs, freePort, serve, stage as readStage, type Supplier, trustArgs } from "./stage.ts";
 
 const stage = readStage();
 
@@ -33,6 +33,48 @@ test("a page goes on where it was when its server was away and came back", async
   } finally {
     await end(server);
   }
+});
+
+/** Has the lake take in that two suppliers notified each other, and that the DCC confirmed it. */
+function notify(name: string, kind: "GRANT" | "RESCIND", ...suppliers: [Supplier, Supplier][]): void {
+  const recordedAt = new Date(Date.now() - 1_000).toISOString();
+  const events = suppliers.flatMap(([of, other], at) => {
+    const notificationId = `${name}-${at}`;
+    const notified = { notificationId, kind: `NOTIFICATION_KIND_${kind}`, party: of.party, otherParty: other.party, userIds: of.userIds, otherUserIds: other.userIds };
+    return [
+      { eventId: `${notificationId}-sent`, recordedAt, notified },
+      { eventId: `${notificationId}-confirmed`, recordedAt, confirmed: { notificationId } },
+    ];
+  });
+  const file = join(stage.folder, `${name}.access.jsonl`);
+  writeFileSync(file, events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+  execFileSync(process.env.GRIDTRAIL_BINARY ?? "gridtrail", ["ingest", file, "--lake", join(stage.folder, "lake")], { stdio: "ignore" });
+}
+
+test("rows that were granted are gone from a page that is open once the grant is rescinded", async ({ page }) => {
+  const { first, second, busy } = stage;
+  const rows = page.getByRole("table").locator("tbody tr");
+  notify("granted", "GRANT", [first, second], [second, first]);
+  // Their Identity Provider names those of others that they may use, too.
+  const ben = { ...person(second, "ben", "role-01"), userIds: [...second.userIds, ...first.userIds] };
+  await logIn(page, stage, ben, `/audit?device=${busy.device}`);
+  // The server looks at who shares with whom twice a second.
+  await expect(async () => {
+    await page.reload();
+    await expect(rows).toHaveCount(50, { timeout: 2_000 });
+  }).toPass();
+  notify("rescinded", "RESCIND", [first, second]);
+  const details = page.getByRole("complementary", { name: "Full details" });
+  await expect(async () => {
+    await rows.first().getByRole("link", { name: /Full details/ }).click();
+    await expect(details.getByRole("alert")).toContainText("There is no row of this reference", { timeout: 2_000 });
+  }).toPass();
+  await page.getByRole("button", { name: "Load more" }).click();
+  await expect(page.getByRole("button", { name: "Load more" })).toHaveCount(0);
+  await expect(rows, "nothing comes to what was shown while it was granted").toHaveCount(50);
+  await page.goto(`${stage.url}/audit?device=${busy.device}`);
+  await expect(page.getByText("No row was found.")).toBeVisible();
+  await expect(page.getByRole("button", { name: "Log out" }), "the session goes on").toBeVisible();
 });
 
 test("a session that ends with its Identity Provider is over at the next call", async ({ page }) => {

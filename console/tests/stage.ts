@@ -10,6 +10,8 @@ import { createInterface } from "node:readline";
 import { CONTEXT, makeKeys, metadata } from "./identity-provider.ts";
 
 const ENTITY_ID = "https://ssi.example/saml";
+/** The system of the tests by which people communicate with Devices. */
+export const COMMUNICATE_WITH = "https://adaptor.example/ask?hub={device}";
 
 /** What the tests know of the stage. */
 export interface Stage {
@@ -20,6 +22,8 @@ export interface Stage {
   mpxn: string;
   hub: string;
   rows: { first: number; second: number; meterReads: number };
+  /** Of a Device with more rows of the first supplier than fit a page of any size. */
+  busy: { device: string; rows: number };
   first: Supplier;
   second: Supplier;
 }
@@ -108,6 +112,27 @@ function cast(folder: string): Pick<Stage, "device" | "mpxn" | "rows" | "first" 
   throw new Error("no Device has rows of two Parties");
 }
 
+const BUSY = { device: "02-1D-10-00-00-00-00-01", rows: 1_100 };
+
+/** Requests of one User to a Device, one a second. */
+function requestsTo({ device, rows }: Stage["busy"], userId: string): string {
+  const line = (_: unknown, at: number) => {
+    const counter = String(Date.parse("2026-03-02T00:00:00Z") + at * 1_000);
+    const receivedAt = new Date(Number(counter)).toISOString();
+    const correlation = {
+      userId,
+      requestId: `${userId}:${device}:${counter}`,
+      requestReceivedAt: receivedAt,
+      commandVariant: 1,
+      deviceId: device,
+      serviceReferenceVariant: "4.8.1",
+      gbcsOriginatorCounter: counter,
+    };
+    return `${JSON.stringify({ eventId: `busy-${at}`, recordedAt: receivedAt, correlation, requestReceived: {} })}\n`;
+  };
+  return Array.from({ length: rows }, line).join("");
+}
+
 function secret(path: string, text: string): void {
   writeFileSync(path, text, { mode: 0o600 });
 }
@@ -131,7 +156,7 @@ export function trustArgs(folder: string): string[] {
 export function consoleArgs(folder: string, port: number): string[] {
   const at = (name: string) => join(folder, name);
   return [
-    "--console", "--lake", at("lake"), "--listen", `127.0.0.1:${port}`, "--tls-certificate", at("tls.pem"), "--tls-key", at("tls.key"),
+    "--console", "--communicate-with", COMMUNICATE_WITH, "--lake", at("lake"), "--listen", `127.0.0.1:${port}`, "--tls-certificate", at("tls.pem"), "--tls-key", at("tls.key"),
     "--public-key", at("dev.pub.pem"), "--session-key", at("session.pem"), "--saml-entity-id", ENTITY_ID,
     "--saml-acs-url", `https://127.0.0.1:${port}/saml/acs`, ...trustArgs(folder),
   ];
@@ -141,12 +166,13 @@ export default async function start(): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), "gridtrail-browser-"));
   const at = (name: string) => join(folder, name);
   run("generate", "--out", at("events"), "--events", "60000", "--days", "7", "--inventory", "--truth", at("truth.jsonl"));
+  const found = cast(folder);
+  writeFileSync(at("events/busy.jsonl"), requestsTo(BUSY, found.first.userIds[0] ?? ""));
   run("ingest", at("events"), "--lake", at("lake"));
   makeKeys(folder);
   secret(at("session.pem"), generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString());
   run("dev-certificate", "--certificate", at("tls.pem"), "--key", at("tls.key"), "--name", "localhost", "--name", "127.0.0.1");
   run("token", "--key", at("dev.pem"), "--public-key-out", at("dev.pub.pem"), "--party", "none", "--user-id", "90-B3-D5-1F-30-02-00-00", "--role", "role-01");
-  const found = cast(folder);
   for (const { entityId, party } of [found.first, found.second]) {
     writeFileSync(at("idp.xml"), metadata(folder, entityId));
     run("idp", "add", at("idp.xml"), "--party", party, "--authn-context", CONTEXT, "--lake", at("lake"), ...trustArgs(folder));
@@ -158,7 +184,7 @@ export default async function start(): Promise<() => Promise<void>> {
     run("search", "device", "--device", found.device, "--include-not-commissioned", "--server", url, "--server-anchors", at("tls.pem"), "--token-file", at("me.jwt"), "--format", "json"),
   ) as { devices: { others?: { device: { deviceId: string; deviceType: string } }[] }[] };
   const hub = devices.devices[0]?.others?.find(({ device }) => device.deviceType === "CHF")?.device.deviceId ?? "";
-  const stage: Stage = { folder, url, hub, ...found };
+  const stage: Stage = { folder, url, hub, busy: BUSY, ...found };
   process.env.GRIDTRAIL_STAGE = JSON.stringify(stage);
   return async () => {
     server.kill("SIGTERM");

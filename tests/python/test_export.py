@@ -178,11 +178,31 @@ def test_identities_are_unique_and_files_say_which_times_they_have(stage):
     assert {"min.placed_at", "max.service_request_received_at", "num_records", "partition.month"} <= set(names), names
 
 
+def assign(stage, lake, party, user_id):
+    """Takes in that a User ID is a Party's."""
+    assigned = {"userId": user_id, "party": party, "role": "USER_ROLE_IMPORT_SUPPLIER"}
+    event = {"eventId": f"assigned-{party}", "recordedAt": "2020-01-01T00:00:00Z", "assigned": assigned}
+    file = pathlib.Path(stage.path(f"{party}.access.jsonl"))
+    file.write_text(json.dumps(event) + "\n", encoding="utf-8")
+    stage.run("ingest", file, "--lake", lake)
+
+
+def test_no_copy_is_begun_for_a_party_without_a_user_id(stage):
+    lake, copy = stage.path("exported"), pathlib.Path(stage.path("open-for-a-party-to-be"))
+    command = [stage.binary, "lake", "export", "--lake", lake, "--to", copy, "--who", "tester", "--party"]
+    refused = subprocess.run([*command, "party-to-be"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2 and "party-to-be has no User ID" in refused.stderr, refused
+    # The folder is bound to nobody.
+    assign(stage, lake, "newcomer", "00-00-00-00-00-00-00-AB")
+    subprocess.run([*command, "newcomer"], check=True, stdout=subprocess.DEVNULL)
+
+
 def test_a_partys_copy_has_what_its_sql_counts(stage):
     user = collections.Counter(trail["user_id"] for trail in stage.truth).most_common(1)[0][0]
-    lake, copy = stage.path("exported"), stage.path("open-for-nobody")
-    tables = export(stage, lake, copy, "--party", "nobody")
-    assert tables["audit_trails"]["total_rows"] == 0, "whoever has no User ID has no row"
+    lake, copy = stage.path("exported"), stage.path("open-for-another")
+    assign(stage, lake, "another", "00-00-00-00-00-00-00-AA")
+    tables = export(stage, lake, copy, "--party", "another")
+    assert tables["audit_trails"]["total_rows"] == 0, "no row is of its User ID"
     reads = [trail for trail in stage.truth if trail["service_reference_variant"] in METER_READS]
     assert tables["meter_reads"]["total_rows"] == len(reads), "what is open is open to all"
     of_region = export(stage, lake, stage.path("open-for-the-region"), "--party", "region", "--tables", "audit_trails")

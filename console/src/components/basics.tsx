@@ -1,10 +1,10 @@
 // Small parts that all pages are made of.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Trouble } from "../api.ts";
-import type { Answer } from "../answer.ts";
+import type { Answer, More } from "../answer.ts";
 import { shownTimestamp } from "../model/time.ts";
 
 /** A time in UTC and in the UK. */
@@ -45,15 +45,10 @@ export function Copied({ text, children }: { text: string; children?: ComponentC
 
 /** The title of a page, of its tab, and where the keyboard goes on when the page is another. */
 export function Heading({ children }: { children: string }) {
-  const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${children} · Self-Service Interface`;
   }, [children]);
-  return (
-    <h1 ref={heading} tabIndex={-1}>
-      {children}
-    </h1>
-  );
+  return <h1 tabIndex={-1}>{children}</h1>;
 }
 
 /** What went wrong, and what to do. */
@@ -121,6 +116,27 @@ export function Progress<T>({ of, what }: { of: Answer<T>; what: string }) {
       )}
       {of.trouble && <TroubleNote trouble={of.trouble} again={of.again} />}
     </div>
+  );
+}
+
+/** The way to the next page of rows, which can be stopped as a search can. */
+export function LoadMore({ of, name = "Load more" }: { of: More; name?: string }) {
+  return (
+    <>
+      {of.hasMore && (
+        <p class="tools">
+          <button type="button" disabled={of.isLoadingMore} onClick={() => void of.load()}>
+            {of.isLoadingMore ? "Loading …" : name}
+          </button>{" "}
+          {of.isLoadingMore && (
+            <button type="button" onClick={of.stopMore}>
+              Stop
+            </button>
+          )}
+        </p>
+      )}
+      {of.troubleOfMore && <TroubleNote trouble={of.troubleOfMore} again={() => void of.load()} />}
+    </>
   );
 }
 

@@ -5,7 +5,7 @@ import type { ComponentChildren } from "preact";
 import { auditTrails, meterReads } from "../api.ts";
 import { usePages } from "../answer.ts";
 import type { GetResponse, StatusChange, TrailDetails, TrailRow } from "../gen/gridtrail/query/v1/query_pb.ts";
-import { Copied, Facts, Progress, Stamp, Time, TroubleNote } from "./basics.tsx";
+import { Copied, Facts, LoadMore, Progress, Stamp, Time } from "./basics.tsx";
 
 export type View = "audit" | "meter-reads";
 
@@ -43,12 +43,7 @@ export function Details({ view, reference, onClose }: { view: View; reference: s
             {answer.rows.length} of {String(details.statusChangeHistoryCount)} entries, oldest first.
           </p>
           <History entries={answer.rows} />
-          {answer.hasMore && (
-            <button type="button" disabled={answer.isLoadingMore} onClick={() => void answer.load()}>
-              {answer.isLoadingMore ? "Loading …" : "Show more of the history"}
-            </button>
-          )}
-          {answer.troubleOfMore && <TroubleNote trouble={answer.troubleOfMore} again={() => void answer.load()} />}
+          <LoadMore of={answer} name="Show more of the history" />
           <Stamp completeUpTo={answer.data?.completeUpTo} version={answer.data?.snapshotVersion ?? ""} />
         </>
       )}

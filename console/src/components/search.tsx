@@ -33,7 +33,8 @@ export function KeyField({
 }: {
   label: string;
   initial: Key | undefined;
-  onKey: (key: Key | undefined) => void;
+  /** `isMistyped`: something was typed, and it is no identifier. */
+  onKey: (key: Key | undefined, isMistyped: boolean) => void;
   isInvalid: boolean;
 }) {
   const [typed, setTyped] = useState(initial?.text ?? "");
@@ -44,7 +45,7 @@ export function KeyField({
     setTyped(text);
     setChosen(kind);
     const next = read(text, kind);
-    onKey(next && { kind: next.kind, text: next.text });
+    onKey(next && { kind: next.kind, text: next.text }, !next && text.trim() !== "");
   };
   return (
     <div class="field key">

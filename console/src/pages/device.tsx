@@ -28,11 +28,11 @@ export function DevicePage() {
           <h2>The inventory has no such Device</h2>
           <p>Either nothing was ever told of it, or it was removed. Its rows in the audit trail are there all the same.</p>
           <p>
-            <a href={address("/audit", { device: deviceId })}>Search the service audit trail of this Device</a>
+            <a href={address("/audit", { device: deviceId, as_of: asOf })}>Search the service audit trail of this Device</a>
           </p>
         </div>
       )}
-      {found?.device && <OneDevice device={found.device} around={found} />}
+      {found?.device && <OneDevice device={found.device} around={found} asOf={asOf} />}
       {answer.data && (
         <>
           <p class="small">
@@ -45,14 +45,14 @@ export function DevicePage() {
   );
 }
 
-function OneDevice({ device, around }: { device: InventoryDevice; around: DeviceWithGroups }) {
+function OneDevice({ device, around, asOf }: { device: InventoryDevice; around: DeviceWithGroups; asOf: string }) {
   return (
     <>
       <p class="tools">
-        {device.mayFollowAuditTrail && <a href={address("/audit", { device: device.deviceId })}>Service audit trail of this Device</a>}
+        {device.mayFollowAuditTrail && <a href={address("/audit", { device: device.deviceId, as_of: asOf })}>Service audit trail of this Device</a>}
         {device.deviceType === "CHF" && <a href={address("/hub", { device: device.deviceId })}>Availability and diagnostics of this hub</a>}
       </p>
-      <Facts of={factsOf(device)} />
+      <Facts of={factsOf(device, asOf)} />
       <section aria-labelledby="status-history">
         <h2 id="status-history">SMI Status history</h2>
         {device.smiStatusHistory.length === 0 ? (
@@ -76,15 +76,15 @@ function OneDevice({ device, around }: { device: InventoryDevice; around: Device
         )}
         {device.smiStatusHistoryCount > device.smiStatusHistory.length && <p class="small">The newest of {device.smiStatusHistoryCount}.</p>}
       </section>
-      <Around device={device} others={around.others} />
+      <Around device={device} others={around.others} asOf={asOf} />
     </>
   );
 }
 
-function factsOf(device: InventoryDevice): [string, ComponentChildren][] {
+function factsOf(device: InventoryDevice, asOf: string): [string, ComponentChildren][] {
   const first = device.premises.map(({ mpxn, property, firstLineOfAddress, postcode, uprn }, at) => (
     <div key={at}>
-      <a href={address("/inventory", { mpxn })}>{mpxn}</a>
+      <a href={address("/inventory", { mpxn, as_of: asOf })}>{mpxn}</a>
       {[property, firstLineOfAddress, postcode].filter((part) => part).map((part) => `, ${part}`)}
       {uprn && `, UPRN ${uprn}`}
     </div>
@@ -121,7 +121,7 @@ function factsOf(device: InventoryDevice): [string, ComponentChildren][] {
 }
 
 /** The Devices of groups II to IV, as a picture and as a list. */
-function Around({ device, others }: { device: InventoryDevice; others: readonly GroupedDevice[] }) {
+function Around({ device, others, asOf }: { device: InventoryDevice; others: readonly GroupedDevice[]; asOf: string }) {
   return (
     <section aria-labelledby="around">
       <h2 id="around">Devices around it</h2>
@@ -134,7 +134,7 @@ function Around({ device, others }: { device: InventoryDevice; others: readonly 
             {others.map(({ device: other, groups }) => (
               <tr key={other?.deviceId}>
                 <td>
-                  <a href={`/devices/${other?.deviceId}`}>{other?.deviceId}</a>
+                  <a href={address(`/devices/${other?.deviceId}`, { as_of: asOf })}>{other?.deviceId}</a>
                 </td>
                 <td>{other?.deviceType}</td>
                 <td>{other?.smiStatus || <span class="none">–</span>}</td>

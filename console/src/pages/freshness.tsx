@@ -4,7 +4,7 @@ import { freshness } from "../api.ts";
 import { usePages } from "../answer.ts";
 import { FreshnessLevel, type GetFreshnessResponse } from "../gen/gridtrail/query/v1/freshness_pb.ts";
 import { duration } from "../model/time.ts";
-import { Facts, Heading, Progress, Table, Time, TroubleNote } from "../components/basics.tsx";
+import { Facts, Heading, LoadMore, Progress, Table, Time } from "../components/basics.tsx";
 
 const LEVEL_NAMES: Record<number, string> = {
   [FreshnessLevel.FRESH]: "Fresh",
@@ -94,12 +94,7 @@ export function FreshnessPage() {
               )),
             )}
           </Table>
-          {answer.hasMore && (
-            <button type="button" disabled={answer.isLoadingMore} onClick={() => void answer.load()}>
-              Load more
-            </button>
-          )}
-          {answer.troubleOfMore && <TroubleNote trouble={answer.troubleOfMore} again={() => void answer.load()} />}
+          <LoadMore of={answer} />
         </>
       )}
     </>

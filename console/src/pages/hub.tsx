@@ -105,6 +105,14 @@ function Tables({ of }: { of: GetHubResponse }) {
           ? "You may communicate with this Device, and have a full diagnostics request carried out."
           : "You may not communicate with this Device: none of your Party’s own User IDs is related to it now."}
       </p>
+      {of.communicateWith && (
+        <p class="tools">
+          <a class="button" href={of.communicateWith} target="_blank" rel="noopener noreferrer">
+            Communicate With Device
+          </a>
+          <span class="small">This opens the system that whoever runs this service named for it. Nothing is sent to the Device from here.</span>
+        </p>
+      )}
       <Stamp completeUpTo={of.completeUpTo} version={of.snapshotVersion} />
     </>
   );

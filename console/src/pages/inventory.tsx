@@ -8,7 +8,7 @@ import type { InventorySearchResponse, ListedDevice } from "../gen/gridtrail/que
 import { address, parameters } from "../model/address.ts";
 import { csv, save } from "../model/csv.ts";
 import { type Key, KeyField, keyOf, keyParameters, CheckBox, TextField } from "../components/search.tsx";
-import { Copied, Heading, Progress, Stamp, Table, Time, TroubleNote } from "../components/basics.tsx";
+import { Copied, Heading, LoadMore, Progress, Stamp, Table, Time } from "../components/basics.tsx";
 
 /** The columns of UC_Inventory_001. */
 const COLUMNS = ["Device ID", "Device Type", "MPxN", "SMI Status", "First line of address", "UPRN", "Full postcode"] as const;
@@ -44,11 +44,13 @@ export function InventoryPage() {
 
 function Form({ initial, onSearch }: { initial: Query; onSearch: (query: Query) => void }) {
   const [query, setQuery] = useState(initial);
+  const [isMistyped, setIsMistyped] = useState(false);
   const [isInvalid, setIsInvalid] = useState(false);
   const set = (change: Partial<Query>) => setQuery((before) => ({ ...before, ...change }));
   const submit = (event: Event) => {
     event.preventDefault();
-    const isAsked = query.key !== undefined || query.postcode !== "";
+    // Beside a postcode, too, what was typed counts: without it, other Devices would be found than were asked for.
+    const isAsked = !isMistyped && (query.key !== undefined || query.postcode !== "");
     setIsInvalid(!isAsked);
     if (isAsked) {
       onSearch(query);
@@ -56,7 +58,16 @@ function Form({ initial, onSearch }: { initial: Query; onSearch: (query: Query) 
   };
   return (
     <form class="search" role="search" onSubmit={submit}>
-      <KeyField label="MPxN, Device ID or UPRN" initial={initial.key} isInvalid={isInvalid} onKey={(key) => set({ key })} />
+      <KeyField
+        label="MPxN, Device ID or UPRN"
+        initial={initial.key}
+        isInvalid={isInvalid}
+        onKey={(key, mistyped) => {
+          set({ key });
+          setIsMistyped(mistyped);
+          setIsInvalid(false);
+        }}
+      />
       <div class="row">
         <TextField label="Full postcode" value={query.postcode} onChange={(postcode) => set({ postcode: postcode.trim() })} hint="By itself, or beside the above." />
         <TextField label="Property" value={query.property} onChange={(property) => set({ property })} hint="Beside a postcode: its name or number, or more of the address." />
@@ -135,12 +146,7 @@ function Results({ query, asked }: { query: Query; asked: string }) {
                   <DeviceRow key={device.deviceId} device={device} asOf={asOf} />
                 ))}
               </Table>
-              {answer.hasMore && (
-                <button type="button" disabled={answer.isLoadingMore} onClick={() => void answer.load()}>
-                  Load more
-                </button>
-              )}
-              {answer.troubleOfMore && <TroubleNote trouble={answer.troubleOfMore} again={() => void answer.load()} />}
+              <LoadMore of={answer} />
             </>
           )}
           <p class="small">

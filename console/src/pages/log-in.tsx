@@ -1,15 +1,19 @@
 // Logging in: UC_Login_001. By an Identity Provider that is enrolled; where this server has none, by a token.
 
-import { useId, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 import type { Trouble } from "../api.ts";
-import { type Logins, useSession, type Who } from "../session.tsx";
+import type { Logins } from "../logins.ts";
+import { useSession, type Who } from "../session.tsx";
 import { Heading, TroubleNote } from "../components/basics.tsx";
 
 const LAST_PROVIDER = "gridtrail.identity-provider";
-/** Where somebody was going, until they are logged in. It is a search that they made themselves, in this tab. */
+/** Where somebody was going, while they are at their Identity Provider. It is a search that they made themselves, in this tab. */
 export const GOING_TO = "gridtrail.going-to";
 
 export function LogInPage({ who }: { who: Who & { state: "out" } }) {
+  // Whoever is here did not come back from there logged in; the address of this page is where they go now.
+  useEffect(() => sessionStorage.removeItem(GOING_TO), []);
+  const { waysIn, trouble } = who;
   return (
     <>
       <Heading>Log in</Heading>
@@ -18,8 +22,14 @@ export function LogInPage({ who }: { who: Who & { state: "out" } }) {
           Your session has ended. Log in again to go on where you were: the address of the page is kept.
         </p>
       )}
-      {who.trouble && <TroubleNote trouble={who.trouble} again={() => location.reload()} />}
-      {who.logins ? <ByIdentityProvider logins={who.logins} /> : <ByToken />}
+      {trouble && <TroubleNote trouble={trouble} again={() => location.reload()} />}
+      {waysIn === "by-token" && <ByToken />}
+      {typeof waysIn === "object" && <ByIdentityProvider logins={waysIn} />}
+      {waysIn === undefined && !trouble && (
+        <button type="button" class="primary" onClick={() => location.reload()}>
+          Log in
+        </button>
+      )}
     </>
   );
 }

@@ -1,7 +1,7 @@
 // The searches of the service audit trail (UC_ServiceAudit_001, _002) and of meter reads (UC_MeterRead_001).
 
 import { useLocation } from "preact-iso";
-import { useState } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 import { auditTrails, meterReads } from "../api.ts";
 import { usePages } from "../answer.ts";
 import { DeviceResolution, RowView, type SearchResponse, type TrailRow } from "../gen/gridtrail/query/v1/query_pb.ts";
@@ -10,10 +10,11 @@ import { address, parameters, variantsOf } from "../model/address.ts";
 import { AUDIT_COLUMNS, type Column, METER_READ_COLUMNS, METER_READ_VARIANTS } from "../model/columns.ts";
 import { csv, save } from "../model/csv.ts";
 import { CheckBox, DateField, type Key, KeyField, keyOf, keyParameters, KIND_NAMES, TextField, VariantPicker } from "../components/search.tsx";
-import { Copied, Heading, Progress, Stamp, Table, Time, TroubleNote } from "../components/basics.tsx";
+import { Copied, Heading, LoadMore, Progress, Stamp, Table, Time } from "../components/basics.tsx";
 import { Details, type View } from "../components/details.tsx";
 
-const PAGE_SIZE = 50;
+/** Rows that a page may have. */
+const PAGE_SIZES = [50, 200, 1000] as const;
 
 const PAGES = {
   audit: {
@@ -36,16 +37,18 @@ interface Query {
   from: string;
   to: string;
   asOf: string;
+  rows: number;
 }
 
 function queryOf(search: URLSearchParams): Query {
   const text = (name: string) => search.get(name) ?? "";
-  return { key: keyOf(search), variants: variantsOf(search), from: text("from"), to: text("to"), asOf: text("as_of") };
+  const rows = PAGE_SIZES.find((size) => String(size) === text("rows")) ?? PAGE_SIZES[0];
+  return { key: keyOf(search), variants: variantsOf(search), from: text("from"), to: text("to"), asOf: text("as_of"), rows };
 }
 
 function addressOf(path: string, query: Query, row?: string): string {
-  const { key, variants, from, to, asOf } = query;
-  return address(path, { ...keyParameters(key), srv: variants, from, to, as_of: asOf, row });
+  const { key, variants, from, to, asOf, rows } = query;
+  return address(path, { ...keyParameters(key), srv: variants, from, to, as_of: asOf, rows: rows === PAGE_SIZES[0] ? "" : String(rows), row });
 }
 
 export function AuditPage() {
@@ -113,11 +116,28 @@ function Form({ view, initial, onSearch }: { view: View; initial: Query; onSearc
           onChange={(asOf) => set({ asOf: asOf.trim() })}
           hint="Empty: now. Else a date, an instant such as 2026-03-01T09:30:00Z, or a version, of the last 48 hours."
         />
+        <RowsField value={query.rows} onChange={(rows) => set({ rows })} />
       </div>
       <button type="submit" class="primary">
         Search
       </button>
     </form>
+  );
+}
+
+function RowsField({ value, onChange }: { value: number; onChange: (rows: number) => void }) {
+  const id = useId();
+  return (
+    <div class="field">
+      <label for={id}>Rows a page</label>
+      <select id={id} value={value} onInput={(event) => onChange(Number(event.currentTarget.value))}>
+        {PAGE_SIZES.map((size) => (
+          <option key={size} value={size}>
+            {size}
+          </option>
+        ))}
+      </select>
+    </div>
   );
 }
 
@@ -137,7 +157,7 @@ function MeterReadVariants({ chosen, onChange }: { chosen: readonly string[]; on
   );
 }
 
-function requestOf({ key, variants, from, to, asOf }: Query, pageToken: string) {
+function requestOf({ key, variants, from, to, asOf, rows }: Query, pageToken: string) {
   const value = key?.text ?? "";
   const cases = {
     mpxn: { case: "mpxn", value } as const,
@@ -151,7 +171,7 @@ function requestOf({ key, variants, from, to, asOf }: Query, pageToken: string) 
     to,
     asOf,
     pageToken,
-    pageSize: PAGE_SIZE,
+    pageSize: rows,
     view: RowView.TABLE,
   };
 }
@@ -200,12 +220,7 @@ function Results({ view, query, asked, opened }: { view: View; query: Query; ask
                   </tr>
                 ))}
               </Table>
-              {answer.hasMore && (
-                <button type="button" disabled={answer.isLoadingMore} onClick={() => void answer.load()}>
-                  {answer.isLoadingMore ? "Loading …" : "Load more"}
-                </button>
-              )}
-              {answer.troubleOfMore && <TroubleNote trouble={answer.troubleOfMore} again={() => void answer.load()} />}
+              <LoadMore of={answer} />
             </>
           )}
           <Stamp completeUpTo={data.completeUpTo} version={data.snapshotVersion} />
@@ -263,9 +278,9 @@ function Nothing({ view, query, resolution }: { view: View; query: Query; resolu
           </li>
         )}
         {view === "audit" && <li>Rows of other Users are not shown, unless their Parties granted you access. Your profile lists the User IDs whose rows you see.</li>}
-        {key?.kind === "mpxn" && <li>Look for the Devices at this meter point: {<a href={address("/inventory", { mpxn: key.text })}>search the inventory</a>}.</li>}
+        {key?.kind === "mpxn" && <li>Look for the Devices at this meter point: {<a href={address("/inventory", { mpxn: key.text, as_of: query.asOf })}>search the inventory</a>}.</li>}
         <li>
-          Look at <a href={address(PAGES[other].path, keyParameters(key))}>{PAGES[other].title.toLowerCase()}</a> of the same {KIND_NAMES[key?.kind ?? "mpxn"]}.
+          Look at <a href={address(PAGES[other].path, { ...keyParameters(key), as_of: query.asOf })}>{PAGES[other].title.toLowerCase()}</a> of the same {KIND_NAMES[key?.kind ?? "mpxn"]}.
         </li>
       </ul>
     </div>

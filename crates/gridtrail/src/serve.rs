@@ -21,7 +21,7 @@ use gridtrail_lake::Lake;
 use gridtrail_port::{FileLimit, Port};
 use gridtrail_runtime::Clock;
 use gridtrail_search::{HubSearch, HubTables, InventorySearch, PageKey, Search};
-use gridtrail_server::{Console, Limits, Parts, SqlParts, serve, terms};
+use gridtrail_server::{CallRecord, Console, DeviceLink, Limits, Parts, SqlParts, serve, terms};
 use gridtrail_tls::{ClientCheck, Tls, TlsFiles};
 use std::io;
 use std::net::SocketAddr;
@@ -90,6 +90,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let limits = args.callers.limits();
     let sql = sql_terms(&args.sql);
     let hub_tables = args.hub_tables.into();
+    let communicate_with = args.communicate_with.clone();
     let access_lapse = Duration::from_secs(args.access_lapse.seconds().into());
     let hosted = Hosted {
         lake,
@@ -106,6 +107,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         limits,
         sql,
         hub_tables,
+        communicate_with,
         shows_type_2,
         tells_cost,
         serving,
@@ -272,6 +274,8 @@ pub(crate) struct Hosted {
     pub(crate) sql: Option<SqlTerms>,
     /// To whom both tables of a Communications Hub are open.
     pub(crate) hub_tables: HubTables,
+    /// Where a person asks for a communication with a Device.
+    pub(crate) communicate_with: Option<DeviceLink>,
     /// Whether the inventory shows every Type 2 Device.
     pub(crate) shows_type_2: bool,
     /// Whether answers say what they cost.
@@ -297,6 +301,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         limits,
         sql,
         hub_tables,
+        communicate_with,
         shows_type_2,
         tells_cost,
         serving,
@@ -309,6 +314,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
     let freshened = Freshened { freshness: Arc::clone(&freshness) as _, outward: Arc::clone(&outward) };
     let served = Served { lake: lake.clone(), calls: calls.clone(), freshness: freshened, shows_type_2 };
     let (sql, sql_threads) = sql.map(|terms| terms.over(served, &clock, &page_key)).transpose()?.unzip();
+    let record = CallRecord { lake: calls.clone(), key: page_key.clone() };
     let inventory = InventorySearch::new(lake.clone(), clock.clone(), page_key, shows_type_2);
     let sharing = lake.sharing().await?;
     let by = port.listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
@@ -341,6 +347,8 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         login,
         console,
         log,
+        calls: Some(record),
+        communicate_with,
         clock,
         limits,
         tells_cost,

@@ -84,7 +84,7 @@ pub use spans::{BadSpans, Spans};
 pub use stopped::StoppedAt;
 pub use streams::{Partition, Stream};
 pub use tables::access_events::SharingReader;
-pub use tables::access_log::{Appender, LogReader};
+pub use tables::access_log::{Appender, CallsFrom, LogReader, OwnCalls};
 pub use tables::dead_letters::{DeadLetter, Extent, LetterReader};
 pub use tables::evidence_summary::{
     Delay, EvidenceSummary, OpenLetters, PartitionState, SourceDay, SourceTotals,

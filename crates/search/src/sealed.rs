@@ -1,10 +1,12 @@
-//! What else than page tokens a key seals: the tickets and handles of statements. Whoever shows one must be its caller, in time, and with the
+//! What else a key seals than the page tokens of searches: the tickets and handles of statements, and where the list of somebody's calls goes on. Whoever shows one must be its caller, in time, and with the
 //! rights that it was given under. It carries no right.
 
 use crate::error::SearchError;
 use crate::token::{BoundTo, PageKey, contents_for};
 use crate::wire::Reader;
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gridtrail_access::Access;
 use gridtrail_model::Timestamp;
 
@@ -32,6 +34,9 @@ pub enum NotOpened {
     OtherRights,
 }
 
+/// What the page token of a list of calls begins with, beside those of [`Sealed`].
+const CALLS_FORM: u8 = 34;
+
 impl PageKey {
     /// Seals something for a caller, with the rights that they have, until a time.
     ///
@@ -39,12 +44,10 @@ impl PageKey {
     pub fn seal_for(
         &self,
         kind: Sealed,
-        (who, expires_at): (&Access, Timestamp),
+        whose: (&Access, Timestamp),
         contents: &[u8],
     ) -> Result<Vec<u8>, SearchError> {
-        let mut sealed = contents_for(who, expires_at, &rights_of(who));
-        sealed.extend_from_slice(contents);
-        self.seal_bytes(kind as u8, sealed)
+        self.seal_as(kind as u8, whose, contents)
     }
 
     /// Opens what was sealed, for this caller and time.
@@ -52,9 +55,42 @@ impl PageKey {
         &self,
         kind: Sealed,
         sealed: &[u8],
+        whose: (&Access, Timestamp),
+    ) -> Result<Vec<u8>, NotOpened> {
+        self.open_as(kind as u8, sealed, whose)
+    }
+
+    /// Seals where the list of a caller's own calls goes on, as the text of a page token.
+    ///
+    /// Errors: `Seal`.
+    pub fn seal_calls(&self, whose: (&Access, Timestamp), contents: &[u8]) -> Result<String, SearchError> {
+        Ok(URL_SAFE_NO_PAD.encode(self.seal_as(CALLS_FORM, whose, contents)?))
+    }
+
+    /// Opens the page token of such a list, for this caller and time.
+    pub fn open_calls(&self, token: &str, whose: (&Access, Timestamp)) -> Result<Vec<u8>, NotOpened> {
+        let sealed = URL_SAFE_NO_PAD.decode(token).map_err(|_| NotOpened::Foreign)?;
+        self.open_as(CALLS_FORM, &sealed, whose)
+    }
+
+    fn seal_as(
+        &self,
+        form: u8,
+        (who, expires_at): (&Access, Timestamp),
+        contents: &[u8],
+    ) -> Result<Vec<u8>, SearchError> {
+        let mut sealed = contents_for(who, expires_at, &rights_of(who));
+        sealed.extend_from_slice(contents);
+        self.seal_bytes(form, sealed)
+    }
+
+    fn open_as(
+        &self,
+        form: u8,
+        sealed: &[u8],
         (who, now): (&Access, Timestamp),
     ) -> Result<Vec<u8>, NotOpened> {
-        let contents = self.unseal_bytes(kind as u8, sealed.to_vec()).ok_or(NotOpened::Foreign)?;
+        let contents = self.unseal_bytes(form, sealed.to_vec()).ok_or(NotOpened::Foreign)?;
         let mut reader = Reader(&contents);
         let given = BoundTo::read(&mut reader).filter(|given| given.is_of(who)).ok_or(NotOpened::Foreign)?;
         if now >= given.expires_at() {

@@ -117,7 +117,7 @@ fn wire_levels(levels: Levels) -> v1::FreshnessLevels {
     }
 }
 
-fn wire_span(millis: i64) -> pbjson_types::Duration {
+pub(crate) fn wire_span(millis: i64) -> pbjson_types::Duration {
     pbjson_types::Duration {
         seconds: millis / 1000,
         // Less than a thousand milliseconds, so under 10^9 nanoseconds; of the sign of the seconds, as the type wants.

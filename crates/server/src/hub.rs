@@ -13,17 +13,63 @@ use gridtrail_search::{
     HubAnswer, HubCommand, HubField, HubFieldName, HubSearch, HubTablesShown, SearchError,
 };
 use prost::Message as _;
+use std::str::FromStr;
+use tonic::codegen::http::Uri;
 use tonic::{Request, Response, Status, async_trait};
+
+/// What stands for the Device ID in an address.
+const DEVICE: &str = "{device}";
+
+/// Where a person asks for a communication with a Device: an address of another system, with a place for the Device ID. Pages lead there, and
+/// nothing is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceLink(String);
+
+/// The text is no such address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "it is not an address of the form https://host/path with {DEVICE} where the Device ID belongs, such as https://adaptor.example/diagnostics?device={DEVICE}"
+)]
+pub struct NoDeviceLink;
+
+impl FromStr for DeviceLink {
+    type Err = NoDeviceLink;
+
+    fn from_str(text: &str) -> Result<Self, NoDeviceLink> {
+        // Whoever clicks goes there by what a page shows: it is to be an address of the web, and no script.
+        let url = text.replace(DEVICE, "0");
+        let is_of_web = url.parse::<Uri>().is_ok_and(|uri| {
+            matches!(uri.scheme_str(), Some("https" | "http"))
+                && uri.host().is_some_and(|host| !host.is_empty())
+        });
+        let is_placed = text
+            .split_once("://")
+            .and_then(|(_, rest)| rest.split_once('/'))
+            .is_some_and(|(host, path)| !host.contains(DEVICE) && path.contains(DEVICE));
+        if is_of_web && is_placed { Ok(Self(text.to_owned())) } else { Err(NoDeviceLink) }
+    }
+}
+
+impl DeviceLink {
+    /// The address for a Device.
+    fn of(&self, device: DeviceId) -> String {
+        self.0.replace(DEVICE, &device.to_string())
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Hubs {
     desk: Desk,
     search: HubSearch,
+    communicate_with: Option<DeviceLink>,
 }
 
 impl Hubs {
-    pub(crate) fn server(desk: &Desk, search: HubSearch) -> HubServiceServer<Self> {
-        HubServiceServer::new(Self { desk: desk.clone(), search })
+    pub(crate) fn server(
+        desk: &Desk,
+        (search, communicate_with): (HubSearch, Option<DeviceLink>),
+    ) -> HubServiceServer<Self> {
+        HubServiceServer::new(Self { desk: desk.clone(), search, communicate_with })
             .max_decoding_message_size(REQUEST_BYTES_MAX)
             .max_encoding_message_size(RESPONSE_BYTES_MAX)
     }
@@ -42,7 +88,9 @@ impl HubService for Hubs {
             self.desk.confirm(&who, &caller).await?;
             let commands = answer.tables.as_ref().map_or(0, |tables| tables.last_commands.len());
             record.shown_commands(&answer.version, commands);
-            let message = hub_response(answer);
+            let link = self.communicate_with.as_ref().filter(|_| answer.may_communicate);
+            let communicate_with = link.map(|link| link.of(device)).unwrap_or_default();
+            let message = hub_response(answer, communicate_with);
             record.weigh(UNWRITTEN_FACTOR * message.encoded_len())?;
             Ok(message)
         };
@@ -50,7 +98,7 @@ impl HubService for Hubs {
     }
 }
 
-fn hub_response(answer: HubAnswer) -> v1::GetHubResponse {
+fn hub_response(answer: HubAnswer, communicate_with: String) -> v1::GetHubResponse {
     let HubAnswer { device, may_communicate, tables, complete_up_to, version, cost: _ } = answer;
     let tables_open = tables.is_some();
     let (last_commands, csp) = match tables {
@@ -67,6 +115,7 @@ fn hub_response(answer: HubAnswer) -> v1::GetHubResponse {
         csp,
         complete_up_to: complete_up_to.map(wire_time),
         snapshot_version: version.to_string(),
+        communicate_with,
     }
 }
 

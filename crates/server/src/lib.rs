@@ -27,6 +27,7 @@ mod lasting;
 mod limits;
 mod log_in;
 mod outgoing;
+mod own_calls;
 mod record;
 mod request;
 mod row;
@@ -47,12 +48,14 @@ pub use callers::{CallerLimits, Limits};
 pub use flight::SqlParts;
 pub use freshness::freshness_response;
 pub use front::Console;
+pub use hub::DeviceLink;
 pub use limits::{
     ANSWERS_BYTES_MAX, CALLER_ANSWERS_BYTES_MAX, CONNECTION_STREAMS_MAX, DRAIN_LIFE, HEADER_BYTES_MAX,
     PAGE_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_LIFE, REQUESTS_MAX, RESPONSE_BYTES_MAX,
     STATEMENT_MESSAGE_BYTES_MAX,
 };
 pub use log_in::LoginParts;
+pub use own_calls::CallRecord;
 pub use serve::{FRESHNESS_HEALTH, Parts, ServeError, serve, terms};
 pub use service::COST_HEADER;
 pub use witness::LoginRecords;

@@ -145,6 +145,18 @@ impl Record {
         note_key(&mut self.entry, &SearchKey::Device(device));
     }
 
+    /// Which page of the caller's own calls is asked for.
+    pub(crate) fn asked_calls(&mut self, page_size: u32, later_page: bool) {
+        self.entry.page_size = Some(page_size.into());
+        self.entry.later_page = Some(later_page);
+    }
+
+    /// The calls that are in the answer, by how many bytes each has in the message.
+    pub(crate) fn shown_calls(&mut self, bytes: &[usize]) {
+        self.entry.rows = Some(0);
+        self.note_shown(bytes.iter().map(|bytes| (false, *bytes)));
+    }
+
     /// How many Commands of a hub are in the answer. Whose they are is known to nobody here, so none counts as another's.
     pub(crate) fn shown_commands(&mut self, version: &SnapshotVersion, commands: usize) {
         self.entry.version = Some(version.to_string());

@@ -3,13 +3,14 @@
 use crate::callers::Limits;
 use crate::flight::{FlightDesk, SqlParts};
 use crate::front::{Console, Front};
-use crate::hub::Hubs;
+use crate::hub::{DeviceLink, Hubs};
 use crate::inventory::Inventory;
 use crate::limits::{
     CERTIFICATES_EVERY, CONNECTION_IDLE, CONNECTION_LIFE, CONNECTION_STREAMS_MAX, DRAIN_LIFE,
     FRESHNESS_HEALTH_EVERY, HEADER_BYTES_MAX, REQUEST_BYTES_MAX,
 };
 use crate::log_in::{LoginParts, Sessions};
+use crate::own_calls::{CallRecord, Calls};
 use crate::service::{AuditTrails, Desk, FreshnessDesk, MeterReads};
 use crate::switch::{GrpcService, Switch};
 use arrow_flight::flight_service_server::FlightServiceServer;
@@ -17,6 +18,7 @@ use gridtrail_access::Admission;
 use gridtrail_access_log::AccessLog;
 use gridtrail_freshness::{Freshness, Level, Outward};
 use gridtrail_port::{Messages, Port, Terms};
+use gridtrail_proto::query::v1::access_log_service_server::AccessLogServiceServer;
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
 use gridtrail_proto::query::v1::hub_service_server::HubServiceServer;
@@ -69,6 +71,10 @@ pub struct Parts {
     pub console: Option<Console>,
     /// Where every call is noted.
     pub log: AccessLog,
+    /// Where people read what is noted of their own calls; `None`: nowhere.
+    pub calls: Option<CallRecord>,
+    /// Where a person asks for a communication with a Device; `None`: nowhere that is known here.
+    pub communicate_with: Option<DeviceLink>,
     /// Tells when tokens end.
     pub clock: Clock,
     /// What each caller may ask for.
@@ -105,14 +111,17 @@ pub const fn terms(connections: u32, by_address: u32) -> Terms {
 /// Dropped, it ends all connections.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
     let Parts { port, search, hubs, inventory, sql, freshness, outward, admission, .. } = parts;
-    let Parts { login, console, log, clock, limits, tells_cost, .. } = parts;
+    let Parts { login, console, log, calls, communicate_with, clock, limits, tells_cost, .. } = parts;
     let desk = Desk::new((search, inventory), admission, log, clock, limits, tells_cost);
     let reporter = HealthReporter::new();
-    let answers_sql = sql.is_some();
-    set_health(&reporter, answers_sql, ServingStatus::Serving).await;
+    let optional = [
+        sql.as_ref().map(|_| <FlightServiceServer<FlightDesk> as NamedService>::NAME),
+        calls.as_ref().map(|_| <AccessLogServiceServer<Calls> as NamedService>::NAME),
+    ];
+    set_health(&reporter, optional, ServingStatus::Serving).await;
     let key = login.as_ref().map(|login| Arc::clone(&login.key));
     let sessions = Sessions::servers(desk.clone(), login);
-    let others = ((Arc::clone(&freshness), outward), hubs, sql);
+    let others = ((Arc::clone(&freshness), outward), (hubs, communicate_with), calls, sql);
     let web = GrpcWebLayer::new().layer(switch(&desk, others, sessions, &reporter)?);
     let front = Front::new(web, console, key);
     let service = service_fn(move |request: Request<Incoming>| front.answer(request));
@@ -130,7 +139,7 @@ pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> R
         never = keep_certificates(tls) => match never {},
     }
     reporter.set_service_status(FRESHNESS_HEALTH, ServingStatus::NotServing).await;
-    set_health(&reporter, answers_sql, ServingStatus::NotServing).await;
+    set_health(&reporter, optional, ServingStatus::NotServing).await;
     drop(stop);
     serving.await;
     Ok(())
@@ -149,7 +158,12 @@ type Told = (Arc<dyn Freshness>, Arc<Outward>);
 
 fn switch(
     desk: &Desk,
-    ((freshness, outward), hubs, sql): (Told, HubSearch, Option<SqlParts>),
+    ((freshness, outward), hubs, calls, sql): (
+        Told,
+        (HubSearch, Option<DeviceLink>),
+        Option<CallRecord>,
+        Option<SqlParts>,
+    ),
     [logins, sessions]: [SessionServiceServer<Sessions>; 2],
     reporter: &HealthReporter,
 ) -> Result<
@@ -177,6 +191,7 @@ fn switch(
         freshness: desk.freshness(freshness, outward),
         hubs: Hubs::server(desk, hubs),
         inventory: desk.inventory(),
+        calls: calls.map(|calls| Calls::server(desk, calls)),
         logins,
         sessions,
         flight: sql.map(|sql| FlightDesk::server(desk, sql)),
@@ -200,13 +215,9 @@ async fn keep_freshness_health(reporter: &HealthReporter, freshness: &dyn Freshn
 }
 
 /// Tells health checks, of the whole server and of each service, how it is.
-async fn set_health(reporter: &HealthReporter, answers_sql: bool, status: ServingStatus) {
+async fn set_health(reporter: &HealthReporter, optional: [Option<&'static str>; 2], status: ServingStatus) {
     const WHOLE_SERVER: &str = "";
-    if answers_sql {
-        let name = <FlightServiceServer<FlightDesk> as NamedService>::NAME;
-        reporter.set_service_status(name, status).await;
-    }
-    for name in [
+    let always = [
         WHOLE_SERVER,
         <AuditTrailServiceServer<AuditTrails> as NamedService>::NAME,
         <MeterReadServiceServer<MeterReads> as NamedService>::NAME,
@@ -214,7 +225,8 @@ async fn set_health(reporter: &HealthReporter, answers_sql: bool, status: Servin
         <HubServiceServer<Hubs> as NamedService>::NAME,
         <InventoryServiceServer<Inventory> as NamedService>::NAME,
         <SessionServiceServer<Sessions> as NamedService>::NAME,
-    ] {
+    ];
+    for name in always.into_iter().chain(optional.into_iter().flatten()) {
         reporter.set_service_status(name, status).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Sends each call to its service, by the first part of its path. With ten services this is a `match`; the router
+//! Sends each call to its service, by the first part of its path. With eleven services this is a `match`; the router
 //! that the transport offers would bring a web framework with it.
 
 use crate::flight::FlightDesk;
@@ -7,10 +7,12 @@ use crate::inventory::Inventory;
 use crate::lasting::Lasting;
 use crate::log_in::Sessions;
 use crate::outgoing::outgoing;
+use crate::own_calls::Calls;
 use crate::service::{AuditTrails, FreshnessDesk, MeterReads};
 use crate::status::{CallError, no_such_service, status_of, status_of_cut};
 use arrow_flight::flight_service_server::FlightServiceServer;
 use gridtrail_port::{Client, MessageSize, Messages};
+use gridtrail_proto::query::v1::access_log_service_server::AccessLogServiceServer;
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
 use gridtrail_proto::query::v1::hub_service_server::HubServiceServer;
@@ -37,6 +39,8 @@ pub(crate) struct Switch<R, A> {
     pub(crate) freshness: FreshnessServiceServer<FreshnessDesk>,
     pub(crate) hubs: HubServiceServer<Hubs>,
     pub(crate) inventory: InventoryServiceServer<Inventory>,
+    /// The record of calls, where it can be read.
+    pub(crate) calls: Option<AccessLogServiceServer<Calls>>,
     /// Takes logins, whose messages are large.
     pub(crate) logins: SessionServiceServer<Sessions>,
     /// All other calls of the same service.
@@ -105,6 +109,8 @@ impl<R: GrpcService, A: GrpcService> Service<Request<Body>> for Switch<R, A> {
             lasting(&self.messages, &mut self.reflection, request)
         } else if service == name_of(&self.reflection_alpha) {
             lasting(&self.messages, &mut self.reflection_alpha, request)
+        } else if let Some(calls) = self.calls.as_mut().filter(|calls| service == name_of(*calls)) {
+            with_message(&self.messages, calls, MessageSize::Small, request)
         } else if let Some(flight) = self.flight.as_mut().filter(|flight| service == name_of(*flight)) {
             with_message(&self.messages, flight, MessageSize::Statement, request)
         } else {

@@ -22,8 +22,9 @@ pub(crate) const OBJECT_BYTES_MAX: u64 = 1024 * 1024;
 /// Sessions kept in memory; others are read again. One takes a few hundred bytes and 8 for each User ID.
 pub(crate) const SESSIONS_KEPT_MAX: u64 = 20_000;
 
-/// Logins that are begun, and responses that are brought, in a second, and at once after a quiet time: each writes or reads a small
-/// object, and whoever asks is not known yet. A shift of a country's helpdesks logs in within minutes.
+/// Logins that are begun, responses that are brought, and lists of Identity Providers (these by address alone), in a second, and at
+/// once after a quiet time: each writes or reads a small object, and whoever asks is not known yet. A shift of a country's helpdesks
+/// logs in within minutes.
 pub(crate) const LOGINS: Rate = Rate { a_second: 200, at_once: 2_000 };
 /// Those of one Identity Provider, so that who uses one up leaves the others theirs.
 pub(crate) const LOGINS_OF_PROVIDER: Rate = Rate { a_second: 50, at_once: 500 };

@@ -88,6 +88,8 @@ pub struct Logins {
     verifying: Semaphore,
     /// Bound the requests that are begun.
     starts: Budgets,
+    /// Bound the lists of Identity Providers: every log-in page asks for one, and people begin fewer logins than they load pages.
+    listed: Budgets,
     /// Bound the responses that are brought.
     brought: Budgets,
 }
@@ -103,8 +105,20 @@ impl Logins {
         witness: Arc<dyn Witness>,
     ) -> Self {
         let (settings, verifying) = (Arc::new(settings), Semaphore::new(VERIFICATIONS_MAX));
-        let (starts, brought) = <(Budgets, Budgets)>::default();
-        Self { objects, clock, register, sessions, anchors, settings, witness, verifying, starts, brought }
+        let (starts, listed, brought) = <(Budgets, Budgets, Budgets)>::default();
+        Self {
+            objects,
+            clock,
+            register,
+            sessions,
+            anchors,
+            settings,
+            witness,
+            verifying,
+            starts,
+            listed,
+            brought,
+        }
     }
 
     /// How this server deals with logins.
@@ -121,7 +135,7 @@ impl Logins {
     ///
     /// Errors: `Busy`, `Store`.
     pub async fn identity_providers(&self, from: Option<SocketAddr>) -> Result<Vec<String>, LoginError> {
-        self.starts.take_of_address(from)?;
+        self.listed.take_of_address(from)?;
         Ok(self.register.entity_ids().await?)
     }
 

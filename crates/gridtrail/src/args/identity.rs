@@ -27,8 +27,8 @@ pub struct LoginArgs {
     /// `openssl genpkey -algorithm ed25519` makes one.
     #[arg(long, value_name = "FILE", requires = "saml_entity_id", help_heading = HEADING)]
     pub session_key: Option<PathBuf>,
-    /// Where browsers log in: the pages under /saml/, encrypted as the service itself is. Left out: only over gRPC. The address is
-    /// the second line on standard output.
+    /// Where browsers log in: the pages under /saml/, encrypted as the service itself is. Left out: people log in over gRPC, and
+    /// with --console at the address of --listen as well. The address is the second line on standard output.
     #[arg(long, value_name = "ADDRESS", requires = "saml_entity_id", help_heading = HEADING)]
     pub saml_listen: Option<SocketAddr>,
     /// Where people go once they are logged in: a URL, or a path on the same host.

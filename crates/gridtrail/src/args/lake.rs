@@ -2,7 +2,7 @@
 
 use super::value::{LapseTime, LifeTime, setting};
 use clap::builder::RangedI64ValueParser;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use gridtrail_access::Party;
 use gridtrail_export::CopiedTable;
 use gridtrail_lake::{BUCKETS_MAX, Month};
@@ -68,6 +68,7 @@ fn buckets() -> RangedI64ValueParser<u32> {
 
 /// Arguments of `gridtrail lake export`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("whose").args(["all_parties", "party"]).required(true))]
 #[command(after_help = "\
 The copy is a Delta table for each of --tables, in folders of these names. Called again, it writes what changed since; killed at any moment, it \
 goes on from there. Searches and ingest go on meanwhile, and so may readers of the copy. Whoever can read the copy sees all that is in it: \
@@ -89,9 +90,9 @@ pub struct ExportArgs {
     #[arg(long, value_name = "TABLES", value_delimiter = ',', default_value = "audit_trails,meter_reads")]
     pub tables: Vec<CopiedTable>,
     /// All rows, whosever they are.
-    #[arg(long, conflicts_with = "party", required_unless_present = "party")]
+    #[arg(long)]
     pub all_parties: bool,
-    /// Only what this Party may see, by its rights at the time.
+    /// Only what this Party may see, by its rights at the time. A copy is begun for one that has a User ID.
     #[arg(long, value_name = "PARTY")]
     pub party: Option<Party>,
     /// Who keeps the copy.
@@ -104,7 +105,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "DURATION", default_value = "60s", requires = "follow")]
     pub every: LifeTime,
     /// With --party, how long the topics of events of access may stand still before what Parties granted each other counts no longer.
-    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    #[arg(long, value_name = "DURATION", default_value = "24h", requires = "party")]
     pub access_lapse: LapseTime,
 }
 

@@ -220,7 +220,7 @@ pub enum Command {
     Publish(PublishArgs),
     /// Take event files, or the topics of a Kafka cluster, into a lake.
     Ingest(IngestArgs),
-    /// Answer searches over gRPC.
+    /// Answer searches over gRPC and SQL over Arrow Flight SQL; with --console, serve pages for browsers as well.
     Serve(Box<ServeArgs>),
     /// Search the audit trail, meter reads, or the inventory, by a server.
     #[command(subcommand)]

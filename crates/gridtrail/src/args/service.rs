@@ -15,6 +15,7 @@ use gridtrail_access::{OrgId, Party};
 use gridtrail_lake::AsOf;
 use gridtrail_model::{DeviceId, Mpxn, ServiceReferenceVariant, Uprn, UserId};
 use gridtrail_search::HubTables;
+use gridtrail_server::DeviceLink;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -26,8 +27,12 @@ const AUDIENCE: &str = "gridtrail";
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("identity").args(["public_key", "saml_entity_id"]).required(true).multiple(true))]
 #[command(after_help = "\
+Searches over gRPC, SQL over Arrow Flight SQL and the pages of --console are at one address. `gridtrail search` and `gridtrail sql --server URL` \
+ask there.
+
 Examples:
   gridtrail serve --lake data/lake --public-key dev-key.pub.pem --plain-text
+  gridtrail serve --lake data/lake --public-key dev-key.pub.pem --plain-text --console
   gridtrail serve --lake data/lake --public-key dev-key.pub.pem --listen 0.0.0.0:8471 \\
       --tls-certificate tls.pem --tls-key tls.key
   gridtrail serve --lake /mnt/copy/lake --read-only --access-log-lake data/calls \\
@@ -105,6 +110,10 @@ pub struct ServeArgs {
     /// it whether a Device has rows, be they of others.
     #[arg(long)]
     pub tell_cost: bool,
+    /// Where people ask for a communication with a hub that they may communicate with: an address of another system, where `{device}`
+    /// stands for the Device ID. The console has a link there, and `HubService.Get` names it. This server sends nothing.
+    #[arg(long, env = "GRIDTRAIL_COMMUNICATE_WITH", value_name = "URL")]
+    pub communicate_with: Option<DeviceLink>,
     /// To whom both tables of a Communications Hub are open: those who may communicate with it (SEC Appendix AH, clause 1.5.1), or all
     /// whose roles allow the form (clause 1.10.6).
     #[arg(long, value_enum, default_value_t)]

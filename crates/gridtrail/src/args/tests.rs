@@ -60,6 +60,23 @@ fn logins_want_all_that_they_need() {
 }
 
 #[test]
+fn an_open_copy_is_of_all_parties_or_of_one() {
+    let export = |more: &str| {
+        let line = format!("tool --to data/open --who j.smith {more}");
+        Tool::<ExportArgs>::try_parse_from(line.split_whitespace()).map(|tool| tool.args)
+    };
+    assert!(export("--all-parties").is_ok());
+    assert!(export("--party region --access-lapse 1h").is_ok());
+    let of_nobody = export("").unwrap_err();
+    assert_eq!(of_nobody.kind(), ErrorKind::MissingRequiredArgument);
+    let told = of_nobody.to_string();
+    assert!(told.contains("--all-parties") && told.contains("--party"), "{told}");
+    assert_eq!(export("--all-parties --party region").unwrap_err().kind(), ErrorKind::ArgumentConflict);
+    let lapse = export("--all-parties --access-lapse 1h").unwrap_err();
+    assert!(lapse.to_string().contains("--party"), "{lapse}");
+}
+
+#[test]
 fn a_search_takes_exactly_one_key_and_one_credential() {
     let search = read::<SearchArgs>;
     assert!(search(&format!("{DEVICE} --token x")).is_ok());

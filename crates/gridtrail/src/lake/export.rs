@@ -113,7 +113,27 @@ impl Export {
                 copies.push(Copy::open(lake, location, *table).await?);
             }
         }
-        Ok(Self { lake: lake.clone(), purpose, whose, copies, vacuumed: Instant::now() })
+        let mut export = Self { lake: lake.clone(), purpose, whose, copies, vacuumed: Instant::now() };
+        export.check_party().await?;
+        Ok(export)
+    }
+
+    /// Refuses to begin a copy for a Party that has no User ID: its name is most likely mistyped, and the folder would be bound to it. A copy
+    /// that there is goes on, so that what the Party may no longer see leaves it.
+    async fn check_party(&mut self) -> Result<(), Failure> {
+        let is_begun = self.copies.iter().any(|copy| copy.is_of().is_some());
+        let Some(party) = self.purpose.party.clone().filter(|_| !is_begun) else { return Ok(()) };
+        let who = self.access().await?;
+        if who.own_user_ids().is_empty() && who.user_ids().is_empty() {
+            return Err(Failure::Argument {
+                argument: "--party",
+                reason: format!(
+                    "{party} has no User ID in this lake, so no copy is begun for it: look at how its name is spelt, or take in the event of \
+                     access that assigns it one"
+                ),
+            });
+        }
+        Ok(())
     }
 
     /// Whose rows the copy is to have now.

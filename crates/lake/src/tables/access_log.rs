@@ -5,15 +5,17 @@
 //! The table counts the last row of each chain, in the commit that adds it, so that a repeat adds nothing, and rows that
 //! somebody takes away from the end of a chain are missed.
 //!
-//! [`Appender`] adds rows for a server, [`LogReader`] reads them for operators, `verify` audits them, and housekeeping gathers
-//! files and lets go what is too old.
+//! [`Appender`] adds rows for a server, [`LogReader`] reads them for operators, [`Lake::own_calls`](crate::Lake::own_calls) for whoever asked,
+//! `verify` audits them, and housekeeping gathers files and lets go what is too old.
 
 mod append;
 mod keep;
+mod own;
 mod read;
 
 pub use append::Appender;
 pub(crate) use keep::{kept_from, raise_months};
+pub use own::{CallsFrom, OwnCalls};
 pub use read::LogReader;
 pub(crate) use read::merged;
 

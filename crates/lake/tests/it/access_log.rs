@@ -1,14 +1,16 @@
 //! The access log in a lake: exactly once whatever the store does, few files, and whatever is changed behind its back is named.
 
-use crate::it::world::at;
+use crate::it::world::{at, user};
+use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_access_log::{AccessLog, Chain, Entry, LogStore, Row, RowKind, Started};
 use gridtrail_faults::{Fault, FaultStore, Faults};
-use gridtrail_lake::{CompactionSettings, Lake, LakeSettings, Verified, VerifySettings};
+use gridtrail_lake::{CallsFrom, CompactionSettings, Lake, LakeSettings, Verified, VerifySettings};
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const DAY: i64 = 86_400_000;
@@ -47,6 +49,34 @@ pub(crate) async fn calls(lake: &Lake, clock: &Clock, count: u64, ends: bool) ->
 
 async fn verify(lake: &Lake) -> Verified {
     lake.verify(&VerifySettings::default()).await.unwrap()
+}
+
+fn bearer(subject: &str, party: &str) -> Access {
+    let claims = Bearer {
+        subject: subject.into(),
+        party: party.parse().unwrap(),
+        org_id: OrgId::All,
+        user_ids: BTreeSet::from([user(1)]),
+        roles: BTreeSet::from([JobTypeRole::new(1).unwrap()]),
+        valid_from: at(0),
+        expires_at: at(10 * DAY),
+    };
+    DevKey::generate().unwrap().access(&claims).unwrap()
+}
+
+/// All pages of somebody's own calls, with how many there were.
+async fn own_pages(lake: &Lake, who: &Access, most: usize, looked_at: u64) -> (Vec<Entry>, usize) {
+    let (mut all, mut pages, mut from) = (Vec::new(), 0, None);
+    loop {
+        let page = lake.own_calls_among(who, from, most, looked_at).await.unwrap();
+        assert!(page.calls.len() <= most);
+        all.extend(page.calls);
+        pages += 1;
+        assert!(pages < 10_000, "there is no end");
+        let Some(next) = page.next else { return (all, pages) };
+        assert_eq!(CallsFrom::from_bytes(&next.to_bytes()), Some(next));
+        from = Some(next);
+    }
 }
 
 async fn all_rows(lake: &Lake) -> Vec<Row> {
@@ -88,6 +118,64 @@ async fn many_small_commits_become_few_files_and_are_read_in_order_of_time() {
     let (from, to) = (written[3].entry.at, written[5].entry.at);
     let mut reader = lake.read_access_log(Some(from), Some(to)).await.unwrap();
     assert_eq!(reader.next().await.unwrap().unwrap(), written[3..=5]);
+}
+
+/// Two servers write at once, calls of one moment, over two months, and house is kept: every page has the caller's own, newest first.
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_reads_their_own_calls_page_by_page_and_those_of_nobody_else() {
+    let clock = Clock::manual(at(0));
+    let lake = over(Arc::new(InMemory::new()), &clock).await;
+    let mut store = lake.access_log().await;
+    let started = Started { by: "test".into(), version: "0".into(), heads: Vec::new() };
+    let servers = [Chain::start(clock.now(), &started), Chain::start(clock.now(), &started)];
+    let mut chains = servers.map(|(chain, first)| (chain, vec![first]));
+    let callers = [("ann", "Avon"), ("ann", "Severn"), ("bob", "Avon"), ("ann", "Avon"), ("", "")];
+    for n in 0..300_u64 {
+        // Several of one time, and a leap into the next month.
+        clock.advance(if n == 150 { 31 * DAY } else { i64::from(n % 3 == 0) });
+        for (chain, rows) in &mut chains {
+            let mut call = entry(n, clock.now());
+            let (subject, party) = callers[usize::try_from(n).unwrap() % callers.len()];
+            (call.subject, call.party) = (Some(subject.into()), Some(party.into()));
+            rows.push(chain.add(call));
+            if rows.len() >= 7 {
+                store.append(rows).await.unwrap();
+                rows.clear();
+            }
+        }
+        if n % 60 == 59 {
+            lake.maintenance().await.unwrap().compact(&CompactionSettings::default()).await.unwrap();
+        }
+    }
+    for (_, rows) in &chains {
+        store.append(rows).await.unwrap();
+    }
+    let ann = bearer("ann", "Avon");
+    let written = all_rows(&lake).await;
+    let is_anns = |row: &&Row| {
+        row.entry.subject.as_deref() == Some("ann") && row.entry.party.as_deref() == Some("Avon")
+    };
+    let mut anns: Vec<&Row> = written.iter().filter(is_anns).collect();
+    anns.sort_by_key(|row| std::cmp::Reverse((row.entry.at, row.chain, row.seq)));
+    let anns: Vec<Entry> = anns.into_iter().map(|row| row.entry.clone()).collect();
+    assert_eq!(anns.len(), 240);
+    for (most, looked_at) in [(1, u64::MAX), (7, u64::MAX), (7, 0), (1_000, u64::MAX), (1_000, 0), (240, 0)] {
+        let (found, pages) = own_pages(&lake, &ann, most, looked_at).await;
+        assert_eq!(found, anns, "{most} a page, {looked_at} looked at");
+        assert!(pages <= 240 / most + if looked_at == 0 { 300 } else { 1 }, "{pages} pages");
+    }
+    assert_eq!(own_pages(&lake, &bearer("cat", "Avon"), 7, 0).await.0, []);
+    // What comes while pages are read is not in them.
+    let first = lake.own_calls(&ann, None, 200).await.unwrap();
+    let mut late = entry(0, clock.now());
+    (late.subject, late.party) = (Some("ann".into()), Some("Avon".into()));
+    let (chain, _) = &mut chains[0];
+    store.append(&[chain.add(late.clone())]).await.unwrap();
+    lake.maintenance().await.unwrap().compact(&CompactionSettings::default()).await.unwrap();
+    let second = lake.own_calls(&ann, first.next, 200).await.unwrap();
+    assert_eq!([first.calls, second.calls].concat(), anns);
+    assert_eq!(second.next, None);
+    assert_eq!(lake.own_calls(&ann, None, 1_000).await.unwrap().calls.len(), 241);
 }
 
 /// Every operation of a commit fails in every way, also with an answer that is lost: the rows are there once.

@@ -50,11 +50,12 @@ pub trait MergeRule: Send {
     fn encode(&self, rows: &[Self::Row]) -> Result<RecordBatch, RunsError>;
 }
 
-/// One run, read from front to back.
+/// One run, or one row group of it, read from front to back.
 pub struct Scan {
     cache: RunCache,
     run: Arc<OpenRun>,
     group: usize,
+    end: usize,
     decoder: Option<(ParquetPushDecoder, Range<u64>, Bytes)>,
 }
 
@@ -70,7 +71,14 @@ impl std::fmt::Debug for Scan {
 impl Scan {
     /// Starts at the first row.
     pub fn new(cache: RunCache, run: Arc<OpenRun>) -> Self {
-        Self { cache, run, group: 0, decoder: None }
+        let end = run.metadata.metadata().num_row_groups();
+        Self { cache, run, group: 0, end, decoder: None }
+    }
+
+    /// The rows of one row group; none where there is no such group.
+    pub fn of_group(cache: RunCache, run: Arc<OpenRun>, group: usize) -> Self {
+        let end = run.metadata.metadata().num_row_groups().min(group.saturating_add(1));
+        Self { cache, run, group: group.min(end), end, decoder: None }
     }
 
     /// The number of the row group that the last batch is of.
@@ -84,7 +92,7 @@ impl Scan {
         let corrupt = || RunsError::corrupt(path.as_ref().as_ref());
         loop {
             let Some((decoder, span, bytes)) = &mut self.decoder else {
-                if self.group == self.run.metadata.metadata().num_row_groups() {
+                if self.group == self.end {
                     return Ok(None);
                 }
                 self.decoder = Some(self.open_group().await?);

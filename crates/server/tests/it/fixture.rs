@@ -25,7 +25,7 @@ use gridtrail_search::fake::FakeLake;
 use gridtrail_search::{
     HubSearch, HubStore, HubTables, InventorySearch, InventoryStore, PageKey, Search, Store,
 };
-use gridtrail_server::{Console, Limits, LoginParts, Parts, ServeError, SqlParts, serve, terms};
+use gridtrail_server::{CallRecord, Console, Limits, LoginParts, Parts, ServeError, SqlParts, serve, terms};
 use gridtrail_session::{Endpoint, Landing};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -190,7 +190,9 @@ impl World<Lake> {
     /// are made at the machine's time, and the clock stands before that.
     pub(crate) async fn serve_lake() -> Self {
         let clock = Clock::manual(now());
-        Self::over(filled_lake(clock.clone()).await, clock, None).await
+        let lake = filled_lake(clock.clone()).await;
+        let calls = CallRecord { lake: lake.clone(), key: PageKey::random().unwrap() };
+        Self::answering(lake, clock, (None, None, Some(calls)), Limits::default()).await
     }
 
     /// One over a real lake that answers SQL, two statements at once and one of each caller, within these limits.
@@ -204,7 +206,7 @@ impl World<Lake> {
         let flight = FlightSql::new(served, clock.clone(), PageKey::random().unwrap(), sql);
         let at_once = NonZeroU32::new(2).unwrap();
         let parts = SqlParts { flight, at_once, at_once_each: NonZeroU32::MIN, threads: Handle::current() };
-        Self::answering(lake, clock, (None, Some(parts)), Limits::default()).await
+        Self::answering(lake, clock, (None, Some(parts), None), Limits::default()).await
     }
 }
 
@@ -219,13 +221,13 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
         login: Option<(LoginParts, SessionGate)>,
         limits: Limits,
     ) -> Self {
-        Self::answering(lake, clock, (login, None), limits).await
+        Self::answering(lake, clock, (login, None, None), limits).await
     }
 
     async fn answering(
         lake: L,
         clock: Clock,
-        (login, sql): (Option<(LoginParts, SessionGate)>, Option<SqlParts>),
+        (login, sql, calls): (Option<(LoginParts, SessionGate)>, Option<SqlParts>, Option<CallRecord>),
         limits: Limits,
     ) -> Self {
         let (login, sessions) = login.unzip();
@@ -250,6 +252,8 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
             admission: admission.clone(),
             login,
             log,
+            calls,
+            communicate_with: Some("https://adaptor.example/ask?hub={device}".parse().unwrap()),
             clock: clock.clone(),
             limits,
             console,

@@ -14,6 +14,7 @@ use gridtrail_model::{
 use gridtrail_proto::query::v1::hub_service_client::HubServiceClient;
 use gridtrail_proto::query::v1::{GetHubRequest, GetHubResponse, HubFieldState};
 use gridtrail_runtime::Clock;
+use gridtrail_server::DeviceLink;
 use prost::Message as _;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
@@ -148,6 +149,7 @@ async fn both_tables_arrive_whole_for_who_is_related_to_the_hub() {
     let world = world_of("memory:///hub-whole", &[ANN, BOB, BOB, ANN, BOB, ANN, ANN]).await;
     let answer = get(&world, world.by(ANN, of_hub("00db1234567890c0"))).await.unwrap();
     assert_eq!((answer.device_id.as_str(), answer.may_communicate, answer.tables_open), (HUB, true, true));
+    assert_eq!(answer.communicate_with, format!("https://adaptor.example/ask?hub={HUB}"));
     let told: Vec<(i64, i32, &str)> = answer
         .last_commands
         .iter()
@@ -176,7 +178,27 @@ async fn both_tables_arrive_whole_for_who_is_related_to_the_hub() {
     assert!(answer.snapshot_version.contains("inventory="), "{}", answer.snapshot_version);
 }
 
-/// The form opens for whoever's role allows it; the tables do not.
+#[test]
+fn a_link_to_what_communicates_with_devices_is_an_address_with_a_place_for_the_device() {
+    let is_link = |text: &str| text.parse::<DeviceLink>().is_ok();
+    assert!(is_link("https://adaptor.example/ask?hub={device}"));
+    assert!(is_link("http://127.0.0.1:8080/hubs/{device}/diagnostics"));
+    for wrong in [
+        "https://adaptor.example/ask",
+        "https://{device}.example/",
+        "javascript:alert(1)//{device}",
+        "//adaptor.example/{device}",
+        "/ask/{device}",
+        "https:///{device}",
+        "ftp://adaptor.example/{device}",
+        "https://adaptor.example/a b/{device}",
+        "",
+    ] {
+        assert!(!is_link(wrong), "{wrong}");
+    }
+}
+
+/// The form opens for whoever's role allows it; the tables do not, nor is there a link.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_not_related_sees_no_tables() {
     let world = world_of("memory:///hub-strict", &[BOB, BOB]).await;

@@ -295,6 +295,25 @@ async fn logins_begun_by_an_attacker_leave_those_of_others() {
 }
 
 #[tokio::test]
+async fn pages_that_are_loaded_leave_an_address_its_logins_and_logins_leave_it_its_pages() {
+    let (server, _, _) = pair().await;
+    let loaded = async |from: &str| {
+        let mut loaded = 0;
+        while server.logins.identity_providers(Some(from.parse().unwrap())).await.is_ok() {
+            loaded += 1;
+            assert!(loaded < 5_000, "there is no end");
+        }
+        loaded
+    };
+    let office = "192.0.2.1:1";
+    assert!((50..500).contains(&loaded(office).await));
+    assert!((50..500).contains(&begin_all(&server, ISSUER, office).await), "its logins are left");
+    let another = "192.0.2.2:1";
+    assert!((50..500).contains(&begin_all(&server, ISSUER, another).await));
+    assert!((50..500).contains(&loaded(another).await), "its pages are left");
+}
+
+#[tokio::test]
 async fn responses_brought_by_an_attacker_leave_those_of_others() {
     let (server, _, _) = pair().await;
     let (attacker, honest) = (Some("192.0.2.1:1".parse().unwrap()), Some("192.0.2.2:1".parse().unwrap()));

@@ -1,4 +1,4 @@
-//! Reading the log for operators: no service that a User reaches does.
+//! Reading the log as a whole: for operators, and for SQL, which keeps of it the caller's own calls.
 
 use super::{LogRule, LogSummary, rows};
 use crate::error::LakeError;
