@@ -11,6 +11,8 @@ use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, I
 use arrow_flight::{
     FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, SchemaAsIpc, SchemaResult, Ticket,
 };
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, pending};
 use gridtrail_lake::Snapshot;
 use gridtrail_model::Timestamp;
 use gridtrail_sql::SqlAnswer;
@@ -68,12 +70,10 @@ impl FlightSql {
             Question::Metadata(metadata) => {
                 let session = self.session(&self.served.lake.snapshot(), asker)?;
                 let batch = metadata.rows(&session)?;
-                return Ok(Rows::new(
-                    batch.schema(),
-                    Source::Whole(Some(batch)),
-                    None,
-                    CancellationToken::new(),
-                ));
+                let lost = asker.rights.clone().lost(asker.who.clone(), self.clock.clone());
+                let lost = lost.map(FlightError::Session).boxed();
+                let ends = Ends { cancelled: CancellationToken::new(), lost };
+                return Ok(Rows::new(batch.schema(), Source::Whole(Some(batch)), None, ends));
             }
         };
         let cancelled = self.cancellation(&statement);
@@ -83,11 +83,15 @@ impl FlightSql {
         let snapshot = self.snapshot_for(&statement).await?;
         let session = self.session(&snapshot, asker)?;
         let values = statement.values()?;
-        let prepared = Box::pin(session.prepare(statement.text())).await.map_err(FlightError::Statement)?;
-        let answer = Box::pin(prepared.execute(values.as_ref())).await.map_err(FlightError::Statement)?;
+        let answered = match &values {
+            Some(values) => Box::pin(session.execute(statement.text(), values)).await,
+            None => Box::pin(session.query(statement.text())).await,
+        };
+        let mut answer = answered.map_err(FlightError::Statement)?;
         let schema = plain_schema(&answer.schema());
         let version = Some(snapshot.version().to_string());
-        Ok(Rows::new(schema, Source::Statement(Box::new(answer)), version, cancelled))
+        let ends = Ends { cancelled, lost: answer.take_watch().map(FlightError::Statement).boxed() };
+        Ok(Rows::new(schema, Source::Statement(Box::new(answer)), version, ends))
     }
 
     /// The columns of a statement's answer, as they go out.
@@ -127,7 +131,7 @@ pub struct Sheet {
     /// As it goes out.
     pub message: FlightData,
     /// How many rows it has.
-    pub rows: u64,
+    pub rows: usize,
 }
 
 /// Where rows come from.
@@ -138,12 +142,34 @@ enum Source {
     Whole(Option<RecordBatch>),
 }
 
+/// What ends an answer from without.
+pub struct Ends {
+    /// Tells that the statement is cancelled.
+    pub cancelled: CancellationToken,
+    /// Tells that the caller may no longer see what they could see when it began, and why.
+    pub lost: BoxFuture<'static, FlightError>,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self { cancelled: CancellationToken::new(), lost: pending().boxed() }
+    }
+}
+
+impl fmt::Debug for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ends").field("cancelled", &self.cancelled).finish_non_exhaustive()
+    }
+}
+
 /// The rows of an answer, as messages.
 pub struct Rows {
     schema: SchemaRef,
     source: Source,
     version: Option<String>,
-    cancelled: CancellationToken,
+    ends: Ends,
+    /// Rows that are to be told, and how many of them were.
+    batch: Option<(RecordBatch, usize)>,
     options: IpcWriteOptions,
     context: IpcWriteContext,
     /// So many rows are tried in a message: fewer after one that was too large.
@@ -157,9 +183,9 @@ impl fmt::Debug for Rows {
 }
 
 impl Rows {
-    fn new(schema: SchemaRef, source: Source, version: Option<String>, cancelled: CancellationToken) -> Self {
+    fn new(schema: SchemaRef, source: Source, version: Option<String>, ends: Ends) -> Self {
         let (options, context) = (IpcWriteOptions::default(), IpcWriteContext::default());
-        Self { schema, source, version, cancelled, options, context, rows_at_once: usize::MAX }
+        Self { schema, source, version, ends, batch: None, options, context, rows_at_once: usize::MAX }
     }
 
     /// The first message, which says what the columns are.
@@ -172,27 +198,43 @@ impl Rows {
         self.version.as_deref()
     }
 
-    /// Tells that the statement is cancelled.
-    pub const fn cancelled(&self) -> &CancellationToken {
-        &self.cancelled
+    /// What ends them from without, for whoever hands them on to wait for.
+    pub fn take_ends(&mut self) -> Ends {
+        std::mem::take(&mut self.ends)
     }
 
-    /// The next messages; `None` at the end. Cancel-safe as long as none is asked for afterwards.
+    /// The next message; `None` at the end. Cancel-safe as long as none is asked for afterwards.
     ///
     /// Errors: those of statements; `RowTooLarge`.
-    pub async fn next(&mut self) -> Result<Option<Vec<Sheet>>, FlightError> {
-        let batch = match &mut self.source {
-            Source::Statement(answer) => answer.next().await?,
-            Source::Whole(batch) => batch.take(),
-        };
-        let Some(batch) = batch else { return Ok(None) };
-        let batch = plain(&batch, &self.schema)?;
-        self.sheets(&batch).map(Some)
+    pub async fn next(&mut self) -> Result<Option<Sheet>, FlightError> {
+        loop {
+            if let Some((batch, told)) = self.batch.take()
+                && told < batch.num_rows()
+            {
+                let sheet = self.sheet(&batch, told)?;
+                self.batch = Some((batch, told + sheet.rows));
+                return Ok(Some(sheet));
+            }
+            let batch = match &mut self.source {
+                Source::Statement(answer) => answer.next().await?,
+                Source::Whole(batch) => batch.take(),
+            };
+            let Some(batch) = batch else { return Ok(None) };
+            self.batch = Some((plain(&batch, &self.schema)?, 0));
+        }
     }
 
-    fn sheets(&mut self, batch: &RecordBatch) -> Result<Vec<Sheet>, FlightError> {
-        let (mut sheets, mut from) = (Vec::new(), 0);
-        while from < batch.num_rows() {
+    /// Ends them for whoever hands them on, in the words in which the access log has that.
+    pub fn end_as(&mut self, outcome: &'static str, reason: &'static str) {
+        match &mut self.source {
+            Source::Statement(answer) => answer.end_as(outcome, reason),
+            Source::Whole(batch) => *batch = None,
+        }
+    }
+
+    /// A message with rows from one on, of which there are some.
+    fn sheet(&mut self, batch: &RecordBatch, from: usize) -> Result<Sheet, FlightError> {
+        loop {
             let rows = self.rows_at_once.min(batch.num_rows() - from);
             let message = self.message(&batch.slice(from, rows))?;
             let bytes = message.data_header.len() + message.data_body.len();
@@ -206,10 +248,8 @@ impl Rows {
             if bytes < SHEET_BYTES / 4 {
                 self.rows_at_once = self.rows_at_once.saturating_mul(2);
             }
-            sheets.push(Sheet { message, rows: rows as u64 });
-            from += rows;
+            return Ok(Sheet { message, rows });
         }
-        Ok(sheets)
     }
 
     fn message(&mut self, batch: &RecordBatch) -> Result<FlightData, FlightError> {
@@ -233,7 +273,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("text", Arc::new(texts) as _)]).unwrap();
         let source = Source::Whole(Some(batch.clone()));
         let schema = plain_schema(&batch.schema());
-        (Rows::new(schema, source, None, CancellationToken::new()), batch)
+        (Rows::new(schema, source, None, Ends::default()), batch)
     }
 
     /// However rows are spread, no message is larger than clients take, and none is lost.
@@ -248,18 +288,16 @@ mod tests {
             let (mut rows, batch) = rows_of(&lengths);
             let mut messages = vec![Ok(rows.head())];
             let mut counted = 0;
-            while let Some(sheets) = rows.next().await.unwrap() {
-                for Sheet { message, rows } in sheets {
-                    assert!(message.data_body.len() + message.data_header.len() <= MESSAGE_BYTES_MAX);
-                    counted += rows;
-                    messages.push(Ok(message));
-                }
+            while let Some(Sheet { message, rows }) = rows.next().await.unwrap() {
+                assert!(message.data_body.len() + message.data_header.len() <= MESSAGE_BYTES_MAX);
+                counted += rows;
+                messages.push(Ok(message));
             }
             assert!(messages.len() < 100, "{} messages", messages.len());
             let read = FlightRecordBatchStream::new_from_flight_data(stream::iter(messages).boxed());
             let read: Vec<RecordBatch> = read.try_collect().await.unwrap();
             let whole = arrow::compute::concat_batches(&rows.schema, &read).unwrap();
-            assert_eq!((whole.num_rows(), counted), (lengths.len(), lengths.len() as u64));
+            assert_eq!((whole.num_rows(), counted), (lengths.len(), lengths.len()));
             assert_eq!(whole.column(0).as_ref(), batch.column(0).as_ref());
         }
     }
@@ -267,6 +305,8 @@ mod tests {
     #[tokio::test]
     async fn a_row_that_no_message_takes_is_named() {
         let (mut rows, _) = rows_of(&[3, MESSAGE_BYTES_MAX, 4]);
+        // What came before it is told: no message waits for the rest of its batch.
+        assert_eq!(rows.next().await.unwrap().map(|sheet| sheet.rows), Some(1));
         assert!(matches!(rows.next().await, Err(FlightError::RowTooLarge { .. })));
     }
 }

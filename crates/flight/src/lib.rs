@@ -25,7 +25,7 @@ mod statement;
 mod types;
 
 pub use actions::{Deed, actions};
-pub use answer::{Rows, Sheet};
+pub use answer::{Ends, Rows, Sheet};
 pub use error::FlightError;
 pub use gridtrail_sql::{Freshened, Recording, Rights, SqlError, SqlLimits};
 pub use limits::{MESSAGE_BYTES_MAX, PUT_BYTES_MAX, TICKET_LIFE_MS};

@@ -44,7 +44,7 @@ impl fmt::Debug for Served {
 #[derive(Debug, Clone)]
 pub struct FlightSql {
     pub(crate) served: Served,
-    clock: Clock,
+    pub(crate) clock: Clock,
     key: PageKey,
     limits: SqlLimits,
     /// Values that were put for the parameters of a statement, by its id: for clients that go on with the handle that they had.

@@ -73,7 +73,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::DeadLetters(command) => wait_for(letters::run(command, format.of_list()?)),
         Command::Anomaly(command) => wait_for(anomaly::run(command, format.of_list()?)),
         Command::Access(command) => wait_for(access::run(command, format.of_list()?)),
-        Command::Sql(args) => wait_for(sql::run(args, format.of_list()?)),
+        Command::Sql(args) => wait_for(sql::run(args, format.of_rows()?)),
         Command::Report(command) => wait_for(report::run(command, format)),
         Command::Sp(command) => identity::service_provider_command(command),
         Command::Idp(command) => wait_for(identity::run(command, format.of_list()?)),

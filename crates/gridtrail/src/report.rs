@@ -54,6 +54,7 @@ fn form_of(format: AnyFormat, to_file: bool) -> Result<Option<OutputFormat>, Fai
             return Err(wrong("a file is csv, json, parquet, xlsx or html; a table is for terminals"));
         }
         AnyFormat::Table => return Ok(None),
+        AnyFormat::Jsonl => return Err(wrong("a report is csv, json, parquet, xlsx, html or a table")),
         AnyFormat::Json => OutputFormat::Json,
         AnyFormat::Csv => OutputFormat::Csv,
         AnyFormat::Parquet => OutputFormat::Parquet,

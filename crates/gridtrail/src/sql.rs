@@ -4,17 +4,19 @@ mod answer;
 mod line;
 mod local;
 mod printing;
+mod progress;
 mod shell;
 mod typed;
 
-use crate::args::{ListFormat, ServerArgs, SqlArgs};
+use crate::args::{RowFormat, ServerArgs, SqlArgs};
 use crate::client::{Caller, token_from};
 use crate::exit::Failure;
 use crate::text;
 use answer::Asking;
 use gridtrail_sql::statements_of;
+use progress::Progress;
 
-pub(crate) async fn run(args: &SqlArgs, format: ListFormat) -> Result<(), Failure> {
+pub(crate) async fn run(args: &SqlArgs, format: RowFormat) -> Result<(), Failure> {
     let Some(server) = &args.server else { return local::run(args, format).await };
     let server = ServerArgs {
         server: server.clone(),
@@ -28,7 +30,7 @@ pub(crate) async fn run(args: &SqlArgs, format: ListFormat) -> Result<(), Failur
 }
 
 /// Carries out what the arguments name: a statement, those of a file, or what is typed.
-async fn carry_out(asking: &Asking<'_>, args: &SqlArgs, format: ListFormat) -> Result<(), Failure> {
+async fn carry_out(asking: &Asking<'_>, args: &SqlArgs, format: RowFormat) -> Result<(), Failure> {
     let text = match (&args.command, &args.file) {
         (Some(command), _) => command.clone(),
         (None, Some(path)) => text::read(path)?,
@@ -51,7 +53,7 @@ async fn carry_out(asking: &Asking<'_>, args: &SqlArgs, format: ListFormat) -> R
         return Ok(());
     }
     for statement in &statements {
-        printing::print(asking.ask(statement).await?, format).await?;
+        printing::print(asking.ask(statement).await?, format, &Progress::untold()).await?;
     }
     Ok(())
 }

@@ -17,6 +17,8 @@ use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest,
     HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use gridtrail_access::Access;
 use gridtrail_flight::{Asker, FlightError, FlightSql, Put, Question, Rows, actions};
@@ -76,16 +78,50 @@ impl FlightDesk {
         &self,
         call: &'static str,
         request: Request<FlightDescriptor>,
-        tell: impl AsyncFnOnce(&Asker, Question, FlightDescriptor) -> Result<T, FlightError>,
-    ) -> Result<Response<T>, Status> {
+        tell: impl FnOnce(
+            FlightSql,
+            Asker,
+            Question,
+            FlightDescriptor,
+        ) -> BoxFuture<'static, Result<T, FlightError>>,
+    ) -> Result<Response<T>, Status>
+    where
+        T: Send + 'static,
+    {
         let (caller, descriptor) = Caller::of(request);
         let work = async |who: Access, record: &mut Record| {
             let question = self.flight.question(&who, &descriptor.cmd)?;
             let asker = self.desk.asker(&who, &caller, call)?;
+            let place = self.place_for(&question, &self.desk.allowance(&who))?;
             note(record, &question);
-            taken_back(record, tell(&asker, question, descriptor).await)
+            let told = tell(self.flight.clone(), asker, question, descriptor);
+            Ok(self.carry_out(place, told, record).await?.0)
         };
         self.desk.answer(call, &caller, work).await
+    }
+
+    /// Does what a statement asks for on the threads of statements, in the place of one, which is taken for as long as the threads are at it: planning
+    /// takes them, too, and ends no sooner for being asked.
+    async fn carry_out<T: Send + 'static>(
+        &self,
+        place: Option<Place<CallerName>>,
+        work: BoxFuture<'static, Result<T, FlightError>>,
+        record: &mut Record,
+    ) -> Result<(T, Option<Place<CallerName>>), CallError> {
+        let carried_out = self.threads.spawn(async move { (work.await, place) });
+        // What a panic says may quote data, so it is left to the panic hook.
+        let carried_out = AbortOnDropHandle::new(carried_out).await;
+        let (outcome, place) = carried_out.map_err(|_| CallError::Panicked)?;
+        Ok((taken_back(record, outcome)?, place))
+    }
+
+    /// A place for a statement; metadata need none.
+    fn place_for(
+        &self,
+        question: &Question,
+        left: &Allowance,
+    ) -> Result<Option<Place<CallerName>>, CallError> {
+        question.metadata().is_none().then(|| self.place(left)).transpose()
     }
 
     /// A place for a statement that is carried out.
@@ -109,19 +145,14 @@ impl FlightDesk {
         let question = self.flight.question_of_ticket(&who, &ticket.ticket)?;
         let asker = self.desk.asker(&who, caller, call)?;
         let left = self.desk.allowance(&who);
-        let place = match question.metadata() {
-            None => Some(self.place(&left)?),
-            Some(_) => None,
-        };
+        let place = self.place_for(&question, &left)?;
         record.weigh(STATEMENT_ANSWER_BYTES)?;
         note(record, &question);
         let flight = self.flight.clone();
-        let begun = self.threads.spawn(async move { Box::pin(flight.rows(&asker, question)).await });
-        // What a panic says may quote data, so it is left to the panic hook.
-        let rows = AbortOnDropHandle::new(begun).await.map_err(|_| CallError::Panicked)?;
-        let rows = taken_back(record, rows)?;
+        let begun = async move { flight.rows(&asker, question).await }.boxed();
+        let (rows, place) = self.carry_out(place, begun, record).await?;
         let until = tokio::time::Instant::now() + time_left(&caller.metadata, self.flight.limits().time);
-        Ok((rows, Work { left, who, until, place }))
+        Ok((rows, Work { left, until, place }))
     }
 }
 
@@ -187,8 +218,8 @@ impl FlightService for FlightDesk {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let tell = async |asker: &Asker, question, descriptor| {
-            Box::pin(self.flight.describe(asker, question, descriptor)).await
+        let tell = |flight: FlightSql, asker, question, descriptor| {
+            async move { flight.describe(&asker, question, descriptor).await }.boxed()
         };
         self.answer_about("FlightService.GetFlightInfo", request, tell).await
     }
@@ -198,7 +229,9 @@ impl FlightService for FlightDesk {
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        let tell = async |asker: &Asker, question, _| Box::pin(self.flight.schema(asker, question)).await;
+        let tell = |flight: FlightSql, asker, question, _| {
+            async move { flight.schema(&asker, question).await }.boxed()
+        };
         self.answer_about("FlightService.GetSchema", request, tell).await
     }
 
@@ -211,7 +244,7 @@ impl FlightService for FlightDesk {
         let answer = self.desk.answer(CALL, &caller, begin).await?;
         let (metadata, (rows, work), mut extensions) = answer.into_parts();
         let record = extensions.remove::<Leaving>().and_then(|leaving| leaving.take());
-        let (outflow, held) = Outflow::begin(CALL, (&self.desk, caller, &self.threads), (rows, work), record);
+        let (outflow, held) = Outflow::begin(CALL, &self.threads, (rows, work), record);
         extensions.insert(held);
         Ok(Response::from_parts(metadata, outflow.boxed(), extensions))
     }
@@ -245,10 +278,14 @@ impl FlightService for FlightDesk {
         let work = async |who: Access, record: &mut Record| {
             let deed = self.flight.deed(&who, &action)?;
             let asker = self.desk.asker(&who, &caller, CALL)?;
-            if deed.reads_statement() {
-                record.leave_to_statement();
+            if !deed.reads_statement() {
+                return Ok(self.flight.act(&asker, deed).await?);
             }
-            taken_back(record, self.flight.act(&asker, deed).await)
+            let place = self.place(&self.desk.allowance(&who))?;
+            record.leave_to_statement();
+            let flight = self.flight.clone();
+            let prepared = async move { flight.act(&asker, deed).await }.boxed();
+            Ok(self.carry_out(Some(place), prepared, record).await?.0)
         };
         let answer = self.desk.answer(CALL, &caller, work).await?;
         Ok(answer.map(|body| at_once(body.map(|body| arrow_flight::Result { body: body.into() }))))

@@ -77,9 +77,6 @@ pub const STATEMENT_MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// What the answer to a statement counts for in [`ANSWERS_BYTES_MAX`]: a message of 2 MiB that is made, one that waits, and one on its way.
 pub(crate) const STATEMENT_ANSWER_BYTES: usize = 6 * 1024 * 1024;
 
-/// How often it is looked whether a caller may still see what a statement shows them.
-pub(crate) const RIGHTS_EVERY: Duration = Duration::from_millis(500);
-
 /// How long calls may finish after shutdown was asked for: the longest call and a little more. Streams that never
 /// end (Health.Watch) are cut then.
 pub const DRAIN_LIFE: Duration = Duration::from_secs(25);

@@ -313,7 +313,7 @@ fn list(values: &[impl Display]) -> Option<String> {
 }
 
 /// The name of a status, as `google.rpc.Code` has it.
-const fn name_of(code: Code) -> &'static str {
+pub(crate) const fn name_of(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

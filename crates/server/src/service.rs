@@ -196,15 +196,8 @@ impl Desk {
         if self.admission.is_current(who, now) {
             return Ok(());
         }
-        self.confirm_anew(who, caller).await
-    }
-
-    /// The same, whatever is known: also whether the caller's session holds.
-    pub(crate) async fn confirm_anew(&self, who: &Access, caller: &Caller) -> Result<(), CallError> {
-        let again = self.admission.admit(bearer_token(&caller.metadata)?, self.clock.now()).await?;
-        let is_kept = who.user_ids().are_within(again.user_ids())
-            && who.own_user_ids().are_within(again.own_user_ids());
-        if is_kept { Ok(()) } else { Err(CallError::RightsChanged) }
+        let again = self.admission.admit(bearer_token(&caller.metadata)?, now).await?;
+        if Rights::are_kept(who, &again) { Ok(()) } else { Err(CallError::RightsChanged) }
     }
 
     /// Answers a search, which `look` makes.

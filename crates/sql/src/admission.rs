@@ -4,6 +4,7 @@ use crate::catalogue::Catalogue;
 use crate::error::SqlError;
 use crate::functions::{is_aggregate, is_scalar, is_window};
 use crate::growth::is_unheld;
+use crate::weight::weigh_plan;
 use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
@@ -50,6 +51,7 @@ fn first_word_of(statement: &str) -> String {
 
 /// Admits a plan, as it was made of a statement and before anything is rewritten.
 pub(crate) fn admit_plan(plan: &LogicalPlan, catalogue: &Catalogue) -> Result<(), SqlError> {
+    weigh_plan(plan)?;
     let mut refused = None;
     plan.apply_with_subqueries(|node| {
         let fault = match node_fault(node, catalogue) {

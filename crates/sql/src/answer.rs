@@ -1,13 +1,15 @@
 //! The answer to a statement.
 
 use crate::error::SqlError;
-use crate::limits::RIGHTS_EVERY;
 use crate::record::Record;
 use crate::rights::Rights;
+use crate::stop::{Stop, Stopped};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt as _;
+use futures::future::{BoxFuture, FutureExt as _, pending};
 use gridtrail_access::Access;
 use gridtrail_runtime::Clock;
 use std::time::Duration;
@@ -21,6 +23,8 @@ pub(crate) struct Terms {
     pub(crate) clock: Clock,
     pub(crate) time: Duration,
     pub(crate) until: Instant,
+    /// Ends what gives no rows.
+    pub(crate) stop: Stop,
 }
 
 impl Terms {
@@ -34,6 +38,14 @@ impl Terms {
 
     pub(crate) const fn took_too_long(&self) -> SqlError {
         SqlError::Time { seconds: self.time.as_secs() }
+    }
+
+    /// What an error of the engine says: that of a join that was stopped, that the time is over.
+    fn fault_of(&self, error: DataFusionError) -> SqlError {
+        match error.find_root() {
+            DataFusionError::External(source) if source.is::<Stopped>() => self.took_too_long(),
+            _ => error.into(),
+        }
     }
 
     /// What comes of some work within the time.
@@ -58,19 +70,27 @@ impl Terms {
             _ => Ok(()),
         }
     }
+
+    /// Waits until the caller has lost rights.
+    fn lost(&self) -> BoxFuture<'static, SqlError> {
+        match (&self.who, &self.rights) {
+            (Some(who), Some(rights)) => rights.clone().lost(who.clone(), self.clock.clone()).boxed(),
+            _ => pending().boxed(),
+        }
+    }
 }
 
 /// The answer to a statement: rows, a batch at a time.
 ///
-/// It ends within a second where its caller may no longer see what it was begun with, be it waited for or not: no row leaves after that.
+/// It ends within a second where its caller may no longer see what it was begun with: no row leaves after that.
 /// Dropped, it ends the work on the statement.
 pub struct SqlAnswer {
     schema: SchemaRef,
     /// `None`: it is over.
     rows: Option<SendableRecordBatchStream>,
     terms: Terms,
-    /// When the rights of the caller are looked at next.
-    look_at: Instant,
+    /// Looks at the rights of the caller while rows are waited for.
+    lost: BoxFuture<'static, SqlError>,
     record: Option<Record>,
 }
 
@@ -82,18 +102,18 @@ impl std::fmt::Debug for SqlAnswer {
 
 impl SqlAnswer {
     pub(crate) fn new(rows: SendableRecordBatchStream, terms: Terms, record: Option<Record>) -> Self {
-        Self {
-            schema: rows.schema(),
-            rows: Some(rows),
-            terms,
-            look_at: Instant::now() + RIGHTS_EVERY,
-            record,
-        }
+        Self { schema: rows.schema(), rows: Some(rows), lost: terms.lost(), terms, record }
     }
 
     /// The columns.
     pub fn schema(&self) -> SchemaRef {
         self.schema.clone()
+    }
+
+    /// Hands over the look at the caller's rights to whoever hands the rows on, who looks also while nobody waits for any: it gives why they are lost.
+    /// What is known of them without asking is looked at here all the same.
+    pub fn take_watch(&mut self) -> BoxFuture<'static, SqlError> {
+        std::mem::replace(&mut self.lost, pending().boxed())
     }
 
     /// The next rows; `None` at the end, and after an error.
@@ -116,33 +136,34 @@ impl SqlAnswer {
     }
 
     fn end(&mut self, outcome: Result<(), &SqlError>) {
+        self.terms.stop.give_up();
         if let Some(record) = self.record.take() {
             record.end(outcome);
         }
     }
 
-    async fn step(&mut self, rows: &mut SendableRecordBatchStream) -> Result<Option<RecordBatch>, SqlError> {
-        loop {
-            self.terms.require()?;
-            tokio::select! {
-                biased;
-                () = sleep_until(self.look_at.min(self.terms.until)) => {
-                    if Instant::now() >= self.terms.until {
-                        return Err(self.terms.took_too_long());
-                    }
-                    self.terms.confirm().await?;
-                    self.look_at = Instant::now() + RIGHTS_EVERY;
-                }
-                batch = rows.next() => {
-                    let batch = batch.transpose()?;
-                    self.terms.require()?;
-                    if !self.terms.are_unchanged() {
-                        self.terms.confirm().await?;
-                    }
-                    return Ok(batch);
-                }
-            }
+    /// Ends the statement for whoever hands its rows on: the access log has that as its outcome, and why. What has ended stays as it ended.
+    pub fn end_as(&mut self, outcome: &'static str, reason: &'static str) {
+        self.rows = None;
+        self.terms.stop.give_up();
+        if let Some(record) = self.record.take() {
+            record.end_as(outcome, reason);
         }
+    }
+
+    async fn step(&mut self, rows: &mut SendableRecordBatchStream) -> Result<Option<RecordBatch>, SqlError> {
+        self.terms.require()?;
+        let batch = tokio::select! {
+            biased;
+            () = sleep_until(self.terms.until) => return Err(self.terms.took_too_long()),
+            lost = &mut self.lost => return Err(lost),
+            batch = rows.next() => batch.transpose().map_err(|error| self.terms.fault_of(error))?,
+        };
+        self.terms.require()?;
+        if !self.terms.are_unchanged() {
+            self.terms.confirm().await?;
+        }
+        Ok(batch)
     }
 
     /// All rows.
@@ -154,5 +175,12 @@ impl SqlAnswer {
             batches.push(batch);
         }
         Ok(batches)
+    }
+}
+
+/// What gives no rows is ended as well.
+impl Drop for SqlAnswer {
+    fn drop(&mut self) {
+        self.terms.stop.give_up();
     }
 }

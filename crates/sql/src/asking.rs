@@ -4,6 +4,7 @@ use crate::answer::Terms;
 use crate::error::SqlError;
 use crate::record::{Record, Recording};
 use crate::rights::Rights;
+use crate::stop::Stop;
 use gridtrail_access::Access;
 use gridtrail_lake::SnapshotVersion;
 use gridtrail_runtime::Clock;
@@ -31,12 +32,14 @@ impl Asking {
 
     /// Until when a statement that begins now may go on.
     pub(crate) fn terms(&self) -> Terms {
+        let until = Instant::now() + self.time;
         Terms {
             who: self.who.clone(),
             rights: self.rights.clone(),
             clock: self.clock.clone(),
             time: self.time,
-            until: Instant::now() + self.time,
+            until,
+            stop: Stop::at(until),
         }
     }
 }

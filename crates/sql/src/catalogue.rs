@@ -19,7 +19,7 @@ const ABOUT_TABLES: &[&str] = &["tables", "columns", "schemata"];
 type Tables = Arc<BTreeMap<String, Arc<dyn TableProvider>>>;
 
 /// The tables of a session, by name.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Catalogue {
     listed: Tables,
     /// Those that one statement alone may name: of the past.

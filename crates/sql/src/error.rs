@@ -28,6 +28,16 @@ pub enum SqlError {
         "the statement needs more memory than the session may take: {0}; ask for fewer rows or columns, or sort and join less"
     )]
     Memory(String),
+    /// The statement is too large, with what its names stand for in their places.
+    #[error(
+        "the statement has more than {max} {what}, counting what each name of WITH, and of a column, stands for at every place that uses it; ask for less at once"
+    )]
+    TooManyParts {
+        /// Of what it has too many.
+        what: &'static str,
+        /// How many it may have.
+        max: u64,
+    },
     /// The statement took too long.
     #[error("the statement took longer than {seconds} seconds; ask for a shorter time or fewer Devices")]
     Time {
@@ -82,7 +92,7 @@ impl SqlError {
     pub fn kind(&self) -> SqlErrorKind {
         match self {
             Self::Refused { .. } | Self::Statement(_) | Self::Expression(_) => SqlErrorKind::Statement,
-            Self::Memory(_) | Self::Time { .. } => SqlErrorKind::TooMuch,
+            Self::Memory(_) | Self::TooManyParts { .. } | Self::Time { .. } => SqlErrorKind::TooMuch,
             Self::Access(error) if error.kind() == AccessErrorKind::Unavailable => SqlErrorKind::Unavailable,
             Self::Access(_) => SqlErrorKind::Denied,
             Self::RightsChanged => SqlErrorKind::Changed,
@@ -104,7 +114,7 @@ impl SqlError {
             Self::Refused { .. } => ("INVALID_ARGUMENT", "STATEMENT_NOT_ALLOWED"),
             Self::Statement(_) => ("INVALID_ARGUMENT", "INVALID_STATEMENT"),
             Self::Expression(_) => ("INVALID_ARGUMENT", "EXPRESSION_FAILED"),
-            Self::Memory(_) => ("RESOURCE_EXHAUSTED", "STATEMENT_TOO_LARGE"),
+            Self::Memory(_) | Self::TooManyParts { .. } => ("RESOURCE_EXHAUSTED", "STATEMENT_TOO_LARGE"),
             Self::Time { .. } => ("DEADLINE_EXCEEDED", "TOO_SLOW"),
             Self::Access(error) => match error.kind() {
                 AccessErrorKind::NoIdentity => ("UNAUTHENTICATED", "NO_IDENTITY"),

@@ -233,7 +233,7 @@ impl Grouping {
             match input.next().await.transpose()? {
                 Some(batch) => {
                     self.take(&batch)?;
-                    match self.held.try_resize(self.groups.bytes()) {
+                    match self.held.try_resize(self.bytes()) {
                         Ok(()) => {}
                         // Whoever puts states together may have more than one of a group.
                         Err(_) if self.is_partial => self.make()?,
@@ -246,6 +246,14 @@ impl Grouping {
                 }
             }
         }
+    }
+
+    fn bytes(&self) -> usize {
+        let of_key = |key: &Key| match key {
+            Key::Of(_) => 0,
+            Key::Hours(hours) => hours.bytes(),
+        };
+        self.groups.bytes() + self.keys.iter().map(of_key).sum::<usize>()
     }
 
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {

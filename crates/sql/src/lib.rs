@@ -49,8 +49,10 @@ mod script;
 mod session;
 mod state;
 mod statement;
+mod stop;
 mod table;
 mod tables;
+mod weight;
 mod yielding;
 
 // What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.

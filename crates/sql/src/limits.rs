@@ -15,6 +15,12 @@ pub(crate) const RECORDED_KEYS_MAX: usize = 16;
 /// Parameters of a statement.
 pub(crate) const PARAMETERS_MAX: usize = 1_000;
 
+/// Selects and tables of a statement, and nodes of its plan, each counted at every place that names it: a person asks for some hundreds.
+pub(crate) const NODES_MAX: u64 = 4_096;
+
+/// Expressions of a statement, and of its plan, each counted at every place that names it. A statement that names none twice has fewer.
+pub(crate) const EXPRESSIONS_MAX: u64 = 64 * 1024;
+
 /// Different moments that a statement may look back to: each takes some reading of logs.
 pub(crate) const MOMENTS_MAX: usize = 4;
 

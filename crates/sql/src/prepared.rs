@@ -7,6 +7,7 @@ use crate::keys::keys_of;
 use crate::parameters;
 use crate::passed::Passed;
 use crate::record::Record;
+use crate::yielding::begin;
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::dataframe::DataFrame;
@@ -69,12 +70,19 @@ impl<'s> Prepared<'s> {
     ///
     /// Errors: every kind. Cancel-safe.
     pub async fn execute(&self, values: Option<&RecordBatch>) -> Result<SqlAnswer, SqlError> {
+        self.execute_within(self.asking.terms(), values).await
+    }
+
+    pub(crate) async fn execute_within(
+        &self,
+        terms: Terms,
+        values: Option<&RecordBatch>,
+    ) -> Result<SqlAnswer, SqlError> {
         let before = self.record.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut record = match before {
             Some(record) => Some(record),
             None => self.asking.record()?,
         };
-        let terms = self.asking.terms();
         match terms.within(Box::pin(self.start(values, &terms, &mut record))).await {
             Ok(rows) => Ok(SqlAnswer::new(rows, terms, record)),
             Err(error) => {
@@ -104,7 +112,9 @@ impl<'s> Prepared<'s> {
         if self.is_explained {
             return lines_of(&state.optimize(&plan)?);
         }
-        Ok(DataFrame::new(state, plan).execute_stream().await?)
+        let frame = DataFrame::new(state, plan);
+        let context = Arc::new(frame.task_ctx());
+        Ok(begin(frame.create_physical_plan().await?, context, &terms.stop)?)
     }
 }
 

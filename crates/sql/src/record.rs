@@ -99,6 +99,11 @@ impl Record {
         }
     }
 
+    /// The end, in the words of whoever ended it.
+    pub(crate) fn end_as(mut self, outcome: &'static str, reason: &'static str) {
+        self.note(outcome, Some(reason));
+    }
+
     fn note(&mut self, outcome: &'static str, reason: Option<&'static str>) {
         let Some(slot) = self.slot.take() else { return };
         let mut entry = std::mem::replace(&mut self.entry, Entry::of("", Timestamp::MIN));

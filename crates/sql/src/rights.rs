@@ -1,6 +1,7 @@
 //! Whether a caller may still see what a statement was begun with.
 
 use crate::error::SqlError;
+use crate::limits::RIGHTS_EVERY;
 use gridtrail_access::{Access, Admission};
 use gridtrail_runtime::Clock;
 use std::sync::Arc;
@@ -36,9 +37,23 @@ impl Rights {
     /// Errors: `Access`; `RightsChanged`.
     pub(crate) async fn confirm(&self, who: &Access, clock: &Clock) -> Result<(), SqlError> {
         let again = self.admission.admit(&self.token, clock.now()).await?;
-        let is_kept = who.user_ids().are_within(again.user_ids())
-            && who.own_user_ids().are_within(again.own_user_ids())
-            && who.components().iter().all(|component| again.permits(component));
-        if is_kept { Ok(()) } else { Err(SqlError::RightsChanged) }
+        if Self::are_kept(who, &again) { Ok(()) } else { Err(SqlError::RightsChanged) }
+    }
+
+    /// Waits until the caller may no longer see all that they could see, and says why.
+    pub async fn lost(self, who: Access, clock: Clock) -> SqlError {
+        loop {
+            tokio::time::sleep(RIGHTS_EVERY).await;
+            if let Err(lost) = self.confirm(&who, &clock).await {
+                return lost;
+            }
+        }
+    }
+
+    /// Whether a caller who is admitted again may see all that they could see before: the same Users' rows, by the same components.
+    pub fn are_kept(before: &Access, again: &Access) -> bool {
+        before.user_ids().are_within(again.user_ids())
+            && before.own_user_ids().are_within(again.own_user_ids())
+            && before.components().iter().all(|component| again.permits(component))
     }
 }

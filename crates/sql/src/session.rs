@@ -1,7 +1,7 @@
 //! The secured session: the only way to a statement's answer.
 
 use crate::admission::{Admitted, admit, admit_plan};
-use crate::answer::SqlAnswer;
+use crate::answer::{SqlAnswer, Terms};
 use crate::asking::Asking;
 use crate::catalogue::Catalogue;
 use crate::error::SqlError;
@@ -15,6 +15,7 @@ use crate::state::state;
 use crate::statement::Words;
 use crate::table::{Source, TableInfo};
 use crate::tables::freshness::Freshened;
+use crate::weight::weigh;
 use arrow::array::RecordBatch;
 use datafusion::execution::session_state::SessionState;
 use gridtrail_access::{Access, Component};
@@ -23,7 +24,7 @@ use gridtrail_runtime::Clock;
 use gridtrail_search::InventoryRules;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A session of one caller over one snapshot.
 ///
@@ -31,7 +32,8 @@ use std::sync::Arc;
 /// memory is shared between two.
 pub struct SecuredSession {
     state: SessionState,
-    catalogue: Catalogue,
+    /// Of the source, once a statement asks for it.
+    catalogue: OnceLock<Catalogue>,
     source: Source,
     asking: Asking,
 }
@@ -94,9 +96,7 @@ impl SecuredSession {
     fn over_source(source: Source, clock: Clock, limits: SqlLimits) -> Result<Self, SqlError> {
         let (who, version) = (source.who.clone(), source.snapshot.version().clone());
         let asking = Asking { who, version, rights: None, recording: None, clock, time: limits.time };
-        let catalogue = catalogue_of(&source);
-        let state = state(&catalogue, &limits)?;
-        Ok(Self { state, catalogue, source, asking })
+        Ok(Self { state: state(&limits)?, catalogue: OnceLock::new(), source, asking })
     }
 
     /// Lets statements look back, `audit_trails_at('2026-03-01T09:30:00Z')` and the like, within the window that the lake keeps.
@@ -126,8 +126,14 @@ impl SecuredSession {
     }
 
     fn over(self, change: impl FnOnce(Source) -> Source) -> Self {
-        let source = change(self.source);
-        Self { catalogue: catalogue_of(&source), source, ..self }
+        Self { catalogue: OnceLock::new(), source: change(self.source), ..self }
+    }
+
+    fn catalogue(&self) -> &Catalogue {
+        self.catalogue.get_or_init(|| {
+            let tables = self.source.tables().into_iter();
+            Catalogue::of(tables.map(|(table, provider)| (table.name.to_owned(), provider)))
+        })
     }
 
     /// Ends statements within a second once their caller may no longer see what they were begun with.
@@ -152,23 +158,37 @@ impl SecuredSession {
     ///
     /// Errors: every kind. Cancel-safe: nothing goes on when the answer is dropped.
     pub async fn query(&self, statement: &str) -> Result<SqlAnswer, SqlError> {
-        self.prepare(statement).await?.execute(None).await
+        self.answer(statement, None).await
     }
 
     /// Answers one statement that has parameters: one row of values, in the order of their numbers, each cast to its parameter's type.
     ///
     /// Errors: every kind. Cancel-safe.
     pub async fn execute(&self, statement: &str, values: &RecordBatch) -> Result<SqlAnswer, SqlError> {
-        self.prepare(statement).await?.execute(Some(values)).await
+        self.answer(statement, Some(values)).await
+    }
+
+    /// The time of a statement begins here, and its planning is of it.
+    async fn answer(&self, statement: &str, values: Option<&RecordBatch>) -> Result<SqlAnswer, SqlError> {
+        let terms = self.asking.terms();
+        let prepared = self.prepare_within(&terms, statement).await?;
+        prepared.execute_within(terms, values).await
     }
 
     /// Reads and plans a statement, whose parameters are called `$1`, `$2` and so on, or `?` each. Nothing is read of any row.
     ///
     /// Errors: every kind but `Expression`. Cancel-safe.
     pub async fn prepare(&self, statement: &str) -> Result<Prepared<'_>, SqlError> {
+        self.prepare_within(&self.asking.terms(), statement).await
+    }
+
+    async fn prepare_within(&self, terms: &Terms, statement: &str) -> Result<Prepared<'_>, SqlError> {
         let mut record = self.asking.record()?;
-        let terms = self.asking.terms();
-        let prepared = terms.within(Box::pin(self.plan(statement, &mut record))).await;
+        let planning = async {
+            terms.require()?;
+            self.plan(statement, &mut record).await
+        };
+        let prepared = terms.within(Box::pin(planning)).await;
         match prepared {
             Ok(prepared) => Ok(prepared.recorded(record)),
             Err(error) => {
@@ -181,7 +201,6 @@ impl SecuredSession {
     }
 
     async fn plan(&self, text: &str, record: &mut Option<Record>) -> Result<Prepared<'_>, SqlError> {
-        self.asking.terms().require()?;
         let words = Words::of(text)?;
         let (is_explained, mut statement) = match admit(words.statement()?)? {
             Admitted::Query(statement) => (false, statement),
@@ -190,6 +209,7 @@ impl SecuredSession {
         if let Some(record) = record {
             record.asked(words.recorded());
         }
+        weigh(&statement)?;
         let catalogue = self.catalogue_for(&mut statement).await?;
         let mut state = self.state.clone();
         state.register_catalog_list(Arc::new(catalogue.clone()));
@@ -210,9 +230,7 @@ impl SecuredSession {
         &self,
         statement: &mut datafusion::sql::parser::Statement,
     ) -> Result<Catalogue, SqlError> {
-        let has_past =
-            |name: &str| self.source.tables().iter().any(|(table, _)| table.has_past() && table.name == name);
-        let past = name_tables(statement, has_past)?;
+        let past = name_tables(statement, |name: &str| self.source.with_past(name).is_some())?;
         let mut then: HashMap<AsOf, Source> = HashMap::new();
         let mut named = Vec::new();
         for (name, PastTable { table, as_of }) in past {
@@ -226,13 +244,9 @@ impl SecuredSession {
                     unknown.insert(Source { snapshot, ..self.source.clone() })
                 }
             };
-            let found = source.tables().into_iter().find(|(known, _)| known.name == table);
-            named.extend(found.map(|(_, table)| (name, table)));
+            let found = source.with_past(&table).and_then(|table| table.over(source));
+            named.extend(found.map(|table| (name, table)));
         }
-        Ok(if named.is_empty() { self.catalogue.clone() } else { self.catalogue.with_unlisted(named) })
+        Ok(if named.is_empty() { self.catalogue().clone() } else { self.catalogue().with_unlisted(named) })
     }
-}
-
-fn catalogue_of(source: &Source) -> Catalogue {
-    Catalogue::of(source.tables().into_iter().map(|(table, provider)| (table.name.to_owned(), provider)))
 }

@@ -7,7 +7,6 @@ use crate::functions;
 use crate::groups::GroupByWords;
 use crate::growth::bytes_max;
 use crate::limits::{BATCH_ROWS, SqlLimits};
-use crate::yielding::Yielding;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -17,8 +16,8 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use std::sync::Arc;
 
-/// The state of a session with these tables.
-pub(crate) fn state(catalogue: &Catalogue, limits: &SqlLimits) -> Result<SessionState, SqlError> {
+/// The state of a session. It has no tables: each statement is given those that it may name.
+pub(crate) fn state(limits: &SqlLimits) -> Result<SessionState, SqlError> {
     let mut config = SessionConfig::new()
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema(CATALOGUE, SCHEMA)
@@ -32,11 +31,10 @@ pub(crate) fn state(catalogue: &Catalogue, limits: &SqlLimits) -> Result<Session
     execution.time_zone = Some(UTC.to_owned());
     let mut rules = PhysicalOptimizer::new().rules;
     rules.push(Arc::new(GroupByWords));
-    rules.push(Arc::new(Yielding));
     let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime(limits)?)
-        .with_catalog_list(Arc::new(catalogue.clone()))
+        .with_catalog_list(Arc::new(Catalogue::default()))
         .with_physical_optimizer_rules(rules);
     Ok(functions::register(builder, bytes_max(limits)).build())
 }

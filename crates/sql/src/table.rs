@@ -180,6 +180,11 @@ impl Source {
         let permitted = ALL.iter().filter(|table| table.is_open_to(self));
         permitted.filter_map(|table| Some((table, table.over(self)?))).collect()
     }
+
+    /// A table that the caller may have as it was. `None`: there is none of that name.
+    pub(crate) fn with_past(&self, name: &str) -> Option<&'static TableOf> {
+        ALL.iter().find(|table| table.name == name && table.has_past() && table.is_open_to(self))
+    }
 }
 
 impl TableOf {
@@ -200,7 +205,7 @@ impl TableOf {
     }
 
     /// Whether it can be asked as it was.
-    pub(crate) const fn has_past(&self) -> bool {
+    const fn has_past(&self) -> bool {
         matches!(self.kind, Kind::Trails(_))
     }
 

@@ -105,6 +105,8 @@ pub enum AnyFormat {
     Json,
     /// Comma-separated values, one line a row, for spreadsheets: of lists only.
     Csv,
+    /// One JSON object a line and row, printed as rows come: of SQL only.
+    Jsonl,
     /// A Parquet file: of reports only.
     Parquet,
     /// A workbook for spreadsheets: of reports only.
@@ -124,6 +126,19 @@ pub enum ListFormat {
     Csv,
 }
 
+/// How the rows of a statement are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowFormat {
+    /// A table for people.
+    Table,
+    /// One JSON document, an array of objects.
+    Json,
+    /// One JSON object a line and row.
+    JsonLines,
+    /// Comma-separated values, one line a row.
+    Csv,
+}
+
 /// How what is no list is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -134,7 +149,7 @@ pub enum Format {
 }
 
 impl AnyFormat {
-    /// The format of a list. Errors: reports alone are written in the others.
+    /// The format of a list. Errors: SQL or reports alone are written in the others.
     pub(crate) fn of_list(self) -> Result<ListFormat, Failure> {
         match self {
             Self::Table => Ok(ListFormat::Table),
@@ -144,7 +159,23 @@ impl AnyFormat {
                 let reason = "only `gridtrail report run` writes this; take table, json or csv".to_owned();
                 Err(Failure::Argument { argument: "--format", reason })
             }
+            Self::Jsonl => {
+                let reason = "only `gridtrail sql` prints this; take table, json or csv".to_owned();
+                Err(Failure::Argument { argument: "--format", reason })
+            }
         }
+    }
+
+    /// The format of rows. Errors: as those of a list.
+    pub(crate) fn of_rows(self) -> Result<RowFormat, Failure> {
+        if self == Self::Jsonl {
+            return Ok(RowFormat::JsonLines);
+        }
+        Ok(match self.of_list()? {
+            ListFormat::Table => RowFormat::Table,
+            ListFormat::Json => RowFormat::Json,
+            ListFormat::Csv => RowFormat::Csv,
+        })
     }
 
     /// The format of what is no list. Errors: that has no lines of values.
@@ -192,11 +223,12 @@ pub enum Command {
     /// Search the audit trail, meter reads, or the inventory, by a server.
     #[command(subcommand)]
     Search(SearchCommand),
-    /// Ask a lake a question in SQL, in this process. For operators and local development.
+    /// Ask a lake questions in SQL: in this process, for operators and local development, or by a server.
     #[command(after_help = "\
-Example:
+Examples:
   gridtrail sql --lake data/lake --token-file me.jwt --format csv \\
-      -c \"SELECT simplified_transaction_status, count(*) FROM audit_trails GROUP BY 1\"")]
+      -c \"SELECT simplified_transaction_status, count(*) FROM audit_trails GROUP BY 1\"
+  gridtrail sql --server https://gridtrail.example:8471 --server-anchors anchors.pem --token-file me.jwt")]
     Sql(Box<SqlArgs>),
     /// Make one of the standard reports (UC_Reports_001), of what your User IDs may see.
     #[command(

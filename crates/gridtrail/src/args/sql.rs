@@ -5,12 +5,19 @@ use clap::{ArgGroup, Args};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+/// The heading of what a server is asked with.
+const BY_A_SERVER: &str = "By a server";
+
+/// The heading of what a lake is asked with.
+const IN_THIS_PROCESS: &str = "Over a lake, in this process";
+
 /// Arguments of `gridtrail sql`.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("asking").args(["token", "token_file", "operator"]).required(true).multiple(true))]
+#[command(group = ArgGroup::new("statements").args(["command", "file"]))]
 pub struct SqlArgs {
     /// The statement. Without it and --file statements are read as they are typed, each up to its semicolon; `\?` says what else there is.
-    #[arg(short = 'c', long, value_name = "SQL", conflicts_with = "file")]
+    #[arg(short = 'c', long, value_name = "SQL")]
     pub command: Option<String>,
     /// A file of statements, each up to its semicolon: they are answered one after the other, up to the first that fails.
     #[arg(short = 'f', long, value_name = "FILE")]
@@ -18,25 +25,26 @@ pub struct SqlArgs {
     /// A file for the history of what is typed, which comes back the next time. Without it the history ends with the command.
     #[arg(long, env = "GRIDTRAIL_SQL_HISTORY", value_name = "FILE")]
     pub history: Option<PathBuf>,
-    /// Write the answer of the statement to this Parquet file, in place of printing it.
-    #[arg(long, value_name = "FILE")]
+    /// Write the answer of the one statement of --command or --file to this Parquet file, in place of printing it.
+    #[arg(long, value_name = "FILE", requires = "statements")]
     pub parquet: Option<PathBuf>,
-    /// Ask this server, by Arrow Flight SQL, in place of a lake.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["operator", "read_only"])]
+    /// Ask this server, by Arrow Flight SQL, in place of a lake. Memory, time and whose tokens count are the server's to say.
+    #[arg(long, value_name = "URL", help_heading = BY_A_SERVER)]
+    #[arg(conflicts_with_all = ["operator", "read_only", "key", "access_lapse", "memory", "parts", "time"])]
     pub server: Option<String>,
     /// Trust anchors of the server's certificate, in PEM. An https URL needs them.
-    #[arg(long, value_name = "FILE", requires = "server")]
+    #[arg(long, value_name = "FILE", requires = "server", help_heading = BY_A_SERVER)]
     pub server_anchors: Option<PathBuf>,
     /// A certificate to show to the server, in PEM, where it wants one.
-    #[arg(long, value_name = "FILE", requires_all = ["client_key", "server_anchors"])]
+    #[arg(long, value_name = "FILE", requires_all = ["client_key", "server_anchors"], help_heading = BY_A_SERVER)]
     pub client_certificate: Option<PathBuf>,
     /// The private key of that certificate, in PEM.
-    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    #[arg(long, value_name = "FILE", requires = "client_certificate", help_heading = BY_A_SERVER)]
     pub client_key: Option<PathBuf>,
     /// The lake: a folder, or s3://bucket/prefix.
-    #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "PATH", default_value = "data/lake")]
+    #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "PATH", default_value = "data/lake", help_heading = IN_THIS_PROCESS)]
     pub lake: String,
-    /// Who is asking: a token of the key below. Better given by the environment: arguments are seen in the list of processes.
+    /// Who is asking: a token that the server takes, or one of --key. Better given by the environment: arguments are seen in the list of processes.
     #[arg(long, env = "GRIDTRAIL_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
     /// A file that holds the token.
@@ -44,31 +52,31 @@ pub struct SqlArgs {
     pub token_file: Option<PathBuf>,
     /// Ask as an operator, who reads the lake's files anyway: of what became of records that came in (dead_letters, commits), and of nobody's
     /// rows.
-    #[arg(long, conflicts_with = "token_file")]
+    #[arg(long, conflicts_with = "token_file", help_heading = IN_THIS_PROCESS)]
     pub operator: bool,
     /// The private key for local development whose tokens count, as `gridtrail token` made it.
-    #[arg(long, value_name = "FILE", default_value = "dev-key.pem")]
+    #[arg(long, value_name = "FILE", default_value = "dev-key.pem", help_heading = IN_THIS_PROCESS)]
     pub key: PathBuf,
     /// A file that calls Job Type Roles otherwise.
-    #[arg(long, env = "GRIDTRAIL_JOB_TYPE_ROLES", value_name = "FILE")]
+    #[arg(long, env = "GRIDTRAIL_JOB_TYPE_ROLES", value_name = "FILE", help_heading = IN_THIS_PROCESS)]
     pub job_type_roles: Option<PathBuf>,
     /// How long the topics of events of access may stand still before what Parties granted each other counts no longer.
-    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    #[arg(long, value_name = "DURATION", default_value = "24h", help_heading = IN_THIS_PROCESS)]
     pub access_lapse: LapseTime,
     /// Write nothing to the lake. The statement is recorded in the lake of --access-log-lake, or else nowhere.
-    #[arg(long)]
+    #[arg(long, help_heading = IN_THIS_PROCESS)]
     pub read_only: bool,
     /// With --read-only, the lake in whose access log the statement is recorded: another one, made by `gridtrail lake create`.
-    #[arg(long, value_name = "URL|PATH", requires = "read_only")]
+    #[arg(long, value_name = "URL|PATH", requires = "read_only", help_heading = IN_THIS_PROCESS)]
     pub access_log_lake: Option<String>,
     /// Memory that the statement may take, in MiB. Nothing is written to disks: what needs more fails.
-    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..=1_048_576), help_heading = IN_THIS_PROCESS)]
     pub memory: u32,
     /// Parts of a table that are read at the same time.
-    #[arg(long, value_name = "PARTS", default_value = "2")]
+    #[arg(long, value_name = "PARTS", default_value = "2", help_heading = IN_THIS_PROCESS)]
     pub parts: NonZeroU32,
     /// How long the statement may take, up to 24h.
-    #[arg(long, value_name = "DURATION", default_value = "5m")]
+    #[arg(long, value_name = "DURATION", default_value = "5m", help_heading = IN_THIS_PROCESS)]
     pub time: LifeTime,
 }
 

@@ -1,15 +1,16 @@
 //! Who answers statements, and their answers: this process, over a lake's files, or a server.
 
+use super::local::Local;
 use crate::client::Caller;
 use crate::exit::Failure;
 use arrow_flight::decode::FlightRecordBatchStream;
 use futures::StreamExt as _;
-use gridtrail_sql::{RecordBatch, SchemaRef, SecuredSession, SqlAnswer};
+use gridtrail_sql::{RecordBatch, SchemaRef, SqlAnswer};
 
 /// Who answers statements.
 pub(super) enum Asking<'a> {
-    /// A session in this process; a new one for each statement, so that each is about the newest rows.
-    Local(&'a dyn Fn() -> Result<SecuredSession, Failure>),
+    /// Sessions in this process.
+    Local(&'a Local<'a>),
     /// A server.
     Remote(&'a Caller),
 }
@@ -24,7 +25,9 @@ impl Asking<'_> {
     /// Asks one statement.
     pub(super) async fn ask(&self, statement: &str) -> Result<Answer, Failure> {
         match self {
-            Self::Local(session) => Ok(Answer::Local(Box::new(session()?.query(statement).await?))),
+            Self::Local(local) => {
+                Ok(Answer::Local(Box::new(local.session(statement).await?.query(statement).await?)))
+            }
             Self::Remote(caller) => {
                 let (columns, rows) = caller.sql(statement).await?;
                 Ok(Answer::Remote { caller: (*caller).clone(), columns, rows: Box::new(rows) })

@@ -3,14 +3,14 @@
 
 use super::answer::Asking;
 use super::carry_out;
-use crate::args::{ListFormat, SqlArgs};
+use crate::args::{RowFormat, SqlArgs};
 use crate::client::token_from;
 use crate::exit::Failure;
 use crate::opening::{open_existing, open_to_serve};
 use crate::rights::{Feed, keep_rights};
 use crate::running::wait_for_detached;
 use crate::serve::{other_than, role_matrix};
-use gridtrail_access::{Access, Admission, DevKey};
+use gridtrail_access::{Admission, DevKey};
 use gridtrail_access_log::AccessLog;
 use gridtrail_freshness::{Levels, Outward, Watch};
 use gridtrail_lake::Lake;
@@ -23,7 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// Memory for parts of runs that are kept.
 const CACHE_MIB: u64 = 64;
 
-pub(super) async fn run(args: &SqlArgs, format: ListFormat) -> Result<(), Failure> {
+pub(super) async fn run(args: &SqlArgs, format: RowFormat) -> Result<(), Failure> {
     let lake = open_to_serve(&args.lake, CACHE_MIB, args.read_only).await?;
     let calls = match &args.access_log_lake {
         Some(address) => Some(other_than(&lake, open_existing(address).await?)?),
@@ -44,7 +44,7 @@ pub(super) async fn run(args: &SqlArgs, format: ListFormat) -> Result<(), Failur
 /// Answers statements, and records them in a lake's access log, where there is one.
 async fn answer(
     args: &SqlArgs,
-    format: ListFormat,
+    format: RowFormat,
     lake: &Lake,
     record: Option<(AccessLog, &Lake)>,
 ) -> Result<(), Failure> {
@@ -53,34 +53,54 @@ async fn answer(
         parts: args.parts,
         time: Duration::from_secs(args.time.seconds().into()),
     };
-    let user = if args.operator { None } else { Some(User::admitted(args, lake).await?) };
-    let session = || {
-        let session = match &user {
-            Some(user) => user.session(lake, limits.clone())?,
+    let user = if args.operator { None } else { Some(User::of(args, lake).await?) };
+    carry_out(&Asking::Local(&Local { lake, limits, user, record }), args, format).await
+}
+
+/// Sessions over a lake: one for each statement, so that each is about the newest rows, by the rights of its time.
+pub(super) struct Local<'a> {
+    lake: &'a Lake,
+    limits: SqlLimits,
+    /// `None`: an operator.
+    user: Option<User>,
+    record: Option<(AccessLog, &'a Lake)>,
+}
+
+impl Local<'_> {
+    /// A session for a statement.
+    pub(super) async fn session(&self, statement: &str) -> Result<SecuredSession, Failure> {
+        let Self { lake, limits, user, record } = self;
+        let refreshed = lake.refresh().await;
+        // Of a lake that came to an entry which is not to be read, what came before it is answered from.
+        if lake.stopped().is_none() {
+            refreshed?;
+        }
+        let session = match user {
+            Some(user) => user.session(lake, limits.clone(), statement).await?,
             None => SecuredSession::of_operator(lake, Clock::system(), limits.clone())?,
         };
-        Ok(match &record {
+        Ok(match record {
             Some((log, calls)) => {
                 let recording = Recording { log: log.clone(), call: "sql", peer: None };
                 session.with_calls_of(calls).recorded(recording)
             }
             None => session,
         })
-    };
-    carry_out(&Asking::Local(&session), args, format).await
+    }
 }
 
 /// The token's bearer.
 struct User {
-    who: Access,
-    rights: Rights,
-    freshness: Freshened,
+    admission: Admission,
+    token: String,
+    watch: Arc<Watch>,
+    outward: Arc<Outward>,
     /// Follows their rights: those that are lost end a statement that runs.
     _following: AbortOnDropHandle<()>,
 }
 
 impl User {
-    async fn admitted(args: &SqlArgs, lake: &Lake) -> Result<Self, Failure> {
+    async fn of(args: &SqlArgs, lake: &Lake) -> Result<Self, Failure> {
         let roles = role_matrix(args.job_type_roles.as_deref())?;
         let key = DevKey::from_pem(&crate::text::key(&args.key)?);
         let key = key.map_err(|error| Failure::Argument { argument: "--key", reason: error.to_string() })?;
@@ -90,22 +110,97 @@ impl User {
         feed.judge(&admission);
         let following = AbortOnDropHandle::new(tokio::spawn(keep_rights(feed, sharing, admission.clone())));
         let token = token_from(args.token.as_deref(), args.token_file.as_deref())?;
-        let who = admission.admit(&token, Clock::system().now()).await.map_err(SqlError::from)?;
-        let watch = Watch::new(lake.clone(), Levels::default());
-        // It reads the evidence of all commits: only where the statement may ask for what it says.
-        if args.command.as_deref().is_none_or(|command| command.to_ascii_lowercase().contains("freshness")) {
-            watch.refresh().await?;
-        }
-        let freshness = Freshened { freshness: Arc::new(watch), outward: Arc::new(Outward::default()) };
-        Ok(Self { who, rights: Rights::new(admission, &token), freshness, _following: following })
+        let watch = Arc::new(Watch::new(lake.clone(), Levels::default()));
+        Ok(Self { admission, token, watch, outward: Arc::default(), _following: following })
     }
 
-    fn session(&self, lake: &Lake, limits: SqlLimits) -> Result<SecuredSession, Failure> {
-        let session = SecuredSession::new(&lake.snapshot(), &self.who, Clock::system(), limits)?
+    async fn session(
+        &self,
+        lake: &Lake,
+        limits: SqlLimits,
+        statement: &str,
+    ) -> Result<SecuredSession, Failure> {
+        let who = self.admission.admit(&self.token, Clock::system().now()).await.map_err(SqlError::from)?;
+        // It reads the evidence of all commits: only where the statement may ask for what it says.
+        if statement.to_ascii_lowercase().contains("freshness") {
+            self.watch.refresh().await?;
+        }
+        let freshness =
+            Freshened { freshness: Arc::clone(&self.watch) as _, outward: Arc::clone(&self.outward) };
+        let session = SecuredSession::new(&lake.snapshot(), &who, Clock::system(), limits)?
             .with_past_of(lake)
             .with_calls_of(lake)
-            .with_freshness(self.freshness.clone())
+            .with_freshness(freshness)
             .with_inventory(false);
-        Ok(session.with_rights(self.rights.clone()))
+        Ok(session.with_rights(Rights::new(self.admission.clone(), &self.token)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser as _;
+    use gridtrail_access::{Bearer, JobTypeRole, OrgId};
+    use gridtrail_ingest::{Maker, ingest_made};
+    use gridtrail_lake::LakeSettings;
+    use gridtrail_model::{Event, UserId};
+    use gridtrail_sql::cells_of;
+    use gridtrail_synth::{Settings, World};
+
+    /// Takes events into a lake, as another process does.
+    async fn take_in(address: &str, part: &str, events: Vec<Event>) {
+        let lake = Lake::open(LakeSettings::at(address), Clock::system()).await.unwrap();
+        let (pieces, made) = tokio::sync::mpsc::channel(1);
+        pieces.send(events).await.unwrap();
+        drop(pieces);
+        let maker = Maker { id: part.to_owned(), name: part.to_owned() };
+        ingest_made(&lake, &maker, made).await.unwrap();
+    }
+
+    fn token(key: &DevKey, user_ids: Vec<UserId>) -> String {
+        let now = Clock::system().now();
+        let bearer = Bearer {
+            subject: "operator".to_owned(),
+            party: "region".parse().unwrap(),
+            org_id: OrgId::All,
+            user_ids,
+            roles: JobTypeRole::new(1).into_iter().collect(),
+            valid_from: now,
+            expires_at: now.plus_millis(3_600_000),
+        };
+        key.mint(&bearer).unwrap()
+    }
+
+    /// Also of one session of the shell, while others write.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_statement_is_about_the_newest_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let (address, pem) = (folder.path().join("lake"), folder.path().join("key.pem"));
+        let address = address.to_str().unwrap();
+        let world = World::seeded(5, Settings::for_events(400, 1)).unwrap();
+        let mut events: Vec<Event> = world.events().collect();
+        let later = events.split_off(events.len() / 2);
+        take_in(address, "first", events).await;
+
+        let key = DevKey::generate().unwrap();
+        std::fs::write(&pem, key.to_pem()).unwrap();
+        let token = token(&key, world.users().iter().map(|user| user.id).collect());
+        let words = ["gridtrail", "sql", "--lake", address, "--token", &token, "--key"];
+        let cli = Cli::try_parse_from(words.into_iter().chain(pem.to_str())).unwrap();
+        let Command::Sql(args) = cli.command else { panic!("not sql") };
+        let lake = open_to_serve(address, CACHE_MIB, false).await.unwrap();
+        let user = Some(User::of(&args, &lake).await.unwrap());
+        let local = Local { lake: &lake, limits: SqlLimits::default(), user, record: None };
+        let count = async |statement: &str| -> u64 {
+            let session = local.session(statement).await.unwrap();
+            let batches = session.query(statement).await.unwrap().all().await.unwrap();
+            cells_of(&batches[0]).unwrap()[0][0].parse().unwrap()
+        };
+        let trails = "SELECT count(*) FROM audit_trails";
+        let before = count(trails).await;
+        assert!(before > 0);
+        take_in(address, "second", later).await;
+        assert!(count(trails).await > before);
     }
 }

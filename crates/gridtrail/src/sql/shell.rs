@@ -2,8 +2,9 @@
 
 use super::answer::Asking;
 use super::printing::print;
+use super::progress::Progress;
 use super::typed::{Inputs, is_typed, say};
-use crate::args::ListFormat;
+use crate::args::RowFormat;
 use crate::exit::Failure;
 use crate::output;
 use gridtrail_sql::{aggregate_functions, cells_of, scalar_functions, statements_of};
@@ -17,7 +18,7 @@ history. Ctrl-C gives a statement up, Ctrl-D ends the shell.
   \\d           the tables
   \\d TABLE     the columns of a table
   \\timing      say how long statements take, or no longer
-  \\format F    print answers as table, csv or json
+  \\format F    print answers as table, csv, json or jsonl
   \\?           this help
   \\q           end
 ";
@@ -78,7 +79,7 @@ const NAMES: &str =
 
 /// How the shell prints, and whether somebody sits before it.
 struct Manner {
-    format: ListFormat,
+    format: RowFormat,
     tells_time: bool,
     is_typed: bool,
 }
@@ -93,7 +94,7 @@ enum Next {
 /// Reads statements until their end, and answers each. What is wrong with one is told: it ends a pipe, and not what is typed.
 pub(super) async fn run(
     asking: &Asking<'_>,
-    format: ListFormat,
+    format: RowFormat,
     history: Option<&Path>,
 ) -> Result<(), Failure> {
     let is_typed = is_typed();
@@ -124,9 +125,10 @@ async fn take_command(asking: &Asking<'_>, line: &str, manner: &mut Manner) -> R
             manner.tells_time = !manner.tells_time;
             say(if manner.tells_time { "statements tell how long they take" } else { "they no longer do" })?;
         }
-        ("\\format", Some("table")) => manner.format = ListFormat::Table,
-        ("\\format", Some("csv")) => manner.format = ListFormat::Csv,
-        ("\\format", Some("json")) => manner.format = ListFormat::Json,
+        ("\\format", Some("table")) => manner.format = RowFormat::Table,
+        ("\\format", Some("csv")) => manner.format = RowFormat::Csv,
+        ("\\format", Some("json")) => manner.format = RowFormat::Json,
+        ("\\format", Some("jsonl")) => manner.format = RowFormat::JsonLines,
         _ => output::write(&mut io::stderr().lock(), HELP.as_bytes())?,
     }
     Ok(Next::GoOn)
@@ -145,12 +147,15 @@ fn columns_of(table: &str) -> String {
 async fn answer_all(asking: &Asking<'_>, statements: &[String], manner: &Manner) -> Result<(), Failure> {
     for statement in statements {
         let began = Instant::now();
-        let answered = async { print(asking.ask(statement).await?, manner.format).await };
+        let progress = if manner.is_typed { Progress::on_terminal() } else { Progress::untold() };
+        let answered = async { print(asking.ask(statement).await?, manner.format, &progress).await };
         let outcome = tokio::select! {
             outcome = answered => outcome,
+            () = progress.tell() => Ok(0),
             // Dropped, the statement is given up, wherever it runs.
             _ = tokio::signal::ctrl_c() => Err(Failure::Stopped { told: "the statement was given up".to_owned() }),
         };
+        drop(progress);
         match outcome {
             Ok(_) if manner.tells_time => say(&format!("{:.3} s", began.elapsed().as_secs_f64()))?,
             Ok(_) => {}

@@ -2,14 +2,12 @@
 
 use crate::callers::{Allowance, CallerName};
 use crate::held::Held;
-use crate::limits::RIGHTS_EVERY;
-use crate::record::{Caller, Record};
-use crate::service::{Desk, reply};
-use crate::status::CallError;
+use crate::record::{Record, name_of};
+use crate::service::reply;
+use crate::status::{CallError, told};
 use arrow_flight::FlightData;
 use futures::Stream;
-use gridtrail_access::Access;
-use gridtrail_flight::{FlightError, Rows, Sheet};
+use gridtrail_flight::{Ends, FlightError, Rows, Sheet};
 use gridtrail_port::Place;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,7 +25,6 @@ const WAITING: usize = 1;
 pub(super) struct Work {
     /// What is left to the caller.
     pub(super) left: Arc<Allowance>,
-    pub(super) who: Access,
     /// Until when it may go on.
     pub(super) until: Instant,
     /// The place of a statement among those that are carried out; metadata need none.
@@ -52,16 +49,16 @@ impl Outflow {
     /// Begins to make rows. The second is what the answer holds until its last part was written.
     pub(super) fn begin(
         call: &'static str,
-        (desk, caller, threads): (&Desk, Caller, &Handle),
+        threads: &Handle,
         (rows, work): (Rows, Work),
         mut record: Option<Record>,
     ) -> (Self, Arc<Held>) {
         let held = Arc::new(record.as_mut().map(Record::let_go).unwrap_or_default());
         let (to, sheets) = mpsc::channel(WAITING);
         let (ended, end) = oneshot::channel();
-        let (head, desk, while_made) = (Some(rows.head()), desk.clone(), Arc::clone(&held));
+        let (head, while_made) = (Some(rows.head()), Arc::clone(&held));
         let task = threads.spawn(async move {
-            let outcome = make(&desk, &caller, (rows, work), to).await;
+            let outcome = make(rows, work, to).await;
             // Now it only waits to be taken: where others need its place, it can be given up.
             while_made.wait();
             // Nobody may be there any more.
@@ -129,43 +126,30 @@ impl Stream for Outflow {
 }
 
 /// Makes rows to their end, or until they may not go on.
-async fn make(
-    desk: &Desk,
-    caller: &Caller,
-    (rows, work): (Rows, Work),
-    to: mpsc::Sender<Sheet>,
-) -> Result<(), CallError> {
-    let Work { left, who, until, place } = work;
-    let cancelled = rows.cancelled().clone();
+async fn make(mut rows: Rows, work: Work, to: mpsc::Sender<Sheet>) -> Result<(), CallError> {
+    let Work { left, until, place } = work;
+    let Ends { cancelled, lost } = rows.take_ends();
     let outcome = tokio::select! {
-        outcome = hand_over(rows, &left, to) => outcome,
-        lost = watch(desk, &who, caller) => Err(lost),
+        outcome = hand_over(&mut rows, &left, to) => outcome,
+        lost = lost => Err(lost.into()),
         () = cancelled.cancelled() => Err(FlightError::Cancelled.into()),
         () = tokio::time::sleep_until(until) => Err(CallError::TooSlow),
     };
-    drop(place);
+    if let Err(error) = &outcome {
+        let (code, reason) = told(error);
+        rows.end_as(name_of(code), reason);
+    }
+    drop((rows, place));
     outcome
 }
 
-async fn hand_over(mut rows: Rows, left: &Allowance, to: mpsc::Sender<Sheet>) -> Result<(), CallError> {
-    while let Some(sheets) = rows.next().await? {
-        for sheet in sheets {
-            left.pace(sheet.rows).await;
-            if to.send(sheet).await.is_err() {
-                // Who asked is gone.
-                return Ok(());
-            }
+async fn hand_over(rows: &mut Rows, left: &Allowance, to: mpsc::Sender<Sheet>) -> Result<(), CallError> {
+    while let Some(sheet) = rows.next().await? {
+        left.pace(sheet.rows as u64).await;
+        if to.send(sheet).await.is_err() {
+            // Who asked is gone.
+            return Ok(());
         }
     }
     Ok(())
-}
-
-/// Waits until the caller may no longer see what they could see.
-async fn watch(desk: &Desk, who: &Access, caller: &Caller) -> CallError {
-    loop {
-        tokio::time::sleep(RIGHTS_EVERY).await;
-        if let Err(lost) = desk.confirm_anew(who, caller).await {
-            return lost;
-        }
-    }
 }

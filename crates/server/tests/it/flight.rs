@@ -18,7 +18,9 @@ use arrow_flight::sql::{
     CommandGetXdbcTypeInfo, CommandPreparedStatementQuery, CommandStatementQuery, CommandStatementUpdate,
     ProstMessageExt, SqlInfo, TicketStatementQuery,
 };
-use arrow_flight::{Action, CancelFlightInfoRequest, FlightData, FlightDescriptor, FlightInfo, Ticket};
+use arrow_flight::{
+    Action, CancelFlightInfoRequest, FlightData, FlightDescriptor, FlightInfo, SchemaResult, Ticket,
+};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use gridtrail_access_log::Entry;
 use gridtrail_flight::{SqlLimits, TICKET_LIFE_MS};
@@ -245,6 +247,11 @@ impl Raw {
     async fn info(&mut self, command: impl ProstMessageExt) -> Result<FlightInfo, Status> {
         let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
         Ok(self.0.get_flight_info(with_header(descriptor, &self.1)).await?.into_inner())
+    }
+
+    async fn schema(&mut self, command: impl ProstMessageExt) -> Result<SchemaResult, Status> {
+        let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
+        Ok(self.0.get_schema(with_header(descriptor, &self.1)).await?.into_inner())
     }
 
     async fn put(&mut self, command: impl ProstMessageExt, batch: RecordBatch) -> Result<usize, Status> {

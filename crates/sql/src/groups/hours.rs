@@ -59,6 +59,12 @@ impl Hours {
         Some(Self { time: Arc::clone(time), cut, schema, first: UNCUT, table, others })
     }
 
+    /// Bytes that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        // A map has room for twice as many, as a rule.
+        self.table.capacity() * size_of::<i64>() + 2 * self.others.capacity() * size_of::<(i64, i64)>()
+    }
+
     /// The times of a batch, cut.
     pub(super) fn cut(&mut self, batch: &RecordBatch) -> Result<ArrayRef> {
         let wrong = || DataFusionError::Internal("a time is of another type than planned".to_owned());

@@ -86,8 +86,10 @@ impl Groups {
 /// The different values of one key.
 #[derive(Default)]
 struct Column {
-    words: HashMap<Option<String>, u32, RandomState>,
-    texts: Vec<Option<String>>,
+    words: HashMap<Arc<str>, u32, RandomState>,
+    /// The place of those that have no value.
+    without: Option<u32>,
+    texts: Vec<Option<Arc<str>>>,
     numbers: HashMap<Option<i64>, u32, RandomState>,
     values: Vec<Option<i64>>,
     /// The places of the rows of a batch.
@@ -105,19 +107,28 @@ impl Column {
     }
 
     fn bytes(&self) -> usize {
-        2 * self.text_bytes + self.len() * 4 * size_of::<Option<String>>()
+        self.text_bytes + self.len() * 4 * size_of::<Option<Arc<str>>>()
     }
 
     fn word(&mut self, text: Option<&str>) -> u32 {
-        // The map owns its keys, so that it can be asked only by one that is owned, too: seldom, for words repeat.
-        let text = text.map(str::to_owned);
-        if let Some(place) = self.words.get(&text) {
-            return *place;
+        let known = match text {
+            Some(text) => self.words.get(text).copied(),
+            None => self.without,
+        };
+        if let Some(place) = known {
+            return place;
         }
         let place = u32::try_from(self.texts.len()).unwrap_or(UNKNOWN);
-        self.text_bytes += text.as_ref().map_or(0, String::len);
+        let text: Option<Arc<str>> = text.map(Arc::from);
         self.texts.push(text.clone());
-        self.words.insert(text, place);
+        match text {
+            Some(text) => {
+                // With what counts its owners.
+                self.text_bytes += text.len() + 2 * size_of::<usize>();
+                self.words.insert(text, place);
+            }
+            None => self.without = Some(place),
+        }
         place
     }
 

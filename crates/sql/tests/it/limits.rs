@@ -3,7 +3,7 @@
 use crate::it::world::*;
 use gridtrail_lake::Lake;
 use gridtrail_model::Event;
-use gridtrail_sql::{SecuredSession, SqlErrorKind, SqlLimits};
+use gridtrail_sql::{SecuredSession, SqlError, SqlErrorKind, SqlLimits};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -74,12 +74,13 @@ async fn a_statement_that_takes_too_long_is_ended() {
     assert_eq!(error.kind(), SqlErrorKind::TooMuch, "{error}");
 }
 
-/// A text that doubles twenty-eight times would be larger than any memory. It fails before it is made, whatever doubles it, and whether the engine
-/// works it out while it plans or later.
+/// A text that doubles twelve times is larger than what the expressions of a session may make. It fails before it is made, whatever doubles it, and
+/// whether the engine works it out while it plans or later.
 #[tokio::test(flavor = "multi_thread")]
 async fn texts_that_double_fail_before_they_are_made() {
     let lake = five_hundred_rows().await;
     let session = within(&lake, SqlLimits { memory_bytes: 64 << 20, ..SqlLimits::default() });
+    let literal = format!("SELECT '{}' AS a", "a literal".repeat(100));
     for (from, doubled) in [
         ("SELECT request_id AS a FROM audit_trails", "a || a || a || a"),
         ("SELECT request_id AS a FROM audit_trails", "concat(a, a, a, a)"),
@@ -88,15 +89,15 @@ async fn texts_that_double_fail_before_they_are_made() {
         ("SELECT request_id AS a FROM audit_trails", "regexp_replace(a, '0', a, 'g')"),
         ("SELECT request_id AS a FROM audit_trails", "array_to_string([a, a, a], a)"),
         ("SELECT string_agg(request_id, ',') AS a FROM audit_trails", "a || a || a || a"),
-        ("SELECT 'a literal' AS a", "a || a || a || a"),
+        (literal.as_str(), "a || a || a || a"),
     ] {
         let mut nested = from.to_owned();
-        for _ in 0..14 {
+        for _ in 0..6 {
             nested = format!("SELECT {doubled} AS a FROM ({nested})");
         }
         let statement = format!("SELECT max(character_length(a)) FROM ({nested})");
         let error = rows(&session, &statement).await.expect_err(doubled);
-        assert_eq!(error.kind(), SqlErrorKind::TooMuch, "{doubled}: {error}");
+        assert!(matches!(error, SqlError::Memory(_)), "{doubled}: {error}");
     }
     // What is of the size of what people ask for is answered, as it was.
     let some = "SELECT max(character_length(request_id || '-' || replace(device_id, '-', ':') || NULL)) FROM audit_trails";
@@ -126,5 +127,74 @@ async fn equal_levels_of_a_statement_are_each_carried_out() {
     for levels in 1..6 {
         nested = format!("SELECT a + a AS a FROM ({nested})");
         assert_eq!(value(&session, &nested).await, (1 << levels).to_string());
+    }
+}
+
+/// Levels of WITH that each name the one below twice, and selects that each double what the one below gives.
+fn levels(levels: usize) -> [String; 4] {
+    let mut unions = "WITH a0 AS (SELECT 1 AS x)".to_owned();
+    let mut named = "WITH a0 AS (SELECT 1 AS x)".to_owned();
+    let mut nested = "SELECT 1 AS x".to_owned();
+    for level in 1..=levels {
+        let below = level - 1;
+        unions += &format!(", a{level} AS (SELECT x FROM a{below} UNION ALL SELECT x + 1 FROM a{below})");
+        named += &format!(", a{level} AS (SELECT x + x AS x FROM a{below})");
+        nested = format!("SELECT x + x AS x FROM ({nested}) AS n{level}");
+    }
+    [
+        format!("{unions} SELECT count(*) FROM a{levels}"),
+        format!("{named} SELECT x FROM a{levels} WHERE x > 1"),
+        format!("SELECT count(*) FROM ({nested}) AS n WHERE x > 1"),
+        format!(
+            "SELECT count(*) FROM audit_trails WHERE EXISTS (SELECT 1 FROM ({nested}) AS n WHERE n.x > 1)"
+        ),
+    ]
+}
+
+/// What doubles level by level is answered while it is of the size of what people ask, and refused where it would be larger: before anything is made
+/// of it, for at a few levels more it would be larger than any memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_that_double_are_refused_before_they_are_made() {
+    let lake = lake_of(&[received(1, 1, 1, "4.8.1", 1)], 1).await;
+    let session = within(&lake, SqlLimits::default());
+    for (statement, answer) in levels(8).iter().zip(["256", "256", "1", "1"]) {
+        assert_eq!(value(&session, statement).await, answer, "{statement}");
+    }
+    for statement in levels(18) {
+        for statement in [format!("EXPLAIN {statement}"), statement] {
+            let error = rows(&session, &statement).await.expect_err(&statement);
+            assert!(matches!(error, SqlError::TooManyParts { .. }), "{statement}: {error}");
+            assert_eq!(error.kind(), SqlErrorKind::TooMuch);
+        }
+    }
+    assert_eq!(value(&session, "SELECT count(*) FROM audit_trails").await, "1");
+}
+
+/// Forty thousand rows with themselves, of which no pair fits, or all do and one is asked for: the joins are ended at the time, or when nobody waits
+/// any more, though they give no row by then. Without that, each would take minutes.
+#[tokio::test(flavor = "multi_thread")]
+async fn joins_that_give_no_rows_are_ended() {
+    let lake = lake_of(&[received(1, 1, 1, "4.8.1", 1)], 1).await;
+    let numbers = (0..200).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    let of = |rows: &str| {
+        format!(
+            "WITH t AS (SELECT unnest(make_array({numbers})) AS x), \
+             l AS (SELECT a.x * 200 + b.x AS l, 1 AS k FROM t a, t b) SELECT count(*) FROM l q {rows}"
+        )
+    };
+    let short = within(&lake, SqlLimits { time: Duration::from_secs(2), ..SqlLimits::default() });
+    let long = within(&lake, SqlLimits::default());
+    for statement in [
+        of("JOIN l p ON q.l + p.l < 0"),
+        of("JOIN l p ON q.k = p.k AND q.l + p.l < 0"),
+        of("WHERE q.k IN (SELECT p.k FROM l p)"),
+        of("WHERE q.k NOT IN (SELECT p.k FROM l p)"),
+        of("WHERE EXISTS (SELECT 1 FROM l p WHERE q.k = p.k AND q.l + p.l < 0)"),
+    ] {
+        let error = rows(&short, &statement).await.unwrap_err();
+        assert!(matches!(error, SqlError::Time { .. }), "{error}");
+        let mut answer = long.query(&statement).await.unwrap();
+        let begun = tokio::time::timeout(Duration::from_millis(100), answer.next()).await;
+        assert!(begun.is_err(), "{begun:?}");
     }
 }

@@ -27,6 +27,14 @@ async fn a_statement_is_cancelled_while_it_runs_and_before_it_begins() {
         let again = ann.do_get(ticket_of(&info)).await.unwrap_err();
         assert_eq!(told(again).0, Code::Cancelled);
     }
+    assert_eq!(ends_of(world).await, ["CANCELLED STATEMENT_CANCELLED", "CANCELLED STATEMENT_CANCELLED"]);
+}
+
+/// How the access log has the statements that had begun and were ended, and why.
+async fn ends_of(world: World<Lake>) -> Vec<String> {
+    let entries = world.recorded().await.into_iter();
+    let ended = entries.filter(|entry| entry.outcome != "OK" && entry.rows.is_some());
+    ended.map(|entry| format!("{} {}", entry.outcome, entry.reason.unwrap_or_default())).collect()
 }
 
 /// The place of a statement is free again when nobody waits for its rows any more.
@@ -41,8 +49,13 @@ async fn statements_at_once_are_bounded_and_a_stream_that_is_dropped_ends() {
         rows.try_next().await.unwrap().unwrap();
         running.push(rows);
     }
-    let refused = query(&mut ann, COUNT).await.unwrap_err();
+    // Also what only says what its rows will be: it is planned.
+    let refused = ann.execute(COUNT.to_owned(), None).await.unwrap_err();
     assert_eq!(told(refused), (Code::ResourceExhausted, "LIMIT_REACHED".into()));
+    let refused = ann.prepare(COUNT.to_owned(), None).await.err().unwrap();
+    assert_eq!(told(refused), (Code::ResourceExhausted, "LIMIT_REACHED".into()));
+    let refused = Raw::new(&world, ANN).await.schema(statement(COUNT)).await.unwrap_err();
+    assert_eq!((refused.code(), reason_of(&refused).as_str()), (Code::ResourceExhausted, "LIMIT_REACHED"));
     let mut third =
         client(&world, &world.mint(&bearer_of("third", &["88-73-84-57-00-2F-96-1F"], &[1]))).await;
     let refused = query(&mut third, "SELECT 1").await.unwrap_err();
@@ -79,6 +92,7 @@ async fn a_statement_ends_at_its_time_also_while_nobody_reads() {
         }
     };
     assert_eq!(ended.0, Code::DeadlineExceeded);
+    assert_eq!(ends_of(world).await, ["DEADLINE_EXCEEDED TOO_SLOW", "DEADLINE_EXCEEDED TOO_SLOW"]);
 }
 
 /// What was granted is rescinded while rows stream: the stream ends, though its reader takes its time.
@@ -100,6 +114,7 @@ async fn rights_that_are_lost_end_a_stream() {
     };
     assert_eq!(ended, (Code::Aborted, "RIGHTS_CHANGED".into()));
     assert_eq!(one(&mut bob, COUNT).await, "1");
+    assert_eq!(ends_of(world).await, ["ABORTED RIGHTS_CHANGED"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,4 +132,5 @@ async fn a_token_that_ends_ends_the_stream() {
         }
     };
     assert_eq!(ended, (Code::Unauthenticated, "NO_IDENTITY".into()));
+    assert_eq!(ends_of(world).await, ["UNAUTHENTICATED NO_IDENTITY"]);
 }

@@ -1,0 +1,126 @@
+//! The weight of a plan: its nodes, and its expressions as they are when each column stands for what it is made of.
+
+use super::Weight;
+use crate::error::SqlError;
+use datafusion::common::Column;
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion, TreeNodeVisitor};
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+
+/// Demands that a plan is no larger than what is rewritten and carried out.
+///
+/// Conditions are moved towards the tables that they are about, and name then what the columns of a select are made of. How large they may get is
+/// what is counted, be they moved or not.
+pub(crate) fn weigh_plan(plan: &LogicalPlan) -> std::result::Result<(), SqlError> {
+    let mut weighing = Weighing::default();
+    plan.visit_with_subqueries(&mut weighing)?;
+    // What a subquery says of the rows around it becomes a condition of a join there.
+    let of_outer = weighing.outer.saturating_mul(weighing.largest);
+    weighing.weight.add(Weight { nodes: 0, expressions: of_outer });
+    weighing.weight.check()
+}
+
+/// How many expressions each column of a node is made of.
+type Columns = Vec<u64>;
+
+#[derive(Default)]
+struct Weighing {
+    weight: Weight,
+    /// For each node that is walked over, from the first: those of its subqueries and then of its inputs that are done.
+    done: Vec<Vec<Columns>>,
+    /// The most that a column is made of.
+    largest: u64,
+    /// How often subqueries name columns from around them.
+    outer: u64,
+}
+
+impl Weighing {
+    /// How many expressions one of a node is, over these inputs.
+    fn expanded(&mut self, expression: &Expr, inputs: &[(&LogicalPlan, Columns)]) -> Result<u64> {
+        let (mut sum, mut outer) = (0_u64, 0);
+        expression.apply(|part| {
+            let size = match part {
+                Expr::Column(column) => size_of(column, inputs),
+                Expr::OuterReferenceColumn(..) => {
+                    outer += 1;
+                    1
+                }
+                Expr::Alias(_) => 0,
+                _ => 1,
+            };
+            sum = sum.saturating_add(size);
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        self.outer += outer;
+        Ok(sum.max(1))
+    }
+}
+
+/// What a column is made of; where it cannot be told which it is, the most that one is.
+fn size_of(column: &Column, inputs: &[(&LogicalPlan, Columns)]) -> u64 {
+    let found = inputs.iter().find_map(|(input, sizes)| {
+        let place = input.schema().index_of_column_by_name(column.relation.as_ref(), &column.name)?;
+        sizes.get(place).copied()
+    });
+    found.unwrap_or_else(|| largest_of(inputs))
+}
+
+fn largest_of(inputs: &[(&LogicalPlan, Columns)]) -> u64 {
+    inputs.iter().flat_map(|(_, sizes)| sizes).copied().max().unwrap_or(1)
+}
+
+/// What the columns of a node are made of that hands on those of its inputs.
+fn handed_on(node: &LogicalPlan, inputs: &[(&LogicalPlan, Columns)]) -> Columns {
+    let columns = node.schema().fields().len();
+    if let LogicalPlan::Union(_) = node {
+        let at =
+            |place| inputs.iter().filter_map(|(_, sizes): &(_, Columns)| sizes.get(place).copied()).max();
+        return (0..columns).map(|place| at(place).unwrap_or(1)).collect();
+    }
+    let all: Columns = inputs.iter().flat_map(|(_, sizes)| sizes).copied().collect();
+    match node {
+        // It adds columns of its own, behind those.
+        LogicalPlan::Window(_) => all.into_iter().chain(std::iter::repeat(1)).take(columns).collect(),
+        _ if all.len() == columns => all,
+        _ => vec![largest_of(inputs); columns],
+    }
+}
+
+impl TreeNodeVisitor<'_> for Weighing {
+    type Node = LogicalPlan;
+
+    fn f_down(&mut self, _: &LogicalPlan) -> Result<TreeNodeRecursion> {
+        self.weight.add(Weight::NODE);
+        self.done.push(Vec::new());
+        Ok(if self.weight.check().is_ok() { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    }
+
+    fn f_up(&mut self, node: &LogicalPlan) -> Result<TreeNodeRecursion> {
+        let mut done = self.done.pop().unwrap_or_default();
+        let nodes = node.inputs();
+        let of_inputs = done.split_off(done.len().saturating_sub(nodes.len()));
+        let inputs: Vec<(&LogicalPlan, Columns)> = nodes.into_iter().zip(of_inputs).collect();
+        let mut sizes = Columns::new();
+        node.apply_expressions(|expression| {
+            let size = self.expanded(expression, &inputs)?;
+            self.weight.add(Weight { nodes: 0, expressions: size });
+            sizes.push(size);
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        let columns = match node {
+            LogicalPlan::Projection(_) => sizes,
+            // Its groups may be asked for what they are made of; what is aggregated of them is there only behind it.
+            LogicalPlan::Aggregate(of) if sizes.len() == node.schema().fields().len() => {
+                sizes.truncate(of.group_expr.len());
+                sizes.resize(node.schema().fields().len(), 1);
+                sizes
+            }
+            _ => handed_on(node, &inputs),
+        };
+        self.largest = columns.iter().copied().fold(self.largest, u64::max);
+        if let Some(around) = self.done.last_mut() {
+            around.push(columns);
+        }
+        Ok(if self.weight.check().is_ok() { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    }
+}
