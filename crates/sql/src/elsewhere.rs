@@ -13,11 +13,13 @@ mod codec;
 mod node;
 mod told;
 
+use crate::answer::{SqlAnswer, Terms};
 use crate::error::SqlError;
 use crate::limits::SqlLimits;
 use crate::state::state;
+use crate::stop::Stop;
+use crate::yielding::begin_part;
 use async_trait::async_trait;
-use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::bytes::{
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
@@ -28,6 +30,7 @@ use gridtrail_runtime::Clock;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Where a process finds the lakes that plans of others name.
 #[async_trait]
@@ -72,14 +75,23 @@ impl PlanCodec {
         Ok(PlanBytes { bytes: bytes.to_vec(), parts })
     }
 
-    /// A plan of another process, and what it is carried out in: memory of its own within these limits, and the functions of the lists.
-    pub(crate) fn decode(
-        &self,
-        bytes: &[u8],
-        limits: &SqlLimits,
-    ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>), SqlError> {
+    /// Carries out one part of a plan that another process made, within limits of this one: its memory and its time, not the statement's.
+    /// Whoever planned it ends it where rights are lost, by dropping it.
+    ///
+    /// Errors: every kind. `Access` where what was sealed is too old, was altered, or is by another key.
+    pub fn carry_out(&self, plan: &[u8], part: usize, limits: &SqlLimits) -> Result<SqlAnswer, SqlError> {
         let context = state(limits)?.task_ctx();
-        let plan = physical_plan_from_bytes_with_extension_codec(bytes, &context, self)?;
-        Ok((plan, context))
+        let plan = physical_plan_from_bytes_with_extension_codec(plan, &context, self)?;
+        if part >= plan.properties().partitioning.partition_count() {
+            return Err(SqlError::Internal("there is no such part of a plan".to_owned()));
+        }
+        let until = Instant::now() + limits.time;
+        let stop = Stop::at(until);
+        let rows = begin_part((plan, part), context, &stop)?;
+        let (who, rights, clock) = (None, None, self.clock.clone());
+        Ok(SqlAnswer::new(rows, Terms { who, rights, clock, time: limits.time, until, stop }, None))
     }
 }
+
+#[cfg(test)]
+mod tests;
