@@ -81,6 +81,11 @@ impl Access {
         Ok(Self { session, user_ids: all.clone(), own_user_ids: all, state: u64::MAX, until: None })
     }
 
+    /// What another process handed over, which goes by no state of sharing here.
+    pub(crate) fn handed(session: Session, user_ids: UserIds, own_user_ids: UserIds) -> Self {
+        Self { session: Arc::new(session), user_ids, own_user_ids, state: u64::MAX, until: None }
+    }
+
     /// The person or system that called, as the issuer names them: 1 to 128 printable characters.
     pub fn subject(&self) -> &str {
         &self.session.bearer.subject

@@ -45,6 +45,11 @@ pub enum AccessError {
     /// The matrix of Job Type Roles is not one.
     #[error("read the matrix of Job Type Roles")]
     Roles(#[from] MatrixError),
+    /// Rights that another process handed over do not open.
+    #[error(
+        "rights that were handed over were altered, are for other work, or were sealed by another key: processes that carry out statements together need the same key"
+    )]
+    Handed,
     /// A token cannot be minted from these claims.
     #[error("mint token: {0}")]
     Mint(&'static str),
@@ -110,7 +115,7 @@ impl AccessError {
             }
             Self::Denied { .. } | Self::NoRole => AccessErrorKind::Denied,
             Self::Suspended | Self::SessionUnknown => AccessErrorKind::Unavailable,
-            Self::Key(_) | Self::Roles(_) | Self::Mint(_) => AccessErrorKind::SetUp,
+            Self::Key(_) | Self::Roles(_) | Self::Handed | Self::Mint(_) => AccessErrorKind::SetUp,
         }
     }
 }

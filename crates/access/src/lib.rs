@@ -11,6 +11,7 @@
 //! - [`Sharing`] folds who has granted whom what, and rescinded it (clauses 1.5.3 and 1.5.4), with its history.
 //! - [`OrganisationId`] is how a User is shown, by whose its User ID was.
 //! - [`Admission`] holds these [`Doors`] and the current [`Sharing`]; [`OrgId`] says how a session's User IDs are read.
+//! - [`RightsKey`] seals what a caller may see for other processes that carry out the same statement.
 //! - [`DevKey`] is a local development key that mints tokens; files are its caller's business.
 //!
 //! **Invariant:** a User ID that is neither the Party's own nor granted by a pair in force is in no `Access`. Without events of
@@ -23,6 +24,7 @@ mod bearer;
 mod dev_key;
 mod error;
 mod gatekeeper;
+mod handed;
 mod key;
 mod limits;
 mod open_sessions;
@@ -38,6 +40,7 @@ pub use bearer::Bearer;
 pub use dev_key::DevKey;
 pub use error::{AccessError, AccessErrorKind, TokenFault};
 pub use gatekeeper::{Gatekeeper, OrgId};
+pub use handed::RightsKey;
 pub use limits::{CLOCK_SKEW_S_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LIFE_S_MAX, USER_IDS_MAX};
 pub use open_sessions::{NoTelling, OpenSessions, SessionGate, SessionKey};
 pub use organisation_id::OrganisationId;

@@ -148,6 +148,15 @@ impl Components {
         Component::ALL.iter().copied().filter(move |component| self.contains(*component))
     }
 
+    /// As a number of which each component has a bit, for processes of the same build.
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     const fn insert(&mut self, component: Component) {
         self.0 |= 1 << component as u32;
     }

@@ -50,6 +50,17 @@ impl Session {
         Self { id, bearer, role_names, components, effective, told }
     }
 
+    /// A session that another process judged.
+    pub(crate) fn handed(
+        id: Option<Box<str>>,
+        bearer: Bearer,
+        role_names: Vec<String>,
+        components: Components,
+    ) -> Self {
+        let (effective, told) = (RwLock::new(None), AtomicBool::new(false));
+        Self { id, bearer: Arc::new(bearer), role_names, components, effective, told }
+    }
+
     /// The User IDs of the session at a time. `state` tells one state of sharing from all others, so that what was worked out holds
     /// until there is another, or until a time at which a fact takes hold.
     pub(crate) fn effective(&self, state: u64, (sharing, lapsed): (&Sharing, bool), now: Timestamp) -> Seen {

@@ -59,6 +59,9 @@ pub enum SqlError {
     /// The inventory could not be read.
     #[error("{}", .0.user_text())]
     Inventory(#[source] std::sync::Arc<SearchError>),
+    /// A part of a statement that another process planned could not be carried out here.
+    #[error(transparent)]
+    Elsewhere(std::sync::Arc<SqlError>),
     /// Something that cannot happen did.
     #[error("the statement failed: {0}")]
     Internal(String),
@@ -100,6 +103,7 @@ impl SqlError {
                 SearchErrorKind::Unavailable => SqlErrorKind::Unavailable,
                 _ => SqlErrorKind::Internal,
             },
+            Self::Elsewhere(error) => error.kind(),
             Self::Lake(_) | Self::Internal(_) => SqlErrorKind::Internal,
         }
     }
@@ -131,6 +135,7 @@ impl SqlError {
                 SearchErrorKind::Corrupt => ("DATA_LOSS", "DATA_DAMAGED"),
                 _ => ("INTERNAL", "INTERNAL"),
             },
+            Self::Elsewhere(error) => error.told(),
             Self::Internal(_) => ("INTERNAL", "INTERNAL"),
         }
     }
@@ -201,6 +206,23 @@ impl From<InventoryError> for DataFusionError {
     }
 }
 
+/// Why a part of a plan could not be carried out here, as it passes through the engine.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct PartError(std::sync::Arc<SqlError>);
+
+impl From<SqlError> for PartError {
+    fn from(error: SqlError) -> Self {
+        Self(std::sync::Arc::new(error))
+    }
+}
+
+impl From<PartError> for DataFusionError {
+    fn from(error: PartError) -> Self {
+        Self::External(Box::new(error))
+    }
+}
+
 impl From<DataFusionError> for SqlError {
     fn from(error: DataFusionError) -> Self {
         let text = || error.strip_backtrace();
@@ -210,6 +232,8 @@ impl From<DataFusionError> for SqlError {
                     Self::Lake(error.clone())
                 } else if let Some(InventoryError(error)) = source.downcast_ref() {
                     Self::Inventory(error.clone())
+                } else if let Some(PartError(error)) = source.downcast_ref() {
+                    Self::Elsewhere(error.clone())
                 } else if let Some(TooLarge(why)) = source.downcast_ref() {
                     Self::Memory(why.clone())
                 } else {

@@ -94,12 +94,25 @@ fn can_go_by_words(of: &AggregateExec) -> bool {
 }
 
 /// An aggregate whose groups go by words.
-struct WordGroups {
+pub(crate) struct WordGroups {
     /// The engine's node that this one stands for.
     aggregate: Arc<dyn ExecutionPlan>,
 }
 
 impl WordGroups {
+    /// Groups that stand for an aggregate.
+    pub(crate) fn over(aggregate: Arc<dyn ExecutionPlan>) -> Result<Self> {
+        match aggregate.downcast_ref::<AggregateExec>().is_some_and(can_go_by_words) {
+            true => Ok(Self { aggregate }),
+            false => Err(DataFusionError::Internal("an aggregate that cannot go by words".to_owned())),
+        }
+    }
+
+    /// The engine's node that it stands for.
+    pub(crate) const fn aggregate(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.aggregate
+    }
+
     fn of(&self) -> Result<&AggregateExec> {
         let aggregate = self.aggregate.downcast_ref::<AggregateExec>();
         aggregate.ok_or_else(|| DataFusionError::Internal("no aggregate to stand for".to_owned()))

@@ -1,6 +1,8 @@
 //! Tables that are read from their first row to their last: no key leads into them. Their scan is as opaque as that of trails.
 
 use crate::columns::UTC;
+use crate::scan::properties_of;
+use crate::table::{Scanned, Source, TableOf};
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
     StringDictionaryBuilder, TimestampMillisecondArray, UInt64Array,
@@ -14,11 +16,10 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
     ReplaceChildrenOptions,
 };
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -48,28 +49,65 @@ pub(crate) fn schema_of<T: 'static>(columns: Columns<T>) -> SchemaRef {
     Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 
-/// A table whose rows are read one after the other.
-pub(crate) struct ListedTable<T: 'static> {
-    columns: Columns<T>,
-    open: Open<T>,
+/// Reads the columns that are wanted of a table, from its first row on, and counts what it holds.
+pub(crate) type Read = Arc<dyn Fn(&Scanned, MemoryReservation) -> Result<Batches> + Send + Sync>;
+
+/// Columns as they are read.
+pub(crate) type Batches = BoxStream<'static, Result<RecordBatch>>;
+
+/// What reads such columns of rows.
+pub(crate) fn read<T: Send + Sync + 'static>(columns: Columns<T>, open: Open<T>) -> Read {
+    Arc::new(move |of, held| {
+        let reading = Reading {
+            columns,
+            rows: open(),
+            schema: of.schema()?,
+            wanted: Arc::clone(&of.wanted),
+            left: of.limit,
+            held,
+        };
+        let batches = stream::try_unfold(reading, |mut reading| async move {
+            Ok(reading.next().await?.map(|batch| (batch, reading)))
+        });
+        Ok(batches.boxed())
+    })
 }
 
-impl<T: 'static> ListedTable<T> {
-    pub(crate) fn new(columns: Columns<T>, open: Open<T>) -> Self {
-        Self { columns, open }
+/// A table whose rows are read one after the other.
+pub(crate) struct ListedTable {
+    table: &'static TableOf,
+    source: Source,
+    schema: SchemaRef,
+    read: Read,
+}
+
+impl ListedTable {
+    pub(crate) fn new((table, source): (&'static TableOf, Source), schema: SchemaRef, read: Read) -> Self {
+        Self { table, source, schema, read }
+    }
+
+    /// The table, and what it reads.
+    pub(crate) const fn told(&self) -> (&'static TableOf, &Source) {
+        (self.table, &self.source)
+    }
+
+    /// The scan of some of its columns.
+    pub(crate) fn scan_of(&self, wanted: Arc<[usize]>, limit: Option<usize>) -> Result<ListedScan> {
+        let of = Scanned { table: self.table, source: self.source.clone(), wanted, limit };
+        ListedScan::new(of, Arc::clone(&self.read))
     }
 }
 
-impl<T: 'static> fmt::Debug for ListedTable<T> {
+impl fmt::Debug for ListedTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ListedTable").finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl<T: Send + Sync + 'static> TableProvider for ListedTable<T> {
+impl TableProvider for ListedTable {
     fn schema(&self) -> SchemaRef {
-        schema_of(self.columns)
+        Arc::clone(&self.schema)
     }
 
     fn table_type(&self) -> TableType {
@@ -83,42 +121,49 @@ impl<T: Send + Sync + 'static> TableProvider for ListedTable<T> {
         _conditions: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let wanted: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.columns.len()).collect());
-        let schema = Arc::new(self.schema().project(&wanted)?);
-        let properties = Arc::new(PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&schema)),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        ));
-        let (columns, open) = (self.columns, Arc::clone(&self.open));
-        Ok(Arc::new(ListedScan { columns, open, schema, wanted: wanted.into(), limit, properties }))
+        let columns = self.schema.fields().len();
+        let wanted: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..columns).collect());
+        Ok(Arc::new(self.scan_of(wanted.into(), limit)?))
     }
 }
 
 /// Reads such a table. It has no children and no expressions, and tells no statistics and no metrics.
-struct ListedScan<T: 'static> {
-    columns: Columns<T>,
-    open: Open<T>,
-    schema: SchemaRef,
-    wanted: Arc<[usize]>,
-    limit: Option<usize>,
+pub(crate) struct ListedScan {
+    of: Scanned,
+    read: Read,
     properties: Arc<PlanProperties>,
 }
 
-impl<T: 'static> fmt::Debug for ListedScan<T> {
+impl ListedScan {
+    pub(crate) fn new(of: Scanned, read: Read) -> Result<Self> {
+        let properties = properties_of(&of.schema()?, 1);
+        Ok(Self { of, read, properties })
+    }
+
+    /// What it reads.
+    pub(crate) const fn told(&self) -> &Scanned {
+        &self.of
+    }
+
+    /// Its rows.
+    pub(crate) fn batches(&self, held: MemoryReservation) -> Result<Batches> {
+        (self.read)(&self.of, held)
+    }
+}
+
+impl fmt::Debug for ListedScan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ListedScan").finish_non_exhaustive()
     }
 }
 
-impl<T: 'static> DisplayAs for ListedScan<T> {
+impl DisplayAs for ListedScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ListedScan")
     }
 }
 
-impl<T: Send + Sync + 'static> ExecutionPlan for ListedScan<T> {
+impl ExecutionPlan for ListedScan {
     fn name(&self) -> &'static str {
         "ListedScan"
     }
@@ -157,18 +202,8 @@ impl<T: Send + Sync + 'static> ExecutionPlan for ListedScan<T> {
         if part != 0 {
             return Err(DataFusionError::Internal("there is no such part of a scan".to_owned()));
         }
-        let reading = Reading {
-            columns: self.columns,
-            rows: (self.open)(),
-            schema: Arc::clone(&self.schema),
-            wanted: Arc::clone(&self.wanted),
-            left: self.limit,
-            held: MemoryConsumer::new("the rows being read").register(context.memory_pool()),
-        };
-        let batches = stream::try_unfold(reading, |mut reading| async move {
-            Ok(reading.next().await?.map(|batch| (batch, reading)))
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
+        let held = MemoryConsumer::new("the rows being read").register(context.memory_pool());
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), self.batches(held)?)))
     }
 }
 

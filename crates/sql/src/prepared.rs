@@ -2,6 +2,7 @@
 
 use crate::answer::{SqlAnswer, Terms};
 use crate::asking::Asking;
+use crate::elsewhere::{PlanBytes, PlanCodec};
 use crate::error::SqlError;
 use crate::keys::keys_of;
 use crate::parameters;
@@ -66,6 +67,11 @@ impl<'s> Prepared<'s> {
         Arc::clone(&self.parameters)
     }
 
+    #[cfg(test)]
+    pub(crate) const fn logical_plan(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
     /// Answers the statement with values for its parameters: one row, in the order of their numbers. `None`: it has none.
     ///
     /// Errors: every kind. Cancel-safe.
@@ -92,6 +98,40 @@ impl<'s> Prepared<'s> {
                 Err(error)
             }
         }
+    }
+
+    /// The plan of the statement with values for its parameters, for other processes to carry out: [`PlanCodec::carry_out`]. It is recorded as
+    /// a statement of the caller's; how many rows it shows is known where it is carried out.
+    ///
+    /// Errors: every kind but `Expression`. Cancel-safe.
+    pub async fn for_others(
+        &self,
+        values: Option<&RecordBatch>,
+        codec: &PlanCodec,
+    ) -> Result<PlanBytes, SqlError> {
+        let before = self.record.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut record = match before {
+            Some(record) => Some(record),
+            None => self.asking.record()?,
+        };
+        let terms = self.asking.terms();
+        let planned = async {
+            terms.require()?;
+            if self.is_explained {
+                return Err(SqlError::refused("carrying out an EXPLAIN elsewhere"));
+            }
+            let plan = parameters::with_values(self.plan.clone(), &self.parameters, values)?;
+            if let Some(record) = &mut record {
+                record.looked_up(&keys_of(&plan)?);
+            }
+            let frame = DataFrame::new(self.state.clone(), plan);
+            codec.encode(frame.create_physical_plan().await?)
+        };
+        let planned = terms.within(Box::pin(planned)).await;
+        if let Some(record) = record {
+            record.end(planned.as_ref().map(|_| ()));
+        }
+        planned
     }
 
     async fn start(

@@ -4,6 +4,7 @@
 
 use crate::error::ScanError;
 use crate::passed::Passed;
+use crate::table::Scanned;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -18,38 +19,48 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 use futures::stream;
-use gridtrail_lake::{ScanColumns, ScanPart, TrailField, View};
+use gridtrail_lake::{ScanColumns, ScanPart, ScanQuery, TrailField, View};
 use std::fmt;
 use std::sync::Arc;
 
 /// Reads the parts of a scan.
 pub(crate) struct TrailScan {
+    of: Scanned,
     passed: Arc<Passed>,
     parts: Vec<ScanPart>,
     schema: SchemaRef,
     /// The fields that are wanted, in the order of the schema.
     fields: Arc<[TrailField]>,
-    limit: Option<usize>,
     properties: Arc<PlanProperties>,
 }
 
 impl TrailScan {
     pub(crate) fn new(
+        of: Scanned,
         (view, passed): (View, Arc<Passed>),
         parts: Vec<ScanPart>,
-        (schema, wanted): (SchemaRef, Vec<usize>),
-        limit: Option<usize>,
-    ) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&schema)),
-            Partitioning::UnknownPartitioning(parts.len()),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
+    ) -> Result<Self> {
+        let schema = of.schema()?;
+        let properties = properties_of(&schema, parts.len());
         let all: Vec<TrailField> = TrailField::of_view(view).collect();
-        let fields = wanted.iter().filter_map(|number| all.get(*number)).copied().collect();
-        Self { passed, parts, schema, fields, limit, properties: Arc::new(properties) }
+        let fields = of.wanted.iter().filter_map(|number| all.get(*number)).copied().collect();
+        Ok(Self { of, passed, parts, schema, fields, properties })
     }
+
+    /// What it reads, and which rows of that.
+    pub(crate) fn told(&self) -> (&Scanned, usize, Option<&ScanQuery>) {
+        (&self.of, self.parts.len(), self.parts.first().map(ScanPart::query))
+    }
+}
+
+/// What is told of a scan in so many parts: nothing but that it ends.
+pub(crate) fn properties_of(schema: &SchemaRef, parts: usize) -> Arc<PlanProperties> {
+    Arc::new(PlanProperties::new(
+        EquivalenceProperties::new(Arc::clone(schema)),
+        Partitioning::UnknownPartitioning(parts),
+        EmissionType::Incremental,
+        Boundedness::Bounded,
+    ))
 }
 
 impl fmt::Debug for TrailScan {
@@ -110,7 +121,7 @@ impl ExecutionPlan for TrailScan {
             base: usize::try_from(scan.column_bytes()).unwrap_or(usize::MAX),
             columns: scan.columns(Arc::clone(&self.fields)).in_batches_of(batch_rows),
             schema: Arc::clone(&self.schema),
-            left: self.limit,
+            left: self.of.limit,
             held,
         };
         let batches = stream::try_unfold(reading, |mut reading| async move {

@@ -2,7 +2,7 @@
 
 use crate::columns::schema_of;
 use crate::error::ScanError;
-use crate::listed::{self, Columns, ListedTable, Open};
+use crate::listed::{self, Columns, ListedTable, Open, Read};
 use crate::passed::Passed;
 use crate::pushdown;
 use crate::scan::TrailScan;
@@ -36,6 +36,23 @@ pub(crate) struct Source {
     pub(crate) inventory: Option<InventoryRules>,
     /// Whether it is for reports, which have tables of their own.
     pub(crate) is_of_reports: bool,
+}
+
+/// What a scan reads: which columns of which table, and how many rows at most.
+#[derive(Clone)]
+pub(crate) struct Scanned {
+    pub(crate) table: &'static TableOf,
+    pub(crate) source: Source,
+    /// Numbers of columns, in the order that they are wanted in.
+    pub(crate) wanted: Arc<[usize]>,
+    pub(crate) limit: Option<usize>,
+}
+
+impl Scanned {
+    /// The columns that are wanted.
+    pub(crate) fn schema(&self) -> Result<SchemaRef> {
+        Ok(Arc::new(self.table.info().schema.project(&self.wanted)?))
+    }
 }
 
 /// A table that there is.
@@ -216,20 +233,59 @@ impl TableOf {
         TableInfo { name: self.name, comment: self.comment, schema, comments }
     }
 
+    /// Whether its rows are known in this process alone.
+    pub(crate) const fn is_of_process(&self) -> bool {
+        matches!(self.kind, Kind::Freshness)
+    }
+
+    /// Which conditions its scans take in.
+    pub(crate) fn supported(&self, conditions: &[&Expr]) -> Vec<TableProviderFilterPushDown> {
+        let support = |condition: &&Expr| match self.view().is_some() && pushdown::takes(condition) {
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        conditions.iter().map(support).collect()
+    }
+
+    /// The view of trails that it shows, if it shows any.
+    pub(crate) const fn view(&self) -> Option<View> {
+        match self.kind {
+            Kind::Trails(view) => Some(view),
+            _ => None,
+        }
+    }
+
+    /// The table of a name, where the caller may have it.
+    pub(crate) fn named(name: &str, source: &Source) -> Option<&'static Self> {
+        ALL.iter().find(|table| table.name == name && table.is_open_to(source))
+    }
+
+    /// The table of a name, whoever may have it: what its columns are is nobody's secret.
+    pub(crate) fn known(name: &str) -> Option<&'static Self> {
+        ALL.iter().find(|table| table.name == name)
+    }
+
     /// The table over what a session reads. `None`: that has nothing of it.
-    pub(crate) fn over(&self, source: &Source) -> Option<Arc<dyn TableProvider>> {
-        use tables::inventory;
-        let Source { snapshot, who, parts, lake, calls, freshness, inventory: rules, is_of_reports: _ } =
-            source;
+    pub(crate) fn over(&'static self, source: &Source) -> Option<Arc<dyn TableProvider>> {
+        Some(match self.kind {
+            Kind::Trails(view) => {
+                let who = source.who.clone()?;
+                Arc::new(TrailTable { table: self, source: source.clone(), who, view })
+            }
+            _ => Arc::new(self.listed_over(source)?),
+        })
+    }
+
+    /// A table that is read from its first row to its last, over what a session reads. `None`: it is none, or that has nothing of it.
+    pub(crate) fn listed_over(&'static self, source: &Source) -> Option<ListedTable> {
+        use tables::{inventory, pertaining};
+        let Source { snapshot, who, lake, calls, freshness, inventory: rules, .. } = source;
         let inventory_source = || {
             let (snapshot, who) = (Arc::clone(snapshot), who.clone()?);
             Some(inventory::InventorySource { snapshot, who, rules: (*rules)? })
         };
-        Some(match self.kind {
-            Kind::Trails(view) => {
-                let (snapshot, who) = (Arc::clone(snapshot), who.clone()?);
-                Arc::new(TrailTable { snapshot, who, view, parts: *parts })
-            }
+        let (schema, read) = match self.kind {
+            Kind::Trails(_) => return None,
             Kind::AccessLog => {
                 listed(tables::access_log::COLUMNS, tables::access_log::open(calls.clone()?, who.clone()?))
             }
@@ -248,16 +304,15 @@ impl TableOf {
                 listed(tables::quarantined::COLUMNS, open)
             }
             Kind::UnattachedHubs => {
-                listed(tables::pertaining::HUB_COLUMNS, tables::pertaining::open_hubs(inventory_source()?))
+                listed(pertaining::HUB_COLUMNS, pertaining::open_hubs(inventory_source()?))
             }
-            Kind::PertainingDevices => {
-                listed(tables::pertaining::COLUMNS, tables::pertaining::open(inventory_source()?))
-            }
+            Kind::PertainingDevices => listed(pertaining::COLUMNS, pertaining::open(inventory_source()?)),
             Kind::DeadLetters => {
                 listed(tables::dead_letters::COLUMNS, tables::dead_letters::open(lake.clone()?))
             }
             Kind::Commits => listed(tables::commits::COLUMNS, tables::commits::open(lake.clone()?)),
-        })
+        };
+        Some(ListedTable::new((self, source.clone()), schema, read))
     }
 }
 
@@ -265,16 +320,23 @@ fn told<T: 'static>(columns: Columns<T>) -> (SchemaRef, Vec<&'static str>) {
     (listed::schema_of(columns), columns.iter().map(|column| column.comment).collect())
 }
 
-fn listed<T: Send + Sync + 'static>(columns: Columns<T>, open: Open<T>) -> Arc<dyn TableProvider> {
-    Arc::new(ListedTable::new(columns, open))
+fn listed<T: Send + Sync + 'static>(columns: Columns<T>, open: Open<T>) -> (SchemaRef, Read) {
+    (listed::schema_of(columns), listed::read(columns, open))
 }
 
 /// A table of rows. Nothing but a scan leads to any of them.
-struct TrailTable {
-    snapshot: Arc<Snapshot>,
+pub(crate) struct TrailTable {
+    table: &'static TableOf,
+    source: Source,
     who: Access,
     view: View,
-    parts: NonZeroU32,
+}
+
+impl TrailTable {
+    /// The table, and what it reads.
+    pub(crate) const fn told(&self) -> (&'static TableOf, &Source) {
+        (self.table, &self.source)
+    }
 }
 
 /// Its rows, and the rights of its caller, are nobody's to print.
@@ -295,11 +357,7 @@ impl TableProvider for TrailTable {
     }
 
     fn supports_filters_pushdown(&self, conditions: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let support = |condition: &&Expr| match pushdown::takes(condition) {
-            true => TableProviderFilterPushDown::Inexact,
-            false => TableProviderFilterPushDown::Unsupported,
-        };
-        Ok(conditions.iter().map(support).collect())
+        Ok(self.table.supported(conditions))
     }
 
     async fn scan(
@@ -309,15 +367,15 @@ impl TableProvider for TrailTable {
         conditions: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Self { snapshot, who, parts, .. } = self;
         let mut query = ScanQuery::all(self.view);
         pushdown::narrow(&mut query, conditions);
-        let parts = snapshot.scan(who, query, *parts).await.map_err(ScanError::from)?;
-        let schema = self.schema();
-        let wanted = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
-        let schema = Arc::new(schema.project(&wanted)?);
+        let Source { snapshot, parts, .. } = &self.source;
+        let parts = snapshot.scan(&self.who, query, *parts).await.map_err(ScanError::from)?;
+        let columns = self.schema().fields().len();
+        let wanted: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..columns).collect());
         // Of the statement that is planned: what it reads is counted for it.
         let passed = state.config().get_extension::<Passed>().unwrap_or_default();
-        Ok(Arc::new(TrailScan::new((self.view, passed), parts, (schema, wanted), limit)))
+        let of = Scanned { table: self.table, source: self.source.clone(), wanted: wanted.into(), limit };
+        Ok(Arc::new(TrailScan::new(of, (self.view, passed), parts)?))
     }
 }

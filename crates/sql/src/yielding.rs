@@ -32,9 +32,21 @@ pub(crate) fn begin(
     context: Arc<TaskContext>,
     stop: &Stop,
 ) -> Result<SendableRecordBatchStream> {
-    let plan = giving_way(plan, stop)?;
-    let mut task = RecordBatchReceiverStream::builder(plan.schema(), AHEAD);
-    let (mut batches, rows) = (execute_stream(plan, context)?, task.tx());
+    Ok(in_task_of_its_own(execute_stream(giving_way(plan, stop)?, context)?))
+}
+
+/// The same for one part of a plan.
+pub(crate) fn begin_part(
+    (plan, part): (Arc<dyn ExecutionPlan>, usize),
+    context: Arc<TaskContext>,
+    stop: &Stop,
+) -> Result<SendableRecordBatchStream> {
+    Ok(in_task_of_its_own(giving_way(plan, stop)?.execute(part, context)?))
+}
+
+fn in_task_of_its_own(mut batches: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let mut task = RecordBatchReceiverStream::builder(batches.schema(), AHEAD);
+    let rows = task.tx();
     task.spawn(async move {
         while let Some(batch) = batches.next().await {
             if rows.send(batch).await.is_err() {
@@ -44,7 +56,7 @@ pub(crate) fn begin(
         }
         Ok(())
     });
-    Ok(task.build())
+    task.build()
 }
 
 /// Has nodes that make more rows than they take give way, and joins end with their statement. The last change of a plan: what rules of the engine

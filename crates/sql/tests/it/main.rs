@@ -8,4 +8,4 @@ mod random;
 mod refused;
 mod statements;
 mod tables;
-mod world;
+pub(crate) mod world;
