@@ -28,6 +28,7 @@ mod limits;
 mod log_in;
 mod outgoing;
 mod record;
+mod reports;
 mod request;
 mod row;
 mod serve;
@@ -53,6 +54,7 @@ pub use limits::{
     STATEMENT_MESSAGE_BYTES_MAX,
 };
 pub use log_in::LoginParts;
+pub use reports::ReportParts;
 pub use serve::{FRESHNESS_HEALTH, Parts, ServeError, serve, terms};
 pub use service::COST_HEADER;
 pub use witness::LoginRecords;

@@ -20,12 +20,13 @@ use gridtrail_proto::query::v1::inventory_service_client::InventoryServiceClient
 use gridtrail_proto::query::v1::meter_read_service_client::MeterReadServiceClient;
 use gridtrail_proto::query::v1::session_service_client::SessionServiceClient;
 use gridtrail_proto::query::v1::{SearchRequest, search_request::Key};
+use gridtrail_reports::Catalogue;
 use gridtrail_runtime::Clock;
 use gridtrail_search::fake::FakeLake;
 use gridtrail_search::{
     HubSearch, HubStore, HubTables, InventorySearch, InventoryStore, PageKey, Search, Store,
 };
-use gridtrail_server::{Console, Limits, LoginParts, Parts, ServeError, SqlParts, serve, terms};
+use gridtrail_server::{Console, Limits, LoginParts, Parts, ReportParts, ServeError, SqlParts, serve, terms};
 use gridtrail_session::{Endpoint, Landing};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -204,7 +205,22 @@ impl World<Lake> {
         let flight = FlightSql::new(served, clock.clone(), PageKey::random().unwrap(), sql);
         let at_once = NonZeroU32::new(2).unwrap();
         let parts = SqlParts { flight, at_once, at_once_each: NonZeroU32::MIN, threads: Handle::current() };
-        Self::answering(lake, clock, (None, Some(parts)), Limits::default()).await
+        Self::answering(lake, clock, (None, Some(parts), None), Limits::default()).await
+    }
+
+    /// One over a real lake that makes reports, two at once and one of each caller, within these limits.
+    pub(crate) async fn serve_reports(limits: SqlLimits, callers: Limits) -> Self {
+        let clock = Clock::manual(now());
+        let lake = filled_lake(clock.clone()).await;
+        let parts = ReportParts {
+            reports: Catalogue::shared().unwrap(),
+            lake: lake.clone(),
+            limits,
+            at_once: NonZeroU32::new(2).unwrap(),
+            at_once_each: NonZeroU32::MIN,
+            threads: Handle::current(),
+        };
+        Self::answering(lake, clock, (None, None, Some(parts)), callers).await
     }
 }
 
@@ -219,13 +235,13 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
         login: Option<(LoginParts, SessionGate)>,
         limits: Limits,
     ) -> Self {
-        Self::answering(lake, clock, (login, None), limits).await
+        Self::answering(lake, clock, (login, None, None), limits).await
     }
 
     async fn answering(
         lake: L,
         clock: Clock,
-        (login, sql): (Option<(LoginParts, SessionGate)>, Option<SqlParts>),
+        (login, sql, reports): (Option<(LoginParts, SessionGate)>, Option<SqlParts>, Option<ReportParts>),
         limits: Limits,
     ) -> Self {
         let (login, sessions) = login.unzip();
@@ -245,6 +261,7 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
             hubs: HubSearch::new(lake.clone(), clock.clone(), HubTables::default()),
             inventory: InventorySearch::new(lake.clone(), clock.clone(), PageKey::random().unwrap(), false),
             sql,
+            reports,
             freshness: Arc::new(freshness.clone()),
             outward: Arc::default(),
             admission: admission.clone(),

@@ -16,5 +16,6 @@ mod log_in;
 mod matrix;
 mod open_rows;
 mod recorded;
+mod reports;
 mod rights;
 mod rows;
