@@ -11,6 +11,7 @@ use crate::limits::{
 };
 use crate::log_in::{LoginParts, Sessions};
 use crate::own_calls::{CallRecord, Calls};
+use crate::reports::{ReportParts, Reports};
 use crate::service::{AuditTrails, Desk, FreshnessDesk, MeterReads};
 use crate::switch::{GrpcService, Switch};
 use arrow_flight::flight_service_server::FlightServiceServer;
@@ -24,6 +25,7 @@ use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer
 use gridtrail_proto::query::v1::hub_service_server::HubServiceServer;
 use gridtrail_proto::query::v1::inventory_service_server::InventoryServiceServer;
 use gridtrail_proto::query::v1::meter_read_service_server::MeterReadServiceServer;
+use gridtrail_proto::query::v1::report_service_server::ReportServiceServer;
 use gridtrail_proto::query::v1::session_service_server::SessionServiceServer;
 use gridtrail_runtime::Clock;
 use gridtrail_search::{HubSearch, InventorySearch, Search};
@@ -59,6 +61,8 @@ pub struct Parts {
     pub inventory: InventorySearch,
     /// Answers statements of SQL; `None`: none are answered.
     pub sql: Option<SqlParts>,
+    /// Makes reports; `None`: none are made.
+    pub reports: Option<ReportParts>,
     /// Says how fresh the answers are.
     pub freshness: Arc<dyn Freshness>,
     /// What of that is told: one for the whole process, for some of it is told by the hour.
@@ -110,18 +114,19 @@ pub const fn terms(connections: u32, by_address: u32) -> Terms {
 ///
 /// Dropped, it ends all connections.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-    let Parts { port, search, hubs, inventory, sql, freshness, outward, admission, .. } = parts;
+    let Parts { port, search, hubs, inventory, sql, reports, freshness, outward, admission, .. } = parts;
     let Parts { login, console, log, calls, communicate_with, clock, limits, tells_cost, .. } = parts;
     let desk = Desk::new((search, inventory), admission, log, clock, limits, tells_cost);
     let reporter = HealthReporter::new();
     let optional = [
         sql.as_ref().map(|_| <FlightServiceServer<FlightDesk> as NamedService>::NAME),
+        reports.as_ref().map(|_| <ReportServiceServer<Reports> as NamedService>::NAME),
         calls.as_ref().map(|_| <AccessLogServiceServer<Calls> as NamedService>::NAME),
     ];
     set_health(&reporter, optional, ServingStatus::Serving).await;
     let key = login.as_ref().map(|login| Arc::clone(&login.key));
     let sessions = Sessions::servers(desk.clone(), login);
-    let others = ((Arc::clone(&freshness), outward), (hubs, communicate_with), calls, sql);
+    let others = ((Arc::clone(&freshness), outward), (hubs, communicate_with), calls, (sql, reports));
     let web = GrpcWebLayer::new().layer(switch(&desk, others, sessions, &reporter)?);
     let front = Front::new(web, console, key);
     let service = service_fn(move |request: Request<Incoming>| front.answer(request));
@@ -158,11 +163,11 @@ type Told = (Arc<dyn Freshness>, Arc<Outward>);
 
 fn switch(
     desk: &Desk,
-    ((freshness, outward), hubs, calls, sql): (
+    ((freshness, outward), hubs, calls, (sql, reports)): (
         Told,
         (HubSearch, Option<DeviceLink>),
         Option<CallRecord>,
-        Option<SqlParts>,
+        (Option<SqlParts>, Option<ReportParts>),
     ),
     [logins, sessions]: [SessionServiceServer<Sessions>; 2],
     reporter: &HealthReporter,
@@ -195,6 +200,7 @@ fn switch(
         logins,
         sessions,
         flight: sql.map(|sql| FlightDesk::server(desk, sql)),
+        reports: reports.map(|reports| Reports::server(desk, reports)),
         health: HealthServer::new(health).max_decoding_message_size(REQUEST_BYTES_MAX),
         reflection: v1.max_decoding_message_size(REQUEST_BYTES_MAX),
         reflection_alpha: v1alpha.max_decoding_message_size(REQUEST_BYTES_MAX),
@@ -215,7 +221,7 @@ async fn keep_freshness_health(reporter: &HealthReporter, freshness: &dyn Freshn
 }
 
 /// Tells health checks, of the whole server and of each service, how it is.
-async fn set_health(reporter: &HealthReporter, optional: [Option<&'static str>; 2], status: ServingStatus) {
+async fn set_health(reporter: &HealthReporter, optional: [Option<&'static str>; 3], status: ServingStatus) {
     const WHOLE_SERVER: &str = "";
     let always = [
         WHOLE_SERVER,
