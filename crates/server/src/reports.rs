@@ -202,7 +202,7 @@ impl ReportService for Reports {
         let answer = self.desk.answer(CALL, &caller, begin).await?;
         let (metadata, (head, work), mut extensions) = answer.into_parts();
         let record = extensions.remove::<Leaving>().and_then(|leaving| leaving.take());
-        let (outflow, held) = Outflow::begin((&self.desk, caller, &self.threads), (head, work), record);
+        let (outflow, held) = Outflow::begin(&self.threads, (head, work), record);
         extensions.insert(held);
         Ok(Response::from_parts(metadata, outflow.boxed(), extensions))
     }

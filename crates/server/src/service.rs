@@ -7,7 +7,7 @@ use crate::freshness_page::page_of;
 use crate::held::{Held, no_memory, weight_of};
 use crate::limits::{
     ANSWERS_BYTES_MAX, CALL_BYTES_MIN, CALLER_ANSWERS_BYTES_MAX, FRESHNESS_DAYS_DEFAULT, REQUEST_BYTES_MAX,
-    REQUEST_LIFE, RESPONSE_BYTES_MAX, RIGHTS_EVERY, ROW_BYTES, TAKE_LIFE, UNWRITTEN_FACTOR,
+    REQUEST_LIFE, RESPONSE_BYTES_MAX, ROW_BYTES, TAKE_LIFE, UNWRITTEN_FACTOR,
 };
 use crate::record::{Caller, Record};
 use crate::request::{query_of, row_query_of};
@@ -157,16 +157,6 @@ impl Desk {
     /// What judges the caller anew while something is made for them.
     pub(crate) fn rights_of(&self, caller: &Caller) -> Result<Rights, CallError> {
         Ok(Rights::new(self.admission.clone(), bearer_token(&caller.metadata)?))
-    }
-
-    /// Waits until the caller may no longer see what they could see, and says why.
-    pub(crate) async fn rights_lost(&self, who: &Access, caller: &Caller) -> CallError {
-        loop {
-            tokio::time::sleep(RIGHTS_EVERY).await;
-            if let Err(lost) = self.confirm_anew(who, caller).await {
-                return lost;
-            }
-        }
     }
 
     /// Answers one call of somebody who is admitted, and has it noted when the answer has left. `work` may be dropped at any point; it

@@ -3,14 +3,14 @@
 use super::message::rows_message;
 use crate::callers::{Allowance, CallerName};
 use crate::limits::REPORT_PIECE_BYTES;
-use crate::record::Caller;
-use crate::service::Desk;
 use crate::status::CallError;
 use gridtrail_lake::Snapshot;
 use gridtrail_port::Place;
 use gridtrail_proto::query::v1::ReportEnd;
 use gridtrail_proto::query::v1::run_report_response::Part;
-use gridtrail_reports::{About, Order, Output, OutputError, OutputFormat, RecordBatch, Report, ReportRows};
+use gridtrail_reports::{
+    About, Order, Output, OutputError, OutputFormat, RecordBatch, Report, ReportError, ReportRows,
+};
 use gridtrail_runtime::Clock;
 use gridtrail_sql::{Rights, SecuredSession, SqlLimits};
 use sha2::{Digest as _, Sha256};
@@ -59,12 +59,9 @@ pub(super) struct Outlet {
 }
 
 /// Makes a report to its end, or until it may not go on.
-pub(super) async fn make(
-    (desk, caller, threads): (&Desk, &Caller, &Handle),
-    work: Work,
-    to: Outlet,
-) -> Result<ReportEnd, CallError> {
+pub(super) async fn make(threads: &Handle, work: Work, to: Outlet) -> Result<ReportEnd, CallError> {
     let Work { order, report, form, about, snapshot, clock, limits, rights, left, until, place, .. } = work;
+    let lost = rights.clone().lost(order.who().clone(), clock.clone());
     let making = async {
         let rights = |session: SecuredSession| session.with_rights(rights);
         let rows = Box::pin(order.carry_out(about, &snapshot, (clock, limits), rights)).await?;
@@ -75,7 +72,7 @@ pub(super) async fn make(
     };
     let outcome = tokio::select! {
         outcome = making => outcome,
-        lost = desk.rights_lost(order.who(), caller) => Err(lost),
+        lost = lost => Err(ReportError::Sql(lost).into()),
         () = tokio::time::sleep_until(until) => Err(CallError::TooSlow),
     };
     drop(place);

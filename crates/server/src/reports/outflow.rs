@@ -4,8 +4,8 @@ use super::making::{Outlet, Piece, Work, make};
 use super::message::span;
 use crate::held::Held;
 use crate::limits::REPORT_PROGRESS_EVERY;
-use crate::record::{Caller, Record};
-use crate::service::{Desk, reply};
+use crate::record::Record;
+use crate::service::reply;
 use crate::status::CallError;
 use futures::Stream;
 use gridtrail_proto::query::v1::run_report_response::Part;
@@ -48,7 +48,7 @@ pub(super) struct Outflow {
 impl Outflow {
     /// Begins to make a report. The second is what the answer holds until its last part was written.
     pub(super) fn begin(
-        (desk, caller, threads): (&Desk, Caller, &Handle),
+        threads: &Handle,
         (head, work): (RunReportResponse, Work),
         mut record: Option<Record>,
     ) -> (Self, Arc<Held>) {
@@ -57,9 +57,9 @@ impl Outflow {
         let (ended, end) = oneshot::channel();
         let (began, rows) = (work.began, Arc::<AtomicU64>::default());
         let outlet = Outlet { pieces: to, made: Arc::clone(&rows) };
-        let (desk, while_made, for_writing) = (desk.clone(), Arc::clone(&held), threads.clone());
+        let (while_made, for_writing) = (Arc::clone(&held), threads.clone());
         let task = threads.spawn(async move {
-            let outcome = make((&desk, &caller, &for_writing), work, outlet).await;
+            let outcome = make(&for_writing, work, outlet).await;
             // Now it only waits to be taken: where others need its place, it can be given up.
             while_made.wait();
             // Nobody may be there any more.
