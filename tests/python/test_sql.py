@@ -211,6 +211,9 @@ def test_the_command_asks_a_server(stage):
     assert asked(stage, "-c", TRAILS, "--format", "csv")[:2] == (0, f"count(*)\n{count}\n")
     code, printed, _ = asked(stage, "-c", f"{TRAILS};", "--format", "json")
     assert (code, json.loads(printed)) == (0, [{"count(*)": len(trails)}])
+    lines = asked(stage, "-c", "SELECT 1 AS x, NULL AS y UNION ALL SELECT 2, 'a' ORDER BY x", "--format", "jsonl")
+    assert lines[:2] == (0, '{"x":1,"y":null}\n{"x":2,"y":"a"}\n'), lines
+    assert asked(stage, "-c", "SELECT 1 AS x WHERE false", "--format", "jsonl")[:2] == (0, "")
     code, printed, _ = asked(stage, "-c", "SELECT request_id FROM audit_trails WHERE NOT awaiting_request")
     assert code == 0 and printed.endswith(f"{count} rows\n"), printed[-200:]
     script = pathlib.Path(stage.path("statements.sql"))
@@ -265,7 +268,7 @@ class Terminal:
 
 
 def test_the_shell_edits_lines(stage):
-    """A word is completed, a line comes back from the history, and a statement that never ends is given up."""
+    """A word is completed, a line comes back from the history, and a statement that never ends tells its progress and is given up."""
     stage.write_secret("shell.jwt", stage.token(own(stage)[1]).encode())
     history = stage.path("history")
     terminal = Terminal(
@@ -280,13 +283,14 @@ def test_the_shell_edits_lines(stage):
     terminal.press(f"{ENDLESS.format('max(a.n + b.n)')};\r")
     # Until it is taken, the key gives up the line; until it runs, nothing: then it is pressed again.
     terminal.until(r";\S*\r\n")
+    terminal.until(r"\r\x1b\[2K0 rows so far, [0-9]+ s")
     while "given up" not in terminal.shown:
         terminal.look(0.5)
         os.write(terminal.keys, b"\x03")
         deadline = time.monotonic() + 3
         while "given up" not in terminal.shown and time.monotonic() < deadline:
             terminal.look(0.5)
-    terminal.until("given up.*gridtrail> ")
+    terminal.until(r"\r\x1b\[2K[^\n]*given up.*gridtrail> ")
     terminal.press("\\q\r")
     printed, _ = terminal.process.communicate(timeout=60)
     # The columns of the last may have been told before.
@@ -301,6 +305,8 @@ def test_the_command_ends_with_codes_that_scripts_can_read(stage):
     assert asked(stage, "-c", "SELECT 1", token="none")[0] == 4
     assert asked(stage, "-c", "SELECT 1", url="http://127.0.0.1:1")[0] == 6
     assert asked(stage, "-c", "SELECT 1", "-f", "x")[0] == 2
+    assert asked(stage, "--parquet", stage.path("none.parquet"), typed="SELECT 1;")[0] == 2
+    assert asked(stage, "-c", "SELECT 1", "--memory", "64")[0] == 2
 
 
 def jdbc_is_missing():

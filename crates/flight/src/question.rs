@@ -62,6 +62,8 @@ pub struct Asker {
     pub rights: Rights,
     /// Takes the record of each statement of theirs.
     pub recording: Recording,
+    /// How long a statement may take until it gives rows, where its limits do not say less: as long as the call waits for it.
+    pub begin_within: Duration,
 }
 
 /// What is asked.
@@ -200,7 +202,8 @@ impl FlightSql {
             .with_calls_of(calls)
             .with_freshness(freshness.clone())
             .with_inventory(*shows_type_2);
-        Ok(session.with_rights(asker.rights.clone()).recorded(asker.recording.clone()))
+        let session = session.with_rights(asker.rights.clone()).begun_within(asker.begin_within);
+        Ok(session.recorded(asker.recording.clone()))
     }
 
     fn with_what_was_put(&self, statement: Statement) -> Statement {

@@ -149,7 +149,7 @@ impl FlightDesk {
         record.weigh(STATEMENT_ANSWER_BYTES)?;
         note(record, &question);
         let flight = self.flight.clone();
-        let begun = async move { flight.rows(&asker, question).await }.boxed();
+        let begun = async move { Box::pin(flight.rows(&asker, question)).await }.boxed();
         let (rows, place) = self.carry_out(place, begun, record).await?;
         let until = tokio::time::Instant::now() + time_left(&caller.metadata, self.flight.limits().time);
         Ok((rows, Work { left, until, place }))

@@ -74,6 +74,9 @@ pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Largest message of Arrow Flight SQL in bytes: a statement of 64 KiB, as it comes back in a ticket and beside it, and values.
 pub const STATEMENT_MESSAGE_BYTES_MAX: usize = 256 * 1024;
 
+/// How much earlier than its call a statement ends that gives no rows by then.
+pub(crate) const STATEMENT_AHEAD: Duration = Duration::from_millis(250);
+
 /// What the answer to a statement counts for in [`ANSWERS_BYTES_MAX`]: a message of 2 MiB that is made, one that waits, and one on its way.
 pub(crate) const STATEMENT_ANSWER_BYTES: usize = 6 * 1024 * 1024;
 

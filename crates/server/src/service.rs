@@ -7,7 +7,7 @@ use crate::freshness_page::page_of;
 use crate::held::{Held, no_memory, weight_of};
 use crate::limits::{
     ANSWERS_BYTES_MAX, CALL_BYTES_MIN, CALLER_ANSWERS_BYTES_MAX, FRESHNESS_DAYS_DEFAULT, REQUEST_BYTES_MAX,
-    REQUEST_LIFE, RESPONSE_BYTES_MAX, ROW_BYTES, TAKE_LIFE, UNWRITTEN_FACTOR,
+    REQUEST_LIFE, RESPONSE_BYTES_MAX, ROW_BYTES, STATEMENT_AHEAD, TAKE_LIFE, UNWRITTEN_FACTOR,
 };
 use crate::record::{Caller, Record};
 use crate::request::{query_of, row_query_of};
@@ -129,7 +129,10 @@ impl Desk {
     ) -> Result<Asker, CallError> {
         let rights = Rights::new(self.admission.clone(), bearer_token(&caller.metadata)?);
         let recording = Recording { log: self.log.clone(), call, peer: caller.client.address };
-        Ok(Asker { who: who.clone(), rights, recording })
+        // A little less than the call has: then the statement says itself, on record as well, that its time is over.
+        let life = time_left(&caller.metadata, self.request_life);
+        let begin_within = life - (life / 4).min(STATEMENT_AHEAD);
+        Ok(Asker { who: who.clone(), rights, recording, begin_within })
     }
 
     /// What is left to a caller.

@@ -12,7 +12,6 @@ use futures::StreamExt as _;
 use futures::future::{BoxFuture, FutureExt as _, pending};
 use gridtrail_access::Access;
 use gridtrail_runtime::Clock;
-use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Until when a statement may go on, and for whom.
@@ -21,7 +20,9 @@ pub(crate) struct Terms {
     pub(crate) who: Option<Access>,
     pub(crate) rights: Option<Rights>,
     pub(crate) clock: Clock,
-    pub(crate) time: Duration,
+    pub(crate) began: Instant,
+    /// By when it is to give rows.
+    pub(crate) begun_by: Instant,
     pub(crate) until: Instant,
     /// Ends what gives no rows.
     pub(crate) stop: Stop,
@@ -36,24 +37,29 @@ impl Terms {
         }
     }
 
-    pub(crate) const fn took_too_long(&self) -> SqlError {
-        SqlError::Time { seconds: self.time.as_secs() }
+    fn took_too_long(&self, until: Instant) -> SqlError {
+        SqlError::Time { seconds: (until - self.began).as_secs() }
     }
 
     /// What an error of the engine says: that of a join that was stopped, that the time is over.
     fn fault_of(&self, error: DataFusionError) -> SqlError {
         match error.find_root() {
-            DataFusionError::External(source) if source.is::<Stopped>() => self.took_too_long(),
+            DataFusionError::External(source) if source.is::<Stopped>() => self.took_too_long(self.until),
             _ => error.into(),
         }
     }
 
-    /// What comes of some work within the time.
-    pub(crate) async fn within<T>(
+    /// What comes of the work until there are rows, within the time for that.
+    pub(crate) async fn begun<T>(
         &self,
         work: impl Future<Output = Result<T, SqlError>>,
     ) -> Result<T, SqlError> {
-        timeout_at(self.until, work).await.unwrap_or_else(|_| Err(self.took_too_long()))
+        match timeout_at(self.begun_by, work).await {
+            // What does not wait is not interrupted.
+            Ok(Ok(_)) if Instant::now() >= self.begun_by => Err(self.took_too_long(self.begun_by)),
+            Ok(outcome) => outcome,
+            Err(_) => Err(self.took_too_long(self.begun_by)),
+        }
     }
 
     /// Whether it is known that nothing changed.
@@ -66,7 +72,10 @@ impl Terms {
 
     async fn confirm(&self) -> Result<(), SqlError> {
         match (&self.who, &self.rights) {
-            (Some(who), Some(rights)) => self.within(rights.confirm(who, &self.clock)).await,
+            (Some(who), Some(rights)) => {
+                let confirmed = timeout_at(self.until, rights.confirm(who, &self.clock)).await;
+                confirmed.unwrap_or_else(|_| Err(self.took_too_long(self.until)))
+            }
             _ => Ok(()),
         }
     }
@@ -101,7 +110,10 @@ impl std::fmt::Debug for SqlAnswer {
 }
 
 impl SqlAnswer {
-    pub(crate) fn new(rows: SendableRecordBatchStream, terms: Terms, record: Option<Record>) -> Self {
+    pub(crate) fn new(rows: SendableRecordBatchStream, terms: Terms, mut record: Option<Record>) -> Self {
+        if let Some(record) = &mut record {
+            record.goes_on_until(terms.until);
+        }
         Self { schema: rows.schema(), rows: Some(rows), lost: terms.lost(), terms, record }
     }
 
@@ -155,7 +167,7 @@ impl SqlAnswer {
         self.terms.require()?;
         let batch = tokio::select! {
             biased;
-            () = sleep_until(self.terms.until) => return Err(self.terms.took_too_long()),
+            () = sleep_until(self.terms.until) => return Err(self.terms.took_too_long(self.terms.until)),
             lost = &mut self.lost => return Err(lost),
             batch = rows.next() => batch.transpose().map_err(|error| self.terms.fault_of(error))?,
         };

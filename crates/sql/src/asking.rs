@@ -21,23 +21,29 @@ pub(crate) struct Asking {
     pub(crate) clock: Clock,
     /// How long a statement may take.
     pub(crate) time: Duration,
+    /// How long it may take until it gives rows, where that is less.
+    pub(crate) begin_within: Duration,
 }
 
 impl Asking {
     /// The record of a statement that begins.
-    pub(crate) fn record(&self) -> Result<Option<Record>, SqlError> {
-        let about = (self.who.as_ref(), &self.version);
-        self.recording.as_ref().map(|recording| Record::begin(recording, about, &self.clock)).transpose()
+    pub(crate) fn record(&self, terms: &Terms) -> Result<Option<Record>, SqlError> {
+        let begin = |recording| {
+            Record::begin(recording, (self.who.as_ref(), &self.version), (&self.clock, terms.begun_by))
+        };
+        self.recording.as_ref().map(begin).transpose()
     }
 
     /// Until when a statement that begins now may go on.
     pub(crate) fn terms(&self) -> Terms {
-        let until = Instant::now() + self.time;
+        let began = Instant::now();
+        let until = began + self.time;
         Terms {
             who: self.who.clone(),
             rights: self.rights.clone(),
             clock: self.clock.clone(),
-            time: self.time,
+            began,
+            begun_by: until.min(began + self.begin_within),
             until,
             stop: Stop::at(until),
         }

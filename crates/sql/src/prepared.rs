@@ -87,9 +87,9 @@ impl<'s> Prepared<'s> {
         let before = self.record.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut record = match before {
             Some(record) => Some(record),
-            None => self.asking.record()?,
+            None => self.asking.record(&terms)?,
         };
-        match terms.within(Box::pin(self.start(values, &terms, &mut record))).await {
+        match terms.begun(Box::pin(self.start(values, &terms, &mut record))).await {
             Ok(rows) => Ok(SqlAnswer::new(rows, terms, record)),
             Err(error) => {
                 if let Some(record) = record {

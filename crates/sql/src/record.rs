@@ -25,10 +25,13 @@ pub struct Recording {
     pub peer: Option<SocketAddr>,
 }
 
-/// The record of one statement, as far as it has come. Dropped before its end, as when the caller goes away, it says so.
+/// The record of one statement, as far as it has come. Dropped before its end, as when the caller goes away, it says so; beyond its time, that this
+/// was over.
 #[derive(Debug)]
 pub(crate) struct Record {
     began: Instant,
+    /// Until when it may go on.
+    until: tokio::time::Instant,
     clock: Clock,
     entry: Entry,
     rows: u64,
@@ -44,7 +47,7 @@ impl Record {
     pub(crate) fn begin(
         recording: &Recording,
         (who, version): (Option<&Access>, &SnapshotVersion),
-        clock: &Clock,
+        (clock, until): (&Clock, tokio::time::Instant),
     ) -> Result<Self, SqlError> {
         let slot = recording.log.slot()?;
         let mut entry = Entry::of(recording.call, clock.now());
@@ -60,7 +63,7 @@ impl Record {
             entry.roles = Some(who.roles().join(","));
         }
         let (clock, began) = (clock.clone(), Instant::now());
-        Ok(Self { began, clock, entry, rows: 0, passed: None, slot: Some(slot) })
+        Ok(Self { began, until, clock, entry, rows: 0, passed: None, slot: Some(slot) })
     }
 
     /// What is asked: the text of a statement that could be read.
@@ -81,6 +84,11 @@ impl Record {
     /// It is carried out; its scans count what they read.
     pub(crate) fn carried_out(&mut self, passed: &Arc<Passed>) {
         self.passed = Some(Arc::clone(passed));
+    }
+
+    /// It gives rows now, and may until then.
+    pub(crate) const fn goes_on_until(&mut self, until: tokio::time::Instant) {
+        self.until = until;
     }
 
     /// So many more rows were handed over.
@@ -118,6 +126,10 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.note("CANCELLED", None);
+        if tokio::time::Instant::now() < self.until {
+            self.note("CANCELLED", None);
+        } else {
+            self.note("DEADLINE_EXCEEDED", Some("TOO_SLOW"));
+        }
     }
 }

@@ -25,6 +25,7 @@ use gridtrail_search::InventoryRules;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// A session of one caller over one snapshot.
 ///
@@ -95,7 +96,8 @@ impl SecuredSession {
 
     fn over_source(source: Source, clock: Clock, limits: SqlLimits) -> Result<Self, SqlError> {
         let (who, version) = (source.who.clone(), source.snapshot.version().clone());
-        let asking = Asking { who, version, rights: None, recording: None, clock, time: limits.time };
+        let (time, begin_within) = (limits.time, limits.time);
+        let asking = Asking { who, version, rights: None, recording: None, clock, time, begin_within };
         Ok(Self { state: state(&limits)?, catalogue: OnceLock::new(), source, asking })
     }
 
@@ -142,6 +144,12 @@ impl SecuredSession {
         Self { asking: Asking { rights: Some(rights), ..self.asking }, ..self }
     }
 
+    /// Ends statements that have not begun to give rows by a time, where that is less than they may take.
+    #[must_use]
+    pub fn begun_within(self, begin_within: Duration) -> Self {
+        Self { asking: Asking { begin_within, ..self.asking }, ..self }
+    }
+
     /// Records each statement in an access log: who asked what, how it ended, and how many rows it showed and read of others. What cannot be
     /// recorded is not answered.
     #[must_use]
@@ -183,12 +191,12 @@ impl SecuredSession {
     }
 
     async fn prepare_within(&self, terms: &Terms, statement: &str) -> Result<Prepared<'_>, SqlError> {
-        let mut record = self.asking.record()?;
+        let mut record = self.asking.record(terms)?;
         let planning = async {
             terms.require()?;
             self.plan(statement, &mut record).await
         };
-        let prepared = terms.within(Box::pin(planning)).await;
+        let prepared = terms.begun(Box::pin(planning)).await;
         match prepared {
             Ok(prepared) => Ok(prepared.recorded(record)),
             Err(error) => {

@@ -10,6 +10,7 @@ use gridtrail_model::Event;
 use gridtrail_runtime::Clock;
 use gridtrail_sql::{Recording, Rights, SecuredSession, SqlErrorKind, SqlLimits};
 use std::sync::Arc;
+use std::time::Duration;
 
 fn values(columns: Vec<ArrayRef>) -> RecordBatch {
     let named = columns.into_iter().enumerate().map(|(number, column)| (format!("${}", number + 1), column));
@@ -208,6 +209,8 @@ async fn every_statement_is_on_record_once() {
     let prepared = session.prepare("SELECT count(*) FROM audit_trails WHERE mpxn = ?").await.unwrap();
     drop(prepared);
     drop(session.query("SELECT * FROM audit_trails").await.unwrap());
+    let session = session.begun_within(Duration::ZERO);
+    rows(&session, "SELECT * FROM audit_trails").await.unwrap_err();
     drop(session);
     let entries = recorded(&lake, committing).await;
     let told: Vec<_> = entries
@@ -224,9 +227,10 @@ async fn every_statement_is_on_record_once() {
             ("INVALID_ARGUMENT", Some("EXPRESSION_FAILED"), Some(0), Some(0)),
             ("OK", None, None, None),
             ("CANCELLED", None, Some(0), Some(0)),
+            ("DEADLINE_EXCEEDED", Some("TOO_SLOW"), None, None),
         ]
     );
-    let [first, .., malformed, _, prepared, _] = entries.as_slice() else { panic!("{entries:?}") };
+    let [first, .., malformed, _, prepared, _, _] = entries.as_slice() else { panic!("{entries:?}") };
     assert_eq!(first.detail.as_deref(), Some("SELECT request_id, ? FROM meter_reads WHERE device_id = ?"));
     assert_eq!(
         (first.key_kind.as_deref(), first.key.clone()),
@@ -237,6 +241,22 @@ async fn every_statement_is_on_record_once() {
     assert_eq!(prepared.detail.as_deref(), Some("SELECT COUNT(*) FROM audit_trails WHERE mpxn = $1"));
     let texts = format!("{entries:?}");
     assert!(!texts.contains("'secret'"), "{texts}");
+}
+
+/// Nobody asks for its rows until its time is over, and then it is dropped: that is no caller who went.
+#[tokio::test]
+async fn a_statement_that_is_dropped_beyond_its_time_was_too_slow() {
+    let lake = lake_of(&[received(1, 1, 1, "6.15.1", 1)], 1).await;
+    let (log, committing) = log_of(&lake).await;
+    let session = session(&lake, &access(&[1])).recorded(Recording { log, call: "sql", peer: None });
+    let answer = session.query("SELECT * FROM audit_trails").await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(SqlLimits::default().time).await;
+    drop((answer, session));
+    tokio::time::resume();
+    let entries = recorded(&lake, committing).await;
+    let [entry] = entries.as_slice() else { panic!("{entries:?}") };
+    assert_eq!((entry.outcome.as_ref(), entry.reason.as_deref()), ("DEADLINE_EXCEEDED", Some("TOO_SLOW")));
 }
 
 fn admission(users: &[u8]) -> (Admission, String, Sharing) {

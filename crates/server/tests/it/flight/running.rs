@@ -92,7 +92,8 @@ async fn a_statement_ends_at_its_time_also_while_nobody_reads() {
         }
     };
     assert_eq!(ended.0, Code::DeadlineExceeded);
-    assert_eq!(ends_of(world).await, ["DEADLINE_EXCEEDED TOO_SLOW", "DEADLINE_EXCEEDED TOO_SLOW"]);
+    let ends = ends_of(world).await;
+    assert!(ends.len() > 1 && ends.iter().all(|end| end == "DEADLINE_EXCEEDED TOO_SLOW"), "{ends:?}");
 }
 
 /// What was granted is rescinded while rows stream: the stream ends, though its reader takes its time.
