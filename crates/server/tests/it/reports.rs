@@ -139,7 +139,7 @@ async fn every_report_comes_in_every_form() {
     let world = world().await;
     let (token, mut client) = (world.token(ANN, 1), client(&world).await);
     let who = access(&world, &token).await;
-    let mut with_rows = 0;
+    let mut with_rows = BTreeSet::new();
     for report in Catalogue::shared().unwrap().iter() {
         for (form, format) in FORMS {
             let mut rows = local(&world, &who, report).await;
@@ -168,10 +168,11 @@ async fn every_report_comes_in_every_form() {
             );
             assert_eq!(about.made_at.map(|at| at.seconds * 1000), Some(now().millis()));
             assert!(about.complete_up_to.is_some() && about.fresh_enough);
-            with_rows += usize::from(count > 0);
+            with_rows.extend((count > 0).then_some(report.name.as_str()));
         }
     }
-    assert_eq!(with_rows, 4 * FORMS.len(), "some have rows of this world");
+    let expected = BTreeSet::from(["device-transactions", "load-balance", "monthly-transactions"]);
+    assert!(expected.is_subset(&with_rows), "{with_rows:?}");
 }
 
 fn text_of(cell: &v1::ReportCell) -> String {
