@@ -131,7 +131,7 @@ impl Report {
         })?;
         let parameters = file.parameters.into_iter().map(|table| parameter_of(&place, table));
         let parameters: Vec<Parameter> = parameters.collect::<Result<_, _>>()?;
-        let report = Self {
+        let mut report = Self {
             name: folder.to_owned(),
             title: file.title,
             version: file.version,
@@ -143,7 +143,7 @@ impl Report {
             needs_one_of: file.needs_one_of,
             period: file.period,
             sort: file.sort.iter().map(|key| sort_key(key)).collect(),
-            statement: whole_statement(&place, statement, (&file.columns, &file.sort))?,
+            statement: Statement::default(),
             parameters,
             columns: file.columns,
             chart: file.chart,
@@ -152,6 +152,8 @@ impl Report {
         };
         report.check_names(&place)?;
         report.check_references(&place)?;
+        // Names that are sound stand in it.
+        report.statement = whole_statement(&place, statement, (&report.columns, &report.sort))?;
         report.check_statement(&place)?;
         report.check_versions(&place)?;
         Ok(report)
@@ -340,11 +342,11 @@ fn sort_key(text: &str) -> SortKey {
 fn whole_statement(
     place: &Place<'_>,
     statement: &str,
-    (columns, sort): (&[Column], &[String]),
+    (columns, sort): (&[Column], &[SortKey]),
 ) -> Result<Statement, ManifestError> {
     let columns: Vec<String> = columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
-    let sort = sort.iter().map(|key| sort_key(key)).map(|SortKey { column, descending }| {
-        let direction = if descending { "DESC" } else { "ASC" };
+    let sort = sort.iter().map(|SortKey { column, descending }| {
+        let direction = if *descending { "DESC" } else { "ASC" };
         format!("\"{column}\" {direction} NULLS LAST")
     });
     let sort: Vec<String> = sort.collect();

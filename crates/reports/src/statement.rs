@@ -4,7 +4,7 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Token, Tokenizer, TokenizerError};
 
 /// A statement whose parameters have numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Statement {
     text: String,
     names: Vec<String>,
@@ -63,7 +63,9 @@ mod tests {
             ("", ""),
             ("$a", "$1"),
             ("--", "--"),
-            ("ä$b ä", "ä$1 ä"),
+            ("ä=$b ä", "ä=$1 ä"),
+            // A name may have the sign in it.
+            ("ä$b", "ä$b"),
             ("'it''s $x'", "'it''s $x'"),
             ("\"a\"\"$x\" <= 1.50", "\"a\"\"$x\" <= 1.50"),
             ("a\t/* $x /* $y */ */\n\n $b, $a, $b", "a\t/* $x /* $y */ */\n\n $1, $2, $1"),

@@ -19,7 +19,7 @@ pub enum AnomalyCommand {
 Examples:
   gridtrail anomaly check --lake data/lake --token-file me.jwt
   gridtrail anomaly check --lake data/lake --token-file me.jwt --from 2026-03-01 --to 2026-04-01 --format csv")]
-    Check(AnomalyCheckArgs),
+    Check(Box<AnomalyCheckArgs>),
     /// Take in a User's Quarantined Communications Action File, or refuse it: all of it, with the reason on record.
     ///
     /// Its signature and the certificate chain are verified before any line is read. Recorded in the access log.

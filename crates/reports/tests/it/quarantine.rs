@@ -198,8 +198,8 @@ async fn what_anomaly_detection_tells_counts_before_audit_trails() {
             "5|Archived|user threshold||INC1|user decides||",
             "7|Quarantined|attribute limits||INC2|||",
             "6|Released|user threshold||INC2||Release|",
-            "2|Quarantined||the source's words||||Quarantined",
-            "1|Quarantined|DCC threshold|the source's words|INC1|user decides|Delete|Quarantined",
+            "2|Quarantined||the source's words||||QUARANTINED",
+            "1|Quarantined|DCC threshold|the source's words|INC1|user decides|Delete|QUARANTINED",
         ]
     );
     let times = ["quarantined_at", "answered_at", "action_at", "available_until"].map(|name| {

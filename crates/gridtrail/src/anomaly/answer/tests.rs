@@ -318,7 +318,7 @@ async fn the_commands_are_in_the_access_log() {
         access_lapse: "24h".parse().unwrap(),
     };
     let check = |id: UserId| {
-        AnomalyCommand::Check(crate::args::AnomalyCheckArgs {
+        AnomalyCommand::Check(Box::new(crate::args::AnomalyCheckArgs {
             caller: caller(),
             user_ids: vec![id],
             from: None,
@@ -326,7 +326,7 @@ async fn the_commands_are_in_the_access_log() {
             parts: std::num::NonZeroU32::MIN,
             read_only: false,
             access_log_lake: None,
-        })
+        }))
     };
     let other: UserId = "90-B3-D5-1F-30-02-00-01".parse().unwrap();
     let args = desk.args(&signed, &desk.signer(USER, |_| {}), &[]);
