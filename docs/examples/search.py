@@ -35,15 +35,24 @@ class Service:
         self.service = pool.FindServiceByName(f"{PACKAGE}.{name}")
 
     def call(self, method_name, **fields):
+        """The answer of a call that has one message."""
+        request, call = self._prepared(method_name, self.channel.unary_unary, fields)
+        return json_format.MessageToDict(call(request, metadata=self.metadata, timeout=30))
+
+    def stream(self, method_name, **fields):
+        """The messages of a call whose answer has many."""
+        request, call = self._prepared(method_name, self.channel.unary_stream, fields)
+        return call(request, metadata=self.metadata)
+
+    def _prepared(self, method_name, kind, fields):
         method = self.service.methods_by_name[method_name]
         request = message_factory.GetMessageClass(method.input_type)(**fields)
         response_class = message_factory.GetMessageClass(method.output_type)
-        call = self.channel.unary_unary(
+        return request, kind(
             f"/{self.service.full_name}/{method_name}",
             request_serializer=type(request).SerializeToString,
             response_deserializer=response_class.FromString,
         )
-        return json_format.MessageToDict(call(request, metadata=self.metadata, timeout=30))
 
 
 def channel_to(arguments):

@@ -16,20 +16,22 @@ use gridtrail_proto::query::v1::freshness_service_client::FreshnessServiceClient
 use gridtrail_proto::query::v1::hub_service_client::HubServiceClient;
 use gridtrail_proto::query::v1::inventory_service_client::InventoryServiceClient;
 use gridtrail_proto::query::v1::meter_read_service_client::MeterReadServiceClient;
+use gridtrail_proto::query::v1::report_service_client::ReportServiceClient;
 use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_proto::query::v1::session_service_client::SessionServiceClient;
 use gridtrail_proto::query::v1::{
     GetDeviceRequest, GetDeviceResponse, GetFreshnessRequest, GetFreshnessResponse, GetHubRequest,
     GetHubResponse, GetRequest, GetResponse, InventorySearchRequest, InventorySearchResponse, ProfileRequest,
-    ProfileResponse, SearchRequest, SearchResponse, TrailRow,
+    ProfileResponse, RunReportRequest, RunReportResponse, SearchRequest, SearchResponse, TrailRow,
 };
-use gridtrail_server::COST_HEADER;
+use gridtrail_server::{COST_HEADER, RESPONSE_BYTES_MAX};
 use gridtrail_sql::SchemaRef;
 use gridtrail_tls::{Disagreement, disagreement, encrypts};
 use prost::Message as _;
 use std::error::Error as _;
 use std::path::Path;
 use std::time::Duration;
+use tonic::Streaming;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_types::StatusExt as _;
@@ -225,6 +227,24 @@ impl Caller {
         Ok((columns.into(), rows))
     }
 
+    /// The messages of a report.
+    pub(crate) async fn run_report(
+        &self,
+        request: RunReportRequest,
+    ) -> Result<Streaming<RunReportResponse>, Failure> {
+        let mut service =
+            ReportServiceClient::new(self.channel.clone()).max_decoding_message_size(RESPONSE_BYTES_MAX);
+        self.taken(service.run(self.call_of(request)).await).await
+    }
+
+    /// The next message of a stream; `None` at its end.
+    pub(crate) async fn next_of<T>(&self, messages: &mut Streaming<T>) -> Result<Option<T>, Failure> {
+        match messages.message().await {
+            Ok(message) => Ok(message),
+            Err(status) => self.taken(Err(status)).await,
+        }
+    }
+
     /// Why rows broke off.
     pub(crate) async fn broken(&self, error: FlightError) -> Failure {
         match error {
@@ -324,9 +344,13 @@ pub(crate) fn take_page(answer: &mut SearchResponse, page: SearchResponse) {
 
 /// A time as it is printed. One outside the years that a row can have is left out.
 pub(crate) fn time(time: Option<pbjson_types::Timestamp>) -> Option<String> {
-    let time = time?;
+    Some(timestamp_of(time?)?.to_string())
+}
+
+/// A time of a message. `None`: one outside those years.
+pub(crate) fn timestamp_of(time: pbjson_types::Timestamp) -> Option<Timestamp> {
     let millis = time.seconds.checked_mul(1_000)?.checked_add(i64::from(time.nanos) / 1_000_000)?;
-    Some(Timestamp::from_millis(millis)?.to_string())
+    Timestamp::from_millis(millis)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! `gridtrail report`: the standard reports, over a lake, in this process. Whoever can read the files of a lake can read all of it, but what this
-//! writes is what the token's bearer may see.
+//! `gridtrail report`: the standard reports, over a lake, in this process, or from a server. Whoever can read the files of a lake can read all of
+//! it, but what this writes is what the token's bearer may see.
 
+mod remote;
 mod shown;
 
 use crate::args::{AnyFormat, ReportCommand, RunReportArgs};
@@ -31,19 +32,16 @@ use tokio_util::task::AbortOnDropHandle;
 const CACHE_MIB: u64 = 64;
 
 pub(crate) async fn run(command: &ReportCommand, format: AnyFormat) -> Result<(), Failure> {
-    let reports = Catalogue::built_in().map_err(ReportError::from)?;
+    let reports = Catalogue::shared().map_err(ReportError::from)?;
     match command {
-        ReportCommand::List => shown::list(&reports, format.of_list()?),
-        ReportCommand::Describe(args) => shown::describe(named(&reports, &args.name)?, format.of_report()?),
-        ReportCommand::Run(args) => make(args, named(&reports, &args.name)?, format).await,
+        ReportCommand::List => shown::list(reports, format.of_list()?),
+        ReportCommand::Describe(args) => shown::describe(reports.require(&args.name)?, format.of_report()?),
+        ReportCommand::Run(args) => match &args.server {
+            // Which reports there are is the server's to say.
+            Some(server) => remote::make(args, server, format).await,
+            None => make(args, reports.require(&args.name)?, format).await,
+        },
     }
-}
-
-fn named<'a>(reports: &'a Catalogue, name: &str) -> Result<&'a Report, ReportError> {
-    reports.named(name).ok_or_else(|| ReportError::NoReport {
-        name: name.chars().take(64).collect(),
-        known: reports.iter().map(|report| report.name.as_str()).collect::<Vec<_>>().join(", "),
-    })
 }
 
 /// How a report is written: as a table for people, or in a form that files have.
@@ -190,8 +188,13 @@ async fn stream((report, form): (&Report, OutputFormat), mut rows: ReportRows) -
         output.write(&batch).map_err(failed)?;
     }
     let (_, count) = output.finish().map_err(failed)?;
-    let About { report, version, complete_up_to, users, .. } = rows.about();
-    let complete_up_to = complete_up_to.map_or("not known".to_owned(), |at| at.to_string());
-    tracing::info!(report, version, complete_up_to, users = users.join("; "), rows = count, "made a report");
+    tell(rows.about(), count);
     Ok(())
+}
+
+/// Says in the log what a report on standard output has no place for.
+fn tell(about: &About, rows: u64) {
+    let About { report, version, complete_up_to, users, .. } = about;
+    let complete_up_to = complete_up_to.map_or("not known".to_owned(), |at| at.to_string());
+    tracing::info!(report, version, complete_up_to, users = users.join("; "), rows, "made a report");
 }

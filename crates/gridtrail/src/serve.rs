@@ -1,6 +1,6 @@
 //! `gridtrail serve`: the query service over one lake, until it is asked to stop.
 
-use crate::args::{Format, ServeArgs, ServeSqlArgs, ServerTlsArgs};
+use crate::args::{Format, ServeArgs, ServeReportArgs, ServeSqlArgs, ServerTlsArgs};
 use crate::exit::Failure;
 use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, maintain};
@@ -19,9 +19,10 @@ use gridtrail_flight::{FlightSql, Freshened, Served, SqlLimits};
 use gridtrail_freshness::{Levels, Outward, Watch};
 use gridtrail_lake::Lake;
 use gridtrail_port::{FileLimit, Port};
+use gridtrail_reports::{Catalogue, ReportError};
 use gridtrail_runtime::Clock;
 use gridtrail_search::{HubSearch, HubTables, InventorySearch, PageKey, Search};
-use gridtrail_server::{CallRecord, Console, DeviceLink, Limits, Parts, SqlParts, serve, terms};
+use gridtrail_server::{CallRecord, Console, DeviceLink, Limits, Parts, ReportParts, SqlParts, serve, terms};
 use gridtrail_tls::{ClientCheck, Tls, TlsFiles};
 use std::io;
 use std::net::SocketAddr;
@@ -88,7 +89,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let tells_cost = args.tell_cost;
     let shows_type_2 = args.show_type_2;
     let limits = args.callers.limits();
-    let sql = sql_terms(&args.sql);
+    let (sql, reports) = (sql_terms(&args.sql), report_terms(&args.reports));
     let hub_tables = args.hub_tables.into();
     let communicate_with = args.communicate_with.clone();
     let access_lapse = Duration::from_secs(args.access_lapse.seconds().into());
@@ -106,6 +107,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         metrics,
         limits,
         sql,
+        reports,
         hub_tables,
         communicate_with,
         shows_type_2,
@@ -212,23 +214,66 @@ pub(crate) fn sql_terms(args: &ServeSqlArgs) -> Option<SqlTerms> {
 }
 
 impl SqlTerms {
-    fn over(self, served: Served, clock: &Clock, key: &PageKey) -> Result<(SqlParts, SqlThreads), Failure> {
+    fn over(
+        self,
+        served: Served,
+        clock: &Clock,
+        key: &PageKey,
+        threads: &SqlThreads,
+    ) -> Result<SqlParts, Failure> {
         let Self { at_once, at_once_each, limits } = self;
         let flight = FlightSql::new(served, clock.clone(), key.clone(), limits);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .thread_name("sql")
-            .enable_all()
-            .build()
-            .map_err(|_| Failure::Process("the system gives no threads"))?;
-        let threads = runtime.handle().clone();
-        Ok((SqlParts { flight, at_once, at_once_each, threads }, SqlThreads(Some(runtime))))
+        Ok(SqlParts { flight, at_once, at_once_each, threads: threads.handle()? })
     }
 }
 
-/// The threads of statements.
+/// How a server makes reports.
+pub(crate) struct ReportTerms {
+    at_once: NonZeroU32,
+    at_once_each: NonZeroU32,
+    limits: SqlLimits,
+}
+
+/// As a server's arguments say; `None`: it makes none.
+pub(crate) fn report_terms(args: &ServeReportArgs) -> Option<ReportTerms> {
+    let limits = SqlLimits {
+        memory_bytes: usize::try_from(args.report_memory).unwrap_or(usize::MAX).saturating_mul(1 << 20),
+        parts: args.report_parts,
+        time: Duration::from_secs(args.report_time.seconds().into()),
+    };
+    let at_once = NonZeroU32::new(args.report_runs)?;
+    Some(ReportTerms { at_once, at_once_each: args.report_runs_each.min(at_once), limits })
+}
+
+impl ReportTerms {
+    fn over(self, lake: &Lake, threads: &SqlThreads) -> Result<ReportParts, Failure> {
+        let Self { at_once, at_once_each, limits } = self;
+        let reports = Catalogue::shared().map_err(ReportError::from)?;
+        Ok(ReportParts {
+            reports,
+            lake: lake.clone(),
+            limits,
+            at_once,
+            at_once_each,
+            threads: threads.handle()?,
+        })
+    }
+}
+
+/// The threads of statements, those of reports among them.
 struct SqlThreads(Option<tokio::runtime::Runtime>);
 
 impl SqlThreads {
+    fn start() -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("sql").enable_all().build();
+        Ok(Self(Some(runtime.map_err(|_| Failure::Process("the system gives no threads"))?)))
+    }
+
+    fn handle(&self) -> Result<tokio::runtime::Handle, Failure> {
+        let runtime = self.0.as_ref().ok_or(Failure::Process("the threads of statements have ended"))?;
+        Ok(runtime.handle().clone())
+    }
+
     /// Ends what is left of statements, for which no call waits any more, so that each has its record.
     async fn end(mut self) {
         if let Some(runtime) = self.0.take() {
@@ -272,6 +317,8 @@ pub(crate) struct Hosted {
     pub(crate) limits: Limits,
     /// How SQL is answered; `None`: it is not.
     pub(crate) sql: Option<SqlTerms>,
+    /// How reports are made; `None`: they are not.
+    pub(crate) reports: Option<ReportTerms>,
     /// To whom both tables of a Communications Hub are open.
     pub(crate) hub_tables: HubTables,
     /// Where a person asks for a communication with a Device.
@@ -300,6 +347,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         metrics,
         limits,
         sql,
+        reports,
         hub_tables,
         communicate_with,
         shows_type_2,
@@ -313,7 +361,9 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
     let outward = Arc::<Outward>::default();
     let freshened = Freshened { freshness: Arc::clone(&freshness) as _, outward: Arc::clone(&outward) };
     let served = Served { lake: lake.clone(), calls: calls.clone(), freshness: freshened, shows_type_2 };
-    let (sql, sql_threads) = sql.map(|terms| terms.over(served, &clock, &page_key)).transpose()?.unzip();
+    let sql_threads = SqlThreads::start()?;
+    let sql = sql.map(|terms| terms.over(served, &clock, &page_key, &sql_threads)).transpose()?;
+    let reports = reports.map(|terms| terms.over(&lake, &sql_threads)).transpose()?;
     let record = CallRecord { lake: calls.clone(), key: page_key.clone() };
     let inventory = InventorySearch::new(lake.clone(), clock.clone(), page_key, shows_type_2);
     let sharing = lake.sharing().await?;
@@ -341,6 +391,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         hubs,
         inventory,
         sql,
+        reports,
         freshness,
         outward,
         admission,
@@ -360,9 +411,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
     if let Some(tasks) = login_tasks {
         tasks.end().await;
     }
-    if let Some(threads) = sql_threads {
-        threads.end().await;
-    }
+    sql_threads.end().await;
     let tasks = maintaining.into_iter().chain([refreshing, following]);
     end_beside(tasks, recording, [&lake, &calls]).await;
     served

@@ -81,6 +81,19 @@ pub enum ArgumentError {
     },
 }
 
+impl ArgumentError {
+    /// The parameter that is to be put right; `None` where one of several is missing.
+    pub fn parameter(&self) -> Option<&str> {
+        match self {
+            Self::Unknown { name, .. } | Self::Twice { name } | Self::Value { name, .. } => Some(name),
+            Self::Missing { names, .. } => {
+                Some(names).filter(|names| !names.contains(' ')).map(String::as_str)
+            }
+            Self::Backwards { until, .. } | Self::TooLong { until, .. } => Some(until),
+        }
+    }
+}
+
 /// What is asked of a report: a value, or none, for each of its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arguments {

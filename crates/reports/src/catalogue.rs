@@ -1,7 +1,9 @@
 //! The reports that there are.
 
+use crate::error::ReportError;
 use crate::manifest::ManifestError;
 use crate::report::Report;
+use std::sync::OnceLock;
 
 /// A report's folder, as it was when this was built.
 struct Embedded {
@@ -25,6 +27,20 @@ impl Catalogue {
         EMBEDDED.iter().map(report).collect::<Result<_, _>>().map(Self)
     }
 
+    /// The same, read once in a process.
+    ///
+    /// Errors: as those of [`Catalogue::built_in`].
+    pub fn shared() -> Result<&'static Self, ManifestError> {
+        static SHARED: OnceLock<Catalogue> = OnceLock::new();
+        match SHARED.get() {
+            Some(known) => Ok(known),
+            None => {
+                let read = Self::built_in()?;
+                Ok(SHARED.get_or_init(|| read))
+            }
+        }
+    }
+
     /// Each of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Report> {
         self.0.iter()
@@ -33,5 +49,15 @@ impl Catalogue {
     /// The report of a name.
     pub fn named(&self, name: &str) -> Option<&Report> {
         self.0.iter().find(|report| report.name == name)
+    }
+
+    /// The report of a name.
+    ///
+    /// Errors: `NoReport`.
+    pub fn require(&self, name: &str) -> Result<&Report, ReportError> {
+        self.named(name).ok_or_else(|| ReportError::NoReport {
+            name: name.chars().take(64).collect(),
+            known: self.iter().map(|report| report.name.as_str()).collect::<Vec<_>>().join(", "),
+        })
     }
 }

@@ -11,9 +11,9 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, TimeZone as _};
 use chrono_tz::Europe::London;
 use std::fmt;
 
-/// A value of a row.
+/// A value of a row. As a text it is what tables, CSV and pages have.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Cell<'a> {
+pub enum Cell<'a> {
     /// None.
     Empty,
     /// A text.
@@ -49,8 +49,8 @@ pub(crate) fn data_type(kind: ColumnKind) -> DataType {
     }
 }
 
-/// The cells of one row of a batch of a report.
-pub(crate) fn cells_of<'a>(
+/// The cells of one row of a batch of a report, whose columns are of these kinds.
+pub fn cells_of<'a>(
     batch: &'a RecordBatch,
     kinds: &'a [ColumnKind],
     row: usize,
@@ -81,9 +81,14 @@ fn cell_of(column: &ArrayRef, kind: ColumnKind, row: usize) -> Cell<'_> {
 }
 
 impl Report {
+    /// What the values of each column are, in order.
+    pub fn kinds(&self) -> Vec<ColumnKind> {
+        self.columns.iter().map(|column| column.kind).collect()
+    }
+
     /// The cells of a batch of this report, each as a text.
     pub fn texts_of(&self, batch: &RecordBatch) -> Vec<Vec<String>> {
-        let kinds: Vec<ColumnKind> = self.columns.iter().map(|column| column.kind).collect();
+        let kinds = self.kinds();
         let row = |row| cells_of(batch, &kinds, row).map(|cell| cell.to_string()).collect();
         (0..batch.num_rows()).map(row).collect()
     }

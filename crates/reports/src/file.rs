@@ -1,5 +1,7 @@
 //! Files of reports: whole or not there, each with what it is and a checksum beside it.
 
+mod received;
+
 use crate::about::About;
 use crate::output::{Output, OutputError, OutputFormat};
 use crate::report::Report;
@@ -10,6 +12,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
+
+pub use received::ReceivedFile;
 
 /// Why a file of a report was not written.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +35,9 @@ pub enum FileError {
     /// The rows could not be written down.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// What came is not what was sent.
+    #[error("what came of the report is not what was sent: its checksum is another; run it again")]
+    Damaged,
 }
 
 /// A file of a report that is being written. Until [`OutputFile::publish`] it has another name, `.tmp` and some letters, in the same folder: dropped,
@@ -72,6 +79,13 @@ impl OutputFile {
         report: &Report,
         about: &About,
     ) -> Result<Self, FileError> {
+        let (folder, to) = Self::begin(path)?;
+        let output = Output::new(format, report, about, to)?;
+        Ok(Self { path: path.to_owned(), folder, about: about.clone(), output })
+    }
+
+    /// The folder of a file that is not there yet, and where its bytes go until it is.
+    fn begin(path: &Path) -> Result<(PathBuf, Counted), FileError> {
         if path.exists() {
             return Err(FileError::Exists(path.to_owned()));
         }
@@ -80,9 +94,7 @@ impl OutputFile {
             _ => PathBuf::from("."),
         };
         let file = NamedTempFile::new_in(&folder).map_err(failed("write to", &folder))?;
-        let to = Counted { file: BufWriter::new(file), hash: Sha256::new() };
-        let output = Output::new(format, report, about, to)?;
-        Ok(Self { path: path.to_owned(), folder, about: about.clone(), output })
+        Ok((folder, Counted { file: BufWriter::new(file), hash: Sha256::new() }))
     }
 
     /// Writes some rows.
@@ -99,6 +111,16 @@ impl OutputFile {
     pub fn publish(self) -> Result<u64, FileError> {
         let Self { path, folder, about, output } = self;
         let (counted, rows) = output.finish()?;
+        Self::name((path, folder), &about, counted, rows)
+    }
+
+    /// Gives a file that is written its name.
+    fn name(
+        (path, folder): (PathBuf, PathBuf),
+        about: &About,
+        counted: Counted,
+        rows: u64,
+    ) -> Result<u64, FileError> {
         let file = counted.file.into_inner().map_err(|error| failed("write", &path)(error.into_error()))?;
         file.as_file().sync_all().map_err(failed("write", &path))?;
         let said = about.json(rows).and_then(|said| serde_json::to_vec_pretty(&said));

@@ -35,10 +35,12 @@ mod it;
 
 pub use about::{About, Freshness};
 pub use argument::{ArgumentError, Arguments};
+pub use arrow::array::RecordBatch;
 pub use catalogue::Catalogue;
+pub use cell::{Cell, cells_of};
 pub use docs::page_of;
 pub use error::ReportError;
-pub use file::{FileError, OutputFile};
+pub use file::{FileError, OutputFile, ReceivedFile};
 pub use manifest::{ManifestError, ManifestFault};
 pub use output::{Output, OutputError, OutputFormat};
 pub use parameter::{Parameter, ParameterKind};

@@ -25,6 +25,14 @@ pub struct Parameter {
     pub required: bool,
 }
 
+impl Parameter {
+    /// What its default comes to at a time, as a day for `today`; `None` where it has none.
+    pub fn default_at(&self, now: Timestamp) -> Option<String> {
+        let default = self.default.as_deref()?;
+        self.kind.read(default, now).map(|value| value.to_string())
+    }
+}
+
 /// What a parameter takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -200,6 +208,19 @@ mod tests {
     fn read(kind: &ParameterKind, text: &str) -> Option<String> {
         let now = "2026-04-01T00:30:00Z".parse().unwrap();
         kind.read(text, now).map(|value| value.to_string())
+    }
+
+    #[test]
+    fn a_default_comes_to_a_day() {
+        let of = |kind, default: Option<&str>| {
+            let (name, description, default) = ("day".into(), "The day".into(), default.map(str::to_owned));
+            let parameter = Parameter { name, kind, description, default, required: false };
+            // In the United Kingdom it is half past one on the first of April.
+            parameter.default_at("2026-04-01T00:30:00Z".parse().unwrap())
+        };
+        assert_eq!(of(ParameterKind::Date, Some("today - 30")).as_deref(), Some("2026-03-02"));
+        assert_eq!(of(ParameterKind::Month, Some("last month")).as_deref(), Some("2026-03"));
+        assert_eq!(of(ParameterKind::Date, None), None);
     }
 
     #[test]

@@ -47,6 +47,11 @@ impl Report {
 }
 
 impl Order<'_> {
+    /// The rights that it is made under.
+    pub const fn who(&self) -> &Access {
+        &self.who
+    }
+
     /// Carries the report out over a snapshot. `dress` may give the session what it is to look after beside: a log, the rights of its caller.
     ///
     /// Errors: `Access`, `Sql`, `Column`. Cancel-safe: nothing goes on when what it gives is dropped.
@@ -56,10 +61,22 @@ impl Order<'_> {
         (clock, limits): (Clock, SqlLimits),
         dress: impl FnOnce(SecuredSession) -> SecuredSession,
     ) -> Result<ReportRows, ReportError> {
-        let made_at = clock.now();
-        let about = self.about((snapshot, sharing), made_at);
+        let about = self.about((snapshot, sharing), clock.now());
+        self.carry_out(about, snapshot, (clock, limits), dress).await
+    }
+
+    /// The same for whoever has told what the report says of itself before there is a row of it. The snapshot is that which it was told of.
+    ///
+    /// Errors: as those of [`Order::run`]. Cancel-safe.
+    pub async fn carry_out(
+        &self,
+        about: About,
+        snapshot: &Arc<Snapshot>,
+        (clock, limits): (Clock, SqlLimits),
+        dress: impl FnOnce(SecuredSession) -> SecuredSession,
+    ) -> Result<ReportRows, ReportError> {
         let session = dress(SecuredSession::of_reports(snapshot, &self.who, clock, limits)?);
-        let values = self.report.bound(&self.arguments, (self.who.user_ids(), made_at));
+        let values = self.report.bound(&self.arguments, (self.who.user_ids(), about.made_at));
         let values = values.map_err(|error| ReportError::Internal(error.to_string()))?;
         let answer = match values.num_columns() {
             0 => Box::pin(session.query(self.report.statement.text())).await?,
@@ -68,7 +85,8 @@ impl Order<'_> {
         ReportRows::new(self.report, about, answer)
     }
 
-    fn about(&self, (snapshot, sharing): (&Snapshot, &Sharing), made_at: Timestamp) -> About {
+    /// What the report says of itself, made of a snapshot at a time.
+    pub fn about(&self, (snapshot, sharing): (&Snapshot, &Sharing), made_at: Timestamp) -> About {
         let freshness = self.report.freshness(snapshot.complete_up_to());
         let user_ids = self.who.user_ids().to_set();
         About {

@@ -29,6 +29,7 @@ mod log_in;
 mod outgoing;
 mod own_calls;
 mod record;
+mod reports;
 mod request;
 mod row;
 mod serve;
@@ -56,6 +57,7 @@ pub use limits::{
 };
 pub use log_in::LoginParts;
 pub use own_calls::CallRecord;
+pub use reports::ReportParts;
 pub use serve::{FRESHNESS_HEALTH, Parts, ServeError, serve, terms};
 pub use service::COST_HEADER;
 pub use witness::LoginRecords;

@@ -80,6 +80,18 @@ pub(crate) const STATEMENT_ANSWER_BYTES: usize = 6 * 1024 * 1024;
 /// How often it is looked whether a caller may still see what a statement shows them.
 pub(crate) const RIGHTS_EVERY: Duration = Duration::from_millis(500);
 
+/// Most User IDs that a report may be asked of: more than a token and all that is granted to its bearer have.
+pub(crate) const REPORT_USERS_MAX: usize = 1_000;
+
+/// Bytes of a message with rows of a report, or of a part of its form. A row that has more is a message by itself.
+pub(crate) const REPORT_PIECE_BYTES: usize = 256 * 1024;
+
+/// What a report counts for in [`ANSWERS_BYTES_MAX`]: a message that is made, one that waits and one on its way, the larger with one row alone.
+pub(crate) const REPORT_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// How often it is told how far a report is, while nothing else is sent.
+pub(crate) const REPORT_PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
 /// How long calls may finish after shutdown was asked for: the longest call and a little more. Streams that never
 /// end (Health.Watch) are cut then.
 pub const DRAIN_LIFE: Duration = Duration::from_secs(25);

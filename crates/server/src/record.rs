@@ -52,6 +52,19 @@ pub(crate) struct Record {
     is_noted: bool,
 }
 
+/// What is noted of what is asked of a report.
+#[derive(Debug)]
+pub(crate) struct ReportAsked {
+    /// What it is about, each with its kind; the first are noted.
+    pub(crate) keys: Vec<(&'static str, String)>,
+    pub(crate) variants: Option<String>,
+    /// The report, its version and its other parameters.
+    pub(crate) detail: String,
+}
+
+/// Keys of a report that are noted: of how many User IDs it is stands beside them.
+const REPORT_KEYS_MAX: usize = 16;
+
 /// A row of an answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ShownRow {
@@ -223,6 +236,32 @@ impl Record {
         let begun = || self.rows.iter().filter(|row| row.begins < bytes);
         let of_others = begun().filter(|row| row.is_of_another).count();
         (self.entry.rows, self.entry.rows_of_others) = (Some(begun().count() as u64), Some(of_others as u64));
+    }
+
+    /// Which report is described.
+    pub(crate) fn described_report(&mut self, name: &str) {
+        self.entry.detail = Some(name.to_owned());
+    }
+
+    /// What is asked of a report.
+    pub(crate) fn asked_report(&mut self, asked: ReportAsked) {
+        let ReportAsked { mut keys, variants, detail } = asked;
+        keys.truncate(REPORT_KEYS_MAX);
+        let (kinds, keys): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
+        let entry = &mut self.entry;
+        (entry.key_kind, entry.key) = (list(&kinds).map(Into::into), list(&keys));
+        (entry.variants, entry.detail) = (variants, Some(detail));
+    }
+
+    /// The version that a report is made from.
+    pub(crate) fn read_at(&mut self, version: &SnapshotVersion) {
+        self.entry.version = Some(version.to_string());
+        self.shown_rows_of_report(0);
+    }
+
+    /// So many rows of a report have left by now, all of them of User IDs that the caller sees.
+    pub(crate) const fn shown_rows_of_report(&mut self, rows: u64) {
+        (self.entry.rows, self.entry.rows_of_others) = (Some(rows), Some(0));
     }
 
     /// What of the metadata of SQL is asked for, by the protocol's name.

@@ -7,14 +7,14 @@ use crate::freshness_page::page_of;
 use crate::held::{Held, no_memory, weight_of};
 use crate::limits::{
     ANSWERS_BYTES_MAX, CALL_BYTES_MIN, CALLER_ANSWERS_BYTES_MAX, FRESHNESS_DAYS_DEFAULT, REQUEST_BYTES_MAX,
-    REQUEST_LIFE, RESPONSE_BYTES_MAX, ROW_BYTES, TAKE_LIFE, UNWRITTEN_FACTOR,
+    REQUEST_LIFE, RESPONSE_BYTES_MAX, RIGHTS_EVERY, ROW_BYTES, TAKE_LIFE, UNWRITTEN_FACTOR,
 };
 use crate::record::{Caller, Record};
 use crate::request::{query_of, row_query_of};
 use crate::row::{get_response, search_response};
 use crate::status::{CallError, status_of};
 use futures::FutureExt as _;
-use gridtrail_access::{Access, Admission};
+use gridtrail_access::{Access, Admission, Sharing};
 use gridtrail_access_log::AccessLog;
 use gridtrail_flight::{Asker, Recording, Rights};
 use gridtrail_freshness::{DAYS_KEPT, Freshness, Outward};
@@ -140,6 +140,33 @@ impl Desk {
     /// The time by which calls are judged.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Tells that time.
+    pub(crate) const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Who shares with whom now.
+    ///
+    /// Errors: that nobody knows just now.
+    pub(crate) fn sharing(&self) -> Result<Arc<Sharing>, CallError> {
+        Ok(self.admission.sharing()?)
+    }
+
+    /// What judges the caller anew while something is made for them.
+    pub(crate) fn rights_of(&self, caller: &Caller) -> Result<Rights, CallError> {
+        Ok(Rights::new(self.admission.clone(), bearer_token(&caller.metadata)?))
+    }
+
+    /// Waits until the caller may no longer see what they could see, and says why.
+    pub(crate) async fn rights_lost(&self, who: &Access, caller: &Caller) -> CallError {
+        loop {
+            tokio::time::sleep(RIGHTS_EVERY).await;
+            if let Err(lost) = self.confirm_anew(who, caller).await {
+                return lost;
+            }
+        }
     }
 
     /// Answers one call of somebody who is admitted, and has it noted when the answer has left. `work` may be dropped at any point; it

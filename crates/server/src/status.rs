@@ -10,6 +10,7 @@ use gridtrail_access_log::LogError;
 use gridtrail_flight::{FlightError, SqlError};
 use gridtrail_lake::LakeErrorKind;
 use gridtrail_port::Cut;
+use gridtrail_reports::{ArgumentError, OutputError, ReportError};
 use gridtrail_runtime::with_causes;
 use gridtrail_search::{SearchError, SearchErrorKind, Violation};
 use gridtrail_session::{LoginError, OUTWARD_SENTENCE, SessionError, StoreError};
@@ -79,6 +80,28 @@ pub(crate) enum CallError {
     /// A message of Arrow Flight SQL was not answered.
     #[error(transparent)]
     Flight(FlightError),
+    /// A report was not made.
+    #[error(transparent)]
+    Report(ReportError),
+    /// A report could not be written down.
+    #[error(transparent)]
+    ReportForm(OutputError),
+    /// A report has another version than the caller knows.
+    #[error("{name} is of version {found}; you asked for version {asked}: have it described anew")]
+    OtherReport {
+        /// The report.
+        name: String,
+        /// Its version.
+        found: u32,
+        /// That which was asked for.
+        asked: u32,
+    },
+    /// A row of a report that no message has room for.
+    #[error("a row has {bytes} bytes, more than a message may have; ask for a form of the report")]
+    ReportRowTooLarge {
+        /// How many.
+        bytes: usize,
+    },
     /// The login could not be written down.
     #[error("write the login down")]
     NotWritten,
@@ -109,6 +132,15 @@ impl From<FlightError> for CallError {
             FlightError::Statement(SqlError::Access(error))
             | FlightError::Session(SqlError::Access(error)) => error.into(),
             other => Self::Flight(other),
+        }
+    }
+}
+
+impl From<ReportError> for CallError {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Access(error) | ReportError::Sql(SqlError::Access(error)) => error.into(),
+            other => Self::Report(other),
         }
     }
 }
@@ -300,6 +332,56 @@ fn class_of_statement(error: &SqlError) -> ErrorClass {
     ErrorClass { code, reason, http_code }
 }
 
+const NO_REPORT: ErrorClass =
+    ErrorClass { code: Code::NotFound, reason: "REPORT_NOT_FOUND", http_code: "404" };
+const NOT_YOURS: ErrorClass =
+    ErrorClass { code: Code::PermissionDenied, reason: "USER_ID_NOT_YOURS", http_code: "403" };
+const OTHER_REPORT: ErrorClass =
+    ErrorClass { code: Code::FailedPrecondition, reason: "REPORT_CHANGED", http_code: "400" };
+const TEXT_TOO_LONG: ErrorClass =
+    ErrorClass { code: Code::FailedPrecondition, reason: "TEXT_TOO_LONG", http_code: "400" };
+
+/// What a caller is told of a report that was not made.
+fn class_of_report(error: &ReportError) -> ErrorClass {
+    match error {
+        ReportError::NoReport { .. } => NO_REPORT,
+        ReportError::Argument(_) => INVALID,
+        ReportError::NotYours(_) => NOT_YOURS,
+        // Told as that of any other call.
+        ReportError::Access(_) => DENIED,
+        ReportError::Sql(error) => class_of_statement(error),
+        ReportError::Manifest(_) | ReportError::Column { .. } | ReportError::Internal(_) => INTERNAL,
+    }
+}
+
+const fn class_of_form(error: &OutputError) -> ErrorClass {
+    match error {
+        OutputError::TextTooLong { .. } => TEXT_TOO_LONG,
+        _ => INTERNAL,
+    }
+}
+
+/// The status of a report that was not made, or not written down.
+fn report_status(call: &'static str, class: &ErrorClass, error: &(dyn Error + 'static)) -> Status {
+    match class.code {
+        Code::Internal | Code::DataLoss => {
+            reported_status(call, class, "the report could not be made", error)
+        }
+        Code::Unavailable => {
+            tracing::warn!(call, cause = with_causes(error), "a report cannot be made just now");
+            retry_status(class, error.to_string(), RETRY_AFTER)
+        }
+        Code::Aborted => retry_status(class, error.to_string(), RETRY_AFTER),
+        _ => status_in(class, error.to_string(), None),
+    }
+}
+
+/// The status of a report that was asked for wrongly: with the field, as `parameters.month`.
+fn argument_status(error: &ArgumentError) -> Status {
+    let field = error.parameter().map_or("parameters".to_owned(), |name| format!("parameters.{name}"));
+    invalid_fields(error.to_string(), vec![FieldViolation::new(field, error.to_string())])
+}
+
 /// The status of a message of Arrow Flight SQL that was not answered.
 fn flight_status(call: &'static str, error: &FlightError) -> Status {
     let class = class_of_flight(error);
@@ -340,6 +422,10 @@ pub(crate) fn told(error: &CallError) -> (Code, &'static str) {
         CallError::RightsChanged => RIGHTS_CHANGED,
         CallError::Panicked => INTERNAL,
         CallError::Flight(error) => class_of_flight(error),
+        CallError::Report(error) => class_of_report(error),
+        CallError::ReportForm(error) => class_of_form(error),
+        CallError::OtherReport { .. } => OTHER_REPORT,
+        CallError::ReportRowTooLarge { .. } => ROW_TOO_LARGE,
         CallError::NoRecord(_) => NO_RECORD,
     };
     (class.code, class.reason)
@@ -416,6 +502,11 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
             retry_status(&NO_RECORD, "logins cannot be recorded just now; try again".into(), RETRY_AFTER)
         }
         CallError::Flight(error) => flight_status(call, error),
+        CallError::Report(ReportError::Argument(error)) => argument_status(error),
+        CallError::Report(error) => report_status(call, &class_of_report(error), error),
+        CallError::ReportForm(error) => report_status(call, &class_of_form(error), error),
+        CallError::OtherReport { .. } => status_in(&OTHER_REPORT, error.to_string(), None),
+        CallError::ReportRowTooLarge { .. } => status_in(&ROW_TOO_LARGE, error.to_string(), None),
         CallError::Panicked => reported_status(call, &INTERNAL, "the service failed", error),
     }
 }
@@ -456,9 +547,11 @@ fn status_in(class: &ErrorClass, text: String, error_id: Option<&str>) -> Status
 }
 
 fn invalid_status(text: String, violations: &[Violation]) -> Status {
+    invalid_fields(text, violations.iter().map(|v| FieldViolation::new(v.field, &v.rule)).collect())
+}
+
+fn invalid_fields(text: String, fields: Vec<FieldViolation>) -> Status {
     let mut details = details_of(&INVALID, None);
-    let fields: Vec<FieldViolation> =
-        violations.iter().map(|v| FieldViolation::new(v.field, &v.rule)).collect();
     details.set_bad_request(fields);
     Status::with_error_details(INVALID.code, text, details)
 }

@@ -1,4 +1,4 @@
-//! Sends each call to its service, by the first part of its path. With eleven services this is a `match`; the router
+//! Sends each call to its service, by the first part of its path. With twelve services this is a `match`; the router
 //! that the transport offers would bring a web framework with it.
 
 use crate::flight::FlightDesk;
@@ -8,6 +8,7 @@ use crate::lasting::Lasting;
 use crate::log_in::Sessions;
 use crate::outgoing::outgoing;
 use crate::own_calls::Calls;
+use crate::reports::Reports;
 use crate::service::{AuditTrails, FreshnessDesk, MeterReads};
 use crate::status::{CallError, no_such_service, status_of, status_of_cut};
 use arrow_flight::flight_service_server::FlightServiceServer;
@@ -18,6 +19,7 @@ use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer
 use gridtrail_proto::query::v1::hub_service_server::HubServiceServer;
 use gridtrail_proto::query::v1::inventory_service_server::InventoryServiceServer;
 use gridtrail_proto::query::v1::meter_read_service_server::MeterReadServiceServer;
+use gridtrail_proto::query::v1::report_service_server::ReportServiceServer;
 use gridtrail_proto::query::v1::session_service_server::SessionServiceServer;
 use http_body_util::BodyExt as _;
 use std::convert::Infallible;
@@ -47,6 +49,8 @@ pub(crate) struct Switch<R, A> {
     pub(crate) sessions: SessionServiceServer<Sessions>,
     /// Arrow Flight SQL, where statements are answered.
     pub(crate) flight: Option<FlightServiceServer<FlightDesk>>,
+    /// Reports, where they are made.
+    pub(crate) reports: Option<ReportServiceServer<Reports>>,
     pub(crate) health: HealthServer<HealthService>,
     pub(crate) reflection: R,
     pub(crate) reflection_alpha: A,
@@ -113,6 +117,8 @@ impl<R: GrpcService, A: GrpcService> Service<Request<Body>> for Switch<R, A> {
             with_message(&self.messages, calls, MessageSize::Small, request)
         } else if let Some(flight) = self.flight.as_mut().filter(|flight| service == name_of(*flight)) {
             with_message(&self.messages, flight, MessageSize::Statement, request)
+        } else if let Some(reports) = self.reports.as_mut().filter(|reports| service == name_of(*reports)) {
+            with_message(&self.messages, reports, MessageSize::Small, request)
         } else {
             Box::pin(std::future::ready(Ok(outgoing(no_such_service().into_http()))))
         }

@@ -48,7 +48,7 @@ pub use letters::{
 pub use origin::{Origins, parse};
 pub use port::{ClientAddress, PortArgs};
 pub use reconcile::ReconcileArgs;
-pub use report::{DescribeReportArgs, ReportCommand, RunReportArgs};
+pub use report::{DescribeReportArgs, ReportCommand, RunReportArgs, ServeReportArgs};
 pub use service::{
     BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, GetArgs, HubArgs, SearchArgs,
     SearchCommand, SearchKey, SearchedBy, ServeArgs, TokenArgs, WhoamiArgs,

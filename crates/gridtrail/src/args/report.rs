@@ -14,7 +14,7 @@ pub enum ReportCommand {
     List,
     /// Say what a report is: its parameters, its columns, and which rows pertain to a User.
     Describe(DescribeReportArgs),
-    /// Make a report over a lake, in this process. For operators and local development.
+    /// Make a report: by a server, or over a lake in this process, for operators and local development.
     Run(Box<RunReportArgs>),
 }
 
@@ -42,10 +42,23 @@ pub struct RunReportArgs {
     /// them is there before it is whole.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Have this server make it, in place of this process. Which reports there are, how much each may take and where it is recorded is the
+    /// server's to say.
+    #[arg(long, value_name = "URL", conflicts_with = "read_only")]
+    pub server: Option<String>,
+    /// Trust anchors of the server's certificate, in PEM. An https URL needs them.
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub server_anchors: Option<PathBuf>,
+    /// A certificate to show to the server, in PEM, where it wants one.
+    #[arg(long, value_name = "FILE", requires_all = ["client_key", "server_anchors"])]
+    pub client_certificate: Option<PathBuf>,
+    /// The private key of that certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    pub client_key: Option<PathBuf>,
     /// The lake: a folder, or s3://bucket/prefix.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "PATH", default_value = "data/lake")]
     pub lake: String,
-    /// Who is asking: a token of the key below.
+    /// Who is asking: a token that the server accepts, or one of the key below.
     #[command(flatten)]
     pub credential: Credential,
     /// The private key for local development whose tokens count, as `gridtrail token` made it.
@@ -79,4 +92,27 @@ fn parameter(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
         _ => Err("a parameter is given as name=value".to_owned()),
     }
+}
+
+/// The heading of these arguments in the help of a server.
+const HEADING: &str = "Reports";
+
+/// How a server makes reports.
+#[derive(Debug, Clone, Args)]
+pub struct ServeReportArgs {
+    /// Reports that are made at the same time; 0: the server makes none.
+    #[arg(long, value_name = "REPORTS", default_value_t = 2, help_heading = HEADING, value_parser = clap::value_parser!(u32).range(0..=1_024))]
+    pub report_runs: u32,
+    /// Those of one caller.
+    #[arg(long, value_name = "REPORTS", default_value = "1", help_heading = HEADING)]
+    pub report_runs_each: NonZeroU32,
+    /// Memory that the statement of one report may take, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 1024, help_heading = HEADING, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
+    pub report_memory: u32,
+    /// Parts of a table that one report reads at the same time.
+    #[arg(long, value_name = "PARTS", default_value = "2", help_heading = HEADING)]
+    pub report_parts: NonZeroU32,
+    /// How long a report may take, until its last message was taken: up to 24h.
+    #[arg(long, value_name = "DURATION", default_value = "15m", help_heading = HEADING)]
+    pub report_time: LifeTime,
 }

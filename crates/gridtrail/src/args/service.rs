@@ -7,6 +7,7 @@ use super::identity::LoginArgs;
 use super::inventory::{BenchInventoryArgs, InventoryArgs, InventoryDeviceArgs};
 use super::lake::CompactionArgs;
 use super::port::PortArgs;
+use super::report::ServeReportArgs;
 use super::sql::ServeSqlArgs;
 use super::tls::{ServerArgs, ServerTlsArgs};
 use super::value::{Bound, LapseTime, LifeTime};
@@ -103,6 +104,9 @@ pub struct ServeArgs {
     /// How SQL is answered.
     #[command(flatten)]
     pub sql: ServeSqlArgs,
+    /// How reports are made.
+    #[command(flatten)]
+    pub reports: ServeReportArgs,
     /// Show Type 2 Devices other than In-Home Displays in the inventory, too: Consumer Access Devices. The Code does not ask for them.
     #[arg(long)]
     pub show_type_2: bool,

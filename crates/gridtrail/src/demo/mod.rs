@@ -200,6 +200,7 @@ async fn show(
         metrics: None,
         limits: Limits::default(),
         sql: None,
+        reports: None,
         hub_tables: HubTables::default(),
         communicate_with: None,
         shows_type_2: false,

@@ -150,5 +150,5 @@ impl<W: Write + Send> Output<W> {
 
 /// What the columns of a report are.
 fn kinds_of(report: &Report) -> Vec<ColumnKind> {
-    report.columns.iter().map(|column| column.kind).collect()
+    report.kinds()
 }

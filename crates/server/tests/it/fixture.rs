@@ -20,12 +20,15 @@ use gridtrail_proto::query::v1::inventory_service_client::InventoryServiceClient
 use gridtrail_proto::query::v1::meter_read_service_client::MeterReadServiceClient;
 use gridtrail_proto::query::v1::session_service_client::SessionServiceClient;
 use gridtrail_proto::query::v1::{SearchRequest, search_request::Key};
+use gridtrail_reports::Catalogue;
 use gridtrail_runtime::Clock;
 use gridtrail_search::fake::FakeLake;
 use gridtrail_search::{
     HubSearch, HubStore, HubTables, InventorySearch, InventoryStore, PageKey, Search, Store,
 };
-use gridtrail_server::{CallRecord, Console, Limits, LoginParts, Parts, ServeError, SqlParts, serve, terms};
+use gridtrail_server::{
+    CallRecord, Console, Limits, LoginParts, Parts, ReportParts, ServeError, SqlParts, serve, terms,
+};
 use gridtrail_session::{Endpoint, Landing};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -135,6 +138,15 @@ fn sharing() -> Sharing {
     sharing
 }
 
+/// What not every server answers.
+#[derive(Default)]
+struct Optional {
+    login: Option<(LoginParts, SessionGate)>,
+    sql: Option<SqlParts>,
+    reports: Option<ReportParts>,
+    calls: Option<CallRecord>,
+}
+
 /// A server on a free port, over a lake that obeys the test or over a real one.
 pub(crate) struct World<L = FakeLake> {
     pub(crate) lake: L,
@@ -192,7 +204,13 @@ impl World<Lake> {
         let clock = Clock::manual(now());
         let lake = filled_lake(clock.clone()).await;
         let calls = CallRecord { lake: lake.clone(), key: PageKey::random().unwrap() };
-        Self::answering(lake, clock, (None, None, Some(calls)), Limits::default()).await
+        Self::answering(
+            lake,
+            clock,
+            Optional { calls: Some(calls), ..Optional::default() },
+            Limits::default(),
+        )
+        .await
     }
 
     /// One over a real lake that answers SQL, two statements at once and one of each caller, within these limits.
@@ -206,7 +224,23 @@ impl World<Lake> {
         let flight = FlightSql::new(served, clock.clone(), PageKey::random().unwrap(), sql);
         let at_once = NonZeroU32::new(2).unwrap();
         let parts = SqlParts { flight, at_once, at_once_each: NonZeroU32::MIN, threads: Handle::current() };
-        Self::answering(lake, clock, (None, Some(parts), None), Limits::default()).await
+        Self::answering(lake, clock, Optional { sql: Some(parts), ..Optional::default() }, Limits::default())
+            .await
+    }
+
+    /// One over a real lake that makes reports, two at once and one of each caller, within these limits.
+    pub(crate) async fn serve_reports(limits: SqlLimits, callers: Limits) -> Self {
+        let clock = Clock::manual(now());
+        let lake = filled_lake(clock.clone()).await;
+        let parts = ReportParts {
+            reports: Catalogue::shared().unwrap(),
+            lake: lake.clone(),
+            limits,
+            at_once: NonZeroU32::new(2).unwrap(),
+            at_once_each: NonZeroU32::MIN,
+            threads: Handle::current(),
+        };
+        Self::answering(lake, clock, Optional { reports: Some(parts), ..Optional::default() }, callers).await
     }
 }
 
@@ -221,13 +255,13 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
         login: Option<(LoginParts, SessionGate)>,
         limits: Limits,
     ) -> Self {
-        Self::answering(lake, clock, (login, None, None), limits).await
+        Self::answering(lake, clock, Optional { login, ..Optional::default() }, limits).await
     }
 
     async fn answering(
         lake: L,
         clock: Clock,
-        (login, sql, calls): (Option<(LoginParts, SessionGate)>, Option<SqlParts>, Option<CallRecord>),
+        Optional { login, sql, reports, calls }: Optional,
         limits: Limits,
     ) -> Self {
         let (login, sessions) = login.unzip();
@@ -247,6 +281,7 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
             hubs: HubSearch::new(lake.clone(), clock.clone(), HubTables::default()),
             inventory: InventorySearch::new(lake.clone(), clock.clone(), PageKey::random().unwrap(), false),
             sql,
+            reports,
             freshness: Arc::new(freshness.clone()),
             outward: Arc::default(),
             admission: admission.clone(),

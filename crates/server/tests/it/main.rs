@@ -17,5 +17,6 @@ mod matrix;
 mod open_rows;
 mod own_calls;
 mod recorded;
+mod reports;
 mod rights;
 mod rows;
