@@ -9,6 +9,7 @@ import { FreshnessService } from "./gen/gridtrail/query/v1/freshness_pb.ts";
 import { HubService } from "./gen/gridtrail/query/v1/hub_pb.ts";
 import { InventoryService } from "./gen/gridtrail/query/v1/inventory_pb.ts";
 import { AuditTrailService, MeterReadService } from "./gen/gridtrail/query/v1/query_pb.ts";
+import { ReportService } from "./gen/gridtrail/query/v1/report_pb.ts";
 import { SessionService } from "./gen/gridtrail/query/v1/session_pb.ts";
 
 let token: string | undefined;
@@ -40,6 +41,7 @@ export const inventory: Client<typeof InventoryService> = createClient(Inventory
 export const hubs: Client<typeof HubService> = createClient(HubService, transport);
 export const freshness: Client<typeof FreshnessService> = createClient(FreshnessService, transport);
 export const accessLog: Client<typeof AccessLogService> = createClient(AccessLogService, transport);
+export const reports: Client<typeof ReportService> = createClient(ReportService, transport);
 export const sessions: Client<typeof SessionService> = createClient(SessionService, transport);
 
 /** What went wrong, as a page tells it. */
@@ -65,6 +67,7 @@ const TITLES: Partial<Record<Code, string>> = {
   [Code.Unavailable]: "The service cannot answer at the moment",
   [Code.DeadlineExceeded]: "The answer took too long",
   [Code.Aborted]: "What you may see has changed",
+  [Code.Unimplemented]: "This server does not offer this",
 };
 
 /** `undefined`: the person stopped it. */

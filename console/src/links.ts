@@ -21,6 +21,7 @@ export const LINKS: readonly Link[] = [
     what: "Availability and diagnostics of a Communications Hub.",
     component: "Communications Hub availability and diagnostics",
   },
+  { path: "/reports", name: "Reports", what: "The standard reports, of what pertains to your User IDs.", component: "Reporting" },
   { path: "/freshness", name: "Freshness", what: "How fresh the answers are, by source and by day." },
   { path: "/calls", name: "Access log", what: "What you asked for, and when: your own calls." },
   { path: "/profile", name: "Profile", what: "Who you are here, whose rows you see, and what you may use." },

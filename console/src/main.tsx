@@ -18,6 +18,7 @@ import { HubPage } from "./pages/hub.tsx";
 import { InventoryPage } from "./pages/inventory.tsx";
 import { GOING_TO, LogInPage } from "./pages/log-in.tsx";
 import { ProfilePage } from "./pages/profile.tsx";
+import { ReportPage, ReportsPage } from "./pages/reports.tsx";
 
 function NoSuchPage() {
   return (
@@ -41,6 +42,8 @@ function Pages() {
         <Route path="/devices/:id" component={DevicePage} />
         <Route path="/hub" component={HubPage} />
         <Route path="/freshness" component={FreshnessPage} />
+        <Route path="/reports" component={ReportsPage} />
+        <Route path="/reports/:name" component={ReportPage} />
         <Route path="/calls" component={CallsPage} />
         <Route path="/profile" component={ProfilePage} />
         <Route default component={NoSuchPage} />

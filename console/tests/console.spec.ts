@@ -376,6 +376,8 @@ test("freshness, profile and the first page are accessible, and every page fits 
     [`/devices/${stage.device}`, "SMI Status history"],
     [`/hub?device=${stage.hub}`, "communicate with this Device"],
     ["/freshness", "Day by day, in UTC"],
+    ["/reports", "Monthly Transaction Report"],
+    ["/reports/monthly-transactions?month=2026-03&run=yes", "About this report"],
     ["/calls", "Your calls"],
     ["/profile", "What your roles allow"],
     ["/nowhere", "There is no such page"],

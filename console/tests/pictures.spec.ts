@@ -41,6 +41,8 @@ test("pictures of every page", async ({ page }) => {
     ["device", `/devices/${stage.device}`, "Devices around it"],
     ["hub", `/hub?device=${stage.hub}`, "Version of the data"],
     ["freshness", "/freshness", "Day by day, in UTC"],
+    ["reports", "/reports", "Monthly Transaction Report"],
+    ["report", "/reports/monthly-transactions?month=2026-03&run=yes", "About this report"],
     ["calls", "/calls", "Your calls"],
     ["profile", "/profile", "What your roles allow"],
   ] as const) {

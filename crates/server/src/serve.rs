@@ -118,15 +118,11 @@ pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> R
     let Parts { login, console, log, calls, communicate_with, clock, limits, tells_cost, .. } = parts;
     let desk = Desk::new((search, inventory), admission, log, clock, limits, tells_cost);
     let reporter = HealthReporter::new();
-    let optional = [
-        sql.as_ref().map(|_| <FlightServiceServer<FlightDesk> as NamedService>::NAME),
-        reports.as_ref().map(|_| <ReportServiceServer<Reports> as NamedService>::NAME),
-        calls.as_ref().map(|_| <AccessLogServiceServer<Calls> as NamedService>::NAME),
-    ];
-    set_health(&reporter, optional, ServingStatus::Serving).await;
+    let names = names_of(sql.is_some(), reports.is_some(), calls.is_some());
+    set_health(&reporter, &names, ServingStatus::Serving).await;
     let key = login.as_ref().map(|login| Arc::clone(&login.key));
     let sessions = Sessions::servers(desk.clone(), login);
-    let others = ((Arc::clone(&freshness), outward), (hubs, communicate_with), calls, (sql, reports));
+    let others = ((Arc::clone(&freshness), outward), (hubs, communicate_with), (sql, reports, calls));
     let web = GrpcWebLayer::new().layer(switch(&desk, others, sessions, &reporter)?);
     let front = Front::new(web, console, key);
     let service = service_fn(move |request: Request<Incoming>| front.answer(request));
@@ -144,7 +140,7 @@ pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> R
         never = keep_certificates(tls) => match never {},
     }
     reporter.set_service_status(FRESHNESS_HEALTH, ServingStatus::NotServing).await;
-    set_health(&reporter, optional, ServingStatus::NotServing).await;
+    set_health(&reporter, &names, ServingStatus::NotServing).await;
     drop(stop);
     serving.await;
     Ok(())
@@ -161,14 +157,12 @@ async fn keep_certificates(tls: Option<Arc<Tls>>) -> Infallible {
 /// How fresh the answers are, and what is told of it.
 type Told = (Arc<dyn Freshness>, Arc<Outward>);
 
+/// What not every server answers.
+type Optional = (Option<SqlParts>, Option<ReportParts>, Option<CallRecord>);
+
 fn switch(
     desk: &Desk,
-    ((freshness, outward), hubs, calls, (sql, reports)): (
-        Told,
-        (HubSearch, Option<DeviceLink>),
-        Option<CallRecord>,
-        (Option<SqlParts>, Option<ReportParts>),
-    ),
+    ((freshness, outward), hubs, (sql, reports, calls)): (Told, (HubSearch, Option<DeviceLink>), Optional),
     [logins, sessions]: [SessionServiceServer<Sessions>; 2],
     reporter: &HealthReporter,
 ) -> Result<
@@ -220,10 +214,10 @@ async fn keep_freshness_health(reporter: &HealthReporter, freshness: &dyn Freshn
     }
 }
 
-/// Tells health checks, of the whole server and of each service, how it is.
-async fn set_health(reporter: &HealthReporter, optional: [Option<&'static str>; 3], status: ServingStatus) {
+/// The names that health checks ask for: the whole server and each service.
+fn names_of(answers_sql: bool, makes_reports: bool, lists_calls: bool) -> Vec<&'static str> {
     const WHOLE_SERVER: &str = "";
-    let always = [
+    let mut names = vec![
         WHOLE_SERVER,
         <AuditTrailServiceServer<AuditTrails> as NamedService>::NAME,
         <MeterReadServiceServer<MeterReads> as NamedService>::NAME,
@@ -232,7 +226,15 @@ async fn set_health(reporter: &HealthReporter, optional: [Option<&'static str>; 
         <InventoryServiceServer<Inventory> as NamedService>::NAME,
         <SessionServiceServer<Sessions> as NamedService>::NAME,
     ];
-    for name in always.into_iter().chain(optional.into_iter().flatten()) {
-        reporter.set_service_status(name, status).await;
+    names.extend(answers_sql.then_some(<FlightServiceServer<FlightDesk> as NamedService>::NAME));
+    names.extend(makes_reports.then_some(<ReportServiceServer<Reports> as NamedService>::NAME));
+    names.extend(lists_calls.then_some(<AccessLogServiceServer<Calls> as NamedService>::NAME));
+    names
+}
+
+/// Tells health checks how each of these is.
+async fn set_health(reporter: &HealthReporter, names: &[&'static str], status: ServingStatus) {
+    for name in names {
+        reporter.set_service_status(*name, status).await;
     }
 }

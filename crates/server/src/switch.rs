@@ -1,4 +1,4 @@
-//! Sends each call to its service, by the first part of its path. With eleven services this is a `match`; the router
+//! Sends each call to its service, by the first part of its path. With twelve services this is a `match`; the router
 //! that the transport offers would bring a web framework with it.
 
 use crate::flight::FlightDesk;

@@ -138,6 +138,15 @@ fn sharing() -> Sharing {
     sharing
 }
 
+/// What not every server answers.
+#[derive(Default)]
+struct Optional {
+    login: Option<(LoginParts, SessionGate)>,
+    sql: Option<SqlParts>,
+    reports: Option<ReportParts>,
+    calls: Option<CallRecord>,
+}
+
 /// A server on a free port, over a lake that obeys the test or over a real one.
 pub(crate) struct World<L = FakeLake> {
     pub(crate) lake: L,
@@ -195,7 +204,13 @@ impl World<Lake> {
         let clock = Clock::manual(now());
         let lake = filled_lake(clock.clone()).await;
         let calls = CallRecord { lake: lake.clone(), key: PageKey::random().unwrap() };
-        Self::answering(lake, clock, (None, (None, None), Some(calls)), Limits::default()).await
+        Self::answering(
+            lake,
+            clock,
+            Optional { calls: Some(calls), ..Optional::default() },
+            Limits::default(),
+        )
+        .await
     }
 
     /// One over a real lake that answers SQL, two statements at once and one of each caller, within these limits.
@@ -209,7 +224,8 @@ impl World<Lake> {
         let flight = FlightSql::new(served, clock.clone(), PageKey::random().unwrap(), sql);
         let at_once = NonZeroU32::new(2).unwrap();
         let parts = SqlParts { flight, at_once, at_once_each: NonZeroU32::MIN, threads: Handle::current() };
-        Self::answering(lake, clock, (None, (Some(parts), None), None), Limits::default()).await
+        Self::answering(lake, clock, Optional { sql: Some(parts), ..Optional::default() }, Limits::default())
+            .await
     }
 
     /// One over a real lake that makes reports, two at once and one of each caller, within these limits.
@@ -224,7 +240,7 @@ impl World<Lake> {
             at_once_each: NonZeroU32::MIN,
             threads: Handle::current(),
         };
-        Self::answering(lake, clock, (None, (None, Some(parts)), None), callers).await
+        Self::answering(lake, clock, Optional { reports: Some(parts), ..Optional::default() }, callers).await
     }
 }
 
@@ -239,17 +255,13 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
         login: Option<(LoginParts, SessionGate)>,
         limits: Limits,
     ) -> Self {
-        Self::answering(lake, clock, (login, (None, None), None), limits).await
+        Self::answering(lake, clock, Optional { login, ..Optional::default() }, limits).await
     }
 
     async fn answering(
         lake: L,
         clock: Clock,
-        (login, (sql, reports), calls): (
-            Option<(LoginParts, SessionGate)>,
-            (Option<SqlParts>, Option<ReportParts>),
-            Option<CallRecord>,
-        ),
+        Optional { login, sql, reports, calls }: Optional,
         limits: Limits,
     ) -> Self {
         let (login, sessions) = login.unzip();
