@@ -8,6 +8,7 @@ use crate::client::token_of;
 use crate::exit::Failure;
 use crate::opening::{open_existing, open_to_serve};
 use crate::output::{self, Grid, printable};
+use crate::report_worker;
 use crate::rights::{Feed, keep_rights};
 use crate::running::wait_for_detached;
 use crate::serve::{other_than, role_matrix};
@@ -36,6 +37,9 @@ pub(crate) async fn run(command: &ReportCommand, format: AnyFormat) -> Result<()
         ReportCommand::List => shown::list(&reports, format.of_list()?),
         ReportCommand::Describe(args) => shown::describe(named(&reports, &args.name)?, format.of_report()?),
         ReportCommand::Run(args) => make(args, named(&reports, &args.name)?, format).await,
+        ReportCommand::Schedule(args) => report_worker::schedule(args, format.of_list()?),
+        ReportCommand::Worker(args) => Box::pin(report_worker::worker(args, format)).await,
+        ReportCommand::History(args) => report_worker::history(args, format.of_list()?).await,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::log_in::LoginPlan;
 use crate::metrics::{self, Metrics};
 use crate::opening::{open_existing, open_to_serve};
 use crate::output;
+use crate::report_jobs::{JobsPlan, read_schedule};
 use crate::rights::{Feed, keep_rights};
 use crate::running::{asked_to_stop, end, listen, wait_for_detached};
 use crate::watching::keep_fresh;
@@ -41,6 +42,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let metrics_at = metrics::address(&args.metrics)?;
     let roles = role_matrix(args.job_type_roles.as_deref())?;
     let gatekeeper = args.public_key.as_deref().map(|path| gatekeeper(args, path, &roles)).transpose()?;
+    let report_jobs = report_jobs_of(args, &roles)?;
     let tls = tls_of(&args.tls, args.listen)?;
     let page_key = page_key(args.page_key.as_deref())?;
     let levels = levels_of(&args.levels)?;
@@ -105,6 +107,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         metrics,
         limits,
         sql,
+        report_jobs,
         hub_tables,
         shows_type_2,
         tells_cost,
@@ -173,6 +176,13 @@ pub(crate) fn role_matrix(path: Option<&Path>) -> Result<Arc<RoleMatrix>, Failur
         reason: format!("{}: {error}", path.display()),
     })?;
     Ok(Arc::new(renamed))
+}
+
+/// The schedule of reports, where there is one.
+fn report_jobs_of(args: &ServeArgs, roles: &RoleMatrix) -> Result<Option<JobsPlan>, Failure> {
+    let Some(path) = &args.report_schedule else { return Ok(None) };
+    let schedule = read_schedule(path, roles, "--report-schedule")?;
+    Ok(Some(JobsPlan { schedule, takes: args.report_takes.clone() }))
 }
 
 /// The key that servers share, or one of this process alone.
@@ -270,6 +280,8 @@ pub(crate) struct Hosted {
     pub(crate) limits: Limits,
     /// How SQL is answered; `None`: it is not.
     pub(crate) sql: Option<SqlTerms>,
+    /// The reports that are made beside the calls; `None`: none are.
+    pub(crate) report_jobs: Option<JobsPlan>,
     /// To whom both tables of a Communications Hub are open.
     pub(crate) hub_tables: HubTables,
     /// Whether the inventory shows every Type 2 Device.
@@ -296,6 +308,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         metrics,
         limits,
         sql,
+        report_jobs,
         hub_tables,
         shows_type_2,
         tells_cost,
@@ -318,6 +331,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
     let admission = Admission::new(doors, sharing.current());
     let feed = Feed::new(lake.clone(), access_lapse);
     let following = AbortOnDropHandle::new(tokio::spawn(keep_rights(feed, sharing, admission.clone())));
+    let jobs = report_jobs.map(|plan| plan.start([&lake, &calls], &admission, &log)).transpose()?;
     // Tasks of their own: reading a long log must not hold up calls. They end with this function.
     let maintaining =
         housekeeping.map(|how| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));
@@ -354,6 +368,9 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
     }
     if let Some(threads) = sql_threads {
         threads.end().await;
+    }
+    if let Some(jobs) = jobs {
+        jobs.end().await;
     }
     let tasks = maintaining.into_iter().chain([refreshing, following]);
     end_beside(tasks, recording, [&lake, &calls]).await;

@@ -22,4 +22,5 @@ mod kafka;
 mod layers;
 mod maintenance;
 mod opening;
+mod report_jobs_crash;
 mod support;

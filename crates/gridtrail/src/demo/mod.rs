@@ -200,6 +200,7 @@ async fn show(
         metrics: None,
         limits: Limits::default(),
         sql: None,
+        report_jobs: None,
         hub_tables: HubTables::default(),
         shows_type_2: false,
         tells_cost: false,
