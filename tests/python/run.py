@@ -12,6 +12,7 @@ import test_delta
 import test_documentation
 import test_export
 import test_logins
+import test_report_jobs
 import test_reports
 import test_s3
 import test_sql
@@ -21,7 +22,7 @@ from stage import Stage
 
 def tests():
     modules = (
-        test_delta, test_access_log, test_clients, test_documentation, test_export, test_logins, test_reports, test_s3, test_sql,
+        test_delta, test_access_log, test_clients, test_documentation, test_export, test_logins, test_report_jobs, test_reports, test_s3, test_sql,
         test_supply_chain,
     )
     for module in modules:

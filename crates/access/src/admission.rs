@@ -3,8 +3,8 @@
 use crate::gatekeeper::is_subject;
 use crate::session::{Seen, Session};
 use crate::{
-    AccessError, Bearer, Component, Components, Gatekeeper, OrgId, Party, RoleMatrix, SessionGate, Sharing,
-    TokenFault, UserIds,
+    AccessError, Bearer, Component, Components, Declared, Gatekeeper, OrgId, Party, RoleMatrix, SessionGate,
+    Sharing, TokenFault, UserIds,
 };
 use gridtrail_model::{Timestamp, UserId};
 use std::collections::BTreeSet;
@@ -310,6 +310,24 @@ impl Admission {
         };
         Ok(Access {
             session: local_session(name, party.clone(), now)?,
+            user_ids: UserIds::of(&seen),
+            own_user_ids: UserIds::of(&own),
+            state,
+            until: sharing.next_change(now),
+        })
+    }
+
+    /// What is declared for a User ID, as far as it holds at the time `now`: the rows of that User ID while it is its Party's, and of those that are
+    /// granted to it. Where it is the Party's no longer, the access shows nothing. Waits while it is in doubt who shares with whom.
+    ///
+    /// Errors: `Suspended`.
+    pub async fn access_of_user(&self, declared: &Declared, now: Timestamp) -> Result<Access, AccessError> {
+        let Rights { state, sharing, lapsed, .. } = self.rights().await;
+        let sharing = sharing.ok_or(AccessError::Suspended)?;
+        let (own, granted) = sharing.seen_by(declared.user_id, declared.party(), now);
+        let seen = if lapsed { own.clone() } else { own.union(&granted).copied().collect() };
+        Ok(Access {
+            session: Arc::clone(&declared.session),
             user_ids: UserIds::of(&seen),
             own_user_ids: UserIds::of(&own),
             state,

@@ -21,6 +21,7 @@
 
 mod admission;
 mod bearer;
+mod declared;
 mod dev_key;
 mod error;
 mod gatekeeper;
@@ -37,6 +38,7 @@ mod user_ids;
 
 pub use admission::{Access, Admission, Disclosure, Doors};
 pub use bearer::Bearer;
+pub use declared::Declared;
 pub use dev_key::DevKey;
 pub use error::{AccessError, AccessErrorKind, TokenFault};
 pub use gatekeeper::{Gatekeeper, OrgId};

@@ -329,6 +329,23 @@ impl Sharing {
         own.into_iter().chain(granted).collect()
     }
 
+    /// The User IDs whose rows one User ID of a Party sees now: itself, and those that are granted to it. Both are empty where it is not the Party's.
+    pub(crate) fn seen_by(
+        &self,
+        user_id: UserId,
+        party: &Party,
+        now: Timestamp,
+    ) -> (BTreeSet<UserId>, BTreeSet<UserId>) {
+        let asked = BTreeSet::from([user_id]);
+        let own = self.own(party, &asked, OrgId::All, now);
+        // A User ID that has come to the same Party since is no other's any more: nobody grants it.
+        let is_of_others = |partner: &UserId| self.owner(*partner, now) != Some(party);
+        let partners = self.partners(user_id).into_iter().filter(is_of_others);
+        let asked: BTreeSet<UserId> = own.iter().copied().chain(partners).collect();
+        let granted = self.effective(party, &asked, OrgId::All, now).difference(&own).copied().collect();
+        (own, granted)
+    }
+
     /// The User IDs of the Party that a session may use.
     pub fn own(
         &self,

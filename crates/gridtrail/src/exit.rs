@@ -8,6 +8,7 @@ use gridtrail_ingest::IngestError;
 use gridtrail_kafka::KafkaError;
 use gridtrail_lake::{LakeError, LakeErrorKind};
 use gridtrail_reconcile::ReconcileError;
+use gridtrail_report_jobs::JobError;
 use gridtrail_reports::{FileError, OutputError, ReportError};
 use gridtrail_runtime::{KeyFileError, with_causes};
 use gridtrail_search::SearchError;
@@ -116,6 +117,21 @@ pub enum Failure {
     /// A file of a report was not written.
     #[error(transparent)]
     ReportFile(#[from] FileError),
+    /// What became of scheduled reports could not be told.
+    #[error("keep the journal of reports")]
+    ReportJob(#[from] JobError),
+    /// Reports that are due are not there yet.
+    #[error("{} not there: {failed} failed, {stale} for which the lake is not complete; `gridtrail report history` says more", count_of(*open, "report"))]
+    ReportsOpen {
+        /// How many.
+        open: usize,
+        /// Of those, how many failed and are to be tried again.
+        failed: usize,
+        /// How many wait until the lake is complete.
+        stale: usize,
+        /// What can be done about each attempt that failed.
+        kinds: Vec<SqlErrorKind>,
+    },
     /// The address cannot be listened on.
     #[error("listen on {address}")]
     Listen {
@@ -305,6 +321,10 @@ impl Failure {
                 SqlErrorKind::Changed | SqlErrorKind::Unavailable => Exit::Unavailable,
                 SqlErrorKind::Internal => Exit::Failed,
             },
+            Self::ReportJob(error) => exit_of_kinds(&[error.kind()]),
+            Self::ReportsOpen { failed: 0, stale: 0, .. } => Exit::Unavailable,
+            Self::ReportsOpen { failed: 0, .. } => Exit::Stale,
+            Self::ReportsOpen { kinds, .. } => exit_of_kinds(kinds),
             Self::Report(ReportError::Argument(_)) => Exit::Usage,
             Self::Report(ReportError::Access(_)) => Exit::Denied,
             Self::ReportFile(FileError::Output(
@@ -387,6 +407,15 @@ fn advice_of(disagreement: &Disagreement) -> String {
                 .to_owned()
         }
     }
+}
+
+/// What several failures of reports come to: what can be waited for, or what one of them asks for.
+fn exit_of_kinds(kinds: &[SqlErrorKind]) -> Exit {
+    let is = |wanted: &[SqlErrorKind]| kinds.iter().all(|kind| wanted.contains(kind));
+    if is(&[SqlErrorKind::Unavailable, SqlErrorKind::Changed]) {
+        return Exit::Unavailable;
+    }
+    if is(&[SqlErrorKind::Denied]) { Exit::Denied } else { Exit::Failed }
 }
 
 const fn exit_of(code: tonic::Code, again: bool) -> Exit {

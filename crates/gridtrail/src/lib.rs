@@ -34,6 +34,8 @@ mod progress;
 mod publish;
 mod reconcile;
 mod report;
+mod report_jobs;
+mod report_worker;
 mod rights;
 mod running;
 mod search;

@@ -50,6 +50,9 @@ const LEVEL_0_RUNS: &str = "gridtrail_lake_level_0_runs";
 const BUCKET_RUNS: &str = "gridtrail_lake_bucket_runs";
 const RIGHTS_LAPSED: &str = "gridtrail_access_granted_rights_lapsed";
 const SUSPENSIONS: &str = "gridtrail_access_suspensions";
+const REPORTS_ENDED: &str = "gridtrail_report_jobs_ended_total";
+const REPORTS_FAILED: &str = "gridtrail_report_jobs_failed_attempts_total";
+const REPORTS_LATE: &str = "gridtrail_report_jobs_late_seconds";
 const VERSION: &str = "gridtrail_snapshot_version";
 const VERSION_AGE: &str = "gridtrail_snapshot_age_seconds";
 
@@ -80,6 +83,21 @@ pub(crate) fn rights_lapsed(lapsed: bool) {
 /// How many events of access suspend pairs, or may have ended some that nobody can name.
 pub(crate) fn suspensions(count: usize) {
     gauge!(SUSPENSIONS).set(count as f64);
+}
+
+/// That a scheduled report ended: published, skipped or withdrawn.
+pub(crate) fn report_ended(job: &str, state: &'static str) {
+    counter!(REPORTS_ENDED, "job" => job.to_owned(), "state" => state).increment(1);
+}
+
+/// That an attempt to make a scheduled report failed.
+pub(crate) fn report_failed(job: &str) {
+    counter!(REPORTS_FAILED, "job" => job.to_owned()).increment(1);
+}
+
+/// For how long the oldest report of a job has been due, in milliseconds.
+pub(crate) fn reports_late(job: &str, late_ms: i64) {
+    gauge!(REPORTS_LATE, "job" => job.to_owned()).set(seconds(late_ms));
 }
 
 /// On which terms metrics are shown: to a few who scrape, and not at the cost of who calls.
@@ -268,6 +286,12 @@ fn describe() {
         "1 while what Parties granted each other counts no longer, since the topics of events of access stand still."
     );
     describe_gauge!(SUSPENSIONS, "Events of access that suspend pairs until an operator settles them.");
+    describe_counter!(
+        REPORTS_ENDED,
+        "Scheduled reports that this process brought to their end, by how they ended."
+    );
+    describe_counter!(REPORTS_FAILED, "Attempts of this process to make a scheduled report that failed.");
+    describe_gauge!(REPORTS_LATE, "For how long the oldest scheduled report that is not there has been due.");
     describe_gauge!(BROKEN, "Pieces of evidence that were changed since they were written.");
     describe_gauge!(
         STOPPED,

@@ -10,6 +10,7 @@ use crate::client::token_of;
 use crate::exit::Failure;
 use crate::opening::open_to_serve;
 use crate::output::{self, Grid, printable};
+use crate::report_worker;
 use gridtrail_lake::Lake;
 use gridtrail_model::UserId;
 use gridtrail_reports::{
@@ -36,6 +37,9 @@ pub(crate) async fn run(command: &ReportCommand, format: AnyFormat) -> Result<()
             Some(server) => remote::make(args, server, format).await,
             None => make(args, reports.require(&args.name)?, format).await,
         },
+        ReportCommand::Schedule(args) => report_worker::schedule(args, format.of_list()?),
+        ReportCommand::Worker(args) => Box::pin(report_worker::worker(args, format)).await,
+        ReportCommand::History(args) => report_worker::history(args, format.of_list()?).await,
     }
 }
 

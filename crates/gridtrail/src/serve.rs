@@ -8,6 +8,7 @@ use crate::log_in::LoginPlan;
 use crate::metrics::{self, Metrics};
 use crate::opening::{open_existing, open_to_serve};
 use crate::output;
+use crate::report_jobs::{JobsPlan, read_schedule};
 use crate::rights::{Feed, keep_rights};
 use crate::running::{asked_to_stop, end, listen, wait_for_detached};
 use crate::watching::keep_fresh;
@@ -42,6 +43,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let metrics_at = metrics::address(&args.metrics)?;
     let roles = role_matrix(args.job_type_roles.as_deref())?;
     let gatekeeper = args.public_key.as_deref().map(|path| gatekeeper(args, path, &roles)).transpose()?;
+    let report_jobs = report_jobs_of(args, &roles)?;
     let tls = tls_of(&args.tls, args.listen)?;
     let page_key = page_key(args.page_key.as_deref())?;
     let levels = levels_of(&args.levels)?;
@@ -108,6 +110,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         limits,
         sql,
         reports,
+        report_jobs,
         hub_tables,
         communicate_with,
         shows_type_2,
@@ -177,6 +180,13 @@ pub(crate) fn role_matrix(path: Option<&Path>) -> Result<Arc<RoleMatrix>, Failur
         reason: format!("{}: {error}", path.display()),
     })?;
     Ok(Arc::new(renamed))
+}
+
+/// The schedule of reports, where there is one.
+fn report_jobs_of(args: &ServeArgs, roles: &RoleMatrix) -> Result<Option<JobsPlan>, Failure> {
+    let Some(path) = &args.report_schedule else { return Ok(None) };
+    let schedule = read_schedule(path, roles, "--report-schedule")?;
+    Ok(Some(JobsPlan { schedule, takes: args.report_takes.clone() }))
 }
 
 /// The key that servers share, or one of this process alone.
@@ -333,6 +343,8 @@ pub(crate) struct Hosted {
     pub(crate) sql: Option<SqlTerms>,
     /// How reports are made; `None`: they are not.
     pub(crate) reports: Option<ReportTerms>,
+    /// The reports that are made beside the calls; `None`: none are.
+    pub(crate) report_jobs: Option<JobsPlan>,
     /// To whom both tables of a Communications Hub are open.
     pub(crate) hub_tables: HubTables,
     /// Where a person asks for a communication with a Device.
@@ -362,6 +374,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         limits,
         sql,
         reports,
+        report_jobs,
         hub_tables,
         communicate_with,
         shows_type_2,
@@ -388,6 +401,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
     let admission = Admission::new(doors, sharing.current());
     let feed = Feed::new(lake.clone(), access_lapse);
     let following = AbortOnDropHandle::new(tokio::spawn(keep_rights(feed, sharing, admission.clone())));
+    let jobs = report_jobs.map(|plan| plan.start([&lake, &calls], &admission, &log)).transpose()?;
     // Tasks of their own: reading a long log must not hold up calls. They end with this function.
     let maintaining =
         housekeeping.map(|how| AbortOnDropHandle::new(tokio::spawn(maintain(lake.clone(), how))));
@@ -426,6 +440,9 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         tasks.end().await;
     }
     sql_threads.end().await;
+    if let Some(jobs) = jobs {
+        jobs.end().await;
+    }
     let tasks = maintaining.into_iter().chain([refreshing, following]);
     end_beside(tasks, recording, [&lake, &calls]).await;
     served

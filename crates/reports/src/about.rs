@@ -44,6 +44,9 @@ pub struct About {
     pub complete_up_to: Option<Timestamp>,
     /// Whether that is as fresh as the report needs.
     pub fresh_enough: bool,
+    /// Up to when it was to be complete, where somebody waited for that: the end of the period that is asked about.
+    #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
+    pub needed_up_to: Option<Timestamp>,
     /// The version of the lake that it was made from.
     pub lake_version: String,
     /// When it was made.
@@ -59,10 +62,15 @@ fn as_text<S: Serializer>(at: &(impl Copy + Into<Option<Timestamp>>), to: S) -> 
 impl About {
     /// Each thing that it says, in words, with the number of rows. What has several values has them all.
     pub fn said(&self, rows: u64) -> Vec<(&'static str, Vec<String>)> {
+        let missing = self.needed_up_to.filter(|needed| self.complete_up_to.is_none_or(|at| at < *needed));
         let complete = match self.complete_up_to {
             Some(at) if self.fresh_enough => at.to_string(),
             Some(at) => format!("{at}: older than the report needs"),
             None => "not known".to_owned(),
+        };
+        let complete = match missing {
+            Some(needed) => format!("{complete}; its period ends at {needed}, so rows may be missing"),
+            None => complete,
         };
         let or_none = |values: Vec<String>| if values.is_empty() { vec!["none".to_owned()] } else { values };
         let parameters = self.parameters.iter().map(|(name, value)| format!("{name} = {value}"));
@@ -78,8 +86,10 @@ impl About {
         ]
     }
 
-    /// As JSON, with the number of rows.
-    pub(crate) fn json(&self, rows: u64) -> serde_json::Result<serde_json::Value> {
+    /// As JSON, with the number of rows: what lies beside a file of the report.
+    ///
+    /// Errors: none that is known; a form as JSON is what it is made for.
+    pub fn json(&self, rows: u64) -> serde_json::Result<serde_json::Value> {
         let mut said = serde_json::to_value(self)?;
         if let Some(fields) = said.as_object_mut() {
             fields.insert("row_count".to_owned(), rows.into());

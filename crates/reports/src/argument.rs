@@ -107,6 +107,25 @@ impl Arguments {
         self.report == report.name
     }
 
+    /// The first instant after all days and months that are asked about; `None` where the report is asked about none.
+    pub fn until(&self) -> Option<Timestamp> {
+        let end = |value: &Value| match value {
+            Value::Date(date) => Some(date.end()),
+            Value::Month(month) => Some(month.end()),
+            Value::Text(_) | Value::Number(_) => None,
+        };
+        self.values.values().filter_map(end).max()
+    }
+
+    /// The days and months that are asked about, the earliest first.
+    pub fn days_and_months(&self) -> Vec<String> {
+        let is_period = |value: &&Value| matches!(value, Value::Date(_) | Value::Month(_));
+        let mut shown: Vec<String> =
+            self.values.values().filter(is_period).map(ToString::to_string).collect();
+        shown.sort();
+        shown
+    }
+
     /// The parameters that have a value, by name, each with its value.
     pub fn shown(&self) -> impl Iterator<Item = (&str, String)> {
         self.values.iter().map(|(name, value)| (name.as_str(), value.to_string()))

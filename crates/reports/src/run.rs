@@ -99,6 +99,7 @@ impl Order<'_> {
             parameters: self.arguments.shown().map(|(name, value)| (name.to_owned(), value)).collect(),
             complete_up_to: freshness.complete_up_to,
             fresh_enough: freshness.is_met(made_at),
+            needed_up_to: None,
             lake_version: snapshot.version().to_string(),
             made_at,
         }
@@ -130,6 +131,13 @@ impl ReportRows {
         }
         let schema = schema_of(report);
         Ok(Self { report: report.name.clone(), about, kinds, schema, answer })
+    }
+
+    /// The same rows, which say of themselves up to when they were to be complete.
+    #[must_use]
+    pub fn needed_up_to(mut self, at: Timestamp) -> Self {
+        self.about.needed_up_to = Some(at);
+        self
     }
 
     /// What the report says of itself.

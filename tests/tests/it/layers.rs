@@ -39,6 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("flight", &["model", "runtime", "access", "lake", "search", "sql"]),
     ("export", &["model", "access", "runs", "lake"]),
     ("reports", &["model", "runtime", "access", "lake", "sql"]),
+    ("report-jobs", &["model", "runtime", "access", "access-log", "runs", "lake", "sql", "reports"]),
     (
         "server",
         &[

@@ -22,5 +22,6 @@ mod kafka;
 mod layers;
 mod maintenance;
 mod opening;
+mod report_jobs_crash;
 mod reports;
 mod support;

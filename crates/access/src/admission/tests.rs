@@ -211,3 +211,30 @@ fn a_party_sees_what_is_its_own_and_what_is_granted_at_the_time() {
     admission.lapse(true);
     assert_eq!(seen("Avon", 100), users(&[1, 2]));
 }
+
+/// What is declared for a User ID comes to that User ID and what is granted to it, of its Party's others to nothing, and to nothing at all once it
+/// is another's.
+#[test]
+fn a_declared_user_id_shows_itself_and_what_is_granted_to_it() {
+    let (admission, matrix) = (admission(), RoleMatrix::built_in().unwrap());
+    let seen = |by: &str, user_id: u8, second: i64| {
+        let user_id = UserId::from_bytes([0x90, 0xB3, 0, 0, 0, 0, 0, user_id]);
+        let roles = JobTypeRole::new(1).into_iter().collect();
+        let declared = Declared::new("monthly", (party(by), user_id), (roles, &matrix)).unwrap();
+        let access = admission.access_of_user(&declared, at(second)).now_or_never().unwrap().unwrap();
+        assert_eq!(access.own_user_ids().contains(&user_id), !access.user_ids().is_empty());
+        assert!(access.permits(Component::Reporting));
+        access.user_ids().to_set()
+    };
+    assert_eq!(seen("Avon", 1, 99), users(&[1]));
+    assert_eq!(seen("Avon", 1, 100), users(&[1, 11]));
+    assert_eq!(seen("Brent", 11, 100), users(&[1, 11]));
+    assert_eq!(seen("Avon", 2, 100), users(&[2]), "it was granted to another of the Party");
+    assert_eq!(seen("Brent", 11, 200), users(&[]), "it is the Party's no longer");
+    assert_eq!(seen("Brent", 1, 100), users(&[]), "it never was");
+    admission.lapse(true);
+    assert_eq!(seen("Avon", 1, 100), users(&[1]));
+    let roles = BTreeSet::new();
+    let none = Declared::new("", (party("Avon"), UserId::from_bytes([1; 8])), (roles, &matrix));
+    assert!(matches!(none, Err(AccessError::Mint(_))));
+}

@@ -17,6 +17,7 @@ mod origin;
 mod port;
 mod reconcile;
 mod report;
+mod report_jobs;
 mod service;
 mod sql;
 mod tls;
@@ -49,6 +50,7 @@ pub use origin::{Origins, parse};
 pub use port::{ClientAddress, PortArgs};
 pub use reconcile::ReconcileArgs;
 pub use report::{DescribeReportArgs, ReportCommand, RunReportArgs, ServeReportArgs};
+pub use report_jobs::{HistoryArgs, ReportTakes, ScheduleArgs, WorkerArgs};
 pub use service::{
     BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, GetArgs, HubArgs, SearchArgs,
     SearchCommand, SearchKey, SearchedBy, ServeArgs, TokenArgs, WhoamiArgs,
@@ -240,7 +242,10 @@ Examples:
   gridtrail report list
   gridtrail report describe monthly-transactions
   gridtrail report run monthly-transactions --lake data/lake --token-file me.jwt \\
-      --param month=2026-03 --format xlsx --output march.xlsx"
+      --param month=2026-03 --format xlsx --output march.xlsx
+  gridtrail report schedule jobs.toml
+  gridtrail report worker --schedule jobs.toml --lake data/lake --once
+  gridtrail report history --lake data/lake --job monthly"
     )]
     Report(Box<ReportCommand>),
     /// Show one row by its reference, with every field.

@@ -1,6 +1,7 @@
 //! Arguments of `gridtrail report`.
 
 use super::asking::Credential;
+use super::report_jobs::{HistoryArgs, ScheduleArgs, WorkerArgs};
 use super::value::{LapseTime, LifeTime};
 use clap::{Args, Subcommand};
 use gridtrail_model::UserId;
@@ -16,6 +17,12 @@ pub enum ReportCommand {
     Describe(DescribeReportArgs),
     /// Make a report: by a server, or over a lake in this process, for operators and local development.
     Run(Box<RunReportArgs>),
+    /// Check a schedule of reports, and say what is due next. For operators.
+    Schedule(ScheduleArgs),
+    /// Make the reports of a schedule, beside any number of other workers. For operators.
+    Worker(Box<WorkerArgs>),
+    /// Say what became of the reports of schedules. For operators.
+    History(HistoryArgs),
 }
 
 /// Arguments of `gridtrail report describe`.

@@ -201,6 +201,7 @@ async fn show(
         limits: Limits::default(),
         sql: None,
         reports: None,
+        report_jobs: None,
         hub_tables: HubTables::default(),
         communicate_with: None,
         shows_type_2: false,

@@ -232,6 +232,7 @@ mod tests {
             parameters: BTreeMap::new(),
             complete_up_to: None,
             fresh_enough: false,
+            needed_up_to: None,
             lake_version: "1".to_owned(),
             made_at: at,
         }

@@ -49,6 +49,7 @@ fn about() -> About {
         parameters: BTreeMap::from([("month".to_owned(), "2026-03".to_owned())]),
         complete_up_to: Some(now()),
         fresh_enough: true,
+        needed_up_to: None,
         lake_version: "7".to_owned(),
         made_at: now(),
     }
