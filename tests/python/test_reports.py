@@ -131,12 +131,16 @@ def test_what_is_asked_wrongly_ends_with_its_code(stage):
         (["monthly-transactions", "--user-id", stranger], 3, "is not yours"),
         (["device-transactions"], 2, "needs device_id or mpxn"),
         (["monthly-transactions", "--output", stage.path("x")], 2, "a table is for terminals"),
+        (["monthly-transactions", "--format", "appendix-aa"], 2, "no report that Users answer"),
+        (["quarantined-requests", "--format", "appendix-aa", "--param", "state=Deleted"], 2, "state is given twice"),
     ]:
         ended = subprocess.run(
             [stage.binary, "report", "run", *arguments, "--lake", stage.lake, "--token", stage.token(USER), "--key", stage.path("key.pem")],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         assert ended.returncode == code and part in ended.stderr, (arguments, ended)
+    answered = report(stage, "quarantined-requests", "--format", "appendix-aa")
+    assert answered.startswith("request_id,") and answered.splitlines()[0].endswith(",action"), answered
     named = json.loads(stage.run("report", "list", "--format", "json"))
     described = json.loads(stage.run("report", "describe", named[0]["name"], "--format", "json"))
     assert described["title"] == named[0]["title"] and described["columns"]

@@ -2,6 +2,7 @@
 
 mod asked;
 mod inventory;
+mod law;
 mod outputs;
 mod page;
 mod quarantine;

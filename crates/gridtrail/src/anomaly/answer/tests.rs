@@ -2,13 +2,16 @@
 
 use super::*;
 use crate::args::{AnomalyCommand, LakeCallerArgs, ListFormat};
-use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
+use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Bearer, DevKey, JobTypeRole, OrgId, Sharing};
 use gridtrail_access_log::RowKind;
 use gridtrail_anomaly::Quarantined;
 use gridtrail_lake::{Batch, LakeSettings, SourceEvidence};
 use gridtrail_model::{DeviceId, RequestId};
+use gridtrail_reports::{Catalogue, Output, OutputFormat};
 use gridtrail_runtime::Clock;
 use gridtrail_saml::fake::key_infrastructure::{Key, KeyInfrastructure, Signer as KeySigner};
+use gridtrail_sql::SqlLimits;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const USER: &str = "90-B3-D5-1F-30-02-00-00";
@@ -310,6 +313,11 @@ async fn the_commands_are_in_the_access_log() {
     let claims = Bearer { valid_from: now, expires_at: now.plus_millis(HOUR_MS), ..claims() };
     let address = desk.folder.path().join("lake").display().to_string();
     let lake = crate::opening::open_lake(&address).await.unwrap();
+    let to =
+        Assignment { party: claims.party.clone(), role: gridtrail_model::UserRole::IS, descriptor: None };
+    let event = AccessEvent::Assigned { user_id: user(), to: Some(to), from: Timestamp::MIN };
+    let access = vec![AccessRecord { id: "assigned".parse().unwrap(), recorded_at: now, event }];
+    lake.writer().await.unwrap().tell(access).await.unwrap();
     let caller = || LakeCallerArgs {
         lake: address.clone(),
         credential: crate::args::Credential { token: key.mint(&claims).ok(), token_file: None },
@@ -364,11 +372,8 @@ async fn the_commands_are_in_the_access_log() {
 /// What a User gets of the Quarantined Requests Report in the form of Appendix AA, fills in and signs, is an answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_of_the_report_is_filled_in_signed_and_accepted() {
-    let (desk, now) = (Desk::new(), Clock::system().now());
-    let address = desk.folder.path().join("lake").display().to_string();
-    let lake = crate::opening::open_lake(&address).await.unwrap();
     let of = |counter: u64, incident: &str| {
-        let mut event = held(Breach::UserThreshold, now.plus_millis(-HOUR_MS));
+        let mut event = held(Breach::UserThreshold, now().plus_millis(-HOUR_MS));
         event.id = format!("q-{counter}").parse().unwrap();
         if let AnomalyStatement::Fact { fact: AnomalyFact::Quarantined(of), .. } = &mut event.told {
             (of.request_id.counter, of.incident) = (counter, incident.parse().ok());
@@ -376,51 +381,42 @@ async fn the_file_of_the_report_is_filled_in_signed_and_accepted() {
         }
         event
     };
-    let anomaly = vec![of(1, "INC1"), of(2, "INC1"), of(3, "INC2")];
-    let source =
-        SourceEvidence { source: "file:q".to_owned(), first: true, to: 1, ..SourceEvidence::default() };
-    let batch = Batch { anomaly, sources: vec![source], ..Batch::default() };
-    lake.writer().await.unwrap().commit(batch).await.unwrap();
-    let key = DevKey::generate().unwrap();
-    let claims = Bearer { valid_from: now, expires_at: now.plus_millis(HOUR_MS), ..claims() };
-    let path = desk.folder.path().join("list.csv");
-    let command = crate::args::ReportCommand::Run(Box::new(crate::args::RunReportArgs {
-        name: "quarantined-requests".to_owned(),
-        parameters: vec![("incident".to_owned(), "INC1".to_owned())],
-        user_ids: Vec::new(),
-        output: Some(path.clone()),
-        lake: address.clone(),
-        credential: crate::args::Credential { token: key.mint(&claims).ok(), token_file: None },
-        key: desk.put_private("key.pem", key.to_pem()),
-        job_type_roles: None,
-        access_lapse: "24h".parse().unwrap(),
-        read_only: false,
-        access_log_lake: None,
-        memory: 64,
-        parts: std::num::NonZeroU32::MIN,
-        time: "15m".parse().unwrap(),
-    }));
-    Box::pin(crate::report::run(&command, crate::args::AnyFormat::AppendixAa)).await.unwrap();
-    let list = std::fs::read_to_string(path).unwrap();
-    let filled: Vec<String> = list
-        .split_terminator("\r\n")
-        .enumerate()
-        .map(|(number, line)| match number {
-            0 => line.to_owned(),
-            1 => format!("{line}Release"),
-            _ => format!("{line}Delete"),
-        })
-        .collect();
+    let (desk, (lake, who)) =
+        (Desk::new(), lake_with(vec![of(1, "INC1"), of(2, "INC1"), of(3, "INC2")]).await);
+    let list = answer_list((&lake, &who), "INC1").await;
+    let fill = |(number, line): (usize, &str)| match number {
+        0 => line.to_owned(),
+        1 => format!("{line}Release"),
+        _ => format!("{line}Delete"),
+    };
+    let filled: Vec<String> = list.split_terminator("\r\n").enumerate().map(fill).collect();
     assert_eq!(filled.len(), 3, "{list}");
-    let who = key.access(&claims).unwrap();
-    lake.refresh().await.unwrap();
     // As it was got, it says of nothing what is to be done.
     let signer = desk.signer(USER, |_| {});
     let empty = run(&desk.args(&list, &signer, &[]), (&lake, &who), Format::Json).await;
     assert!(matches!(empty, Err(Failure::AnswerRefused { faults: 2 })));
     let args = desk.args(&(filled.join("\r\n") + "\r\n"), &signer, &[]);
     run(&args, (&lake, &who), Format::Json).await.unwrap();
-    let (held, _) = lake.snapshot().quarantined(&who, Clock::system().now()).await.unwrap();
+    let (held, _) = lake.snapshot().quarantined(&who, now()).await.unwrap();
     let answers = held.iter().flat_map(|(_, all)| all).map(|of| of.answer.map(|answer| answer.action));
     assert_eq!(answers.collect::<Vec<_>>(), [Some(Action::Release), Some(Action::Delete), None]);
+}
+
+/// The list of an Incident as the report writes it.
+async fn answer_list((lake, who): (&Lake, &Access), incident: &str) -> String {
+    let reports = Catalogue::built_in().unwrap();
+    let report = reports.named("quarantined-requests").unwrap();
+    let set = &report.appendix_aa.as_ref().unwrap().parameters;
+    let set = set.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let arguments = report.arguments(set.chain([("incident", incident)]), now()).unwrap();
+    let order = report.order(arguments, (who, &BTreeSet::new()), now()).unwrap();
+    let sharing = Sharing::of_one(who.party(), &who.user_ids().to_set());
+    let engine = (Clock::manual(now()), SqlLimits::default());
+    let mut rows =
+        Box::pin(order.run((&lake.snapshot(), &sharing), engine, |session| session)).await.unwrap();
+    let mut output = Output::new(OutputFormat::AppendixAa, report, rows.about(), Vec::new()).unwrap();
+    while let Some(batch) = rows.next().await.unwrap() {
+        output.write(&batch).unwrap();
+    }
+    String::from_utf8(output.finish().unwrap().0).unwrap()
 }
