@@ -220,6 +220,9 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        // Each of them hashes megabytes.
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         /// However bytes come, they leave in pieces of one size but for the last, none is lost, and the checksum is theirs.
         #[test]
         fn bytes_leave_in_pieces_and_none_is_lost(lengths in prop::collection::vec(0..3 * REPORT_PIECE_BYTES / 2, 0..8)) {
