@@ -85,11 +85,13 @@ impl PlanCodec {
         if part >= plan.properties().partitioning.partition_count() {
             return Err(SqlError::Internal("there is no such part of a plan".to_owned()));
         }
-        let until = Instant::now() + limits.time;
+        let began = Instant::now();
+        let until = began + limits.time;
         let stop = Stop::at(until);
         let rows = begin_part((plan, part), context, &stop)?;
         let (who, rights, clock) = (None, None, self.clock.clone());
-        Ok(SqlAnswer::new(rows, Terms { who, rights, clock, time: limits.time, until, stop }, None))
+        let terms = Terms { who, rights, clock, began, begun_by: until, until, stop };
+        Ok(SqlAnswer::new(rows, terms, None))
     }
 }
 

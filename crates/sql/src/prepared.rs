@@ -84,11 +84,7 @@ impl<'s> Prepared<'s> {
         terms: Terms,
         values: Option<&RecordBatch>,
     ) -> Result<SqlAnswer, SqlError> {
-        let before = self.record.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut record = match before {
-            Some(record) => Some(record),
-            None => self.asking.record(&terms)?,
-        };
+        let mut record = self.record_within(&terms)?;
         match terms.begun(Box::pin(self.start(values, &terms, &mut record))).await {
             Ok(rows) => Ok(SqlAnswer::new(rows, terms, record)),
             Err(error) => {
@@ -97,6 +93,15 @@ impl<'s> Prepared<'s> {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// The record of carrying it out: the first time that of the call that prepared it.
+    fn record_within(&self, terms: &Terms) -> Result<Option<Record>, SqlError> {
+        let before = self.record.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match before {
+            Some(record) => Ok(Some(record)),
+            None => self.asking.record(terms),
         }
     }
 
@@ -109,12 +114,8 @@ impl<'s> Prepared<'s> {
         values: Option<&RecordBatch>,
         codec: &PlanCodec,
     ) -> Result<PlanBytes, SqlError> {
-        let before = self.record.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut record = match before {
-            Some(record) => Some(record),
-            None => self.asking.record()?,
-        };
         let terms = self.asking.terms();
+        let mut record = self.record_within(&terms)?;
         let planned = async {
             terms.require()?;
             if self.is_explained {
@@ -127,7 +128,7 @@ impl<'s> Prepared<'s> {
             let frame = DataFrame::new(self.state.clone(), plan);
             codec.encode(frame.create_physical_plan().await?)
         };
-        let planned = terms.within(Box::pin(planned)).await;
+        let planned = terms.begun(Box::pin(planned)).await;
         if let Some(record) = record {
             record.end(planned.as_ref().map(|_| ()));
         }
