@@ -59,6 +59,7 @@ mod tests {
             asked_by: "somebody".to_owned(),
             parameters: BTreeMap::new(),
             complete_up_to: None,
+            needed_up_to: None,
             fresh_enough: false,
             lake_version: "1".to_owned(),
             made_at: "2026-04-02T12:00:00Z".parse().unwrap(),
