@@ -9,7 +9,7 @@ use crate::exit::Failure;
 use crate::opening::{open_existing, open_to_serve};
 use crate::rights::{Feed, keep_rights};
 use crate::running::wait_for_detached;
-use crate::serve::{other_than, role_matrix, spill_into};
+use crate::serve::{other_than, role_matrix};
 use gridtrail_access::{Admission, DevKey};
 use gridtrail_access_log::AccessLog;
 use gridtrail_freshness::{Levels, Outward, Watch};
@@ -49,7 +49,6 @@ async fn answer(
     record: Option<(AccessLog, &Lake)>,
 ) -> Result<(), Failure> {
     let limits = SqlLimits {
-        spill: spill_into("--spill", args.spill.as_deref(), args.spill_limit)?,
         memory_bytes: usize::try_from(args.memory).unwrap_or(usize::MAX).saturating_mul(1 << 20),
         parts: args.parts,
         time: Duration::from_secs(args.time.seconds().into()),
@@ -165,7 +164,7 @@ mod tests {
             subject: "operator".to_owned(),
             party: "region".parse().unwrap(),
             org_id: OrgId::All,
-            user_ids: user_ids.into_iter().collect(),
+            user_ids,
             roles: JobTypeRole::new(1).into_iter().collect(),
             valid_from: now,
             expires_at: now.plus_millis(3_600_000),
