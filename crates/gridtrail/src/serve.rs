@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_access::{AccessError, Admission, Doors, Gatekeeper, RoleMatrix};
 use gridtrail_access_log::{AccessLog, Committing};
-use gridtrail_flight::{FlightSql, Freshened, Served, Spill, SqlLimits};
+use gridtrail_flight::{FlightSql, Freshened, Served, SqlLimits};
 use gridtrail_freshness::{Levels, Outward, Watch};
 use gridtrail_lake::Lake;
 use gridtrail_port::{FileLimit, Port};
@@ -91,7 +91,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let tells_cost = args.tell_cost;
     let shows_type_2 = args.show_type_2;
     let limits = args.callers.limits();
-    let (sql, reports) = (sql_terms(&args.sql)?, report_terms(&args.reports));
+    let (sql, reports) = (sql_terms(&args.sql), report_terms(&args.reports));
     let hub_tables = args.hub_tables.into();
     let communicate_with = args.communicate_with.clone();
     let access_lapse = Duration::from_secs(args.access_lapse.seconds().into());
@@ -212,29 +212,15 @@ pub(crate) struct SqlTerms {
     limits: SqlLimits,
 }
 
-/// Where statements put what does not fit into their memory.
-pub(crate) fn spill_into(
-    argument: &'static str,
-    folder: Option<&Path>,
-    mib: u32,
-) -> Result<Option<Spill>, Failure> {
-    let Some(folder) = folder else { return Ok(None) };
-    let spill = Spill::into_folder(folder.to_owned(), u64::from(mib) << 20);
-    let reason = |error: io::Error| format!("no file can be made in {}: {error}", folder.display());
-    spill.map(Some).map_err(|error| Failure::Argument { argument, reason: reason(error) })
-}
-
 /// As a server's arguments say; `None`: it answers none.
-pub(crate) fn sql_terms(args: &ServeSqlArgs) -> Result<Option<SqlTerms>, Failure> {
-    let spill = spill_into("--sql-spill", args.sql_spill.as_deref(), args.sql_spill_limit)?;
-    let Some(at_once) = NonZeroU32::new(args.sql_statements) else { return Ok(None) };
+pub(crate) fn sql_terms(args: &ServeSqlArgs) -> Option<SqlTerms> {
     let limits = SqlLimits {
-        spill,
         memory_bytes: usize::try_from(args.sql_memory).unwrap_or(usize::MAX).saturating_mul(1 << 20),
         parts: args.sql_parts,
         time: Duration::from_secs(args.sql_time.seconds().into()),
     };
-    Ok(Some(SqlTerms { at_once, at_once_each: args.sql_statements_each.min(at_once), limits }))
+    let at_once = NonZeroU32::new(args.sql_statements)?;
+    Some(SqlTerms { at_once, at_once_each: args.sql_statements_each.min(at_once), limits })
 }
 
 impl SqlTerms {

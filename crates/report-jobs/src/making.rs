@@ -50,8 +50,7 @@ pub(crate) async fn make(
     let arguments = job.arguments(delivery.due).map_err(gridtrail_reports::ReportError::from)?;
     let stem = delivery.file_stem(&arguments);
     let order = job.report.order(arguments, (who, &BTreeSet::new()), clock.now())?;
-    let sql =
-        SqlLimits { memory_bytes: limits.memory_bytes, spill: None, parts: limits.parts, time: job.time_max };
+    let sql = SqlLimits { memory_bytes: limits.memory_bytes, parts: limits.parts, time: job.time_max };
     let dress = |session: SecuredSession| match &limits.log {
         Some(log) => session.recorded(Recording { log: log.clone(), call: "report job", peer: None }),
         None => session,

@@ -34,19 +34,13 @@ use std::sync::Arc;
 
 /// Has aggregates go by the words of their keys, where they can.
 #[derive(Debug)]
-pub(crate) struct GroupByWords {
-    /// Whether what does not fit is written to disks: then all groups are put together by the engine, which does that.
-    pub(crate) spills: bool,
-}
+pub(crate) struct GroupByWords;
 
 impl PhysicalOptimizerRule for GroupByWords {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         let rewritten = plan.transform_up(|node| {
             let grouped = node.downcast_ref::<AggregateExec>().filter(|of| can_go_by_words(of));
             Ok(match grouped {
-                Some(of) if self.spills && *of.mode() != AggregateMode::Partial => {
-                    Transformed::yes(in_two_steps(of)?)
-                }
                 Some(_) => Transformed::yes(Arc::new(WordGroups { aggregate: node }) as _),
                 None => Transformed::no(node),
             })
@@ -97,26 +91,6 @@ fn can_go_by_words(of: &AggregateExec) -> bool {
                 |(key, _): &(Arc<dyn PhysicalExpr>, String)| Hours::of(key, &of.input_schema()).is_some();
             kinds.iter().all(is_key) && (kinds.iter().any(is_word) || group.expr().iter().any(is_cut))
         })
-}
-
-/// An aggregate that goes by words as far as its memory goes, and is put together from that by the engine.
-fn in_two_steps(of: &AggregateExec) -> Result<Arc<dyn ExecutionPlan>> {
-    let mode = match of.mode() {
-        AggregateMode::SinglePartitioned => AggregateMode::FinalPartitioned,
-        _ => AggregateMode::Final,
-    };
-    let (group, aggregates) = (of.group_expr().clone(), of.aggr_expr().to_vec());
-    let (groups, filters) = (group.as_final(), vec![None; aggregates.len()]);
-    let first = AggregateExec::try_new(
-        AggregateMode::Partial,
-        group,
-        aggregates.clone(),
-        of.filter_expr().to_vec(),
-        Arc::clone(of.input()),
-        of.input_schema(),
-    )?;
-    let words = Arc::new(WordGroups { aggregate: Arc::new(first) });
-    Ok(Arc::new(AggregateExec::try_new(mode, groups, aggregates, filters, words, of.input_schema())?))
 }
 
 /// An aggregate whose groups go by words.
@@ -201,18 +175,14 @@ impl ExecutionPlan for WordGroups {
             Some(hours) => Key::Hours(hours),
             None => Key::Of(Arc::clone(key)),
         });
-        let is_partial = *of.mode() == AggregateMode::Partial;
-        // What is partial gives up what it holds, as what writes to disks does.
-        let gives_up = is_partial && context.runtime_env().disk_manager.tmp_files_enabled();
-        let held = MemoryConsumer::new("groups of words").with_can_spill(gives_up);
-        let held = held.register(context.memory_pool());
+        let held = MemoryConsumer::new("groups of words").register(context.memory_pool());
         let grouping = Grouping {
             groups: Groups::of(of.group_expr().expr().len(), of.aggr_expr())?,
             input: Some(of.input().execute(part, Arc::clone(&context))?),
             keys: keys.collect(),
             aggregates: of.aggr_expr().to_vec(),
             filters: of.filter_expr().to_vec(),
-            is_partial,
+            is_partial: *of.mode() == AggregateMode::Partial,
             schema: Arc::clone(&schema),
             batch_rows: context.session_config().batch_size(),
             ready: None,

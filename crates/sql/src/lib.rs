@@ -18,7 +18,7 @@
 //!    the engine adds is refused until somebody has looked at it.
 //! 5. Nothing is shared between sessions: each has its own state, memory and tables, and none outlives its [`Access`].
 //!
-//! This crate knows no gRPC and no terminal, and of files those alone that a statement puts what does not fit into (`spill`). Nothing else of the workspace knows the engine (DataFusion).
+//! This crate knows no gRPC, no files and no terminal. Nothing else of the workspace knows the engine (DataFusion).
 //!
 //! [`Access`]: gridtrail_access::Access
 
@@ -47,7 +47,6 @@ mod rights;
 mod scan;
 mod script;
 mod session;
-mod spill;
 mod state;
 mod statement;
 mod stop;
@@ -77,6 +76,5 @@ pub use record::Recording;
 pub use rights::Rights;
 pub use script::statements_of;
 pub use session::SecuredSession;
-pub use spill::Spill;
 pub use table::TableInfo;
 pub use tables::freshness::Freshened;

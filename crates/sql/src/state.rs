@@ -6,7 +6,7 @@ use crate::error::SqlError;
 use crate::functions;
 use crate::groups::GroupByWords;
 use crate::growth::bytes_max;
-use crate::limits::{BATCH_ROWS, MERGE_BYTES, SqlLimits};
+use crate::limits::{BATCH_ROWS, SqlLimits};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -27,12 +27,10 @@ pub(crate) fn state(limits: &SqlLimits) -> Result<SessionState, SqlError> {
         .with_target_partitions(usize::try_from(limits.parts.get()).unwrap_or(1));
     let execution = &mut config.options_mut().execution;
     execution.enable_recursive_ctes = false;
-    // Every part of a plan that sorts sets so much aside, and they are all to have something left.
-    execution.sort_spill_reservation_bytes = MERGE_BYTES.min(limits.memory_bytes / 64);
     // Times of statements are of the zone that columns are of.
     execution.time_zone = Some(UTC.to_owned());
     let mut rules = PhysicalOptimizer::new().rules;
-    rules.push(Arc::new(GroupByWords { spills: limits.spill.is_some() }));
+    rules.push(Arc::new(GroupByWords));
     let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime(limits)?)
@@ -42,15 +40,12 @@ pub(crate) fn state(limits: &SqlLimits) -> Result<SessionState, SqlError> {
 }
 
 fn runtime(limits: &SqlLimits) -> Result<Arc<RuntimeEnv>, SqlError> {
-    let disk = match &limits.spill {
-        Some(spill) => DiskManagerBuilder::default().with_temp_file_factory(spill.of_session()),
-        None => DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
-    };
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
         .with_disk_manager_builder(disk)
         .build_arc()?;
-    // The engine's own: nothing reads files of a name here, and nothing is to begin to.
+    // The engine's own: nothing reads files here, and nothing is to begin to.
     let files = ObjectStoreUrl::local_filesystem();
     runtime.deregister_object_store(files.as_ref())?;
     Ok(runtime)
