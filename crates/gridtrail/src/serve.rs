@@ -261,6 +261,7 @@ pub(crate) struct ReportTerms {
 /// As a server's arguments say; `None`: it makes none.
 pub(crate) fn report_terms(args: &ServeReportArgs) -> Option<ReportTerms> {
     let limits = SqlLimits {
+        spill: None,
         memory_bytes: usize::try_from(args.report_memory).unwrap_or(usize::MAX).saturating_mul(1 << 20),
         parts: args.report_parts,
         time: Duration::from_secs(args.report_time.seconds().into()),
