@@ -58,6 +58,13 @@ fn request_of(args: &RunReportArgs, form: Option<OutputFormat>) -> Result<RunRep
         Some(OutputFormat::Parquet) => ReportForm::Parquet,
         Some(OutputFormat::Xlsx) => ReportForm::Xlsx,
         Some(OutputFormat::Html) => ReportForm::Html,
+        Some(OutputFormat::AppendixAa) => {
+            return Err(Failure::Argument {
+                argument: "--format",
+                reason: "a server makes csv, json, parquet, xlsx and html; appendix-aa is made over a lake, without --server"
+                    .to_owned(),
+            });
+        }
     };
     let user_ids = args.user_ids.iter().map(ToString::to_string).collect();
     // Whichever version the server has: what it says of itself names it.
@@ -185,6 +192,7 @@ fn about_of(message: ReportAbout) -> Option<About> {
         asked_by: message.asked_by,
         parameters: message.parameters.into_iter().collect(),
         complete_up_to: message.complete_up_to.and_then(timestamp_of),
+        needed_up_to: None,
         fresh_enough: message.fresh_enough,
         lake_version: message.snapshot_version,
         made_at: message.made_at.and_then(timestamp_of)?,

@@ -115,6 +115,7 @@ mod tests {
     use super::*;
     use crate::args::{Cli, Command};
     use clap::Parser as _;
+    use gridtrail_access::DevKey;
     use gridtrail_access::{Bearer, JobTypeRole, OrgId};
     use gridtrail_ingest::{Maker, ingest_made};
     use gridtrail_lake::LakeSettings;
