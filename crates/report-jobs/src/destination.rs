@@ -105,7 +105,7 @@ impl Destination {
             }
             upload.complete().await.map_err(failed("write", &path))?;
         }
-        self.last(&path, false).await
+        self.sync(&path).await
     }
 
     /// Gives a file that lies aside its name. Again and again does no harm: it is the same file.
@@ -118,7 +118,7 @@ impl Destination {
     ) -> Result<Named, JobError> {
         let (aside, named) = (self.aside_of(key, attempt, name), self.named(name));
         match self.store.rename(&aside, &named).await {
-            Ok(()) => self.last(&named, true).await.map(|()| Named::There),
+            Ok(()) => Ok(Named::There),
             Err(object_store::Error::NotFound { .. }) => {
                 Ok(if self.has(name).await? { Named::There } else { Named::Gone })
             }
@@ -126,17 +126,21 @@ impl Destination {
         }
     }
 
-    /// Makes a file, or the name of one, last on a file system. A file that another worker or a reader has taken meanwhile is theirs.
-    async fn last(&self, path: &Path, is_name: bool) -> Result<(), JobError> {
+    /// Makes the names of a delivery's files last.
+    ///
+    /// Errors: `Io`.
+    pub(crate) async fn keep(&self, name: &str) -> Result<(), JobError> {
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.sync(&self.named(folder)).await
+    }
+
+    /// Makes a file, or the names in a folder, last on a file system. What another worker or a reader has taken meanwhile is theirs.
+    async fn sync(&self, path: &Path) -> Result<(), JobError> {
         if !self.is_files {
             return Ok(());
         }
         let path = PathBuf::from(format!("/{path}"));
-        let synced = tokio::task::spawn_blocking(move || {
-            let of =
-                if is_name { path.parent().map_or_else(|| path.clone(), ToOwned::to_owned) } else { path };
-            File::open(of)?.sync_all()
-        });
+        let synced = tokio::task::spawn_blocking(move || File::open(path)?.sync_all());
         match synced.await.map_err(io::Error::other)? {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),

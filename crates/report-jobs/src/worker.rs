@@ -375,6 +375,9 @@ impl Worker {
                         );
                     }
                 }
+                if let Some(file) = publication.files.first() {
+                    destination.keep(&file.name).await?;
+                }
                 self.end(&key, End::Published { at: self.clock().now() }).await?
             }
         };
