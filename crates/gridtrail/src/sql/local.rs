@@ -115,13 +115,13 @@ mod tests {
     use super::*;
     use crate::args::{Cli, Command};
     use clap::Parser as _;
-    use gridtrail_access::DevKey;
-    use gridtrail_access::{Bearer, JobTypeRole, OrgId};
+    use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
     use gridtrail_ingest::{Maker, ingest_made};
     use gridtrail_lake::LakeSettings;
     use gridtrail_model::{Event, UserId};
     use gridtrail_sql::cells_of;
     use gridtrail_synth::{Settings, World};
+    use std::collections::BTreeSet;
 
     /// Takes events into a lake, as another process does.
     async fn take_in(address: &str, part: &str, events: Vec<Event>) {
@@ -133,7 +133,7 @@ mod tests {
         ingest_made(&lake, &maker, made).await.unwrap();
     }
 
-    fn token(key: &DevKey, user_ids: Vec<UserId>) -> String {
+    fn token(key: &DevKey, user_ids: BTreeSet<UserId>) -> String {
         let now = Clock::system().now();
         let bearer = Bearer {
             subject: "operator".to_owned(),
