@@ -4,7 +4,7 @@ mod telling;
 
 pub(crate) use telling::{is_data, print, tell};
 
-use crate::args::ReportTakes;
+use crate::args::{ReportTakes, ServeReportArgs};
 use crate::exit::Failure;
 use crate::opening::store_options;
 use gridtrail_access::{Admission, RoleMatrix};
@@ -46,6 +46,11 @@ pub(crate) fn journal_of(lake: &Lake) -> Result<Journal, Failure> {
 }
 
 impl ReportTakes {
+    /// In a server, what any report may take.
+    pub(crate) const fn of(reports: &ServeReportArgs) -> Self {
+        Self { report_memory: reports.report_memory, report_parts: reports.report_parts }
+    }
+
     pub(crate) fn limits(&self, log: AccessLog) -> MakingLimits {
         let memory_bytes = usize::try_from(self.report_memory).unwrap_or(usize::MAX).saturating_mul(1 << 20);
         MakingLimits { memory_bytes, parts: self.report_parts, log: Some(log) }

@@ -1,6 +1,6 @@
 //! `gridtrail serve`: the query service over one lake, until it is asked to stop.
 
-use crate::args::{Format, ServeArgs, ServeReportArgs, ServeSqlArgs, ServerTlsArgs};
+use crate::args::{Format, ReportTakes, ServeArgs, ServeReportArgs, ServeSqlArgs, ServerTlsArgs};
 use crate::exit::Failure;
 use crate::freshness::levels_of;
 use crate::housekeeping::{Housekeeping, maintain};
@@ -186,7 +186,7 @@ pub(crate) fn role_matrix(path: Option<&Path>) -> Result<Arc<RoleMatrix>, Failur
 fn report_jobs_of(args: &ServeArgs, roles: &RoleMatrix) -> Result<Option<JobsPlan>, Failure> {
     let Some(path) = &args.report_schedule else { return Ok(None) };
     let schedule = read_schedule(path, roles, "--report-schedule")?;
-    Ok(Some(JobsPlan { schedule, takes: args.report_takes.clone() }))
+    Ok(Some(JobsPlan { schedule, takes: ReportTakes::of(&args.reports) }))
 }
 
 /// The key that servers share, or one of this process alone.

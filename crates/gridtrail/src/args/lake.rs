@@ -105,7 +105,13 @@ pub struct ExportArgs {
     #[arg(long, value_name = "DURATION", default_value = "60s", requires = "follow")]
     pub every: LifeTime,
     /// With --party, how long the topics of events of access may stand still before what Parties granted each other counts no longer.
-    #[arg(long, value_name = "DURATION", default_value = "24h", requires = "party")]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "24h",
+        requires = "party",
+        conflicts_with = "all_parties"
+    )]
     pub access_lapse: LapseTime,
 }
 

@@ -113,7 +113,7 @@ pub struct ServeReportArgs {
     /// Those of one caller.
     #[arg(long, value_name = "REPORTS", default_value = "1", help_heading = HEADING)]
     pub report_runs_each: NonZeroU32,
-    /// Memory that the statement of one report may take, in MiB.
+    /// Memory that the statement of one report may take, in MiB: of one that is asked for, and of one by a schedule.
     #[arg(long, value_name = "MIB", default_value_t = 1024, help_heading = HEADING, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
     pub report_memory: u32,
     /// Parts of a table that one report reads at the same time.

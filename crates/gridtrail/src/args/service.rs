@@ -8,7 +8,6 @@ use super::inventory::{BenchInventoryArgs, InventoryArgs, InventoryDeviceArgs};
 use super::lake::CompactionArgs;
 use super::port::PortArgs;
 use super::report::ServeReportArgs;
-use super::report_jobs::ReportTakes;
 use super::sql::ServeSqlArgs;
 use super::tls::{ServerArgs, ServerTlsArgs};
 use super::value::{Bound, LapseTime, LifeTime};
@@ -130,9 +129,6 @@ pub struct ServeArgs {
     /// Also make the reports of this schedule, beside any number of other servers and of `gridtrail report worker`.
     #[arg(long, value_name = "FILE")]
     pub report_schedule: Option<PathBuf>,
-    /// What a report that is made by the schedule may take.
-    #[command(flatten)]
-    pub report_takes: ReportTakes,
     /// Where the levels of freshness begin.
     #[command(flatten)]
     pub levels: LevelArgs,

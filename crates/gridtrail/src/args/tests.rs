@@ -73,7 +73,8 @@ fn an_open_copy_is_of_all_parties_or_of_one() {
     assert!(told.contains("--all-parties") && told.contains("--party"), "{told}");
     assert_eq!(export("--all-parties --party region").unwrap_err().kind(), ErrorKind::ArgumentConflict);
     let lapse = export("--all-parties --access-lapse 1h").unwrap_err();
-    assert!(lapse.to_string().contains("--party"), "{lapse}");
+    assert_eq!(lapse.kind(), ErrorKind::ArgumentConflict);
+    assert!(lapse.to_string().contains("--access-lapse"), "{lapse}");
 }
 
 #[test]

@@ -122,6 +122,8 @@ mod tests {
     use gridtrail_sql::cells_of;
     use gridtrail_synth::{Settings, World};
     use std::collections::BTreeSet;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
 
     /// Takes events into a lake, as another process does.
     async fn take_in(address: &str, part: &str, events: Vec<Event>) {
@@ -160,6 +162,7 @@ mod tests {
 
         let key = DevKey::generate().unwrap();
         std::fs::write(&pem, key.to_pem()).unwrap();
+        std::fs::set_permissions(&pem, Permissions::from_mode(0o600)).unwrap();
         let token = token(&key, world.users().iter().map(|user| user.id).collect());
         let words = ["gridtrail", "sql", "--lake", address, "--token", &token, "--key"];
         let cli = Cli::try_parse_from(words.into_iter().chain(pem.to_str())).unwrap();
