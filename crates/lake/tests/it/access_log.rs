@@ -59,7 +59,7 @@ fn bearer(subject: &str, party: &str) -> Access {
         user_ids: BTreeSet::from([user(1)]),
         roles: BTreeSet::from([JobTypeRole::new(1).unwrap()]),
         valid_from: at(0),
-        expires_at: at(10 * DAY),
+        expires_at: at(DAY),
     };
     DevKey::generate().unwrap().access(&claims).unwrap()
 }
