@@ -116,7 +116,7 @@ mod tests {
     use crate::args::{Cli, Command};
     use clap::Parser as _;
     use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
-    use gridtrail_ingest::{Maker, ingest_made};
+    use gridtrail_ingest::{Maker, ingest_made, ingest_made_access};
     use gridtrail_lake::LakeSettings;
     use gridtrail_model::{Event, UserId};
     use gridtrail_sql::cells_of;
@@ -168,6 +168,9 @@ mod tests {
         let cli = Cli::try_parse_from(words.into_iter().chain(pem.to_str())).unwrap();
         let Command::Sql(args) = cli.command else { panic!("not sql") };
         let lake = open_to_serve(address, CACHE_MIB, false).await.unwrap();
+        let maker = Maker { id: "parties".to_owned(), name: "parties".to_owned() };
+        let party = "region".parse().unwrap();
+        ingest_made_access(&lake, &maker, world.access_events(Some(&party))).await.unwrap();
         let user = Some(User::of(&args, &lake).await.unwrap());
         let local = Local { lake: &lake, limits: SqlLimits::default(), user, record: None };
         let count = async |statement: &str| -> u64 {
