@@ -141,7 +141,7 @@ impl Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Component, DevKey, JobTypeRole};
+    use crate::{DevKey, JobTypeRole};
 
     fn at(millis: i64) -> Timestamp {
         "2026-03-01T00:00:00Z".parse::<Timestamp>().unwrap().plus_millis(millis)
@@ -195,9 +195,11 @@ mod tests {
         let key = RightsKey::random().unwrap();
         let nobody = key.seal(None, b"", at(1)).unwrap();
         assert!(key.open(&nobody, b"", at(0)).unwrap().is_none());
-        let who = Access::of_operator("an operator", at(0)).unwrap();
-        let sealed = key.seal(Some(&who), b"", at(1)).unwrap();
+        let who = access();
+        let everything =
+            Caller { user_ids: None, own_user_ids: None, ..Caller::of(&who) }.access(at(1)).unwrap();
+        let sealed = key.seal(Some(&everything), b"", at(1)).unwrap();
         let opened = key.open(&sealed, b"", at(0)).unwrap().unwrap();
-        assert!(opened.user_ids().is_all() && !opened.permits(Component::ServiceAudit));
+        assert!(opened.user_ids().is_all() && opened.own_user_ids().is_all());
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::data::{CopyFile, Encoded, Place, places_of};
 use crate::error::ExportError;
-use crate::gathered::GATHERED;
 use crate::limits::KNOWN_ROWS;
 use crate::tables::CopiedTable;
 use gridtrail_access::Party;
@@ -19,6 +18,8 @@ const OF: &str = "gridtrail.copyOf";
 const FOR: &str = "gridtrail.copyFor";
 /// The positions that say which version of each table of the lake a copy is of begin with this.
 const LAKE: &str = "lake/";
+/// The position that moves whenever files are gathered: of two processes that gather the same, one gives way.
+pub(crate) const GATHERED: &str = "gathered";
 /// The position that stands for whose rows a copy has: other User IDs, another number.
 pub(crate) const RIGHTS: &str = "rights";
 /// The position that stands for what waits in the lake: other fragments, another number.

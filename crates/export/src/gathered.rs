@@ -1,6 +1,6 @@
 //! Small files of a copy, made one.
 
-use crate::copy::Copy;
+use crate::copy::{Copy, GATHERED};
 use crate::data::{CopyFile, encode, rows_of};
 use crate::error::ExportError;
 use crate::limits::{FILE_ROWS, GATHERED_FILES};
@@ -9,9 +9,6 @@ use gridtrail_runs::{Changes, Move};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The position that moves whenever files are gathered: of two processes that gather the same, one gives way.
-pub(crate) const GATHERED: &str = "gathered";
 
 /// What gathering came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

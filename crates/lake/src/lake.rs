@@ -8,9 +8,10 @@ use crate::read::snapshot::{Newest, Snapshot, SnapshotVersion};
 use crate::site::{DamagedFile, Site};
 use crate::stopped::StoppedAt;
 use crate::tables::access_events::SharingReader;
-use crate::tables::access_log::{Appender, LogReader};
+use crate::tables::access_log::{Appender, CallsFrom, LOOKED_AT_MAX, LogReader, OwnCalls};
 use crate::tables::dead_letters::LetterReader;
 use crate::tables::registry::{self, Tables};
+use gridtrail_access::Access;
 use gridtrail_model::Timestamp;
 use gridtrail_runs::{Location, RunCache, RunsError, StoreUse, Table, Windows};
 use gridtrail_runtime::Clock;
@@ -270,6 +271,31 @@ impl Lake {
         to: Option<Timestamp>,
     ) -> Result<LogReader, LakeError> {
         LogReader::new(self.site().clone(), self.tables().await.access_log, (from, to)).await
+    }
+
+    /// The caller's own calls, newest first: of the same person or system of the same Party, in whatever session. At most `most` of them, from
+    /// where a page before ended.
+    ///
+    /// Errors: `VersionGone` where the log no longer reaches back to the version of the first page; `Unavailable`, `Corrupt`.
+    pub async fn own_calls(
+        &self,
+        who: &Access,
+        from: Option<CallsFrom>,
+        most: usize,
+    ) -> Result<OwnCalls, LakeError> {
+        self.own_calls_among(who, from, most, LOOKED_AT_MAX).await
+    }
+
+    /// The same, of which a page looks at so many rows.
+    pub(crate) async fn own_calls_among(
+        &self,
+        who: &Access,
+        from: Option<CallsFrom>,
+        most: usize,
+        looked_at_max: u64,
+    ) -> Result<OwnCalls, LakeError> {
+        let log = (self.cache(), self.tables().await.access_log);
+        OwnCalls::read(log, who, (from, most), looked_at_max).await
     }
 
     /// Every dead letter that the table holds now. For operators: raw records are nobody's rows, and no service that a

@@ -24,6 +24,8 @@ mod worker;
 
 // What tests the crate from outside: written as for a crate of its own, but compiled and linked with the unit tests.
 #[cfg(test)]
+extern crate self as gridtrail_report_jobs;
+#[cfg(test)]
 #[path = "../tests/it/main.rs"]
 mod it;
 

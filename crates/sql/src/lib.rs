@@ -45,6 +45,7 @@ mod pushdown;
 mod record;
 mod rights;
 mod scan;
+mod scanned;
 mod script;
 mod session;
 mod state;

@@ -1,8 +1,7 @@
 //! Tables that are read from their first row to their last: no key leads into them. Their scan is as opaque as that of trails.
 
 use crate::columns::UTC;
-use crate::scan::properties_of;
-use crate::table::{Scanned, Source, TableOf};
+use crate::scanned::{Origin, Scanned, properties_of};
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
     StringDictionaryBuilder, TimestampMillisecondArray, UInt64Array,
@@ -61,7 +60,7 @@ pub(crate) fn read<T: Send + Sync + 'static>(columns: Columns<T>, open: Open<T>)
         let reading = Reading {
             columns,
             rows: open(),
-            schema: of.schema()?,
+            schema: Arc::clone(&of.schema),
             wanted: Arc::clone(&of.wanted),
             left: of.limit,
             held,
@@ -75,26 +74,26 @@ pub(crate) fn read<T: Send + Sync + 'static>(columns: Columns<T>, open: Open<T>)
 
 /// A table whose rows are read one after the other.
 pub(crate) struct ListedTable {
-    table: &'static TableOf,
-    source: Source,
+    origin: Origin,
     schema: SchemaRef,
     read: Read,
 }
 
 impl ListedTable {
-    pub(crate) fn new((table, source): (&'static TableOf, Source), schema: SchemaRef, read: Read) -> Self {
-        Self { table, source, schema, read }
+    pub(crate) fn new(origin: Origin, schema: SchemaRef, read: Read) -> Self {
+        Self { origin, schema, read }
     }
 
-    /// The table, and what it reads.
-    pub(crate) const fn told(&self) -> (&'static TableOf, &Source) {
-        (self.table, &self.source)
+    /// What it is of.
+    pub(crate) const fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The scan of some of its columns.
     pub(crate) fn scan_of(&self, wanted: Arc<[usize]>, limit: Option<usize>) -> Result<ListedScan> {
-        let of = Scanned { table: self.table, source: self.source.clone(), wanted, limit };
-        ListedScan::new(of, Arc::clone(&self.read))
+        let schema = Arc::new(self.schema.project(&wanted)?);
+        let of = Scanned { origin: Arc::clone(&self.origin), schema, wanted, limit };
+        Ok(ListedScan::new(of, Arc::clone(&self.read)))
     }
 }
 
@@ -135,9 +134,9 @@ pub(crate) struct ListedScan {
 }
 
 impl ListedScan {
-    pub(crate) fn new(of: Scanned, read: Read) -> Result<Self> {
-        let properties = properties_of(&of.schema()?, 1);
-        Ok(Self { of, read, properties })
+    fn new(of: Scanned, read: Read) -> Self {
+        let properties = properties_of(&of.schema, 1);
+        Self { of, read, properties }
     }
 
     /// What it reads.

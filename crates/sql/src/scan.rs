@@ -4,18 +4,17 @@
 
 use crate::error::ScanError;
 use crate::passed::Passed;
-use crate::table::Scanned;
+use crate::scanned::{Scanned, properties_of};
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
     ReplaceChildrenOptions,
 };
 use futures::stream;
@@ -28,39 +27,23 @@ pub(crate) struct TrailScan {
     of: Scanned,
     passed: Arc<Passed>,
     parts: Vec<ScanPart>,
-    schema: SchemaRef,
     /// The fields that are wanted, in the order of the schema.
     fields: Arc<[TrailField]>,
     properties: Arc<PlanProperties>,
 }
 
 impl TrailScan {
-    pub(crate) fn new(
-        of: Scanned,
-        (view, passed): (View, Arc<Passed>),
-        parts: Vec<ScanPart>,
-    ) -> Result<Self> {
-        let schema = of.schema()?;
-        let properties = properties_of(&schema, parts.len());
+    pub(crate) fn new(of: Scanned, (view, passed): (View, Arc<Passed>), parts: Vec<ScanPart>) -> Self {
+        let properties = properties_of(&of.schema, parts.len());
         let all: Vec<TrailField> = TrailField::of_view(view).collect();
         let fields = of.wanted.iter().filter_map(|number| all.get(*number)).copied().collect();
-        Ok(Self { of, passed, parts, schema, fields, properties })
+        Self { of, passed, parts, fields, properties }
     }
 
     /// What it reads, and which rows of that.
     pub(crate) fn told(&self) -> (&Scanned, usize, Option<&ScanQuery>) {
         (&self.of, self.parts.len(), self.parts.first().map(ScanPart::query))
     }
-}
-
-/// What is told of a scan in so many parts: nothing but that it ends.
-pub(crate) fn properties_of(schema: &SchemaRef, parts: usize) -> Arc<PlanProperties> {
-    Arc::new(PlanProperties::new(
-        EquivalenceProperties::new(Arc::clone(schema)),
-        Partitioning::UnknownPartitioning(parts),
-        EmissionType::Incremental,
-        Boundedness::Bounded,
-    ))
 }
 
 impl fmt::Debug for TrailScan {
@@ -120,14 +103,14 @@ impl ExecutionPlan for TrailScan {
             passed: Arc::clone(&self.passed),
             base: usize::try_from(scan.column_bytes()).unwrap_or(usize::MAX),
             columns: scan.columns(Arc::clone(&self.fields)).in_batches_of(batch_rows),
-            schema: Arc::clone(&self.schema),
+            schema: Arc::clone(&self.of.schema),
             left: self.of.limit,
             held,
         };
         let batches = stream::try_unfold(reading, |mut reading| async move {
             Ok(reading.next().await?.map(|batch| (batch, reading)))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.of.schema), batches)))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::listed::{self, Columns, ListedTable, Open, Read};
 use crate::passed::Passed;
 use crate::pushdown;
 use crate::scan::TrailScan;
+use crate::scanned::Scanned;
 use crate::tables::freshness::Freshened;
 use crate::{comments, tables};
 use arrow::datatypes::SchemaRef;
@@ -38,21 +39,10 @@ pub(crate) struct Source {
     pub(crate) is_of_reports: bool,
 }
 
-/// What a scan reads: which columns of which table, and how many rows at most.
-#[derive(Clone)]
-pub(crate) struct Scanned {
+/// What a table of a session is of: its scans carry it, for whoever tells other processes of them.
+pub(crate) struct TableOrigin {
     pub(crate) table: &'static TableOf,
     pub(crate) source: Source,
-    /// Numbers of columns, in the order that they are wanted in.
-    pub(crate) wanted: Arc<[usize]>,
-    pub(crate) limit: Option<usize>,
-}
-
-impl Scanned {
-    /// The columns that are wanted.
-    pub(crate) fn schema(&self) -> Result<SchemaRef> {
-        Ok(Arc::new(self.table.info().schema.project(&self.wanted)?))
-    }
 }
 
 /// A table that there is.
@@ -267,13 +257,16 @@ impl TableOf {
 
     /// The table over what a session reads. `None`: that has nothing of it.
     pub(crate) fn over(&'static self, source: &Source) -> Option<Arc<dyn TableProvider>> {
-        Some(match self.kind {
-            Kind::Trails(view) => {
-                let who = source.who.clone()?;
-                Arc::new(TrailTable { table: self, source: source.clone(), who, view })
-            }
-            _ => Arc::new(self.listed_over(source)?),
-        })
+        match self.trails_over(source) {
+            Some(trails) => Some(Arc::new(trails)),
+            None => Some(Arc::new(self.listed_over(source)?)),
+        }
+    }
+
+    /// A table of trails over what a session reads. `None`: it is none, or nobody reads.
+    pub(crate) fn trails_over(&'static self, source: &Source) -> Option<TrailTable> {
+        let (view, who) = (self.view()?, source.who.clone()?);
+        Some(TrailTable { origin: Arc::new(TableOrigin { table: self, source: source.clone() }), who, view })
     }
 
     /// A table that is read from its first row to its last, over what a session reads. `None`: it is none, or that has nothing of it.
@@ -312,7 +305,8 @@ impl TableOf {
             }
             Kind::Commits => listed(tables::commits::COLUMNS, tables::commits::open(lake.clone()?)),
         };
-        Some(ListedTable::new((self, source.clone()), schema, read))
+        let origin = TableOrigin { table: self, source: source.clone() };
+        Some(ListedTable::new(Arc::new(origin), schema, read))
     }
 }
 
@@ -326,16 +320,29 @@ fn listed<T: Send + Sync + 'static>(columns: Columns<T>, open: Open<T>) -> (Sche
 
 /// A table of rows. Nothing but a scan leads to any of them.
 pub(crate) struct TrailTable {
-    table: &'static TableOf,
-    source: Source,
+    origin: Arc<TableOrigin>,
     who: Access,
     view: View,
 }
 
 impl TrailTable {
-    /// The table, and what it reads.
-    pub(crate) const fn told(&self) -> (&'static TableOf, &Source) {
-        (self.table, &self.source)
+    /// What it is of.
+    pub(crate) const fn origin(&self) -> &Arc<TableOrigin> {
+        &self.origin
+    }
+
+    /// Reads rows of it that are asked for.
+    pub(crate) async fn scan_of(
+        &self,
+        query: ScanQuery,
+        (wanted, limit): (Arc<[usize]>, Option<usize>),
+        passed: Arc<Passed>,
+    ) -> Result<TrailScan> {
+        let Source { snapshot, parts, .. } = &self.origin.source;
+        let parts = snapshot.scan(&self.who, query, *parts).await.map_err(ScanError::from)?;
+        let schema = Arc::new(self.schema().project(&wanted)?);
+        let of = Scanned { origin: Arc::clone(&self.origin) as _, schema, wanted, limit };
+        Ok(TrailScan::new(of, (self.view, passed), parts))
     }
 }
 
@@ -357,7 +364,7 @@ impl TableProvider for TrailTable {
     }
 
     fn supports_filters_pushdown(&self, conditions: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(self.table.supported(conditions))
+        Ok(self.origin.table.supported(conditions))
     }
 
     async fn scan(
@@ -369,13 +376,10 @@ impl TableProvider for TrailTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut query = ScanQuery::all(self.view);
         pushdown::narrow(&mut query, conditions);
-        let Source { snapshot, parts, .. } = &self.source;
-        let parts = snapshot.scan(&self.who, query, *parts).await.map_err(ScanError::from)?;
         let columns = self.schema().fields().len();
         let wanted: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..columns).collect());
         // Of the statement that is planned: what it reads is counted for it.
         let passed = state.config().get_extension::<Passed>().unwrap_or_default();
-        let of = Scanned { table: self.table, source: self.source.clone(), wanted: wanted.into(), limit };
-        Ok(Arc::new(TrailScan::new(of, (self.view, passed), parts)?))
+        Ok(Arc::new(self.scan_of(query, (wanted.into(), limit), passed).await?))
     }
 }

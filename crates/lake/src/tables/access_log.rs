@@ -15,6 +15,7 @@ mod read;
 
 pub use append::Appender;
 pub(crate) use keep::{kept_from, raise_months};
+pub(crate) use own::LOOKED_AT_MAX;
 pub use own::{CallsFrom, OwnCalls};
 pub use read::LogReader;
 pub(crate) use read::merged;

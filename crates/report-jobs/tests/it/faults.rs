@@ -1,8 +1,8 @@
 //! Stores that fail.
 
-use crate::history::PastState;
 use crate::it::world::{Place, World, until_idle};
 use gridtrail_faults::{Fault, FaultStore};
+use gridtrail_report_jobs::PastState;
 use object_store::ObjectStore;
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use crate::it::stores::{Hook, Hooked};
 use crate::it::world::{Place, World, published, until_idle};
-use crate::worker::Step;
+use gridtrail_report_jobs::Step;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 

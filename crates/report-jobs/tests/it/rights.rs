@@ -1,11 +1,10 @@
 //! Rights that are lost while a report is made.
 
-use crate::history::PastState;
 use crate::it::stores::{Hook, Hooked};
 use crate::it::world::{GRANTED, OTHER_USER, Place, USER, World, published, sharing, until_idle, user};
-use crate::worker::OutcomeKind;
 use gridtrail_access::{AccessEvent, Assignment, Sharing};
 use gridtrail_model::{Timestamp, UserRole};
+use gridtrail_report_jobs::{OutcomeKind, PastState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

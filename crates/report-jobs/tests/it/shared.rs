@@ -1,9 +1,7 @@
 //! What workers make, alone and together.
 
-use crate::board::Waiting;
-use crate::history::PastState;
 use crate::it::world::{Place, USER, World, at, published, until_idle};
-use crate::worker::{OutcomeKind, Step};
+use gridtrail_report_jobs::{OutcomeKind, PastState, Step, Waiting};
 use std::collections::BTreeSet;
 
 /// Three days with a change of clocks, two Users, two formats. No row is there: each gets a report that says so.

@@ -1,13 +1,10 @@
 //! A lake in memory, a schedule, and workers.
 
 use crate::it::stores::{Hook, Hooked};
-use crate::journal::Journal;
-use crate::making::MakingLimits;
-use crate::schedule::{Known, Schedule};
-use crate::worker::{Outcome, OutcomeKind, Step, Worker};
 use gridtrail_access::{AccessEvent, Admission, Assignment, Doors, Notice, NoticeKind, RoleMatrix, Sharing};
 use gridtrail_lake::{Lake, LakeSettings};
 use gridtrail_model::{Timestamp, UserId, UserRole};
+use gridtrail_report_jobs::{Journal, Known, MakingLimits, Outcome, OutcomeKind, Schedule, Step, Worker};
 use gridtrail_reports::Catalogue;
 use gridtrail_runtime::Clock;
 use object_store::local::LocalFileSystem;

@@ -10,7 +10,8 @@ use crate::error::{PartError, SqlError};
 use crate::groups::WordGroups;
 use crate::listed::{ListedScan, ListedTable};
 use crate::scan::TrailScan;
-use crate::table::{Scanned, Source, TableOf, TrailTable};
+use crate::scanned::{Origin, Scanned};
+use crate::table::{Source, TableOrigin, TrailTable};
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::writer::StreamWriter;
 use datafusion::catalog::TableProvider;
@@ -56,8 +57,9 @@ impl PlanCodec {
         rows: Option<Vec<u8>>,
         out: &mut Vec<u8>,
     ) -> Result<(), SqlError> {
-        let told = Told { scan: Some(scan), rows, ..Told::of(of.table, &of.source)? };
-        self.put(SCAN, &told, &of.source, out)
+        let TableOrigin { table, source } = origin_of(&of.origin)?;
+        let told = Told { scan: Some(scan), rows, ..Told::of(table, source)? };
+        self.put(SCAN, &told, source, out)
     }
 
     fn read(&self, bytes: &[u8]) -> Result<Received> {
@@ -76,6 +78,11 @@ fn recompute() -> ReplaceChildrenOptions {
     ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute)
 }
 
+fn origin_of(origin: &Origin) -> Result<&TableOrigin, SqlError> {
+    let origin = origin.downcast_ref::<TableOrigin>();
+    origin.ok_or_else(|| SqlError::Internal("a scan is of no table".to_owned()))
+}
+
 /// What was received goes on as it came: whoever sealed its rights is who may.
 fn put_again(form: u8, of: &Received, out: &mut Vec<u8>) {
     out.push(form);
@@ -87,7 +94,7 @@ fn put_again(form: u8, of: &Received, out: &mut Vec<u8>) {
 /// The rows of a table that is known in this process alone.
 fn rows_of(scan: &ListedScan) -> Result<Option<Vec<u8>>> {
     let of = scan.told();
-    if !of.table.is_of_process() {
+    if !origin_of(&of.origin).map_err(PartError::from)?.table.is_of_process() {
         return Ok(None);
     }
     let held = MemoryConsumer::new("rows for another process")
@@ -95,7 +102,7 @@ fn rows_of(scan: &ListedScan) -> Result<Option<Vec<u8>>> {
     let batches: Option<Result<Vec<_>>> = scan.batches(held)?.try_collect().now_or_never();
     let batches = batches
         .ok_or_else(|| DataFusionError::Internal("rows of this process were waited for".to_owned()))??;
-    let mut writer = StreamWriter::try_new(Vec::new(), of.schema()?.as_ref())?;
+    let mut writer = StreamWriter::try_new(Vec::new(), &of.schema)?;
     for batch in &batches {
         writer.write(batch)?;
     }
@@ -184,21 +191,20 @@ impl LogicalExtensionCodec for PlanCodec {
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let any: &dyn Any = table.as_ref();
-        let (of, source, rows): (&TableOf, &Source, _) = if let Some(table) = any.downcast_ref::<TrailTable>()
-        {
-            let (of, source) = table.told();
-            (of, source, None)
+        let (origin, rows) = if let Some(table) = any.downcast_ref::<TrailTable>() {
+            (table.origin().as_ref(), None)
         } else if let Some(table) = any.downcast_ref::<ListedTable>() {
-            let (of, source) = table.told();
             let all = (0..table.schema().fields().len()).collect();
-            (of, source, rows_of(&table.scan_of(all, None)?)?)
+            let rows = rows_of(&table.scan_of(all, None)?)?;
+            (origin_of(table.origin()).map_err(PartError::from)?, rows)
         } else if let Some(table) = any.downcast_ref::<ReceivedTable>() {
             put_again(TABLE, table.received(), out);
             return Ok(());
         } else {
             return Err(DataFusionError::Internal("a table is for no other process".to_owned()));
         };
-        let told = Told { rows, ..Told::of(of, source).map_err(PartError::from)? };
+        let TableOrigin { table, source } = origin;
+        let told = Told { rows, ..Told::of(table, source).map_err(PartError::from)? };
         Ok(self.put(TABLE, &told, source, out).map_err(PartError::from)?)
     }
 }

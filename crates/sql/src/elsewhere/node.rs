@@ -2,10 +2,10 @@
 
 use crate::elsewhere::PlanCodec;
 use crate::elsewhere::told::{Told, ToldScan};
-use crate::error::{PartError, ScanError, SqlError};
+use crate::error::{PartError, SqlError};
 use crate::passed::Passed;
-use crate::scan::{TrailScan, properties_of};
-use crate::table::{Scanned, Source, TableOf};
+use crate::scanned::properties_of;
+use crate::table::{Source, TableOf};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::StreamReader;
@@ -120,11 +120,10 @@ impl Found {
             let listed = listed.ok_or_else(|| unreadable("this process has nothing of its table"))?;
             return Ok(Arc::new(listed.scan_of(wanted, limit)?));
         };
-        let who = source.who.clone().ok_or_else(|| unreadable("nobody's rights came with it"))?;
+        let trails = table.trails_over(&source).ok_or_else(|| unreadable("nobody's rights came with it"))?;
         let query = self.scan.query(view).ok_or_else(|| unreadable("its conditions are none of a scan"))?;
-        let parts = source.snapshot.scan(&who, query, source.parts).await.map_err(ScanError::from)?;
         let passed = context.session_config().get_extension::<Passed>().unwrap_or_default();
-        Ok(Arc::new(TrailScan::new(Scanned { table, source, wanted, limit }, (view, passed), parts)?))
+        Ok(Arc::new(trails.scan_of(query, (wanted, limit), passed).await?))
     }
 }
 

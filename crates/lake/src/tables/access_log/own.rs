@@ -6,17 +6,16 @@
 
 use super::{Columns, LogSummary, NAME};
 use crate::error::LakeError;
-use crate::lake::Lake;
 use crate::rows::rule::corrupt;
 use gridtrail_access::Access;
 use gridtrail_access_log::{Entry, RowKind};
-use gridtrail_runs::{OpenRun, RunsError, Scan, Table, TableFile};
+use gridtrail_runs::{OpenRun, RunCache, RunsError, Scan, Table, TableFile};
 use parquet::file::statistics::Statistics;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 /// Rows that a page looks at: one or two seconds of work.
-const LOOKED_AT_MAX: u64 = 1_000_000;
+pub(crate) const LOOKED_AT_MAX: u64 = 1_000_000;
 
 /// What a file or row group counts for at least, for the request that it takes.
 const PART_ROWS_MIN: u64 = 10_000;
@@ -84,29 +83,14 @@ impl OwnCalls {
     }
 }
 
-impl Lake {
-    /// The caller's own calls, newest first: of the same person or system of the same Party, in whatever session. At most `most` of them, from
-    /// where a page before ended.
-    ///
-    /// Errors: `VersionGone` where the log no longer reaches back to the version of the first page; `Unavailable`, `Corrupt`.
-    pub async fn own_calls(
-        &self,
+impl OwnCalls {
+    /// A page of them, which looks at so many rows of the log.
+    pub(crate) async fn read(
+        (cache, mut table): (&RunCache, Table),
         who: &Access,
-        from: Option<CallsFrom>,
-        most: usize,
-    ) -> Result<OwnCalls, LakeError> {
-        self.own_calls_among(who, from, most, LOOKED_AT_MAX).await
-    }
-
-    /// The same, of which a page looks at so many rows.
-    pub(crate) async fn own_calls_among(
-        &self,
-        who: &Access,
-        from: Option<CallsFrom>,
-        most: usize,
+        (from, most): (Option<CallsFrom>, usize),
         looked_at_max: u64,
-    ) -> Result<OwnCalls, LakeError> {
-        let mut table = self.tables().await.access_log;
+    ) -> Result<Self, LakeError> {
         match from {
             Some(from) if from.version != table.version() => table = table.at(from.version).await?,
             Some(_) => {}
@@ -115,7 +99,7 @@ impl Lake {
                 table.check_whole()?;
             }
         }
-        let mut looking = Looking::new(self, &table, who, (from.map(|from| from.before), most));
+        let mut looking = Looking::new(cache, &table, who, (from.map(|from| from.before), most));
         looking.look(looked_at_max).await?;
         Ok(looking.page())
     }
@@ -152,7 +136,7 @@ impl Ord for Part {
 
 /// A look for calls from the end of the log.
 struct Looking<'a> {
-    lake: &'a Lake,
+    cache: &'a RunCache,
     table: &'a Table,
     who: &'a Access,
     before: Option<Place>,
@@ -165,13 +149,13 @@ struct Looking<'a> {
 
 impl<'a> Looking<'a> {
     fn new(
-        lake: &'a Lake,
+        cache: &'a RunCache,
         table: &'a Table,
         who: &'a Access,
         (before, most): (Option<Place>, usize),
     ) -> Self {
         let mut looking =
-            Self { lake, table, who, before, most, parts: BinaryHeap::new(), found: BTreeMap::new() };
+            Self { cache, table, who, before, most, parts: BinaryHeap::new(), found: BTreeMap::new() };
         for file in table.files() {
             // Files of others say nothing.
             let summary = LogSummary::of(&file);
@@ -227,7 +211,7 @@ impl<'a> Looking<'a> {
 
     /// The row groups of a file, in its place.
     async fn open(&mut self, file: Arc<TableFile>) -> Result<(), RunsError> {
-        let run = self.lake.cache().open_to_rewrite(self.table, &file).await?;
+        let run = self.cache.open_to_rewrite(self.table, &file).await?;
         for (number, group) in run.metadata.metadata().row_groups().iter().enumerate() {
             let rows = u64::try_from(group.num_rows()).unwrap_or_default();
             let span = match group.columns().get(AT).and_then(|column| column.statistics()) {
@@ -244,7 +228,7 @@ impl<'a> Looking<'a> {
 
     /// Takes the caller's own calls of a row group.
     async fn read(&mut self, run: Arc<OpenRun>, group: usize) -> Result<(), RunsError> {
-        let mut scan = Scan::of_group(self.lake.cache().clone(), run, group);
+        let mut scan = Scan::of_group(self.cache.clone(), run, group);
         while let Some(batch) = scan.next().await? {
             let columns = Columns::of(&batch).ok_or_else(corrupt(NAME))?;
             for row in 0..batch.num_rows() {
