@@ -17,7 +17,9 @@ use gridtrail_sql::statements_of;
 use progress::Progress;
 
 pub(crate) async fn run(args: &SqlArgs, format: RowFormat) -> Result<(), Failure> {
-    let Some(server) = &args.server else { return local::run(args, format).await };
+    let Some(server) = &args.server else {
+        return local::run(args, async |local| carry_out(&Asking::Local(local), args, format).await).await;
+    };
     let server = ServerArgs {
         server: server.clone(),
         server_anchors: args.server_anchors.clone(),

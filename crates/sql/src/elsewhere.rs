@@ -15,12 +15,21 @@ mod told;
 
 use crate::answer::{SqlAnswer, Terms};
 use crate::error::SqlError;
+use crate::growth::{bytes_max, concatenation};
 use crate::limits::SqlLimits;
 use crate::state::state;
 use crate::stop::Stop;
 use crate::yielding::begin_part;
 use async_trait::async_trait;
+use datafusion::common::tree_node::TreeNode as _;
+use datafusion::execution::FunctionRegistry as _;
+use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::joins::{
+    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec, SymmetricHashJoinExec,
+};
+use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion_proto::bytes::{
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
 };
@@ -56,7 +65,7 @@ pub struct PlanCodec {
 pub struct PlanBytes {
     /// The plan. It tells whoever has it what is asked for, and nothing that they could ask with.
     pub bytes: Vec<u8>,
-    /// Its parts: each can be carried out by itself.
+    /// Its parts: each can be carried out by itself. One, where rows of one part have to do with those of another.
     pub parts: usize,
 }
 
@@ -70,6 +79,11 @@ impl PlanCodec {
     ///
     /// Errors: `Refused` where a table is none that another process can read; `Internal`.
     pub(crate) fn encode(&self, plan: Arc<dyn ExecutionPlan>) -> Result<PlanBytes, SqlError> {
+        let is_whole = plan.properties().partitioning.partition_count() <= 1;
+        let plan = match is_whole || comes_apart(&plan)? {
+            true => plan,
+            false => Arc::new(CoalescePartitionsExec::new(plan)) as _,
+        };
         let parts = plan.properties().partitioning.partition_count();
         let bytes = physical_plan_to_bytes_with_extension_codec(plan, self)?;
         Ok(PlanBytes { bytes: bytes.to_vec(), parts })
@@ -80,7 +94,7 @@ impl PlanCodec {
     ///
     /// Errors: every kind. `Access` where what was sealed is too old, was altered, or is by another key.
     pub fn carry_out(&self, plan: &[u8], part: usize, limits: &SqlLimits) -> Result<SqlAnswer, SqlError> {
-        let context = state(limits)?.task_ctx();
+        let context = receiving(limits)?.task_ctx();
         let plan = physical_plan_from_bytes_with_extension_codec(plan, &context, self)?;
         if part >= plan.properties().partitioning.partition_count() {
             return Err(SqlError::Internal("there is no such part of a plan".to_owned()));
@@ -93,6 +107,27 @@ impl PlanCodec {
         let terms = Terms { who, rights, clock, began, begun_by: until, until, stop };
         Ok(SqlAnswer::new(rows, terms, None))
     }
+}
+
+/// What plans of other processes are carried out in: memory within these limits, the functions of the lists, and what signs of statements stand for.
+fn receiving(limits: &SqlLimits) -> Result<SessionState, SqlError> {
+    let mut state = state(limits)?;
+    state.register_udf(concatenation(bytes_max(limits)))?;
+    Ok(state)
+}
+
+/// Whether each part of a plan has its rows whatever becomes of the others. Where rows change their part, or a join tells in its last part which rows
+/// found no other, somebody has to carry out all of it.
+fn comes_apart(plan: &Arc<dyn ExecutionPlan>) -> Result<bool, SqlError> {
+    let is_shared = |node: &Arc<dyn ExecutionPlan>| {
+        Ok(node.is::<RepartitionExec>()
+            || node.is::<CrossJoinExec>()
+            || node.is::<HashJoinExec>()
+            || node.is::<NestedLoopJoinExec>()
+            || node.is::<SortMergeJoinExec>()
+            || node.is::<SymmetricHashJoinExec>())
+    };
+    Ok(!plan.exists(is_shared)?)
 }
 
 #[cfg(test)]

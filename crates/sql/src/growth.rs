@@ -176,6 +176,12 @@ pub(crate) fn is_unheld(function: &ScalarUDF) -> bool {
     grown(function.name(), &[], 0).is_some() && !inner.is::<Held>() && !inner.is::<Concatenation>()
 }
 
+/// What `||` of texts is. No statement can call it by a name.
+pub(crate) fn concatenation(bytes_max: usize) -> Arc<ScalarUDF> {
+    let signature = Signature::user_defined(Volatility::Immutable);
+    Arc::new(ScalarUDF::from(Concatenation { signature, bytes_max }))
+}
+
 /// Makes what has signs of its own in a statement functions that are held: `a || b` of texts, `[a, b]` and `{a: b}`. Of lists, the engine's
 /// own planner says what `||` is.
 #[derive(Debug)]
@@ -188,9 +194,8 @@ pub(crate) struct Holding {
 
 impl Holding {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        let signature = Signature::user_defined(Volatility::Immutable);
         Self {
-            concatenation: Arc::new(ScalarUDF::from(Concatenation { signature, bytes_max })),
+            concatenation: concatenation(bytes_max),
             list: held(make_array_udf(), bytes_max),
             named: held(named_struct(), bytes_max),
             unnamed: held(r#struct(), bytes_max),

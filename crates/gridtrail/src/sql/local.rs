@@ -1,10 +1,8 @@
 //! Statements over a lake, in this process. For operators: whoever can read the files of a lake can read all of it, but what this gives is what
 //! the token's bearer may see.
 
-use super::answer::Asking;
-use super::carry_out;
 use crate::admitted::{Log, admission, recorded};
-use crate::args::{RowFormat, SqlArgs};
+use crate::args::SqlArgs;
 use crate::client::token_from;
 use crate::exit::Failure;
 use crate::opening::open_to_serve;
@@ -20,21 +18,30 @@ use tokio_util::task::AbortOnDropHandle;
 /// Memory for parts of runs that are kept.
 const CACHE_MIB: u64 = 64;
 
-pub(super) async fn run(args: &SqlArgs, format: RowFormat) -> Result<(), Failure> {
+/// Opens the lake, and has statements of its sessions carried out.
+pub(super) async fn run(
+    args: &SqlArgs,
+    carry_out: impl AsyncFnOnce(&Local<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let lake = open_to_serve(&args.lake, CACHE_MIB, args.read_only).await?;
     let whither = (args.access_log_lake.as_deref(), args.read_only);
-    recorded(&lake, whither, "sql", async |log| answer(args, format, &lake, log).await).await
+    recorded(&lake, whither, "sql", async |log| answer(args, &lake, log, carry_out).await).await
 }
 
 /// Answers statements, and records them in a lake's access log, where there is one.
-async fn answer(args: &SqlArgs, format: RowFormat, lake: &Lake, record: Option<Log>) -> Result<(), Failure> {
+async fn answer(
+    args: &SqlArgs,
+    lake: &Lake,
+    record: Option<Log>,
+    carry_out: impl AsyncFnOnce(&Local<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let limits = SqlLimits {
         memory_bytes: usize::try_from(args.memory).unwrap_or(usize::MAX).saturating_mul(1 << 20),
         parts: args.parts,
         time: Duration::from_secs(args.time.seconds().into()),
     };
     let user = if args.operator { None } else { Some(User::of(args, lake).await?) };
-    carry_out(&Asking::Local(&Local { lake, limits, user, record }), args, format).await
+    carry_out(&Local { lake, limits, user, record }).await
 }
 
 /// Sessions over a lake: one for each statement, so that each is about the newest rows, by the rights of its time.

@@ -72,9 +72,12 @@ impl Received {
         Ok((table, source))
     }
 
-    /// Rows that came with it.
-    fn rows(&self) -> Result<Option<Vec<RecordBatch>>> {
+    /// Rows that came with it, of a table that one process alone knows. What seals them was opened before.
+    fn rows_of(&self, table: &TableOf) -> Result<Option<Vec<RecordBatch>>> {
         let Some(rows) = &self.told.rows else { return Ok(None) };
+        if !table.is_of_process() {
+            return Err(unreadable("rows came with it of a table that is read from a lake"));
+        }
         Ok(Some(StreamReader::try_new(rows.as_slice(), None)?.collect::<std::result::Result<_, _>>()?))
     }
 }
@@ -176,10 +179,14 @@ impl ExecutionPlan for ReceivedScan {
 
     fn execute(&self, part: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let found = Arc::clone(&self.found);
-        if let Some(rows) = found.of.rows()? {
-            return Ok(Box::pin(MemoryStream::try_new(rows, Arc::clone(&self.schema), None)?));
-        }
+        let schema = Arc::clone(&self.schema);
         let batches = stream::once(async move {
+            if found.of.told.rows.is_some() {
+                let (table, _) = found.of.opened().await.map_err(PartError::from)?;
+                let rows = found.of.rows_of(table)?.unwrap_or_default();
+                let rows: SendableRecordBatchStream = Box::pin(MemoryStream::try_new(rows, schema, None)?);
+                return Ok(rows);
+            }
             let node = found.node.get_or_try_init(|| found.node(&context)).await?;
             node.execute(part, Arc::clone(&context))
         });
@@ -231,12 +238,11 @@ impl TableProvider for ReceivedTable {
         conditions: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if let Some(rows) = self.of.rows()? {
-            return MemTable::try_new(Arc::clone(&self.schema), vec![rows])?
-                .scan(state, projection, conditions, limit)
-                .await;
-        }
         let (table, source) = self.of.opened().await.map_err(PartError::from)?;
+        if let Some(rows) = self.of.rows_of(table)? {
+            let rows = MemTable::try_new(Arc::clone(&self.schema), vec![rows])?;
+            return rows.scan(state, projection, conditions, limit).await;
+        }
         let provider = table.over(&source);
         let provider = provider.ok_or_else(|| unreadable("this process has nothing of its table"))?;
         provider.scan(state, projection, conditions, limit).await

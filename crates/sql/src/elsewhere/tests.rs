@@ -94,7 +94,9 @@ const STATEMENTS: &[&str] = &[
     "SELECT a.request_id, b.service_reference_variant FROM audit_trails a JOIN meter_reads b ON a.request_id = b.request_id WHERE a.device_id <> b.service_reference_variant",
     "SELECT upper(current_status) || '!', row_number() OVER (PARTITION BY current_status ORDER BY request_id) FROM audit_trails",
     "SELECT entry['state'] FROM (SELECT unnest(status_change_history) AS entry FROM audit_trails)",
-    "SELECT count(*) FROM audit_trails_at('0')",
+    "SELECT a.request_id, b.request_id FROM audit_trails a LEFT JOIN audit_trails b ON a.request_id < b.request_id AND b.device_id < a.device_id",
+    "SELECT a.request_id FROM audit_trails a WHERE NOT EXISTS (SELECT 1 FROM audit_trails b WHERE b.request_id > a.request_id)",
+    "SELECT a.request_id, b.request_id FROM audit_trails a FULL JOIN meter_reads b ON a.request_id = b.request_id AND a.current_status < b.request_id",
     "SELECT * FROM inventory_devices",
     "SELECT * FROM inventory_history",
     "SELECT * FROM access_log",
@@ -143,7 +145,7 @@ async fn what_was_received_can_be_handed_on() {
     let who = access(&[1]);
     for statement in STATEMENTS {
         let plan = plan_of(&two, &who, statement).await;
-        let context = state(&SqlLimits::default()).unwrap().task_ctx();
+        let context = receiving(&SqlLimits::default()).unwrap().task_ctx();
         let read = physical_plan_from_bytes_with_extension_codec(&plan.bytes, &context, &two.there).unwrap();
         let again = two.there.encode(read).unwrap();
         assert_eq!(again.bytes, plan.bytes, "{statement}");
@@ -155,12 +157,13 @@ async fn what_was_received_can_be_handed_on() {
 async fn logical_plans_are_carried_out_elsewhere_too() {
     let two = two().await;
     let who = access(&[1, 2]);
-    for statement in STATEMENTS {
+    // Logical plans of the engine (55.2) have no bytes for EXISTS.
+    for statement in STATEMENTS.iter().filter(|statement| !statement.contains("EXISTS")) {
         let session = two.session(&who);
         let expected = rows(&session, statement).await.unwrap();
         let prepared = session.prepare(statement).await.unwrap();
         let bytes = logical_plan_to_bytes_with_extension_codec(prepared.logical_plan(), &two.here).unwrap();
-        let context = SessionContext::new_with_state(state(&SqlLimits::default()).unwrap());
+        let context = SessionContext::new_with_state(receiving(&SqlLimits::default()).unwrap());
         let plan =
             logical_plan_from_bytes_with_extension_codec(&bytes, &context.task_ctx(), &two.there).unwrap();
         let plan = context.state().create_physical_plan(&plan).await.unwrap();
