@@ -314,13 +314,12 @@ test("one’s own calls are there, newest first, and nobody else’s", async ({ 
   await logIn(page, stage, ben, `/audit?device=${stage.device}`);
   await expect(rows(page).first()).toBeVisible();
   await page.getByRole("navigation").getByRole("link", { name: "Access log" }).click();
-  // The record is written once a second.
+  // The record is written once a second, and others of these tests search by the same Device.
+  const search = rows(page).filter({ hasText: stage.device }).filter({ hasText: "AuditTrailService.Search" }).first();
   await expect(async () => {
     await page.getByRole("button", { name: "Read it again" }).click();
-    await expect(rows(page).filter({ hasText: stage.device }).first()).toBeVisible({ timeout: 1_000 });
+    await expect(search).toBeVisible({ timeout: 1_000 });
   }).toPass();
-  const search = rows(page).filter({ hasText: stage.device }).first();
-  await expect(search).toContainText("AuditTrailService.Search");
   await expect(search).toContainText("OK");
   await expect(page.getByText(stage.busy.device), "nobody of this Party searched for it").toHaveCount(0);
   await expectAccessible(page);
