@@ -52,7 +52,9 @@ pub use exit::{Exit, Failure};
 
 use args::{BenchCommand, Cli, Command};
 use clap::CommandFactory;
+use gridtrail_sql::STACK_BYTES;
 use std::io;
+use tokio::runtime::Builder;
 
 /// Carries out one invocation.
 ///
@@ -76,7 +78,10 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::DeadLetters(command) => wait_for(letters::run(command, format.of_list()?)),
         Command::Anomaly(command) => wait_for(anomaly::run(command, format.of_list()?)),
         Command::Access(command) => wait_for(access::run(command, format.of_list()?)),
-        Command::Sql(args) => wait_for(sql::run(args, format.of_rows()?)),
+        Command::Sql(args) => {
+            let format = format.of_rows()?;
+            on_deep_stacks(|threads| wait_on(threads, sql::run(args, format)))
+        }
         Command::Report(command) => wait_for(report::run(command, format)),
         Command::Sp(command) => identity::service_provider_command(command),
         Command::Idp(command) => wait_for(identity::run(command, format.of_list()?)),
@@ -93,12 +98,27 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
 
 /// Runs one command's asynchronous work to its end.
 fn wait_for<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|_| Failure::Process("the system gives no threads"))?;
+    wait_on(&mut Builder::new_multi_thread(), work)
+}
+
+/// Runs work to its end on threads of a kind.
+fn wait_on<T>(threads: &mut Builder, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let no_threads = |_| Failure::Process("the system gives no threads");
+    let runtime = threads.enable_all().build().map_err(no_threads)?;
     // Boxed: the futures of whole commands are large.
     runtime.block_on(Box::pin(work))
+}
+
+/// Does work of statements on threads that have the stacks for that, the one that waits included.
+fn on_deep_stacks<T: Send>(
+    work: impl FnOnce(&mut Builder) -> Result<T, Failure> + Send,
+) -> Result<T, Failure> {
+    let no_threads = |_| Failure::Process("the system gives no threads");
+    std::thread::scope(|scope| {
+        let threads = || work(Builder::new_multi_thread().thread_stack_size(STACK_BYTES));
+        let waiting = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, threads);
+        waiting.map_err(no_threads)?.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {

@@ -24,6 +24,7 @@ use gridtrail_reports::{Catalogue, ReportError};
 use gridtrail_runtime::Clock;
 use gridtrail_search::{HubSearch, HubTables, InventorySearch, PageKey, Search};
 use gridtrail_server::{CallRecord, Console, DeviceLink, Limits, Parts, ReportParts, SqlParts, serve, terms};
+use gridtrail_sql::STACK_BYTES;
 use gridtrail_tls::{ClientCheck, Tls, TlsFiles};
 use std::io;
 use std::net::SocketAddr;
@@ -275,7 +276,8 @@ struct SqlThreads(Option<tokio::runtime::Runtime>);
 
 impl SqlThreads {
     fn start() -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("sql").enable_all().build();
+        let mut threads = tokio::runtime::Builder::new_multi_thread();
+        let runtime = threads.thread_name("sql").thread_stack_size(STACK_BYTES).enable_all().build();
         Ok(Self(Some(runtime.map_err(|_| Failure::Process("the system gives no threads"))?)))
     }
 

@@ -70,7 +70,7 @@ pub use catalogue::{CATALOGUE, SCHEMA};
 pub use elsewhere::{Lakes, PlanBytes, PlanCodec};
 pub use error::{SqlError, SqlErrorKind};
 pub use functions::{aggregate_functions, scalar_functions, window_functions};
-pub use limits::{STATEMENT_BYTES_MAX, SqlLimits};
+pub use limits::{STACK_BYTES, STATEMENT_BYTES_MAX, SqlLimits};
 pub use prepared::Prepared;
 pub use printed::{ParquetFile, cells_of, json_of, names_of};
 pub use record::Recording;

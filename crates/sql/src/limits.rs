@@ -6,6 +6,10 @@ use std::time::Duration;
 /// Bytes that a statement may have: one that a person wrote has a few thousand.
 pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of stack that a thread needs on which sessions work: a statement within its limits may be as deep as it has expressions (`1+1+1+…`), and the
+/// engine clones and drops them level by level.
+pub const STACK_BYTES: usize = 256 << 20;
+
 /// Bytes of a statement's text in the access log; what is longer is cut.
 pub(crate) const RECORDED_BYTES_MAX: usize = 2 * 1024;
 

@@ -5,13 +5,17 @@
 //! statement is weighed before it is planned, by what it says, and its plan is weighed again before anything is rewritten.
 
 mod of_plan;
+mod repeated;
 
 pub(crate) use of_plan::weigh_plan;
 
 use crate::error::SqlError;
 use crate::limits::{EXPRESSIONS_MAX, NODES_MAX};
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, Query, Select, Visit as _, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Ident, ObjectName, Query, Select, Visit as _, Visitor,
+};
+use repeated::{BETWEEN, COMPARED, Repeated, alternatives, cases, of_function, subsets_of};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
@@ -26,11 +30,14 @@ struct Weight {
 
 impl Weight {
     const NODE: Self = Self { nodes: 1, expressions: 0 };
-    const EXPRESSION: Self = Self { nodes: 0, expressions: 1 };
 
     const fn add(&mut self, other: Self) {
         self.nodes = self.nodes.saturating_add(other.nodes);
         self.expressions = self.expressions.saturating_add(other.expressions);
+    }
+
+    const fn times(self, times: u64) -> Self {
+        Self { nodes: self.nodes.saturating_mul(times), expressions: self.expressions.saturating_mul(times) }
     }
 
     const fn check(self) -> Result<(), SqlError> {
@@ -48,7 +55,7 @@ impl Weight {
 /// Demands that a statement is no larger than what is planned: a walk over what it says, however often that names itself.
 pub(crate) fn weigh(statement: &Statement) -> Result<(), SqlError> {
     let Statement::Statement(inner) = statement else { return Ok(()) };
-    let mut weighing = Weighing { levels: vec![Level::default()] };
+    let mut weighing = Weighing { levels: vec![Level::default()], repeated: Repeated::default() };
     match inner.visit(&mut weighing) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
@@ -58,6 +65,7 @@ pub(crate) fn weigh(statement: &Statement) -> Result<(), SqlError> {
 /// The levels of queries within queries, from the statement to the one that is walked over.
 struct Weighing {
     levels: Vec<Level>,
+    repeated: Repeated,
 }
 
 /// A query, as far as it was walked over.
@@ -99,10 +107,12 @@ impl Visitor for Weighing {
         if let Err(error) = weight.check() {
             return ControlFlow::Break(error);
         }
+        // A query within an expression stands there as often as that.
+        let times = self.repeated.here();
         if let Some(outer) = self.levels.last_mut() {
             match outer.to_come.pop_front() {
                 Some(name) => outer.known.push((name, weight)),
-                None => outer.weight.add(weight),
+                None => outer.weight.add(weight.times(times)),
             }
         }
         ControlFlow::Continue(())
@@ -122,9 +132,31 @@ impl Visitor for Weighing {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<SqlError> {
-        self.add(Weight::EXPRESSION);
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<SqlError> {
+        let times = self.repeated.within(times_of(expression));
+        let size = match expression {
+            Expr::Cube(groups) => subsets_of(groups.len()),
+            _ => 1,
+        };
+        self.add(Weight { nodes: 0, expressions: size.saturating_mul(times) });
         ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<SqlError> {
+        self.repeated.behind();
+        ControlFlow::Continue(())
+    }
+}
+
+fn times_of(expression: &Expr) -> u64 {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    match expression {
+        Expr::Between { .. } => BETWEEN,
+        Expr::InList { list, .. } => alternatives(list.len()),
+        Expr::Case { conditions, .. } => cases(conditions.len()),
+        Expr::Function(function) => of_function(&function.name.to_string().to_lowercase()),
+        Expr::BinaryOp { op: Eq | NotEq | Lt | LtEq | Gt | GtEq, .. } => COMPARED,
+        _ => 1,
     }
 }
 
@@ -193,6 +225,31 @@ mod tests {
         // Each is of its own query alone.
         let apart = doubled(6, |level| format!("a{level}"));
         assert!(weighed(&vec![format!("SELECT * FROM ({apart}) t"); 8].join(" UNION ALL ")).is_ok());
+    }
+
+    /// What the engine repeats counts as often, however it is nested, and where no parentheses are.
+    #[test]
+    fn what_is_repeated_when_it_is_written_otherwise_counts_as_often() {
+        let chained = |with: fn(String) -> String, times: usize| {
+            let condition = (0..times).fold("a > 1".to_owned(), |inner, _| with(inner));
+            weighed(&format!("SELECT 1 FROM t WHERE {condition}"))
+        };
+        let kinds: [fn(String) -> String; 5] = [
+            |inner| format!("{inner} BETWEEN b AND c"),
+            |inner| format!("({inner}) IN (b, c, d)"),
+            |inner| format!("COALESCE({inner}, b)"),
+            |inner| format!("CASE WHEN {inner} THEN b ELSE c END"),
+            |inner| format!("({inner}) = b"),
+        ];
+        for with in kinds {
+            assert!(chained(with, 4).is_ok(), "{}", with("a".to_owned()));
+            assert!(chained(with, 20).is_err(), "{}", with("a".to_owned()));
+        }
+        let cube = |groups: usize| {
+            let groups = (0..groups).map(|n| format!("a{n}")).collect::<Vec<_>>().join(", ");
+            weighed(&format!("SELECT 1 FROM t GROUP BY CUBE ({groups})"))
+        };
+        assert!(cube(6).is_ok() && cube(24).is_err() && cube(80).is_err());
     }
 
     #[test]

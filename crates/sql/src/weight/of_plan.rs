@@ -1,11 +1,12 @@
 //! The weight of a plan: its nodes, and its expressions as they are when each column stands for what it is made of.
 
 use super::Weight;
+use super::repeated::{BETWEEN, COMPARED, Repeated, alternatives, cases, of_function, subsets_of};
 use crate::error::SqlError;
 use datafusion::common::Column;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion, TreeNodeVisitor};
 use datafusion::error::Result;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, GroupingSet, LogicalPlan};
 
 /// Demands that a plan is no larger than what is rewritten and carried out.
 ///
@@ -37,23 +38,67 @@ struct Weighing {
 impl Weighing {
     /// How many expressions one of a node is, over these inputs.
     fn expanded(&mut self, expression: &Expr, inputs: &[(&LogicalPlan, Columns)]) -> Result<u64> {
-        let (mut sum, mut outer) = (0_u64, 0);
-        expression.apply(|part| {
-            let size = match part {
-                Expr::Column(column) => size_of(column, inputs),
-                Expr::OuterReferenceColumn(..) => {
-                    outer += 1;
-                    1
-                }
-                Expr::Alias(_) => 0,
-                _ => 1,
-            };
-            sum = sum.saturating_add(size);
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        self.outer += outer;
-        Ok(sum.max(1))
+        let mut sizing = Sizing { inputs, repeated: Repeated::default(), sum: 0, outer: 0 };
+        expression.visit(&mut sizing)?;
+        self.outer = self.outer.saturating_add(sizing.outer);
+        Ok(sizing.sum.max(1))
     }
+}
+
+/// How large an expression is where each column stands for what it is made of, and what the engine repeats is repeated.
+struct Sizing<'a> {
+    inputs: &'a [(&'a LogicalPlan, Columns)],
+    repeated: Repeated,
+    sum: u64,
+    outer: u64,
+}
+
+impl TreeNodeVisitor<'_> for Sizing<'_> {
+    type Node = Expr;
+
+    fn f_down(&mut self, part: &Expr) -> Result<TreeNodeRecursion> {
+        let times = self.repeated.within(times_of(part));
+        let size = match part {
+            Expr::Column(column) => size_of(column, self.inputs),
+            Expr::OuterReferenceColumn(..) => {
+                self.outer = self.outer.saturating_add(times);
+                1
+            }
+            Expr::Alias(_) => 0,
+            Expr::GroupingSet(GroupingSet::Cube(groups)) => subsets_of(groups.len()),
+            _ => 1,
+        };
+        self.sum = self.sum.saturating_add(size.saturating_mul(times));
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn f_up(&mut self, _: &Expr) -> Result<TreeNodeRecursion> {
+        self.repeated.behind();
+        Ok(TreeNodeRecursion::Continue)
+    }
+}
+
+fn times_of(part: &Expr) -> u64 {
+    match part {
+        Expr::Between(_) => BETWEEN,
+        Expr::InList(list) => alternatives(list.list.len()),
+        Expr::Case(case) => cases(case.when_then_expr.len()),
+        Expr::ScalarFunction(function) => of_function(function.name()),
+        Expr::BinaryExpr(binary) if binary.op.supports_propagation() => COMPARED,
+        _ => 1,
+    }
+}
+
+/// How many branches the unions of a plan have together: a condition above them is put into each.
+fn branches_of(plan: &LogicalPlan) -> Result<u64> {
+    let mut branches = 1_u64;
+    plan.apply(|node| {
+        if let LogicalPlan::Union(union) = node {
+            branches = branches.saturating_add(union.inputs.len().saturating_sub(1) as u64);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(branches)
 }
 
 /// What a column is made of; where it cannot be told which it is, the most that one is.
@@ -101,9 +146,10 @@ impl TreeNodeVisitor<'_> for Weighing {
         let of_inputs = done.split_off(done.len().saturating_sub(nodes.len()));
         let inputs: Vec<(&LogicalPlan, Columns)> = nodes.into_iter().zip(of_inputs).collect();
         let mut sizes = Columns::new();
+        let copies = if matches!(node, LogicalPlan::Filter(_)) { branches_of(node)? } else { 1 };
         node.apply_expressions(|expression| {
             let size = self.expanded(expression, &inputs)?;
-            self.weight.add(Weight { nodes: 0, expressions: size });
+            self.weight.add(Weight { nodes: 0, expressions: size.saturating_mul(copies) });
             sizes.push(size);
             Ok(TreeNodeRecursion::Continue)
         })?;

@@ -170,6 +170,32 @@ async fn statements_that_double_are_refused_before_they_are_made() {
     assert_eq!(value(&session, "SELECT count(*) FROM audit_trails").await, "1");
 }
 
+/// Also where a name stands for what is repeated, so that no one expression of the statement is deep; and a condition goes into each branch of a union.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_doubles_when_it_is_written_otherwise_is_refused() {
+    let lake = lake_of(&[received(1, 1, 1, "4.8.1", 1)], 1).await;
+    let session = within(&lake, SqlLimits::default());
+    let named = |levels: usize| {
+        let below = |level: usize| format!("SELECT (x BETWEEN false AND true) AS x FROM n{level}");
+        let names: String = (1..=levels).map(|n| format!(", n{n} AS ({})", below(n - 1))).collect();
+        format!(
+            "WITH n0 AS (SELECT device_id > 'a' AS x FROM audit_trails){names} SELECT count(*) FROM n{levels} WHERE x"
+        )
+    };
+    let branches = |terms: usize| {
+        let condition = (0..terms).map(|n| format!("x <> {n}")).collect::<Vec<_>>().join(" AND ");
+        let [unions, ..] = levels(6);
+        format!("{unions} WHERE {condition}")
+    };
+    for small in [named(3), branches(3)] {
+        assert!(rows(&session, &small).await.is_ok(), "{small}");
+    }
+    for large in [named(40), branches(600)] {
+        let error = rows(&session, &large).await.expect_err(&large);
+        assert!(matches!(error, SqlError::TooManyParts { .. }), "{error}");
+    }
+}
+
 /// Forty thousand rows with themselves, of which no pair fits, or all do and one is asked for: the joins are ended at the time, or when nobody waits
 /// any more, though they give no row by then. Without that, each would take minutes.
 #[tokio::test(flavor = "multi_thread")]

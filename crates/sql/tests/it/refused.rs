@@ -1,7 +1,7 @@
 //! What a session does not do, whoever asks.
 
 use crate::it::world::*;
-use gridtrail_sql::{SecuredSession, SqlErrorKind, SqlLimits};
+use gridtrail_sql::{STACK_BYTES, STATEMENT_BYTES_MAX, SecuredSession, SqlError, SqlErrorKind, SqlLimits};
 
 /// Statements that are refused, each for being what it is.
 const REFUSED: &[&str] = &[
@@ -97,6 +97,31 @@ async fn deep_statements_are_errors() {
     let chain =
         format!("SELECT count(*) FROM audit_trails WHERE {}", vec!["mpxn <> 'x'"; 1_000].join(" AND "));
     assert_eq!(value(&session, &chain).await, "1");
+}
+
+/// The longest chains that a statement has room for are deep as trees: on a thread of the stack that sessions ask for they are answered or refused.
+#[test]
+fn chains_as_long_as_a_statement_end_no_process() {
+    let carried_out = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let lake = lake_of(&[received(1, 1, 1, "4.8.1", 1)], 1).await;
+            let session = session(&lake, &access(&[1]));
+            let chain = |of: &str, by: &str| {
+                let times = (STATEMENT_BYTES_MAX - 100) / (of.len() + by.len());
+                format!("SELECT count(*) FROM audit_trails WHERE {}", vec![of; times].join(by))
+            };
+            for statement in [chain("true", " AND "), chain("1", "+") + " > 1", chain("mpxn=''", " OR ")] {
+                let outcome = rows(&session, &statement).await;
+                assert!(
+                    matches!(outcome, Ok(_) | Err(SqlError::TooManyParts { .. })),
+                    "{}: {outcome:?}",
+                    &statement[..60]
+                );
+            }
+        });
+    };
+    std::thread::Builder::new().stack_size(STACK_BYTES).spawn(carried_out).unwrap().join().unwrap();
 }
 
 /// A table that the roles do not allow is as unknown as one that is not there: to a statement, to a plan and to what tells of tables.
