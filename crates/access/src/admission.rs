@@ -249,6 +249,11 @@ impl Admission {
         })
     }
 
+    /// Whether what was granted does not count for now.
+    pub fn is_lapsed(&self) -> bool {
+        self.rights.borrow().lapsed
+    }
+
     /// From now on callers wait, until what is known is confirmed, replaced or given up: something may have been rescinded
     /// meanwhile.
     pub fn doubt(&self) {

@@ -61,9 +61,13 @@ impl Destination {
         self.of_job(&key.job).join(minute_of(key.due)).join(key.user_id.to_string())
     }
 
+    fn of_attempt(&self, key: &DeliveryKey, attempt: u32) -> Path {
+        self.aside(key).join(format!("{attempt:04}"))
+    }
+
     fn aside_of(&self, key: &DeliveryKey, attempt: u32, name: &str) -> Path {
         let name = name.rsplit('/').next().unwrap_or(name);
-        self.aside(key).join(format!("{attempt:04}")).join(name)
+        self.of_attempt(key, attempt).join(name)
     }
 
     fn named(&self, name: &str) -> Path {
@@ -165,7 +169,15 @@ impl Destination {
     ///
     /// Errors: `Store`.
     pub(crate) async fn clear(&self, key: &DeliveryKey) -> Result<(), JobError> {
-        let folder = self.aside(key);
+        self.clear_folder(self.aside(key)).await
+    }
+
+    /// Takes away what one attempt put aside.
+    pub(crate) async fn clear_attempt(&self, (key, attempt): (&DeliveryKey, u32)) -> Result<(), JobError> {
+        self.clear_folder(self.of_attempt(key, attempt)).await
+    }
+
+    async fn clear_folder(&self, folder: Path) -> Result<(), JobError> {
         let listed =
             self.store.list(Some(&folder)).map_ok(|object| object.location).try_collect::<Vec<Path>>();
         for path in listed.await.map_err(failed("list", &folder))? {
@@ -176,7 +188,7 @@ impl Destination {
             let folder = PathBuf::from(format!("/{folder}"));
             let _ = tokio::task::spawn_blocking(move || {
                 let _ = std::fs::remove_dir_all(&folder);
-                for above in folder.ancestors().skip(1).take(3) {
+                for above in folder.ancestors().skip(1).take(4) {
                     let _ = std::fs::remove_dir(above);
                 }
             })

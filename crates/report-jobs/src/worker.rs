@@ -280,16 +280,27 @@ impl Worker {
         let snapshot = self.lake.snapshot();
         let made = make(delivery, &who, (&snapshot, &sharing), self.clock(), &self.limits).await?;
         let publication = self.publication(delivery, number, &who, &made);
-        for (sum, file) in made.files {
-            if destination.has(&sum.name).await? {
-                // Another worker's, which has gone on meanwhile, or nobody's.
-                let decided = self.journal.read(&key, DECIDED).await?;
-                return decided.ok_or(JobError::Foreign(sum.name));
+        let put_aside = async {
+            for (sum, file) in made.files {
+                if destination.has(&sum.name).await? {
+                    // Another worker's, which has gone on meanwhile, or nobody's.
+                    let decided = self.journal.read(&key, DECIDED).await?;
+                    return decided.map(Some).ok_or(JobError::Foreign(sum.name));
+                }
+                destination.put_aside((&key, number), &sum.name, file).await?;
             }
-            destination.put_aside((&key, number), &sum.name, file).await?;
+            self.check_rights(delivery, who.user_ids().to_set().iter()).await?;
+            Ok(None)
+        };
+        match put_aside.await {
+            Ok(Some(decided)) => Ok(decided),
+            Ok(None) => self.decide(&key, Decision::Publish(publication)).await,
+            Err(error) => {
+                // Nothing was decided on it, and nobody is to read it. Where this fails, too, the end of the delivery clears it.
+                let _left = destination.clear_attempt((&key, number)).await;
+                Err(error)
+            }
         }
-        self.check_rights(delivery, who.user_ids().to_set().iter()).await?;
-        self.decide(&key, Decision::Publish(publication)).await
     }
 
     fn publication(&self, delivery: &Delivery, number: u32, who: &Access, made: &Made) -> Publication {
@@ -360,7 +371,10 @@ impl Worker {
         let user_ids: Vec<UserId> = ids
             .collect::<Result<_, _>>()
             .map_err(|error| JobError::Corrupt { object: key.to_string(), reason: error.to_string() })?;
+        // What does not count for a while is not lost: it is tried again.
+        let is_lapsed = self.admission.is_lapsed();
         let end = match self.check_rights(delivery, user_ids.iter()).await {
+            Err(error @ JobError::RightsLost) if is_lapsed => return Err(error),
             Err(error @ (JobError::RightsLost | JobError::NotOfParty { .. })) => {
                 self.end(&key, End::Withdrawn { at: self.clock().now(), why: with_causes(&error) }).await?
             }

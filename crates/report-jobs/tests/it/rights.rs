@@ -98,6 +98,7 @@ async fn nothing_is_published_for_a_user_id_that_is_another_partys() {
         } else {
             assert_eq!(ended, [], "{mark}");
             assert!(failed[0].contains("is not a User ID of Avon"), "{mark}: {failed:?}");
+            assert!(world.has_nothing_aside().await, "{mark}: nobody is to read what nothing was decided on");
         }
         // It comes back: what was withdrawn stays so, all else is made.
         world.admission.replace(Arc::new(sharing(true)));
@@ -105,4 +106,32 @@ async fn nothing_is_published_for_a_user_id_that_is_another_partys() {
         assert_eq!(published(&until_idle(&mut worker).await.0), usize::from(!is_decided), "{mark}");
         assert!(world.has_nothing_aside().await, "{mark}");
     }
+}
+
+/// What was granted may not count for a while, since nobody knows whether it still holds: that withdraws nothing.
+#[tokio::test]
+async fn a_report_that_was_decided_waits_until_what_was_granted_counts_again() {
+    let mut world = World::new(Place::Disk, "catch_up = 1").await;
+    let job = Arc::get_mut(&mut world.schedule.jobs[0]).unwrap();
+    job.users.truncate(1);
+    assert_eq!(until_idle(&mut world.worker()).await.0.len(), 3);
+    world.clock.advance(86_400_000);
+    let (admission, done) = (world.admission.clone(), AtomicBool::new(false));
+    let hook: Hook = Arc::new(move |operation, path| {
+        if operation == "put" && path.contains("decided") && !done.swap(true, Ordering::Relaxed) {
+            admission.lapse(true);
+        }
+        true
+    });
+    world.hooked(&hook);
+    let mut worker = world.worker_by(Hooked::store(Arc::clone(&world.store), &hook));
+    let (ended, failed) = until_idle(&mut worker).await;
+    assert!(
+        ended.is_empty() && failed[0].contains("rights that the report was made with were lost"),
+        "{failed:?}"
+    );
+    world.admission.lapse(false);
+    world.clock.advance(61_000);
+    assert_eq!(published(&until_idle(&mut worker).await.0), 1);
+    assert!(world.has_nothing_aside().await);
 }
