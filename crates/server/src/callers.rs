@@ -9,11 +9,13 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{InsufficientCapacity, NotUntil, Quota, RateLimiter};
 use gridtrail_access::Access;
+use gridtrail_port::{Hold, NoPlace, Place, Places};
 use moka::sync::Cache;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 /// What one caller may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +91,21 @@ impl Allowance {
     /// Whose it is.
     pub(crate) fn name(&self) -> CallerName {
         Arc::clone(&self.name)
+    }
+
+    /// A place among those of some work that takes long, which is kept until it is dropped.
+    ///
+    /// Errors: `TooMuch` of `what`, where the caller has all that one may have; `Busy`.
+    pub(crate) fn place_in(
+        &self,
+        places: &Places<CallerName>,
+        what: &'static str,
+    ) -> Result<Place<CallerName>, CallError> {
+        let place = places.enter(self.name(), (1, Hold::Firm), CancellationToken::new());
+        place.map_err(|reason| match reason {
+            NoPlace::OfHolder => CallError::TooMuch { what, wait: Duration::from_secs(1) },
+            NoPlace::OfAll => CallError::Busy,
+        })
     }
 
     /// One more call; it counts until the permit is dropped.
@@ -184,6 +201,20 @@ mod tests {
         assert!(matches!(left.enter(), Err(CallError::TooMuch { what: "calls at once", .. })));
         drop(first);
         assert!(left.enter().is_ok());
+    }
+
+    #[test]
+    fn work_that_takes_long_has_places_of_each_and_of_all() {
+        let places = Places::new(gridtrail_port::Sizes { all: 3, each: 2, patience: Duration::MAX });
+        let of = |name: &str| Allowance::new(Arc::new(("Avon".into(), name.into())), limits(9, 0, 0));
+        let (ann, bob) = (of("ann"), of("bob"));
+        let first = ann.place_in(&places, "pages").unwrap();
+        let _second = ann.place_in(&places, "pages").unwrap();
+        assert!(matches!(ann.place_in(&places, "pages"), Err(CallError::TooMuch { what: "pages", .. })));
+        let _third = bob.place_in(&places, "pages").unwrap();
+        assert!(matches!(bob.place_in(&places, "pages"), Err(CallError::Busy)));
+        drop(first);
+        assert!(bob.place_in(&places, "pages").is_ok());
     }
 
     #[test]

@@ -22,12 +22,11 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use gridtrail_access::Access;
 use gridtrail_flight::{Asker, FlightError, FlightSql, Put, Question, Rows, actions};
-use gridtrail_port::{Hold, NoPlace, Place, Places, Sizes};
+use gridtrail_port::{Place, Places, Sizes};
 use outflow::{Outflow, Work};
 use std::num::NonZeroU32;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
@@ -126,13 +125,7 @@ impl FlightDesk {
 
     /// A place for a statement that is carried out.
     fn place(&self, left: &Allowance) -> Result<Place<CallerName>, CallError> {
-        let place = self.statements.enter(left.name(), (1, Hold::Firm), CancellationToken::new());
-        place.map_err(|reason| match reason {
-            NoPlace::OfHolder => {
-                CallError::TooMuch { what: "statements at once", wait: Duration::from_secs(1) }
-            }
-            NoPlace::OfAll => CallError::Busy,
-        })
+        left.place_in(&self.statements, "statements at once")
     }
 
     /// Begins an answer with rows.

@@ -80,6 +80,10 @@ pub(crate) const STATEMENT_AHEAD: Duration = Duration::from_millis(250);
 /// What the answer to a statement counts for in [`ANSWERS_BYTES_MAX`]: a message of 2 MiB that is made, one that waits, and one on its way.
 pub(crate) const STATEMENT_ANSWER_BYTES: usize = 6 * 1024 * 1024;
 
+/// Pages of the access log that are read for callers at the same time, and those of one caller.
+pub(crate) const OWN_CALLS_AT_ONCE: u32 = 4;
+pub(crate) const OWN_CALLS_AT_ONCE_EACH: u32 = 2;
+
 /// Most User IDs that a report may be asked of: more than a token and all that is granted to its bearer have.
 pub(crate) const REPORT_USERS_MAX: usize = 1_000;
 

@@ -1,8 +1,11 @@
 //! The service of the access log: the caller's own calls.
 
-use crate::callers::Allowance;
+use crate::callers::{Allowance, CallerName};
 use crate::freshness::wire_span;
-use crate::limits::{PAGE_BYTES_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, ROW_BYTES, UNWRITTEN_FACTOR};
+use crate::limits::{
+    OWN_CALLS_AT_ONCE, OWN_CALLS_AT_ONCE_EACH, PAGE_BYTES_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX,
+    ROW_BYTES, UNWRITTEN_FACTOR,
+};
 use crate::record::{Caller, Record};
 use crate::row::{field_bytes, wire_time};
 use crate::service::Desk;
@@ -11,11 +14,13 @@ use gridtrail_access::Access;
 use gridtrail_access_log::Entry;
 use gridtrail_lake::{CallsFrom, Lake, LakeErrorKind, OwnCalls};
 use gridtrail_model::Timestamp;
+use gridtrail_port::{Places, Sizes};
 use gridtrail_proto::query::v1;
 use gridtrail_proto::query::v1::access_log_service_server::{AccessLogService, AccessLogServiceServer};
 use gridtrail_search::{
     NotOpened, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE_TOKEN_LIFE_MS, PageKey, SearchError, StoreError,
 };
+use std::time::Duration;
 use tonic::{Request, Response, Status, async_trait};
 
 /// Where the record of calls is read.
@@ -31,11 +36,14 @@ pub struct CallRecord {
 pub(crate) struct Calls {
     desk: Desk,
     record: CallRecord,
+    /// Of pages that are read at the same time: each may look at a million rows, whoever calls seldom.
+    places: Places<CallerName>,
 }
 
 impl Calls {
     pub(crate) fn server(desk: &Desk, record: CallRecord) -> AccessLogServiceServer<Self> {
-        AccessLogServiceServer::new(Self { desk: desk.clone(), record })
+        let sizes = Sizes { all: OWN_CALLS_AT_ONCE, each: OWN_CALLS_AT_ONCE_EACH, patience: Duration::MAX };
+        AccessLogServiceServer::new(Self { desk: desk.clone(), record, places: Places::new(sizes) })
             .max_decoding_message_size(REQUEST_BYTES_MAX)
             .max_encoding_message_size(RESPONSE_BYTES_MAX)
     }
@@ -86,6 +94,7 @@ impl AccessLogService for Calls {
             }
             let (from, until) = self.opened(&page_token, &who)?;
             left.take_rows(most)?;
+            let _place = left.place_in(&self.places, "pages of calls at once")?;
             record.weigh(most as usize * ROW_BYTES)?;
             let found = self.record.lake.own_calls(&who, from, most as usize).await;
             let mut found = found.map_err(|error| match error.kind() {

@@ -4,7 +4,7 @@ mod making;
 mod message;
 mod outflow;
 
-use crate::callers::{Allowance, CallerName};
+use crate::callers::CallerName;
 use crate::deadline::time_left;
 use crate::limits::{REPORT_ANSWER_BYTES, REPORT_USERS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
 use crate::record::{Caller, Leaving, Record, ReportAsked};
@@ -14,7 +14,7 @@ use futures::stream::{BoxStream, StreamExt as _};
 use gridtrail_access::{Access, Component};
 use gridtrail_lake::Lake;
 use gridtrail_model::UserId;
-use gridtrail_port::{Hold, NoPlace, Place, Places, Sizes};
+use gridtrail_port::{Places, Sizes};
 use gridtrail_proto::query::v1;
 use gridtrail_proto::query::v1::report_service_server::{ReportService, ReportServiceServer};
 use gridtrail_proto::query::v1::run_report_response::Part;
@@ -30,7 +30,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, async_trait};
 
 /// How reports are made.
@@ -78,14 +77,6 @@ impl Reports {
     }
 
     /// A place for a report that is made.
-    fn place(&self, left: &Allowance) -> Result<Place<CallerName>, CallError> {
-        let place = self.places.enter(left.name(), (1, Hold::Firm), CancellationToken::new());
-        place.map_err(|reason| match reason {
-            NoPlace::OfHolder => CallError::TooMuch { what: "reports at once", wait: Duration::from_secs(1) },
-            NoPlace::OfAll => CallError::Busy,
-        })
-    }
-
     /// Checks what is asked, and says what the report will say of itself.
     fn begin(
         &self,
@@ -106,7 +97,7 @@ impl Reports {
         }
         let order = report.order(arguments, (&who, &user_ids), now)?;
         let left = self.desk.allowance(&who);
-        let place = Arc::new(self.place(&left)?);
+        let place = Arc::new(left.place_in(&self.places, "reports at once")?);
         record.weigh(REPORT_ANSWER_BYTES)?;
         let snapshot = self.lake.snapshot();
         let about = order.about((&snapshot, &*self.desk.sharing()?), now);

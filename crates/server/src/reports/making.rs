@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Batches that wait to be written down.
 const BATCHES_WAITING: usize = 1;
@@ -126,8 +127,10 @@ async fn send_bytes(
     (threads, place): (&Handle, Arc<Place<CallerName>>),
 ) -> Result<ReportEnd, CallError> {
     let (tell, told) = mpsc::channel(BATCHES_WAITING);
-    let (about, sink) = (rows.about().clone(), Sink::new(to.clone()));
-    // When this is dropped, so are both channels, and it ends.
+    // However this ends, so does the writing, also where it waits for somebody to take a piece.
+    let given_up = CancellationToken::new();
+    let _given_up = given_up.clone().drop_guard();
+    let (about, sink) = (rows.about().clone(), Sink::new(to.clone(), (threads.clone(), given_up)));
     let writing = threads.spawn_blocking(move || {
         let written = write_down((report, form, &about), told, sink);
         drop(place);
@@ -168,25 +171,31 @@ fn write_down(
 /// Takes the bytes of a form, and sends them on in pieces of one size.
 struct Sink {
     to: Outlet,
+    /// What waits for a piece to be taken.
+    threads: Handle,
+    given_up: CancellationToken,
     waiting: Vec<u8>,
     hash: Sha256,
     byte_count: u64,
 }
 
 impl Sink {
-    fn new(to: Outlet) -> Self {
-        Self { to, waiting: Vec::new(), hash: Sha256::new(), byte_count: 0 }
+    fn new(to: Outlet, (threads, given_up): (Handle, CancellationToken)) -> Self {
+        Self { to, threads, given_up, waiting: Vec::new(), hash: Sha256::new(), byte_count: 0 }
     }
 
-    /// Sends on what waits. It waits itself while the piece before was not taken.
+    /// Sends on what waits. It waits itself while the piece before was not taken, until the report is given up.
     fn send(&mut self) -> io::Result<()> {
         let data = std::mem::take(&mut self.waiting);
         self.hash.update(&data);
         self.byte_count += data.len() as u64;
         // Something of each row that is made may be in it.
         let rows = self.to.made.load(Ordering::Relaxed);
-        let sent = self.to.pieces.blocking_send(Piece { part: Part::Data(data), rows });
-        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+        let sending = self.to.pieces.send(Piece { part: Part::Data(data), rows });
+        match self.threads.block_on(self.given_up.run_until_cancelled(sending)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) | None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
     }
 
     fn end(mut self, row_count: u64) -> io::Result<ReportEnd> {
@@ -218,6 +227,7 @@ impl Write for Sink {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use tokio::runtime::Runtime;
 
     proptest! {
         // Each of them hashes megabytes.
@@ -227,7 +237,9 @@ mod tests {
         #[test]
         fn bytes_leave_in_pieces_and_none_is_lost(lengths in prop::collection::vec(0..3 * REPORT_PIECE_BYTES / 2, 0..8)) {
             let (pieces, mut taken) = mpsc::channel(32);
-            let mut sink = Sink::new(Outlet { pieces, made: Arc::new(AtomicU64::new(7)) });
+            let runtime = Runtime::new().unwrap();
+            let by = (runtime.handle().clone(), CancellationToken::new());
+            let mut sink = Sink::new(Outlet { pieces, made: Arc::new(AtomicU64::new(7)) }, by);
             let bytes: Vec<u8> = (0..=250).cycle().take(lengths.iter().sum()).collect();
             let mut rest = bytes.as_slice();
             for length in lengths {
@@ -252,9 +264,24 @@ mod tests {
     #[test]
     fn bytes_that_nobody_takes_end_the_writing() {
         let (pieces, taken) = mpsc::channel(1);
-        let mut sink = Sink::new(Outlet { pieces, made: Arc::default() });
+        let runtime = Runtime::new().unwrap();
+        let by = (runtime.handle().clone(), CancellationToken::new());
+        let mut sink = Sink::new(Outlet { pieces, made: Arc::default() }, by);
         drop(taken);
         let refused = sink.write_all(&vec![0; 2 * REPORT_PIECE_BYTES]).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    /// Somebody holds the connection and takes nothing: what waits for them ends with the report.
+    #[test]
+    fn a_report_that_is_given_up_ends_the_writing() {
+        let (pieces, _not_taken) = mpsc::channel(1);
+        let (runtime, given_up) = (Runtime::new().unwrap(), CancellationToken::new());
+        let by = (runtime.handle().clone(), given_up.clone());
+        let mut sink = Sink::new(Outlet { pieces, made: Arc::default() }, by);
+        let writing = runtime.spawn_blocking(move || sink.write_all(&vec![0; 3 * REPORT_PIECE_BYTES]));
+        given_up.cancel();
+        let refused = runtime.block_on(writing).unwrap().unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::BrokenPipe);
     }
 }
