@@ -22,7 +22,7 @@ use crate::read::condition::Condition;
 use crate::read::openness::Openness;
 use crate::read::query::{Found, KeyQuery, RowPosition, View};
 use crate::read::scan::{Chain, is_in_view, joined};
-use crate::read::snapshot::{Snapshot, SnapshotVersion};
+use crate::read::snapshot::Snapshot;
 use crate::rows::anchor;
 use crate::rows::bucket::Bucket;
 use crate::rows::decode::Stored;
@@ -151,16 +151,6 @@ impl ScanPart {
             None => Source::Runs(Box::new(Months::new(self))),
         };
         ScanRows { part, source, ready: Vec::new() }
-    }
-
-    /// The version that it reads.
-    pub fn version(&self) -> &SnapshotVersion {
-        self.snapshot.version()
-    }
-
-    /// Whose rows it gives.
-    pub const fn who(&self) -> &Access {
-        &self.who
     }
 
     /// Which rows it gives.
