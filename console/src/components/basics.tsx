@@ -95,7 +95,7 @@ const FIELD_NAMES: Record<string, string> = {
 };
 
 /** What is asked for is on its way, was stopped, or went wrong; nothing where it is here. */
-export function Progress<T>({ of, what }: { of: Answer<T>; what: string }) {
+export function Progress({ of, what }: { of: Pick<Answer<unknown>, "isWaiting" | "wasStopped" | "trouble" | "stop" | "again">; what: string }) {
   return (
     <div aria-live="polite">
       {of.isWaiting && (

@@ -88,25 +88,7 @@ function OneReport({ report }: { report: Report }) {
         }}
       />
       <section aria-label="Results">
-        <div aria-live="polite">
-          {made.isWaiting && (
-            <p class="progress">
-              <span class="spinner" aria-hidden="true" /> {soFar(made.data)}{" "}
-              <button type="button" onClick={made.stop}>
-                Stop
-              </button>
-            </p>
-          )}
-          {made.wasStopped && (
-            <p class="note">
-              You stopped this.{" "}
-              <button type="button" onClick={made.again}>
-                Start again
-              </button>
-            </p>
-          )}
-          {made.trouble && <TroubleNote trouble={made.trouble} again={made.again} />}
-        </div>
+        <Progress of={made} what={soFar(made.data)} />
         {made.isWhole && made.data.about && <Made key={key} report={report} asked={asked} about={made.data.about} making={made.data} />}
       </section>
       <About report={report} />
