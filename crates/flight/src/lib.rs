@@ -27,7 +27,7 @@ mod types;
 pub use actions::{Deed, actions};
 pub use answer::{Ends, Rows, Sheet};
 pub use error::FlightError;
-pub use gridtrail_sql::{Freshened, Recording, Rights, SqlError, SqlLimits};
+pub use gridtrail_sql::{Freshened, Recording, Rights, Spill, SqlError, SqlLimits};
 pub use limits::{MESSAGE_BYTES_MAX, PUT_BYTES_MAX, TICKET_LIFE_MS};
 pub use metadata::Metadata;
 pub use parameters::Put;

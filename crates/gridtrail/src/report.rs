@@ -97,6 +97,7 @@ async fn write(
     let user_ids: BTreeSet<UserId> = args.user_ids.iter().copied().collect();
     let order = report.order(arguments, (&who, &user_ids), clock.now())?;
     let limits = SqlLimits {
+        spill: None,
         memory_bytes: usize::try_from(args.memory).unwrap_or(usize::MAX).saturating_mul(1 << 20),
         parts: args.parts,
         time: Duration::from_secs(args.time.seconds().into()),

@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gridtrail_access::{AccessError, Admission, Doors, Gatekeeper, RoleMatrix};
 use gridtrail_access_log::{AccessLog, Committing};
-use gridtrail_flight::{FlightSql, Freshened, Served, SqlLimits};
+use gridtrail_flight::{FlightSql, Freshened, Served, Spill, SqlLimits};
 use gridtrail_freshness::{Levels, Outward, Watch};
 use gridtrail_lake::Lake;
 use gridtrail_port::{FileLimit, Port};
@@ -92,7 +92,8 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let tells_cost = args.tell_cost;
     let shows_type_2 = args.show_type_2;
     let limits = args.callers.limits();
-    let (sql, reports) = (sql_terms(&args.sql), report_terms(&args.reports));
+    let spill = spill_into("--sql-spill", args.sql.sql_spill.as_deref(), args.sql.sql_spill_limit)?;
+    let (sql, reports) = (sql_terms(&args.sql, spill.clone()), report_terms(&args.reports, spill));
     let hub_tables = args.hub_tables.into();
     let communicate_with = args.communicate_with.clone();
     let access_lapse = Duration::from_secs(args.access_lapse.seconds().into());
@@ -213,14 +214,27 @@ pub(crate) struct SqlTerms {
     limits: SqlLimits,
 }
 
+/// Where statements put what does not fit into their memory.
+pub(crate) fn spill_into(
+    argument: &'static str,
+    folder: Option<&Path>,
+    mib: u32,
+) -> Result<Option<Spill>, Failure> {
+    let Some(folder) = folder else { return Ok(None) };
+    let spill = Spill::into_folder(folder.to_owned(), u64::from(mib) << 20);
+    let reason = |error: io::Error| format!("no file can be made in {}: {error}", folder.display());
+    spill.map(Some).map_err(|error| Failure::Argument { argument, reason: reason(error) })
+}
+
 /// As a server's arguments say; `None`: it answers none.
-pub(crate) fn sql_terms(args: &ServeSqlArgs) -> Option<SqlTerms> {
+pub(crate) fn sql_terms(args: &ServeSqlArgs, spill: Option<Spill>) -> Option<SqlTerms> {
+    let at_once = NonZeroU32::new(args.sql_statements)?;
     let limits = SqlLimits {
+        spill,
         memory_bytes: usize::try_from(args.sql_memory).unwrap_or(usize::MAX).saturating_mul(1 << 20),
         parts: args.sql_parts,
         time: Duration::from_secs(args.sql_time.seconds().into()),
     };
-    let at_once = NonZeroU32::new(args.sql_statements)?;
     Some(SqlTerms { at_once, at_once_each: args.sql_statements_each.min(at_once), limits })
 }
 
@@ -246,8 +260,9 @@ pub(crate) struct ReportTerms {
 }
 
 /// As a server's arguments say; `None`: it makes none.
-pub(crate) fn report_terms(args: &ServeReportArgs) -> Option<ReportTerms> {
+pub(crate) fn report_terms(args: &ServeReportArgs, spill: Option<Spill>) -> Option<ReportTerms> {
     let limits = SqlLimits {
+        spill,
         memory_bytes: usize::try_from(args.report_memory).unwrap_or(usize::MAX).saturating_mul(1 << 20),
         parts: args.report_parts,
         time: Duration::from_secs(args.report_time.seconds().into()),

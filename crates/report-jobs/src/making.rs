@@ -50,7 +50,8 @@ pub(crate) async fn make(
     let arguments = job.arguments(delivery.due).map_err(gridtrail_reports::ReportError::from)?;
     let stem = delivery.file_stem(&arguments);
     let order = job.report.order(arguments, (who, &BTreeSet::new()), clock.now())?;
-    let sql = SqlLimits { memory_bytes: limits.memory_bytes, parts: limits.parts, time: job.time_max };
+    let (memory_bytes, parts, time) = (limits.memory_bytes, limits.parts, job.time_max);
+    let sql = SqlLimits { memory_bytes, parts, time, spill: None };
     let dress = |session: SecuredSession| match &limits.log {
         Some(log) => session.recorded(Recording { log: log.clone(), call: "report job", peer: None }),
         None => session,

@@ -62,6 +62,11 @@ pub enum SqlError {
     /// A part of a statement that another process planned could not be carried out here.
     #[error(transparent)]
     Elsewhere(std::sync::Arc<SqlError>),
+    /// Temporary files could not be written or read.
+    #[error(
+        "statements cannot put anything into temporary files just now; try again, or ask for less at once"
+    )]
+    Spill(#[source] std::sync::Arc<std::io::Error>),
     /// Something that cannot happen did.
     #[error("the statement failed: {0}")]
     Internal(String),
@@ -96,7 +101,7 @@ impl SqlError {
             Self::Access(error) if error.kind() == AccessErrorKind::Unavailable => SqlErrorKind::Unavailable,
             Self::Access(_) => SqlErrorKind::Denied,
             Self::RightsChanged => SqlErrorKind::Changed,
-            Self::NotRecorded(_) => SqlErrorKind::Unavailable,
+            Self::NotRecorded(_) | Self::Spill(_) => SqlErrorKind::Unavailable,
             Self::Lake(error) if error.kind() == LakeErrorKind::Unavailable => SqlErrorKind::Unavailable,
             Self::Inventory(error) => match error.kind() {
                 SearchErrorKind::Exhausted => SqlErrorKind::TooMuch,
@@ -136,6 +141,7 @@ impl SqlError {
                 _ => ("INTERNAL", "INTERNAL"),
             },
             Self::Elsewhere(error) => error.told(),
+            Self::Spill(_) => ("UNAVAILABLE", "STORE_UNAVAILABLE"),
             Self::Internal(_) => ("INTERNAL", "INTERNAL"),
         }
     }
@@ -189,6 +195,39 @@ impl From<TooLarge> for DataFusionError {
     }
 }
 
+/// Temporary files that could not be written or read, as that passes through the engine.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("temporary files cannot be used")]
+pub(crate) struct SpillError(#[source] std::sync::Arc<std::io::Error>);
+
+impl From<std::io::Error> for SpillError {
+    fn from(error: std::io::Error) -> Self {
+        Self(std::sync::Arc::new(error))
+    }
+}
+
+impl From<SpillError> for DataFusionError {
+    fn from(error: SpillError) -> Self {
+        Self::External(Box::new(error))
+    }
+}
+
+/// What a writer of ours refused, which the engine hands on as an error of input and output.
+fn refused_by_writer(error: &DataFusionError) -> Option<SqlError> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let refused = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(TooLarge(why)) = refused.and_then(|refused| refused.downcast_ref()) {
+            return Some(SqlError::Memory(why.clone()));
+        }
+        if let Some(SpillError(error)) = refused.and_then(|refused| refused.downcast_ref()) {
+            return Some(SqlError::Spill(error.clone()));
+        }
+        cause = error.source();
+    }
+    None
+}
+
 /// An error of a look-up in the inventory, as it passes through the engine.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the inventory could not be read")]
@@ -225,6 +264,9 @@ impl From<PartError> for DataFusionError {
 
 impl From<DataFusionError> for SqlError {
     fn from(error: DataFusionError) -> Self {
+        if let Some(refused) = refused_by_writer(&error) {
+            return refused;
+        }
         let text = || error.strip_backtrace();
         match error.find_root() {
             DataFusionError::External(source) => {
@@ -236,6 +278,8 @@ impl From<DataFusionError> for SqlError {
                     Self::Elsewhere(error.clone())
                 } else if let Some(TooLarge(why)) = source.downcast_ref() {
                     Self::Memory(why.clone())
+                } else if let Some(SpillError(error)) = source.downcast_ref() {
+                    Self::Spill(error.clone())
                 } else {
                     Self::Internal(text())
                 }

@@ -175,14 +175,18 @@ impl ExecutionPlan for WordGroups {
             Some(hours) => Key::Hours(hours),
             None => Key::Of(Arc::clone(key)),
         });
-        let held = MemoryConsumer::new("groups of words").register(context.memory_pool());
+        let is_partial = *of.mode() == AggregateMode::Partial;
+        // What is partial gives up what it holds, as what writes to disks does.
+        let gives_up = is_partial && context.runtime_env().disk_manager.tmp_files_enabled();
+        let held = MemoryConsumer::new("groups of words").with_can_spill(gives_up);
+        let held = held.register(context.memory_pool());
         let grouping = Grouping {
             groups: Groups::of(of.group_expr().expr().len(), of.aggr_expr())?,
             input: Some(of.input().execute(part, Arc::clone(&context))?),
             keys: keys.collect(),
             aggregates: of.aggr_expr().to_vec(),
             filters: of.filter_expr().to_vec(),
-            is_partial: *of.mode() == AggregateMode::Partial,
+            is_partial,
             schema: Arc::clone(&schema),
             batch_rows: context.session_config().batch_size(),
             ready: None,

@@ -18,12 +18,13 @@
 //!    the engine adds is refused until somebody has looked at it.
 //! 5. Nothing is shared between sessions: each has its own state, memory and tables, and none outlives its [`Access`].
 //!
-//! This crate knows no gRPC, no files and no terminal. Nothing else of the workspace knows the engine (DataFusion).
+//! This crate knows no gRPC and no terminal, and of files those alone that a statement puts what does not fit into (`spill`). Nothing else of the workspace knows the engine (DataFusion).
 //!
 //! [`Access`]: gridtrail_access::Access
 
 mod admission;
 mod answer;
+mod apart;
 mod asking;
 mod catalogue;
 mod columns;
@@ -39,6 +40,7 @@ mod listed;
 mod parameters;
 mod passed;
 mod past;
+mod pool;
 mod prepared;
 mod printed;
 mod pushdown;
@@ -48,6 +50,8 @@ mod scan;
 mod scanned;
 mod script;
 mod session;
+mod sorted_groups;
+mod spill;
 mod state;
 mod statement;
 mod stop;
@@ -77,5 +81,6 @@ pub use record::Recording;
 pub use rights::Rights;
 pub use script::statements_of;
 pub use session::SecuredSession;
+pub use spill::Spill;
 pub use table::TableInfo;
 pub use tables::freshness::Freshened;

@@ -1,5 +1,6 @@
 //! How much a session may take.
 
+use crate::spill::Spill;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub(crate) const MOMENTS_MAX: usize = 4;
 /// How often a statement that runs looks whether its caller may still see what it was begun with.
 pub(crate) const RIGHTS_EVERY: Duration = Duration::from_millis(500);
 
+/// Bytes that a sort sets aside, so that it can read again what it wrote to disks, of a large memory.
+pub(crate) const MERGE_BYTES: usize = 10 << 20;
+
 /// Rows of a batch that an answer comes in.
 pub(crate) const BATCH_ROWS: usize = 8_192;
 
@@ -43,8 +47,10 @@ pub(crate) const BATCH_ROWS_OF_LONG_STATEMENTS: usize = 1_024;
 /// How much a session may take.
 #[derive(Debug, Clone)]
 pub struct SqlLimits {
-    /// Bytes that scans, sorts, joins and aggregates hold together. Nothing is written to disks: what needs more fails.
+    /// Bytes that scans, sorts, joins and aggregates hold together.
     pub memory_bytes: usize,
+    /// Where sorts, aggregates and joins put what does not fit. `None`: nothing is written to disks, and what needs more fails.
+    pub spill: Option<Spill>,
     /// Parts of a table that are read at the same time.
     pub parts: NonZeroU32,
     /// How long a statement may take, to its last row.
@@ -52,10 +58,11 @@ pub struct SqlLimits {
 }
 
 impl Default for SqlLimits {
-    /// 1 GiB, two parts, five minutes.
+    /// 1 GiB, nothing written to disks, two parts, five minutes.
     fn default() -> Self {
         Self {
             memory_bytes: 1 << 30,
+            spill: None,
             parts: NonZeroU32::MIN.saturating_add(1),
             time: Duration::from_secs(5 * 60),
         }

@@ -30,7 +30,7 @@ pub struct SqlArgs {
     pub parquet: Option<PathBuf>,
     /// Ask this server, by Arrow Flight SQL, in place of a lake. Memory, time and whose tokens count are the server's to say.
     #[arg(long, value_name = "URL", help_heading = BY_A_SERVER)]
-    #[arg(conflicts_with_all = ["operator", "read_only", "key", "access_lapse", "memory", "parts", "time"])]
+    #[arg(conflicts_with_all = ["operator", "read_only", "key", "access_lapse", "memory", "spill", "parts", "time"])]
     pub server: Option<String>,
     /// Trust anchors of the server's certificate, in PEM. An https URL needs them.
     #[arg(long, value_name = "FILE", requires = "server", help_heading = BY_A_SERVER)]
@@ -69,9 +69,16 @@ pub struct SqlArgs {
     /// With --read-only, the lake in whose access log the statement is recorded: another one, made by `gridtrail lake create`.
     #[arg(long, value_name = "URL|PATH", requires = "read_only", help_heading = IN_THIS_PROCESS)]
     pub access_log_lake: Option<String>,
-    /// Memory that the statement may take, in MiB. Nothing is written to disks: what needs more fails.
+    /// Memory that the statement may take, in MiB. What needs more is written to the folder of --spill, or fails.
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..=1_048_576), help_heading = IN_THIS_PROCESS)]
     pub memory: u32,
+    /// A folder for what sorts, aggregates and joins hold beyond the memory: in files that have no name and are gone with the statement. Without it
+    /// nothing is written to disks.
+    #[arg(long, value_name = "FOLDER", help_heading = IN_THIS_PROCESS)]
+    pub spill: Option<PathBuf>,
+    /// What the statement may put into that folder at a time, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 10_240, requires = "spill", value_parser = clap::value_parser!(u32).range(1..), help_heading = IN_THIS_PROCESS)]
+    pub spill_limit: u32,
     /// Parts of a table that are read at the same time.
     #[arg(long, value_name = "PARTS", default_value = "2", help_heading = IN_THIS_PROCESS)]
     pub parts: NonZeroU32,
@@ -92,9 +99,16 @@ pub struct ServeSqlArgs {
     /// Those of one caller.
     #[arg(long, value_name = "STATEMENTS", default_value = "2", help_heading = HEADING)]
     pub sql_statements_each: NonZeroU32,
-    /// Memory that one statement may take, in MiB. Nothing is written to disks: what needs more fails.
+    /// Memory that one statement may take, in MiB. What needs more is written to the folder of --sql-spill, or fails.
     #[arg(long, value_name = "MIB", default_value_t = 512, help_heading = HEADING, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
     pub sql_memory: u32,
+    /// A folder for what sorts, aggregates and joins of statements and reports hold beyond the memory: in files that have no name and are gone with
+    /// what they are of. It is to be readable by the server alone, for rows of Users lie there as they are. Without it nothing is written to disks.
+    #[arg(long, value_name = "FOLDER", help_heading = HEADING)]
+    pub sql_spill: Option<PathBuf>,
+    /// What one statement or report may put into that folder at a time, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 10_240, requires = "sql_spill", help_heading = HEADING, value_parser = clap::value_parser!(u32).range(1..))]
+    pub sql_spill_limit: u32,
     /// Parts of a table that one statement reads at the same time.
     #[arg(long, value_name = "PARTS", default_value = "2", help_heading = HEADING)]
     pub sql_parts: NonZeroU32,

@@ -263,9 +263,16 @@ fn sql_refuses_what_it_would_not_heed() {
     assert!(sql("").is_ok() && sql("-c x --parquet f").is_ok() && sql("-f x --parquet f").is_ok());
     assert_eq!(sql("--parquet f").unwrap_err(), ErrorKind::MissingRequiredArgument);
     assert_eq!(sql("-c x -f x").unwrap_err(), ErrorKind::ArgumentConflict);
-    for over_a_lake in
-        ["--memory 64", "--parts 4", "--time 1m", "--key k", "--access-lapse 1h", "--operator", "--read-only"]
-    {
+    for over_a_lake in [
+        "--memory 64",
+        "--spill /tmp",
+        "--parts 4",
+        "--time 1m",
+        "--key k",
+        "--access-lapse 1h",
+        "--operator",
+        "--read-only",
+    ] {
         assert!(sql(over_a_lake).is_ok(), "{over_a_lake}");
         let refused = sql(&format!("--server http://localhost:1 {over_a_lake}")).unwrap_err();
         assert_eq!(refused, ErrorKind::ArgumentConflict, "{over_a_lake}");

@@ -6,6 +6,7 @@ use crate::args::SqlArgs;
 use crate::client::token_from;
 use crate::exit::Failure;
 use crate::opening::open_to_serve;
+use crate::serve::spill_into;
 use gridtrail_access::Admission;
 use gridtrail_freshness::{Levels, Outward, Watch};
 use gridtrail_lake::Lake;
@@ -36,6 +37,7 @@ async fn answer(
     carry_out: impl AsyncFnOnce(&Local<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let limits = SqlLimits {
+        spill: spill_into("--spill", args.spill.as_deref(), args.spill_limit)?,
         memory_bytes: usize::try_from(args.memory).unwrap_or(usize::MAX).saturating_mul(1 << 20),
         parts: args.parts,
         time: Duration::from_secs(args.time.seconds().into()),
@@ -148,7 +150,7 @@ mod tests {
             subject: "operator".to_owned(),
             party: "region".parse().unwrap(),
             org_id: OrgId::All,
-            user_ids,
+            user_ids: user_ids.into_iter().collect(),
             roles: JobTypeRole::new(1).into_iter().collect(),
             valid_from: now,
             expires_at: now.plus_millis(3_600_000),

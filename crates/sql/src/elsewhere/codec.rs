@@ -3,6 +3,7 @@
 //! A node of ours is `form (1 byte) ‖ length of what is told (4, big-endian) ‖ what is told (JSON) ‖ sealed rights`; one that groups by words is
 //! `form ‖ the engine's own node`, whose input follows by itself.
 
+use crate::apart::Apart;
 use crate::elsewhere::PlanCodec;
 use crate::elsewhere::node::{Received, ReceivedScan, ReceivedTable, unreadable};
 use crate::elsewhere::told::{Told, ToldScan};
@@ -36,6 +37,7 @@ use std::sync::Arc;
 const SCAN: u8 = 1;
 const GROUPS: u8 = 2;
 const TABLE: u8 = 3;
+const APART: u8 = 4;
 
 impl PlanCodec {
     /// What is told of a table or scan, and the rights to it.
@@ -126,6 +128,7 @@ impl PhysicalExtensionCodec for PlanCodec {
                 let aggregate = aggregate.replace_children(vec![Arc::clone(input)], recompute())?;
                 WordGroups::over(aggregate).map(|groups| Arc::new(groups) as _)
             }
+            (Some((&APART, [])), [input]) => Ok(Arc::new(Apart::new(Arc::clone(input)))),
             _ => Err(unreadable("it is of no node that is known")),
         }
     }
@@ -146,6 +149,9 @@ impl PhysicalExtensionCodec for PlanCodec {
             Ok(self.put_scan(of, told, rows_of(scan)?, out).map_err(PartError::from)?)
         } else if let Some(scan) = node.downcast_ref::<ReceivedScan>() {
             put_again(SCAN, scan.received(), out);
+            Ok(())
+        } else if node.is::<Apart>() {
+            out.push(APART);
             Ok(())
         } else if let Some(groups) = node.downcast_ref::<WordGroups>() {
             // The input follows by itself.

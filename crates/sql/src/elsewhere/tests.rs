@@ -3,6 +3,7 @@
 use super::*;
 use crate::it::world::*;
 use crate::session::SecuredSession;
+use crate::spill::Spill;
 use datafusion::execution::context::SessionContext;
 use datafusion::physical_plan::collect;
 use datafusion_proto::bytes::{
@@ -64,7 +65,11 @@ async fn two() -> Two {
 
 impl Two {
     fn session(&self, who: &Access) -> SecuredSession {
-        let session = SecuredSession::new(&self.lake.snapshot(), who, clock(), SqlLimits::default()).unwrap();
+        self.session_within(who, SqlLimits::default())
+    }
+
+    fn session_within(&self, who: &Access, limits: SqlLimits) -> SecuredSession {
+        let session = SecuredSession::new(&self.lake.snapshot(), who, clock(), limits).unwrap();
         session.with_past_of(&self.lake).with_calls_of(&self.lake).with_inventory(false)
     }
 
@@ -117,6 +122,22 @@ async fn another_process_answers_what_this_one_does() {
             let plan = plan_of(&two, &who, statement).await;
             assert_eq!(sorted(two.elsewhere(&plan).await.unwrap()), sorted(expected), "{statement}");
         }
+    }
+}
+
+/// What may write to disks here is planned otherwise, and is carried out there as well, by what that may.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_write_to_disks_is_answered_elsewhere_too() {
+    let two = two().await;
+    let who = access(&[1, 2]);
+    let folder = tempfile::tempdir().unwrap();
+    let spill = Spill::into_folder(folder.path().to_owned(), 1 << 30).unwrap();
+    for statement in STATEMENTS {
+        let expected = rows(&two.session(&who), statement).await.unwrap();
+        let session =
+            two.session_within(&who, SqlLimits { spill: Some(spill.clone()), ..SqlLimits::default() });
+        let plan = session.prepare(statement).await.unwrap().for_others(None, &two.here).await.unwrap();
+        assert_eq!(sorted(two.elsewhere(&plan).await.unwrap()), sorted(expected), "{statement}");
     }
 }
 

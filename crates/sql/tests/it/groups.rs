@@ -4,7 +4,7 @@ use crate::it::world::*;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use gridtrail_model::*;
-use gridtrail_sql::{SecuredSession, SqlLimits};
+use gridtrail_sql::{SecuredSession, Spill, SqlLimits};
 use gridtrail_synth::{Settings, World};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -55,8 +55,12 @@ async fn groups_by_words_are_those_of_the_engine() {
     lake.maintenance().await.unwrap().sweep().await.unwrap();
     compact(&lake).await;
     let who = access_of(world.users().iter().step_by(2).map(|user| user.id), 1);
-    for parts in [1, 3] {
-        let limits = SqlLimits { parts: NonZeroU32::new(parts).unwrap(), ..SqlLimits::default() };
+    let folder = tempfile::tempdir().unwrap();
+    let spill = Spill::into_folder(folder.path().to_owned(), 1 << 30).unwrap();
+    // With a folder for what does not fit, groups are sorted before they are put together.
+    for (parts, spill) in [(1, None), (3, None), (1, Some(&spill)), (3, Some(&spill))] {
+        let parts = NonZeroU32::new(parts).unwrap();
+        let limits = SqlLimits { parts, spill: spill.cloned(), ..SqlLimits::default() };
         let session = SecuredSession::new(&lake.snapshot(), &who, clock(), limits).unwrap();
         let all = session.query("SELECT * FROM audit_trails").await.unwrap().all().await.unwrap();
         assert!(all.iter().map(|batch| batch.num_rows()).sum::<usize>() > 100);

@@ -7,7 +7,7 @@ use gridtrail_sql::{SecuredSession, SqlError, SqlErrorKind, SqlLimits};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-async fn five_hundred_rows() -> Lake {
+pub(crate) async fn five_hundred_rows() -> Lake {
     let events: Vec<Event> =
         (0..500).map(|n| received(1, u8::try_from(n % 50).unwrap(), n, "4.8.1", 1)).collect();
     lake_of(&events, 500).await

@@ -6,6 +6,7 @@ mod leaks;
 mod limits;
 mod random;
 mod refused;
+mod spilled;
 mod statements;
 mod tables;
 pub(crate) mod world;
