@@ -2,6 +2,7 @@
 
 use crate::delivery::Delivery;
 use crate::key::DeliveryKey;
+use crate::limits::OPEN_MAX;
 use crate::schedule::{Job, Schedule};
 use gridtrail_model::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -56,6 +57,8 @@ struct Entry {
 pub(crate) struct Board {
     jobs: Vec<OfJob>,
     open: BTreeMap<(Timestamp, usize, usize), Entry>,
+    /// How many periods of a User are told to be missed, beside those that are caught up with.
+    missed_max: usize,
 }
 
 /// Which of what is open.
@@ -69,7 +72,9 @@ impl Board {
             next: Timestamp::MIN,
             newest: VecDeque::new(),
         };
-        Self { jobs: schedule.jobs.iter().map(of_job).collect(), open: BTreeMap::new() }
+        let files: usize = schedule.jobs.iter().map(|job| job.users.len()).sum();
+        let missed_max = OPEN_MAX.checked_div(files).unwrap_or_default();
+        Self { jobs: schedule.jobs.iter().map(of_job).collect(), open: BTreeMap::new(), missed_max }
     }
 
     /// A job of which it is not known what became of it before.
@@ -98,11 +103,17 @@ impl Board {
         if now < of.next {
             return;
         }
+        let catch_up = usize::try_from(of.job.catch_up).unwrap_or(usize::MAX);
+        let mut due_now = VecDeque::new();
         for due in of.job.due_from(of.next).take_while(|due| *due <= now) {
-            if of.newest.len() as u64 >= u64::from(of.job.catch_up) {
-                of.newest.pop_front();
+            if due_now.len() >= catch_up.saturating_add(self.missed_max) {
+                due_now.pop_front();
             }
-            of.newest.push_back(due);
+            due_now.push_back(due);
+        }
+        of.newest.extend(&due_now);
+        of.newest.drain(..of.newest.len().saturating_sub(catch_up));
+        for due in due_now {
             for user in 0..of.job.users.len() {
                 let delivery = Delivery { job: Arc::clone(&of.job), due, user };
                 if !ended.contains(&delivery.key()) {
@@ -123,9 +134,9 @@ impl Board {
     /// What is to be looked at now: from one of these on in their order, and then from the first. Where each worker begins elsewhere, they are
     /// seldom in each other's way.
     pub(crate) fn next(&self, now: Timestamp, turn: usize) -> Option<(Position, Delivery)> {
-        let ready: Vec<_> = self.open.iter().filter(|(_, entry)| entry.look_at <= now).collect();
-        let (position, entry) = ready.get(turn.checked_rem(ready.len())?)?;
-        Some((**position, entry.delivery.clone()))
+        let ready = || self.open.iter().filter(|(_, entry)| entry.look_at <= now);
+        let (position, entry) = ready().nth(turn.checked_rem(ready().count())?)?;
+        Some((*position, entry.delivery.clone()))
     }
 
     pub(crate) fn end(&mut self, position: Position) {
@@ -148,5 +159,45 @@ impl Board {
         let open = self.open.values().map(|entry| entry.look_at);
         let due = self.jobs.iter().filter_map(|of| of.job.due_from(of.next.max(now)).next());
         open.chain(due).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::Known;
+    use gridtrail_access::RoleMatrix;
+    use gridtrail_reports::Catalogue;
+    use std::collections::HashMap;
+
+    /// A job of every minute that nobody made for years has no more open than memory has room for, and the newest of it.
+    #[test]
+    fn what_was_missed_for_years_is_bounded() {
+        let (reports, roles) = (Catalogue::built_in().unwrap(), RoleMatrix::built_in().unwrap());
+        let schedule = r#"
+            [[jobs]]
+            name = "often"
+            report = "device-models"
+            party = "Avon"
+            user_ids = ["90-B3-D5-1F-30-02-00-00", "90-B3-D5-1F-30-02-00-01"]
+            roles = ["role-01"]
+            cron = "* * * * *"
+            from = "2024-01-01"
+            catch_up = 3
+            formats = ["csv"]
+            to = "memory:///reports"
+        "#;
+        let known = Known { reports: &reports, roles: &roles, store_options: &HashMap::new() };
+        let mut board = Board::new(&Schedule::parse(schedule, known).unwrap());
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        board.read(0, &BTreeSet::new(), now);
+        assert_eq!(board.open.len(), OPEN_MAX + 2 * 3);
+        let missed = board.open.keys().filter(|position| board.is_missed(**position)).count();
+        assert_eq!(missed, OPEN_MAX);
+        assert_eq!(board.open.keys().next_back().unwrap().0, now);
+        // What comes later is added to it, and one more is missed.
+        board.add(now.plus_millis(60_000));
+        assert_eq!(board.open.len(), OPEN_MAX + 2 * 4);
+        assert_eq!(board.jobs[0].newest.len(), 3);
     }
 }

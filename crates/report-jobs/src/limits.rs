@@ -8,6 +8,9 @@ pub(crate) const JOBS_MAX: usize = 1_000;
 pub(crate) const USER_IDS_MAX: usize = 1_000;
 /// Missed periods that a job may catch up with.
 pub(crate) const CATCH_UP_MAX: u32 = 1_000;
+/// Reports that a schedule may have to catch up with at once: of all its jobs, User IDs and missed periods. So many more, at most, are told to be
+/// missed.
+pub(crate) const OPEN_MAX: usize = 100_000;
 /// The longest time that a setting may be.
 pub(crate) const SPAN_MAX: Duration = Duration::from_secs(31 * 86_400);
 /// The longest time that a run may take, and a lease so little longer.

@@ -1,7 +1,7 @@
 //! A schedule: which reports are made for whom, when, and where their files go.
 
 use crate::destination::Destination;
-use crate::limits::{CATCH_UP_MAX, JOBS_MAX, RETRY_AFTER_MAX, SPAN_MAX, TIME_MAX, USER_IDS_MAX};
+use crate::limits::{CATCH_UP_MAX, JOBS_MAX, OPEN_MAX, RETRY_AFTER_MAX, SPAN_MAX, TIME_MAX, USER_IDS_MAX};
 use crate::timetable::Timetable;
 use chrono_tz::Tz;
 use gridtrail_access::{Component, Declared, JobTypeRole, Party, RoleMatrix};
@@ -132,7 +132,15 @@ impl Schedule {
             )));
         }
         let jobs = file.jobs.into_iter().map(|table| job_of(table, known).map(Arc::new));
-        Ok(Self { jobs: jobs.collect::<Result<_, _>>()? })
+        let jobs: Vec<Arc<Job>> = jobs.collect::<Result<_, _>>()?;
+        let open = jobs.iter().map(|job| job.users.len().saturating_mul(job.catch_up as usize));
+        let open = open.fold(0, usize::saturating_add);
+        if open > OPEN_MAX {
+            return Err(fault(format!(
+                "all User IDs times `catch_up` come to {open} reports, of at most {OPEN_MAX}; catch up with fewer periods, or have several schedules"
+            )));
+        }
+        Ok(Self { jobs })
     }
 
     /// Its jobs, in the order of the file.
@@ -428,5 +436,9 @@ to = "memory:///reports"
         }
         assert_eq!(parse(&JOB.repeat(2)).unwrap_err().place, "jobs");
         assert_eq!(parse("jobs = []").unwrap_err().place, "jobs");
+        let user_ids: Vec<_> = (0..101).map(|n| format!("\"90-B3-D5-1F-30-02-00-{n:02X}\"")).collect();
+        let many = JOB.replace("\"90-B3-D5-1F-30-02-00-00\"", &user_ids.join(","));
+        let error = parse(&many.replace("formats", "catch_up = 1000\nformats")).unwrap_err();
+        assert_eq!((error.place.as_str(), error.fault.contains("101000")), ("jobs", true), "{error}");
     }
 }

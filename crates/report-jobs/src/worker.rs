@@ -5,7 +5,7 @@ use crate::delivery::Delivery;
 use crate::destination::Named;
 use crate::error::JobError;
 use crate::journal::{
-    DECIDED, Decision, ENDED, End, Failure, FileSum, Journal, Publication, attempt, failed,
+    DECIDED, Decision, ENDED, End, Failure, FileSum, Journal, Lease, Publication, attempt, failed,
 };
 use crate::key::DeliveryKey;
 use crate::lease::{Standing, after, lease, retry_at, standing};
@@ -152,6 +152,12 @@ impl Worker {
     /// Gives up a lease that a step was dropped with, so that another worker need not wait for it to lapse.
     pub async fn release(&mut self) {
         if let Some((delivery, number)) = self.holding.take() {
+            // A step may have been dropped before it knew whether this attempt was its own or another worker's.
+            let lease: Option<Lease> =
+                self.journal.read(&delivery.key(), &attempt(number)).await.unwrap_or_default();
+            if lease.is_none_or(|lease| lease.worker != self.name) {
+                return;
+            }
             let now = self.clock().now();
             let failure = Failure { at: now, retry_at: now, why: "the worker was asked to stop".to_owned() };
             let _lapses = self.journal.create(&delivery.key(), &failed(number), &failure).await;
