@@ -168,6 +168,13 @@ pub struct InventoryRow {
     pub body: Box<[u8]>,
 }
 
+impl InventoryRow {
+    /// Bytes that it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.body.len()
+    }
+}
+
 /// What a row is when it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InventoryRowContent {

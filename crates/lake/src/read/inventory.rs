@@ -2,6 +2,7 @@
 //!
 //! 1. The runs of the key's bucket, and those of level 0; of these, the ones whose bloom filter and page index may have the key.
 //! 2. The pages of the key, of all columns, and the rows in them. Other pages are not read, so the cost does not depend on how large the table is.
+//!    What was found under a key of a run is kept in memory, within a bound: whoever asks again reads no page.
 //! 3. The same once more for the requests that ask for anything of the key: what became of them, so that what came about is among the facts.
 //!
 //! No row of it is anybody's own: the inventory is open to all Users of all roles (UC_Inventory_001). It still leaves only through an [`Access`],
@@ -16,11 +17,12 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Component};
 use gridtrail_inventory::{InventoryFragment, InventoryKey, InventoryRow, InventoryRowContent, requests_in};
 use gridtrail_model::{Mpxn, Named};
-use gridtrail_runs::{Run as _, RunsError, Sheet, lookup};
+use gridtrail_runs::{RunsError, Sheet, lookup};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
-/// The rows of each of some keys.
-type RowsByKey = Vec<Vec<InventoryRow>>;
+/// The rows of each of some keys, run by run.
+type RowsByKey = Vec<Vec<Arc<Vec<InventoryRow>>>>;
 
 impl Snapshot {
     /// What is known of some Devices and meter points, each in its place; and what it cost. [`InventoryFragment::known_at`] says what was so.
@@ -44,13 +46,14 @@ impl Snapshot {
         let (found, cost) = self.inventory_rows(&keys).await?;
         let mut asked = Vec::with_capacity(about.len());
         for rows in &found {
-            let requests = requests_in(rows).map_err(|error| unread(&error))?;
+            let requests = requests_in(each(rows)).map_err(|error| unread(&error))?;
             asked.push(requests.iter().map(InventoryKey::of_request).collect::<BTreeSet<_>>());
         }
         let (outcomes, more) = self.outcomes(&asked).await?;
         let mut fragments = Vec::with_capacity(about.len());
         for ((about, rows), asked) in about.iter().zip(&found).zip(asked) {
-            let rows = rows.iter().chain(asked.iter().filter_map(|key| outcomes.get(key)).flatten());
+            let outcomes = asked.iter().filter_map(|key| outcomes.get(key));
+            let rows = each(rows).chain(outcomes.flat_map(|rows| each(rows)));
             fragments.push(InventoryFragment::of_rows(*about, rows).map_err(|error| unread(&error))?);
         }
         Ok((fragments, [cost, more].into_iter().sum()))
@@ -60,7 +63,7 @@ impl Snapshot {
     async fn outcomes(
         &self,
         asked: &[BTreeSet<InventoryKey>],
-    ) -> Result<(BTreeMap<InventoryKey, Vec<InventoryRow>>, Cost), RunsError> {
+    ) -> Result<(BTreeMap<InventoryKey, Vec<Arc<Vec<InventoryRow>>>>, Cost), RunsError> {
         let keys: BTreeSet<InventoryKey> = asked.iter().flatten().copied().collect();
         let keys: Vec<InventoryKey> = keys.into_iter().collect();
         let (found, cost) = self.inventory_rows(&keys).await?;
@@ -82,7 +85,7 @@ impl Snapshot {
         }
         let (found, cost) = self.inventory_rows(&[key]).await?;
         let mut mpxns = BTreeSet::new();
-        for row in found.iter().flatten() {
+        for row in found.iter().flat_map(|rows| each(rows)) {
             if let InventoryRowContent::LeadsTo(mpxn) = row.content().map_err(|error| unread(&error))? {
                 mpxns.insert(mpxn);
             }
@@ -96,34 +99,50 @@ impl Snapshot {
     async fn inventory_rows(&self, keys: &[InventoryKey]) -> Result<(RowsByKey, Cost), RunsError> {
         let (cache, requests) = self.cache.counting();
         let (mut runs, mut known, mut wanted) = (Vec::new(), HashMap::new(), Vec::new());
+        let (mut found, mut cost) = (vec![Vec::new(); keys.len()], Cost::default());
         for (number, key) in keys.iter().enumerate() {
-            for run in self.inventory.of_key(key.to_bytes(), None, None) {
-                let place = *known.entry(run.file().path.as_str()).or_insert_with(|| {
+            let key = key.to_bytes();
+            for run in self.inventory.of_key(key, None, None) {
+                if let Some(rows) = cache.found::<Vec<InventoryRow>>(run.number(), &key) {
+                    cost.runs += u64::from(!rows.is_empty());
+                    found[number].push(rows);
+                    continue;
+                }
+                let place = *known.entry(run.number()).or_insert_with(|| {
                     runs.push(run);
                     runs.len() - 1
                 });
                 wanted.push((number, place));
             }
         }
-        let runs = lookup::open_runs(&cache, &INVENTORY, &runs).await?;
-        let (mut found, mut cost) = (vec![Vec::new(); keys.len()], Cost::default());
-        let mut reading = Vec::new();
-        for (number, place) in wanted {
-            let (cache, run) = (&cache, runs[place].as_ref());
-            let plans = lookup::plans(run, &keys[number].to_bytes(), column::ALL)?;
+        let opened = lookup::open_runs(&cache, &INVENTORY, &runs).await?;
+        let (mut reading, mut read) = (Vec::new(), vec![Vec::new(); wanted.len()]);
+        for (turn, (number, place)) in wanted.iter().enumerate() {
+            let (cache, run) = (&cache, opened[*place].as_ref());
+            let plans = lookup::plans(run, &keys[*number].to_bytes(), column::ALL)?;
             cost.runs += u64::from(!plans.is_empty());
-            let sheet =
-                |plan| async move { Ok::<_, RunsError>((number, Sheet::get(cache, run, plan).await?)) };
+            let sheet = |plan| async move { Ok::<_, RunsError>((turn, Sheet::get(cache, run, plan).await?)) };
             reading.extend(plans.into_iter().map(sheet));
         }
         let mut reading = stream::iter(reading).buffered(RUNS_AT_ONCE);
-        while let Some((number, sheet)) = reading.try_next().await? {
+        while let Some((turn, sheet)) = reading.try_next().await? {
             cost.pages += sheet.pages() as u64;
-            rows_in(&sheet, keys[number], &mut found[number])?;
+            rows_in(&sheet, keys[wanted[turn].0], &mut read[turn])?;
+        }
+        for ((number, place), rows) in wanted.into_iter().zip(read) {
+            let bytes = rows.iter().map(InventoryRow::bytes).sum();
+            let rows = Arc::new(rows);
+            cache.keep_found(runs[place].number(), &keys[number].to_bytes(), Arc::clone(&rows), bytes);
+            found[number].push(rows);
         }
         let cost = [cost, Cost::of_requests(&requests)].into_iter().sum();
         Ok((found, cost))
     }
+}
+
+/// The rows of a key, those of all runs.
+fn each(rows: &[Arc<Vec<InventoryRow>>]) -> impl Iterator<Item = &InventoryRow> {
+    rows.iter().flat_map(|rows| rows.iter())
 }
 
 /// Errors: `NotPermitted` where none of the caller's roles may use the component.

@@ -19,6 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use deltalake_core::Path;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A table whose rows are merged by a rule, and sorted into buckets by their first column.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +72,17 @@ pub struct KeyedRun {
     file: Arc<TableFile>,
     facts: RunFacts,
     keys: Option<(Vec<u8>, Vec<u8>)>,
+    number: u64,
+}
+
+/// How many runs were listed.
+static LISTED: AtomicU64 = AtomicU64::new(0);
+
+impl KeyedRun {
+    /// Tells it from all other runs that this process lists.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
 }
 
 impl Listed for KeyedRun {
@@ -92,7 +104,8 @@ impl Listed for KeyedRun {
             bucket: tag.bucket,
             since_ms: tag.since_ms,
         };
-        Ok(Self { path, footer_bytes: tag.footer_bytes, file: Arc::clone(file), facts, keys })
+        let (file, number) = (Arc::clone(file), LISTED.fetch_add(1, Ordering::Relaxed));
+        Ok(Self { path, footer_bytes: tag.footer_bytes, file, facts, keys, number })
     }
 
     fn bytes(&self) -> usize {
