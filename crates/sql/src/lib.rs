@@ -79,3 +79,4 @@ pub use script::statements_of;
 pub use session::SecuredSession;
 pub use table::TableInfo;
 pub use tables::freshness::Freshened;
+pub use tables::inventory::InventoryTable;
