@@ -241,7 +241,7 @@ def sql(stage, lake, statement):
 
 
 def test_every_engine_counts_the_inventory_as_sql_does_after_each_of_several_versions(stage):
-    lake, copy = stage.path("exported-inventory"), pathlib.Path(stage.path("open-inventory"))
+    lake, copy = stage.path("of-inventory/lake"), pathlib.Path(stage.path("open-inventory"))
     folder = pathlib.Path(stage.path("inventory-in-parts"))
     stage.run("generate", "--out", folder, "--events", 4_000, "--days", 20, "--one-party", "region", "--inventory", "--encoding", "jsonl")
     [events] = folder.glob("*.inventory.jsonl")
@@ -280,7 +280,7 @@ def test_every_engine_counts_the_inventory_as_sql_does_after_each_of_several_ver
 
 
 def test_a_device_of_the_copy_says_what_sql_says_of_it(stage):
-    lake, copy = stage.path("exported-inventory"), pathlib.Path(stage.path("open-inventory"))
+    lake, copy = stage.path("of-inventory/lake"), pathlib.Path(stage.path("open-inventory"))
     [device] = sql(
         stage, lake, "SELECT * FROM inventory_devices WHERE device_type = 'ESME' AND cardinality(premises) > 0 "
         "AND cardinality(associated_with_device_ids) > 0 ORDER BY device_id LIMIT 1"
