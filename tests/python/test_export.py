@@ -16,6 +16,7 @@ import pyarrow.compute
 from deltalake import DeltaTable
 
 TABLES = ("audit_trails", "meter_reads")
+OF_INVENTORY = ("inventory_devices", "inventory_history")
 STATUS = "simplified_transaction_status"
 PARTS = 12
 METER_READS = {"4.8.1", "4.8.2", "4.8.3", "4.17"}
@@ -228,3 +229,88 @@ def test_a_partys_copy_has_what_its_sql_counts(stage):
         names = DeltaTable(str(pathlib.Path(stage.path("open")) / table)).schema().fields
         names = [field.name for field in names if field.name not in ("trail_id", "placed_at", "month")]
         assert names == [column["column_name"] for column in columns], table
+
+
+def sql(stage, lake, statement):
+    """What SQL answers, of somebody who may search the inventory."""
+    token = pathlib.Path(stage.path("inventory.jwt"))
+    if not token.exists():
+        stage.write_secret(token.name, stage.token("90-B3-D5-1F-30-02-00-00").encode())
+    printed = stage.run("sql", "--lake", lake, "--key", stage.path("key.pem"), "--token-file", token, "--format", "json", "-c", statement)
+    return json.loads(printed)
+
+
+def test_every_engine_counts_the_inventory_as_sql_does_after_each_of_several_versions(stage):
+    lake, copy = stage.path("of-inventory/lake"), pathlib.Path(stage.path("open-inventory"))
+    folder = pathlib.Path(stage.path("inventory-in-parts"))
+    stage.run("generate", "--out", folder, "--events", 4_000, "--days", 20, "--one-party", "region", "--inventory", "--encoding", "jsonl")
+    [events] = folder.glob("*.inventory.jsonl")
+    lines = events.read_text(encoding="utf-8").splitlines(keepends=True)
+    events.unlink()
+    # Those who may ask, and the requests that ask for changes, come first: what became of them waits for nothing here.
+    stage.run("ingest", folder, "--lake", lake)
+    versions, parts = [], 5
+    for number in range(parts):
+        part = folder / f"part-{number}.inventory.jsonl"
+        part.write_text("".join(lines[number * len(lines) // parts:(number + 1) * len(lines) // parts]), encoding="utf-8")
+        stage.run("ingest", part, "--lake", lake)
+        if number == 2:
+            stage.run("compact", "--full", "--lake", lake)
+        tables = export(stage, lake, copy, "--all-parties")
+        assert set(tables) == {*TABLES, *OF_INVENTORY}, tables
+        versions.append(tables)
+        for table, column in zip(OF_INVENTORY, ("smi_status", "value")):
+            rows = sql(stage, lake, f"SELECT {column} AS of, count(*) AS rows FROM {table} GROUP BY 1")
+            by_sql = counted((row["of"], row["rows"]) for row in rows)
+            assert by_sql.total() == tables[table]["total_rows"] > 0, table
+            query = f"SELECT {column}, count(*) FROM delta_scan('{copy / table}') GROUP BY 1"
+            assert counted(with_delta().execute(query).fetchall()) == by_sql, table
+            rows = DeltaTable(str(copy / table)).to_pyarrow_table(columns=[column])
+            by_arrow = pyarrow.compute.value_counts(rows[column])
+            assert counted((row["values"].as_py(), row["counts"].as_py()) for row in by_arrow) == by_sql, table
+            by_frame = polars.scan_delta(str(copy / table)).group_by(column).len().collect()
+            assert counted(by_frame.rows()) == by_sql, table
+    assert [tables["inventory_devices"]["whole"] for tables in versions] == [True] + [False] * (parts - 1), versions
+    again = export(stage, lake, copy, "--all-parties")
+    assert [again[table]["rows_written"] for table in OF_INVENTORY] == [0, 0], again
+    # Each version of the copy is there, as it was.
+    for tables in versions:
+        then = DeltaTable(str(copy / "inventory_devices"), version=tables["inventory_devices"]["version"])
+        assert then.to_pyarrow_table(columns=["device_id"]).num_rows == tables["inventory_devices"]["total_rows"]
+
+
+def test_a_device_of_the_copy_says_what_sql_says_of_it(stage):
+    lake, copy = stage.path("of-inventory/lake"), pathlib.Path(stage.path("open-inventory"))
+    [device] = sql(
+        stage, lake, "SELECT * FROM inventory_devices WHERE device_type = 'ESME' AND cardinality(premises) > 0 "
+        "AND cardinality(associated_with_device_ids) > 0 ORDER BY device_id LIMIT 1"
+    )
+    rows = polars.scan_delta(str(copy / "inventory_devices")).filter(polars.col("device_id") == device["device_id"]).collect()
+    [copied] = rows.to_dicts()
+    # JSON may leave out what has no value.
+    assert without_nulls(copied) == without_nulls(device), (copied, device)
+    found = with_delta().execute(
+        f"SELECT premises[1].mpxn, len(associated_with_device_ids) FROM delta_scan('{copy / 'inventory_devices'}') WHERE device_id = ?",
+        [device["device_id"]],
+    ).fetchall()
+    assert found == [(device["premises"][0]["mpxn"], len(device["associated_with_device_ids"]))], found
+    for table in OF_INVENTORY:
+        columns = sql(stage, lake, f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position")
+        names = [field.name for field in DeltaTable(str(copy / table)).schema().fields]
+        assert names == [column["column_name"] for column in columns], table
+    actions = DeltaTable(str(copy / "inventory_devices")).get_add_actions(flatten=True)
+    assert {"min.device_id", "max.device_id", "num_records"} <= set(actions.schema.names), actions.schema
+    # It is open to all Users: one Party's copy has all of it.
+    assign(stage, lake, "another", "00-00-00-00-00-00-00-AA")
+    whole = export(stage, lake, copy, "--all-parties", "--tables", ",".join(OF_INVENTORY))
+    one = export(stage, lake, stage.path("open-inventory-for-another"), "--party", "another", "--tables", ",".join(OF_INVENTORY))
+    assert [one[table]["total_rows"] for table in OF_INVENTORY] == [whole[table]["total_rows"] for table in OF_INVENTORY]
+
+
+def without_nulls(value):
+    match value:
+        case dict():
+            return {name: without_nulls(one) for name, one in value.items() if one is not None}
+        case list():
+            return [without_nulls(one) for one in value]
+    return value

@@ -136,6 +136,12 @@ impl Access {
         self.components().contains(component)
     }
 
+    /// Whether it is of an operator who keeps a copy of a lake whose files they may read as they lie: of all rows, or of what a Party may see. It
+    /// uses no component, and is let in to no service; what is open to all Users is open to the copy.
+    pub fn is_of_files(&self) -> bool {
+        self.session.of_files
+    }
+
     /// Demands that the access still holds at `now` and that the caller has a Job Type Role, whichever it is.
     ///
     /// Errors: `Expired`, `NoRole`.
@@ -179,7 +185,8 @@ fn local_session(name: &str, party: Party, from: Timestamp) -> Result<Arc<Sessio
         valid_from: from,
         expires_at: Timestamp::MAX,
     };
-    Ok(Arc::new(Session::new(None, Arc::new(bearer), &RoleMatrix::built_in()?)))
+    let session = Session::new(None, Arc::new(bearer), &RoleMatrix::built_in()?);
+    Ok(Arc::new(session.of_files()))
 }
 
 /// Whose tokens are accepted: those of an issuer that is trusted, of sessions, or both.

@@ -16,6 +16,8 @@ pub(crate) struct Session {
     /// What the roles are called here.
     pub(crate) role_names: Vec<String>,
     pub(crate) components: Components,
+    /// Whether it is of somebody who works on a lake's files, and was let in by no token.
+    pub(crate) of_files: bool,
     /// What was worked out last.
     effective: RwLock<Option<Effective>>,
     /// Whether it was told that some of its User IDs are ignored.
@@ -47,7 +49,12 @@ impl Session {
         let open = bearer.roles.iter().map(|role| matrix.open_to(*role));
         let components = open.fold(Components::default(), Components::union);
         let (effective, told) = (RwLock::new(None), AtomicBool::new(false));
-        Self { id, bearer, role_names, components, effective, told }
+        Self { id, bearer, role_names, components, of_files: false, effective, told }
+    }
+
+    /// The same, of somebody who works on a lake's files.
+    pub(crate) fn of_files(self) -> Self {
+        Self { of_files: true, ..self }
     }
 
     /// A session that another process judged.
@@ -58,7 +65,7 @@ impl Session {
         components: Components,
     ) -> Self {
         let (effective, told) = (RwLock::new(None), AtomicBool::new(false));
-        Self { id, bearer: Arc::new(bearer), role_names, components, effective, told }
+        Self { id, bearer: Arc::new(bearer), role_names, components, of_files: false, effective, told }
     }
 
     /// The User IDs of the session at a time. `state` tells one state of sharing from all others, so that what was worked out holds

@@ -5,8 +5,9 @@ use crate::copy::{Copy, Plan, Purpose, RIGHTS, WAITING};
 use crate::error::ExportError;
 use crate::limits::CHANGED_MOST;
 use crate::scanned::Scanned;
+use crate::tables::MadeOf;
 use gridtrail_access::Access;
-use gridtrail_lake::{Lake, RowChanges, Snapshot, WaitingRows};
+use gridtrail_lake::{Lake, RowChanges, Snapshot, SnapshotVersion, View, WaitingRows};
 use std::sync::Arc;
 use xxhash_rust::xxh64::xxh64;
 
@@ -32,7 +33,8 @@ pub struct Copied {
 }
 
 impl Copy {
-    /// Brings the table up to a snapshot, in one commit, for an access: rows of other User IDs than before are rows that changed.
+    /// Brings the table up to a snapshot, in one commit, for an access: rows of other User IDs than before are rows that changed. A table of the
+    /// inventory is then as the inventory is at that moment by the lake's clock.
     ///
     /// It may be dropped or killed at any moment: the table is then at the version before, or at the new one.
     ///
@@ -47,6 +49,19 @@ impl Copy {
         self.table.refresh().await?;
         self.table.check_whole()?;
         self.check_purpose(lake, purpose)?;
+        match self.kind.made_of() {
+            MadeOf::Trails(view) => self.trails_up_to(view, lake, (who, purpose), snapshot).await,
+            MadeOf::Devices(table) => self.devices_up_to(table, lake, (who, purpose), snapshot).await,
+        }
+    }
+
+    async fn trails_up_to(
+        &mut self,
+        view: View,
+        lake: &Lake,
+        (who, purpose): (&Access, &Purpose),
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Copied, ExportError> {
         let rights = number(who.user_ids().digest());
         let same_rights = self.table.position(RIGHTS) == Some(rights);
         let since = self.is_of();
@@ -63,12 +78,24 @@ impl Copy {
         let whole = changes.is_none();
         let rows = lake.counts().fragments;
         let plan = match changes {
-            None => self.anew(who, (snapshot, rows), waiting).await?,
+            None => self.anew(view, who, (snapshot, rows), waiting).await?,
             Some(changes) => {
                 let same = self.table.position(WAITING) == Some(waits);
-                self.changed(who, (snapshot, rows), changes, (waiting, same)).await?
+                self.changed(view, who, (snapshot, rows), changes, (waiting, same)).await?
             }
         };
+        let positions = vec![(RIGHTS, rights), (WAITING, waits)];
+        self.put(lake, (plan, whole), (snapshot.version(), purpose), positions).await
+    }
+
+    /// Commits what a plan says, and tells what it came to.
+    pub(crate) async fn put(
+        &mut self,
+        lake: &Lake,
+        (plan, whole): (Plan, bool),
+        of: (&SnapshotVersion, &Purpose),
+        positions: Vec<(&'static str, i64)>,
+    ) -> Result<Copied, ExportError> {
         let mut copied = Copied {
             changed: true,
             whole,
@@ -79,7 +106,7 @@ impl Copy {
             files_taken_away: plan.remove.len() as u64,
             version: 0,
         };
-        self.commit(lake, plan, (snapshot.version(), purpose), (rights, waits)).await?;
+        self.commit(lake, plan, of, positions).await?;
         copied.version = self.version();
         Ok(copied)
     }
@@ -87,13 +114,15 @@ impl Copy {
     /// Everything, scanned.
     async fn anew(
         &self,
+        view: View,
         who: &Access,
         of: (&Arc<Snapshot>, u64),
         waiting: WaitingRows,
     ) -> Result<Plan, ExportError> {
         let mut plan = Plan::default();
         self.files()?.iter().for_each(|file| plan.take_away(file));
-        let scan = Scanned { copy: self, who, of, waiting: Arc::new(waiting.joined), sought: Arc::default() };
+        let scan =
+            Scanned { copy: self, view, who, of, waiting: Arc::new(waiting.joined), sought: Arc::default() };
         scan.write(None, &mut plan).await?;
         Ok(plan)
     }
@@ -101,13 +130,14 @@ impl Copy {
     /// What changed.
     async fn changed(
         &mut self,
+        view: View,
         who: &Access,
         of: (&Arc<Snapshot>, u64),
         changes: RowChanges,
         waiting: (WaitingRows, bool),
     ) -> Result<Plan, ExportError> {
         let mut plan = Plan::default();
-        Changed::of(self, changes, waiting).await?.write(self, who, of, &mut plan).await?;
+        Changed::of(self, changes, waiting).await?.write((self, view), who, of, &mut plan).await?;
         Ok(plan)
     }
 }

@@ -7,11 +7,10 @@ use crate::error::ExportError;
 use crate::identity::{identity, print};
 use crate::limits::{LOOK_UPS_AT_ONCE, SCANNED_A_LOOK_UP, SMALL_ROWS};
 use crate::scanned::{Scanned, Seen, is_waiting, joined, read_joined};
-use crate::tables::CopiedTable;
 use arrow::array::RecordBatch;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::Access;
-use gridtrail_lake::{Found, Month, RowChanges, Snapshot, TouchedRows, WaitingRows};
+use gridtrail_lake::{Found, Month, RowChanges, Snapshot, TouchedRows, View, WaitingRows};
 use gridtrail_model::{Timestamp, TrailKey};
 use gridtrail_runs::RunsError;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -75,7 +74,7 @@ impl Changed {
 
     pub(crate) async fn write(
         mut self,
-        copy: &mut Copy,
+        (copy, view): (&mut Copy, View),
         who: &Access,
         of: (&Arc<Snapshot>, u64),
         plan: &mut Plan,
@@ -87,7 +86,7 @@ impl Changed {
         }
         if !self.months.is_empty() {
             let waiting = Arc::new(self.waiting.joined.clone());
-            let scan = Scanned { copy, who, of, waiting, sought: Arc::new(self.rows.clone()) };
+            let scan = Scanned { copy, view, who, of, waiting, sought: Arc::new(self.rows.clone()) };
             for month in &self.months {
                 for seen in scan.write(Some(*month), plan).await? {
                     settle(&mut self.rows, &seen, &self.months);
@@ -95,7 +94,7 @@ impl Changed {
             }
         }
         let found = self.look_up(who, of.0).await?;
-        let mut coming = self.coming(copy.kind, who, found)?;
+        let mut coming = self.coming(view, who, found)?;
         coming.retain(|month, _| !month.parse::<Month>().is_ok_and(|month| self.months.contains(&month)));
         for (month, coming) in coming {
             plan.rows +=
@@ -117,7 +116,7 @@ impl Changed {
     /// What comes and what goes, by month.
     fn coming(
         &self,
-        table: CopiedTable,
+        view: View,
         who: &Access,
         found: Vec<Found>,
     ) -> Result<BTreeMap<String, Coming>, ExportError> {
@@ -139,14 +138,14 @@ impl Changed {
         let alone = if self.waits_anew { self.waiting.alone.as_slice() } else { &[] };
         let mut by_month = BTreeMap::<(String, bool), Vec<Found>>::new();
         for row in found.into_iter().chain(alone.iter().cloned()) {
-            if table == CopiedTable::MeterReads && !row.fragment.is_meter_read() {
+            if view == View::MeterReads && !row.fragment.is_meter_read() {
                 continue;
             }
             let waits = is_waiting(&self.waiting.joined, &row);
             by_month.entry((row.placement.month(), waits)).or_default().push(row);
         }
         for ((month, waits), rows) in by_month {
-            let batch = columns::batch((who, table.view()), &rows)?;
+            let batch = columns::batch((who, view), &rows)?;
             let coming = coming.entry(month).or_default();
             if waits {
                 coming.waiting.push(batch);

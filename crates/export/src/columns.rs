@@ -11,6 +11,8 @@ use arrow::error::ArrowError;
 use gridtrail_access::{Access, Disclosure};
 use gridtrail_lake::{Found, TrailField, View};
 use gridtrail_model::Trail;
+use gridtrail_search::InventoryDevice;
+use gridtrail_sql::InventoryTable;
 use std::sync::{Arc, LazyLock};
 
 /// What tells a row from all others that are filed at the same time, and stays with it.
@@ -24,10 +26,26 @@ const UTC: &str = "UTC";
 /// As many digits as 64 bits can have.
 const COUNTER: DataType = DataType::Decimal128(20, 0);
 
+/// "Device ID", by which the tables of the inventory are sorted.
+pub(crate) const DEVICE_ID: &str = "device_id";
+
 /// The columns of `audit_trails`.
 pub(crate) static AUDIT_TRAILS: LazyLock<SchemaRef> = LazyLock::new(|| schema(View::Audit));
 /// The columns of `meter_reads`.
 pub(crate) static METER_READS: LazyLock<SchemaRef> = LazyLock::new(|| schema(View::MeterReads));
+
+/// The columns of `inventory_devices`.
+pub(crate) static INVENTORY_DEVICES: LazyLock<SchemaRef> =
+    LazyLock::new(|| inventory(InventoryTable::Devices));
+/// The columns of `inventory_history`.
+pub(crate) static INVENTORY_HISTORY: LazyLock<SchemaRef> =
+    LazyLock::new(|| inventory(InventoryTable::History));
+
+fn inventory(table: InventoryTable) -> SchemaRef {
+    let schema = table.schema();
+    let field = |of: &Field| Field::new(of.name(), plain(of.data_type()), of.is_nullable());
+    Arc::new(Schema::new(schema.fields().iter().map(|of| field(of)).collect::<Vec<_>>()))
+}
 
 fn schema(view: View) -> SchemaRef {
     let of_the_copy =
@@ -77,11 +95,28 @@ pub(crate) fn batch((who, view): (&Access, View), rows: &[Found]) -> Result<Reco
         View::Audit => &AUDIT_TRAILS,
         View::MeterReads => &METER_READS,
     };
+    as_plain(&arrays, schema, rows.len())
+}
+
+/// Some Devices in the columns of a table of the inventory.
+pub(crate) fn of_devices(
+    table: InventoryTable,
+    devices: &[InventoryDevice],
+) -> Result<RecordBatch, ArrowError> {
+    let schema = match table {
+        InventoryTable::Devices => &INVENTORY_DEVICES,
+        InventoryTable::History => &INVENTORY_HISTORY,
+    };
+    let rows = table.rows_of(devices)?;
+    as_plain(rows.columns(), schema, rows.num_rows())
+}
+
+fn as_plain(arrays: &[ArrayRef], schema: &SchemaRef, rows: usize) -> Result<RecordBatch, ArrowError> {
     // A value that does not fit is an error, and no NULL.
     let fitting = CastOptions { safe: false, ..CastOptions::default() };
     let plain = arrays.iter().zip(schema.fields());
     let plain = plain.map(|(array, field)| cast_with_options(array, field.data_type(), &fitting));
-    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::clone(schema), plain.collect::<Result<_, _>>()?, &options)
 }
 
@@ -100,8 +135,13 @@ mod tests {
                 other => *other == time() || *other == COUNTER,
             }
         }
-        for field in AUDIT_TRAILS.fields().iter().chain(METER_READS.fields()) {
+        let of_trails = AUDIT_TRAILS.fields().iter().chain(METER_READS.fields());
+        for field in of_trails.chain(INVENTORY_DEVICES.fields()).chain(INVENTORY_HISTORY.fields()) {
             assert!(held(field.data_type()), "{field}");
+        }
+        for table in [InventoryTable::Devices, InventoryTable::History] {
+            let rows = of_devices(table, &[]).unwrap();
+            assert_eq!(rows.schema().field(0).name(), DEVICE_ID);
         }
         for schema in [&AUDIT_TRAILS, &METER_READS] {
             let names: Vec<_> = schema.fields().iter().map(|field| field.name()).collect();

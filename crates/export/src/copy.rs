@@ -1,11 +1,12 @@
 //! One table of a copy: which version of its lake it is of, its files, and how it is committed to.
 
-use crate::data::{CopyFile, Encoded, Place, places_of};
+use crate::data::{CopyFile, Encoded, Place, Rows, places_of};
 use crate::error::ExportError;
 use crate::limits::KNOWN_ROWS;
 use crate::tables::CopiedTable;
 use gridtrail_access::Party;
 use gridtrail_lake::{Lake, SnapshotVersion};
+use gridtrail_runs::checksum::Written;
 use gridtrail_runs::{Changes, Location, Move, NewFile, RunsError, Table, TableFile, TableVacuumed, vacuum};
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
@@ -67,14 +68,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Has the commit add a file; one that is there already as it is, to the byte, is left there.
     pub(crate) async fn add(&mut self, table: &Table, file: Encoded) -> Result<(), ExportError> {
-        let is_same = |there: &Arc<TableFile>| {
-            there.xxh64 == Some(file.written.xxh64)
-                && there.size == file.written.size
-                && there.month.as_deref() == Some(file.month.as_str())
-        };
-        let same = self.remove.values().find(|there| is_same(there)).map(|there| there.path.clone());
-        if let Some(path) = same {
-            self.remove.remove(&path);
+        if self.keeps(file.written, Some(&file.month)) {
             return Ok(());
         }
         let (file, places) = file.upload(table).await?;
@@ -86,7 +80,18 @@ impl Plan {
         Ok(())
     }
 
-    pub(crate) fn take_away(&mut self, file: &CopyFile) {
+    /// Whether a file that was to go is this one, to the byte: it stays.
+    pub(crate) fn keeps(&mut self, written: Written, month: Option<&str>) -> bool {
+        let is_same = |there: &Arc<TableFile>| {
+            there.xxh64 == Some(written.xxh64)
+                && there.size == written.size
+                && there.month.as_deref() == month
+        };
+        let same = self.remove.values().find(|there| is_same(there)).map(|there| there.path.clone());
+        same.is_some_and(|path| self.remove.remove(&path).is_some())
+    }
+
+    pub(crate) fn take_away<S>(&mut self, file: &CopyFile<S>) {
         self.remove.insert(file.file.path.clone(), Arc::clone(&file.file));
     }
 }
@@ -118,7 +123,9 @@ impl Copy {
 
     /// How many rows it has.
     pub fn rows(&self) -> Result<u64, ExportError> {
-        Ok(self.files()?.iter().map(|file| file.summary.rows).sum())
+        let files = self.table.files().into_iter().map(CopyFile::<Rows>::of);
+        let rows = files.map(|file| Ok::<_, RunsError>(file?.summary.rows)).sum::<Result<u64, _>>()?;
+        Ok(rows)
     }
 
     /// How many bytes its files have.
@@ -139,7 +146,7 @@ impl Copy {
         of_lake.map(|(name, at)| (name.to_owned(), Some(at))).collect()
     }
 
-    /// Its files, by month and time.
+    /// The files of a table of trails, by month and time.
     pub(crate) fn files(&self) -> Result<Vec<CopyFile>, RunsError> {
         let mut files = self.table.files().into_iter().map(CopyFile::of).collect::<Result<Vec<_>, _>>()?;
         files.sort_by(|a, b| {
@@ -185,17 +192,17 @@ impl Copy {
         }
     }
 
-    /// Commits what a plan says, with the version of the lake that the copy is of then, whose rows it has, and what waits.
+    /// Commits what a plan says, with the version of the lake that the copy is of then, and positions that stand for what else it goes by.
     pub(crate) async fn commit(
         &mut self,
         lake: &Lake,
         plan: Plan,
         (version, purpose): (&SnapshotVersion, &Purpose),
-        (rights, waits): (i64, i64),
+        positions: Vec<(&'static str, i64)>,
     ) -> Result<(), ExportError> {
         let table = &self.table;
         let of_lake = version.tables().map(|(name, at)| (format!("{LAKE}{name}"), at.cast_signed()));
-        let others = [(RIGHTS.to_owned(), rights), (WAITING.to_owned(), waits)];
+        let others = positions.into_iter().map(|(name, to)| (name.to_owned(), to));
         let moves =
             of_lake.chain(others).map(|(app_id, to)| Move { from: table.position(&app_id), app_id, to });
         let first = table.property(OF).is_none();

@@ -17,6 +17,7 @@ use object_store::ObjectStoreExt as _;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::file::metadata::{KeyValue, ParquetMetaDataReader};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -39,14 +40,20 @@ pub(crate) struct Summary {
     pub(crate) waits: bool,
 }
 
-/// A file that a copy has.
-#[derive(Debug, Clone)]
-pub(crate) struct CopyFile {
-    pub(crate) file: Arc<TableFile>,
-    pub(crate) summary: Summary,
+/// What the log says of any file of a copy.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct Rows {
+    pub(crate) rows: u64,
 }
 
-impl CopyFile {
+/// A file that a copy has.
+#[derive(Debug, Clone)]
+pub(crate) struct CopyFile<S = Summary> {
+    pub(crate) file: Arc<TableFile>,
+    pub(crate) summary: S,
+}
+
+impl<S: DeserializeOwned> CopyFile<S> {
     pub(crate) fn of(file: Arc<TableFile>) -> Result<Self, RunsError> {
         let summary = file.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok());
         let damaged = || RunsError::Corrupt {

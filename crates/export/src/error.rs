@@ -3,6 +3,7 @@
 use arrow::error::ArrowError;
 use gridtrail_lake::{LakeError, LakeErrorKind};
 use gridtrail_runs::RunsError;
+use gridtrail_search::{SearchError, SearchErrorKind};
 
 /// Why a copy could not be kept.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +11,9 @@ pub enum ExportError {
     /// The lake could not be read.
     #[error("read the lake")]
     Lake(#[from] LakeError),
+    /// The inventory could not be read.
+    #[error("read the inventory")]
+    Inventory(#[from] SearchError),
     /// The copy could not be read or written.
     #[error("keep the copy")]
     Copy(#[from] RunsError),
@@ -60,9 +64,14 @@ impl ExportError {
             Self::Another { .. } | Self::Within => ExportErrorKind::Settings,
             Self::Overtaken { .. } => ExportErrorKind::Unavailable,
             Self::Lake(error) => of_lake(error.kind()),
+            Self::Inventory(error) if error.kind() == SearchErrorKind::Unavailable => {
+                ExportErrorKind::Unavailable
+            }
             Self::Copy(RunsError::Location { .. }) => ExportErrorKind::Settings,
             Self::Copy(RunsError::Store { .. } | RunsError::Overtaken { .. }) => ExportErrorKind::Unavailable,
-            Self::Copy(_) | Self::Columns(_) | Self::Internal(_) => ExportErrorKind::Failed,
+            Self::Inventory(_) | Self::Copy(_) | Self::Columns(_) | Self::Internal(_) => {
+                ExportErrorKind::Failed
+            }
         }
     }
 }

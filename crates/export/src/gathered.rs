@@ -4,6 +4,7 @@ use crate::copy::{Copy, GATHERED};
 use crate::data::{CopyFile, encode, rows_of};
 use crate::error::ExportError;
 use crate::limits::{FILE_ROWS, GATHERED_FILES};
+use crate::tables::MadeOf;
 use gridtrail_lake::Lake;
 use gridtrail_runs::{Changes, Move};
 use serde_json::json;
@@ -60,6 +61,10 @@ impl Copy {
     /// Errors: `Copy`; what was gathered before stays so.
     pub async fn gather(&mut self, lake: &Lake) -> Result<Gathered, ExportError> {
         let mut done = Gathered::default();
+        if !matches!(self.kind.made_of(), MadeOf::Trails(_)) {
+            // Files of the inventory are written anew as a whole, and stay few.
+            return Ok(done);
+        }
         loop {
             let due = due(self.files()?);
             if due.is_empty() {

@@ -1,4 +1,4 @@
-//! An open copy of a lake: Delta tables of one row a trail in plain columns, for engines that cannot read packed rows.
+//! An open copy of a lake: Delta tables of one row a trail, and of the inventory, in plain columns, for engines that cannot read packed rows.
 //!
 //! [`Copy::open`], then [`Copy::bring_up_to`] a snapshot as often as there is a newer one, and [`Copy::gather`] and [`Copy::vacuum`] beside.
 //! What is copied, and for whom, is said by an [`Access`](gridtrail_access::Access): rows leave the lake by its scans and look-ups alone (I4).
@@ -10,7 +10,8 @@
 //! 3. **One commit** takes those files away, adds the new ones, and moves the version of the lake that the copy is of. A copy that was cut short
 //!    is at the version before it, and goes on from there.
 //!
-//! Files lie by month, and within it by time: what is new changes, and lies together. The tables are made by the crate of runs, so they
+//! Files lie by month, and within it by time: what is new changes, and lies together. Tables of the inventory have a row for each Device that there
+//! is, as it is at an instant, and lie by Device (`inventory`). The tables are made by the crate of runs, so they
 //! have the checksums, checkpoints and refusals of the lake's own.
 
 mod brought;
@@ -21,6 +22,7 @@ mod data;
 mod error;
 mod gathered;
 mod identity;
+mod inventory;
 mod limits;
 mod scanned;
 mod tables;

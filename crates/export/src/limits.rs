@@ -4,6 +4,9 @@
 /// have few rows, and several files all the same.
 pub(crate) const FILE_ROWS: usize = if cfg!(test) { 64 } else { 1 << 19 };
 
+/// Rows of a file of the inventory, at most: some 4 MB, since whatever changes of a Device costs the file that it lies in.
+pub(crate) const RANGE_ROWS: usize = if cfg!(test) { 8 } else { 1 << 16 };
+
 /// A file of which so few rows are left is written together with what is new of its month.
 pub(crate) const SMALL_ROWS: u64 = FILE_ROWS as u64 / 8;
 
@@ -13,6 +16,9 @@ pub(crate) const GROUP_ROWS: usize = 1 << 16;
 /// Fragments that come between two versions, at most, for their rows to be looked for one by one: some 300 MB of keys. After more,
 /// everything is scanned.
 pub(crate) const CHANGED_MOST: u64 = 1 << 20;
+
+/// Rows of the inventory that come between two versions, at most, for what they change to be looked for: after more, everything is scanned.
+pub(crate) const INVENTORY_ROWS_MOST: u64 = 1 << 18;
 
 /// A month is scanned where it has fewer rows than so many for each that is to be looked up: a look-up costs as much as scanning some
 /// hundreds of rows.

@@ -9,7 +9,7 @@ use crate::limits::{FILE_ROWS, PART_ROWS, PARTS_MAX};
 use crate::tables::CopiedTable;
 use arrow::array::RecordBatch;
 use gridtrail_access::Access;
-use gridtrail_lake::{Found, Month, ScanPart, ScanQuery, Snapshot, TouchedRows};
+use gridtrail_lake::{Found, Month, ScanPart, ScanQuery, Snapshot, TouchedRows, View};
 use gridtrail_model::{Anchor, Subject, Timestamp, TrailKey};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -23,6 +23,7 @@ const AT_ONCE: usize = 2;
 /// Scans for one table of a copy.
 pub(crate) struct Scanned<'a> {
     pub(crate) copy: &'a Copy,
+    pub(crate) view: View,
     pub(crate) who: &'a Access,
     /// The snapshot, and about how many rows it has.
     pub(crate) of: (&'a Arc<Snapshot>, u64),
@@ -51,6 +52,7 @@ pub(crate) struct Seen {
 /// One part of a scan, being put into files.
 struct Part {
     table: CopiedTable,
+    view: View,
     who: Access,
     waiting: Arc<TouchedRows>,
     sought: Arc<TouchedRows>,
@@ -79,7 +81,7 @@ impl Scanned<'_> {
         let query = ScanQuery {
             from: month.map(Month::first_instant),
             to: month.map(|month| month.plus(1).first_instant().plus_millis(-1)),
-            ..ScanQuery::all(self.copy.kind.view())
+            ..ScanQuery::all(self.view)
         };
         // A power of two, so that a lake which grows has the same parts for long.
         let parts =
@@ -117,6 +119,7 @@ impl Scanned<'_> {
     fn part(&self, files: mpsc::Sender<Encoded>) -> Part {
         Part {
             table: self.copy.kind,
+            view: self.view,
             who: self.who.clone(),
             waiting: Arc::clone(&self.waiting),
             sought: Arc::clone(&self.sought),
@@ -160,7 +163,7 @@ impl Part {
         }
         let newest = by_month.keys().map(|(month, _)| month.clone()).max();
         for ((month, waits), rows) in by_month {
-            let batch = columns::batch((&self.who, self.table.view()), &rows)?;
+            let batch = columns::batch((&self.who, self.view), &rows)?;
             let open = self.read.open.entry((month.clone(), waits)).or_default();
             open.rows += batch.num_rows();
             open.batches.push(batch);

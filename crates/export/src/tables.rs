@@ -1,10 +1,11 @@
 //! The tables of a copy.
 
-use crate::columns::{AUDIT_TRAILS, METER_READS, TRAIL_ID};
+use crate::columns::{AUDIT_TRAILS, INVENTORY_DEVICES, INVENTORY_HISTORY, METER_READS, TRAIL_ID};
 use crate::limits::GROUP_ROWS;
 use gridtrail_access::Access;
 use gridtrail_lake::View;
 use gridtrail_runs::Definition;
+use gridtrail_sql::InventoryTable;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
@@ -18,15 +19,32 @@ pub enum CopiedTable {
     AuditTrails,
     /// Meter reads: of the User IDs that the copy is for, and what is open of those of others.
     MeterReads,
+    /// Devices of the Smart Metering Inventory: open to all Users.
+    InventoryDevices,
+    /// What was so of each of them for a time.
+    InventoryHistory,
+}
+
+/// What rows of a table are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MadeOf {
+    /// Trails, as a view has them.
+    Trails(View),
+    /// Devices of the inventory.
+    Devices(InventoryTable),
 }
 
 /// There is no such table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a table that can be copied is audit_trails or meter_reads")]
+#[error("a table that can be copied is audit_trails, meter_reads, inventory_devices or inventory_history")]
 pub struct NoSuchTable;
 
 static AUDIT: Definition = Definition { name: "audit_trails", schema: &AUDIT_TRAILS, ..OF_COPIES };
 static METERS: Definition = Definition { name: "meter_reads", schema: &METER_READS, ..OF_COPIES };
+static DEVICES: Definition =
+    Definition { name: "inventory_devices", schema: &INVENTORY_DEVICES, by_month: false, ..OF_COPIES };
+static HISTORY: Definition =
+    Definition { name: "inventory_history", schema: &INVENTORY_HISTORY, by_month: false, ..OF_COPIES };
 
 /// What is the same of all tables of a copy.
 const OF_COPIES: Definition = Definition {
@@ -43,17 +61,20 @@ const OF_COPIES: Definition = Definition {
 
 impl CopiedTable {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::AuditTrails, Self::MeterReads];
+    pub const ALL: [Self; 4] =
+        [Self::AuditTrails, Self::MeterReads, Self::InventoryDevices, Self::InventoryHistory];
 
     /// Its name, and that of its folder.
     pub fn name(self) -> &'static str {
         self.definition().name
     }
 
-    pub(crate) fn view(self) -> View {
+    pub(crate) fn made_of(self) -> MadeOf {
         match self {
-            Self::AuditTrails => View::Audit,
-            Self::MeterReads => View::MeterReads,
+            Self::AuditTrails => MadeOf::Trails(View::Audit),
+            Self::MeterReads => MadeOf::Trails(View::MeterReads),
+            Self::InventoryDevices => MadeOf::Devices(InventoryTable::Devices),
+            Self::InventoryHistory => MadeOf::Devices(InventoryTable::History),
         }
     }
 
@@ -61,6 +82,8 @@ impl CopiedTable {
         match self {
             Self::AuditTrails => &AUDIT,
             Self::MeterReads => &METERS,
+            Self::InventoryDevices => &DEVICES,
+            Self::InventoryHistory => &HISTORY,
         }
     }
 
@@ -68,6 +91,12 @@ impl CopiedTable {
     pub(crate) fn has_rows_of_others(self, who: &Access) -> bool {
         self == Self::MeterReads && !who.user_ids().is_all()
     }
+}
+
+#[cfg(test)]
+impl CopiedTable {
+    /// Those whose rows are trails.
+    pub(crate) const OF_TRAILS: [Self; 2] = [Self::AuditTrails, Self::MeterReads];
 }
 
 impl fmt::Display for CopiedTable {

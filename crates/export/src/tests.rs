@@ -3,4 +3,5 @@
 mod crashed;
 mod equal;
 mod for_a_party;
+mod inventory;
 mod world;

@@ -84,3 +84,4 @@ pub use session::SecuredSession;
 pub use spill::Spill;
 pub use table::TableInfo;
 pub use tables::freshness::Freshened;
+pub use tables::inventory::InventoryTable;

@@ -37,7 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("search", &["model", "inventory", "runtime", "access", "lake"]),
     ("sql", &["model", "anomaly", "runtime", "access", "access-log", "lake", "freshness", "search"]),
     ("flight", &["model", "runtime", "access", "lake", "search", "sql"]),
-    ("export", &["model", "access", "runs", "lake"]),
+    ("export", &["model", "access", "runs", "lake", "search", "sql"]),
     ("reports", &["model", "runtime", "access", "lake", "sql"]),
     ("report-jobs", &["model", "runtime", "access", "access-log", "runs", "lake", "sql", "reports"]),
     (

@@ -191,6 +191,8 @@ fn an_operators_access_may_use_no_component() {
     let who = Access::of_operator("j.smith", at(0)).unwrap();
     assert!(who.user_ids().is_all() && who.disclosure(UserId::from_bytes([7; 8])) == Disclosure::Whole);
     assert!(Component::ALL.iter().all(|component| !who.permits(*component)));
+    // What is open to all Users is open to a copy, and to a copy alone: no token lets anybody in so.
+    assert!(who.is_of_files() && who.narrowed_to(&users(&[1])).is_of_files());
     assert!(matches!(who.require_any_role(at(1)), Err(AccessError::NoRole)));
     assert!(matches!(Access::of_operator("", at(0)), Err(AccessError::Mint(_))));
     // What it is narrowed to is all that is left.

@@ -139,7 +139,7 @@ async fn who_gathers_and_who_brings_up_give_way_to_each_other() {
     let gathered = other.gather(&lake).await.unwrap();
     assert!(gathered.files >= 4, "{gathered:?}");
     let snapshot = lake.snapshot();
-    let behind = one.commit(&lake, plan, (snapshot.version(), &purpose), (0, 0)).await;
+    let behind = one.commit(&lake, plan, (snapshot.version(), &purpose), Vec::new()).await;
     assert!(matches!(behind, Err(ExportError::Overtaken { .. })), "{behind:?}");
     bring_up(&mut one, &lake).await;
     assert_equal(&one, &lake, "after another gathered").await;

@@ -2,6 +2,7 @@
 
 use crate::columns;
 use crate::data::rows_of;
+use crate::tables::MadeOf;
 use crate::{Copied, CopiedTable, Copy, Location, Purpose};
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -140,7 +141,7 @@ pub(crate) async fn bring_up(copy: &mut Copy, lake: &Lake) -> Copied {
     copy.bring_up_to(lake, (&who, &purpose), &lake.snapshot()).await.unwrap()
 }
 
-fn lines(batch: &RecordBatch) -> Vec<String> {
+pub(crate) fn lines(batch: &RecordBatch) -> Vec<String> {
     let options = FormatOptions::default().with_null("-");
     let columns: Vec<_> =
         batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
@@ -166,11 +167,12 @@ pub(crate) async fn copied_rows(copy: &Copy) -> Vec<String> {
 /// Every row that a scan gives, as a copy is to have it; sorted.
 pub(crate) async fn scanned_rows(snapshot: &Arc<Snapshot>, who: &Access, table: CopiedTable) -> Vec<String> {
     let mut all = Vec::new();
-    let query = ScanQuery::all(table.view());
+    let MadeOf::Trails(view) = table.made_of() else { panic!("{table} has no trails") };
+    let query = ScanQuery::all(view);
     for part in snapshot.scan(who, query, NonZeroU32::MIN).await.unwrap() {
         let mut rows = part.rows();
         while let Some(found) = rows.next().await.unwrap() {
-            all.extend(lines(&columns::batch((who, table.view()), &found).unwrap()));
+            all.extend(lines(&columns::batch((who, view), &found).unwrap()));
         }
     }
     all.sort();

@@ -87,7 +87,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "URL|PATH")]
     pub to: String,
     /// Which tables, separated by commas.
-    #[arg(long, value_name = "TABLES", value_delimiter = ',', default_value = "audit_trails,meter_reads")]
+    #[arg(long, value_name = "TABLES", value_delimiter = ',', default_values_t = CopiedTable::ALL)]
     pub tables: Vec<CopiedTable>,
     /// All rows, whosever they are.
     #[arg(long)]

@@ -196,7 +196,8 @@ impl Export {
         }
     }
 
-    /// Waits until a time, and then for a version of the lake that no table is of yet; or, for a Party, for other rights.
+    /// Waits until a time, and then for a version of the lake that some table is not of yet, or for what takes effect in the inventory; or, for a
+    /// Party, for other rights.
     async fn until_newer(&mut self, earliest: Instant) -> Result<(), Failure> {
         if self.vacuumed.elapsed() >= VACUUM_EVERY {
             self.vacuum().await?;
@@ -205,7 +206,10 @@ impl Export {
         loop {
             self.lake.refresh().await?;
             let snapshot = self.lake.snapshot();
-            let is_newer = self.copies.iter().any(|copy| copy.is_of().as_ref() != Some(snapshot.version()));
+            let now = self.lake.clock().now();
+            let is_newer =
+                |copy: &Copy| copy.is_of().as_ref() != Some(snapshot.version()) || copy.is_due(now);
+            let is_newer = self.copies.iter().any(is_newer);
             // Rights change by events, and by time alone.
             if is_newer || matches!(self.whose, Whose::OneParty(_)) {
                 return Ok(());

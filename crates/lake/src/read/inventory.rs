@@ -6,7 +6,7 @@
 //! 3. The same once more for the requests that ask for anything of the key: what became of them, so that what came about is among the facts.
 //!
 //! No row of it is anybody's own: the inventory is open to all Users of all roles (UC_Inventory_001). It still leaves only through an [`Access`],
-//! whose roles must allow searches of the inventory.
+//! whose roles must allow searches of the inventory, or into a copy that an operator keeps.
 
 use crate::error::LakeError;
 use crate::limits::RUNS_AT_ONCE;
@@ -145,9 +145,10 @@ fn each(rows: &[Arc<Vec<InventoryRow>>]) -> impl Iterator<Item = &InventoryRow> 
     rows.iter().flat_map(|rows| rows.iter())
 }
 
-/// Errors: `NotPermitted` where none of the caller's roles may use the component.
+/// Errors: `NotPermitted` where none of the caller's roles may use the component. The inventory is open to all Users, and so to copies.
 pub(crate) fn permit(who: &Access, component: Component) -> Result<(), LakeError> {
-    if who.permits(component) { Ok(()) } else { Err(LakeError::NotPermitted { component }) }
+    let is_open = who.permits(component) || component == Component::Inventory && who.is_of_files();
+    if is_open { Ok(()) } else { Err(LakeError::NotPermitted { component }) }
 }
 
 fn unread(error: &gridtrail_inventory::InventoryRowError) -> RunsError {

@@ -7,7 +7,7 @@ pub(crate) mod command;
 pub(crate) mod condition;
 pub(crate) mod fields;
 pub(crate) mod hub;
-mod inventory;
+pub(crate) mod inventory;
 pub(crate) mod inventory_devices;
 pub(crate) mod kept;
 pub(crate) mod look_up;

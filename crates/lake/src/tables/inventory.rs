@@ -324,7 +324,7 @@ pub(crate) fn unreadable(path: &str) -> RunsError {
 }
 
 /// The rows of a batch.
-fn rows(batch: &RecordBatch, path: &str) -> Result<Vec<InventoryRow>, RunsError> {
+pub(crate) fn rows(batch: &RecordBatch, path: &str) -> Result<Vec<InventoryRow>, RunsError> {
     let columns = Columns::of(batch).ok_or_else(|| unreadable(path))?;
     let read = (0..batch.num_rows()).map(|row| columns.stored(row).row());
     read.collect::<Option<_>>().ok_or_else(|| unreadable(path))

@@ -11,7 +11,7 @@ use gridtrail_model::{CspRegion, DeviceId, DeviceType, Mpxn, Postcode, SmiStatus
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Associations over which premises are looked for: from an In-Home Display over its Communications Hub to the meter.
-const HOPS_TO_PREMISES: usize = 2;
+pub(super) const HOPS_TO_PREMISES: usize = 2;
 
 /// A row of the table of results. Source: UC_Inventory_001, "Outputs".
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
-//! All Devices of the inventory, for questions that no key leads to: shown as searches show them.
+//! All Devices of the inventory, for questions that no key leads to: shown as searches show them. Or some of them, for whoever keeps what a scan
+//! gave, and which those are where something became otherwise.
 
-use super::device::{InventoryDevice, held};
+use super::device::{HOPS_TO_PREMISES, InventoryDevice, held};
 use super::find::TypeTwoShown;
 use super::pertaining::{PertainingDevice, UnattachedHub, pertaining, unattached};
 use super::reach::Reach;
@@ -8,8 +9,8 @@ use crate::error::SearchError;
 use crate::store::StoreError;
 use gridtrail_access::Access;
 use gridtrail_lake::{InventoryDevices, Snapshot};
-use gridtrail_model::{DeviceId, Timestamp};
-use std::collections::VecDeque;
+use gridtrail_model::{DeviceId, Named, Timestamp};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Devices that are looked up at a time, with what is around them.
@@ -24,12 +25,13 @@ pub struct InventoryRules {
     pub every_type_two: bool,
 }
 
-/// All Devices that a search could show, whatever their SMI Status, ascending.
+/// All Devices that a search could show, whatever their SMI Status, ascending; or those of some.
 pub struct InventoryScan {
     snapshot: Arc<Snapshot>,
     who: Access,
     rules: InventoryRules,
-    devices: InventoryDevices,
+    /// `None`: there are no more than those that wait.
+    devices: Option<InventoryDevices>,
     waiting: VecDeque<DeviceId>,
 }
 
@@ -49,7 +51,43 @@ impl InventoryScan {
         rules: InventoryRules,
     ) -> Result<Self, SearchError> {
         let devices = snapshot.inventory_devices(&who).await.map_err(StoreError::from)?;
-        Ok(Self { snapshot, who, rules, devices, waiting: VecDeque::new() })
+        Ok(Self { snapshot, who, rules, devices: Some(devices), waiting: VecDeque::new() })
+    }
+
+    /// Begins to read some Devices of a snapshot.
+    pub fn of_devices(
+        snapshot: Arc<Snapshot>,
+        who: Access,
+        rules: InventoryRules,
+        devices: BTreeSet<DeviceId>,
+    ) -> Self {
+        Self { snapshot, who, rules, devices: None, waiting: devices.into_iter().collect() }
+    }
+
+    /// The Devices that a scan may show otherwise where something of these Devices and meter points is otherwise, now or at any time: themselves,
+    /// those that were ever installed at one of these meter points, and all around them over which it is looked for where a Device is.
+    ///
+    /// Cost: look-ups of the Devices that are named, and of those around them. Errors: `Lake`.
+    pub async fn devices_shown_by(
+        snapshot: &Snapshot,
+        who: &Access,
+        about: &BTreeSet<Named>,
+    ) -> Result<BTreeSet<DeviceId>, SearchError> {
+        let (mut devices, mut meter_points) = (BTreeSet::new(), BTreeSet::new());
+        for named in about {
+            match named {
+                Named::Device(device) => drop(devices.insert(*device)),
+                Named::Mpxn(_) => drop(meter_points.insert(*named)),
+            }
+        }
+        devices.extend(named_with(snapshot, who, &meter_points).await?);
+        let mut outermost = devices.clone();
+        for _ in 0..HOPS_TO_PREMISES {
+            let from = outermost.iter().copied().map(Named::Device).collect();
+            outermost = named_with(snapshot, who, &from).await?;
+            outermost.retain(|device| devices.insert(*device));
+        }
+        Ok(devices)
     }
 
     /// The next Devices; `None` at the end. A batch may be empty.
@@ -87,9 +125,8 @@ impl InventoryScan {
 
     async fn next_ids(&mut self) -> Result<Option<Vec<DeviceId>>, SearchError> {
         if self.waiting.is_empty() {
-            let Some(devices) = self.devices.next().await.map_err(StoreError::from)? else {
-                return Ok(None);
-            };
+            let Some(devices) = &mut self.devices else { return Ok(None) };
+            let Some(devices) = devices.next().await.map_err(StoreError::from)? else { return Ok(None) };
             self.waiting.extend(devices);
         }
         let some = self.waiting.len().min(DEVICES_AT_ONCE);
@@ -104,4 +141,23 @@ impl InventoryScan {
     const fn type_two(&self) -> TypeTwoShown {
         if self.rules.every_type_two { TypeTwoShown::All } else { TypeTwoShown::InHomeDisplays }
     }
+}
+
+/// The Devices that anything of some Devices and meter points ever named, be it corrected or withdrawn since.
+async fn named_with(
+    snapshot: &Snapshot,
+    who: &Access,
+    about: &BTreeSet<Named>,
+) -> Result<BTreeSet<DeviceId>, SearchError> {
+    let about: Vec<Named> = about.iter().copied().collect();
+    let mut named = BTreeSet::new();
+    for some in about.chunks(DEVICES_AT_ONCE) {
+        let (known, _) = snapshot.inventory(who, some).await.map_err(StoreError::from)?;
+        let all = known.iter().flat_map(|fragment| fragment.events()).flat_map(|event| event.about());
+        named.extend(all.filter_map(|named| match named {
+            Named::Device(device) => Some(device),
+            Named::Mpxn(_) => None,
+        }));
+    }
+    Ok(named)
 }

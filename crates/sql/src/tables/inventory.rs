@@ -5,10 +5,10 @@
 //! shows them; nothing of who supplies is there. What is not Commissioned is there, with its status: a condition leaves it out.
 
 use crate::error::InventoryError;
-use crate::listed::{ColumnOf, Columns, Open, Rows, text, texts, time, times, words, words_of};
-use arrow::array::{ArrayRef, ListArray, StringArray, StructArray};
+use crate::listed::{ColumnOf, Columns, Open, Rows, schema_of, text, texts, time, times, words, words_of};
+use arrow::array::{ArrayRef, ListArray, RecordBatch, RecordBatchOptions, StringArray, StructArray};
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -171,6 +171,43 @@ impl Period {
         let regions = device.regions.iter();
         statuses.chain(regions.map(|one| period("CSP Region", &one.region, one.from, one.until))).collect()
     }
+}
+
+/// A table of the inventory, for whoever keeps a copy of it: its rows are made of Devices as a scan gives them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InventoryTable {
+    /// `inventory_devices`: a row a Device.
+    Devices,
+    /// `inventory_history`: a row for each thing that was so of a Device for a time.
+    History,
+}
+
+impl InventoryTable {
+    /// Its columns, as statements see them.
+    pub fn schema(self) -> SchemaRef {
+        match self {
+            Self::Devices => schema_of(DEVICE_COLUMNS),
+            Self::History => schema_of(HISTORY_COLUMNS),
+        }
+    }
+
+    /// Its rows of some Devices, in the order of these.
+    ///
+    /// Errors: columns that do not fit each other, which is a fault of our own.
+    pub fn rows_of(self, devices: &[InventoryDevice]) -> Result<RecordBatch, ArrowError> {
+        match self {
+            Self::Devices => filled(DEVICE_COLUMNS, devices),
+            Self::History => {
+                filled(HISTORY_COLUMNS, &devices.iter().flat_map(Period::of).collect::<Vec<_>>())
+            }
+        }
+    }
+}
+
+fn filled<T: 'static>(columns: Columns<T>, rows: &[T]) -> Result<RecordBatch, ArrowError> {
+    let arrays = columns.iter().map(|column| (column.fill)(rows)).collect::<Result<_, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    RecordBatch::try_new_with_options(schema_of(columns), arrays, &options)
 }
 
 /// What the Devices of a snapshot are read by.
