@@ -1,5 +1,6 @@
 """The standard reports, by the real command, held against plain sums over the generator's truth; workbooks are read by openpyxl."""
 
+import calendar
 import collections
 import csv
 import datetime
@@ -144,3 +145,108 @@ def test_what_is_asked_wrongly_ends_with_its_code(stage):
     named = json.loads(stage.run("report", "list", "--format", "json"))
     described = json.loads(stage.run("report", "describe", named[0]["name"], "--format", "json"))
     assert described["title"] == named[0]["title"] and described["columns"]
+
+
+DAY = datetime.timedelta(days=1)
+MONTHS = {"Monthly": 1, "Quarterly": 3, "Half-Yearly": 6, "Yearly": 12}
+
+
+def days_of(schedule):
+    """The days on which a schedule runs, from its first on."""
+    first = datetime.date.fromisoformat(schedule["start_date"])
+    for number in range(100_000):
+        if schedule["frequency"] not in MONTHS:
+            yield first + number * (7 if schedule["frequency"] == "Weekly" else 1) * DAY
+            continue
+        months = first.year * 12 + first.month - 1 + number * MONTHS[schedule["frequency"]]
+        year, month = divmod(months, 12)
+        yield datetime.date(year, month + 1, min(first.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def due_on(day, time):
+    """When a run of a day is due: by UTC where the time says so, and otherwise by the clocks of the United Kingdom."""
+    zone = datetime.timezone.utc if time and time.endswith("Z") else LONDON
+    clock = datetime.time.fromisoformat(time.rstrip("Z")) if time else datetime.time()
+    return datetime.datetime.combine(day, clock, zone).astimezone(datetime.timezone.utc)
+
+
+def next_due(schedule, after):
+    created, removed = instant(schedule["created_at"]), instant(schedule["removed_at"])
+    after = max(after, created) if created else after
+    for day in days_of(schedule):
+        due = due_on(day, schedule["execution_start_time"])
+        if due > after:
+            is_over = schedule["end_date"] and day.isoformat() > schedule["end_date"]
+            return None if is_over or removed and removed <= due else due
+    raise AssertionError(schedule)
+
+
+def scheduled(schedules, trails, until):
+    """The rows of schedules and of runs without one, as plain Python has them."""
+    known = {(one["user_id"], one["dsp_schedule_id"]): one for one in schedules}
+    runs, strangers = collections.defaultdict(list), collections.Counter()
+    for trail in trails:
+        if trail["mode_of_operation"] != "DSP Scheduled" or instant(trail["request_received_at"]) >= until:
+            continue
+        number = trail["schedule_id"] and int(trail["schedule_id"])
+        if (trail["user_id"], number) in known:
+            runs[trail["user_id"], number].append(trail)
+        else:
+            strangers[trail["user_id"], trail["device_id"], trail["service_reference_variant"], number] += 1
+    rows = {}
+    for key, one in known.items():
+        mine = sorted(runs[key], key=lambda run: (instant(run["request_received_at"]), run["response_id"] is None, run["response_id"]))
+        over = one["end_date"] and one["end_date"] < "2026-03-01" or one["removed_at"] and instant(one["removed_at"]) < datetime.datetime(2026, 3, 1, tzinfo=LONDON)
+        if over and not mine or one["created_at"] and instant(one["created_at"]) >= until:
+            continue
+        removal = one["removed_at"] and ("DSPScheduleRemoval (%s)" % one["removed_by_alert"] if one["removed_by_alert"] else "Delete Schedule (5.3)")
+        rows[key] = [
+            one["device_id"], one["service_reference_variant"], one["frequency"], one["start_date"], one["end_date"],
+            one["execution_start_time"], one["start_date_offset"], one["end_date_offset"], one["created_request_id"],
+            instant(one["created_at"]), instant(one["removed_at"]), removal, next_due(one, until), len(mine),
+            mine[-1]["current_status"] if mine else None, instant(mine[-1]["request_received_at"]) if mine else None,
+        ]
+    return rows, strangers
+
+
+def test_schedules_are_what_the_generator_says(stage):
+    """A region straight into a lake, with its schedules: each is in the report as its truth is, with its runs and when it is due, and no other."""
+    lake, truth, told = (stage.path(name) for name in ("scheduled", "scheduled-truth.jsonl", "schedules.jsonl"))
+    stage.run(
+        "generate", "--lake", lake, "--events", 20_000, "--days", 31, "--one-party", "region", "--schedules",
+        "--truth", truth, "--schedules-truth", told,
+    )
+    lines = lambda path: [json.loads(line) for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines()]
+    trails, schedules = lines(truth), lines(told)
+    users = sorted({one["user_id"] for one in schedules})[:60]
+    token = stage.token(",".join(users))
+    out = stage.path("scheduled.json")
+    stage.run(
+        "report", "run", "scheduled-service-requests", "--lake", lake, "--token", token, "--key", stage.path("key.pem"),
+        "--param", "from=2026-03-01", "--param", "until=2026-03-29", "--format", "json", "--output", out,
+    )
+    found, strangers = {}, collections.Counter()
+    for row in json.loads(pathlib.Path(out).read_text(encoding="utf-8"))["rows"]:
+        number = row["dsp_schedule_id"] and int(row["dsp_schedule_id"])
+        if row["entry"] == "Runs":
+            strangers[row["user_id"], row["device_id"], row["service_reference_variant"], number] += row["runs"]
+        elif row["entry"] == "Schedule":
+            found[row["user_id"], number] = [
+                row["device_id"], row["service_reference_variant"], row["frequency"], row["start_date"], row["end_date"],
+                row["execution_start_time"], row["start_date_offset"], row["end_date_offset"], row["request_id"],
+                instant(row["created_at"]), instant(row["removed_at"]), row["removal_reason"], instant(row["next_due_at"]), row["runs"],
+                row["last_status"], instant(row["last_at"]),
+            ]
+    until = datetime.datetime(2026, 3, 30, tzinfo=LONDON)
+    is_asked = lambda one: one["user_id"] in users
+    expected, unknown = scheduled(filter(is_asked, schedules), filter(is_asked, trails), until)
+    assert len(expected) > 100 and sum(unknown.values()) > 20, (len(expected), unknown)
+    assert found == expected
+    assert strangers == unknown
+    # One statement of an analyst says the same of what is there now.
+    statement = "SELECT count(*) AS all_of_them, count(removed_at) AS removed FROM schedules"
+    [row] = json.loads(stage.run(
+        "sql", "--lake", lake, "--key", stage.path("key.pem"), "--token", token, "--format", "json", "-c", statement,
+    ))
+    mine = list(filter(is_asked, schedules))
+    assert row == {"all_of_them": len(mine), "removed": sum(one["removed_at"] is not None for one in mine)}, row

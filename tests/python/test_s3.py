@@ -27,7 +27,7 @@ RECORDS_A_FILE = 2_000
 RUNS = 60
 # Ends of a command: done, and a part of the system cannot be reached.
 DONE, UNAVAILABLE = 0, 6
-TABLES = ("trails", "parked", "mpxn_devices", "named_rows", "inventory", "anomaly", "dead_letters", "commits")
+TABLES = ("trails", "parked", "mpxn_devices", "named_rows", "inventory", "anomaly", "schedules", "dead_letters", "commits")
 
 
 @contextlib.contextmanager

@@ -7,11 +7,11 @@ use crate::kinds::{PlainRecord, Reads, RecordKind};
 use crate::letter_content::{LetterContent, Long, letter_content};
 use crate::limits::{CHUNK_BYTES, WINDOW_BYTES};
 use crate::plan::{Form, Receipted, Source};
-use crate::said::{self, Said};
+use crate::said::{self, Alone, Said};
 use crate::unpack;
 use bytes::Bytes;
 use gridtrail_codec::capture::Envelope;
-use gridtrail_codec::{Encoding, Frame, Receipt, decode, duis, limits, next_frame, without_mark};
+use gridtrail_codec::{Encoding, Frame, Receipt, decode, limits, next_frame, without_mark};
 use gridtrail_lake::Skip;
 use gridtrail_model::Event;
 use std::io::{self, Read};
@@ -404,8 +404,7 @@ fn decode_lines(chunk: &Chunk, kind: &RecordKind, decoded: &mut Decoded) {
 fn decode_message(start: i64, xml: &[u8], receipt: Option<&Receipt>, decoded: &mut Decoded) {
     let event = decode(Encoding::DuisXml, xml, receipt);
     if let (Ok(event), Some(receipt)) = (&event, receipt) {
-        let said = said::said(event, || duis::inventory(xml, receipt), || duis::quarantined(event, xml));
-        decoded.says(start, said);
+        decoded.says(start, said::said(event, &Alone { xml, receipt }));
     }
     decoded.take(start, event, xml);
 }
@@ -426,8 +425,7 @@ fn decode_capture(chunk: &Chunk, envelope: &Envelope, decoded: &mut Decoded) {
         }
         let event = message.map_err(|bad| bad.to_string()).and_then(|message| {
             let event = message.decode().map_err(|error| error.to_string())?;
-            decoded
-                .says(position, said::said(&event, || message.inventory(), || message.quarantined(&event)));
+            decoded.says(position, said::said(&event, &message));
             Ok(event)
         });
         decoded.take(position, event, &chunk.bytes[range.start - base..range.end - base]);

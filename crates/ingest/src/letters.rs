@@ -10,10 +10,10 @@ use crate::limits::BATCH_ROWS;
 use crate::name::{Content, FileName};
 use crate::plan::UNPACKABLE;
 use crate::record::event_bytes;
-use crate::said;
+use crate::said::{self, Alone};
 use crate::sidecar::{SidecarFault, receipt_of};
 use crate::unpack;
-use gridtrail_codec::{Encoding, Receipt, capture, decode, duis, without_mark};
+use gridtrail_codec::{Encoding, Receipt, capture, decode, without_mark};
 use gridtrail_lake::{DeadLetter, Extent, Lake, SourceEvidence, Writer};
 use gridtrail_model::Timestamp;
 use std::io::Read;
@@ -166,9 +166,7 @@ fn read(letter: &DeadLetter, value: &[u8], mended: &Mended) -> Result<RecordCont
         (Encoding::DuisXml, None) => {
             let receipt = receipt(letter, mended)?;
             let event = decode(encoding, bytes, receipt.as_ref()).map_err(|error| error.to_string())?;
-            let said = receipt.map(|receipt| {
-                said::said(&event, || duis::inventory(bytes, &receipt), || duis::quarantined(&event, bytes))
-            });
+            let said = receipt.map(|receipt| said::said(&event, &Alone { xml: bytes, receipt: &receipt }));
             return Ok(RecordContent::Event(Box::new(event), Box::new(said.unwrap_or_default())));
         }
         _ => decode(encoding, bytes, None),
@@ -234,6 +232,6 @@ fn only_message(document: &[u8]) -> Result<RecordContent, String> {
     let first = messages.next().ok_or("it holds no message")?;
     let message = first.map_err(|bad| bad.reason.to_string())?;
     let event = message.decode().map_err(|error| error.to_string())?;
-    let said = said::said(&event, || message.inventory(), || message.quarantined(&event));
+    let said = said::said(&event, &message);
     Ok(RecordContent::Event(Box::new(event), Box::new(said)))
 }

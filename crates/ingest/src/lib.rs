@@ -46,7 +46,8 @@ pub use files::{FileSettings, Progress, Summary, ingest_files};
 pub use kinds::{ACCESS_EVENTS, ANOMALY_EVENTS, INVENTORY_EVENTS, KINDS, RecordKind, SERVICE_EVENTS};
 pub use letters::{Mended, Replayed, Unreadable, dismiss_letters, replay_letters};
 pub use made::{
-    Maker, ingest_made, ingest_made_access, ingest_made_anomaly, ingest_made_inventory, ingest_told_anomaly,
+    Maker, ingest_made, ingest_made_access, ingest_made_anomaly, ingest_made_inventory,
+    ingest_made_schedules, ingest_told_anomaly,
 };
 pub use name::{Content, ENDINGS, FileName, Packing};
 pub use plan::holds_events;

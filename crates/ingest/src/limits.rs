@@ -26,6 +26,9 @@ pub(crate) const BATCH_INVENTORY_EVENTS: usize = 100_000;
 /// Anomaly events of a batch that are made within this process: each is a row or two, of which one may name many communications.
 pub(crate) const BATCH_ANOMALY_EVENTS: usize = 10_000;
 
+/// Events of schedules of a batch that are made within this process: each is a row.
+pub(crate) const BATCH_SCHEDULE_EVENTS: usize = 200_000;
+
 /// Bytes read that close a batch of files, where its rows do not before: rows grow with what is told of them.
 pub(crate) const FILE_BATCH_BYTES: usize = 512 << 20;
 

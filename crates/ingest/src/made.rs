@@ -8,13 +8,14 @@ use crate::chunk::{Decoded, to_position};
 use crate::error::IngestError;
 use crate::files::{Summary, commit};
 use crate::kinds::PlainRecord;
-use crate::limits::{BATCH_ANOMALY_EVENTS, BATCH_INVENTORY_EVENTS, BATCH_ROWS};
+use crate::limits::{BATCH_ANOMALY_EVENTS, BATCH_INVENTORY_EVENTS, BATCH_ROWS, BATCH_SCHEDULE_EVENTS};
 use gridtrail_access::AccessRecord;
 use gridtrail_anomaly::AnomalyEvent;
 use gridtrail_inventory::InventoryEvent;
-use gridtrail_lake::Lake;
-use gridtrail_model::Event;
+use gridtrail_lake::{Batch, Lake};
+use gridtrail_model::{Event, Timestamp};
 use gridtrail_runtime::Clock;
+use gridtrail_schedules::ScheduleEvent;
 use tokio::sync::mpsc;
 
 /// Where made events come from.
@@ -82,6 +83,26 @@ pub async fn ingest_made_anomaly(
 ) -> Result<Summary, IngestError> {
     let told = (BATCH_ANOMALY_EVENTS, true);
     ingest_made_plain(lake, (maker, "anomaly"), told, |event| event.id.as_str(), events).await
+}
+
+/// The same of events of schedules, which no records of their own tell: elsewhere DUIS messages do.
+pub async fn ingest_made_schedules(
+    lake: &Lake,
+    maker: &Maker,
+    events: impl Iterator<Item = ScheduleEvent>,
+) -> Result<Summary, IngestError> {
+    let told = (BATCH_SCHEDULE_EVENTS, true);
+    ingest_made_plain(lake, (maker, "schedules"), told, |event| event.id.as_str(), events).await
+}
+
+impl PlainRecord for ScheduleEvent {
+    fn recorded_at(&self) -> Timestamp {
+        self.recorded_at
+    }
+
+    fn put_into(self: Box<Self>, batch: &mut Batch) {
+        batch.schedules.push(*self);
+    }
 }
 
 /// Ingests anomaly events by which nobody can tell how complete the lake is: what became of one file that a User sent is recorded now, whatever else

@@ -116,6 +116,18 @@ pub async fn repair(lake: &Lake, settings: &RepairSettings) -> Result<Vec<Repair
         }
         all.push(repaired);
     }
+    for file in &lake.damaged_schedules().await? {
+        let read = readers
+            .reread_beside(file.commit_times(), RecordKind::is_folded, |told| file.rows_in(told))
+            .await?;
+        let (rows, ranges, lost) = read;
+        let (path, why) = (file.path.clone(), file.why.clone());
+        let mut repaired = Repaired { path, why, rows_before: file.rows, ranges, lost, rows: None };
+        if repaired.is_to_be_replaced(settings) {
+            repaired.rows = Some(lake.replace_schedules(file, rows, told(&repaired)).await?.rows);
+        }
+        all.push(repaired);
+    }
     Ok(all)
 }
 

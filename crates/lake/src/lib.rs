@@ -50,6 +50,7 @@ pub use keep::placing::PlacedHold;
 pub use keep::repair::{CommitRead, CommitTimes, DamagedRun, Replaced, Reread};
 pub use keep::repair_anomaly::DamagedAnomaly;
 pub use keep::repair_inventory::DamagedInventory;
+pub use keep::repair_schedules::DamagedSchedules;
 pub use keep::retention::{Expiring, Retained};
 pub use keep::status::{LakeStatus, MonthStatus, TableStatus};
 pub use keep::sweep::{Swept, has_waited};

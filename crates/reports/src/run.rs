@@ -75,7 +75,10 @@ impl Order<'_> {
         (clock, limits): (Clock, SqlLimits),
         dress: impl FnOnce(SecuredSession) -> SecuredSession,
     ) -> Result<ReportRows, ReportError> {
-        let session = dress(SecuredSession::of_reports(snapshot, &self.who, clock, limits)?);
+        // Of a period that is past, what was due after it.
+        let due_after = self.arguments.until().map_or(about.made_at, |until| until.min(about.made_at));
+        let session = SecuredSession::of_reports(snapshot, &self.who, clock, limits)?;
+        let session = dress(session.with_due_after(due_after));
         let values = self.report.bound(&self.arguments, (self.who.user_ids(), about.made_at));
         let values = values.map_err(|error| ReportError::Internal(error.to_string()))?;
         let answer = match values.num_columns() {

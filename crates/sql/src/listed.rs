@@ -3,8 +3,8 @@
 use crate::columns::UTC;
 use crate::scanned::{Origin, Scanned, properties_of};
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
-    StringDictionaryBuilder, TimestampMillisecondArray, UInt64Array,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Int64Array, RecordBatch, RecordBatchOptions,
+    StringArray, StringDictionaryBuilder, TimestampMillisecondArray, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
@@ -264,6 +264,10 @@ pub(crate) fn bytes() -> DataType {
     DataType::Binary
 }
 
+pub(crate) fn day() -> DataType {
+    DataType::Date32
+}
+
 pub(crate) fn time() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into()))
 }
@@ -291,6 +295,11 @@ pub(crate) fn counts<T>(rows: &[T], of: impl Fn(&T) -> Option<u64>) -> Filled {
 
 pub(crate) fn numbers<T>(rows: &[T], of: impl Fn(&T) -> Option<i64>) -> Filled {
     Ok(Arc::new(rows.iter().map(of).collect::<Int64Array>()))
+}
+
+/// Days since 1970-01-01.
+pub(crate) fn days<T>(rows: &[T], of: impl Fn(&T) -> Option<i32>) -> Filled {
+    Ok(Arc::new(rows.iter().map(of).collect::<Date32Array>()))
 }
 
 pub(crate) fn flags<T>(rows: &[T], of: impl Fn(&T) -> Option<bool>) -> Filled {

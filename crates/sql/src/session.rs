@@ -20,6 +20,7 @@ use arrow::array::RecordBatch;
 use datafusion::execution::session_state::SessionState;
 use gridtrail_access::{Access, Component};
 use gridtrail_lake::{AsOf, Lake, Snapshot};
+use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
 use gridtrail_search::InventoryRules;
 use std::collections::HashMap;
@@ -73,7 +74,7 @@ impl SecuredSession {
         clock: Clock,
         limits: SqlLimits,
     ) -> Result<Self, SqlError> {
-        let (snapshot, parts) = (Arc::clone(snapshot), limits.parts);
+        let (snapshot, parts) = ((Arc::clone(snapshot), clock.now()), limits.parts);
         Self::over_source(Source::new(snapshot, who, parts), clock, limits)
     }
 
@@ -89,7 +90,7 @@ impl SecuredSession {
     ) -> Result<Self, SqlError> {
         let now = clock.now();
         who.require(Component::Reporting, now)?;
-        let source = Source::new(Arc::clone(snapshot), Some(who.clone()), limits.parts);
+        let source = Source::new((Arc::clone(snapshot), now), Some(who.clone()), limits.parts);
         let inventory = Some(InventoryRules { at: now, every_type_two: false });
         Self::over_source(Source { inventory, is_of_reports: true, ..source }, clock, limits)
     }
@@ -125,6 +126,12 @@ impl SecuredSession {
     pub fn with_inventory(self, every_type_two: bool) -> Self {
         let rules = InventoryRules { at: self.asking.clock.now(), every_type_two };
         self.over(|source| Source { inventory: Some(rules), ..source })
+    }
+
+    /// Has schedules shown to be due after another time than that at which the session was made: after the end of a period that is past.
+    #[must_use]
+    pub fn with_due_after(self, due_after: Timestamp) -> Self {
+        self.over(|source| Source { due_after, ..source })
     }
 
     fn over(self, change: impl FnOnce(Source) -> Source) -> Self {

@@ -17,6 +17,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use gridtrail_access::{Access, Component};
 use gridtrail_lake::{Lake, ScanQuery, Snapshot, View};
+use gridtrail_model::Timestamp;
 use gridtrail_search::InventoryRules;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub(crate) struct Source {
     pub(crate) freshness: Option<Freshened>,
     /// By what rules the inventory is shown.
     pub(crate) inventory: Option<InventoryRules>,
+    /// After when schedules are shown to be due.
+    pub(crate) due_after: Timestamp,
     /// Whether it is for reports, which have tables of their own.
     pub(crate) is_of_reports: bool,
 }
@@ -77,6 +80,7 @@ enum Kind {
     InventoryHistory,
     PertainingDevices,
     QuarantinedCommunications,
+    Schedules,
     UnattachedHubs,
     DeadLetters,
     Commits,
@@ -145,6 +149,12 @@ static ALL: &[TableOf] = &[
         kind: Kind::QuarantinedCommunications,
     },
     TableOf {
+        name: "schedules",
+        comment: tables::schedules::COMMENT,
+        open_to: OpenTo::Component(Component::ServiceAudit),
+        kind: Kind::Schedules,
+    },
+    TableOf {
         name: "unattached_hubs",
         comment: tables::pertaining::HUBS,
         open_to: OpenTo::Reports,
@@ -166,10 +176,14 @@ pub struct TableInfo {
 }
 
 impl Source {
-    /// A snapshot, and nothing beside it.
-    pub(crate) const fn new(snapshot: Arc<Snapshot>, who: Option<Access>, parts: NonZeroU32) -> Self {
+    /// A snapshot, and nothing beside it. Schedules are shown to be due after a time.
+    pub(crate) fn new(
+        (snapshot, due_after): (Arc<Snapshot>, Timestamp),
+        who: Option<Access>,
+        parts: NonZeroU32,
+    ) -> Self {
         let (lake, calls, freshness, inventory) = (None, None, None, None);
-        Self { snapshot, who, parts, lake, calls, freshness, inventory, is_of_reports: false }
+        Self { snapshot, who, parts, lake, calls, freshness, inventory, due_after, is_of_reports: false }
     }
 
     /// The tables that the caller may have, each over what is read here.
@@ -187,7 +201,8 @@ impl Source {
 impl TableOf {
     fn is_open_to(&self, source: &Source) -> bool {
         if source.is_of_reports {
-            return matches!(self.open_to, OpenTo::Reports) || matches!(self.kind, Kind::Trails(View::Audit));
+            let is_shared = matches!(self.kind, Kind::Trails(View::Audit) | Kind::Schedules);
+            return is_shared || matches!(self.open_to, OpenTo::Reports);
         }
         match (self.open_to, &source.who) {
             (OpenTo::Component(component), Some(who)) => who.permits(component),
@@ -216,6 +231,7 @@ impl TableOf {
             Kind::InventoryHistory => told(tables::inventory::HISTORY_COLUMNS),
             Kind::PertainingDevices => told(tables::pertaining::COLUMNS),
             Kind::QuarantinedCommunications => told(tables::quarantined::COLUMNS),
+            Kind::Schedules => told(tables::schedules::COLUMNS),
             Kind::UnattachedHubs => told(tables::pertaining::HUB_COLUMNS),
             Kind::DeadLetters => told(tables::dead_letters::COLUMNS),
             Kind::Commits => told(tables::commits::COLUMNS),
@@ -295,6 +311,10 @@ impl TableOf {
                 let of_whom = (Arc::clone(snapshot), who.clone()?);
                 let open = tables::quarantined::open(of_whom, (*rules)?.at);
                 listed(tables::quarantined::COLUMNS, open)
+            }
+            Kind::Schedules => {
+                let of_whom = (Arc::clone(snapshot), who.clone()?);
+                listed(tables::schedules::COLUMNS, tables::schedules::open(of_whom, source.due_after))
             }
             Kind::UnattachedHubs => {
                 listed(pertaining::HUB_COLUMNS, pertaining::open_hubs(inventory_source()?))

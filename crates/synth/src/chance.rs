@@ -30,6 +30,8 @@ pub(crate) enum Lane {
     Thresholds = 6,
     /// How what became of a quarantined communication was told.
     Quarantine = 7,
+    /// The schedules of a household.
+    Schedules = 8,
 }
 
 /// One sequence of random numbers.

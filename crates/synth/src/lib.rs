@@ -20,6 +20,8 @@
 //! [`World::anomaly`] has what is told of thresholds and quarantined communications, User by User and then transaction by transaction, and what must be
 //! known of each.
 //!
+//! [`World::schedules`] has what is told of DSP schedules, household by household and then transaction by transaction, and what must be known of each.
+//!
 //! Left out on purpose: payloads, wire formats (the codec's part), and storms that strike many households at once.
 
 mod anomaly;
@@ -33,6 +35,7 @@ mod parties;
 mod plot;
 mod profile;
 mod scenario;
+mod schedules;
 mod script;
 mod settings;
 mod truth;
@@ -52,6 +55,7 @@ pub use household::{Household, Meter};
 pub use inventory::{ExpectedFact, ExpectedState, HouseholdInventory};
 pub use inventory_state::InventoryState;
 pub use profile::NIGHT_SHARE_PER_MILLE;
+pub use schedules::{ExpectedSchedule, ScheduleStory};
 pub use settings::{Settings, SettingsError};
 pub use truth::ExpectedTrail;
 pub use users::{ACCESS_CONTROL_BROKER, User};

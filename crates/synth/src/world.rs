@@ -10,6 +10,7 @@ use crate::parties;
 use crate::plot::Plot;
 use crate::profile::Profile;
 use crate::scenario::Scenario;
+use crate::schedules::{self, ScheduleStory};
 use crate::script::Script;
 use crate::settings::{Settings, SettingsError};
 use crate::truth::ExpectedTrail;
@@ -70,7 +71,7 @@ impl World {
         self.changes(household.number).at(household, self.seed, time)
     }
 
-    fn changes(&self, number: u32) -> Changes {
+    pub(crate) fn changes(&self, number: u32) -> Changes {
         Changes::of(self.seed, &self.settings, &self.users, number)
     }
 
@@ -93,7 +94,8 @@ impl World {
     /// What is told of anomaly detection, and what must be known of it: the thresholds of each User, then each communication that was quarantined.
     pub fn anomaly(&self) -> impl Iterator<Item = AnomalyStory> + '_ {
         let users = (0..).zip(self.users()).map(|user| anomaly::thresholds(self.seed, &self.settings, user));
-        let quarantined = self.numbers(0..self.settings.days).filter(|number| self.quarantines(*number));
+        let quarantined =
+            self.numbers(0..self.settings.days).filter(|number| self.is(*number, Scenario::Quarantine));
         let mut script = Script::default();
         users.chain(quarantined.map(move |number| {
             self.write(number, &mut script);
@@ -106,10 +108,23 @@ impl World {
         self.anomaly().flat_map(|story| story.events)
     }
 
-    /// Whether anomaly detection holds what a transaction sends.
-    fn quarantines(&self, number: u64) -> bool {
+    /// What is told of DSP schedules, and what must be known of each: those of each household, then those that transactions have created.
+    pub fn schedules(&self) -> impl Iterator<Item = ScheduleStory> + '_ {
+        let of_households =
+            (0..self.settings.premises).flat_map(|number| schedules::of_household(self, number));
+        let created =
+            self.numbers(0..self.settings.days).filter(|number| self.is(*number, Scenario::DccOnly));
+        let mut script = Script::default();
+        of_households.chain(created.filter_map(move |number| {
+            self.write(number, &mut script);
+            schedules::of_transaction(&script, (number, self.settings.end()))
+        }))
+    }
+
+    /// Whether a transaction is of a scenario.
+    fn is(&self, number: u64, scenario: Scenario) -> bool {
         let mut chance = Chance::of(self.seed, Lane::Transaction, number);
-        Scenario::choose(&mut chance, self.profile.start(number).night) == Scenario::Quarantine
+        Scenario::choose(&mut chance, self.profile.start(number).night) == scenario
     }
 
     /// How many transactions start in the run.

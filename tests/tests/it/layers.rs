@@ -16,13 +16,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("packed", &["model"]),
     ("inventory", &["model", "packed"]),
     ("anomaly", &["model", "packed"]),
+    ("schedules", &["model", "packed"]),
     ("proto", &[]),
     ("xml", &[]),
     ("runtime", &["model"]),
     ("access", &["model", "runtime"]),
     ("access-log", &["model", "runtime"]),
     ("saml", &["model", "xml"]),
-    ("codec", &["model", "anomaly", "inventory", "proto", "access", "xml"]),
+    ("codec", &["model", "anomaly", "inventory", "schedules", "proto", "access", "xml"]),
     ("tls", &["runtime"]),
     ("port", &["tls"]),
     ("session", &["model", "runtime", "access", "saml", "port"]),
@@ -30,12 +31,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("faults", &[]),
     ("runs", &[]),
     ("kafka", &["runtime"]),
-    ("lake", &["model", "anomaly", "inventory", "runtime", "access", "access-log", "runs"]),
+    ("lake", &["model", "anomaly", "inventory", "schedules", "runtime", "access", "access-log", "runs"]),
     ("freshness", &["model", "runtime", "lake"]),
     ("reconcile", &["model", "runtime", "kafka", "lake"]),
-    ("ingest", &["model", "anomaly", "inventory", "runtime", "access", "codec", "kafka", "lake"]),
+    (
+        "ingest",
+        &["model", "anomaly", "inventory", "schedules", "runtime", "access", "codec", "kafka", "lake"],
+    ),
     ("search", &["model", "inventory", "runtime", "access", "lake"]),
-    ("sql", &["model", "anomaly", "runtime", "access", "access-log", "lake", "freshness", "search"]),
+    (
+        "sql",
+        &["model", "anomaly", "schedules", "runtime", "access", "access-log", "lake", "freshness", "search"],
+    ),
     ("flight", &["model", "runtime", "access", "lake", "search", "sql"]),
     ("export", &["model", "access", "runs", "lake", "search", "sql"]),
     ("reports", &["model", "runtime", "access", "lake", "sql"]),
@@ -60,7 +67,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "console",
         ],
     ),
-    ("synth", &["model", "anomaly", "inventory", "access", "codec"]),
+    ("synth", &["model", "anomaly", "inventory", "schedules", "access", "codec"]),
 ];
 
 /// Families of foreign crates, and the only crates that may depend on one directly.
@@ -98,8 +105,8 @@ const WALLS: &[(&str, &[&str])] = &[
     ("rustls", &["gridtrail-saml", "gridtrail-tls"]),
 ];
 
-/// The crates that know no I/O and no async: the model, and what is known of the inventory and of anomaly detection.
-const PURE: &[&str] = &["model", "packed", "inventory", "anomaly"];
+/// The crates that know no I/O and no async: the model, and what is known of the inventory, of anomaly detection and of schedules.
+const PURE: &[&str] = &["model", "packed", "inventory", "anomaly", "schedules"];
 
 /// What these may not use, the model not even in its tests.
 const NOT_IN_THE_MODEL: &[&str] = &["async-trait", "futures", "object_store", "tokio"];

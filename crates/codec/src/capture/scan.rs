@@ -6,6 +6,7 @@ use crate::xml::{Node, Space, XmlReader};
 use crate::{DecodeError, Receipt, limits};
 use gridtrail_anomaly::AnomalyEvent;
 use gridtrail_model::Event;
+use gridtrail_schedules::ScheduleEvent;
 use gridtrail_xml::attribute_value;
 use quick_xml::events::Event as XmlEvent;
 use quick_xml::reader::Reader;
@@ -134,6 +135,12 @@ impl Message<'_> {
     /// What the message of an event says of a communication that was quarantined. Errors: those of [`Message::decode`] that are of XML.
     pub fn quarantined(&self, event: &Event) -> Result<Option<AnomalyEvent>, DecodeError> {
         crate::duis::quarantined_in(event, self.xml, Some(self.charset))
+            .map_err(|error| error.moved_by(self.xml_at as u64))
+    }
+
+    /// What the message of an event says of DSP schedules. Errors: those of [`Message::decode`] that are of XML.
+    pub fn schedules(&self, event: &Event) -> Result<Vec<ScheduleEvent>, DecodeError> {
+        crate::duis::schedules_in(event, self.xml, Some(self.charset))
             .map_err(|error| error.moved_by(self.xml_at as u64))
     }
 }

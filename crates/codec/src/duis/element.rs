@@ -70,6 +70,11 @@ impl Element {
         self.children.iter().filter(move |child| child.name == name)
     }
 
+    /// The children, in order.
+    pub(super) fn children(&self) -> impl Iterator<Item = &Self> {
+        self.children.iter()
+    }
+
     /// The first child of this name.
     pub(super) fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name)

@@ -11,7 +11,8 @@
 //! What a message says of the Smart Metering Inventory is read by a second pass ([`inventory()`]), over the few messages that can say
 //! anything of it ([`is_of_inventory`]), so that all others cost nothing more.
 //!
-//! Which of three limits a quarantined request broke is read in the same way ([`quarantined`]).
+//! Which of three limits a quarantined request broke is read in the same way ([`quarantined`]), and so is what a message says of DSP schedules
+//! ([`schedules()`]).
 //!
 //! Source: DUIS schema 5.4.
 
@@ -22,12 +23,15 @@ mod inventory;
 mod message;
 mod names;
 mod quarantine;
+mod schedules;
 mod write;
 
 pub(crate) use inventory::inventory_in;
 pub use inventory::{SaidOfInventory, inventory, is_of_inventory};
 pub(crate) use quarantine::quarantined_in;
 pub use quarantine::{is_of_quarantine, quarantined};
+pub(crate) use schedules::schedules_in;
+pub use schedules::{is_of_schedules, schedules};
 pub use write::{
     BreachKind, DccAlertBody, Request, RequestBody, Response, ResponseBody, write_request, write_response,
 };

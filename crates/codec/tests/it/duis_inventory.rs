@@ -10,14 +10,14 @@ use gridtrail_inventory::{
 use gridtrail_model::{CspRegion, DeviceId, DeviceType, Mpxn, Named, RequestId, SmiStatus, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
-const USER: &str = "90-B3-D5-1F-30-02-00-00";
-const DCC: &str = "90-B3-D5-1F-30-00-00-02";
+pub(crate) const USER: &str = "90-B3-D5-1F-30-02-00-00";
+pub(crate) const DCC: &str = "90-B3-D5-1F-30-00-00-02";
 const METER: &str = "88-73-84-57-00-2F-96-1E";
 const HUB: &str = "88-73-84-57-00-2F-96-20";
 const GPF: &str = "88-73-84-57-00-2F-96-21";
 const ANSWERED: &str = "2026-01-05T06:07:00.000Z";
 
-fn message(root: &str, header: &str, body: &str) -> String {
+pub(crate) fn message(root: &str, header: &str, body: &str) -> String {
     format!(
         "<sr:{root} xmlns:sr='http://www.dccinterface.co.uk/ServiceUserGateway' schemaVersion='5.4'>\
          <sr:Header>{header}</sr:Header><sr:Body>{body}</sr:Body></sr:{root}>"
@@ -25,11 +25,11 @@ fn message(root: &str, header: &str, body: &str) -> String {
 }
 
 /// Elements of DUIS from a short form: `<` without the prefix of the namespace.
-fn duis_of(short: &str) -> String {
+pub(crate) fn duis_of(short: &str) -> String {
     short.replace("</", "\u{1}").replace('<', "<sr:").replace('\u{1}', "</sr:")
 }
 
-fn request(target: &str, command_variant: u8, variant: &str, body: &str) -> String {
+pub(crate) fn request(target: &str, command_variant: u8, variant: &str, body: &str) -> String {
     let (reference, _) =
         variant.rsplit_once('.').filter(|(head, _)| head.contains('.')).unwrap_or((variant, ""));
     let header = duis_of(&format!(
@@ -39,7 +39,7 @@ fn request(target: &str, command_variant: u8, variant: &str, body: &str) -> Stri
     message("Request", &header, &duis_of(body))
 }
 
-fn response(target: &str, variant: &str, code: &str, content: &str) -> String {
+pub(crate) fn response(target: &str, variant: &str, code: &str, content: &str) -> String {
     let response_id =
         if target == DCC { String::new() } else { format!("<ResponseID>{target}:{USER}:7</ResponseID>") };
     let header = duis_of(&format!(
@@ -53,7 +53,7 @@ fn response(target: &str, variant: &str, code: &str, content: &str) -> String {
     message("Response", &header, &duis_of(&body))
 }
 
-fn alert(code: &str, body: &str) -> String {
+pub(crate) fn alert(code: &str, body: &str) -> String {
     let header = duis_of(&format!(
         "<ResponseID>{DCC}:{USER}:9</ResponseID><ResponseCode>I0</ResponseCode>\
          <ResponseDateTime>{ANSWERED}</ResponseDateTime>"

@@ -4,6 +4,7 @@ mod access;
 mod anomaly;
 mod defaults;
 mod duis_inventory;
+mod duis_schedules;
 mod fuzz;
 mod inventory;
 mod random;

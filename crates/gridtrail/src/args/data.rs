@@ -99,12 +99,19 @@ pub struct GenerateArgs {
     /// Also make the thresholds of its Users, and what became of the communications that anomaly detection quarantined in these days.
     #[arg(long)]
     pub anomaly: bool,
+    /// Also make the DSP schedules of the region, which DUIS messages would tell: those that its Users had on its Devices, and those that they created
+    /// in these days.
+    #[arg(long, requires = "lake")]
+    pub schedules: bool,
     /// Also write the trails that a search must find, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
     /// Also write what must be known of thresholds and quarantined communications, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub anomaly_truth: Option<PathBuf>,
+    /// Also write the schedules that must be known, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub schedules_truth: Option<PathBuf>,
     /// Also write the Device IDs of the region's smart meters, one a line, for `gridtrail bench search`.
     #[arg(long, value_name = "FILE")]
     pub meters: Option<PathBuf>,

@@ -19,7 +19,7 @@ use crate::serve::{self, Hosted};
 use cast::{Cast, Exchanged};
 use gridtrail_access::{AccessEvent, AccessRecord, Assignment, Bearer, DevKey, JobTypeRole, OrgId, Party};
 use gridtrail_freshness::Levels;
-use gridtrail_ingest::FileSettings;
+use gridtrail_ingest::{FileSettings, Maker, ingest_made_schedules};
 use gridtrail_inventory::Timeline;
 use gridtrail_lake::Lake;
 use gridtrail_model::{DeviceId, Named, Timestamp, UserId, UserRole};
@@ -64,7 +64,7 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::Argument { argument: "--events", reason: error.to_string() })?;
     let sampled = write_messages(&folder.join("messages"), &args.duis_samples, &world)?;
     write_day(&folder.join("day"), &world)?;
-    let lake = take_in(&folder).await?;
+    let lake = take_in(&folder, &world).await?;
     let cast = cast::cast(&world)
         .ok_or(Failure::Argument { argument: "--events", reason: "too few to show anything".to_owned() })?;
     show(args, &folder, lake, (&world, cast, sampled), start).await?;
@@ -148,7 +148,7 @@ fn write_day(folder: &Path, world: &World) -> Result<(), Failure> {
     ))
 }
 
-async fn take_in(folder: &Path) -> Result<Lake, Failure> {
+async fn take_in(folder: &Path, world: &World) -> Result<Lake, Failure> {
     let address = folder.join("lake").display().to_string();
     let lake = open_lake(&address).await?;
     say("3. Ingest:")?;
@@ -158,6 +158,10 @@ async fn take_in(folder: &Path) -> Result<Lake, Failure> {
     }
     let again = ingest(&lake, &folder.join("day"), &FileSettings::default()).await?;
     say(&format!("   day, once more: {}", again.line()))?;
+    let maker = Maker { id: "demo".to_owned(), name: "the schedules of the day".to_owned() };
+    let events = world.schedules().flat_map(|story| story.events);
+    let told = ingest_made_schedules(&lake, &maker, events).await?.outcome.stored;
+    say(&format!("   schedules: {told} events"))?;
     Ok(lake)
 }
 

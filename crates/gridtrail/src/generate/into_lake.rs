@@ -8,7 +8,9 @@ use crate::opening::open_lake;
 use crate::output::count;
 use crate::progress::counting;
 use crate::running::asked_to_stop;
-use gridtrail_ingest::{Maker, ingest_made, ingest_made_access, ingest_made_anomaly, ingest_made_inventory};
+use gridtrail_ingest::{
+    Maker, ingest_made, ingest_made_access, ingest_made_anomaly, ingest_made_inventory, ingest_made_schedules,
+};
 use gridtrail_lake::Lake;
 use gridtrail_model::Event;
 use gridtrail_synth::World;
@@ -33,6 +35,8 @@ pub(super) struct Filled {
     inventory_events: u64,
     /// Anomaly events.
     anomaly_events: u64,
+    /// Events of schedules.
+    schedule_events: u64,
     /// Commits made.
     commits: u64,
     /// Rows of the `trails` table: at least one a trail.
@@ -58,9 +62,11 @@ impl Filled {
             count(*rows, "row"),
             count(*runs, "run")
         );
-        for (number, what) in
-            [(self.inventory_events, "inventory event"), (self.anomaly_events, "anomaly event")]
-        {
+        for (number, what) in [
+            (self.inventory_events, "inventory event"),
+            (self.anomaly_events, "anomaly event"),
+            (self.schedule_events, "event of schedules"),
+        ] {
             if number > 0 {
                 line.push_str(&format!("; {}", count(number, what)));
             }
@@ -86,7 +92,8 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
         let reason = "the lake holds this region, or a part of it, already".to_owned();
         return Err(Failure::Argument { argument: "--lake", reason });
     }
-    let (inventory_events, anomaly_events) = fill_beside((&lake, &maker), world, args).await?;
+    let [inventory_events, anomaly_events, schedule_events] =
+        fill_beside((&lake, &maker), world, args).await?;
     let (pieces, made) = mpsc::channel(PIECES);
     let world = world.clone();
     let stop = Arc::new(AtomicBool::new(false));
@@ -118,6 +125,7 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
         events,
         inventory_events,
         anomaly_events,
+        schedule_events,
         commits: summary.commits,
         rows: counts.fragments,
         runs: counts.runs,
@@ -127,21 +135,26 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
     })
 }
 
-/// Fills it with what is beside the events of Service Requests, as far as that is wanted. Returns how many inventory and anomaly events.
+/// Fills it with what is beside the events of Service Requests, as far as that is wanted. Returns how many events of the inventory, of anomaly
+/// detection and of schedules.
 async fn fill_beside(
     (lake, maker): (&Lake, &Maker),
     world: &World,
     args: &GenerateArgs,
-) -> Result<(u64, u64), Failure> {
+) -> Result<[u64; 3], Failure> {
     ingest_made_access(lake, maker, world.access_events(args.one_party.as_ref())).await?;
-    let (mut inventory, mut anomaly) = (0, 0);
+    let [mut inventory, mut anomaly, mut schedules] = [0; 3];
     if args.inventory {
         inventory = ingest_made_inventory(lake, maker, world.inventory_events()).await?.outcome.stored;
     }
     if args.anomaly {
         anomaly = ingest_made_anomaly(lake, maker, world.anomaly_events()).await?.outcome.stored;
     }
-    Ok((inventory, anomaly))
+    if args.schedules {
+        let events = world.schedules().flat_map(|story| story.events);
+        schedules = ingest_made_schedules(lake, maker, events).await?.outcome.stored;
+    }
+    Ok([inventory, anomaly, schedules])
 }
 
 /// Makes all events. Ends early when nobody takes them any more: then their taker failed, and tells why; or when it is to stop. Whether

@@ -57,6 +57,9 @@ pub(crate) async fn run(args: &GenerateArgs, format: Format) -> Result<(), Failu
     if let Some(path) = &args.anomaly_truth {
         write_lines(path, anomaly_truth(&world))?;
     }
+    if let Some(path) = &args.schedules_truth {
+        write_lines(path, schedules_truth(&world))?;
+    }
     if let Some(path) = &args.meters {
         write_lines(path, meters(&world))?;
     }
@@ -335,6 +338,36 @@ fn anomaly_truth(world: &World) -> impl Iterator<Item = String> + '_ {
             })
         });
         thresholds.chain(quarantined).map(|line| line.to_string()).collect::<Vec<_>>()
+    })
+}
+
+/// The schedules that must be known, in the generator's own words.
+fn schedules_truth(world: &World) -> impl Iterator<Item = String> + '_ {
+    world.schedules().filter_map(|story| story.expected).map(|of| {
+        let details = of.details;
+        let text = |value: Option<&dyn ToString>| value.map(ToString::to_string);
+        macro_rules! detail {
+            ($field:ident) => {
+                text(details.$field.as_ref().map(|value| value as &dyn ToString))
+            };
+        }
+        json!({
+            "user_id": of.user.to_string(),
+            "dsp_schedule_id": of.id.number(),
+            "device_id": detail!(device),
+            "service_reference_variant": detail!(variant),
+            "frequency": detail!(frequency),
+            "start_date": detail!(start),
+            "end_date": detail!(end),
+            "execution_start_time": detail!(execution_start),
+            "start_date_offset": details.window.map(|window| window.start_offset.offset()),
+            "end_date_offset": details.window.map(|window| window.end_offset.offset()),
+            "created_request_id": of.created.map(|(request_id, _)| request_id.to_string()),
+            "created_at": of.created.map(|(_, at)| at.to_string()),
+            "removed_at": of.removed.map(|(at, _)| at.to_string()),
+            "removed_by_alert": of.removed.and_then(|(_, code)| code).map(|code| code.to_string()),
+        })
+        .to_string()
     })
 }
 

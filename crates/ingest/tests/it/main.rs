@@ -6,6 +6,7 @@ mod inventory;
 mod packed;
 mod repair;
 mod rescissions;
+mod schedules;
 mod sidecars;
 
 use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};

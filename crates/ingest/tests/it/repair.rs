@@ -265,6 +265,30 @@ async fn damaged_runs_of_the_inventory_get_their_rows_back() {
     }
 }
 
+/// A file of schedules gets its rows back from messages.
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_files_of_schedules_get_their_rows_back() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::it::schedules::write_sources(folder.path());
+    let store = tempfile::tempdir().unwrap();
+    let lake = over_on(&store, 1).await;
+    ingest(&lake, folder.path(), &FileSettings { batch_rows: 2, ..FileSettings::default() }).await.unwrap();
+    let expected = crate::it::schedules::known(&lake).await;
+    assert_eq!(expected.len(), 2);
+    let files = lake.named_files().await.unwrap();
+    let damaged: Vec<String> =
+        files.into_iter().map(|file| file.path).filter(|path| path.contains("/schedules/")).collect();
+    assert!(!damaged.is_empty());
+    damaged.iter().for_each(|file| flip(file));
+    let lake = over_on(&store, 1).await;
+    let repaired = repair(&lake, &RepairSettings::default()).await.unwrap();
+    assert_eq!(repaired.len(), damaged.len());
+    assert!(repaired.iter().all(|file| file.rows.is_some() && file.lost.is_empty()), "{repaired:?}");
+    assert_eq!(crate::it::schedules::known(&lake).await, expected);
+    assert_eq!(repair(&lake, &RepairSettings::default()).await.unwrap(), [], "once");
+    assert_eq!(lake.verify(&VerifySettings::default()).await.unwrap().damages, []);
+}
+
 /// A file of anomaly detection gets its rows back from files of anomaly events and from messages.
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_files_of_anomaly_detection_get_their_rows_back() {

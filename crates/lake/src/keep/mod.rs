@@ -9,6 +9,7 @@ pub(crate) mod rebucket;
 pub(crate) mod repair;
 pub(crate) mod repair_anomaly;
 pub(crate) mod repair_inventory;
+pub(crate) mod repair_schedules;
 pub(crate) mod retention;
 pub(crate) mod rewrite;
 pub(crate) mod status;

@@ -104,6 +104,7 @@ impl Lake {
     /// Moves the positions that retention goes by. Returns the version of the main table from which on it does.
     async fn tell(&self, tables: &mut Tables) -> Result<u64, RunsError> {
         self.tell_table(&mut tables.parked).await?;
+        self.tell_table(&mut tables.schedules).await?;
         self.tell_table(&mut tables.trails).await
     }
 

@@ -17,6 +17,7 @@ pub(crate) mod query;
 pub(crate) mod resolve;
 pub(crate) mod rows;
 pub(crate) mod scan;
+pub(crate) mod schedules;
 pub(crate) mod sight;
 pub(crate) mod snapshot;
 pub(crate) mod touched;

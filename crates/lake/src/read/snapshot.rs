@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_version_names_the_tables_that_it_is_of() {
-        let text = "trails=7,parked=2,mpxn_devices=3,named_rows=5,inventory=1,anomaly=4";
+        let text = "trails=7,parked=2,mpxn_devices=3,named_rows=5,inventory=1,anomaly=4,schedules=6";
         let version: SnapshotVersion = text.parse().unwrap();
         assert_eq!(
             (version.to_string().as_str(), version.trails(), version.of("parked")),

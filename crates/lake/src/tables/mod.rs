@@ -17,6 +17,7 @@ pub(crate) mod pairs;
 pub(crate) mod parked;
 pub(crate) mod registry;
 pub(crate) mod run_check;
+pub(crate) mod schedules;
 pub(crate) mod side_files;
 pub(crate) mod table;
 pub(crate) mod trails;

@@ -16,6 +16,7 @@ use crate::tables::inventory::Inventory;
 use crate::tables::named_rows::NamedRows;
 use crate::tables::pairs::PairTable;
 use crate::tables::parked::{Parked, SWEPT};
+use crate::tables::schedules::ScheduleTable;
 use crate::tables::table::{Arriving, InventoryRuns, LakeTable, SideFile};
 use crate::tables::trails::{Trails, buckets_of};
 use futures::future::{join_all, try_join_all};
@@ -71,6 +72,7 @@ tables! {
     named_rows: NamedRows,
     inventory: Inventory,
     anomaly: Anomaly,
+    schedules: ScheduleTable,
     dead_letters: DeadLetters,
     commits: Commits,
     holds: HoldChanges,

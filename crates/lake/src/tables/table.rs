@@ -21,6 +21,7 @@ use gridtrail_runs::{
     Changes, CompactionSettings, Definition, Encoded, Job, KeyedFiles, KeyedRun, LevelRule, MergeRule, Move,
     NewFile, Rows, Run, RunCache, RunsError, Summary, Table, TableFile, carry_out, copy, gather, plan,
 };
+use gridtrail_schedules::ScheduleEvent;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -148,6 +149,8 @@ pub(crate) struct Arriving<'a> {
     pub(crate) pending: &'a [PendingPart],
     /// What is told of thresholds and quarantined communications.
     pub(crate) anomaly: &'a [AnomalyEvent],
+    /// What is told of DSP schedules.
+    pub(crate) schedules: &'a [ScheduleEvent],
     /// Since when commits went into it.
     pub(crate) since_ms: Option<i64>,
 }

@@ -22,6 +22,7 @@ use gridtrail_anomaly::AnomalyEvent;
 use gridtrail_inventory::{InventoryEvent, PendingPart};
 use gridtrail_model::{Fragment, Timestamp};
 use gridtrail_runs::{Changes, Encoded, Move, NewFile, RunsError, Table};
+use gridtrail_schedules::ScheduleEvent;
 use serde_json::json;
 
 /// What one batch of events came to.
@@ -39,6 +40,8 @@ pub struct Batch {
     pub pending: Vec<PendingPart>,
     /// What is told of thresholds and quarantined communications.
     pub anomaly: Vec<AnomalyEvent>,
+    /// What is told of DSP schedules.
+    pub schedules: Vec<ScheduleEvent>,
     /// Records that could not be read.
     pub dead_letters: Vec<DeadLetter>,
     /// What was read of each source.
@@ -54,6 +57,14 @@ pub struct Batch {
 pub struct Writer {
     lake: Lake,
     tables: Box<Tables>,
+}
+
+/// What is told beside the events of Service Requests.
+struct Beside {
+    inventory: Vec<InventoryEvent>,
+    pending: Vec<PendingPart>,
+    anomaly: Vec<AnomalyEvent>,
+    schedules: Vec<ScheduleEvent>,
 }
 
 /// A run that is encoded and not yet uploaded.
@@ -122,10 +133,11 @@ impl Writer {
     /// [`Writer::position`]. Any other error: nothing counts; commit again or start over.
     pub async fn commit(&mut self, batch: Batch) -> Result<u64, LakeError> {
         let now = self.lake.clock().now();
-        let Batch { fragments, parked, access, inventory, pending, anomaly, .. } = batch;
+        let Batch { fragments, parked, access, inventory, pending, anomaly, schedules, .. } = batch;
         let (dead_letters, mut sources, streams, kind) =
             (batch.dead_letters, batch.sources, batch.streams, batch.kind);
-        let (runs, parked, beside) = self.encode(fragments, parked, (inventory, pending, anomaly)).await?;
+        let beside = Beside { inventory, pending, anomaly, schedules };
+        let (runs, parked, beside) = self.encode(fragments, parked, beside).await?;
         let mut add = Vec::new();
         for EncodedRun { month, encoded, summary } in runs {
             let path = format!("month={month}/l0-{}.parquet", uuid::Uuid::now_v7());
@@ -179,7 +191,7 @@ impl Writer {
         &self,
         fragments: Vec<Fragment>,
         parked: Vec<Fragment>,
-        (inventory, pending, anomaly): (Vec<InventoryEvent>, Vec<PendingPart>, Vec<AnomalyEvent>),
+        beside: Beside,
     ) -> Result<(Vec<EncodedRun>, Vec<Fragment>, SideFiles), RunsError> {
         let since_ms = Some(self.lake.clock().now().millis());
         let work = move || {
@@ -187,9 +199,10 @@ impl Writer {
             let arriving = Arriving {
                 placed: &fragments,
                 waiting: &parked,
-                inventory: &inventory,
-                pending: &pending,
-                anomaly: &anomaly,
+                inventory: &beside.inventory,
+                pending: &beside.pending,
+                anomaly: &beside.anomaly,
+                schedules: &beside.schedules,
                 since_ms,
             };
             let beside = side_files(&arriving)?;

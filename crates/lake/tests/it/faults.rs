@@ -33,7 +33,7 @@ fn topic() -> Stream {
 }
 
 /// A batch: two requests in two months, each of which names another Device beside its own, the bare answer to the request of the batch after
-/// it, an event of access, one of the inventory, a quarantined communication, a request to change the inventory, the outcome of that of the batch after it, and a dead letter.
+/// it, an event of access, one of the inventory, a quarantined communication, a schedule, a request to change the inventory, the outcome of that of the batch after it, and a dead letter.
 fn batch(n: i64, first: bool) -> Batch {
     let counter = |n: i64| u64::try_from(100 + n).unwrap();
     let requests = MONTHS_MS.iter().zip([0u64, 50]).map(|(ms, more)| {
@@ -59,6 +59,7 @@ fn batch(n: i64, first: bool) -> Batch {
         inventory: vec![commissioned(&format!("i{n}"), device(1), at(n))],
         pending: pending(n),
         anomaly: vec![quarantined(&format!("q{n}"), counter(n), at(n))],
+        schedules: vec![created(&format!("s{n}"), counter(n), at(n))],
         sources: vec![evidence],
         streams: vec![topic()],
         ..Batch::default()
@@ -207,6 +208,7 @@ async fn check(store: &Arc<InMemory>, what: &str) {
     assert_eq!(told_of(&lake.snapshot(), device(1)).await, told, "{what}: inventory events");
     let quarantined: Vec<u64> = (0..BATCHES).map(|n| u64::try_from(100 + n).unwrap()).collect();
     assert_eq!(held(&lake.snapshot(), at(BATCHES)).await, quarantined, "{what}: quarantined communications");
+    assert_eq!(scheduled(&lake.snapshot()).await, quarantined, "{what}: schedules");
     let came_about: Vec<String> = (1..BATCHES).map(|n| format!("o{n}")).collect();
     assert_eq!(told_of(&lake.snapshot(), device(3)).await, came_about, "{what}: requests and their outcomes");
     let mut at = 0;

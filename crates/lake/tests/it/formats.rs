@@ -73,6 +73,7 @@ pub(crate) async fn fill(lake: &Lake, clock: &Clock) {
             access: if commit % 2 == 0 { vec![assigned(commit)] } else { Vec::new() },
             inventory: vec![commissioned(&format!("i{commit}"), device(1), at(position))],
             anomaly: vec![quarantined(&format!("q{commit}"), commit, at(position))],
+            schedules: vec![created(&format!("s{commit}"), commit, at(position))],
             dead_letters: if commit % 2 == 0 {
                 vec![letter("file:s", position, &[1, 2, 3])]
             } else {
@@ -159,6 +160,8 @@ async fn answers(lake: &Lake) -> String {
     // Nor quarantine.
     let held = held(&lake.snapshot(), at(100_000)).await;
     lines.extend(held.iter().map(|counter| format!("quarantined: {counter}")));
+    // Nor schedules.
+    lines.extend(scheduled(&lake.snapshot()).await.iter().map(|number| format!("schedule: {number}")));
     let letters = lake.dead_letters().await.unwrap().rest().await.unwrap();
     lines.extend(
         letters.iter().map(|letter| format!("dead letter of {} at {}", letter.source, letter.position)),

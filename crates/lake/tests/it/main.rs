@@ -21,6 +21,7 @@ mod parked;
 mod rebucket;
 mod retention;
 mod scan;
+mod schedules;
 mod side_tables;
 mod soak;
 mod vacuum;

@@ -36,7 +36,7 @@ fn assigned(n: i64) -> AccessRecord {
     AccessRecord { id: format!("a{n}").parse().unwrap(), recorded_at: at(n), event }
 }
 
-/// Commits with rows in two months, parked answers, events of access, of the inventory and of anomaly detection, records of calls and dead letters; some of it compacted.
+/// Commits with rows in two months, parked answers, events of access, of the inventory, of anomaly detection and of schedules, records of calls and dead letters; some of it compacted.
 async fn fill(lake: &Lake, clock: &Clock, commits: i64) {
     for n in 0..commits {
         let number = u64::try_from(n).unwrap();
@@ -54,6 +54,7 @@ async fn fill(lake: &Lake, clock: &Clock, commits: i64) {
             access: vec![assigned(n)],
             inventory: vec![commissioned(&format!("i{n}"), device(1), at(n))],
             anomaly: vec![quarantined(&format!("q{n}"), 1, at(n))],
+            schedules: vec![created(&format!("s{n}"), number, at(n))],
             dead_letters: vec![letter("file:s", n, &[1, 2, 3])],
             sources: vec![source("s", n, n + 1)],
             ..Batch::default()

@@ -10,6 +10,7 @@ use gridtrail_lake::{
 };
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
+use gridtrail_schedules::{Schedule, ScheduleEvent, ScheduleFact, ScheduleId};
 
 pub(crate) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_770_000_000_000 + millis).unwrap()
@@ -187,6 +188,27 @@ pub(crate) fn quarantined(id: &str, counter: u64, at: Timestamp) -> AnomalyEvent
 pub(crate) async fn held(snapshot: &Snapshot, now: Timestamp) -> Vec<u64> {
     let (found, _) = snapshot.quarantined(&access(&[1]), now).await.unwrap();
     found.iter().flat_map(|(_, all)| all).map(|of| of.request_id().counter).collect()
+}
+
+/// That a schedule of the first User was created, by a request of the same number.
+pub(crate) fn created(id: &str, number: u64, at: Timestamp) -> ScheduleEvent {
+    let fact = ScheduleFact::Created {
+        request_id: request_id(1, 1, number),
+        schedule: ScheduleId::new(number).unwrap(),
+    };
+    ScheduleEvent { user: user(1), recorded_at: at, at, id: id.parse().unwrap(), fact }
+}
+
+/// The schedules of a User that a caller sees.
+pub(crate) async fn schedules_of(snapshot: &Snapshot, who: &Access, user: UserId) -> Vec<Schedule> {
+    let (found, _) = snapshot.schedules(who, user).await.unwrap();
+    found.all().collect()
+}
+
+/// What the schedules of the first User are called.
+pub(crate) async fn scheduled(snapshot: &Snapshot) -> Vec<u64> {
+    let found = schedules_of(snapshot, &access(&[1]), user(1)).await;
+    found.iter().map(|schedule| schedule.id.number()).collect()
 }
 
 /// The inventory event that comes with a request that names another Device.

@@ -2,6 +2,7 @@
 //! change, and under rights that a grant widens and a rescission takes back.
 
 use crate::it::inventory::{devices, hubs, known};
+use crate::it::scheduled::scheduled_service_requests;
 use crate::it::truth::*;
 use crate::it::world::*;
 use gridtrail_access::{
@@ -85,7 +86,8 @@ impl Stage {
         let lake = lake_at(now, (&events, events.len() / 7 + 1), world.anomaly_events().collect()).await;
         let inventory: Vec<_> = world.inventory_events().collect();
         let mut writer = lake.writer().await.unwrap();
-        writer.commit(Batch { inventory, ..Batch::default() }).await.unwrap();
+        let schedules: Vec<_> = world.schedules().flat_map(|story| story.events).collect();
+        writer.commit(Batch { inventory, schedules, ..Batch::default() }).await.unwrap();
         Self { seed, world, lake, period, own, other }
     }
 

@@ -6,5 +6,6 @@ mod law;
 mod outputs;
 mod page;
 mod quarantine;
+mod scheduled;
 mod truth;
 mod world;

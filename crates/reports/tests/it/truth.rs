@@ -49,7 +49,7 @@ impl Period {
     }
 
     /// The first instant of a day. Clocks change an hour or two later, so it is as far from midnight in UTC as clocks are ahead then.
-    fn start_of(&self, day: &str) -> Timestamp {
+    pub(crate) fn start_of(&self, day: &str) -> Timestamp {
         let midnight = at(&format!("{day}T00:00:00Z"));
         midnight.plus_millis(-self.ahead_at(midnight) * 3_600_000)
     }
@@ -60,7 +60,7 @@ impl Period {
         (self.start_of(&self.from), self.start_of(&next[..10]))
     }
 
-    fn given(&self) -> [(&str, &str); 2] {
+    pub(crate) fn given(&self) -> [(&str, &str); 2] {
         [("from", &self.from), ("until", &self.until)]
     }
 }
@@ -70,7 +70,7 @@ impl Asked<'_> {
         self.world.truth().filter(|row| self.users.contains(&row.key.user)).collect()
     }
 
-    fn rows_of_period(&self) -> Vec<ExpectedTrail> {
+    pub(crate) fn rows_of_period(&self) -> Vec<ExpectedTrail> {
         let span = self.period.span();
         self.rows().into_iter().filter(|row| is_within(row.received_at, span)).collect()
     }
@@ -91,7 +91,7 @@ impl Asked<'_> {
     }
 }
 
-fn shown(value: Option<impl Display>) -> String {
+pub(crate) fn shown(value: Option<impl Display>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
@@ -104,16 +104,16 @@ pub(crate) fn time(value: Option<Timestamp>) -> String {
 }
 
 /// A number with at most three decimals.
-fn decimal(value: Option<f64>) -> String {
+pub(crate) fn decimal(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| ((value * 1_000.0).round() / 1_000.0).to_string())
 }
 
 /// As an ascending sort puts a value that may be missing: last.
-fn last<T>(value: Option<T>) -> (bool, Option<T>) {
+pub(crate) fn last<T>(value: Option<T>) -> (bool, Option<T>) {
     (value.is_none(), value)
 }
 
-fn text_of<T: Display>(value: Option<T>) -> Option<String> {
+pub(crate) fn text_of<T: Display>(value: Option<T>) -> Option<String> {
     value.map(|value| value.to_string())
 }
 
@@ -121,22 +121,22 @@ fn is_alert(mode: Mode) -> bool {
     matches!(mode, Mode::DeviceAlert | Mode::DccAlert | Mode::MeterScheduled)
 }
 
-fn is_within(received: Timestamp, (from, until): (Timestamp, Timestamp)) -> bool {
+pub(crate) fn is_within(received: Timestamp, (from, until): (Timestamp, Timestamp)) -> bool {
     (from..until).contains(&received)
 }
 
 #[derive(Default)]
-struct Sum {
-    count: u64,
-    success: u64,
-    failure: u64,
-    in_progress: u64,
+pub(crate) struct Sum {
+    pub(crate) count: u64,
+    pub(crate) success: u64,
+    pub(crate) failure: u64,
+    pub(crate) in_progress: u64,
     quarantined: u64,
     millis: Vec<i64>,
 }
 
 impl Sum {
-    fn add(&mut self, row: &ExpectedTrail) {
+    pub(crate) fn add(&mut self, row: &ExpectedTrail) {
         self.count += 1;
         match row.simplified {
             Simplified::Success => self.success += 1,
@@ -338,76 +338,4 @@ pub(crate) async fn firmware_activations(asked: &Asked<'_>) -> usize {
         ]
     };
     asked.check("firmware-activations", &asked.period.given(), requests.iter().map(row).collect()).await
-}
-
-pub(crate) async fn scheduled_service_requests(asked: &Asked<'_>) -> usize {
-    type Key = (String, String, (bool, Option<String>), (bool, Option<String>), (bool, Option<String>));
-    let mut runs: BTreeMap<Key, Vec<ExpectedTrail>> = BTreeMap::new();
-    let mut requests: Vec<(Key, Vec<String>)> = Vec::new();
-    for row in asked.rows_of_period() {
-        let entry = match (row.mode, text_of(row.variant).as_deref()) {
-            (Mode::DspScheduled, _) => "Runs",
-            (_, Some("5.1")) => "Create Schedule",
-            (_, Some("5.2")) => "Read Schedule",
-            (_, Some("5.3")) => "Delete Schedule",
-            _ => continue,
-        };
-        let key = (
-            row.key.user.to_string(),
-            entry.to_owned(),
-            last(text_of(row.device_id)),
-            last(text_of(row.variant)),
-            last(text_of(row.schedule_id)),
-        );
-        if row.mode == Mode::DspScheduled {
-            runs.entry(key).or_default().push(row);
-            continue;
-        }
-        let cells = [
-            entry.to_owned(),
-            row.key.user.to_string(),
-            shown(row.schedule_id),
-            shown(row.request_id),
-            shown(row.device_id),
-            shown(row.mpxn),
-            shown(row.variant),
-            time(Some(row.received_at)),
-            time(row.sent_at),
-        ];
-        let end = [row.current_status.to_string(), shown(row.response_code), String::new()];
-        let cells = cells.into_iter().chain(vec![String::new(); 4]).chain(end).collect();
-        requests.push((key, cells));
-    }
-    let of_runs = runs.into_iter().map(|(key, runs)| (key.clone(), cells_of_runs(&key.1, &runs)));
-    let mut expected: Vec<(Key, Vec<String>)> = requests.into_iter().chain(of_runs).collect();
-    expected.sort_by_key(|(key, cells)| (key.clone(), cells[7].clone(), cells[3].clone()));
-    let expected = expected.into_iter().map(|(_, cells)| cells).collect();
-    asked.check("scheduled-service-requests", &asked.period.given(), expected).await
-}
-
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of some days are exact")]
-fn cells_of_runs(entry: &str, runs: &[ExpectedTrail]) -> Vec<String> {
-    let mut sum = Sum::default();
-    runs.iter().for_each(|run| sum.add(run));
-    let first = runs.iter().map(|run| run.received_at).min().unwrap();
-    let newest = runs.iter().max_by_key(|run| (run.received_at, last(text_of(run.response_id)))).unwrap();
-    let between = (newest.received_at.millis() - first.millis()) as f64 / 3_600_000.0;
-    vec![
-        entry.to_owned(),
-        newest.key.user.to_string(),
-        shown(newest.schedule_id),
-        String::new(),
-        shown(newest.device_id),
-        shown(runs.iter().filter_map(|run| text_of(run.mpxn)).max()),
-        shown(newest.variant),
-        time(Some(first)),
-        time(Some(newest.received_at)),
-        sum.count.to_string(),
-        sum.success.to_string(),
-        sum.failure.to_string(),
-        sum.in_progress.to_string(),
-        newest.current_status.to_string(),
-        shown(newest.response_code),
-        decimal((runs.len() > 1).then(|| between / (runs.len() - 1) as f64)),
-    ]
 }

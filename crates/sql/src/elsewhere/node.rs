@@ -59,13 +59,15 @@ impl Received {
         };
         let rules =
             |(at, every_type_two)| Some(InventoryRules { at: Timestamp::from_millis(at)?, every_type_two });
+        let due_after = Timestamp::from_millis(told.due_after_ms)
+            .ok_or_else(|| SqlError::Internal("a plan says a time that there is not".to_owned()))?;
         let parts = NonZeroU32::new(told.parts).unwrap_or(NonZeroU32::MIN);
         let source = Source {
             lake: Some(lake),
             calls,
             inventory: told.inventory.and_then(rules),
             is_of_reports: told.is_of_reports,
-            ..Source::new(snapshot, who, parts)
+            ..Source::new((snapshot, due_after), who, parts)
         };
         let table = TableOf::named(&told.table, &source);
         let table = table.ok_or_else(|| SqlError::Statement(format!("there is no table {}", told.table)))?;

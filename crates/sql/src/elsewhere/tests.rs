@@ -56,6 +56,7 @@ async fn two() -> Two {
             compact(&lake).await;
         }
     }
+    tell(&lake, "schedules", (1..=3).flat_map(|u| scheduled(u, u, 30 + u64::from(u)))).await;
     lake.refresh().await.unwrap();
     let other = Lake::open(LakeSettings::at(&address), clock()).await.unwrap();
     let key = RightsKey::random().unwrap();
@@ -104,6 +105,7 @@ const STATEMENTS: &[&str] = &[
     "SELECT a.request_id, b.request_id FROM audit_trails a FULL JOIN meter_reads b ON a.request_id = b.request_id AND a.current_status < b.request_id",
     "SELECT * FROM inventory_devices",
     "SELECT * FROM inventory_history",
+    "SELECT * FROM schedules",
     "SELECT * FROM access_log",
     "SELECT request_id FROM audit_trails ORDER BY service_request_received_at DESC, request_id LIMIT 7",
 ];

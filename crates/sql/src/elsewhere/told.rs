@@ -21,6 +21,8 @@ pub(super) struct Told {
     pub(super) calls: Option<String>,
     /// By what rules the inventory is shown: as of when, in milliseconds, and whether every Type 2 Device is.
     pub(super) inventory: Option<(i64, bool)>,
+    /// After when schedules are shown to be due, in milliseconds.
+    pub(super) due_after_ms: i64,
     pub(super) is_of_reports: bool,
     /// Rows that are known in one process alone: an Arrow stream, in base64.
     pub(super) rows: Option<Vec<u8>>,
@@ -73,6 +75,7 @@ impl Told {
             parts: source.parts.get(),
             calls: source.calls.as_ref().map(|lake| lake.address().to_owned()),
             inventory: source.inventory.map(|rules| (rules.at.millis(), rules.every_type_two)),
+            due_after_ms: source.due_after.millis(),
             is_of_reports: source.is_of_reports,
             rows: None,
             scan: None,

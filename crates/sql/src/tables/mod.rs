@@ -7,3 +7,4 @@ pub(crate) mod freshness;
 pub(crate) mod inventory;
 pub(crate) mod pertaining;
 pub(crate) mod quarantined;
+pub(crate) mod schedules;

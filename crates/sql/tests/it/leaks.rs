@@ -171,6 +171,20 @@ const ATTEMPTS: &[(&str, &str)] = &[
     ("meter reads by Device", "SELECT count(*) FROM meter_reads WHERE device_id = '00-DB-00-00-00-00-00-09'"),
     ("meter reads cast", "SELECT count(CAST(response_code AS INT)) FROM meter_reads"),
     ("meter reads divided", "SELECT sum(1 / (command_variant - 4)) FROM meter_reads"),
+    ("schedules", "SELECT * FROM schedules ORDER BY user_id, dsp_schedule_id"),
+    (
+        "count of schedules",
+        "SELECT count(*), min(device_id), max(user_id), max(last_recorded_at) FROM schedules",
+    ),
+    ("schedules of another", "SELECT count(*) FROM schedules WHERE user_id = '90-B3-00-00-00-00-00-02'"),
+    ("schedules by Device", "SELECT count(*) FROM schedules WHERE device_id = '00-DB-00-00-00-00-00-09'"),
+    ("schedules divided", "SELECT sum(1 / (dsp_schedule_id - 100007)) FROM schedules"),
+    (
+        "schedules joined",
+        "SELECT count(*) FROM schedules s FULL JOIN audit_trails a ON a.device_id = s.device_id",
+    ),
+    ("plan of schedules", "EXPLAIN SELECT count(*) FROM schedules"),
+    ("columns of schedules", "SHOW COLUMNS FROM schedules"),
     ("plan", "EXPLAIN SELECT count(*) FROM audit_trails"),
     ("plan of a minimum", "EXPLAIN SELECT min(device_id) FROM audit_trails"),
     ("plan by Device", "EXPLAIN SELECT * FROM audit_trails WHERE device_id = '00-DB-00-00-00-00-00-09'"),
@@ -216,6 +230,15 @@ async fn no_attempt_tells_of_hidden_rows() {
     let without = lake_of(&own, 2).await;
     let all: Vec<Event> = own.iter().chain(&hidden).cloned().collect();
     let with = lake_of(&all, 7).await;
+    // One has an identifier that the caller has, too.
+    let numbers = [34, 100_007, 100_008];
+    for (lake, users) in [(&without, &[1][..]), (&with, &[1, 2])] {
+        for u in users {
+            let count = if *u == 1 { 1 } else { 3 };
+            let told = numbers.into_iter().take(count).flat_map(|number| scheduled(*u, 7 + *u, number));
+            tell(lake, &format!("schedules-{u}"), told).await;
+        }
+    }
     let (caller, everybody) = (access(&[1]), access(&[1, 2]));
     let (mut differ, mut fail) = (0, 0);
     for compacted in [false, true] {

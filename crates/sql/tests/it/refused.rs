@@ -168,6 +168,7 @@ async fn tables_follow_the_role_matrix() {
             ("inventory_devices", Some(Component::Inventory)),
             ("inventory_history", Some(Component::Inventory)),
             ("meter_reads", Some(Component::MeterReads)),
+            ("schedules", Some(Component::ServiceAudit)),
         ];
         let is_open = |component: &Option<Component>| component.is_none_or(|one| who.permits(one));
         let open = tables.iter().filter(|(_, component)| is_open(component));

@@ -120,7 +120,10 @@ async fn values_reach_no_hidden_row() {
 async fn tables_are_told_with_their_comments() {
     let lake = fifty().await;
     let told = session(&lake, &access(&[1])).tables();
-    assert_eq!(told.iter().map(|table| table.name).collect::<Vec<_>>(), ["audit_trails", "meter_reads"]);
+    assert_eq!(
+        told.iter().map(|table| table.name).collect::<Vec<_>>(),
+        ["audit_trails", "meter_reads", "schedules"]
+    );
     for table in told {
         assert!(!table.comment.is_empty());
         assert_eq!(table.comments.len(), table.schema.fields().len());

@@ -139,6 +139,7 @@ async fn every_column_can_be_asked_for_by_itself() {
     let (lake, mut writer) = a_lake().await;
     commit(&mut writer, "a", [received(1, 1, 1, "4.8.1", 1)]).await;
     put_aside(&mut writer, "x").await;
+    tell(&lake, "schedules", scheduled(1, 1, 34)).await;
     let watch = Arc::new(Watch::new(lake.clone(), Levels::default()));
     watch.refresh().await.unwrap();
     let freshened = Freshened { freshness: watch, outward: Arc::new(Outward::default()) };
@@ -162,6 +163,64 @@ async fn every_column_can_be_asked_for_by_itself() {
             }
         }
     }
+}
+
+/// Schedules are shown to whoever is shown the requests that they came of: to the User, to those to whom it granted its records, to nobody else; in the
+/// roles that may see audit trails.
+#[tokio::test(flavor = "multi_thread")]
+async fn schedules_are_shown_as_their_requests_are() {
+    let requests = [received(1, 1, 34, "5.1", 8), received(2, 2, 35, "5.1", 8), received(3, 3, 36, "5.1", 8)];
+    let lake = lake_of(&requests, 1).await;
+    tell(&lake, "schedules", (1..=3).flat_map(|u| scheduled(u, u, 33 + u64::from(u)))).await;
+    for users in [&[1][..], &[1, 3], &[4]] {
+        for role in 1..=11 {
+            let session = session(&lake, &access_of(users.iter().map(|n| user(*n)), role));
+            let of = |statement: &'static str| rows(&session, statement);
+            let requests = of("SELECT user_id, request_id FROM audit_trails WHERE service_reference_variant = '5.1' ORDER BY 1").await;
+            let schedules = of("SELECT user_id, created_request_id FROM schedules ORDER BY 1").await;
+            match (requests, schedules) {
+                (Ok(requests), Ok(schedules)) => {
+                    let users_of =
+                        |rows: &[Vec<String>]| rows.iter().map(|row| row[0].clone()).collect::<Vec<_>>();
+                    assert_eq!(users_of(&requests), users_of(&schedules), "{users:?} in role {role}");
+                    assert_eq!(schedules.len(), users.iter().filter(|n| **n < 4).count());
+                }
+                (Err(_), Err(_)) => {}
+                (requests, schedules) => panic!("{users:?} in role {role}: {requests:?}, {schedules:?}"),
+            }
+        }
+    }
+}
+
+/// What a schedule is, and when it is due: after the moment of the statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_is_shown_with_what_it_is_and_when_it_is_due() {
+    let (lake, _) = a_lake().await;
+    tell(&lake, "schedules", scheduled(1, 7, 34)).await;
+    let statement = "SELECT dsp_schedule_id, device_id, service_reference_variant, frequency, start_date, end_date, \
+        execution_start_time, start_date_offset, created_request_id, removal_reason, next_due_at, arrow_typeof(start_date) FROM schedules";
+    // It is ten to three of the second of February 2026, a Monday, as its first day was.
+    let found = rows(&session(&lake, &access(&[1])), statement).await.unwrap();
+    let expected = [
+        "34",
+        "00-DB-00-00-00-00-00-07",
+        "4.8.1",
+        "Weekly",
+        "2026-01-05",
+        "2026-12-28",
+        "02:30:00Z",
+        "",
+        "90-B3-00-00-00-00-00-01:00-DB-00-00-00-00-00-00:34",
+        "",
+        "2026-02-09T02:30:00Z",
+        "Date32",
+    ];
+    assert_eq!(found, [expected]);
+    let later = session(&lake, &access(&[1])).with_due_after("2026-12-21T02:30:00Z".parse().unwrap());
+    assert_eq!(value(&later, "SELECT next_due_at FROM schedules").await, "2026-12-28T02:30:00Z");
+    let over = session(&lake, &access(&[1])).with_due_after("2026-12-28T02:30:00Z".parse().unwrap());
+    assert_eq!(value(&over, "SELECT count(next_due_at) FROM schedules").await, "0");
+    assert_eq!(value(&over, "SELECT count(*) FROM schedules WHERE end_date >= DATE '2026-12-28'").await, "1");
 }
 
 /// The inventory has the Devices that a search by each shows, with the same status and history, and no other.

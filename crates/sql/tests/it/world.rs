@@ -6,6 +6,7 @@ use gridtrail_access::{Access, Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_lake::{Batch, CompactionSettings, Lake, LakeSettings, SourceEvidence, Writer};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
+use gridtrail_schedules::{Frequency, ScheduleDetails, ScheduleEvent, ScheduleFact, ScheduleId};
 use gridtrail_sql::{SecuredSession, SqlError, SqlLimits};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -89,6 +90,38 @@ pub(crate) async fn commit(writer: &mut Writer, name: &str, events: impl IntoIte
     let sources = vec![source_of(name)];
     let batch = Batch { fragments: fold.into_fragments(), parked, sources, ..Batch::default() };
     writer.commit(batch).await.unwrap();
+}
+
+/// That a User has a schedule on a Device: what was asked for, and that it was created, by a request of the same number.
+pub(crate) fn scheduled(u: u8, d: u8, number: u64) -> [ScheduleEvent; 2] {
+    let request_id = RequestId { originator: user(u), target: device(0), counter: number };
+    let details = ScheduleDetails {
+        variant: "4.8.1".parse().ok(),
+        device: Some(device(d)),
+        frequency: Some(Frequency::Weekly),
+        start: "2026-01-05".parse().ok(),
+        end: "2026-12-28".parse().ok(),
+        execution_start: "02:30:00Z".parse().ok(),
+        window: None,
+    };
+    let schedule = ScheduleId::new(number).unwrap();
+    let told = at(number.cast_signed());
+    [ScheduleFact::Asked { request_id, details }, ScheduleFact::Created { request_id, schedule }].map(
+        |fact| {
+            let id = format!("s{u}-{number}").parse().unwrap();
+            ScheduleEvent { user: user(u), recorded_at: told, at: told, id, fact }
+        },
+    )
+}
+
+/// Adds what is told of schedules.
+pub(crate) async fn tell(lake: &Lake, name: &str, schedules: impl IntoIterator<Item = ScheduleEvent>) {
+    let batch = Batch {
+        schedules: schedules.into_iter().collect(),
+        sources: vec![source_of(name)],
+        ..Batch::default()
+    };
+    lake.writer().await.unwrap().commit(batch).await.unwrap();
 }
 
 /// What a batch says of a source that it reads as a whole.

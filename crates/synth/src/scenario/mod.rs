@@ -11,6 +11,8 @@ mod quarantine;
 mod reads;
 mod sequence;
 
+pub(crate) use reads::{schedulable, schedule_id};
+
 use crate::plot::Plot;
 
 /// A kind of transaction.

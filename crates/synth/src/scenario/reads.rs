@@ -109,6 +109,22 @@ impl Chosen {
     }
 }
 
+/// The variants that may be scheduled, each with whether gas meters answer it, and whether a Gas Proxy Function does for them.
+pub(crate) fn schedulable() -> impl Iterator<Item = (&'static str, bool, bool)> {
+    READS
+        .iter()
+        .filter(|read| read.schedulable)
+        .map(|read| (read.variant, read.gas, read.gas && read.by_proxy))
+}
+
+/// What the DCC calls the schedule of a User that runs a variant on a Device of a household: one for each, so that its runs belong together.
+pub(crate) fn schedule_id(household: u32, variant: &str, device: DeviceId) -> Option<u64> {
+    let read = READS.iter().position(|read| read.variant == variant)?;
+    // By the last byte of its EUI-64 a Device of a household is told from the others, the former ones among them.
+    let kind = [0xE0, 0xE8, 0x60, 0xC1, 0xC9].iter().position(|last| device.to_bytes()[7] == *last)?;
+    Some(u64::from(household) * 100 + 1 + (read * 5 + kind) as u64)
+}
+
 fn choose(plot: &mut Plot<'_>, fits: impl Fn(&Read) -> bool + Copy) -> Chosen {
     let weights = READS.iter().map(move |read| if fits(read) { read.weight } else { 0 });
     let read = READS[plot.chance.weighted(weights)];
@@ -227,8 +243,13 @@ pub(super) fn scheduled_run(plot: &mut Plot<'_>) {
 }
 
 fn run_result(plot: &mut Plot<'_>, row: RowNumber, chosen: &Chosen, response_id: ResponseId) {
-    // One schedule for each household and variant: enough for its runs to belong together.
-    let schedule_id = u64::from(plot.household.number) * 100 + 1 + chosen.read.weight % 99;
+    let Some(schedule_id) = chosen
+        .target
+        .device_id
+        .and_then(|device| schedule_id(plot.household.number, chosen.read.variant, device))
+    else {
+        return;
+    };
     let content = ResponseContent::ScheduledRead { schedule_id };
     let (result, shows, delay) = match plot.chance.below(1_000) {
         0..=11 => ("E21", Shows::Failure(State::NoResponse), 110 * MINUTE_MS),

@@ -5,6 +5,7 @@ mod determinism;
 mod inventory;
 mod likeness;
 mod memory;
+mod schedules;
 mod truth;
 
 use gridtrail_synth::{Settings, World};

@@ -1,0 +1,4 @@
+//! Tests of schedules from outside.
+
+mod fold;
+mod laws;
