@@ -38,7 +38,9 @@ impl PhysicalOptimizerRule for SortGroups {
                 _ => match node.downcast_ref::<SortExec>() {
                     Some(sort) if sort.fetch().is_none() => {
                         let rows = Arc::new(Apart::new(Arc::clone(sort.input())));
-                        Transformed::yes(Arc::clone(&node).with_new_children(vec![rows])?)
+                        let sorted = SortExec::new(sort.expr().clone(), rows);
+                        let is_by_part = sort.preserve_partitioning();
+                        Transformed::yes(Arc::new(sorted.with_preserve_partitioning(is_by_part)) as _)
                     }
                     _ => Transformed::no(node),
                 },
