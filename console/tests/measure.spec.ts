@@ -1,15 +1,32 @@
 // How long a person waits, of warm searches: GRIDTRAIL_MEASURE=yes scripts/browser -g waits. It prints medians, and holds nothing to them: they are those of this
-// machine as busy as it is.
+// machine as busy as it is. GRIDTRAIL_MEASURE_LAKE names a lake that is there already, with the Party `region` (gridtrail generate --one-party region), and
+// GRIDTRAIL_MEASURE_DEVICE a Device of it.
 
 import { expect, test } from "@playwright/test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { CONTEXT, metadata } from "./identity-provider.ts";
 import { logIn, person } from "./pages.ts";
-import { stage as readStage } from "./stage.ts";
+import { consoleArgs, end, freePort, run, serve, type Stage, stage as readStage, trustArgs } from "./stage.ts";
 
 const REPEATS = 20;
 
+/** The stage with another lake, and how it ends. */
+async function over(stage: Stage, lake: string, device: string): Promise<[Stage, () => Promise<void>]> {
+  const entityId = "https://idp-measured.example";
+  const provider = join(stage.folder, "idp-measured.xml");
+  writeFileSync(provider, metadata(stage.folder, entityId));
+  run("idp", "add", provider, "--party", "region", "--authn-context", CONTEXT, "--lake", lake, ...trustArgs(stage.folder));
+  const args = consoleArgs(stage.folder, await freePort()).map((arg) => (arg === join(stage.folder, "lake") ? lake : arg));
+  const { server, url } = await serve(args);
+  const first = { party: "region", userIds: Array.from({ length: 24 }, (_, at) => `90-B3-D5-1F-30-02-00-${at.toString(16).padStart(2, "0").toUpperCase()}`), entityId };
+  return [{ ...stage, url, device, first }, () => end(server)];
+}
+
 test("what a person waits for", async ({ page }) => {
   test.skip(!process.env.GRIDTRAIL_MEASURE, "times are taken where they are asked for");
-  const stage = readStage();
+  const { GRIDTRAIL_MEASURE_LAKE: lake, GRIDTRAIL_MEASURE_DEVICE: device } = process.env;
+  const [stage, ended] = lake && device ? await over(readStage(), lake, device) : [readStage(), async () => {}];
   await logIn(page, stage, person(stage.first, "ann", "role-01"), "/audit");
   /** Milliseconds from a click until something is on the page, by the page's own clock. */
   const took = async (what: string, click: () => Promise<void>) => {
@@ -39,4 +56,5 @@ test("what a person waits for", async ({ page }) => {
   }
   const median = (of: number[]) => Math.round(of.toSorted((a, b) => a - b)[REPEATS / 2] ?? 0);
   console.log(`first row after ${median(rows)} ms, details after ${median(details)} ms, medians of ${REPEATS}`);
+  await ended();
 });

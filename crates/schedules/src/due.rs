@@ -192,8 +192,7 @@ mod tests {
         assert_eq!(one.next_due(at("2026-03-09T02:00:00Z")), Some(at("2026-03-10T02:00:00Z")));
         assert_eq!(one.next_due(at("2026-03-10T02:00:00Z")), None);
         assert_eq!(one.ended_at(), Some(at("2026-03-11T00:00:00Z")));
-        let removed = |text| Some(Removal { at: at(text), reason: RemovalReason::Deleted });
-        one.removed = removed("2026-03-05T02:00:00Z");
+        one.removed = Some(Removal { at: at("2026-03-05T02:00:00Z"), reason: RemovalReason::Deleted });
         assert_eq!(one.ended_at(), Some(at("2026-03-05T02:00:00Z")));
         assert_eq!(one.next_due(at("2026-03-04T02:00:00Z")), None, "it was removed at that instant");
         assert_eq!(one.next_due(at("2026-03-03T02:00:00Z")), Some(at("2026-03-04T02:00:00Z")));
