@@ -17,6 +17,7 @@ import { HomePage } from "./pages/home.tsx";
 import { HubPage } from "./pages/hub.tsx";
 import { InventoryPage } from "./pages/inventory.tsx";
 import { GOING_TO, LogInPage } from "./pages/log-in.tsx";
+import { FirstLogInPage, isAsked } from "./pages/personal-details.tsx";
 import { ProfilePage } from "./pages/profile.tsx";
 import { ReportPage, ReportsPage } from "./pages/reports.tsx";
 
@@ -57,8 +58,9 @@ function Frame() {
   const { path } = useLocation();
   const main = useRef<HTMLElement>(null);
   useSlash();
-  useFocusOnNewPage(path);
   const { who } = session;
+  const isFirst = who.state === "in" && isAsked(who.profile);
+  useFocusOnNewPage(isFirst ? "the first log-in" : path);
   return (
     <>
       <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), main.current?.focus())}>
@@ -70,13 +72,15 @@ function Frame() {
         </a>
         {who.state === "in" && (
           <>
-            <nav aria-label="Pages">
-              {linksFor(who.profile).map((link) => (
-                <a key={link.path} href={link.path} aria-current={path === link.path ? "page" : undefined}>
-                  {link.name}
-                </a>
-              ))}
-            </nav>
+            {!isFirst && (
+              <nav aria-label="Pages">
+                {linksFor(who.profile).map((link) => (
+                  <a key={link.path} href={link.path} aria-current={path === link.path ? "page" : undefined}>
+                    {link.name}
+                  </a>
+                ))}
+              </nav>
+            )}
             <div class="who">
               <span>{who.profile.party}</span>
               <button type="button" onClick={() => void session.logOut()}>
@@ -94,7 +98,7 @@ function Frame() {
           <>
             <LogOutTrouble session={session} />
             <Confirmation session={session} />
-            <Pages />
+            {isFirst ? <FirstLogInPage /> : <Pages />}
           </>
         )}
       </main>

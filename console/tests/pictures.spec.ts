@@ -3,7 +3,7 @@
 import { expect, type Page, test } from "@playwright/test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { logIn, person } from "./pages.ts";
+import { comeIn, enterDetails, person } from "./pages.ts";
 import { stage as readStage } from "./stage.ts";
 
 const FOLDER = join(import.meta.dirname, "../../docs/console");
@@ -32,7 +32,10 @@ test("pictures of every page", async ({ page }) => {
   await page.goto(stage.url);
   await expect(page.getByRole("heading", { name: "Log in" })).toBeVisible();
   await take(page, "log-in");
-  await logIn(page, stage, person(stage.first, "ann", "role-01"));
+  await comeIn(page, stage, person(stage.first, "fay", "role-01"));
+  await take(page, "first-log-in");
+  await enterDetails(page, { firstName: "Fay", lastName: "Example", email: "fay@supplier.example", telephone: "020 7946 0000" });
+  await expect(page.getByRole("navigation")).toBeVisible();
   await take(page, "home");
   for (const [name, path, text] of [
     ["audit", `/audit?device=${stage.device}`, "Version of the data"],

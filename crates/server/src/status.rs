@@ -42,6 +42,9 @@ pub(crate) enum CallError {
     /// This server logs nobody in.
     #[error("log somebody in")]
     NoLogins,
+    /// A token that stands for itself is no person's.
+    #[error("find the person")]
+    NotAPerson,
     /// No session, or none any longer.
     #[error("find the session")]
     NoSession,
@@ -183,6 +186,8 @@ const NO_PROVIDER: ErrorClass =
     ErrorClass { code: Code::NotFound, reason: "IDENTITY_PROVIDER_NOT_FOUND", http_code: "404" };
 const NO_LOGINS: ErrorClass =
     ErrorClass { code: Code::FailedPrecondition, reason: "NO_LOGINS", http_code: "400" };
+const NOT_A_PERSON: ErrorClass =
+    ErrorClass { code: Code::FailedPrecondition, reason: "NOT_A_PERSON", http_code: "400" };
 const DENIED: ErrorClass =
     ErrorClass { code: Code::PermissionDenied, reason: "ROLE_MISSING", http_code: "403" };
 const NOT_FOUND: ErrorClass = ErrorClass { code: Code::NotFound, reason: "ROW_NOT_FOUND", http_code: "404" };
@@ -411,6 +416,7 @@ pub(crate) fn told(error: &CallError) -> (Code, &'static str) {
         CallError::LoginRefused => LOGIN_REFUSED,
         CallError::NoSuchProvider => NO_PROVIDER,
         CallError::NoLogins => NO_LOGINS,
+        CallError::NotAPerson => NOT_A_PERSON,
         CallError::NoSession => NO_IDENTITY,
         CallError::SessionStore(error) if may_be_back(error) => UNAVAILABLE,
         CallError::SessionStore(_) => INTERNAL,
@@ -461,6 +467,10 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
         CallError::NoLogins => {
             let text = "this server logs nobody in: bring a token of the issuer that it trusts";
             status_in(&NO_LOGINS, text.into(), None)
+        }
+        CallError::NotAPerson => {
+            let text = "log in: a token that stands for itself is no person's, and nothing is asked of it";
+            status_in(&NOT_A_PERSON, text.into(), None)
         }
         CallError::NoSession => {
             let text = "log in again: there is no such session, or it has ended";

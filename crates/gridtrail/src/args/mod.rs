@@ -30,8 +30,8 @@ pub use callers::CallerArgs;
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
 pub use freshness::{FreshnessArgs, LevelArgs, MetricsArgs};
 pub use identity::{
-    AddAccountArgs, AddIdpArgs, IdpCommand, LoginArgs, RemoveAccountArgs, RemoveIdpArgs, ReplaceIdpArgs,
-    RevokeArgs, SessionCommand, SpArgs, SpCommand, TrustArgs, WhichSessions,
+    AddAccountArgs, AddIdpArgs, ForgetArgs, IdpCommand, LoginArgs, RemoveAccountArgs, RemoveIdpArgs,
+    ReplaceIdpArgs, RevokeArgs, SessionCommand, SpArgs, SpCommand, TrustArgs, WhichSessions,
 };
 pub use inventory::{
     BenchInventoryArgs, InventoryArgs, InventoryBy, InventoryCall, InventoryCallArgs, InventoryDeviceArgs,
@@ -276,7 +276,7 @@ Examples:
     /// Enrol and remove Identity Providers, and accounts of the DCC's own. For operators.
     #[command(subcommand)]
     Idp(IdpCommand),
-    /// End sessions. For operators.
+    /// End sessions, and delete what people entered about themselves. For operators.
     #[command(subcommand)]
     Session(SessionCommand),
     /// Mint a token for local development.
