@@ -3,6 +3,7 @@
 import { createContext, type ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useCallback, useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { EndedContext } from "./answer.ts";
 import { onAnswer, sessions, troubleOf, type Trouble, useToken } from "./api.ts";
 import type { PersonalDetails, ProfileResponse } from "./gen/gridtrail/query/v1/session_pb.ts";
 import { endSession, readWaysIn, type WaysIn } from "./logins.ts";
@@ -155,7 +156,11 @@ export function SessionProvider({ children }: { children: ComponentChildren }) {
     }),
     [who, endsIn, ended, ask, leave, route, troubleOfLogOut],
   );
-  return <Context.Provider value={session}>{children}</Context.Provider>;
+  return (
+    <Context.Provider value={session}>
+      <EndedContext.Provider value={ended}>{children}</EndedContext.Provider>
+    </Context.Provider>
+  );
 }
 
 /** Counts down what is left of an unused session, and tells the server of a person who is there. */

@@ -1,6 +1,6 @@
 // A lake of generated events, and a server of the real command over it, with the console and two Identity Providers: up for all tests.
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:net";
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -135,6 +135,17 @@ function requestsTo({ device, rows }: Stage["busy"], userId: string): string {
 
 function secret(path: string, text: string): void {
   writeFileSync(path, text, { mode: 0o600 });
+}
+
+/** A record that is no event, and would be more than text if a page took it for such. */
+const BAD = "no event <img src=x onerror=alert(1)>";
+
+/** Has the lake take in a file of two records that cannot be read, if it has not. */
+export function takeInBadRecords(folder: string): void {
+  const path = join(folder, "bad.jsonl");
+  writeFileSync(path, `${BAD}\n${BAD} again\n`);
+  // It ends with the exit code that says that no record could be read.
+  spawnSync(binary(), ["ingest", path, "--lake", join(folder, "lake")], { stdio: "ignore" });
 }
 
 /** Starts a server, and waits until it says that it answers. All that it can say goes to a file, where one is named. */

@@ -64,6 +64,7 @@ pub use month::{BadMonth, Month};
 pub use past::as_of::{AsOf, BadAsOf};
 pub use past::changes::RowChanges;
 pub use past::evidence_log::{EvidenceEnd, EvidencePart};
+pub use past::letters::{LetterFilter, Letters};
 pub use read::anomaly::RefusedAnswers;
 pub use read::columns::{Columns, ScanColumns};
 pub use read::command::HubCommand;

@@ -51,6 +51,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "lake",
             "freshness",
             "flight",
+            "reconcile",
             "reports",
             "search",
             "session",

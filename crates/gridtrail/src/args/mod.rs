@@ -13,6 +13,7 @@ mod identity;
 mod inventory;
 mod lake;
 mod letters;
+mod operator;
 mod origin;
 mod port;
 mod reconcile;
@@ -46,6 +47,7 @@ pub use letters::{
     DismissLettersArgs, LetterCommand, LettersArgs, ListLettersArgs, ReplayLettersArgs, ShowLetterArgs,
     WhichLetters,
 };
+pub use operator::{OperatorCommand, OperatorTokenArgs, ServeOperatorArgs};
 pub use origin::{Origins, parse};
 pub use port::{ClientAddress, PortArgs};
 pub use reconcile::ReconcileArgs;
@@ -279,6 +281,9 @@ Examples:
     /// End sessions, and delete what people entered about themselves. For operators.
     #[command(subcommand)]
     Session(SessionCommand),
+    /// Mint tokens of operators, who look at a server's lake. For operators.
+    #[command(subcommand)]
+    Operator(OperatorCommand),
     /// Mint a token for local development.
     Token(TokenArgs),
     /// Make a certificate for local development.

@@ -3,3 +3,4 @@
 pub(crate) mod as_of;
 pub(crate) mod changes;
 pub(crate) mod evidence_log;
+pub(crate) mod letters;
