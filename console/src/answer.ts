@@ -1,8 +1,11 @@
 // What a page asked for: on its way, here, or refused.
 
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { createContext } from "preact";
+import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks";
 import { type Trouble, troubleOf } from "./api.ts";
-import { useSession } from "./session.tsx";
+
+/** What is to be done where a call says that nobody is let in any more. */
+export const EndedContext = createContext<() => void>(() => {});
 
 export interface Answer<T> {
   data: T | undefined;
@@ -15,7 +18,7 @@ export interface Answer<T> {
 
 /** Asks whenever `key` is another; `undefined` asks for nothing. An answer that comes after the next question is not shown. */
 export function useAnswer<T>(key: string | undefined, ask: (signal: AbortSignal) => Promise<T>): Answer<T> {
-  const { ended } = useSession();
+  const ended = useContext(EndedContext);
   const [state, setState] = useState<{ key?: string | undefined; data?: T; trouble?: Trouble; isWaiting: boolean; wasStopped?: boolean }>({
     isWaiting: false,
   });
@@ -84,7 +87,7 @@ export function usePages<T, R>(
     pages: [],
     isWaiting: false,
   });
-  const { ended } = useSession();
+  const ended = useContext(EndedContext);
   const controller = useRef<AbortController>(undefined);
   // What is awaited goes on from this first page: with another one, it would come too late.
   useEffect(() => () => controller.current?.abort(), [key, first.data]);

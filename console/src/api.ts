@@ -59,7 +59,7 @@ export interface Trouble {
 }
 
 const TITLES: Partial<Record<Code, string>> = {
-  [Code.InvalidArgument]: "Something in the search is not as it should be",
+  [Code.InvalidArgument]: "Something is not as it should be",
   [Code.NotFound]: "Nothing is there",
   [Code.PermissionDenied]: "Your Job Type Roles do not allow this",
   [Code.Unauthenticated]: "You are not logged in",

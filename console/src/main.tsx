@@ -9,6 +9,7 @@ import { isOwn } from "./model/address.ts";
 import { seconds } from "./model/time.ts";
 import { type Session, SessionProvider, useSession } from "./session.tsx";
 import { Heading, Time, TroubleNote } from "./components/basics.tsx";
+import { Shell } from "./components/shell.tsx";
 import { AuditPage, MeterReadsPage } from "./pages/trails.tsx";
 import { CallsPage } from "./pages/calls.tsx";
 import { DevicePage } from "./pages/device.tsx";
@@ -17,6 +18,8 @@ import { HomePage } from "./pages/home.tsx";
 import { HubPage } from "./pages/hub.tsx";
 import { InventoryPage } from "./pages/inventory.tsx";
 import { GOING_TO, LogInPage } from "./pages/log-in.tsx";
+import { isOfOperators, OperatorPages } from "./pages/operators.tsx";
+import { FirstLogInPage, isAsked } from "./pages/personal-details.tsx";
 import { ProfilePage } from "./pages/profile.tsx";
 import { ReportPage, ReportsPage } from "./pages/reports.tsx";
 
@@ -52,52 +55,47 @@ function Pages() {
   );
 }
 
+/** Operators' pages are apart from those of Users: nothing of a User's session goes on there. */
+function Console() {
+  const { path } = useLocation();
+  if (isOfOperators(path)) {
+    return <OperatorPages />;
+  }
+  return (
+    <SessionProvider>
+      <Frame />
+    </SessionProvider>
+  );
+}
+
 function Frame() {
   const session = useSession();
   const { path } = useLocation();
-  const main = useRef<HTMLElement>(null);
   useSlash();
-  useFocusOnNewPage(path);
   const { who } = session;
+  const isFirst = who.state === "in" && isAsked(who.profile);
+  const side = who.state === "in" && (
+    <div class="who">
+      <span>{who.profile.party}</span>
+      <button type="button" onClick={() => void session.logOut()}>
+        Log out
+      </button>
+    </div>
+  );
+  const links = who.state === "in" && !isFirst ? linksFor(who.profile) : undefined;
   return (
     <>
-      <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), main.current?.focus())}>
-        Skip to the page
-      </a>
-      <header>
-        <a class="name" href="/">
-          Self-Service Interface
-        </a>
-        {who.state === "in" && (
-          <>
-            <nav aria-label="Pages">
-              {linksFor(who.profile).map((link) => (
-                <a key={link.path} href={link.path} aria-current={path === link.path ? "page" : undefined}>
-                  {link.name}
-                </a>
-              ))}
-            </nav>
-            <div class="who">
-              <span>{who.profile.party}</span>
-              <button type="button" onClick={() => void session.logOut()}>
-                Log out
-              </button>
-            </div>
-          </>
-        )}
-        <ThemeButton />
-      </header>
-      <main id="main" ref={main} tabIndex={-1}>
+      <Shell name="Self-Service Interface" home="/" links={links} path={path} isAt={isFirst ? "the first log-in" : path} side={side}>
         {who.state === "unknown" && <p class="progress">Looking who you are …</p>}
         {who.state === "out" && <LogInPage who={who} />}
         {who.state === "in" && (
           <>
             <LogOutTrouble session={session} />
             <Confirmation session={session} />
-            <Pages />
+            {isFirst ? <FirstLogInPage /> : <Pages />}
           </>
         )}
-      </main>
+      </Shell>
       <EndsSoon session={session} />
     </>
   );
@@ -176,47 +174,11 @@ function useSlash() {
   }, []);
 }
 
-/** Whoever goes to another page by keyboard or hears it read goes on at its heading. */
-function useFocusOnNewPage(path: string) {
-  const before = useRef(path);
-  useEffect(() => {
-    if (before.current !== path) {
-      before.current = path;
-      document.querySelector<HTMLElement>("main h1")?.focus();
-    }
-  }, [path]);
-}
-
-const THEME = "gridtrail.theme";
-const THEMES = ["system", "light", "dark"] as const;
-
-function ThemeButton() {
-  const [theme, setTheme] = useState(() => localStorage.getItem(THEME) ?? "system");
-  useEffect(() => {
-    document.documentElement.dataset["theme"] = theme;
-  }, [theme]);
-  const next = THEMES[(THEMES.indexOf(theme as (typeof THEMES)[number]) + 1) % THEMES.length] ?? "system";
-  return (
-    <button
-      type="button"
-      class="theme"
-      onClick={() => {
-        localStorage.setItem(THEME, next);
-        setTheme(next);
-      }}
-    >
-      Colours: {theme}
-    </button>
-  );
-}
-
 const root = document.getElementById("console");
 if (root) {
   render(
     <LocationProvider>
-      <SessionProvider>
-        <Frame />
-      </SessionProvider>
+      <Console />
     </LocationProvider>,
     root,
   );

@@ -3,8 +3,9 @@
 import { createContext, type ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useCallback, useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { EndedContext } from "./answer.ts";
 import { onAnswer, sessions, troubleOf, type Trouble, useToken } from "./api.ts";
-import type { ProfileResponse } from "./gen/gridtrail/query/v1/session_pb.ts";
+import type { PersonalDetails, ProfileResponse } from "./gen/gridtrail/query/v1/session_pb.ts";
 import { endSession, readWaysIn, type WaysIn } from "./logins.ts";
 
 /** `waysIn`: `undefined` as long as the server did not say. */
@@ -20,6 +21,8 @@ export interface Session {
   goOn(): Promise<void>;
   logInWith(token: string): Promise<Trouble | undefined>;
   logOut(): Promise<void>;
+  /** To be called with what somebody entered about themselves, once it is on record. */
+  entered(details: PersonalDetails | undefined): void;
   /** Why somebody who logged out is still logged in. */
   troubleOfLogOut: Trouble | undefined;
   /** To be called where a call says that nobody is logged in. */
@@ -146,11 +149,18 @@ export function SessionProvider({ children }: { children: ComponentChildren }) {
         // Whoever logs in next in this tab is not led to what was searched for.
         route("/", true);
       },
+      entered(details) {
+        setWho((before) => (before.state === "in" && details ? { ...before, profile: { ...before.profile, details } } : before));
+      },
       troubleOfLogOut,
     }),
     [who, endsIn, ended, ask, leave, route, troubleOfLogOut],
   );
-  return <Context.Provider value={session}>{children}</Context.Provider>;
+  return (
+    <Context.Provider value={session}>
+      <EndedContext.Provider value={ended}>{children}</EndedContext.Provider>
+    </Context.Provider>
+  );
 }
 
 /** Counts down what is left of an unused session, and tells the server of a person who is there. */

@@ -2,6 +2,7 @@
 
 import { expect, test } from "@playwright/test";
 import { spawn } from "node:child_process";
+import { detailsOf, enterDetails } from "./pages.ts";
 
 test("the demo has a console, and two people who can log in by a development Identity Provider", async ({ page }) => {
   const demo = spawn(process.env.GRIDTRAIL_BINARY ?? "gridtrail", ["demo", "--serve", "--events", "60000", "--log", "warn"], { stdio: ["ignore", "pipe", "inherit"] });
@@ -26,6 +27,7 @@ test("the demo has a console, and two people who can log in by a development Ide
       await page.getByLabel(/Identity Provider/).selectOption(entityId);
       await page.getByRole("button", { name: "Continue" }).click();
       await page.getByRole("button", { name: `Log in as ${name}` }).click();
+      await enterDetails(page, detailsOf(name.replace(" ", "-")));
       await page.getByLabel(/Search the service audit trail/).fill(device);
       await page.keyboard.press("Enter");
       await expect(page.getByRole("table")).toBeVisible();

@@ -10,8 +10,39 @@ export function person(of: Supplier, name: string, role: string): Person {
   return { entityId: of.entityId, name, roles: [role], userIds: of.userIds };
 }
 
-/** Goes to a page and logs in by the Identity Provider of a person; the browser comes back to the page. */
+/** Goes to a page and logs in by the Identity Provider of a person; the browser comes back to the page. Whoever is there for the first time
+ * enters their details. */
 export async function logIn(page: Page, stage: Stage, who: Person, path = "/"): Promise<void> {
+  await comeIn(page, stage, who, path);
+  // It is there at once, or not at all.
+  if (await page.getByRole("heading", { name: "Your details", level: 1 }).isVisible()) {
+    await enterDetails(page, detailsOf(who.name));
+    await expect(page.getByRole("navigation")).toBeVisible();
+  }
+}
+
+export interface Details {
+  firstName: string;
+  lastName: string;
+  email: string;
+  telephone: string;
+}
+
+export function detailsOf(name: string): Details {
+  return { firstName: name, lastName: "of the tests", email: `${name}@supplier.example`, telephone: "020 7946 0000" };
+}
+
+/** Fills in what somebody is asked for at their first log-in, and saves it. */
+export async function enterDetails(page: Page, { firstName, lastName, email, telephone }: Details): Promise<void> {
+  await page.getByLabel("First name").fill(firstName);
+  await page.getByLabel("Last name").fill(lastName);
+  await page.getByLabel("E-mail address").fill(email);
+  await page.getByLabel("Contact telephone number").fill(telephone);
+  await page.getByRole("button", { name: "Save" }).click();
+}
+
+/** The same up to where somebody is in. */
+export async function comeIn(page: Page, stage: Stage, who: Person, path = "/"): Promise<void> {
   await page.route(ssoOf(who.entityId), async (route) => {
     await route.fulfill({ contentType: "text/html", body: answerPage(stage.folder, route.request().postData() ?? "", who) });
   });

@@ -1,20 +1,14 @@
 // Servers that go and come back, and sessions that end while a page is open.
 
 import { expect, test } from "@playwright/test";
-import { execFileSync, type ChildProcess } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CONTEXT, metadata } from "./identity-provider.ts";
 import { logIn, person } from "./pages.ts";
-import { consoleArgs, freePort, serve, stage as readStage, type Supplier, trustArgs } from "./stage.ts";
+import { consoleArgs, end, freePort, serve, stage as readStage, type Supplier, trustArgs } from "./stage.ts";
 
 const stage = readStage();
-
-async function end(server: ChildProcess): Promise<void> {
-  const ended = new Promise((resolve) => server.once("exit", resolve));
-  server.kill("SIGTERM");
-  await ended;
-}
 
 test("a page goes on where it was when its server was away and came back", async ({ page }) => {
   const port = await freePort();

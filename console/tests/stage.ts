@@ -1,9 +1,9 @@
 // A lake of generated events, and a server of the real command over it, with the console and two Identity Providers: up for all tests.
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:net";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -51,7 +51,7 @@ function binary(): string {
   return path;
 }
 
-const run = (...args: string[]) => execFileSync(binary(), args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+export const run = (...args: string[]): string => execFileSync(binary(), args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
 
 /** A port that nobody listens on at the moment. */
 export async function freePort(): Promise<number> {
@@ -137,14 +137,32 @@ function secret(path: string, text: string): void {
   writeFileSync(path, text, { mode: 0o600 });
 }
 
-/** Starts a server, and waits until it says that it answers. */
-export async function serve(args: string[]): Promise<{ url: string; server: ChildProcess }> {
-  const server = spawn(binary(), ["serve", "--log", "warn", "--no-maintenance", ...args], { stdio: ["ignore", "pipe", "inherit"] });
+/** A record that is no event, and would be more than text if a page took it for such. */
+const BAD = "no event <img src=x onerror=alert(1)>";
+
+/** Has the lake take in a file of two records that cannot be read, if it has not. */
+export function takeInBadRecords(folder: string): void {
+  const path = join(folder, "bad.jsonl");
+  writeFileSync(path, `${BAD}\n${BAD} again\n`);
+  // It ends with the exit code that says that no record could be read.
+  spawnSync(binary(), ["ingest", path, "--lake", join(folder, "lake")], { stdio: "ignore" });
+}
+
+/** Starts a server, and waits until it says that it answers. All that it can say goes to a file, where one is named. */
+export async function serve(args: string[], log?: string): Promise<{ url: string; server: ChildProcess }> {
+  const level = log === undefined ? "warn" : "trace";
+  const server = spawn(binary(), ["serve", "--log", level, "--no-maintenance", ...args], { stdio: ["ignore", "pipe", log === undefined ? "inherit" : openSync(log, "a")] });
   const url = await new Promise<string>((resolve, reject) => {
     createInterface({ input: server.stdout as NodeJS.ReadableStream }).once("line", resolve);
     server.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));
   });
   return { url, server };
+}
+
+export async function end(server: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => server.once("exit", resolve));
+  server.kill("SIGTERM");
+  await ended;
 }
 
 /** Whose certificates count. */
@@ -187,8 +205,7 @@ export default async function start(): Promise<() => Promise<void>> {
   const stage: Stage = { folder, url, hub, busy: BUSY, ...found };
   process.env.GRIDTRAIL_STAGE = JSON.stringify(stage);
   return async () => {
-    server.kill("SIGTERM");
-    await new Promise((resolve) => server.once("exit", resolve));
+    await end(server);
     rmSync(folder, { recursive: true, force: true });
   };
 }

@@ -22,9 +22,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     protos(root, &mut files)?;
     files.sort();
     let set = protox::compile(&files, [root])?;
-    let bytes = prost::Message::encode_to_vec(&set);
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    // Apart from the rest: not every server has the service for operators, and one that has not does not speak of it.
+    let (of_operators, others) =
+        set.file.iter().cloned().partition::<Vec<_>, _>(|file| file.package() == "gridtrail.operate.v1");
+    let encoded = |file| prost::Message::encode_to_vec(&prost_types::FileDescriptorSet { file });
+    let bytes = encoded(others);
     std::fs::write(out.join("descriptors.bin"), &bytes)?;
+    std::fs::write(out.join("operate_descriptors.bin"), encoded(of_operators))?;
     // Messages know their names, so that they are found among the descriptors.
     let mut config = prost_build::Config::new();
     config.enable_type_names();

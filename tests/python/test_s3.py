@@ -212,12 +212,12 @@ POLICIES = ROOT / "docs/examples/policies"
 PROCESSES = ("ingest", "serve", "compact")
 # What each process may not write, though it lies in the lake: whoever takes it over could be anybody, or share anybody's rows.
 FORBIDDEN = {
-    "ingest": ("_sessions/sessions/0/session", "_sessions/accounts/0/1", "_sessions/providers/0/1",
+    "ingest": ("_sessions/sessions/0/session", "_sessions/people/0/details", "_sessions/accounts/0/1", "_sessions/providers/0/1",
                "access_log/_delta_log/00000000000000000009.json", "holds/_delta_log/00000000000000000009.json"),
     "serve": ("trails/_delta_log/00000000000000000099.json", "access_events/_delta_log/00000000000000000099.json",
               "dead_letters/_delta_log/00000000000000000099.json", "holds/_delta_log/00000000000000000009.json",
               "_sessions/accounts/0/1", "_sessions/providers/0/1"),
-    "compact": ("_sessions/sessions/0/session", "_sessions/accounts/0/1", "_sessions/providers/0/1"),
+    "compact": ("_sessions/sessions/0/session", "_sessions/people/0/details", "_sessions/accounts/0/1", "_sessions/providers/0/1"),
 }
 
 
@@ -237,10 +237,10 @@ def test_each_process_may_write_what_it_must_and_no_more(stage):
             for process, names in FORBIDDEN.items():
                 for name in names:
                     refused(client(proxy.url, process), f"lake/{name}")
-            for folder in ("requests", "answered", "assertions", "sessions"):
+            for folder in ("requests", "answered", "assertions", "sessions", "people"):
                 client(proxy.url, "serve").put_object(Bucket="gridtrail", Key=f"lake/_sessions/{folder}/0/x", Body=b"")
             there = admin.list_objects_v2(Bucket="gridtrail", Prefix="lake/_sessions/")["Contents"]
-            assert len(there) == 4, there
+            assert len(there) == 5, there
 
 
 def every_process_works(stage, proxy, lake):

@@ -92,6 +92,10 @@ const FIELD_NAMES: Record<string, string> = {
   from: "From date",
   to: "To date",
   as_of: "As of",
+  "details.first_name": "First name",
+  "details.last_name": "Last name",
+  "details.email_address": "E-mail address",
+  "details.telephone_number": "Contact telephone number",
 };
 
 /** What is asked for is on its way, was stopped, or went wrong; nothing where it is here. */

@@ -13,9 +13,36 @@ const LEVEL_NAMES: Record<number, string> = {
   [FreshnessLevel.BREACH]: "Breach",
 };
 
-function Level({ of }: { of: FreshnessLevel }) {
+export function Level({ of }: { of: FreshnessLevel }) {
   const name = LEVEL_NAMES[of] ?? "Not known";
   return <span class={`level ${name.toLowerCase()}`}>{name}</span>;
+}
+
+export function Sources({ pages }: { pages: readonly GetFreshnessResponse[] }) {
+  return (
+    <Table caption="Sources" columns={["Source", "Level", "Complete up to", "Lag", "Records", "Dead letters that are open", "Partitions"]}>
+      {pages.flatMap((page) =>
+        page.sources.map((source, at) => (
+          <tr key={`${source.cluster} ${source.name} ${at}`}>
+            <td>
+              {source.name}
+              {source.cluster && <span class="small"> {source.cluster}</span>}
+            </td>
+            <td>
+              <Level of={source.level} />
+            </td>
+            <td>
+              <Time at={source.completeUpTo} />
+            </td>
+            <td>{duration(source.lag)}</td>
+            <td class="number">{String(source.records)}</td>
+            <td class="number">{String(source.openDeadLetters)}</td>
+            <td class="number">{source.partitions.length || "–"}</td>
+          </tr>
+        )),
+      )}
+    </Table>
+  );
 }
 
 export function FreshnessPage() {
@@ -50,28 +77,7 @@ export function FreshnessPage() {
               ],
             ]}
           />
-          <Table caption="Sources" columns={["Source", "Level", "Complete up to", "Lag", "Records", "Dead letters that are open", "Partitions"]}>
-            {pages.flatMap((page) =>
-              page.sources.map((source, at) => (
-                <tr key={`${source.cluster} ${source.name} ${at}`}>
-                  <td>
-                    {source.name}
-                    {source.cluster && <span class="small"> {source.cluster}</span>}
-                  </td>
-                  <td>
-                    <Level of={source.level} />
-                  </td>
-                  <td>
-                    <Time at={source.completeUpTo} />
-                  </td>
-                  <td>{duration(source.lag)}</td>
-                  <td class="number">{String(source.records)}</td>
-                  <td class="number">{String(source.openDeadLetters)}</td>
-                  <td class="number">{source.partitions.length || "–"}</td>
-                </tr>
-              )),
-            )}
-          </Table>
+          <Sources pages={pages} />
           <Table
             caption="Day by day, in UTC"
             columns={["Day", "Source", "Level", "Longest from receipt to search", "Mean", "Records", "Late", "Dead letters that are open", "What was"]}

@@ -2,6 +2,7 @@
 
 import { COMPONENTS } from "../gen/lists.ts";
 import { useProfile } from "../session.tsx";
+import { YourDetails } from "./personal-details.tsx";
 import { Copied, Facts, Heading, Table, Time } from "../components/basics.tsx";
 
 export function ProfilePage() {
@@ -31,6 +32,7 @@ export function ProfilePage() {
         ]}
       />
       <p class="small">These are your Party’s own User IDs and those that other Parties granted to it, as of now.</p>
+      <YourDetails />
       <Table caption="What your roles allow" columns={["Functional component", "Use cases", "Access"]}>
         {COMPONENTS.map(({ name, useCases }) => (
           <tr key={name}>

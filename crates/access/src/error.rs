@@ -73,6 +73,9 @@ pub enum TokenFault {
     /// The signature does not fit.
     #[error("its signature does not fit")]
     Signature,
+    /// A token of another kind: that of a session, an operator's, or neither.
+    #[error("it is a token of another kind")]
+    Kind,
     /// The token stands for itself, where only tokens of sessions are accepted.
     #[error("it is not that of a session")]
     NotOfASession,

@@ -1,6 +1,6 @@
 //! From a token to the session that it stands for.
 
-use crate::key::CheckingKey;
+use crate::key::{CheckingKey, Kind};
 use crate::limits::{
     CLOCK_SKEW_S_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LIFE_S_MAX, TOKENS_REMEMBERED, USER_IDS_MAX,
 };
@@ -114,8 +114,8 @@ impl Gatekeeper {
 
     /// Checks all of a token but its times against the clock, and remembers it.
     fn check(&self, token: &str) -> Result<Arc<Session>, AccessError> {
-        let claims: Claims = self.key.claims(token)?;
-        let (valid_from, expires_at) = span_of(claims.nbf, claims.exp)?;
+        let claims: Claims = self.key.claims(token, Kind::OfAnIssuer)?;
+        let (valid_from, expires_at) = span_of(claims.nbf, claims.exp, TOKEN_LIFE_S_MAX)?;
         let bearer = Bearer {
             subject: subject_of(&claims.sub)?,
             party: party_of(&claims)?,
@@ -133,8 +133,15 @@ impl Gatekeeper {
 
 /// Judges both times against the clock.
 pub(crate) fn check_times(bearer: &Bearer, now: Timestamp) -> Result<(), AccessError> {
+    check_span((bearer.valid_from, bearer.expires_at), now)
+}
+
+/// The same, of a span that begins and ends.
+pub(crate) fn check_span(
+    (valid_from, expires_at): (Timestamp, Timestamp),
+    now: Timestamp,
+) -> Result<(), AccessError> {
     const SKEW_MS: i64 = CLOCK_SKEW_S_MAX.cast_signed() * 1000;
-    let Bearer { valid_from, expires_at, .. } = *bearer;
     if now >= expires_at {
         return Err(AccessError::Expired { expired_at: expires_at });
     }
@@ -144,8 +151,8 @@ pub(crate) fn check_times(bearer: &Bearer, now: Timestamp) -> Result<(), AccessE
     Ok(())
 }
 
-/// `nbf` and `exp`, in themselves.
-pub(crate) fn span_of(nbf: u64, exp: u64) -> Result<(Timestamp, Timestamp), AccessError> {
+/// `nbf` and `exp`, in themselves, of a token that may be valid for so many seconds.
+pub(crate) fn span_of(nbf: u64, exp: u64, life_max: u64) -> Result<(Timestamp, Timestamp), AccessError> {
     let time = |seconds: u64, claim| {
         i64::try_from(seconds)
             .ok()
@@ -158,7 +165,7 @@ pub(crate) fn span_of(nbf: u64, exp: u64) -> Result<(Timestamp, Timestamp), Acce
     if exp <= nbf {
         return Err(AccessError::Token(TokenFault::Claim("exp")));
     }
-    if exp - nbf > TOKEN_LIFE_S_MAX {
+    if exp - nbf > life_max {
         return Err(AccessError::Token(TokenFault::Lifetime));
     }
     Ok((valid_from, expires_at))

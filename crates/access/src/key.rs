@@ -1,5 +1,6 @@
 //! Ed25519 keys as files hold them, and what they sign and check.
 
+use crate::limits::TOKEN_BYTES_MAX;
 use crate::{AccessError, TokenFault};
 use aws_lc_rs::encoding::{AsBigEndian as _, Curve25519SeedBin};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
@@ -14,6 +15,32 @@ use std::fmt;
 
 /// The DER of a `SubjectPublicKeyInfo` for Ed25519 (RFC 8410), up to the 32 bytes of the key itself.
 const PUBLIC_KEY_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+/// `typ` of the tokens of sessions (RFC 8725, section 3.11): none of another kind is taken for one of these, whoever signed it.
+pub(crate) const SESSION_KIND: &str = "gridtrail-session+jwt";
+
+/// `typ` of the tokens of operators.
+pub(crate) const OPERATOR_KIND: &str = "gridtrail-operator+jwt";
+
+/// Which kind of token is asked for, by its explicit type.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// This one of ours.
+    Ours(&'static str),
+    /// One of an issuer who need not say what it is: none of ours, whoever signed it.
+    OfAnIssuer,
+}
+
+impl Kind {
+    fn is(self, typ: Option<&str>) -> bool {
+        match self {
+            Self::Ours(kind) => typ == Some(kind),
+            Self::OfAnIssuer => typ.is_none_or(|typ| {
+                ![SESSION_KIND, OPERATOR_KIND].iter().any(|kind| typ.eq_ignore_ascii_case(kind))
+            }),
+        }
+    }
+}
 
 /// A private key that signs tokens.
 pub(crate) struct SigningKey {
@@ -130,12 +157,20 @@ impl CheckingKey {
         Ok(Self { key, validation })
     }
 
-    /// The claims of a token, checked but for its times and what is in them.
+    /// The claims of a token of a kind, checked but for its times and what is in them.
     ///
     /// Errors: `Token`.
-    pub(crate) fn claims<C: DeserializeOwned>(&self, token: &str) -> Result<C, AccessError> {
-        let TokenData { header, claims, .. } = jsonwebtoken::decode(token, &self.key, &self.validation)
-            .map_err(|error| AccessError::Token(fault_of(error.kind())))?;
+    pub(crate) fn claims<C: DeserializeOwned>(&self, token: &str, kind: Kind) -> Result<C, AccessError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(AccessError::Token(TokenFault::TooLong));
+        }
+        let refused = |error: jsonwebtoken::errors::Error| AccessError::Token(fault_of(error.kind()));
+        // What it says of itself comes first: it says best what is wrong with it.
+        if jsonwebtoken::decode_header(token).is_ok_and(|header| !kind.is(header.typ.as_deref())) {
+            return Err(AccessError::Token(TokenFault::Kind));
+        }
+        let TokenData { header, claims, .. } =
+            jsonwebtoken::decode(token, &self.key, &self.validation).map_err(refused)?;
         match header.crit {
             Some(_) => Err(AccessError::Token(TokenFault::CriticalHeader)),
             None => Ok(claims),

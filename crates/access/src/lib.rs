@@ -12,6 +12,7 @@
 //! - [`OrganisationId`] is how a User is shown, by whose its User ID was.
 //! - [`Admission`] holds these [`Doors`] and the current [`Sharing`]; [`OrgId`] says how a session's User IDs are read.
 //! - [`RightsKey`] seals what a caller may see for other processes that carry out the same statement.
+//! - [`OperatorGate`] lets operators in, who have no `Access`; [`OperatorKey`] mints their tokens.
 //! - [`DevKey`] is a local development key that mints tokens; files are its caller's business.
 //!
 //! **Invariant:** a User ID that is neither the Party's own nor granted by a pair in force is in no `Access`. Without events of
@@ -29,6 +30,7 @@ mod handed;
 mod key;
 mod limits;
 mod open_sessions;
+mod operator;
 mod organisation_id;
 mod party;
 mod role;
@@ -43,8 +45,12 @@ pub use dev_key::DevKey;
 pub use error::{AccessError, AccessErrorKind, TokenFault};
 pub use gatekeeper::{Gatekeeper, OrgId};
 pub use handed::RightsKey;
-pub use limits::{CLOCK_SKEW_S_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LIFE_S_MAX, USER_IDS_MAX};
+pub use limits::{
+    CLOCK_SKEW_S_MAX, OPERATOR_TOKEN_LIFE_S_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LIFE_S_MAX,
+    USER_IDS_MAX,
+};
 pub use open_sessions::{NoTelling, OpenSessions, SessionGate, SessionKey};
+pub use operator::{Operator, OperatorGate, OperatorKey};
 pub use organisation_id::OrganisationId;
 pub use party::{
     ACCESS_TOPIC_MARK, AccessEvent, AccessRecord, Assignment, Cause, Descriptor, Notice, NoticeId,

@@ -7,6 +7,10 @@ pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// bounds how long a lost one works.
 pub const TOKEN_LIFE_S_MAX: u64 = 24 * 60 * 60;
 
+/// Longest life of an operator's token in seconds: an hour. Operators mint their own, as often as they like, and what they look at is
+/// nobody's row but may hold anybody's data.
+pub const OPERATOR_TOKEN_LIFE_S_MAX: u64 = 60 * 60;
+
 /// How far ahead the issuer's clock may be, in seconds: applied to `nbf` only. An `exp` is never stretched.
 pub const CLOCK_SKEW_S_MAX: u64 = 30;
 

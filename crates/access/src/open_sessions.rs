@@ -4,8 +4,8 @@
 //! [`OpenSessions`] at every call, so a logout or a revocation counts at once and no second copy of anybody's rights is about.
 
 use crate::gatekeeper::{check_times, span_of, subject_of};
-use crate::key::{CheckingKey, SigningKey};
-use crate::limits::{SESSION_ID_BYTES_MAX, TOKEN_BYTES_MAX, TOKENS_REMEMBERED};
+use crate::key::{CheckingKey, Kind, SESSION_KIND, SigningKey};
+use crate::limits::{SESSION_ID_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LIFE_S_MAX, TOKENS_REMEMBERED};
 use crate::session::Session;
 use crate::{AccessError, Bearer, RoleMatrix, TokenFault};
 use async_trait::async_trait;
@@ -48,8 +48,6 @@ impl SessionKey {
     pub const ISSUER: &'static str = "gridtrail-session";
     /// `aud` of the tokens.
     pub const AUDIENCE: &'static str = "gridtrail";
-    /// `typ` of the tokens (RFC 8725, section 3.11): none of another kind is taken for one of these, whoever signed it.
-    const KIND: &'static str = "gridtrail-session+jwt";
 
     /// Reads an Ed25519 private key, PKCS #8 in PEM.
     ///
@@ -75,7 +73,7 @@ impl SessionKey {
             return Err(AccessError::Mint("a session lasts for a second at least"));
         }
         let (iss, aud, sub) = (Self::ISSUER, Self::AUDIENCE, &*bearer.subject);
-        self.0.sign(Self::KIND, &Signed { iss, aud, sub, nbf, exp, sid: session_id })
+        self.0.sign(SESSION_KIND, &Signed { iss, aud, sub, nbf, exp, sid: session_id })
     }
 }
 
@@ -133,7 +131,7 @@ impl SessionGate {
         self.good.contains_key(token)
             || token.len() <= TOKEN_BYTES_MAX
                 && jsonwebtoken::decode_header(token)
-                    .is_ok_and(|header| header.typ.as_deref() == Some(SessionKey::KIND))
+                    .is_ok_and(|header| header.typ.as_deref() == Some(SESSION_KIND))
     }
 
     /// The session of a token, if it holds at the time `now`.
@@ -158,8 +156,8 @@ impl SessionGate {
     }
 
     fn check(&self, token: &str) -> Result<Arc<VerifiedToken>, AccessError> {
-        let claims: Claims = self.key.claims(token)?;
-        span_of(claims.nbf, claims.exp)?;
+        let claims: Claims = self.key.claims(token, Kind::Ours(SESSION_KIND))?;
+        span_of(claims.nbf, claims.exp, TOKEN_LIFE_S_MAX)?;
         if !(1..=SESSION_ID_BYTES_MAX).contains(&claims.sid.len()) {
             return Err(AccessError::Token(TokenFault::Claim("sid")));
         }

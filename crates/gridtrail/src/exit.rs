@@ -241,6 +241,16 @@ pub enum Failure {
         /// As it was named.
         session: String,
     },
+    /// Nothing that a person entered is on record.
+    #[error(
+        "nothing is on record of the person {subject} of {party}; `gridtrail access log` has both, in the columns subject and party"
+    )]
+    NothingOfPerson {
+        /// As they were named.
+        subject: String,
+        /// As it was named.
+        party: String,
+    },
     /// Files of which no record could be read. The rest is in the lake.
     #[error("no record of {} could be read; `gridtrail dead-letters list` says why", files.join(", "))]
     NothingRead {
@@ -339,7 +349,7 @@ impl Failure {
             Self::Stale { .. } => Exit::Stale,
             Self::Unproven { .. } | Self::AnswerRefused { .. } | Self::DamagedFiles { .. } => Exit::Unproven,
             Self::Reconcile(ReconcileError::OtherCluster { .. }) => Exit::Usage,
-            Self::NoLetter { .. } | Self::NoSession { .. } => Exit::NotFound,
+            Self::NoLetter { .. } | Self::NoSession { .. } | Self::NothingOfPerson { .. } => Exit::NotFound,
             Self::Call { code, again, .. } => exit_of(*code, *again),
             _ => Exit::Failed,
         }

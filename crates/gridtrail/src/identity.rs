@@ -1,8 +1,8 @@
-//! `gridtrail sp`, `idp` and `session`: who may vouch for people, and whose sessions end.
+//! `gridtrail sp`, `idp` and `session`: who may vouch for people, whose sessions end, and what is forgotten of whom.
 
 use crate::args::{
-    AddAccountArgs, AddIdpArgs, IdpCommand, ListFormat, RemoveAccountArgs, RemoveIdpArgs, ReplaceIdpArgs,
-    RevokeArgs, SessionCommand, SpArgs, SpCommand, TrustArgs, WhichSessions,
+    AddAccountArgs, AddIdpArgs, ForgetArgs, IdpCommand, ListFormat, RemoveAccountArgs, RemoveIdpArgs,
+    ReplaceIdpArgs, RevokeArgs, SessionCommand, SpArgs, SpCommand, TrustArgs, WhichSessions,
 };
 use crate::exit::Failure;
 use crate::opening::open_existing;
@@ -11,7 +11,9 @@ use crate::text;
 use gridtrail_access::OrgId;
 use gridtrail_lake::Lake;
 use gridtrail_saml::{IdentityProvider, ServiceProvider, TrustAnchors};
-use gridtrail_session::{Account, Objects, Provider, ProviderSettings, Register, SessionId, revoke};
+use gridtrail_session::{
+    Account, Objects, PersonId, Provider, ProviderSettings, Register, SessionId, forget, revoke,
+};
 use serde::Serialize;
 use std::io;
 use std::path::PathBuf;
@@ -59,7 +61,13 @@ pub(crate) fn service_provider_command(command: &SpCommand) -> Result<(), Failur
 }
 
 pub(crate) async fn session_command(command: &SessionCommand) -> Result<(), Failure> {
-    let SessionCommand::Revoke(RevokeArgs { session, of }) = command;
+    match command {
+        SessionCommand::Revoke(args) => revoke_session(args).await,
+        SessionCommand::Forget(args) => forget_person(args).await,
+    }
+}
+
+async fn revoke_session(RevokeArgs { session, of }: &RevokeArgs) -> Result<(), Failure> {
     let id: SessionId = session.parse().map_err(|_| Failure::Argument {
         argument: "SESSION",
         reason: "a session is named by 64 hexadecimal digits in lower case, as logs have it".to_owned(),
@@ -68,6 +76,15 @@ pub(crate) async fn session_command(command: &SessionCommand) -> Result<(), Fail
     match revoke(&objects_of(&lake)?, &id).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(Failure::NoSession { session: session.clone() }),
+        Err(error) => Err(Failure::Register(error.into())),
+    }
+}
+
+async fn forget_person(ForgetArgs { subject, party, of }: &ForgetArgs) -> Result<(), Failure> {
+    let lake = open_existing(&of.lake).await?;
+    match forget(&objects_of(&lake)?, &PersonId::of(party, subject)).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::NothingOfPerson { subject: subject.clone(), party: party.to_string() }),
         Err(error) => Err(Failure::Register(error.into())),
     }
 }

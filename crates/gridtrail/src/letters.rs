@@ -13,9 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gridtrail_ingest::{Mended, Outcome, Replayed, Unreadable, dismiss_letters, replay_letters};
-use gridtrail_lake::{DeadLetter, Extent, Fate, Fates, Lake, LakeError};
+use gridtrail_lake::{DeadLetter, Extent, Fate, Lake, LakeError, LetterFilter, Letters};
 use serde::Serialize;
-use std::collections::HashSet;
 use std::io;
 
 /// Letters that are read again in one go, and their bytes: both bound the memory.
@@ -31,42 +30,12 @@ pub(crate) async fn run(command: &LetterCommand, format: ListFormat) -> Result<(
     }
 }
 
-/// Letters of a lake, one file after the other, each once and with what became of it.
-struct Letters {
-    reader: gridtrail_lake::LetterReader,
-    fates: Fates,
-    seen: HashSet<(String, i64)>,
-}
-
-impl Letters {
-    async fn of(lake: &Lake) -> Result<Self, LakeError> {
-        // The letters first: what the evidence names is among them then, or was dismissed by it.
-        let reader = lake.dead_letters().await?;
-        Ok(Self { reader, fates: lake.letter_fates().await?, seen: HashSet::new() })
-    }
-
-    /// The letters of the next file that evidence names, and that `wanted` lets through. `None` after the last file.
-    async fn next(&mut self, wanted: &Wanted<'_>) -> Result<Option<Vec<(Fate, DeadLetter)>>, LakeError> {
-        let Some(letters) = self.reader.next().await? else { return Ok(None) };
-        let mut found = Vec::new();
-        for letter in letters {
-            let Some(fate) = self.fates.of(&letter.source, letter.position) else { continue };
-            if wanted.takes(fate, &letter) && self.seen.insert((letter.source.clone(), letter.position)) {
-                found.push((fate, letter));
-            }
-        }
-        Ok(Some(found))
-    }
-}
-
 /// Which letters a command is about.
 #[derive(Default)]
-struct Wanted<'a> {
-    /// `None`: whatever the filters let through.
+struct Wanted {
+    /// `None`: whatever the filter lets through.
     named: Option<Vec<Named>>,
-    source: Option<&'a str>,
-    reason: Option<&'a str>,
-    settled: bool,
+    filter: LetterFilter,
 }
 
 /// A letter as a person names it.
@@ -93,24 +62,27 @@ fn named(text: &str) -> Result<Named, Failure> {
     })
 }
 
-impl<'a> Wanted<'a> {
-    fn of(which: &'a WhichLetters, letters: &[String], all: bool) -> Result<Self, Failure> {
+impl Wanted {
+    fn of(which: &WhichLetters, letters: &[String], all: bool) -> Result<Self, Failure> {
         let named: Vec<Named> = letters.iter().map(|text| named(text)).collect::<Result<_, _>>()?;
-        Ok(Self {
-            named: (!all).then_some(named),
-            source: which.source.as_deref(),
-            reason: which.reason.as_deref(),
-            settled: false,
-        })
+        let filter =
+            LetterFilter { source: which.source.clone(), reason: which.reason.clone(), settled: false };
+        Ok(Self { named: (!all).then_some(named), filter })
+    }
+
+    /// With those that were settled.
+    fn settled(self, settled: bool) -> Self {
+        Self { filter: LetterFilter { settled, ..self.filter }, ..self }
     }
 
     fn takes(&self, fate: Fate, letter: &DeadLetter) -> bool {
-        (self.settled || fate == Fate::Open)
+        self.filter.takes(fate, letter)
             && self.named.as_ref().is_none_or(|named| named.iter().any(|one| one.is(letter)))
-            && self
-                .source
-                .is_none_or(|text| letter.source.contains(text) || letter.source_name.contains(text))
-            && self.reason.is_none_or(|text| letter.reason.contains(text))
+    }
+
+    /// The letters of the next file that are wanted. `None` after the last file.
+    async fn next_of(&self, letters: &mut Letters) -> Result<Option<Vec<(Fate, DeadLetter)>>, LakeError> {
+        letters.next(|fate, letter| self.takes(fate, letter)).await
     }
 
     /// What was named must have been found, and mean one letter each.
@@ -223,10 +195,10 @@ impl LetterRow {
 
 async fn list(args: &ListLettersArgs, format: ListFormat) -> Result<(), Failure> {
     let lake = open_existing(&args.of.lake).await?;
-    let mut letters = Letters::of(&lake).await?;
-    let wanted = Wanted { settled: args.all, ..Wanted::of(&args.which, &[], true)? };
+    let mut letters = lake.letters().await?;
+    let wanted = Wanted::of(&args.which, &[], true)?.settled(args.all);
     let (mut rows, mut count) = (Vec::new(), 0);
-    while let Some(found) = letters.next(&wanted).await? {
+    while let Some(found) = wanted.next_of(&mut letters).await? {
         count += found.len();
         let room = args.limit - rows.len();
         rows.extend(found.iter().take(room).map(|(fate, letter)| LetterRow::of(*fate, letter)));
@@ -256,10 +228,10 @@ async fn list(args: &ListLettersArgs, format: ListFormat) -> Result<(), Failure>
 
 async fn show(args: &ShowLetterArgs, format: Format) -> Result<(), Failure> {
     let lake = open_existing(&args.of.lake).await?;
-    let mut letters = Letters::of(&lake).await?;
-    let wanted = Wanted { named: Some(vec![named(&args.letter)?]), settled: true, ..Wanted::default() };
+    let mut letters = lake.letters().await?;
+    let wanted = Wanted { named: Some(vec![named(&args.letter)?]), ..Wanted::default() }.settled(true);
     let mut found = Vec::new();
-    while let Some(more) = letters.next(&wanted).await? {
+    while let Some(more) = wanted.next_of(&mut letters).await? {
         found.extend(more);
     }
     wanted.check(&found.iter().map(|(_, letter)| identity(letter)).collect::<Vec<_>>())?;
@@ -335,30 +307,30 @@ struct StillUnreadable {
 }
 
 /// The letters that a command settles, in parts.
-struct Parts<'a> {
+struct Parts {
     letters: Letters,
-    wanted: Wanted<'a>,
+    wanted: Wanted,
 }
 
-impl<'a> Parts<'a> {
+impl Parts {
     /// Checks first that what is named is there, so that nothing is settled where something is not.
-    async fn of(lake: &Lake, wanted: Wanted<'a>) -> Result<Self, Failure> {
+    async fn of(lake: &Lake, wanted: Wanted) -> Result<Self, Failure> {
         if wanted.named.is_some() {
-            let mut letters = Letters::of(lake).await?;
+            let mut letters = lake.letters().await?;
             let mut found = Vec::new();
-            while let Some(more) = letters.next(&wanted).await? {
+            while let Some(more) = wanted.next_of(&mut letters).await? {
                 found.extend(more.iter().map(|(_, letter)| identity(letter)));
             }
             wanted.check(&found)?;
         }
-        Ok(Self { letters: Letters::of(lake).await?, wanted })
+        Ok(Self { letters: lake.letters().await?, wanted })
     }
 
     async fn next(&mut self) -> Result<Option<Vec<DeadLetter>>, LakeError> {
         let (mut part, mut bytes) = (Vec::new(), 0);
         while part.len() < AT_ONCE
             && bytes < BYTES_AT_ONCE
-            && let Some(found) = self.letters.next(&self.wanted).await?
+            && let Some(found) = self.wanted.next_of(&mut self.letters).await?
         {
             bytes += found.iter().map(|(_, letter)| letter.raw.len()).sum::<usize>();
             part.extend(found.into_iter().map(|(_, letter)| letter));

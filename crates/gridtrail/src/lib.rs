@@ -29,6 +29,7 @@ mod log_in;
 mod logging;
 mod metrics;
 mod opening;
+mod operator;
 pub mod output;
 mod progress;
 mod publish;
@@ -86,6 +87,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Sp(command) => identity::service_provider_command(command),
         Command::Idp(command) => wait_for(identity::run(command, format.of_list()?)),
         Command::Session(command) => wait_for(identity::session_command(command)),
+        Command::Operator(command) => operator::run(command, format.of_report()?),
         Command::Token(args) => token::run(args, format.of_report()?),
         Command::DevCertificate(args) => dev_certificate::run(args),
         Command::Bench(BenchCommand::Search(args)) => wait_for(bench::run(args)),

@@ -14,7 +14,7 @@ use crate::running::{asked_to_stop, end, listen, wait_for_detached};
 use crate::watching::keep_fresh;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gridtrail_access::{AccessError, Admission, Doors, Gatekeeper, RoleMatrix};
+use gridtrail_access::{AccessError, Admission, Doors, Gatekeeper, OperatorGate, RoleMatrix};
 use gridtrail_access_log::{AccessLog, Committing};
 use gridtrail_flight::{FlightSql, Freshened, Served, Spill, SqlLimits};
 use gridtrail_freshness::{Levels, Outward, Watch};
@@ -23,7 +23,9 @@ use gridtrail_port::{FileLimit, Port};
 use gridtrail_reports::{Catalogue, ReportError};
 use gridtrail_runtime::Clock;
 use gridtrail_search::{HubSearch, HubTables, InventorySearch, PageKey, Search};
-use gridtrail_server::{CallRecord, Console, DeviceLink, Limits, Parts, ReportParts, SqlParts, serve, terms};
+use gridtrail_server::{
+    CallRecord, Console, DeviceLink, Limits, OperatorParts, Parts, ReportParts, SqlParts, serve, terms,
+};
 use gridtrail_sql::STACK_BYTES;
 use gridtrail_tls::{ClientCheck, Tls, TlsFiles};
 use std::io;
@@ -44,6 +46,8 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
     let metrics_at = metrics::address(&args.metrics)?;
     let roles = role_matrix(args.job_type_roles.as_deref())?;
     let gatekeeper = args.public_key.as_deref().map(|path| gatekeeper(args, path, &roles)).transpose()?;
+    let operators = args.operators.operators.as_deref();
+    let operators = operators.map(|path| operator_gate(path, args.public_key.as_deref())).transpose()?;
     let report_jobs = report_jobs_of(args, &roles)?;
     let tls = tls_of(&args.tls, args.listen)?;
     let page_key = page_key(args.page_key.as_deref())?;
@@ -102,6 +106,7 @@ pub(crate) async fn run(args: &ServeArgs, format: Format) -> Result<(), Failure>
         calls,
         port,
         gatekeeper,
+        operators,
         login,
         has_console: args.console,
         page_key,
@@ -138,6 +143,18 @@ fn gatekeeper(args: &ServeArgs, path: &Path, roles: &Arc<RoleMatrix>) -> Result<
     let pem = crate::text::read(path)?;
     Gatekeeper::new(&pem, &args.issuer, &args.audience, Arc::clone(roles))
         .map_err(|error| Failure::Argument { argument: "--public-key", reason: error.to_string() })
+}
+
+/// What lets operators in: those whose tokens the key in a file checks, which is another than that of the tokens of Users.
+fn operator_gate(operators: &Path, of_users: Option<&Path>) -> Result<OperatorGate, Failure> {
+    let wrong = |reason: String| Failure::Argument { argument: "--operators", reason };
+    let pem = crate::text::read(operators)?;
+    if let Some(path) = of_users
+        && crate::text::read(path)?.trim() == pem.trim()
+    {
+        return Err(wrong("it is the key of --public-key: give operators a key of their own".to_owned()));
+    }
+    OperatorGate::new(&pem).map_err(|error| wrong(error.to_string()))
 }
 
 /// The URL by which clients reach a port.
@@ -327,6 +344,8 @@ pub(crate) struct Hosted {
     pub(crate) port: Port,
     /// Checks tokens that stand for themselves; `None`: none are accepted.
     pub(crate) gatekeeper: Option<Gatekeeper>,
+    /// Lets operators in; `None`: nobody is one here.
+    pub(crate) operators: Option<OperatorGate>,
     /// Logs people in; `None`: nobody logs in.
     pub(crate) login: Option<LoginPlan>,
     /// Whether the pages of the console are served, too.
@@ -367,6 +386,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         calls,
         port,
         gatekeeper,
+        operators,
         login,
         has_console,
         page_key,
@@ -394,6 +414,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
     let sql_threads = SqlThreads::start()?;
     let sql = sql.map(|terms| terms.over(served, &clock, &page_key, &sql_threads)).transpose()?;
     let reports = reports.map(|terms| terms.over(&lake, &sql_threads)).transpose()?;
+    let operators = operators.map(|gate| OperatorParts { gate, lake: lake.clone() });
     let record = CallRecord { lake: calls.clone(), key: page_key.clone() };
     let inventory = InventorySearch::new(lake.clone(), clock.clone(), page_key, shows_type_2);
     let sharing = lake.sharing().await?;
@@ -430,6 +451,7 @@ pub(crate) async fn host(hosted: Hosted, stop: impl Future<Output = ()> + Send) 
         console,
         log,
         calls: Some(record),
+        operators,
         communicate_with,
         clock,
         limits,
@@ -466,5 +488,37 @@ async fn end_beside(
     }
     for lake in lakes {
         wait_for_detached(lake).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gridtrail_access::{DevKey, OperatorKey};
+
+    #[test]
+    fn operators_have_a_key_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let key = OperatorKey::generate().unwrap();
+        let own = write("own.pem", &key.to_public_pem());
+        let same = write("same.pem", &format!("{}\n", key.to_public_pem()));
+        let users = write("users.pem", &DevKey::generate().unwrap().to_public_pem());
+        assert!(operator_gate(&own, None).is_ok());
+        assert!(operator_gate(&own, Some(&users)).is_ok());
+        assert!(matches!(
+            operator_gate(&own, Some(&same)),
+            Err(Failure::Argument { argument: "--operators", .. })
+        ));
+        // The private half has no business at a server.
+        let private = write("private.pem", &key.to_pem());
+        assert!(matches!(
+            operator_gate(&private, None),
+            Err(Failure::Argument { argument: "--operators", .. })
+        ));
     }
 }

@@ -14,7 +14,8 @@ use std::path::Path;
 pub(crate) fn run(args: &TokenArgs, format: Format) -> Result<(), Failure> {
     let roles = role_matrix(args.job_type_roles.as_deref())?;
     let named = args.role.iter().map(|name| role_of(&roles, name)).collect::<Result<_, _>>()?;
-    let key = load_or_create(&args.key)?.with_roles(roles);
+    let key = load_or_create(&args.key, DevKey::generate, (DevKey::to_pem, DevKey::from_pem))?;
+    let key = key.with_roles(roles);
     if let Some(path) = &args.public_key_out {
         std::fs::write(path, key.to_public_pem()).map_err(Failure::file("write", path))?;
     }
@@ -52,22 +53,25 @@ fn role_of(roles: &RoleMatrix, text: &str) -> Result<JobTypeRole, Failure> {
     })
 }
 
-/// Reads the key, or makes one that only its owner can read.
-fn load_or_create(path: &Path) -> Result<DevKey, Failure> {
+/// Reads a key, or makes one that only its owner can read.
+pub(crate) fn load_or_create<K>(
+    path: &Path,
+    generate: impl FnOnce() -> Result<K, AccessError>,
+    (to_pem, from_pem): (impl FnOnce(&K) -> String, impl FnOnce(&str) -> Result<K, AccessError>),
+) -> Result<K, Failure> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
         Ok(mut file) => {
-            let key = DevKey::generate()?;
-            file.write_all(key.to_pem().as_bytes()).map_err(Failure::file("write", path))?;
+            let key = generate()?;
+            file.write_all(to_pem(&key).as_bytes()).map_err(Failure::file("write", path))?;
             Ok(key)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let pem = crate::text::key(path)?;
-            DevKey::from_pem(&pem)
-                .map_err(|error| Failure::Argument { argument: "--key", reason: error.to_string() })
+            from_pem(&pem).map_err(|error| Failure::Argument { argument: "--key", reason: error.to_string() })
         }
         Err(error) => Err(Failure::file("create", path)(error)),
     }
@@ -76,6 +80,10 @@ fn load_or_create(path: &Path) -> Result<DevKey, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn load_or_create(path: &Path) -> Result<DevKey, Failure> {
+        super::load_or_create(path, DevKey::generate, (DevKey::to_pem, DevKey::from_pem))
+    }
 
     #[test]
     fn the_key_is_made_once_and_is_its_owners_alone() {

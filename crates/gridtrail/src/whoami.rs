@@ -19,7 +19,7 @@ pub(crate) async fn run(args: &WhoamiArgs, format: ListFormat) -> Result<(), Fai
 }
 
 fn text_of(profile: &ProfileResponse) -> String {
-    let ProfileResponse { party, user_ids, job_type_roles, functional_components, expires_at } = profile;
+    let ProfileResponse { party, user_ids, job_type_roles, functional_components, expires_at, .. } = profile;
     let lists = [
         ("Party", std::slice::from_ref(party)),
         ("Sees the rows of", user_ids),

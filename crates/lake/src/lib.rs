@@ -66,6 +66,7 @@ pub use past::as_of::{AsOf, BadAsOf};
 pub use past::changes::RowChanges;
 pub use past::evidence_log::{EvidenceEnd, EvidencePart};
 pub use past::inventory_changes::{InventoryChanges, InventorySpan};
+pub use past::letters::{LetterFilter, Letters};
 pub use read::anomaly::RefusedAnswers;
 pub use read::columns::{Columns, ScanColumns};
 pub use read::command::HubCommand;

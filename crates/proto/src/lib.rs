@@ -4,6 +4,9 @@
 /// The descriptors of every service and message here, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
+/// The descriptors of the service for operators; it uses some of the others.
+pub const OPERATE_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/operate_descriptors.bin"));
+
 /// `gridtrail.events.v1`: the event contract.
 #[allow(
     missing_docs,
@@ -18,6 +21,22 @@ pub mod events {
     pub mod v1 {
         include!(concat!(env!("OUT_DIR"), "/gridtrail.events.v1.rs"));
         include!(concat!(env!("OUT_DIR"), "/gridtrail.events.v1.serde.rs"));
+    }
+}
+
+/// `gridtrail.operate.v1`: the service for operators.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
+pub mod operate {
+    /// Version 1.
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/gridtrail.operate.v1.rs"));
     }
 }
 

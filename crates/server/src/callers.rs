@@ -2,7 +2,7 @@
 //!
 //! A person counts once, however many sessions they have; so does a program with several tokens. Limits are each server's own.
 
-use crate::limits::{CALLER_IDLE, CALLERS_KEPT};
+use crate::limits::{CALLER_IDLE, CALLERS_KEPT, OPERATOR_CALLS};
 use crate::status::CallError;
 use governor::clock::{Clock as _, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
@@ -86,6 +86,13 @@ impl Allowance {
             calls: limits.calls_a_minute.map(limiter),
             rows: limits.rows_a_minute.map(limiter),
         }
+    }
+
+    /// What all operators together may ask for: a few calls at once. No Party is called nothing.
+    pub(crate) fn of_operators() -> Self {
+        let limits =
+            CallerLimits { at_once: some(OPERATOR_CALLS), calls_a_minute: None, rows_a_minute: None };
+        Self::new(Arc::new(("".into(), "operators".into())), limits)
     }
 
     /// Whose it is.

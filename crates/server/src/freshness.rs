@@ -1,11 +1,16 @@
 //! From a report of freshness to its message.
 
+use crate::freshness_page::page_of;
+use crate::limits::FRESHNESS_DAYS_DEFAULT;
 use crate::row::wire_time;
+use crate::status::CallError;
 use gridtrail_freshness::{
-    DayReport, Level, Levels, PartitionReport, Report, SourceKey, SourceReport, WaitingReport,
+    DAYS_KEPT, DayReport, Freshness, Level, Levels, PartitionReport, Report, SourceKey, SourceReport,
+    WaitingReport,
 };
 use gridtrail_model::Timestamp;
 use gridtrail_proto::query::v1;
+use gridtrail_search::SearchError;
 
 /// The message of a report, with all that stands in it: what a server tells callers is made of [`gridtrail_freshness::Outward`].
 pub fn freshness_response(report: Report) -> v1::GetFreshnessResponse {
@@ -23,6 +28,25 @@ pub fn freshness_response(report: Report) -> v1::GetFreshnessResponse {
         stopped: report.stopped.unwrap_or_default(),
         next_page_token: String::new(),
     }
+}
+
+/// The page of freshness that is asked for, of what is told of a report.
+///
+/// Errors: `Invalid`, `NotReady`.
+pub(crate) fn freshness_page(
+    freshness: &dyn Freshness,
+    asked: &v1::GetFreshnessRequest,
+    told: impl FnOnce(Report) -> Report,
+) -> Result<v1::GetFreshnessResponse, CallError> {
+    let days = match asked.days {
+        0 => FRESHNESS_DAYS_DEFAULT.into(),
+        days => i64::from(days),
+    };
+    if days > DAYS_KEPT {
+        return Err(SearchError::invalid("days", format!("at most {DAYS_KEPT}; found {days}")).into());
+    }
+    let report = freshness.report(days).ok_or(CallError::NotReady)?;
+    page_of(freshness_response(told(report)), &asked.page_token)
 }
 
 fn source(report: SourceReport) -> v1::FreshnessSource {

@@ -11,6 +11,8 @@
 //! Where the console is served, a request that is no call is one for a page of it, or of its logins (`front`); a call that one of its pages makes
 //! brings the session's cookie in place of a token.
 //!
+//! Operators are let in by tokens of their own, to a service of their own, where there is one (`operate`).
+//!
 //! Left out on purpose: CORS, which stays closed: a browser on another origin is let in by the proxy that serves its
 //! pages.
 
@@ -26,6 +28,7 @@ mod inventory;
 mod lasting;
 mod limits;
 mod log_in;
+mod operate;
 mod outgoing;
 mod own_calls;
 mod record;
@@ -56,6 +59,7 @@ pub use limits::{
     STATEMENT_MESSAGE_BYTES_MAX,
 };
 pub use log_in::LoginParts;
+pub use operate::OperatorParts;
 pub use own_calls::CallRecord;
 pub use reports::ReportParts;
 pub use serve::{FRESHNESS_HEALTH, Parts, ServeError, serve, terms};

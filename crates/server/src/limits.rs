@@ -84,6 +84,9 @@ pub(crate) const STATEMENT_ANSWER_BYTES: usize = 6 * 1024 * 1024;
 pub(crate) const OWN_CALLS_AT_ONCE: u32 = 4;
 pub(crate) const OWN_CALLS_AT_ONCE_EACH: u32 = 2;
 
+/// Calls of operators that are worked on at the same time: a few people look, and each call may read a whole table.
+pub(crate) const OPERATOR_CALLS: u32 = 8;
+
 /// Most User IDs that a report may be asked of: more than a token and all that is granted to its bearer have.
 pub(crate) const REPORT_USERS_MAX: usize = 1_000;
 

@@ -9,10 +9,12 @@ use gridtrail_access::{Access, Component, SessionKey};
 use gridtrail_port::{Hold, Places, Sizes};
 use gridtrail_proto::query::v1::session_service_server::{SessionService, SessionServiceServer};
 use gridtrail_proto::query::v1::{
-    LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, ProfileRequest, ProfileResponse,
-    ResumeRequest, ResumeResponse, StartLoginRequest, StartLoginResponse,
+    LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, PersonalDetails, ProfileRequest,
+    ProfileResponse, ResumeRequest, ResumeResponse, SetDetailsRequest, SetDetailsResponse, StartLoginRequest,
+    StartLoginResponse,
 };
-use gridtrail_session::{Handle, Logins, Session};
+use gridtrail_search::{SearchError, Violation};
+use gridtrail_session::{Details, Handle, Logins, PersonId, Session};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +80,32 @@ pub(crate) fn token_of(key: &SessionKey, session: &Session) -> Result<String, Ca
 /// The handle that a caller shows. What is none belongs to no session.
 fn handle_of(text: &str) -> Result<Handle, CallError> {
     text.parse().map_err(|_| CallError::NoSession)
+}
+
+/// The person whom a caller is; `None`: a token that stands for itself may be a program's.
+fn person_of(who: &Access) -> Option<PersonId> {
+    who.session_id().map(|_| PersonId::of(who.party(), who.subject()))
+}
+
+/// What a person enters about themselves. Errors: each field that is not as it must be, in words that repeat nothing of it.
+fn details_of(entered: &PersonalDetails) -> Result<Details, SearchError> {
+    let PersonalDetails { first_name, last_name, email_address, telephone_number } = entered;
+    Details::new((first_name, last_name), email_address, telephone_number).map_err(|faults| {
+        let violation = |fault: gridtrail_session::DetailsFault| Violation {
+            field: fault.field,
+            rule: fault.rule.to_owned(),
+        };
+        SearchError::Invalid(faults.into_iter().map(violation).collect())
+    })
+}
+
+fn wire_details(details: &Details) -> PersonalDetails {
+    PersonalDetails {
+        first_name: details.first_name().to_owned(),
+        last_name: details.last_name().to_owned(),
+        email_address: details.email_address().to_owned(),
+        telephone_number: details.telephone_number().to_owned(),
+    }
 }
 
 #[async_trait]
@@ -176,8 +204,29 @@ impl SessionService for Sessions {
         let (caller, _) = Caller::of(request);
         let work = async |who: Access, _: &mut Record| {
             who.require(Component::Profile, self.desk.now())?;
-            Ok(profile_response(&who))
+            let details = match (&self.login, person_of(&who)) {
+                (Some(login), Some(person)) => (login.logins.people().details(&person).await?, true),
+                _ => (None, false),
+            };
+            let (details, takes_details) = details;
+            Ok(profile_response(&who, (details.as_ref().map(wire_details), takes_details)))
         };
         self.desk.answer("SessionService.Profile", &caller, work).await
+    }
+
+    async fn set_details(
+        &self,
+        request: Request<SetDetailsRequest>,
+    ) -> Result<Response<SetDetailsResponse>, Status> {
+        let (caller, SetDetailsRequest { details }) = Caller::of(request);
+        let work = async |who: Access, _: &mut Record| {
+            who.require(Component::Profile, self.desk.now())?;
+            let people = self.login()?.logins.people();
+            let person = person_of(&who).ok_or(CallError::NotAPerson)?;
+            let details = details_of(&details.unwrap_or_default())?;
+            people.enter(&person, &details).await?;
+            Ok(SetDetailsResponse { details: Some(wire_details(&details)) })
+        };
+        self.desk.answer("SessionService.SetDetails", &caller, work).await
     }
 }

@@ -88,7 +88,7 @@ impl AccessLogService for Calls {
         let work = async |who: Access, left: &Allowance, record: &mut Record| {
             who.require_any_role(self.desk.now())?;
             let most = if page_size == 0 { PAGE_SIZE_DEFAULT } else { page_size };
-            record.asked_calls(most, !page_token.is_empty());
+            record.asked_page(most, !page_token.is_empty());
             if most > PAGE_SIZE_MAX {
                 return Err(SearchError::invalid("page_size", format!("at most {PAGE_SIZE_MAX}")).into());
             }
@@ -104,7 +104,7 @@ impl AccessLogService for Calls {
             self.desk.confirm(&who, &caller).await?;
             let (calls, bytes) = calls_that_fit(&mut found);
             record.weigh(UNWRITTEN_FACTOR * bytes.iter().sum::<usize>())?;
-            record.shown_calls(&bytes);
+            record.shown_listed(&bytes);
             let next = found.next.map(|next| self.sealed(&next, &who, until)).transpose()?;
             Ok::<_, CallError>(v1::ListCallsResponse { calls, next_page_token: next.unwrap_or_default() })
         };

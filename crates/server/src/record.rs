@@ -5,7 +5,7 @@
 
 use crate::held::Held;
 use crate::status::{CallError, status_of, told};
-use gridtrail_access::{Access, Disclosure};
+use gridtrail_access::{Access, Disclosure, Operator};
 use gridtrail_access_log::{AccessLog, Entry, LogError, Slot};
 use gridtrail_lake::SnapshotVersion;
 use gridtrail_model::{DeviceId, Timestamp};
@@ -112,6 +112,11 @@ impl Record {
         entry.roles = Some(who.roles().join(","));
     }
 
+    /// An operator was let in, who works for no Party and has no Job Type Role.
+    pub(crate) fn admit_operator(&mut self, who: &Operator) {
+        self.entry.subject = Some(who.name().to_owned());
+    }
+
     /// What the call holds from now on.
     pub(crate) fn hold(&mut self, held: Held) {
         self.held = held;
@@ -158,14 +163,21 @@ impl Record {
         note_key(&mut self.entry, &SearchKey::Device(device));
     }
 
-    /// Which page of the caller's own calls is asked for.
-    pub(crate) fn asked_calls(&mut self, page_size: u32, later_page: bool) {
+    /// Which dead letter an operator asks for, and whether its record is to come, too.
+    pub(crate) fn asked_letter(&mut self, source: &str, position: i64, with_record: bool) {
+        let entry = &mut self.entry;
+        let kind = if with_record { "dead_letter_record" } else { "dead_letter" };
+        (entry.key_kind, entry.key) = (Some(kind.into()), Some(format!("{source}@{position}")));
+    }
+
+    /// Which page of a list is asked for.
+    pub(crate) fn asked_page(&mut self, page_size: u32, later_page: bool) {
         self.entry.page_size = Some(page_size.into());
         self.entry.later_page = Some(later_page);
     }
 
-    /// The calls that are in the answer, by how many bytes each has in the message.
-    pub(crate) fn shown_calls(&mut self, bytes: &[usize]) {
+    /// What of a list is in the answer, by how many bytes each has in the message. None of it is a row of another User.
+    pub(crate) fn shown_listed(&mut self, bytes: &[usize]) {
         self.entry.rows = Some(0);
         self.note_shown(bytes.iter().map(|bytes| (false, *bytes)));
     }

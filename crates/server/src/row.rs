@@ -105,13 +105,19 @@ pub(crate) fn field_bytes(message: &impl Message) -> usize {
     1 + length_delimiter_len(bytes) + bytes
 }
 
-pub(crate) fn profile_response(who: &Access) -> v1::ProfileResponse {
+/// What the caller is here, and what is on record that they entered about themselves; `takes_details`: whether they are asked for that.
+pub(crate) fn profile_response(
+    who: &Access,
+    (details, takes_details): (Option<v1::PersonalDetails>, bool),
+) -> v1::ProfileResponse {
     v1::ProfileResponse {
         party: who.party().to_string(),
         user_ids: who.user_ids().to_set().into_iter().map(shown).collect(),
         job_type_roles: who.roles().to_vec(),
         functional_components: who.components().iter().map(shown).collect(),
         expires_at: Some(wire_time(who.expires_at())),
+        details,
+        takes_details,
     }
 }
 

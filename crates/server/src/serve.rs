@@ -10,6 +10,7 @@ use crate::limits::{
     FRESHNESS_HEALTH_EVERY, HEADER_BYTES_MAX, REQUEST_BYTES_MAX,
 };
 use crate::log_in::{LoginParts, Sessions};
+use crate::operate::{OperatorParts, Operators};
 use crate::own_calls::{CallRecord, Calls};
 use crate::reports::{ReportParts, Reports};
 use crate::service::{AuditTrails, Desk, FreshnessDesk, MeterReads};
@@ -19,6 +20,7 @@ use gridtrail_access::Admission;
 use gridtrail_access_log::AccessLog;
 use gridtrail_freshness::{Freshness, Level, Outward};
 use gridtrail_port::{Messages, Port, Terms};
+use gridtrail_proto::operate::v1::operator_service_server::OperatorServiceServer;
 use gridtrail_proto::query::v1::access_log_service_server::AccessLogServiceServer;
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
@@ -77,6 +79,8 @@ pub struct Parts {
     pub log: AccessLog,
     /// Where people read what is noted of their own calls; `None`: nowhere.
     pub calls: Option<CallRecord>,
+    /// Answers operators; `None`: there is no service for them.
+    pub operators: Option<OperatorParts>,
     /// Where a person asks for a communication with a Device; `None`: nowhere that is known here.
     pub communicate_with: Option<DeviceLink>,
     /// Tells when tokens end.
@@ -115,14 +119,16 @@ pub const fn terms(connections: u32, by_address: u32) -> Terms {
 /// Dropped, it ends all connections.
 pub async fn serve(parts: Parts, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
     let Parts { port, search, hubs, inventory, sql, reports, freshness, outward, admission, .. } = parts;
-    let Parts { login, console, log, calls, communicate_with, clock, limits, tells_cost, .. } = parts;
+    let Parts { login, console, log, calls, operators, communicate_with, clock, limits, tells_cost, .. } =
+        parts;
     let desk = Desk::new((search, inventory), admission, log, clock, limits, tells_cost);
     let reporter = HealthReporter::new();
-    let names = names_of(sql.is_some(), reports.is_some(), calls.is_some());
+    let optional = Optional { sql, reports, calls, operators };
+    let names = names_of(&optional);
     set_health(&reporter, &names, ServingStatus::Serving).await;
     let key = login.as_ref().map(|login| Arc::clone(&login.key));
     let sessions = Sessions::servers(desk.clone(), login);
-    let others = ((Arc::clone(&freshness), outward), (hubs, communicate_with), (sql, reports, calls));
+    let others = ((Arc::clone(&freshness), outward), (hubs, communicate_with), optional);
     let web = GrpcWebLayer::new().layer(switch(&desk, others, sessions, &reporter)?);
     let front = Front::new(web, console, key);
     let service = service_fn(move |request: Request<Incoming>| front.answer(request));
@@ -158,11 +164,16 @@ async fn keep_certificates(tls: Option<Arc<Tls>>) -> Infallible {
 type Told = (Arc<dyn Freshness>, Arc<Outward>);
 
 /// What not every server answers.
-type Optional = (Option<SqlParts>, Option<ReportParts>, Option<CallRecord>);
+struct Optional {
+    sql: Option<SqlParts>,
+    reports: Option<ReportParts>,
+    calls: Option<CallRecord>,
+    operators: Option<OperatorParts>,
+}
 
 fn switch(
     desk: &Desk,
-    ((freshness, outward), hubs, (sql, reports, calls)): (Told, (HubSearch, Option<DeviceLink>), Optional),
+    ((freshness, outward), hubs, optional): (Told, (HubSearch, Option<DeviceLink>), Optional),
     [logins, sessions]: [SessionServiceServer<Sessions>; 2],
     reporter: &HealthReporter,
 ) -> Result<
@@ -172,11 +183,17 @@ fn switch(
     >,
     ServeError,
 > {
+    let Optional { sql, reports, calls, operators } = optional;
     let health = HealthService::from_health_reporter(reporter.clone());
+    let has_operators = operators.is_some();
     let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(gridtrail_proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        let all = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(gridtrail_proto::DESCRIPTORS);
+        let all = match has_operators {
+            true => all.register_encoded_file_descriptor_set(gridtrail_proto::OPERATE_DESCRIPTORS),
+            false => all,
+        };
+        all.register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             // What the details of errors are made of.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
@@ -187,7 +204,7 @@ fn switch(
         messages: Messages::default(),
         audit_trails: desk.audit_trails(),
         meter_reads: desk.meter_reads(),
-        freshness: desk.freshness(freshness, outward),
+        freshness: desk.freshness(Arc::clone(&freshness), outward),
         hubs: Hubs::server(desk, hubs),
         inventory: desk.inventory(),
         calls: calls.map(|calls| Calls::server(desk, calls)),
@@ -195,6 +212,7 @@ fn switch(
         sessions,
         flight: sql.map(|sql| FlightDesk::server(desk, sql)),
         reports: reports.map(|reports| Reports::server(desk, reports)),
+        operators: operators.map(|parts| Operators::server(desk, parts, freshness)),
         health: HealthServer::new(health).max_decoding_message_size(REQUEST_BYTES_MAX),
         reflection: v1.max_decoding_message_size(REQUEST_BYTES_MAX),
         reflection_alpha: v1alpha.max_decoding_message_size(REQUEST_BYTES_MAX),
@@ -215,7 +233,7 @@ async fn keep_freshness_health(reporter: &HealthReporter, freshness: &dyn Freshn
 }
 
 /// The names that health checks ask for: the whole server and each service.
-fn names_of(answers_sql: bool, makes_reports: bool, lists_calls: bool) -> Vec<&'static str> {
+fn names_of(optional: &Optional) -> Vec<&'static str> {
     const WHOLE_SERVER: &str = "";
     let mut names = vec![
         WHOLE_SERVER,
@@ -226,9 +244,14 @@ fn names_of(answers_sql: bool, makes_reports: bool, lists_calls: bool) -> Vec<&'
         <InventoryServiceServer<Inventory> as NamedService>::NAME,
         <SessionServiceServer<Sessions> as NamedService>::NAME,
     ];
-    names.extend(answers_sql.then_some(<FlightServiceServer<FlightDesk> as NamedService>::NAME));
-    names.extend(makes_reports.then_some(<ReportServiceServer<Reports> as NamedService>::NAME));
-    names.extend(lists_calls.then_some(<AccessLogServiceServer<Calls> as NamedService>::NAME));
+    let Optional { sql, reports, calls, operators } = optional;
+    let there = [
+        (sql.is_some(), <FlightServiceServer<FlightDesk> as NamedService>::NAME),
+        (reports.is_some(), <ReportServiceServer<Reports> as NamedService>::NAME),
+        (calls.is_some(), <AccessLogServiceServer<Calls> as NamedService>::NAME),
+        (operators.is_some(), <OperatorServiceServer<Operators> as NamedService>::NAME),
+    ];
+    names.extend(there.into_iter().filter_map(|(is_there, name)| is_there.then_some(name)));
     names
 }
 

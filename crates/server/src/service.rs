@@ -2,22 +2,21 @@
 
 use crate::callers::{Allowance, Allowances, CallerName, Limits};
 use crate::deadline::time_left;
-use crate::freshness::freshness_response;
-use crate::freshness_page::page_of;
+use crate::freshness::freshness_page;
 use crate::held::{Held, no_memory, weight_of};
 use crate::limits::{
-    ANSWERS_BYTES_MAX, CALL_BYTES_MIN, CALLER_ANSWERS_BYTES_MAX, FRESHNESS_DAYS_DEFAULT, REQUEST_BYTES_MAX,
-    REQUEST_LIFE, RESPONSE_BYTES_MAX, ROW_BYTES, STATEMENT_AHEAD, TAKE_LIFE, UNWRITTEN_FACTOR,
+    ANSWERS_BYTES_MAX, CALL_BYTES_MIN, CALLER_ANSWERS_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_LIFE,
+    RESPONSE_BYTES_MAX, ROW_BYTES, STATEMENT_AHEAD, TAKE_LIFE, UNWRITTEN_FACTOR,
 };
 use crate::record::{Caller, Record};
 use crate::request::{query_of, row_query_of};
 use crate::row::{get_response, search_response};
 use crate::status::{CallError, status_of};
 use futures::FutureExt as _;
-use gridtrail_access::{Access, Admission, Sharing};
+use gridtrail_access::{Access, Admission, OperatorGate, Sharing};
 use gridtrail_access_log::AccessLog;
 use gridtrail_flight::{Asker, Recording, Rights};
-use gridtrail_freshness::{DAYS_KEPT, Freshness, Outward};
+use gridtrail_freshness::{Freshness, Outward};
 use gridtrail_lake::Cost;
 use gridtrail_model::Timestamp;
 use gridtrail_port::{Hold, Places, Sizes};
@@ -30,7 +29,6 @@ use gridtrail_proto::query::v1::{
 use gridtrail_runtime::Clock;
 use gridtrail_search::{
     Answer, InventorySearch, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Page, Query, RowQuery, Search, SearchError,
-    Violation,
 };
 use prost::Message as _;
 use std::panic::AssertUnwindSafe;
@@ -189,6 +187,27 @@ impl Desk {
             let left = self.allowances.of(&access);
             record.hold(self.held_of(&left, caller)?);
             work(access, &left, &mut record).await
+        };
+        let outcome = self.limited(caller, admitted).await;
+        record.reply(outcome)
+    }
+
+    /// Answers one call of an operator whom a gate lets in. Otherwise as [`Desk::answer`].
+    pub(crate) async fn answer_operator<T>(
+        &self,
+        call: &'static str,
+        caller: &Caller,
+        (gate, left): (&OperatorGate, &Allowance),
+        work: impl AsyncFnOnce(&mut Record) -> Result<T, CallError>,
+    ) -> Result<Response<T>, Status> {
+        let mut record = self.record(call, caller);
+        let admitted = async {
+            record.reserve()?;
+            let operator = gate.admit(bearer_token(&caller.metadata)?, self.clock.now())?;
+            caller.client.peer.vouch();
+            record.admit_operator(&operator);
+            record.hold(self.held_of(left, caller)?);
+            work(&mut record).await
         };
         let outcome = self.limited(caller, admitted).await;
         record.reply(outcome)
@@ -353,17 +372,8 @@ impl FreshnessService for FreshnessDesk {
         // Whoever may use anything may know: there is no row in it, and so no component to demand.
         let work = async |who: Access, record: &mut Record| {
             who.require_any_role(self.desk.now())?;
-            let days = match message.days {
-                0 => FRESHNESS_DAYS_DEFAULT.into(),
-                days => i64::from(days),
-            };
-            if days > DAYS_KEPT {
-                let rule = format!("at most {DAYS_KEPT}; found {days}");
-                return Err(SearchError::Invalid(vec![Violation { field: "days", rule }]).into());
-            }
-            let report = self.freshness.report(days).ok_or(CallError::NotReady)?;
-            let report = self.outward.of(report);
-            let message = page_of(freshness_response(report), &message.page_token)?;
+            let told = |report| self.outward.of(report);
+            let message = freshness_page(self.freshness.as_ref(), &message, told)?;
             record.weigh(UNWRITTEN_FACTOR * message.encoded_len())?;
             Ok(message)
         };

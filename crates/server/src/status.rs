@@ -10,6 +10,7 @@ use gridtrail_access_log::LogError;
 use gridtrail_flight::{FlightError, SqlError};
 use gridtrail_lake::LakeErrorKind;
 use gridtrail_port::Cut;
+use gridtrail_reconcile::ReconcileError;
 use gridtrail_reports::{ArgumentError, OutputError, ReportError};
 use gridtrail_runtime::with_causes;
 use gridtrail_search::{SearchError, SearchErrorKind, Violation};
@@ -42,6 +43,9 @@ pub(crate) enum CallError {
     /// This server logs nobody in.
     #[error("log somebody in")]
     NoLogins,
+    /// A token that stands for itself is no person's.
+    #[error("find the person")]
+    NotAPerson,
     /// No session, or none any longer.
     #[error("find the session")]
     NoSession,
@@ -65,6 +69,12 @@ pub(crate) enum CallError {
     /// Too many calls at once.
     #[error("take one more call")]
     Busy,
+    /// No dead letter is there.
+    #[error("find the dead letter")]
+    NoLetter,
+    /// A proof of what became of every position was not made.
+    #[error(transparent)]
+    Proof(ReconcileError),
     /// The call took too long.
     #[error("answer in time")]
     TooSlow,
@@ -183,9 +193,13 @@ const NO_PROVIDER: ErrorClass =
     ErrorClass { code: Code::NotFound, reason: "IDENTITY_PROVIDER_NOT_FOUND", http_code: "404" };
 const NO_LOGINS: ErrorClass =
     ErrorClass { code: Code::FailedPrecondition, reason: "NO_LOGINS", http_code: "400" };
+const NOT_A_PERSON: ErrorClass =
+    ErrorClass { code: Code::FailedPrecondition, reason: "NOT_A_PERSON", http_code: "400" };
 const DENIED: ErrorClass =
     ErrorClass { code: Code::PermissionDenied, reason: "ROLE_MISSING", http_code: "403" };
 const NOT_FOUND: ErrorClass = ErrorClass { code: Code::NotFound, reason: "ROW_NOT_FOUND", http_code: "404" };
+const NO_LETTER: ErrorClass =
+    ErrorClass { code: Code::NotFound, reason: "DEAD_LETTER_NOT_FOUND", http_code: "404" };
 const NO_HUB: ErrorClass = ErrorClass { code: Code::NotFound, reason: "HUB_NOT_FOUND", http_code: "404" };
 const EXHAUSTED: ErrorClass =
     ErrorClass { code: Code::ResourceExhausted, reason: "SEARCH_TOO_WIDE", http_code: "429" };
@@ -411,6 +425,7 @@ pub(crate) fn told(error: &CallError) -> (Code, &'static str) {
         CallError::LoginRefused => LOGIN_REFUSED,
         CallError::NoSuchProvider => NO_PROVIDER,
         CallError::NoLogins => NO_LOGINS,
+        CallError::NotAPerson => NOT_A_PERSON,
         CallError::NoSession => NO_IDENTITY,
         CallError::SessionStore(error) if may_be_back(error) => UNAVAILABLE,
         CallError::SessionStore(_) => INTERNAL,
@@ -420,7 +435,8 @@ pub(crate) fn told(error: &CallError) -> (Code, &'static str) {
         CallError::NotReady => UNAVAILABLE,
         CallError::TooSlow => TOO_SLOW,
         CallError::RightsChanged => RIGHTS_CHANGED,
-        CallError::Panicked => INTERNAL,
+        CallError::NoLetter => NO_LETTER,
+        CallError::Panicked | CallError::Proof(_) => INTERNAL,
         CallError::Flight(error) => class_of_flight(error),
         CallError::Report(error) => class_of_report(error),
         CallError::ReportForm(error) => class_of_form(error),
@@ -461,6 +477,10 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
         CallError::NoLogins => {
             let text = "this server logs nobody in: bring a token of the issuer that it trusts";
             status_in(&NO_LOGINS, text.into(), None)
+        }
+        CallError::NotAPerson => {
+            let text = "log in: a token that stands for itself is no person's, and nothing is asked of it";
+            status_in(&NOT_A_PERSON, text.into(), None)
         }
         CallError::NoSession => {
             let text = "log in again: there is no such session, or it has ended";
@@ -507,7 +527,10 @@ pub(crate) fn status_of(call: &'static str, error: &CallError) -> Status {
         CallError::ReportForm(error) => report_status(call, &class_of_form(error), error),
         CallError::OtherReport { .. } => status_in(&OTHER_REPORT, error.to_string(), None),
         CallError::ReportRowTooLarge { .. } => status_in(&ROW_TOO_LARGE, error.to_string(), None),
-        CallError::Panicked => reported_status(call, &INTERNAL, "the service failed", error),
+        CallError::NoLetter => status_in(&NO_LETTER, "there is no dead letter at this place".into(), None),
+        CallError::Proof(_) | CallError::Panicked => {
+            reported_status(call, &INTERNAL, "the service failed", error)
+        }
     }
 }
 

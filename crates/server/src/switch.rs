@@ -1,4 +1,4 @@
-//! Sends each call to its service, by the first part of its path. With twelve services this is a `match`; the router
+//! Sends each call to its service, by the first part of its path. With thirteen services this is a `match`; the router
 //! that the transport offers would bring a web framework with it.
 
 use crate::flight::FlightDesk;
@@ -6,6 +6,7 @@ use crate::hub::Hubs;
 use crate::inventory::Inventory;
 use crate::lasting::Lasting;
 use crate::log_in::Sessions;
+use crate::operate::Operators;
 use crate::outgoing::outgoing;
 use crate::own_calls::Calls;
 use crate::reports::Reports;
@@ -13,6 +14,7 @@ use crate::service::{AuditTrails, FreshnessDesk, MeterReads};
 use crate::status::{CallError, no_such_service, status_of, status_of_cut};
 use arrow_flight::flight_service_server::FlightServiceServer;
 use gridtrail_port::{Client, MessageSize, Messages};
+use gridtrail_proto::operate::v1::operator_service_server::OperatorServiceServer;
 use gridtrail_proto::query::v1::access_log_service_server::AccessLogServiceServer;
 use gridtrail_proto::query::v1::audit_trail_service_server::AuditTrailServiceServer;
 use gridtrail_proto::query::v1::freshness_service_server::FreshnessServiceServer;
@@ -51,6 +53,8 @@ pub(crate) struct Switch<R, A> {
     pub(crate) flight: Option<FlightServiceServer<FlightDesk>>,
     /// Reports, where they are made.
     pub(crate) reports: Option<ReportServiceServer<Reports>>,
+    /// For operators, where there are any.
+    pub(crate) operators: Option<OperatorServiceServer<Operators>>,
     pub(crate) health: HealthServer<HealthService>,
     pub(crate) reflection: R,
     pub(crate) reflection_alpha: A,
@@ -119,6 +123,8 @@ impl<R: GrpcService, A: GrpcService> Service<Request<Body>> for Switch<R, A> {
             with_message(&self.messages, flight, MessageSize::Statement, request)
         } else if let Some(reports) = self.reports.as_mut().filter(|reports| service == name_of(*reports)) {
             with_message(&self.messages, reports, MessageSize::Small, request)
+        } else if let Some(operators) = self.operators.as_mut().filter(|of| service == name_of(*of)) {
+            with_message(&self.messages, operators, MessageSize::Small, request)
         } else {
             Box::pin(std::future::ready(Ok(outgoing(no_such_service().into_http()))))
         }

@@ -19,6 +19,7 @@ use crate::digest;
 use crate::handle::Handle;
 use crate::limits::{KEPT_LONGER_MS, REQUEST_LIFE_MS, VERIFICATIONS_MAX};
 use crate::objects::{Created, Mark, SealedObjects, StoreError};
+use crate::people::{People, PersonId};
 use crate::register::{Anchors, Provider, Register, subject_of};
 use crate::sessions::{Session, SessionRecord, Sessions};
 use crate::wire;
@@ -82,6 +83,7 @@ pub struct Logins {
     clock: Clock,
     register: Arc<Register>,
     sessions: Arc<Sessions>,
+    people: People,
     anchors: Arc<Anchors>,
     settings: Arc<LoginSettings>,
     witness: Arc<dyn Witness>,
@@ -106,11 +108,13 @@ impl Logins {
     ) -> Self {
         let (settings, verifying) = (Arc::new(settings), Semaphore::new(VERIFICATIONS_MAX));
         let (starts, listed, brought) = <(Budgets, Budgets, Budgets)>::default();
+        let people = People::new(objects.clone(), clock.clone());
         Self {
             objects,
             clock,
             register,
             sessions,
+            people,
             anchors,
             settings,
             witness,
@@ -129,6 +133,11 @@ impl Logins {
     /// The sessions that logins make.
     pub fn sessions(&self) -> &Arc<Sessions> {
         &self.sessions
+    }
+
+    /// What the people who log in enter about themselves.
+    pub const fn people(&self) -> &People {
+        &self.people
     }
 
     /// By whom people can log in, for somebody at an address: entity IDs, ascending.
@@ -194,8 +203,12 @@ impl Logins {
             let _ = self.sessions.revoke(&session.id).await;
             finished = Err(LoginError::NotWritten);
         }
-        if let Err(error) = &finished {
-            self.witness.refused(error, from);
+        match &finished {
+            Ok(LoggedIn { session, .. }) => {
+                let bearer = &session.bearer;
+                self.people.logged_in(&PersonId::of(&bearer.party, &bearer.subject)).await;
+            }
+            Err(error) => self.witness.refused(error, from),
         }
         match &finished {
             Ok(LoggedIn { session, .. }) => tracing::info!(

@@ -1,7 +1,8 @@
 //! Small objects, created once and never changed.
 //!
 //! Every write is a conditional put that creates. S3 and a local directory both have that, while a local directory has no
-//! conditional replacement; and a put whose answer is lost can be judged by what is there afterwards.
+//! conditional replacement; and a put whose answer is lost can be judged by what is there afterwards. Only what decides nothing is
+//! replaced, without a condition.
 
 mod sealed;
 
@@ -169,6 +170,12 @@ impl Objects {
             Ok(Some(_)) => Ok(Created::Others),
             Ok(None) | Err(_) => Err(self.unavailable("create", name, failed)),
         }
+    }
+
+    /// Writes an object, whatever is there. What is there is the one or the other, never a part of each.
+    async fn overwrite(&self, name: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let written = self.store.put(&self.path(name), PutPayload::from(bytes)).await;
+        written.map(|_| ()).map_err(|error| self.unavailable("replace", name, error))
     }
 
     async fn bytes(&self, name: &str) -> Result<Option<bytes::Bytes>, StoreError> {

@@ -4,6 +4,7 @@
 //! case the clock of the server that sweeps is ahead: an assertion must never be forgotten while another server still takes it.
 
 use crate::objects::{Objects, StoreError};
+use crate::people::{self, Day};
 use gridtrail_model::Timestamp;
 use gridtrail_runtime::Clock;
 use serde::de::IgnoredAny;
@@ -20,7 +21,8 @@ pub struct Swept {
     pub corrupt: u64,
 }
 
-/// Deletes requests, assertion ids and sessions that have expired, and versions of the register that others follow.
+/// Deletes requests, assertion ids and sessions that have expired, versions of the register that others follow, and the details of people
+/// who have not logged in for 13 months.
 #[derive(Debug, Clone)]
 pub struct Sweep {
     objects: Objects,
@@ -48,6 +50,7 @@ impl Sweep {
         for folder in ["providers", "accounts"] {
             self.sweep_versions(folder, &mut swept).await?;
         }
+        self.sweep_people(now, &mut swept).await?;
         Ok(swept)
     }
 
@@ -84,6 +87,31 @@ impl Sweep {
             }
         }
         swept.kept += last.len() as u64;
+        Ok(())
+    }
+
+    /// The details of people whose last login is too long ago, and the marks of logins that others follow. Names say all that it takes:
+    /// nothing of what people entered is read.
+    async fn sweep_people(&self, now: Timestamp, swept: &mut Swept) -> Result<(), StoreError> {
+        let mut folders: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for name in self.objects.list(people::FOLDER, None).await? {
+            let person = name.split('/').nth(1).unwrap_or_default().to_owned();
+            folders.entry(person).or_default().push(name);
+        }
+        let earliest = Day::keeps_details_at(now);
+        for names in folders.into_values() {
+            let last = names.iter().filter_map(|name| Day::named(name)).max().filter(|day| *day >= earliest);
+            // In order: the details go before the marks that kept them, and a mark once a later one is there.
+            for name in names {
+                let stays = last.is_some_and(|last| Day::named(&name).is_none_or(|day| day == last));
+                if stays {
+                    swept.kept += 1;
+                } else {
+                    self.objects.delete(&name).await?;
+                    swept.deleted += 1;
+                }
+            }
+        }
         Ok(())
     }
 }

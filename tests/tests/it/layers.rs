@@ -58,6 +58,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "lake",
             "freshness",
             "flight",
+            "reconcile",
             "reports",
             "search",
             "session",

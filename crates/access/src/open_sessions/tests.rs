@@ -142,13 +142,13 @@ fn the_token_of_a_session_names_the_session_of_its_own_bearer() {
 #[test]
 fn no_kind_of_token_is_taken_for_another() {
     let world = World::new(true);
-    let good = signed(&kind(SessionKey::KIND), &KEY.0, &claims());
+    let good = signed(&kind(SESSION_KIND), &KEY.0, &claims());
     assert!(world.admission.admit_now(&good, at(1)).is_ok());
     // Signed by the key of sessions, but not said to be a session's: it meets the gatekeeper.
     assert_eq!(world.fault(&signed(&kind("JWT"), &KEY.0, &claims())), TokenFault::Signature);
     // Said to be a session's, but signed by somebody else, whose tokens of their own are good.
     let dev = SigningKey::from_pem(&DEV.to_pem()).unwrap();
-    assert_eq!(world.fault(&signed(&kind(SessionKey::KIND), &dev, &claims())), TokenFault::Signature);
+    assert_eq!(world.fault(&signed(&kind(SESSION_KIND), &dev, &claims())), TokenFault::Signature);
     // Without a gate, or without a gatekeeper, the other kind is refused.
     let only_sessions = World::new(false);
     assert_eq!(only_sessions.fault(&DEV.mint(&ann()).unwrap()), TokenFault::NotOfASession);
@@ -160,7 +160,7 @@ fn no_kind_of_token_is_taken_for_another() {
 #[test]
 fn each_claim_must_be_there_and_right() {
     let world = World::new(true);
-    let header = kind(SessionKey::KIND);
+    let header = kind(SESSION_KIND);
     for claim in ["iss", "aud", "sub", "nbf", "exp", "sid"] {
         let mut without = claims();
         without.as_object_mut().unwrap().remove(claim);

@@ -202,6 +202,25 @@ pub enum SessionCommand {
 Example:
   gridtrail session revoke 0b7e3f... --lake data/lake")]
     Revoke(RevokeArgs),
+    /// Delete what a person entered about themselves at their first login. They are asked anew when they next log in.
+    #[command(after_help = "\
+Example:
+  gridtrail session forget 5d41f0... --party supplier-1 --lake data/lake")]
+    Forget(ForgetArgs),
+}
+
+/// Arguments of `gridtrail session forget`.
+#[derive(Debug, Args)]
+pub struct ForgetArgs {
+    /// The person, as the access log names them: the column `subject` of their calls.
+    #[arg(value_name = "SUBJECT")]
+    pub subject: String,
+    /// The Party that they log in for: the column `party` there.
+    #[arg(long, value_name = "NAME")]
+    pub party: Party,
+    /// Where it is written down.
+    #[command(flatten)]
+    pub of: WhichSessions,
 }
 
 /// Arguments of `gridtrail session revoke`.

@@ -13,6 +13,7 @@ mod identity;
 mod inventory;
 mod lake;
 mod letters;
+mod operator;
 mod origin;
 mod port;
 mod reconcile;
@@ -30,8 +31,8 @@ pub use callers::CallerArgs;
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
 pub use freshness::{FreshnessArgs, LevelArgs, MetricsArgs};
 pub use identity::{
-    AddAccountArgs, AddIdpArgs, IdpCommand, LoginArgs, RemoveAccountArgs, RemoveIdpArgs, ReplaceIdpArgs,
-    RevokeArgs, SessionCommand, SpArgs, SpCommand, TrustArgs, WhichSessions,
+    AddAccountArgs, AddIdpArgs, ForgetArgs, IdpCommand, LoginArgs, RemoveAccountArgs, RemoveIdpArgs,
+    ReplaceIdpArgs, RevokeArgs, SessionCommand, SpArgs, SpCommand, TrustArgs, WhichSessions,
 };
 pub use inventory::{
     BenchInventoryArgs, InventoryArgs, InventoryBy, InventoryCall, InventoryCallArgs, InventoryDeviceArgs,
@@ -46,6 +47,7 @@ pub use letters::{
     DismissLettersArgs, LetterCommand, LettersArgs, ListLettersArgs, ReplayLettersArgs, ShowLetterArgs,
     WhichLetters,
 };
+pub use operator::{OperatorCommand, OperatorTokenArgs, ServeOperatorArgs};
 pub use origin::{Origins, parse};
 pub use port::{ClientAddress, PortArgs};
 pub use reconcile::ReconcileArgs;
@@ -276,9 +278,12 @@ Examples:
     /// Enrol and remove Identity Providers, and accounts of the DCC's own. For operators.
     #[command(subcommand)]
     Idp(IdpCommand),
-    /// End sessions. For operators.
+    /// End sessions, and delete what people entered about themselves. For operators.
     #[command(subcommand)]
     Session(SessionCommand),
+    /// Mint tokens of operators, who look at a server's lake. For operators.
+    #[command(subcommand)]
+    Operator(OperatorCommand),
     /// Mint a token for local development.
     Token(TokenArgs),
     /// Make a certificate for local development.

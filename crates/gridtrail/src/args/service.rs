@@ -6,6 +6,7 @@ use super::freshness::{LevelArgs, MetricsArgs};
 use super::identity::LoginArgs;
 use super::inventory::{BenchInventoryArgs, InventoryArgs, InventoryDeviceArgs};
 use super::lake::CompactionArgs;
+use super::operator::ServeOperatorArgs;
 use super::port::PortArgs;
 use super::report::ServeReportArgs;
 use super::sql::ServeSqlArgs;
@@ -95,6 +96,9 @@ pub struct ServeArgs {
     /// How people log in.
     #[command(flatten)]
     pub login: LoginArgs,
+    /// Whether operators are let in.
+    #[command(flatten)]
+    pub operators: ServeOperatorArgs,
     /// Who may connect.
     #[command(flatten)]
     pub port: PortArgs,

@@ -195,6 +195,7 @@ async fn show(
         lake: lake.clone(),
         port,
         gatekeeper: Some(key.gatekeeper()?),
+        operators: None,
         login: login.flatten(),
         has_console: args.serve,
         page_key: PageKey::random()?,

@@ -4,3 +4,4 @@ pub(crate) mod as_of;
 pub(crate) mod changes;
 pub(crate) mod evidence_log;
 pub(crate) mod inventory_changes;
+pub(crate) mod letters;

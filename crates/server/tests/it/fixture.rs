@@ -1,14 +1,16 @@
 //! A served world of three rows, and its callers.
 
 use gridtrail_access::{
-    AccessEvent, Admission, Assignment, Bearer, DevKey, Doors, JobTypeRole, OrgId, Party, SessionGate,
-    Sharing,
+    AccessEvent, Admission, Assignment, Bearer, DevKey, Doors, JobTypeRole, OperatorGate, OperatorKey, OrgId,
+    Party, SessionGate, Sharing,
 };
 use gridtrail_access_log::fake::MemoryLog;
 use gridtrail_access_log::{AccessLog, Committing, Entry, RowKind};
 use gridtrail_flight::{FlightSql, Freshened, Served, SqlLimits};
 use gridtrail_freshness::{Freshness, Inputs, Ledger, Levels, Report};
-use gridtrail_lake::{Batch, Lake, LakeSettings, Partition, SourceEvidence, Stream, Waiting};
+use gridtrail_lake::{
+    Batch, DeadLetter, Extent, Lake, LakeSettings, Partition, SourceEvidence, Stream, Waiting,
+};
 use gridtrail_model::{
     Alert, Body, Correlation, CspRegion, DeviceId, Event, Fold, Fragment, HistoryEntry, Mode,
     RequestReceived, ResponseContent, ResponseSent, State, StatusChanged, Timestamp, UserId, UserRole,
@@ -27,7 +29,8 @@ use gridtrail_search::{
     HubSearch, HubStore, HubTables, InventorySearch, InventoryStore, PageKey, Search, Store,
 };
 use gridtrail_server::{
-    CallRecord, Console, Limits, LoginParts, Parts, ReportParts, ServeError, SqlParts, serve, terms,
+    CallRecord, Console, Limits, LoginParts, OperatorParts, Parts, ReportParts, ServeError, SqlParts, serve,
+    terms,
 };
 use gridtrail_session::{Endpoint, Landing};
 use std::net::SocketAddr;
@@ -110,6 +113,33 @@ async fn filled_lake(clock: Clock) -> Lake {
     lake
 }
 
+/// A file of three records that could not be read.
+fn dead_letters() -> Batch {
+    let letter = |position: i64| DeadLetter {
+        source: "file:bad".into(),
+        source_name: "bad.jsonl".into(),
+        position,
+        reason: if position == 2 { "no JSON" } else { "command_variant is missing" }.into(),
+        raw: format!("<bad record {position}>").into(),
+        extent: Extent::Whole,
+        key: Some("k".into()),
+        headers: vec![("h".into(), "v".into())],
+        read_at: now(),
+    };
+    let source = SourceEvidence {
+        source: "file:bad".into(),
+        name: "bad.jsonl".into(),
+        first: true,
+        to: 3,
+        records: 3,
+        dead_lettered: 3,
+        dead_lettered_at: (0..3).collect(),
+        finished: true,
+        ..SourceEvidence::default()
+    };
+    Batch { dead_letters: (0..3).map(letter).collect(), sources: vec![source], ..Batch::default() }
+}
+
 /// Each User ID is that of a Party of its own.
 pub(crate) fn party_of(user: &str) -> Party {
     format!("Party {user}").parse().unwrap()
@@ -145,6 +175,7 @@ struct Optional {
     sql: Option<SqlParts>,
     reports: Option<ReportParts>,
     calls: Option<CallRecord>,
+    operators: Option<OperatorParts>,
 }
 
 /// A server on a free port, over a lake that obeys the test or over a real one.
@@ -213,6 +244,40 @@ impl World<Lake> {
         .await
     }
 
+    /// One over a real lake with three dead letters, that answers all that a server can: SQL and reports, own calls, and operators with this
+    /// key.
+    pub(crate) async fn serve_operators() -> (Self, OperatorKey) {
+        let clock = Clock::manual(now());
+        let lake = filled_lake(clock.clone()).await;
+        lake.writer().await.unwrap().commit(dead_letters()).await.unwrap();
+        let freshness = FakeFreshness(Arc::new(Mutex::new(Some(now()))));
+        let freshness = Freshened { freshness: Arc::new(freshness), outward: Arc::default() };
+        let (served, calls) = (lake.clone(), lake.clone());
+        let served = Served { lake: served, calls, freshness, shows_type_2: false };
+        let (limits, key) = (SqlLimits::default(), OperatorKey::generate().unwrap());
+        let page_key = PageKey::random().unwrap();
+        let flight = FlightSql::new(served, clock.clone(), page_key.clone(), limits.clone());
+        let (at_once, at_once_each) = (NonZeroU32::new(2).unwrap(), NonZeroU32::MIN);
+        let optional = Optional {
+            login: None,
+            sql: Some(SqlParts { flight, at_once, at_once_each, threads: Handle::current() }),
+            reports: Some(ReportParts {
+                reports: Catalogue::shared().unwrap(),
+                lake: lake.clone(),
+                limits,
+                at_once,
+                at_once_each,
+                threads: Handle::current(),
+            }),
+            calls: Some(CallRecord { lake: lake.clone(), key: page_key }),
+            operators: Some(OperatorParts {
+                gate: OperatorGate::new(&key.to_public_pem()).unwrap(),
+                lake: lake.clone(),
+            }),
+        };
+        (Self::answering(lake, clock, optional, Limits::default()).await, key)
+    }
+
     /// One over a real lake that answers SQL, two statements at once and one of each caller, within these limits.
     pub(crate) async fn serve_sql(sql: SqlLimits) -> Self {
         let clock = Clock::manual(now());
@@ -261,7 +326,7 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
     async fn answering(
         lake: L,
         clock: Clock,
-        Optional { login, sql, reports, calls }: Optional,
+        Optional { login, sql, reports, calls, operators }: Optional,
         limits: Limits,
     ) -> Self {
         let (login, sessions) = login.unzip();
@@ -288,6 +353,7 @@ impl<L: Store + HubStore + InventoryStore + Clone> World<L> {
             login,
             log,
             calls,
+            operators,
             communicate_with: Some("https://adaptor.example/ask?hub={device}".parse().unwrap()),
             clock: clock.clone(),
             limits,

@@ -1,14 +1,15 @@
 //! Logins over gRPC: from a request to a token, and from a token to nobody.
 
-use crate::it::fixture::{ANN, World, of_meter, party_of, time, with_header};
+use crate::it::errors::assert_error;
+use crate::it::fixture::{ANN, World, bearer_of, of_meter, party_of, time, with_header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gridtrail_access::{DevKey, RoleMatrix, SessionGate, SessionKey};
+use gridtrail_access::{Bearer, DevKey, RoleMatrix, SessionGate, SessionKey};
 use gridtrail_access_log::fake::MemoryLog;
 use gridtrail_access_log::{AccessLog, Committing, Entry, RowKind};
 use gridtrail_proto::query::v1::{
-    LoginRequest, LoginResponse, LogoutRequest, ProfileRequest, ResumeRequest, SearchRequest,
-    StartLoginRequest, StartLoginResponse,
+    LoginRequest, LoginResponse, LogoutRequest, PersonalDetails, ProfileRequest, ProfileResponse,
+    ResumeRequest, SearchRequest, SetDetailsRequest, StartLoginRequest, StartLoginResponse,
 };
 use gridtrail_runtime::Clock;
 use gridtrail_saml::fake::answer::{Answer, attribute};
@@ -305,4 +306,98 @@ async fn a_login_that_nobody_takes_up_is_on_record() {
         shown,
         [("SessionService.Login", Some("NO_LOGINS")), ("SessionService.Logout", Some("NO_LOGINS"))]
     );
+}
+
+/// A name that nothing else of a test has.
+const NAME: &str = "Quillfeather";
+
+fn entered() -> PersonalDetails {
+    PersonalDetails {
+        first_name: "Zoë".into(),
+        last_name: format!(" {NAME} "),
+        email_address: format!("zoe.{NAME}@supply.example"),
+        telephone_number: "+44 20 7946 0000".into(),
+    }
+}
+
+async fn profile(world: &World, token: &str) -> ProfileResponse {
+    let request = with_header(ProfileRequest {}, &format!("Bearer {token}"));
+    world.sessions().await.profile(request).await.unwrap().into_inner()
+}
+
+async fn set_details(
+    world: &World,
+    token: &str,
+    details: PersonalDetails,
+) -> Result<PersonalDetails, Status> {
+    let request = SetDetailsRequest { details: Some(details) };
+    let request = with_header(request, &format!("Bearer {token}"));
+    let answer = world.sessions().await.set_details(request).await?;
+    Ok(answer.into_inner().details.unwrap())
+}
+
+#[tokio::test]
+async fn what_a_person_enters_is_told_to_them_alone_and_recorded_nowhere() {
+    let stage = Stage::set().await;
+    let token = stage.log_in().await.token;
+    let first = profile(&stage.one, &token).await;
+    assert!(first.details.is_none() && first.takes_details);
+    let on_record = set_details(&stage.one, &token, entered()).await.unwrap();
+    assert_eq!(on_record, PersonalDetails { last_name: NAME.into(), ..entered() });
+    assert_eq!(profile(&stage.other, &token).await.details, Some(on_record.clone()));
+    let changed = PersonalDetails { first_name: "Zoe".into(), ..on_record };
+    set_details(&stage.other, &token, changed.clone()).await.unwrap();
+    // At another login, too.
+    let later = stage.log_in().await.token;
+    assert_eq!(profile(&stage.one, &later).await.details, Some(changed));
+    // A colleague has their own, and a program none.
+    let started = stage.start().await;
+    let mut answer = answer_to(&started);
+    answer.name_id = answer.name_id.replace("person-17", "person-18");
+    let colleague = stage.bring(&started, &answer).await.unwrap().token;
+    assert!(profile(&stage.one, &colleague).await.details.is_none());
+    let at = time("2026-03-01T10:00:00Z");
+    let expires_at = at.plus_millis(3_600_000);
+    let program = stage.one.mint(&Bearer { valid_from: at, expires_at, ..bearer_of(ANN, &[ANN], &[1]) });
+    let shown = profile(&stage.one, &program).await;
+    assert!(shown.details.is_none() && !shown.takes_details);
+    let refused = set_details(&stage.one, &program, entered()).await.unwrap_err();
+    assert_error(&refused, Code::FailedPrecondition, "NOT_A_PERSON", "400");
+    let nobody = set_details(&stage.one, "none", entered()).await.unwrap_err();
+    assert_error(&nobody, Code::Unauthenticated, "NO_IDENTITY", "401");
+    let Stage { one, other, record, recording, .. } = stage;
+    recording.close().await.unwrap();
+    let mut all = one.recorded().await;
+    all.extend(other.recorded().await);
+    assert!(all.iter().any(|entry| entry.call == "SessionService.SetDetails" && entry.outcome == "OK"));
+    all.extend(record.rows().into_iter().map(|row| row.entry));
+    assert!(!format!("{all:?} {refused:?} {nobody:?}").contains(NAME), "{all:?}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_what_a_person_enters_is_said_field_by_field_and_not_repeated() {
+    let stage = Stage::set().await;
+    let token = stage.log_in().await.token;
+    let wrong = PersonalDetails {
+        last_name: NAME.repeat(20),
+        email_address: format!("{NAME} at home"),
+        telephone_number: NAME.into(),
+        ..entered()
+    };
+    let status = set_details(&stage.one, &token, wrong).await.unwrap_err();
+    assert_error(&status, Code::InvalidArgument, "INVALID_REQUEST", "400");
+    let fields: Vec<_> = status.get_details_bad_request().unwrap().field_violations;
+    let fields: Vec<_> = fields.iter().map(|violation| violation.field.as_str()).collect();
+    assert_eq!(fields, ["details.last_name", "details.email_address", "details.telephone_number"]);
+    let large = PersonalDetails { last_name: NAME.repeat(1_000), ..entered() };
+    let too_large = set_details(&stage.one, &token, large).await.unwrap_err();
+    assert_eq!(too_large.code(), Code::OutOfRange);
+    let none = with_header(SetDetailsRequest { details: None }, &format!("Bearer {token}"));
+    let none = stage.one.sessions().await.set_details(none).await.unwrap_err();
+    assert_eq!(none.get_details_bad_request().unwrap().field_violations.len(), 4);
+    assert!(!format!("{status:?} {too_large:?}").contains(NAME));
+    assert!(profile(&stage.one, &token).await.details.is_none());
+    let without = World::serve().await;
+    let status = set_details(&without, &without.token(ANN, 1), entered()).await.unwrap_err();
+    assert_error(&status, Code::FailedPrecondition, "NO_LOGINS", "400");
 }

@@ -15,6 +15,7 @@ mod life;
 mod log_in;
 mod matrix;
 mod open_rows;
+mod operators;
 mod own_calls;
 mod recorded;
 mod reports;

@@ -96,10 +96,31 @@ impl SealedObjects {
         expires_at: Option<Timestamp>,
         content: &T,
     ) -> Result<Created, StoreError> {
-        let envelope = self.seal.close(name, self.plain.document(name, expires_at, content)?);
-        let bytes =
-            serde_json::to_vec(&envelope).map_err(|error| self.plain.corrupt(name, reason_of(&error)))?;
+        let bytes = self.sealed(name, expires_at, content)?;
         self.plain.put(name, bytes).await
+    }
+
+    /// Writes an object that carries the seal, in place of what is there: of two writers the last one is heard. For what decides nothing.
+    ///
+    /// Errors: `Unavailable`: it may be there, now or later; `NoRandomness`.
+    pub(crate) async fn replace<T: Serialize>(
+        &self,
+        name: &str,
+        expires_at: Option<Timestamp>,
+        content: &T,
+    ) -> Result<(), StoreError> {
+        let bytes = self.sealed(name, expires_at, content)?;
+        self.plain.overwrite(name, bytes).await
+    }
+
+    fn sealed<T: Serialize>(
+        &self,
+        name: &str,
+        expires_at: Option<Timestamp>,
+        content: &T,
+    ) -> Result<Vec<u8>, StoreError> {
+        let envelope = self.seal.close(name, self.plain.document(name, expires_at, content)?);
+        serde_json::to_vec(&envelope).map_err(|error| self.plain.corrupt(name, reason_of(&error)))
     }
 
     /// Reads an object that carries the seal. Any other counts as not there, and the log names it.

@@ -7,6 +7,7 @@ mod faults;
 mod forged;
 mod logins;
 mod pages;
+mod people;
 mod races;
 mod register;
 mod sessions;
