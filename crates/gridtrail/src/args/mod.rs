@@ -49,7 +49,10 @@ pub use letters::{
 pub use origin::{Origins, parse};
 pub use port::{ClientAddress, PortArgs};
 pub use reconcile::ReconcileArgs;
-pub use report::{DescribeReportArgs, ReportCommand, RunReportArgs, ServeReportArgs};
+pub use report::{
+    ByServer, DescribeReportArgs, ListReportsArgs, ReportCommand, ReportsOfServer, RunReportArgs,
+    ServeReportArgs,
+};
 pub use report_jobs::{HistoryArgs, ReportTakes, ScheduleArgs, WorkerArgs};
 pub use service::{
     BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, GetArgs, HubArgs, SearchArgs,
