@@ -20,9 +20,10 @@ use gridtrail_proto::query::v1::report_service_client::ReportServiceClient;
 use gridtrail_proto::query::v1::search_request::Key;
 use gridtrail_proto::query::v1::session_service_client::SessionServiceClient;
 use gridtrail_proto::query::v1::{
-    GetDeviceRequest, GetDeviceResponse, GetFreshnessRequest, GetFreshnessResponse, GetHubRequest,
-    GetHubResponse, GetRequest, GetResponse, InventorySearchRequest, InventorySearchResponse, ProfileRequest,
-    ProfileResponse, RunReportRequest, RunReportResponse, SearchRequest, SearchResponse, TrailRow,
+    DescribeReportRequest, DescribeReportResponse, GetDeviceRequest, GetDeviceResponse, GetFreshnessRequest,
+    GetFreshnessResponse, GetHubRequest, GetHubResponse, GetRequest, GetResponse, InventorySearchRequest,
+    InventorySearchResponse, ListReportsRequest, ListReportsResponse, ProfileRequest, ProfileResponse,
+    RunReportRequest, RunReportResponse, SearchRequest, SearchResponse, TrailRow,
 };
 use gridtrail_server::{COST_HEADER, RESPONSE_BYTES_MAX};
 use gridtrail_sql::SchemaRef;
@@ -225,6 +226,18 @@ impl Caller {
         let messages = self.taken(service.do_get(self.call_of(ticket)).await).await?;
         let rows = FlightRecordBatchStream::new_from_flight_data(messages.map_err(Into::into));
         Ok((columns.into(), rows))
+    }
+
+    /// The reports that there are.
+    pub(crate) async fn reports(&self) -> Result<ListReportsResponse, Failure> {
+        let call = self.call_of(ListReportsRequest {});
+        self.taken(ReportServiceClient::new(self.channel.clone()).list(call).await).await
+    }
+
+    /// What a report is.
+    pub(crate) async fn describe_report(&self, name: &str) -> Result<DescribeReportResponse, Failure> {
+        let call = self.call_of(DescribeReportRequest { name: name.to_owned() });
+        self.taken(ReportServiceClient::new(self.channel.clone()).describe(call).await).await
     }
 
     /// The messages of a report.

@@ -13,6 +13,7 @@
 
 mod about;
 mod argument;
+mod asked;
 mod catalogue;
 mod cell;
 mod docs;
@@ -36,6 +37,7 @@ mod it;
 pub use about::{About, Freshness};
 pub use argument::{ArgumentError, Arguments};
 pub use arrow::array::RecordBatch;
+pub use asked::Asked;
 pub use catalogue::Catalogue;
 pub use cell::{Cell, cells_of};
 pub use docs::page_of;

@@ -10,6 +10,7 @@ use gridtrail_access_log::{AccessLog, Entry, LogError, Slot};
 use gridtrail_lake::SnapshotVersion;
 use gridtrail_model::{DeviceId, Timestamp};
 use gridtrail_port::Client;
+use gridtrail_reports::Asked;
 use gridtrail_runtime::Clock;
 use gridtrail_search::{Answer, InventoryQuery, Page, Query, Row, RowQuery, SearchKey};
 use gridtrail_session::Session;
@@ -51,19 +52,6 @@ pub(crate) struct Record {
     rows: Vec<ShownRow>,
     is_noted: bool,
 }
-
-/// What is noted of what is asked of a report.
-#[derive(Debug)]
-pub(crate) struct ReportAsked {
-    /// What it is about, each with its kind; the first are noted.
-    pub(crate) keys: Vec<(&'static str, String)>,
-    pub(crate) variants: Option<String>,
-    /// The report, its version and its other parameters.
-    pub(crate) detail: String,
-}
-
-/// Keys of a report that are noted: of how many User IDs it is stands beside them.
-const REPORT_KEYS_MAX: usize = 16;
 
 /// A row of an answer.
 #[derive(Debug, Clone, Copy)]
@@ -256,9 +244,8 @@ impl Record {
     }
 
     /// What is asked of a report.
-    pub(crate) fn asked_report(&mut self, asked: ReportAsked) {
-        let ReportAsked { mut keys, variants, detail } = asked;
-        keys.truncate(REPORT_KEYS_MAX);
+    pub(crate) fn asked_report(&mut self, asked: Asked) {
+        let Asked { keys, variants, detail } = asked;
         let (kinds, keys): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
         let entry = &mut self.entry;
         (entry.key_kind, entry.key) = (list(&kinds).map(Into::into), list(&keys));

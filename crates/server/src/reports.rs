@@ -7,7 +7,7 @@ mod outflow;
 use crate::callers::CallerName;
 use crate::deadline::time_left;
 use crate::limits::{REPORT_ANSWER_BYTES, REPORT_USERS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
-use crate::record::{Caller, Leaving, Record, ReportAsked};
+use crate::record::{Caller, Leaving, Record};
 use crate::service::Desk;
 use crate::status::CallError;
 use futures::stream::{BoxStream, StreamExt as _};
@@ -18,7 +18,7 @@ use gridtrail_port::{Places, Sizes};
 use gridtrail_proto::query::v1;
 use gridtrail_proto::query::v1::report_service_server::{ReportService, ReportServiceServer};
 use gridtrail_proto::query::v1::run_report_response::Part;
-use gridtrail_reports::{Arguments, Catalogue, OutputFormat, ParameterKind, Report, ReportError};
+use gridtrail_reports::{Catalogue, OutputFormat, ReportError};
 use gridtrail_search::SearchError;
 use gridtrail_sql::SqlLimits;
 use making::Work;
@@ -76,7 +76,6 @@ impl Reports {
         Ok(who.require(Component::Reporting, self.desk.clock().now())?)
     }
 
-    /// A place for a report that is made.
     /// Checks what is asked, and says what the report will say of itself.
     fn begin(
         &self,
@@ -89,13 +88,21 @@ impl Reports {
         let form = form_of(message.form)?;
         let user_ids = user_ids_of(&message.user_ids)?;
         let given = message.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let given = given.chain(report.set_by(form));
         let arguments = report.arguments(given, now).map_err(ReportError::from)?;
-        record.asked_report(asked(report, form, &arguments, &user_ids));
+        record.asked_report(report.asked(form, &arguments, &user_ids));
         if message.version != 0 && message.version != report.version {
             let (name, found, asked) = (report.name.clone(), report.version, message.version);
             return Err(CallError::OtherReport { name, found, asked });
         }
         let order = report.order(arguments, (&who, &user_ids), now)?;
+        if form == Some(OutputFormat::AppendixAa) {
+            let users = order.who().user_ids().to_set().len();
+            report.answer_file(users).map_err(|error| {
+                let field = if report.appendix_aa.is_none() { "form" } else { "user_ids" };
+                SearchError::invalid(field, error.to_string())
+            })?;
+        }
         let left = self.desk.allowance(&who);
         let place = Arc::new(left.place_in(&self.places, "reports at once")?);
         record.weigh(REPORT_ANSWER_BYTES)?;
@@ -124,38 +131,6 @@ fn user_ids_of(texts: &[String]) -> Result<BTreeSet<UserId>, CallError> {
     Ok(read.map_err(|error| SearchError::invalid("user_ids", error.to_string()))?)
 }
 
-/// What is noted of what is asked: what searches note of theirs. Of a parameter that takes any text, that it was given.
-fn asked(
-    report: &Report,
-    form: Option<OutputFormat>,
-    arguments: &Arguments,
-    user_ids: &BTreeSet<UserId>,
-) -> ReportAsked {
-    let mut asked = ReportAsked {
-        keys: Vec::new(),
-        variants: None,
-        detail: format!(
-            "{} version={} form={} user_ids={}",
-            report.name,
-            report.version,
-            form.map_or("rows", OutputFormat::name),
-            if user_ids.is_empty() { "all".to_owned() } else { user_ids.len().to_string() },
-        ),
-    };
-    for (name, value) in arguments.shown() {
-        let kind = report.parameters.iter().find(|parameter| parameter.name == name).map(|one| &one.kind);
-        match kind {
-            Some(ParameterKind::DeviceId) => asked.keys.push(("device_id", value)),
-            Some(ParameterKind::Mpxn) => asked.keys.push(("mpxn", value)),
-            Some(ParameterKind::ServiceReferenceVariant) => asked.variants = Some(value),
-            Some(ParameterKind::Text { .. }) | None => asked.detail.push_str(&format!(" {name}=?")),
-            Some(_) => asked.detail.push_str(&format!(" {name}={value}")),
-        }
-    }
-    asked.keys.extend(user_ids.iter().map(|id| ("user_id", id.to_string())));
-    asked
-}
-
 #[async_trait]
 impl ReportService for Reports {
     type RunStream = BoxStream<'static, Result<v1::RunReportResponse, Status>>;
@@ -181,7 +156,8 @@ impl ReportService for Reports {
             self.require(&who)?;
             let report = self.reports.require(&message.name)?;
             record.described_report(&report.name);
-            Ok(v1::DescribeReportResponse { report: Some(described(report, self.desk.clock().now())) })
+            let described = described(report, self.desk.clock().now());
+            Ok(v1::DescribeReportResponse { report: Some(described), page: report.page() })
         };
         self.desk.answer("ReportService.Describe", &caller, work).await
     }

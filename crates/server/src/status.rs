@@ -355,6 +355,9 @@ const OTHER_REPORT: ErrorClass =
 const TEXT_TOO_LONG: ErrorClass =
     ErrorClass { code: Code::FailedPrecondition, reason: "TEXT_TOO_LONG", http_code: "400" };
 
+const NOT_PLAIN: ErrorClass =
+    ErrorClass { code: Code::FailedPrecondition, reason: "NOT_PLAIN", http_code: "400" };
+
 /// What a caller is told of a report that was not made.
 fn class_of_report(error: &ReportError) -> ErrorClass {
     match error {
@@ -371,6 +374,7 @@ fn class_of_report(error: &ReportError) -> ErrorClass {
 const fn class_of_form(error: &OutputError) -> ErrorClass {
     match error {
         OutputError::TextTooLong { .. } => TEXT_TOO_LONG,
+        OutputError::NotPlain { .. } => NOT_PLAIN,
         _ => INTERNAL,
     }
 }

@@ -80,6 +80,78 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// The list of reports and what each is, asked of the server, are those of the command.
+    fn tells_what_the_command_tells(&self) {
+        let token = self.token("1");
+        let by = ["--server", &self.server.url, "--token", &token];
+        for format in ["table", "csv", "json"] {
+            let list = ["report", "list", "--format", format];
+            assert_eq!(succeed(&[&list[..], &by].concat()), succeed(&list), "{format}");
+        }
+        for name in ["load-balance", "quarantined-requests"] {
+            let describe = ["report", "describe", name];
+            assert_eq!(succeed(&[&describe[..], &by].concat()), succeed(&describe), "{name}");
+            let json = succeed(&[&describe[..], &by, &["--format", "json"]].concat());
+            let json: Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(json["name"], name);
+            assert_eq!(json.get("answerFile").is_some(), name == "quarantined-requests", "{json}");
+        }
+        let unknown = run(&[&["report", "describe", "no-such-report"][..], &by].concat());
+        assert_eq!(unknown.status.code(), Some(3), "{}", text(&unknown.stderr));
+        let by_nobody = run(&["report", "list", "--server", &self.server.url]);
+        assert_eq!(by_nobody.status.code(), Some(2), "{}", text(&by_nobody.stderr));
+    }
+
+    /// The file of Appendix AA of one User.
+    fn writes_the_answer_file_that_the_command_writes(&self) {
+        let [by_server, by_command] = [true, false].map(|by_server| {
+            let path = self.at(&format!("answer-{by_server}.csv"));
+            let of = ["--format", "appendix-aa", "--user-id", &self.users[0], "--output", &path];
+            let output = self.report("quarantined-requests", by_server, &of);
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            let (about, made_at) = beside(&path);
+            (content(&path, &made_at), about)
+        });
+        assert_eq!(by_server.1["parameters"]["state"], "Quarantined");
+        assert!(by_server == by_command, "{by_server:?} and not {by_command:?}");
+        let of_all = self.report("quarantined-requests", true, &["--format", "appendix-aa"]);
+        assert_eq!(of_all.status.code(), Some(2), "{}", text(&of_all.stderr));
+        assert!(text(&of_all.stderr).contains("--user-id"), "{}", text(&of_all.stderr));
+    }
+}
+
+/// What is on record of a report that the command makes is what a server notes of one: which it is, how it is asked, and how many rows it has.
+#[test]
+fn a_report_over_a_lake_is_on_record_as_one_of_a_server_is() {
+    let stage = Stage::set();
+    let (token, lake, key) = (stage.token("1"), stage.at("lake"), stage.at("key.pem"));
+    // The region is old, of which a report warns.
+    let over = ["--token", &token, "--lake", &lake, "--key", &key, "--log", "error"];
+    let named = ["--user-id", &stage.users[0]];
+    let asked = ["--param", "month=2026-03", "--format", "json"];
+    let made = succeed(&[&["report", "run", "monthly-transactions"][..], &over, &named, &asked].concat());
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let typed = ["--param", "manufacturer=Jane Doe"];
+    succeed(&[&["report", "run", "device-models"][..], &over, &typed].concat());
+    let stranger = ["--user-id", "90-B3-D5-1F-30-09-09-09"];
+    let refused = run(&[&["report", "run", "monthly-transactions"][..], &over, &stranger].concat());
+    assert_eq!(refused.status.code(), Some(3), "{}", text(&refused.stderr));
+    let calls = "SELECT outcome, rows, rows_of_others, key_kind, key, detail FROM access_log WHERE call = 'report' ORDER BY at";
+    let found = succeed(&[&["sql", "-c", calls, "--format", "json"][..], &over].concat());
+    let found: Vec<Value> = serde_json::from_str(&found).unwrap();
+    let [first, second, third] = found.as_slice() else { panic!("{found:#?}") };
+    let detail = "monthly-transactions version=1 form=json user_ids=1 month=2026-03";
+    let shown = |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
+    assert_eq!((shown(first, "detail"), shown(first, "outcome")), (detail.to_owned(), "OK".to_owned()));
+    assert_eq!((&first["rows"], &first["rows_of_others"]), (&made["row_count"], &Value::from(0)));
+    assert_eq!((shown(first, "key_kind"), shown(first, "key")), ("user_id".into(), stage.users[0].clone()));
+    let detail = "device-models version=1 form=rows user_ids=all manufacturer=?";
+    assert_eq!(shown(second, "detail"), detail);
+    assert!(shown(third, "detail").starts_with("monthly-transactions version=1 form=rows user_ids=1"));
+    assert_ne!(shown(third, "outcome"), "OK");
+}
+
 fn token(folder: &Path, users: &str, more: &[&str]) -> String {
     let key = folder.join("key.pem").to_str().unwrap().to_owned();
     let args = [&["token", "--key", &key, "--party", PARTY, "--user-id", users][..], more].concat();
@@ -159,6 +231,8 @@ fn a_server_makes_what_the_command_makes() {
         });
         assert_eq!(by_server, by_command, "{name}");
     }
+    stage.tells_what_the_command_tells();
+    stage.writes_the_answer_file_that_the_command_writes();
     // No hub of this region lost its Devices, and what was quarantined is gone by now; all others have rows.
     assert_eq!(without_rows, ["hubs-without-devices", "quarantined-requests"]);
     let log = stage.server.stop();

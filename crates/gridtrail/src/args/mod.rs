@@ -51,7 +51,10 @@ pub use operator::{OperatorCommand, OperatorTokenArgs, ServeOperatorArgs};
 pub use origin::{Origins, parse};
 pub use port::{ClientAddress, PortArgs};
 pub use reconcile::ReconcileArgs;
-pub use report::{DescribeReportArgs, ReportCommand, RunReportArgs, ServeReportArgs};
+pub use report::{
+    ByServer, DescribeReportArgs, ListReportsArgs, ReportCommand, ReportsOfServer, RunReportArgs,
+    ServeReportArgs,
+};
 pub use report_jobs::{HistoryArgs, ReportTakes, ScheduleArgs, WorkerArgs};
 pub use service::{
     BenchCommand, BenchLookupArgs, BenchSearchArgs, BenchTopicArgs, GetArgs, HubArgs, SearchArgs,

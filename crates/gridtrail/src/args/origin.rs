@@ -2,7 +2,7 @@
 
 use super::Cli;
 use clap::builder::StyledStr;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, Error, FromArgMatches};
 use std::ffi::OsString;
@@ -53,8 +53,48 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<(Cli, Origins)
     let mut command = Cli::command();
     let matches =
         command.try_get_matches_from_mut(&words).map_err(|error| with_variables(error, &command, &words))?;
+    refuse_unheeded(&mut command, &matches)?;
     let origins = Origins::of(&command, &matches);
     Ok((Cli::from_arg_matches(&matches)?, origins))
+}
+
+/// What is not heeded beside an argument, of those that a variable may set for all commands: that one is set so is no mistake, that it is typed is.
+const UNHEEDED: &[(&str, &[&str])] = &[
+    ("server", &["lake", "job_type_roles"]),
+    ("operator", &["token", "job_type_roles"]),
+    ("command", &["history"]),
+    ("file", &["history"]),
+];
+
+/// Commands that ask either a server or a lake.
+const OF_EITHER: &[&[&str]] = &[&["sql"], &["report", "run"]];
+
+/// Refuses what is typed and would not be heeded.
+fn refuse_unheeded(command: &mut Command, matches: &ArgMatches) -> Result<(), Error> {
+    let (mut command, mut matches, mut path) = (command, matches, Vec::new());
+    while let Some((name, within)) = matches.subcommand() {
+        let Some(next) = command.find_subcommand_mut(name) else { return Ok(()) };
+        path.push(name);
+        (command, matches) = (next, within);
+    }
+    if !OF_EITHER.contains(&path.as_slice()) {
+        return Ok(());
+    }
+    let is_there = |id: &str| matches.ids().any(|one| one == id);
+    let source = |id: &str| is_there(id).then(|| matches.value_source(id)).flatten();
+    for (beside, unheeded) in UNHEEDED {
+        let is_given = source(beside).is_some_and(|of| of != ValueSource::DefaultValue);
+        let typed = unheeded.iter().find(|id| source(id) == Some(ValueSource::CommandLine));
+        if let Some(typed) = typed.filter(|_| is_given) {
+            let shown = |id: &str| {
+                let arg = command.get_arguments().find(|arg| arg.get_id() == id);
+                arg.map(ToString::to_string).unwrap_or_default()
+            };
+            let told = format!("the argument '{}' cannot be used with '{}'", shown(typed), shown(beside));
+            return Err(command.error(ErrorKind::ArgumentConflict, told));
+        }
+    }
+    Ok(())
 }
 
 fn with_variables(mut error: Error, command: &Command, words: &[OsString]) -> Error {

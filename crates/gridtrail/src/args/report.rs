@@ -1,5 +1,6 @@
 //! Arguments of `gridtrail report`.
 
+use super::ServerArgs;
 use super::asking::Credential;
 use super::report_jobs::{HistoryArgs, ScheduleArgs, WorkerArgs};
 use super::value::{LapseTime, LifeTime};
@@ -11,10 +12,10 @@ use std::path::PathBuf;
 /// What to do with reports.
 #[derive(Debug, Subcommand)]
 pub enum ReportCommand {
-    /// List the reports that there are.
-    List,
+    /// List the reports that there are: those of this command, or of a server.
+    List(ListReportsArgs),
     /// Say what a report is: its parameters, its columns, and which rows pertain to a User.
-    Describe(DescribeReportArgs),
+    Describe(Box<DescribeReportArgs>),
     /// Make a report: by a server, or over a lake in this process, for operators and local development.
     Run(Box<RunReportArgs>),
     /// Check a schedule of reports, and say what is due next. For operators.
@@ -25,12 +26,67 @@ pub enum ReportCommand {
     History(HistoryArgs),
 }
 
+/// A server that is asked, where one is.
+#[derive(Debug, Args)]
+pub struct ByServer {
+    /// Ask this server, in place of this process. Which reports there are, how much each may take and where it is recorded is the server's to say.
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+    /// Trust anchors of the server's certificate, in PEM. An https URL needs them.
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub server_anchors: Option<PathBuf>,
+    /// A certificate to show to the server, in PEM, where it wants one.
+    #[arg(long, value_name = "FILE", requires_all = ["client_key", "server_anchors"])]
+    pub client_certificate: Option<PathBuf>,
+    /// The private key of that certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    pub client_key: Option<PathBuf>,
+}
+
+impl ByServer {
+    /// The server, and how it is reached. `None`: none is asked.
+    pub(crate) fn server(&self) -> Option<ServerArgs> {
+        let Self { server, server_anchors, client_certificate, client_key } = self;
+        Some(ServerArgs {
+            server: server.clone()?,
+            server_anchors: server_anchors.clone(),
+            client_certificate: client_certificate.clone(),
+            client_key: client_key.clone(),
+        })
+    }
+}
+
+/// A server that is asked what reports it has, and by whom.
+#[derive(Debug, Args)]
+pub struct ReportsOfServer {
+    /// The server.
+    #[command(flatten)]
+    pub by: ByServer,
+    /// With --server, who is asking: a token that it accepts. Better given by the environment: arguments are seen in the list of processes.
+    #[arg(long, env = "GRIDTRAIL_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// With --server, a file that holds the token.
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// Arguments of `gridtrail report list`.
+#[derive(Debug, Args)]
+pub struct ListReportsArgs {
+    /// Whose.
+    #[command(flatten)]
+    pub of: ReportsOfServer,
+}
+
 /// Arguments of `gridtrail report describe`.
 #[derive(Debug, Args)]
 pub struct DescribeReportArgs {
     /// The report's name, as `gridtrail report list` has it.
     #[arg(value_name = "REPORT")]
     pub name: String,
+    /// Whose.
+    #[command(flatten)]
+    pub of: ReportsOfServer,
 }
 
 /// Arguments of `gridtrail report run`.
@@ -49,19 +105,9 @@ pub struct RunReportArgs {
     /// them is there before it is whole.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Have this server make it, in place of this process. Which reports there are, how much each may take and where it is recorded is the
-    /// server's to say.
-    #[arg(long, value_name = "URL", conflicts_with = "read_only")]
-    pub server: Option<String>,
-    /// Trust anchors of the server's certificate, in PEM. An https URL needs them.
-    #[arg(long, value_name = "FILE", requires = "server")]
-    pub server_anchors: Option<PathBuf>,
-    /// A certificate to show to the server, in PEM, where it wants one.
-    #[arg(long, value_name = "FILE", requires_all = ["client_key", "server_anchors"])]
-    pub client_certificate: Option<PathBuf>,
-    /// The private key of that certificate, in PEM.
-    #[arg(long, value_name = "FILE", requires = "client_certificate")]
-    pub client_key: Option<PathBuf>,
+    /// The server that makes it, where one does.
+    #[command(flatten)]
+    pub by: ByServer,
     /// The lake: a folder, or s3://bucket/prefix.
     #[arg(long, env = "GRIDTRAIL_LAKE", value_name = "PATH", default_value = "data/lake")]
     pub lake: String,
@@ -69,28 +115,28 @@ pub struct RunReportArgs {
     #[command(flatten)]
     pub credential: Credential,
     /// The private key for local development whose tokens count, as `gridtrail token` made it.
-    #[arg(long, value_name = "FILE", default_value = "dev-key.pem")]
+    #[arg(long, value_name = "FILE", default_value = "dev-key.pem", conflicts_with = "server")]
     pub key: PathBuf,
     /// A file that calls Job Type Roles otherwise.
     #[arg(long, env = "GRIDTRAIL_JOB_TYPE_ROLES", value_name = "FILE")]
     pub job_type_roles: Option<PathBuf>,
     /// How long the topics of events of access may stand still before what Parties granted each other counts no longer.
-    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    #[arg(long, value_name = "DURATION", default_value = "24h", conflicts_with = "server")]
     pub access_lapse: LapseTime,
     /// Write nothing to the lake. The report is recorded in the lake of --access-log-lake, or else nowhere.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "server")]
     pub read_only: bool,
     /// With --read-only, the lake in whose access log the report is recorded: another one, made by `gridtrail lake create`.
     #[arg(long, value_name = "URL|PATH", requires = "read_only")]
     pub access_log_lake: Option<String>,
     /// Memory that the report's statement may take, in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
+    #[arg(long, value_name = "MIB", default_value_t = 1024, conflicts_with = "server", value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
     pub memory: u32,
     /// Parts of a table that are read at the same time.
-    #[arg(long, value_name = "PARTS", default_value = "2")]
+    #[arg(long, value_name = "PARTS", default_value = "2", conflicts_with = "server")]
     pub parts: NonZeroU32,
     /// How long the report may take, up to 24h.
-    #[arg(long, value_name = "DURATION", default_value = "15m")]
+    #[arg(long, value_name = "DURATION", default_value = "15m", conflicts_with = "server")]
     pub time: LifeTime,
 }
 

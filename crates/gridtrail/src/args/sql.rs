@@ -52,7 +52,7 @@ pub struct SqlArgs {
     pub token_file: Option<PathBuf>,
     /// Ask as an operator, who reads the lake's files anyway: of what became of records that came in (dead_letters, commits), and of nobody's
     /// rows.
-    #[arg(long, conflicts_with = "token_file", help_heading = IN_THIS_PROCESS)]
+    #[arg(long, conflicts_with_all = ["token_file", "key", "access_lapse"], help_heading = IN_THIS_PROCESS)]
     pub operator: bool,
     /// The private key for local development whose tokens count, as `gridtrail token` made it.
     #[arg(long, value_name = "FILE", default_value = "dev-key.pem", help_heading = IN_THIS_PROCESS)]

@@ -278,4 +278,54 @@ fn sql_refuses_what_it_would_not_heed() {
         assert_eq!(refused, ErrorKind::ArgumentConflict, "{over_a_lake}");
     }
     assert!(sql("--server http://localhost:1 -c x --parquet f").is_ok());
+    for not_by_a_user in ["--key k", "--access-lapse 1h"] {
+        assert_eq!(sql(&format!("--operator {not_by_a_user}")).unwrap_err(), ErrorKind::ArgumentConflict);
+    }
+}
+
+/// What a variable may set for all commands is refused where it is typed beside what does not heed it, by name, and is no mistake otherwise.
+#[test]
+fn what_is_typed_and_not_heeded_is_refused() {
+    let read = |line: &str| parse(line.split_whitespace().map(Into::into)).map(drop);
+    let server = "--server http://localhost:1 --token t";
+    for command in ["gridtrail sql -c x", "gridtrail report run load-balance"] {
+        assert!(read(&format!("{command} {server}")).is_ok(), "{command}");
+        for over_a_lake in ["--lake l", "--job-type-roles r"] {
+            assert!(read(&format!("{command} --token t {over_a_lake}")).is_ok(), "{command} {over_a_lake}");
+            let refused = read(&format!("{command} {server} {over_a_lake}")).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::ArgumentConflict, "{command} {over_a_lake}");
+            let (option, told) = (over_a_lake.split(' ').next().unwrap(), refused.to_string());
+            assert!(told.contains(option) && told.contains("--server"), "{told}");
+        }
+    }
+    for (line, ok) in [
+        ("sql --operator --lake l -c x", true),
+        ("sql --operator --token t -c x", false),
+        ("sql --operator --job-type-roles r -c x", false),
+        ("sql --token t --history h", true),
+        ("sql --token t --history h -c x", false),
+        ("sql --token t --history h -f x", false),
+        // Both are asked there.
+        ("freshness --server http://localhost:1 --token t", true),
+    ] {
+        let read = read(&format!("gridtrail {line}"));
+        assert_eq!(read.is_ok(), ok, "{line}: {read:?}");
+    }
+}
+
+/// What a server is to say of reports is not taken and left out.
+#[test]
+fn reports_of_a_server_refuse_what_it_would_not_heed() {
+    let report = |more: &str| read::<RunReportArgs>(&format!("load-balance --token t {more}"));
+    assert!(report("--server http://localhost:1 --output o --user-id 90-B3-D5-1F-30-02-00-00").is_ok());
+    for over_a_lake in
+        ["--memory 64", "--parts 4", "--time 1m", "--key k", "--access-lapse 1h", "--read-only"]
+    {
+        assert!(report(over_a_lake).is_ok(), "{over_a_lake}");
+        let refused = report(&format!("--server http://localhost:1 {over_a_lake}")).unwrap_err();
+        assert_eq!(refused, ErrorKind::ArgumentConflict, "{over_a_lake}");
+    }
+    let list = |more: &str| read::<ListReportsArgs>(more).map(drop);
+    assert!(list("").is_ok() && list("--server http://localhost:1 --token-file f").is_ok());
+    assert_eq!(list("--token-file f").unwrap_err(), ErrorKind::MissingRequiredArgument);
 }

@@ -1,10 +1,12 @@
 //! Reports that a server makes: the same outputs, of what comes over a connection.
 
-use super::{form_of, said};
-use crate::args::{AnyFormat, RunReportArgs, ServerArgs};
-use crate::client::{Caller, time, timestamp_of, token_of};
+use super::{form_of, said, shown};
+use crate::args::{
+    AnyFormat, DescribeReportArgs, Format, ListFormat, ReportsOfServer, RunReportArgs, ServerArgs,
+};
+use crate::client::{Caller, time, timestamp_of, token_from, token_of};
 use crate::exit::Failure;
-use crate::output::{self, Grid, printable};
+use crate::output::{self, Grid, printable, proto3};
 use crate::progress::counting;
 use gridtrail_proto::query::v1::report_cell::Value;
 use gridtrail_proto::query::v1::run_report_response::Part;
@@ -19,16 +21,47 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use tonic::Streaming;
 
-pub(super) async fn make(args: &RunReportArgs, server: &str, format: AnyFormat) -> Result<(), Failure> {
+/// Somebody who asks a server what reports it has.
+async fn caller_of(of: &ReportsOfServer, server: &ServerArgs) -> Result<Caller, Failure> {
+    Caller::connect(server, &token_from(of.token.as_deref(), of.token_file.as_deref())?).await
+}
+
+pub(super) async fn list(
+    (of, server): (&ReportsOfServer, &ServerArgs),
+    format: ListFormat,
+) -> Result<(), Failure> {
+    let listed = caller_of(of, server).await?.reports().await?;
+    shown::list(listed.reports.into_iter().map(shown::Listed::told), format)
+}
+
+/// What a server says of a report: its page, or as JSON the message of the API.
+pub(super) async fn describe(
+    args: &DescribeReportArgs,
+    server: &ServerArgs,
+    format: Format,
+) -> Result<(), Failure> {
+    let described = caller_of(&args.of, server).await?.describe_report(&args.name).await?;
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Json => proto3::write_json(&mut out, &described.report.ok_or_else(no_report)?),
+        Format::Table if described.page.is_empty() => Err(Failure::Process(
+            "the server has no page for people: it is of an earlier version; take --format json",
+        )),
+        Format::Table => {
+            let lines = described.page.lines().map(|line| format!("{}\n", printable(line)));
+            output::write(&mut out, lines.collect::<String>().as_bytes())
+        }
+    }
+}
+
+pub(super) async fn make(
+    args: &RunReportArgs,
+    server: &ServerArgs,
+    format: AnyFormat,
+) -> Result<(), Failure> {
     let form = form_of(format, args.output.is_some())?;
     let request = request_of(args, form)?;
-    let server = ServerArgs {
-        server: server.to_owned(),
-        server_anchors: args.server_anchors.clone(),
-        client_certificate: args.client_certificate.clone(),
-        client_key: args.client_key.clone(),
-    };
-    let caller = Caller::connect(&server, &token_of(&args.credential)?).await?;
+    let caller = Caller::connect(server, &token_of(&args.credential)?).await?;
     let report = Coming::begin(&caller, request).await?;
     if !report.about.fresh_enough {
         tracing::warn!("the report rests on what is older than it needs");
@@ -58,13 +91,7 @@ fn request_of(args: &RunReportArgs, form: Option<OutputFormat>) -> Result<RunRep
         Some(OutputFormat::Parquet) => ReportForm::Parquet,
         Some(OutputFormat::Xlsx) => ReportForm::Xlsx,
         Some(OutputFormat::Html) => ReportForm::Html,
-        Some(OutputFormat::AppendixAa) => {
-            return Err(Failure::Argument {
-                argument: "--format",
-                reason: "a server makes csv, json, parquet, xlsx and html; appendix-aa is made over a lake, without --server"
-                    .to_owned(),
-            });
-        }
+        Some(OutputFormat::AppendixAa) => ReportForm::AppendixAa,
     };
     let user_ids = args.user_ids.iter().map(ToString::to_string).collect();
     // Whichever version the server has: what it says of itself names it.

@@ -2,25 +2,48 @@
 
 use crate::args::{Format, ListFormat};
 use crate::exit::Failure;
-use crate::output::{self, Grid, count_of};
-use gridtrail_reports::{Catalogue, Report};
-use serde_json::json;
+use crate::output::{self, Grid, count_of, printable};
+use gridtrail_proto::query::v1::ListedReport;
+use gridtrail_reports::Report;
+use serde::Serialize;
 use std::io;
 
-pub(super) fn list(reports: &Catalogue, format: ListFormat) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+/// A report in the list. The fields are an interface: programs read them as JSON.
+#[derive(Serialize)]
+pub(super) struct Listed {
+    name: String,
+    title: String,
+    version: u32,
+    purpose: String,
+}
+
+impl Listed {
+    pub(super) fn of(report: &Report) -> Self {
+        let Report { name, title, version, purpose, .. } = report.clone();
+        Self { name, title, version, purpose }
+    }
+
+    pub(super) fn told(report: ListedReport) -> Self {
+        let ListedReport { name, title, version, purpose } = report;
+        Self { name, title, version, purpose }
+    }
+}
+
+pub(super) fn list(reports: impl Iterator<Item = Listed>, format: ListFormat) -> Result<(), Failure> {
+    let (mut out, reports) = (io::stdout().lock(), reports.collect::<Vec<_>>());
     if format == ListFormat::Json {
-        let report = |report: &Report| json!({"name": report.name, "title": report.title, "version": report.version, "purpose": report.purpose});
-        return output::write_json(&mut out, &reports.iter().map(report).collect::<Vec<_>>());
+        return output::write_json(&mut out, &reports);
     }
     let mut grid = Grid::new(&["Report", "Title", "Version"]);
-    for report in reports.iter() {
-        grid.add_row([report.name.clone(), report.title.clone(), report.version.to_string()]);
+    for report in &reports {
+        // A server's words are nobody's to steer the terminal with.
+        let [name, title] = [&report.name, &report.title].map(|text| printable(text));
+        grid.add_row([name, title, report.version.to_string()]);
     }
     if format == ListFormat::Csv {
         return output::write(&mut out, &grid.csv()?);
     }
-    let footer = count_of(reports.iter().count(), "report");
+    let footer = count_of(reports.len(), "report");
     output::write(&mut out, format!("{grid}\n{footer}\n").as_bytes())
 }
 

@@ -4,15 +4,36 @@
 //! taken for a formula, has no place in it: the file is signed as it stands and read back by the same rules.
 
 use super::csv::guarded;
-use super::{OutputError, kinds_of};
+use super::{OutputError, OutputFormat, kinds_of};
 use crate::about::About;
 use crate::cell::{Cell, cells_of};
-use crate::report::{ColumnKind, Report};
+use crate::report::{AnswerFile, ColumnKind, Report};
 use arrow::array::RecordBatch;
 use std::io::Write;
 
 /// The column that the User fills in.
 const ACTION: &str = "action";
+
+impl Report {
+    /// The file by which Users answer it, made for so many of them.
+    ///
+    /// Errors: `NotAnswered`; `OfOneUser` where they are none or several.
+    pub fn answer_file(&self, users: usize) -> Result<&AnswerFile, OutputError> {
+        match &self.appendix_aa {
+            None => Err(OutputError::NotAnswered { report: self.name.clone() }),
+            Some(_) if users != 1 => Err(OutputError::OfOneUser { found: users }),
+            Some(file) => Ok(file),
+        }
+    }
+
+    /// The values of parameters that a form of it is always made with.
+    pub fn set_by(&self, form: Option<OutputFormat>) -> impl Iterator<Item = (&str, &str)> {
+        let file = self.appendix_aa.as_ref().filter(|_| form == Some(OutputFormat::AppendixAa));
+        file.into_iter()
+            .flat_map(|file| &file.parameters)
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
 
 /// Lines that end in CR LF: a header, and one for each communication.
 pub(super) struct AppendixAaForm<W: Write> {
@@ -25,12 +46,7 @@ pub(super) struct AppendixAaForm<W: Write> {
 
 impl<W: Write> AppendixAaForm<W> {
     pub(super) fn new(report: &Report, about: &About, mut to: W) -> Result<Self, OutputError> {
-        let Some(file) = &report.appendix_aa else {
-            return Err(OutputError::NotAnswered { report: report.name.clone() });
-        };
-        if about.users.len() != 1 {
-            return Err(OutputError::OfOneUser { found: about.users.len() });
-        }
+        let file = report.answer_file(about.users.len())?;
         let place = |name: &String| {
             let at = report.columns.iter().position(|column| column.name == *name);
             at.map(|at| (name.clone(), at))

@@ -8,8 +8,8 @@ use gridtrail_model::Timestamp;
 use gridtrail_proto::query::v1;
 use gridtrail_proto::query::v1::report_cell::Value;
 use gridtrail_reports::{
-    About, Cell, Chart, ChartKind, Column, ColumnKind, OutputFormat, Parameter, ParameterKind, RecordBatch,
-    Report, cells_of,
+    About, AnswerFile, Cell, Chart, ChartKind, Column, ColumnKind, OutputFormat, Parameter, ParameterKind,
+    RecordBatch, Report, cells_of,
 };
 use gridtrail_search::SearchError;
 use std::time::Duration;
@@ -58,6 +58,7 @@ pub(super) fn described(report: &Report, now: Timestamp) -> v1::Report {
             .collect(),
         chart: report.chart.as_ref().map(chart),
         changes: changes.collect(),
+        answer_file: report.appendix_aa.as_ref().map(answer_file),
     }
 }
 
@@ -126,6 +127,13 @@ fn chart(chart: &Chart) -> v1::ReportChart {
     }
 }
 
+fn answer_file(file: &AnswerFile) -> v1::ReportAnswerFile {
+    v1::ReportAnswerFile {
+        columns: file.columns.clone(),
+        parameters: file.parameters.clone().into_iter().collect(),
+    }
+}
+
 /// The form that is asked for; `None`: rows.
 pub(super) fn form_of(form: i32) -> Result<Option<OutputFormat>, CallError> {
     let none = || SearchError::invalid("form", format!("one of the forms of ReportForm; found {form}"));
@@ -136,6 +144,7 @@ pub(super) fn form_of(form: i32) -> Result<Option<OutputFormat>, CallError> {
         v1::ReportForm::Parquet => Some(OutputFormat::Parquet),
         v1::ReportForm::Xlsx => Some(OutputFormat::Xlsx),
         v1::ReportForm::Html => Some(OutputFormat::Html),
+        v1::ReportForm::AppendixAa => Some(OutputFormat::AppendixAa),
     })
 }
 

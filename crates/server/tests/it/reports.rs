@@ -25,6 +25,7 @@ use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt as _;
 
 const ROWS: i32 = ReportForm::Rows as i32;
+const ANSWER: i32 = ReportForm::AppendixAa as i32;
 
 const FORMS: [(ReportForm, OutputFormat); 5] = [
     (ReportForm::Csv, OutputFormat::Csv),
@@ -244,7 +245,11 @@ async fn a_report_is_described_by_its_manifest() {
     assert_eq!(found, expected);
     for report in reports.iter() {
         let asked = v1::DescribeReportRequest { name: report.name.clone() };
-        let told = client.describe(by(&token, asked)).await.unwrap().into_inner().report.unwrap();
+        let described = client.describe(by(&token, asked)).await.unwrap().into_inner();
+        assert_eq!(described.page, report.page());
+        let told = described.report.unwrap();
+        let answered = told.answer_file.as_ref().map(|file| &file.columns);
+        assert_eq!(answered, report.appendix_aa.as_ref().map(|file| &file.columns));
         let manifest = serde_json::to_value(report).unwrap();
         let texts = |list: &str, field: &str| -> Vec<String> {
             let all = manifest[list].as_array().unwrap().iter();
@@ -324,6 +329,13 @@ async fn what_is_asked_wrongly_is_told_with_its_field() {
             "60 days",
         ),
         (request("monthly-transactions", &[], 99), invalid, "form", "found 99"),
+        (
+            request("quarantined-requests", &[("state", "Deleted")], ANSWER),
+            invalid,
+            "parameters.state",
+            "given twice",
+        ),
+        (request("monthly-transactions", &[], ANSWER), invalid, "form", "no form of Appendix AA"),
         (RunReportRequest { user_ids: vec!["me".into()], ..monthly(&[]) }, invalid, "user_ids", ""),
         (RunReportRequest { user_ids: vec![ANN.into(); 1001], ..monthly(&[]) }, invalid, "user_ids", "1000"),
         (
@@ -346,6 +358,32 @@ async fn what_is_asked_wrongly_is_told_with_its_field() {
     let status = client.describe(by(&token, unknown)).await.unwrap_err();
     assert_eq!(told(&status), (Code::NotFound, "REPORT_NOT_FOUND".into()));
     assert!(status.message().len() < 400, "{status}");
+}
+
+/// The file by which a User answers is of one User ID, and made with what it is always made with.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_of_appendix_aa_is_of_one_user_id() {
+    let world = world().await;
+    let mut client = client(&world).await;
+    let token = world.token_of(BOB, &[BOB, ANN], 1);
+    world.admission.replace(world_of("granted"));
+    let refused = made(&mut client, &token, request("quarantined-requests", &[], ANSWER)).await;
+    let status = refused.err().unwrap();
+    assert_eq!(told(&status), (Code::InvalidArgument, "INVALID_REQUEST".to_owned()), "{status}");
+    assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "user_ids");
+    let asked =
+        RunReportRequest { user_ids: vec![ANN.into()], ..request("quarantined-requests", &[], ANSWER) };
+    let found = made(&mut client, &token, asked).await.unwrap();
+    assert_eq!(found.about.parameters["state"], "Quarantined");
+    let report = Catalogue::shared().unwrap().require("quarantined-requests").unwrap();
+    let columns = report.appendix_aa.as_ref().unwrap().columns.join(",");
+    let text = String::from_utf8(found.bytes).unwrap();
+    let lines: Vec<&str> = text.split("\r\n").collect();
+    let [header, row, ""] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!(*header, format!("{columns},action"));
+    // Its action is for the User to say.
+    assert!(row.starts_with(&format!("{ANN}:{METER}:")) && row.ends_with(','), "{row}");
+    assert_eq!((found.end.row_count, found.end.sha256.len()), (1, 64));
 }
 
 /// Reports are a component of the role matrix, and so are withheld as a whole: also what they are.
