@@ -116,6 +116,14 @@ pub enum Refusal {
         /// The Party that sent the rescission.
         party: Party,
     },
+    /// A rescission that was confirmed before it was sent.
+    #[error(
+        "it was confirmed at {at}, before it was sent, so that nobody knows which grants it ends: the pairs that it names are suspended until an operator settles it"
+    )]
+    Untimely {
+        /// When it is said to have been confirmed.
+        at: Timestamp,
+    },
 }
 
 /// Of which time a question is.
@@ -405,7 +413,7 @@ impl Sharing {
                 let mut faults = rescission.faults(self).into_iter();
                 let keeps = faults.find(|why| match why {
                     Refusal::NotOfTheSender { user_id, .. } => pair.contains(user_id),
-                    Refusal::Suspends { .. } => true,
+                    Refusal::Suspends { .. } | Refusal::Untimely { .. } => true,
                     _ => false,
                 });
                 match keeps.filter(|_| !self.is_ended_by(&rescission, pair)) {

@@ -2,7 +2,8 @@
 //!
 //! It ends every pair of its two lists whose rescinding side is the User ID of the Party that sent it, in both directions. Nothing else in it
 //! decides: how the other Party is spelled, which of the User IDs are stale, who authorised it. One of whose own User IDs none was ever its
-//! sender's cannot be what the DCC confirmed, which had verified just that: what it names is suspended until an operator settles it.
+//! sender's cannot be what the DCC confirmed, which had verified just that, and one that was confirmed before it was sent does not say up to when
+//! grants are ended by it: what either names is suspended until an operator settles it.
 
 use super::{KNOWN, Moment, NoticeFacts, Refusal, Sharing};
 use crate::party::{Notice, NoticeKind, Party};
@@ -17,6 +18,8 @@ pub(super) struct Rescission<'a> {
     /// Up to when a grant that was sent is ended by it: of all that is told of its time the latest, for nothing that was sent before it
     /// counts again.
     pub(super) until: Timestamp,
+    /// Whether all that is told of its confirmation lies before it was sent: when it was confirmed is not known then.
+    is_untimely: bool,
 }
 
 impl<'a> Rescission<'a> {
@@ -25,7 +28,12 @@ impl<'a> Rescission<'a> {
         let confirmed = told.confirmed.first().copied().zip(told.confirmed.last().copied());
         confirmed.into_iter().flat_map(|(since, last)| {
             let readings = told.readings.iter().filter(|notice| notice.kind == NoticeKind::Rescind);
-            readings.map(move |notice| Self { notice, since, until: last.max(notice.at) })
+            readings.map(move |notice| Self {
+                notice,
+                since,
+                until: last.max(notice.at),
+                is_untimely: last < notice.at,
+            })
         })
     }
 
@@ -35,9 +43,14 @@ impl<'a> Rescission<'a> {
     }
 
     /// Whether one of the User IDs that it rescinds was ever its sender's, by what is known now.
-    pub(super) fn is_of_its_sender(&self, sharing: &Sharing) -> bool {
+    fn is_of_its_sender(&self, sharing: &Sharing) -> bool {
         let ever = sharing.of_party.get(&self.notice.by);
         ever.is_some_and(|ever| !ever.is_disjoint(&self.notice.own))
+    }
+
+    /// Whether it is to be looked at by an operator, and what it names shows nothing until then.
+    pub(super) fn suspends(&self, sharing: &Sharing) -> bool {
+        self.is_untimely || !self.is_of_its_sender(sharing)
     }
 
     /// Whether it ends a pair: it names it, and the rescinding side is its sender's, when it was confirmed or at the time that is asked of.
@@ -54,6 +67,9 @@ impl<'a> Rescission<'a> {
         let Notice { by, with, own, other, .. } = self.notice;
         if !self.is_of_its_sender(sharing) {
             return vec![Refusal::Suspends { party: by.clone() }];
+        }
+        if self.is_untimely {
+            return vec![Refusal::Untimely { at: self.since }];
         }
         let foreign = |user_id: &&UserId, party: &Party| sharing.owner(**user_id, self.since) != Some(party);
         let not_of_the_sender = own.iter().filter(|id| foreign(id, by));

@@ -147,11 +147,11 @@ impl Sharing {
         }
     }
 
-    /// What a confirmed rescission suspends of whose User IDs none was ever its sender's.
+    /// What a confirmed rescission suspends of whose User IDs none was ever its sender's, or that was confirmed before it was sent.
     fn by_notice(&self, id: &NoticeId, told: &NoticeFacts, of: Moment) -> Option<Suspension> {
         let cause = Cause::Notice(id.clone());
-        let found = Rescission::all(told)
-            .find(|rescission| rescission.counts(of) && !rescission.is_of_its_sender(self))?;
+        let found =
+            Rescission::all(told).find(|rescission| rescission.counts(of) && rescission.suspends(self))?;
         if self.doubts.is_settled(&cause, of) {
             return None;
         }
