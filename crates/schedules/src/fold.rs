@@ -84,8 +84,8 @@ pub(crate) struct Request<T> {
 struct Told {
     /// The last.
     created: Option<Creation>,
-    /// The last list that has it, and what it says.
-    listed: Option<(Timestamp, ScheduleDetails)>,
+    /// The last list that has it, and what it says. Boxed because it is nearly always absent.
+    listed: Option<Box<(Timestamp, ScheduleDetails)>>,
     /// By the DCC: each, for one from before its creation says nothing. Nearly always one.
     removed: BTreeSet<(Timestamp, AlertCode, Option<DeviceId>)>,
     recorded_at: Timestamp,
@@ -139,7 +139,7 @@ impl Schedules {
                 self.tell(schedule, Told { created, ..Told::at(recorded_at) });
             }
             ScheduleFact::Listed { schedule, details } => {
-                self.tell(schedule, Told { listed: Some((at, details)), ..Told::at(recorded_at) });
+                self.tell(schedule, Told { listed: Some(Box::new((at, details))), ..Told::at(recorded_at) });
             }
             ScheduleFact::Removed { schedule, device, code } => {
                 self.tell(schedule, Told { removed: [(at, code, device)].into(), ..Told::at(recorded_at) });
@@ -157,11 +157,23 @@ impl Schedules {
     /// Every schedule that is known, ascending by its identifier: those that are at their end among them.
     pub fn all(&self) -> impl Iterator<Item = Schedule> + '_ {
         let deletions = self.deletions_done();
-        // One of which nothing is known but that it was deleted.
-        let unknown: BTreeSet<ScheduleId> =
-            deletions.keys().filter(|id| !self.told.contains_key(id)).copied().collect();
-        let known: BTreeSet<ScheduleId> = self.told.keys().copied().chain(unknown).collect();
-        known.into_iter().map(move |id| self.schedule(id, deletions.get(&id).map_or(&[], Vec::as_slice)))
+        let ids = self.ids(&deletions);
+        ids.into_iter().map(move |id| self.schedule(id, deletions.get(&id).map_or(&[], Vec::as_slice)))
+    }
+
+    /// The same, for whoever needs nothing else of it.
+    pub fn into_all(self) -> impl Iterator<Item = Schedule> {
+        let deletions = self.deletions_done();
+        let ids = self.ids(&deletions);
+        ids.into_iter().map(move |id| self.schedule(id, deletions.get(&id).map_or(&[], Vec::as_slice)))
+    }
+
+    /// All identifiers, those of schedules among them of which nothing is known but that they were deleted.
+    fn ids(&self, deletions: &BTreeMap<ScheduleId, Vec<Request<Timestamp>>>) -> Vec<ScheduleId> {
+        let unknown = deletions.keys().filter(|id| !self.told.contains_key(id));
+        let mut ids: Vec<ScheduleId> = self.told.keys().chain(unknown).copied().collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// When schedules were deleted by their User, and when that was last recorded.
@@ -186,7 +198,7 @@ impl Schedules {
             schedule.recorded_at =
                 asked.map_or(told.recorded_at, |asked| asked.recorded_at.max(told.recorded_at));
             let since = told.created.map_or(Timestamp::MIN, |created| created.at);
-            let listed = told.listed.filter(|(at, _)| *at >= since).map(|(_, details)| details);
+            let listed = told.listed.as_deref().filter(|(at, _)| *at >= since).map(|(_, details)| *details);
             schedule.details = asked.map(|asked| asked.about).or(listed).unwrap_or_default();
             let of = |(at, code, _): &(Timestamp, AlertCode, _)| Removal {
                 at: *at,
@@ -239,7 +251,7 @@ impl Told {
 impl Merge for Told {
     fn merge(&mut self, other: Self) {
         self.created = self.created.max(other.created);
-        self.listed = self.listed.max(other.listed);
+        self.listed = self.listed.take().max(other.listed);
         self.removed.extend(other.removed);
         self.recorded_at = self.recorded_at.max(other.recorded_at);
     }

@@ -7,12 +7,13 @@
 //! Each 5.1 that a transaction sends and that succeeds makes a schedule, too, as the DUIS messages of the region have it.
 
 use crate::chance::{Chance, Lane};
+use crate::changes::{Changes, Switch};
 use crate::household::{Household, Meter};
 use crate::plot::{DAY_MS, HOUR_MS, SECOND_MS};
 use crate::scenario::{schedulable, schedule_id};
 use crate::script::{Fact, Script};
+use crate::settings::Settings;
 use crate::users::{ACCESS_CONTROL_BROKER, User};
-use crate::world::World;
 use gridtrail_model::{AlertCode, DeviceId, RequestId, ResponseContent, Timestamp, UserId};
 use gridtrail_schedules::{Frequency, ReadWindow, ScheduleDetails, ScheduleEvent, ScheduleFact, ScheduleId};
 use std::str::FromStr;
@@ -59,9 +60,19 @@ struct Read {
     until: Option<Timestamp>,
 }
 
+/// A household, as it is when the run ends, and what changed in it until then.
+#[derive(Clone, Copy)]
+pub(crate) struct Home<'a> {
+    pub(crate) seed: u64,
+    pub(crate) settings: &'a Settings,
+    pub(crate) household: Household,
+    pub(crate) changes: Changes,
+}
+
 /// The schedules of a household.
-pub(crate) fn of_household(world: &World, number: u32) -> Vec<ScheduleStory> {
-    let mut chance = Chance::of(world.seed(), Lane::Schedules, number.into());
+pub(crate) fn of_household(home: Home<'_>) -> Vec<ScheduleStory> {
+    let number = home.household.number;
+    let mut chance = Chance::of(home.seed, Lane::Schedules, number.into());
     let mut stories = Vec::new();
     for (variant, gas, by_proxy) in schedulable() {
         for place in [Place::Electricity, Place::Gas, Place::Proxy] {
@@ -74,10 +85,10 @@ pub(crate) fn of_household(world: &World, number: u32) -> Vec<ScheduleStory> {
             if !is_read || !chance.per_mille(often) {
                 continue;
             }
-            let created = created_at(world, &mut chance);
-            if let Some(read) = read_at(world, (number, created), (variant, place), &mut chance) {
+            let created = created_at(home.settings, &mut chance);
+            if let Some(read) = read_at((home, created), (variant, place), &mut chance) {
                 let place = u64::from(number) * 100 + stories.len() as u64;
-                stories.push(Story::of(world, &mut chance, (place, number), read, created));
+                stories.push(Story::of(home.settings, &mut chance, (place, number), read, created));
             }
         }
     }
@@ -92,8 +103,8 @@ enum Place {
 }
 
 /// Before the run, or in it.
-fn created_at(world: &World, chance: &mut Chance) -> Timestamp {
-    let (start, end) = (world.settings().start, world.settings().end());
+fn created_at(settings: &Settings, chance: &mut Chance) -> Timestamp {
+    let (start, end) = (settings.start, settings.end());
     if chance.per_mille(200) {
         let run_ms = end.millis() - start.millis();
         start.plus_millis(chance.between(0, run_ms * 3 / 4))
@@ -104,13 +115,12 @@ fn created_at(world: &World, chance: &mut Chance) -> Timestamp {
 
 /// The Device that is installed at a time, and somebody who may read it then: the supplier, and of some variants the network party.
 fn read_at(
-    world: &World,
-    (number, time): (u32, Timestamp),
+    (home, time): (Home<'_>, Timestamp),
     (variant, place): (&'static str, Place),
     chance: &mut Chance,
 ) -> Option<Read> {
-    let household = world.household_at(number, time);
-    let changes = world.changes(number);
+    let changes = home.changes;
+    let household = changes.at(home.household, home.seed, time);
     let is_later = |at: Option<Timestamp>| at.filter(|at| *at > time);
     let mut of = |meter: Meter, device, network: User, exchanged, switched| {
         let by_network = matches!(variant, "4.8.1" | "4.8.2" | "4.17" | "4.10") && chance.per_mille(150);
@@ -120,7 +130,7 @@ fn read_at(
         Read { variant, device, sender, until }
     };
     let Household { electricity, gas, distributor, transporter, .. } = household;
-    let switch = |switch: Option<crate::changes::Switch>| switch.map(|switch| switch.at);
+    let switch = |switch: Option<Switch>| switch.map(|switch| switch.at);
     Some(match place {
         Place::Electricity => of(
             electricity,
@@ -145,13 +155,13 @@ struct Story {
 
 impl Story {
     fn of(
-        world: &World,
+        settings: &Settings,
         chance: &mut Chance,
         (place, number): (u64, u32),
         read: Read,
         created: Timestamp,
     ) -> ScheduleStory {
-        let end = world.settings().end();
+        let end = settings.end();
         let mut story = Self { user: read.sender.id, place, requests: 0, events: Vec::new() };
         let details = details(chance, &read, created);
         let Some(id) = schedule_id(number, read.variant, read.device).and_then(ScheduleId::new) else {

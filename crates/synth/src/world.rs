@@ -10,7 +10,7 @@ use crate::parties;
 use crate::plot::Plot;
 use crate::profile::Profile;
 use crate::scenario::Scenario;
-use crate::schedules::{self, ScheduleStory};
+use crate::schedules::{self, Home, ScheduleStory};
 use crate::script::Script;
 use crate::settings::{Settings, SettingsError};
 use crate::truth::ExpectedTrail;
@@ -71,7 +71,7 @@ impl World {
         self.changes(household.number).at(household, self.seed, time)
     }
 
-    pub(crate) fn changes(&self, number: u32) -> Changes {
+    fn changes(&self, number: u32) -> Changes {
         Changes::of(self.seed, &self.settings, &self.users, number)
     }
 
@@ -110,8 +110,14 @@ impl World {
 
     /// What is told of DSP schedules, and what must be known of each: those of each household, then those that transactions have created.
     pub fn schedules(&self) -> impl Iterator<Item = ScheduleStory> + '_ {
+        let home = |number| Home {
+            seed: self.seed,
+            settings: &self.settings,
+            household: self.household(number),
+            changes: self.changes(number),
+        };
         let of_households =
-            (0..self.settings.premises).flat_map(|number| schedules::of_household(self, number));
+            (0..self.settings.premises).flat_map(move |number| schedules::of_household(home(number)));
         let created =
             self.numbers(0..self.settings.days).filter(|number| self.is(*number, Scenario::DccOnly));
         let mut script = Script::default();

@@ -87,6 +87,7 @@ proptest! {
         }
         let merged = rows.into_iter().fold(Vec::new(), merge_rows);
         prop_assert!(merged.is_sorted_by(|one, other| one < other));
+        prop_assert!(expected.all().eq(expected.clone().into_all()));
         prop_assert_eq!(of_rows(&merged), expected);
     }
 

@@ -152,8 +152,8 @@ pub(crate) fn open((snapshot, who): (Arc<Snapshot>, Access), after: Timestamp) -
             async move {
                 let (known, _) = snapshot.schedules(&who, user).await.map_err(ScanError::from)?;
                 let listed =
-                    |schedule: Schedule| Listed { user, next_due: schedule.next_due(after), schedule };
-                let all: Vec<Listed> = known.all().map(listed).collect();
+                    move |schedule: Schedule| Listed { user, next_due: schedule.next_due(after), schedule };
+                let all = known.into_all().map(listed);
                 Ok::<_, DataFusionError>(stream::iter(all).chunks(BATCH_ROWS).map(Ok))
             }
         };
