@@ -69,7 +69,7 @@ pub(crate) static SCHEDULES: Definition = Definition {
     name: "schedules",
     schema: &COLUMNS,
     by_month: false,
-    format: 1,
+    format: 2,
     // Readers have to know how the body is packed.
     needs: &["packed-rows"],
     keys: &[column::USER],

@@ -109,7 +109,8 @@ async fn with_newer_files(fixture: &Fixture, of: &'static Definition) -> Lake {
     let mut told = source("told", 0, 1);
     told.finished = false;
     let anomaly = threshold(1, at(5), 1).into();
-    writer.commit(Batch { anomaly, sources: vec![told], ..Batch::default() }).await.unwrap();
+    let schedules = vec![created("newer", 9, at(5))];
+    writer.commit(Batch { anomaly, schedules, sources: vec![told], ..Batch::default() }).await.unwrap();
     let mut table = Table::open(lake.site().location(), newer(of), None).await.unwrap();
     for file in table.files() {
         let path = table.definition().new_path(file.month.as_deref());
