@@ -2,7 +2,7 @@
 //!
 //! What writes to disks holds up to half of it, shared fairly; the rest may have all that is left. The engine's fair pool has no such half: what
 //! writes may hold all of it there, and then the merges, by which it reads again what it wrote and which give nothing up, find nothing. Nor may one
-//! merge have all: it takes as many files at once as it has memory for, and does with two.
+//! merge have all: it takes as many files at once as it has memory for, and does with two. What it needs at least is what a sort holds of its share.
 
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{
@@ -26,7 +26,7 @@ pub(crate) struct SpillingPool {
 impl SpillingPool {
     /// For a statement of so many parts.
     pub(crate) fn new(bytes: usize, parts: usize) -> Self {
-        let merge_bytes = bytes / 4 / parts.max(1);
+        let merge_bytes = bytes / 2 / parts.max(1);
         let (spills, others) = (FairSpillPool::new(bytes / 2), UnboundedMemoryPool::default());
         Self { bytes, merge_bytes, spills, others }
     }
@@ -120,8 +120,8 @@ mod tests {
         late.try_grow(500).unwrap();
         drop(late);
         let merge = consumer("ExternalSorterMerge[1]", false);
-        merge.try_grow(125).unwrap();
-        assert!(merge.try_grow(1).is_err(), "a quarter for the merges of all parts");
+        merge.try_grow(250).unwrap();
+        assert!(merge.try_grow(1).is_err(), "half for the merges of all parts");
         drop(merge);
         assert_eq!(pool.reserved(), 0);
     }
