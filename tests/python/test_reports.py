@@ -9,6 +9,7 @@ import io
 import json
 import pathlib
 import subprocess
+import tempfile
 import zoneinfo
 
 import openpyxl
@@ -211,7 +212,12 @@ def scheduled(schedules, trails, until):
 
 def test_schedules_are_what_the_generator_says(stage):
     """A region straight into a lake, with its schedules: each is in the report as its truth is, with its runs and when it is due, and no other."""
-    lake, truth, told = (stage.path(name) for name in ("scheduled", "scheduled-truth.jsonl", "schedules.jsonl"))
+    with tempfile.TemporaryDirectory(prefix="gridtrail-scheduled-") as folder:
+        compare_schedules(stage, pathlib.Path(folder))
+
+
+def compare_schedules(stage, folder):
+    lake, truth, told = (folder / name for name in ("lake", "truth.jsonl", "schedules.jsonl"))
     stage.run(
         "generate", "--lake", lake, "--events", 20_000, "--days", 31, "--one-party", "region", "--schedules",
         "--truth", truth, "--schedules-truth", told,
@@ -220,7 +226,7 @@ def test_schedules_are_what_the_generator_says(stage):
     trails, schedules = lines(truth), lines(told)
     users = sorted({one["user_id"] for one in schedules})[:60]
     token = stage.token(",".join(users))
-    out = stage.path("scheduled.json")
+    out = folder / "scheduled.json"
     stage.run(
         "report", "run", "scheduled-service-requests", "--lake", lake, "--token", token, "--key", stage.path("key.pem"),
         "--param", "from=2026-03-01", "--param", "until=2026-03-29", "--format", "json", "--output", out,
