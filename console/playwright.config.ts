@@ -15,6 +15,8 @@ export default defineConfig({
     ignoreHTTPSErrors: true,
     locale: "en-GB",
     timezoneId: "America/New_York",
+    // What goes away while it is about to be clicked on is not waited for until the test ends.
+    actionTimeout: 30_000,
     trace: "retain-on-failure",
     launchOptions: { executablePath: process.env.GRIDTRAIL_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--lang=en-GB"] },
   },
