@@ -107,7 +107,7 @@ pub async fn repair(lake: &Lake, settings: &RepairSettings) -> Result<Vec<Repair
     }
     for file in &lake.damaged_anomaly().await? {
         let tells = |kind: &RecordKind| kind.is_folded() || kind == &ANOMALY_EVENTS;
-        let read = readers.reread_beside(file.commit_times(), tells, |told| file.rows_in(told)).await?;
+        let read = readers.reread_beside(file.commit_times(), tells, Batch::anomaly_rows).await?;
         let (rows, ranges, lost) = read;
         let (path, why) = (file.path.clone(), file.why.clone());
         let mut repaired = Repaired { path, why, rows_before: file.rows, ranges, lost, rows: None };
@@ -117,9 +117,8 @@ pub async fn repair(lake: &Lake, settings: &RepairSettings) -> Result<Vec<Repair
         all.push(repaired);
     }
     for file in &lake.damaged_schedules().await? {
-        let read = readers
-            .reread_beside(file.commit_times(), RecordKind::is_folded, |told| file.rows_in(told))
-            .await?;
+        let read =
+            readers.reread_beside(file.commit_times(), RecordKind::is_folded, Batch::schedule_rows).await?;
         let (rows, ranges, lost) = read;
         let (path, why) = (file.path.clone(), file.why.clone());
         let mut repaired = Repaired { path, why, rows_before: file.rows, ranges, lost, rows: None };

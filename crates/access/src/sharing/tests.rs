@@ -258,24 +258,6 @@ fn a_rescission_by_nobody_who_is_known_suspends_what_it_names_until_it_is_settle
     assert!(sharing.is_pair_in_force(user(0), user(1), Moment::At(at(40))));
 }
 
-/// Whoever granted anew after it was sent may have done so before it was confirmed.
-#[test]
-fn a_rescission_that_was_confirmed_before_it_was_sent_suspends_what_it_names_until_it_is_settled() {
-    let [notified, _] = confirmed(3, notice(NoticeKind::Rescind, 1, &[1], 0, &[0], 25));
-    let early = AccessEvent::Confirmed { id: id(3), at: at(5) };
-    let anew = [
-        confirmed(4, notice(NoticeKind::Grant, 0, &[0], 1, &[1], 30)),
-        confirmed(5, notice(NoticeKind::Grant, 1, &[1], 0, &[0], 30)),
-    ];
-    let mut sharing = world(mutual().into_iter().chain([notified, early]).chain(anew.into_iter().flatten()));
-    assert!(!sharing.is_pair_in_force(user(0), user(1), Moment::Now(at(50))));
-    assert!(sharing.is_pair_in_force(user(3), user(1), Moment::Now(at(50))));
-    assert_eq!(sharing.refused(), [Refused { id: id(3), why: Refusal::Untimely { at: at(5) } }]);
-    assert_eq!(sharing.suspensions(Moment::Now(at(50))).len(), 1);
-    sharing.take(AccessEvent::Settled { what: Cause::Notice(id(3)), at: at(60), because: None });
-    assert!(sharing.is_pair_in_force(user(0), user(1), Moment::Now(at(61))));
-}
-
 #[test]
 fn times_that_contradict_each_other_bring_nothing_back() {
     // The rescission is said to be confirmed before it was sent, and before the grants.

@@ -103,7 +103,7 @@ impl Snapshot {
         for (number, key) in keys.iter().enumerate() {
             let key = key.to_bytes();
             for run in self.inventory.of_key(key, None, None) {
-                if let Some(rows) = cache.found::<Vec<InventoryRow>>(run.number(), &key) {
+                if let Some(rows) = cache.found.get::<Vec<InventoryRow>>(run.number(), &key) {
                     cost.runs += u64::from(!rows.is_empty());
                     found[number].push(rows);
                     continue;
@@ -132,7 +132,7 @@ impl Snapshot {
         for ((number, place), rows) in wanted.into_iter().zip(read) {
             let bytes = rows.iter().map(InventoryRow::bytes).sum();
             let rows = Arc::new(rows);
-            cache.keep_found(runs[place].number(), &keys[number].to_bytes(), Arc::clone(&rows), bytes);
+            cache.found.keep(runs[place].number(), &keys[number].to_bytes(), Arc::clone(&rows), bytes);
             found[number].push(rows);
         }
         let cost = [cost, Cost::of_requests(&requests)].into_iter().sum();

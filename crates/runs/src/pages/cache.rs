@@ -5,6 +5,7 @@
 //! is fetched at once: neighbours in one request, and all requests at the same time; of a file system, all in one go. What comes into memory is
 //! held against its checksum first, where its file has any: the footer with all that belongs to it, and each page.
 
+use super::found::FoundRows;
 use super::note::Note;
 use super::page::{self, Dictionary, Page};
 use super::sums::PageSums;
@@ -217,20 +218,13 @@ pub struct RunCache {
     /// Asked for several times a look-up and run, by numbers that are our own: hence the fast hash.
     parts: Cache<(u64, PartName), Part, RandomState>,
     runs: Cache<Path, Arc<OpenRun>>,
-    /// By the number of a run and a key.
-    found: Cache<(u64, Box<[u8]>), Found, RandomState>,
+    /// What readers made of the rows of keys.
+    pub found: FoundRows,
     opened: Arc<AtomicU64>,
     counters: Arc<Counters>,
     /// What one look-up asked the store for.
     own: Option<Arc<Requests>>,
 }
-
-/// What a reader made of the rows of a key in a run, and how many bytes that takes, about.
-#[derive(Debug, Clone)]
-struct Found(Arc<dyn Any + Send + Sync>, u32);
-
-/// What a key takes beside what was made of its rows.
-const FOUND_BYTES: usize = 128;
 
 /// What was asked of the store on one look-up's behalf.
 #[derive(Debug, Default)]
@@ -260,10 +254,7 @@ impl RunCache {
                 .weigher(part)
                 .build_with_hasher(RandomState::default()),
             runs: Cache::builder().max_capacity(bytes_max / 4).weigher(footer).build(),
-            found: Cache::builder()
-                .max_capacity(bytes_max / 8)
-                .weigher(|_: &(u64, Box<[u8]>), found: &Found| found.1)
-                .build_with_hasher(RandomState::default()),
+            found: FoundRows::new(bytes_max / 8),
             opened: Arc::default(),
             counters: Arc::default(),
             own: None,
@@ -290,19 +281,6 @@ impl RunCache {
         self.counters.lookups.fetch_add(1, Ordering::Relaxed);
         self.counters.runs_touched.fetch_add(runs, Ordering::Relaxed);
         self.counters.pages_read.fetch_add(pages, Ordering::Relaxed);
-    }
-
-    /// What a reader made of the rows of a key in a run, by the run's number, if that is in memory. Most readers come back: to a Device of a list,
-    /// to its audit trail. Rows take a hundredth of the pages that they lie in.
-    pub fn found<T: Any + Send + Sync>(&self, run: u64, key: &[u8]) -> Option<Arc<T>> {
-        let Found(rows, _) = self.found.get(&(run, Box::from(key)))?;
-        rows.downcast().ok()
-    }
-
-    /// Keeps what a reader made of the rows of a key in a run, of so many bytes.
-    pub fn keep_found<T: Any + Send + Sync>(&self, run: u64, key: &[u8], rows: Arc<T>, bytes: usize) {
-        let bytes = u32::try_from(bytes.saturating_add(FOUND_BYTES)).unwrap_or(u32::MAX);
-        self.found.insert((run, Box::from(key)), Found(rows, bytes));
     }
 
     /// The run at a path, if its footer is in memory.
