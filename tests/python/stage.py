@@ -83,7 +83,12 @@ class Stage:
             yield server.stdout.readline().strip()
         finally:
             server.terminate()
-            server.wait()
+            try:
+                server.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+                raise
 
     def token(self, *users_and_more):
         return self.run(

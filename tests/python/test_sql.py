@@ -331,7 +331,7 @@ def jdbc(version, url, token, device, more=""):
     driver = f"jdbc:arrow-flight-sql://{address}/?useEncryption={encrypted}{more}"
     done = subprocess.run(
         [ROOT / "scripts/jdbc", "run", version, ROOT / "tests/java/FlightSql.java", driver, token, device],
-        capture_output=True, text=True, check=False, env=os.environ | {"TZ": "Europe/London"},
+        capture_output=True, text=True, check=False, env=os.environ | {"TZ": "Europe/London"}, timeout=120,
     )
     assert done.returncode == 0, f"{version}: {done.stdout}\n{done.stderr}"
     told = {}
