@@ -43,10 +43,11 @@ pub use limits::{
     PAGE_ROWS, RUNS_AT_ONCE,
 };
 pub use pages::cache::{HitsAndMisses, OpenRun, Part, PartName, Requests, RunCache, StoreUse};
-pub use pages::chunk::{Chunk, Coded, NO_VALUE, Texts, Wanted};
+pub use pages::chunk::{Chunk, Coded, NO_VALUE, Texts, Wanted, is_among};
+pub use pages::dictionary::Dictionary;
 pub use pages::levels::varint;
 pub use pages::note::{GatherNote, Note, NoteKind};
-pub use pages::page::{Beside, Dictionary, Page, dictionary, try_partition_point};
+pub use pages::page::{Beside, Page, try_partition_point};
 pub use pages::sheet::{Plan, Sheet};
 pub use pages::sums::PageSums;
 pub use pages::writer::{Encoded, PagedWriter};

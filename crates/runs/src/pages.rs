@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod chunk;
+pub(crate) mod dictionary;
 pub(crate) mod found;
 pub(crate) mod levels;
 pub(crate) mod note;

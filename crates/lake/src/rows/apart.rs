@@ -4,7 +4,7 @@ use deltalake_core::Path;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Neighbours of which a run keeps what lies at both sides of the month's end. Runs of the next month come and go.
+/// Other runs of which a run keeps what is alike in both. They come and go.
 const NEIGHBOURS: usize = 64;
 
 /// What a run keeps of which of its rows are not whole: by what they lie under, ascending.
@@ -12,8 +12,8 @@ const NEIGHBOURS: usize = 64;
 pub(crate) struct Apart {
     /// By themselves. `None`: nobody looked yet.
     within: Mutex<Option<Arc<[u64]>>>,
-    /// With those of a run of the next month.
-    across: Mutex<HashMap<Path, Arc<[u64]>>>,
+    /// With those of another run of the bucket, or of one of the next month at both sides of the month's end.
+    with: Mutex<HashMap<Path, Arc<[u64]>>>,
 }
 
 impl Apart {
@@ -25,15 +25,15 @@ impl Apart {
         *self.within.lock().unwrap_or_else(PoisonError::into_inner) = Some(keys.into());
     }
 
-    pub(crate) fn across(&self, next: &Path) -> Option<Arc<[u64]>> {
-        self.across.lock().unwrap_or_else(PoisonError::into_inner).get(next).cloned()
+    pub(crate) fn with(&self, other: &Path) -> Option<Arc<[u64]>> {
+        self.with.lock().unwrap_or_else(PoisonError::into_inner).get(other).cloned()
     }
 
-    pub(crate) fn keep_across(&self, next: &Path, keys: Arc<[u64]>) {
-        let mut across = self.across.lock().unwrap_or_else(PoisonError::into_inner);
-        if across.len() >= NEIGHBOURS {
-            across.clear();
+    pub(crate) fn keep_with(&self, other: &Path, keys: Arc<[u64]>) {
+        let mut kept = self.with.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= NEIGHBOURS {
+            kept.clear();
         }
-        across.insert(next.clone(), keys);
+        kept.insert(other.clone(), keys);
     }
 }

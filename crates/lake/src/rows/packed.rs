@@ -120,7 +120,13 @@ pub(crate) fn print_in(user: [u8; 8], tail: &[u8], placement: Timestamp) -> Opti
 /// A key's print, made to tell the legs of a request apart, too, and one kind of row from another.
 pub(crate) fn key_print_of(print: u64, key: &TrailKey) -> u64 {
     let leg = key.command_variant().map_or(0, CommandVariant::number);
-    apart(print, leg, kind_of(key))
+    let of_alert = match &key.subject {
+        Subject::Alert { code, throttle_sequence, .. } => {
+            of_alert(code.as_str(), throttle_sequence.map(u64::from))
+        }
+        _ => 0,
+    };
+    apart(print ^ of_alert, leg, kind_of(key))
 }
 
 /// What tells a row from nearly all of other keys, read as it is stored and without its key.
@@ -137,15 +143,35 @@ pub(crate) struct Print {
 impl Print {
     /// `None` when that is not what [`Packed::pack`] writes.
     pub(crate) fn read((shape, tail): (&[u8], &[u8]), user: [u8; 8], placement: Timestamp) -> Option<Self> {
-        let [flags, low, high, leg, _] = *shape.first_chunk()?;
-        let low_counter = BitReader::new(tail).signed()?.wrapping_add(placement.millis()).cast_unsigned();
+        let ([flags, low, high, leg, _], mut rest) =
+            shape.split_first_chunk().map(|(head, rest)| (*head, rest))?;
+        let has = u16::from_le_bytes([low, high]);
+        let mut tail = BitReader::new(tail);
+        let low_counter = tail.signed()?.wrapping_add(placement.millis()).cast_unsigned();
         let counter = if flags & COUNTER_HIGH == 0 { low_counter } else { low_counter | HIGHEST };
+        let mut key = print(user, counter);
+        if flags & KIND == ALERT {
+            for side in [HAS_ID_USER, HAS_ID_TARGET] {
+                if has & side != 0 {
+                    eight(&mut tail)?;
+                }
+            }
+            let sequence = if has & HAS_THROTTLE == 0 { None } else { Some(tail.number()?) };
+            key ^= of_alert(take_text(&mut rest)?, sequence);
+        }
         Some(Self {
-            key: apart(print(user, counter), leg, flags & KIND),
+            key: apart(key, leg, flags & KIND),
             counter: counter.cast_signed(),
-            is_own: u16::from_le_bytes([low, high]) & HAS_ID_TARGET == 0,
+            is_own: has & HAS_ID_TARGET == 0,
         })
     }
+}
+
+/// What tells alerts of one id apart: a throttled sequence has as many as it stands for, each a row.
+fn of_alert(code: &str, sequence: Option<u64>) -> u64 {
+    let code = code.bytes().fold(0, |mixed: u64, byte| mixed << 8 ^ u64::from(byte));
+    let sequence = sequence.map_or(0, |sequence| sequence.wrapping_add(1));
+    (code ^ sequence << 32).wrapping_mul(0xD1B5_4A32_D192_ED03)
 }
 
 const fn print(user: [u8; 8], counter: u64) -> u64 {

@@ -1,6 +1,6 @@
 //! Columns that are read straight from runs say what rows do that are merged, decoded and joined.
 
-use crate::it::compaction::HOUR;
+use crate::it::compaction::{FLUSH, HOUR, over};
 use crate::it::world::*;
 use arrow::array::{Array, ArrayRef, AsArray as _};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -9,9 +9,11 @@ use gridtrail_lake::{CompactionSettings, Condition, Is, Lake, ScanQuery, TrailFi
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
 use gridtrail_synth::{Settings, World};
+use object_store::memory::InMemory;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 /// The end of February 2026, where one month's runs end and another's begin.
@@ -119,17 +121,25 @@ enum Compacted {
     Never,
     /// And more is committed then.
     HalfWay,
+    /// After each batch, as it is due: buckets keep several runs, and rows of one key lie in two.
+    AsItIsDue,
     AtTheEnd,
 }
 
 /// A lake of a region, in some batches.
 async fn lake_of(world: &World, batches: usize, compacted: Compacted) -> Lake {
-    let (lake, mut writer) = memory().await;
+    let clock = Clock::manual(at(1_000_000));
+    let lake = over(Arc::new(InMemory::new()), clock.clone()).await.unwrap();
+    let mut writer = lake.writer().await.unwrap();
     let events: Vec<Event> = world.events().collect();
     for (number, events) in events.chunks(events.len() / batches + 1).enumerate() {
         commit(&mut writer, &number.to_string(), events.iter().cloned()).await;
         if matches!(compacted, Compacted::HalfWay) && number == batches / 2 {
             compact(&lake).await;
+        }
+        if matches!(compacted, Compacted::AsItIsDue) {
+            clock.advance(FLUSH);
+            lake.maintenance().await.unwrap().compact(&CompactionSettings::default()).await.unwrap();
         }
     }
     if matches!(compacted, Compacted::AtTheEnd) {
@@ -188,7 +198,7 @@ proptest! {
     fn columns_say_what_rows_do(
         seed: u64,
         batches in 1usize..6,
-        compacted in prop::sample::select(vec![Compacted::Never, Compacted::HalfWay, Compacted::AtTheEnd]),
+        compacted in prop::sample::select(vec![Compacted::Never, Compacted::HalfWay, Compacted::AsItIsDue, Compacted::AtTheEnd]),
         of_users in prop::collection::vec(1usize..4, 3),
         ranges in prop::collection::vec((0i64..120, 0i64..60), 3),
         picks in prop::collection::vec(prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3), 3),

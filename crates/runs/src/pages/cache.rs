@@ -5,9 +5,10 @@
 //! is fetched at once: neighbours in one request, and all requests at the same time; of a file system, all in one go. What comes into memory is
 //! held against its checksum first, where its file has any: the footer with all that belongs to it, and each page.
 
+use super::dictionary::Dictionary;
 use super::found::FoundRows;
 use super::note::Note;
-use super::page::{self, Dictionary, Page};
+use super::page::Page;
 use super::sums::PageSums;
 use crate::definition::Definition;
 use crate::delta::checksum::{self, ALTERED, checksum_of};
@@ -182,8 +183,7 @@ impl Part {
     fn size(&self) -> usize {
         match self {
             Self::Page(page) => page.size(),
-            // A slice of bytes takes 32 bytes, and what it names a few.
-            Self::Dictionary(values) => values.iter().map(|value| value.len() + 32).sum(),
+            Self::Dictionary(values) => values.size(),
         }
     }
 
@@ -592,7 +592,7 @@ fn read_part(run: &OpenRun, name: PartName, bytes: &Bytes) -> Option<Part> {
     let bytes = Bytes::copy_from_slice(bytes);
     match name.page {
         Some(_) => Page::read(&bytes, compression).map(|page| Part::Page(Arc::new(page))),
-        None => page::dictionary(&bytes, compression).map(|values| Part::Dictionary(Arc::new(values))),
+        None => Dictionary::read(&bytes, compression).map(|values| Part::Dictionary(Arc::new(values))),
     }
 }
 

@@ -7,13 +7,13 @@
 //! As of [pages](super::page), only what our own writer writes is read, and every length is checked.
 
 use super::cache::{OpenRun, PartName, RunCache, range_of, within};
+use super::dictionary::{Dictionary, Places};
 use super::levels::Runs;
-use super::page::{DATA_V2, Dictionary, Header, decompressed, dictionary, differences, take_plain};
+use super::page::{DATA_V2, Header, decompressed, differences, take_plain};
 use crate::error::RunsError;
 use bytes::Bytes;
 use futures::future::try_join_all;
 use parquet::basic::Compression;
-use std::collections::HashMap;
 use std::ops::Range;
 
 /// The place of a row that has no value.
@@ -55,6 +55,14 @@ struct TextPage {
 
 /// Which rows are wanted, of some.
 pub type Wanted<'a> = &'a dyn Fn(Range<usize>) -> bool;
+
+/// Wants the pages in which any of some rows lies, which ascend.
+pub fn is_among(rows: &[u32]) -> impl Fn(Range<usize>) -> bool + '_ {
+    move |page| {
+        let from = rows.partition_point(|row| (*row as usize) < page.start);
+        rows.get(from).is_some_and(|row| (*row as usize) < page.end)
+    }
+}
 
 impl RunCache {
     /// Some columns of a row group, read whole, each page held against its checksum. None of it is kept in memory.
@@ -112,7 +120,9 @@ impl Chunk {
     /// Its dictionary, without any row of it. `None`: damaged. A chunk that has none has an empty one, and so may one have of which not
     /// all rows go by it: see [`Chunk::is_by_dictionary`].
     pub fn dictionary(&self) -> Option<Dictionary> {
-        self.dictionary.as_ref().map_or(Some(Vec::new()), |page| dictionary(page, self.compression))
+        self.dictionary
+            .as_ref()
+            .map_or(Some(Dictionary::default()), |page| Dictionary::read(page, self.compression))
     }
 
     /// Whether every row has its value in the dictionary, or none.
@@ -155,7 +165,7 @@ impl Chunk {
         let values = self.dictionary()?;
         let (known, mut coded) =
             (u32::try_from(values.len()).ok()?, Coded { values, codes: vec![NO_VALUE; self.rows] });
-        let mut added: Option<HashMap<Bytes, u32, foldhash::fast::RandomState>> = None;
+        let mut added: Option<Places> = None;
         let mut found = Vec::new();
         self.each(wanted, |rows, body| {
             let Some(body) = body else { return Some(()) };
@@ -169,23 +179,10 @@ impl Chunk {
                     found.iter().all(|place| *place < known).then_some(())?;
                 }
                 0 => {
-                    let Coded { values, .. } = &mut coded;
-                    let added = added.get_or_insert_with(|| {
-                        (0..).zip(values.iter()).map(|(place, value)| (value.clone(), place)).collect()
-                    });
+                    let places = added.get_or_insert_with(|| Places::of(&coded.values));
                     let mut rest = body.bytes.as_ref();
                     for place in &mut found {
-                        let value = body.bytes.slice_ref(take_plain(&mut rest)?);
-                        *place = match added.get(&value) {
-                            Some(place) => *place,
-                            None => {
-                                let place =
-                                    u32::try_from(values.len()).ok().filter(|place| *place != NO_VALUE)?;
-                                values.push(value.clone());
-                                added.insert(value, place);
-                                place
-                            }
-                        };
+                        *place = places.place(&mut coded.values, take_plain(&mut rest)?)?;
                     }
                 }
                 _ => return None,

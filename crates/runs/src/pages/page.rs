@@ -6,6 +6,7 @@
 //! Only what our own writer writes is read: data pages of version 2, values PLAIN, by dictionary, as differences, or as
 //! lengths and bytes; no column nested. All else is damage. Every length is checked.
 
+use super::dictionary::Dictionary;
 use super::levels::{Runs, deltas, varint, zigzag};
 use bytes::Bytes;
 use parquet::basic::Compression;
@@ -52,9 +53,6 @@ pub struct Page {
 /// The texts next below and above a key.
 pub type Beside<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
 
-/// The values of a column chunk's dictionary.
-pub type Dictionary = Vec<Bytes>;
-
 /// The header of a page, as far as it matters.
 #[derive(Debug, Default)]
 pub(super) struct Header {
@@ -70,7 +68,6 @@ pub(super) struct Header {
 }
 
 pub(super) const DATA_V2: i64 = 3;
-const DICTIONARY: i64 = 2;
 
 impl Page {
     /// Reads a data page from its bytes. `None`: damaged, or nothing that our writer writes.
@@ -306,9 +303,7 @@ impl<'a> Reader<'a> {
                 *at += usize::from(texts.ends[*at].0 as usize <= *next);
                 Some(text)
             }
-            Self::Dictionary(runs, dictionary) => {
-                dictionary.get(usize::try_from(runs.next_value()?).ok()?).map(AsRef::as_ref)
-            }
+            Self::Dictionary(runs, dictionary) => dictionary.get(usize::try_from(runs.next_value()?).ok()?),
             Self::Texts { bytes, ends, next } => {
                 let start = next.checked_sub(1).map_or(Some(0), |before| ends.get(before).copied())?;
                 let end = *ends.get(*next)?;
@@ -336,22 +331,6 @@ fn texts(bytes: &[u8], count: usize) -> Option<Values> {
     }
     (usize::try_from(end).ok()? == bytes.len())
         .then(|| Values::Texts { bytes: bytes.into(), ends: ends.into() })
-}
-
-/// Reads a dictionary page. `None`: damaged.
-pub fn dictionary(bytes: &Bytes, compression: Compression) -> Option<Dictionary> {
-    let (header, at) = Header::read(bytes)?;
-    if header.kind != DICTIONARY || header.encoding != 0 && header.encoding != 2 {
-        return None;
-    }
-    let body = bytes.get(at..at.checked_add(header.compressed)?).map(|body| bytes.slice_ref(body))?;
-    let values = decompressed(&body, header.uncompressed, compression)?;
-    let mut rest = values.as_ref();
-    let mut all = Vec::with_capacity(header.values.min(values.len() / 4));
-    for _ in 0..header.values {
-        all.push(values.slice_ref(take_plain(&mut rest)?));
-    }
-    Some(all)
 }
 
 /// How long the header of a page is, and its body; `None`: the header does not end within the bytes, or is none.

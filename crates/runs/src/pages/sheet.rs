@@ -1,7 +1,8 @@
 //! Sheets: decoded pages of chosen columns for one range of rows of a row group.
 
 use super::cache::{OpenRun, Part, PartName, RunCache};
-use super::page::{Beside, Dictionary, Page};
+use super::dictionary::Dictionary;
+use super::page::{Beside, Page};
 use crate::error::RunsError;
 use std::ops::Range;
 use std::sync::Arc;

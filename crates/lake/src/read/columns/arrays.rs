@@ -131,7 +131,7 @@ impl<'a> Piece<'a> {
             }
             let at = code as usize;
             if places[at] == UNREAD {
-                let word = word_of_column(field, &coded.values[at]);
+                let word = coded.values.get(at).and_then(|text| word_of_column(field, text));
                 if word.is_none() && field != TrailField::VariantName {
                     return Err(self.group.corrupt("a text column holds a value that is none of its kind"));
                 }
@@ -170,7 +170,8 @@ impl<'a> Piece<'a> {
         for row in self.rows() {
             let code = coded.codes.get(*row as usize).copied().unwrap_or(NO_VALUE);
             if code != NO_VALUE && code != last.0 {
-                let text = word_of_column(TrailField::Mpxn, &coded.values[code as usize]);
+                let text =
+                    coded.values.get(code as usize).and_then(|text| word_of_column(TrailField::Mpxn, text));
                 let text = text.ok_or_else(|| {
                     self.group.corrupt("a text column holds a value that is none of its kind")
                 })?;

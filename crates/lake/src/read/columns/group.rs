@@ -13,7 +13,7 @@ use crate::rows::shape::Under;
 use gridtrail_access::UserIds;
 use gridtrail_model::{RequestId, ServiceReferenceVariant, UserId, cancels_request};
 use gridtrail_runs::lookup::page_rows;
-use gridtrail_runs::{Chunk, Coded, NO_VALUE, OpenRun, RunCache, RunsError, Texts};
+use gridtrail_runs::{Chunk, Coded, NO_VALUE, OpenRun, RunCache, RunsError, Texts, is_among};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::str::FromStr;
@@ -324,7 +324,7 @@ impl Group {
             self.read_coded(cache, number, readings).await?;
             let mut rows = std::mem::take(&mut self.rows);
             let Coded { values, codes } = self.coded(number);
-            let admits = |(code, value): (usize, &bytes::Bytes)| match number {
+            let admits = |(code, value): (usize, &[u8])| match number {
                 column::SHAPE => {
                     self.shapes.get(code).is_none_or(|shape| readings.may_count(*shape, condition))
                 }
@@ -378,7 +378,7 @@ impl Group {
                 for row in &self.rows {
                     let code = coded.codes[*row as usize] as usize;
                     if self.shapes.get(code) == Some(&NO_VALUE) {
-                        let shape = readings.number_of(&coded.values[code]);
+                        let shape = coded.values.get(code).and_then(|shape| readings.number_of(shape));
                         self.shapes[code] = shape.ok_or_else(|| self.corrupt("a row cannot be read"))?;
                     }
                 }
@@ -444,7 +444,7 @@ impl Group {
     async fn may_await(&self, cache: &RunCache) -> Result<bool, RunsError> {
         let [chunk] = chunks(cache, &self.run, self.number, [column::SHAPE]).await?;
         let dictionary = chunk.dictionary().ok_or_else(|| self.corrupt("its shapes cannot be read"))?;
-        let awaits = |shape: &bytes::Bytes| shape.first().is_none_or(|flags| flags & 7 == 4);
+        let awaits = |shape: &[u8]| shape.first().is_none_or(|flags| flags & 7 == 4);
         Ok(!chunk.is_by_dictionary() || dictionary.iter().any(awaits))
     }
 
@@ -463,7 +463,7 @@ impl Group {
 
     /// The rows of which a Device may yet report, by their variants: each with its shape.
     fn reporting(&self, readings: &Readings) -> Vec<(u32, u32, ServiceReferenceVariant)> {
-        let variant = |text: &bytes::Bytes| -> Option<ServiceReferenceVariant> {
+        let variant = |text: &[u8]| -> Option<ServiceReferenceVariant> {
             std::str::from_utf8(text).ok()?.parse().ok().filter(|variant| is_reported(*variant))
         };
         let reported: Vec<Option<ServiceReferenceVariant>> =
@@ -516,18 +516,10 @@ impl Group {
         let row = row as usize;
         let user = self.user.values.get(*self.user.codes.get(row)? as usize)?;
         Some(Under {
-            user: user.as_ref().try_into().ok()?,
+            user: user.try_into().ok()?,
             device: self.keys.get(row).copied().unwrap_or(0).to_be_bytes(),
             placement_ms: *self.received.get(row)?,
         })
-    }
-}
-
-/// Whether any of some rows, which ascend, lies in a page.
-fn is_among(rows: &[u32]) -> impl Fn(Range<usize>) -> bool + '_ {
-    move |page| {
-        let from = rows.partition_point(|row| (*row as usize) < page.start);
-        rows.get(from).is_some_and(|row| (*row as usize) < page.end)
     }
 }
 

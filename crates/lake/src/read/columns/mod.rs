@@ -41,6 +41,8 @@ const LOOKED_UP_ROWS: usize = if cfg!(test) { 512 } else { HELD_ROWS };
 const UNDER_AT_ONCE: usize = 256;
 /// About how many bytes a row of a group takes while its columns are made.
 const ROW_BYTES: u64 = 96;
+/// Bytes that a row of level 0 takes while it is told which rows are whole.
+const LOOSE_ROW_BYTES: u64 = 32;
 /// About how many bytes dictionaries take.
 const WORDS_BYTES: u64 = 1 << 20;
 
@@ -132,7 +134,12 @@ impl ScanPart {
             return self.bytes();
         }
         let rows = self.snapshot.trails.iter().map(|run| run.summary.rows).max().unwrap_or(0);
-        rows.min(ROW_GROUP_ROWS as u64) * ROW_BYTES + WORDS_BYTES
+        let loose = |(_, runs): (&str, Vec<&Arc<RunFile>>)| {
+            runs.iter().filter(|run| run.summary.bucket.is_none()).map(|run| run.summary.rows).sum::<u64>()
+        };
+        let loose =
+            self.snapshot.trails.months().map(loose).max().unwrap_or(0) / u64::from(self.bucket.of.max(1));
+        rows.min(ROW_GROUP_ROWS as u64) * ROW_BYTES + WORDS_BYTES + loose * LOOSE_ROW_BYTES
     }
 
     /// Whether all rows of a run are of the part.
@@ -267,7 +274,7 @@ impl Straight {
         let opened: Vec<Arc<OpenRun>> = stream::iter(opening).buffered(RUNS_AT_ONCE).try_collect().await?;
         let runs: Vec<_> = files.into_iter().zip(opened).collect();
         let mut apart = self.neighbours.apart(cache, name, &runs, self.months.after()).await?;
-        apart.extend(of_several(cache, &runs).await?);
+        apart.extend(of_several(cache, &runs, &|key| part.has(&key.to_be_bytes())).await?);
         apart.extend(self.months.awaited().map(|under| u64::from_be_bytes(under.to_bytes())));
         apart.retain(|key| part.has(&key.to_be_bytes()));
         let left: VecDeque<DeviceId> =

@@ -3,7 +3,6 @@
 use crate::read::condition::Condition;
 use crate::read::fields::TrailField;
 use crate::rows::shape::Shape;
-use bytes::Bytes;
 use foldhash::fast::RandomState;
 use gridtrail_model::{HistoryEntry, Mode, ServiceReferenceVariant, Trail};
 use gridtrail_runs::NO_VALUE;
@@ -84,7 +83,7 @@ impl Words {
 /// All shapes that a scan met.
 #[derive(Debug, Default)]
 pub(crate) struct Readings {
-    by_bytes: HashMap<Bytes, u32, RandomState>,
+    by_bytes: HashMap<Box<[u8]>, u32, RandomState>,
     known: Vec<Known>,
     readings: Vec<Reading>,
     words: BTreeMap<TrailField, Words>,
@@ -107,7 +106,7 @@ impl Readings {
     }
 
     /// The number of a shape. `None`: it is damaged.
-    pub(crate) fn number_of(&mut self, bytes: &Bytes) -> Option<u32> {
+    pub(crate) fn number_of(&mut self, bytes: &[u8]) -> Option<u32> {
         if let Some(number) = self.by_bytes.get(bytes) {
             return Some(*number);
         }
@@ -117,8 +116,7 @@ impl Readings {
         self.readings.push(Reading::of(trail, (&mut self.states, &mut self.codes)));
         let number = u32::try_from(self.known.len()).ok()?;
         self.known.push(Known { shape, plain, reporting: None });
-        // A copy: a slice would keep the whole dictionary.
-        self.by_bytes.insert(Bytes::copy_from_slice(bytes), number);
+        self.by_bytes.insert(bytes.into(), number);
         Some(number)
     }
 

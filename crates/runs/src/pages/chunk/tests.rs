@@ -104,7 +104,7 @@ proptest! {
         }
         let coded = word_chunk.coded(&wanted).unwrap();
         for row in (0..rows).filter(|row| is_read(*row)) {
-            let word = (coded.codes[row] != NO_VALUE).then(|| coded.values[coded.codes[row] as usize].as_ref());
+            let word = (coded.codes[row] != NO_VALUE).then(|| coded.values.get(coded.codes[row] as usize).unwrap());
             prop_assert_eq!(word, words[row]);
         }
         if word_chunk.is_by_dictionary() {
