@@ -26,7 +26,8 @@ use tokio::runtime::Runtime;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-const REPORTS: [&str; 4] = ["device-firmware", "device-models", "installation-status", "hubs-without-devices"];
+const REPORTS: [&str; 4] =
+    ["device-firmware", "device-models", "installation-status", "hubs-without-devices"];
 
 /// Events of a batch.
 const EVENTS: usize = 50_000;
@@ -65,7 +66,8 @@ async fn rows_of(name: &str, lake: &Lake, who: &Access, limits: &SqlLimits) -> u
     let order = report.order(arguments, (who, &BTreeSet::new()), now).expect("an order");
     let sharing = Sharing::of_one(who.party(), &who.user_ids().to_set());
     let engine = (Clock::manual(now), limits.clone());
-    let run = order.run((&lake.snapshot(), &sharing), engine, |session| session);
+    let snapshot = lake.snapshot();
+    let run = order.run((&snapshot, &sharing), engine, |session| session);
     let mut rows = Box::pin(run).await.expect("rows");
     let mut count = 0;
     while let Some(batch) = rows.next().await.expect("rows") {

@@ -155,7 +155,9 @@ impl SearchError {
                 "this would look at more than {most} {what}; search by a narrower key, such as a Device ID or MPxN, or \
                  by closer dates"
             ),
-            Self::NoRoom(_) => "this would hold more in memory than there is room for; ask for fewer User IDs".into(),
+            Self::NoRoom(_) => {
+                "this would hold more in memory than there is room for; ask for fewer User IDs".into()
+            }
             Self::Lake(error) => match error.kind() {
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => {
                     "what is stored cannot be read just now; try again".into()

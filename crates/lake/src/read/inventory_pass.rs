@@ -87,7 +87,8 @@ impl Snapshot {
 
     /// Sorts by bucket, and then by key, which is the order of rows in a bucket's runs.
     fn sort_as_they_lie(&self, about: &mut [Named]) {
-        let buckets = self.inventory.iter().filter_map(|run| run.facts().bucket).map(|bucket| bucket.of).max();
+        let buckets =
+            self.inventory.iter().filter_map(|run| run.facts().bucket).map(|bucket| bucket.of).max();
         let of = buckets.unwrap_or(1);
         about.sort_by_cached_key(|named| {
             let key = InventoryKey::from(*named).to_bytes();

@@ -116,7 +116,10 @@ impl Answers {
 
     /// The first of some meter points, which are ascending, that the caller answers for; and the caller's User IDs that answer for any of them, each with
     /// its capacities.
-    pub(super) fn answering(&self, mpxns: &BTreeSet<Mpxn>) -> Option<(Mpxn, BTreeMap<UserId, BTreeSet<Capacity>>)> {
+    pub(super) fn answering(
+        &self,
+        mpxns: &BTreeSet<Mpxn>,
+    ) -> Option<(Mpxn, BTreeMap<UserId, BTreeSet<Capacity>>)> {
         let mut users: BTreeMap<UserId, BTreeSet<Capacity>> = BTreeMap::new();
         let mut first = None;
         for mpxn in mpxns {

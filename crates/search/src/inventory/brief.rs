@@ -168,9 +168,9 @@ impl Briefs {
     pub(super) fn is_attached(&self, hub: &Brief, type_two: TypeTwoShown) -> bool {
         // Of more than are listed nothing is sure.
         hub.related().count() <= LISTED_BESIDE_MAX
-            && hub.related().any(|device| {
-                self.shown(device, type_two).is_some_and(|brief| !is_a(brief, DeviceType::Gpf))
-            })
+            && hub
+                .related()
+                .any(|device| self.shown(device, type_two).is_some_and(|brief| !is_a(brief, DeviceType::Gpf)))
     }
 
     /// Where a Device is: itself where it is installed or, of one that is installed nowhere, the Smart Meters to which its associations lead, over as few
@@ -196,8 +196,7 @@ impl Briefs {
             if missing.len() > before {
                 return None;
             }
-            let is_meter =
-                |device: &&DeviceId| self.get(**device).is_some_and(Brief::is_installed_meter);
+            let is_meter = |device: &&DeviceId| self.get(**device).is_some_and(Brief::is_installed_meter);
             let found: BTreeSet<DeviceId> = next.iter().filter(is_meter).copied().collect();
             if !found.is_empty() {
                 return Some(found);

@@ -172,7 +172,8 @@ impl Pass {
         let type_two = self.rules.type_two();
         let Some(brief) = briefs.shown(device, type_two) else { return };
         let meters = briefs.meters_of(device, &mut Vec::new()).unwrap_or_default();
-        let places = meters.iter().filter_map(|meter| briefs.get(*meter)).flat_map(|meter| &meter.installed_at);
+        let places =
+            meters.iter().filter_map(|meter| briefs.get(*meter)).flat_map(|meter| &meter.installed_at);
         let places: BTreeSet<Mpxn> = places.copied().collect();
         // As a search lists them.
         let places: BTreeSet<Mpxn> = places.into_iter().take(LISTED_BESIDE_MAX).collect();

@@ -85,14 +85,21 @@ async fn device_by_device(lake: &Lake, who: &Access, rules: InventoryRules) -> F
             let places = device.premises.iter().map(|premises| premises.mpxn);
             let (_, users) = answering(&reach, who, places);
             devices.extend(users.into_iter().map(|answering| PertainingDevice::of(answering, &device)));
-            hubs.extend(unattached(&mut reach, who, &device).await.unwrap().into_iter().flat_map(|(_, all)| all));
+            hubs.extend(
+                unattached(&mut reach, who, &device).await.unwrap().into_iter().flat_map(|(_, all)| all),
+            );
         }
     }
     sorted((devices, hubs))
 }
 
 /// From the meter points.
-async fn by_meter_points(lake: &Lake, who: &Access, rules: InventoryRules, room: Arc<dyn Room>) -> Result<Found, SearchError> {
+async fn by_meter_points(
+    lake: &Lake,
+    who: &Access,
+    rules: InventoryRules,
+    room: Arc<dyn Room>,
+) -> Result<Found, SearchError> {
     let reading = Reading { at_once: NonZeroU32::new(2).unwrap(), room };
     let (mut devices, mut hubs) = (Vec::new(), Vec::new());
     let mut scan = PertainingScan::new(lake.snapshot(), who.clone(), rules, reading.clone());
@@ -127,7 +134,8 @@ fn facts() -> impl Strategy<Value = InventoryFact> {
         DeviceType::Ihd,
         DeviceType::Cad,
     ]);
-    let statuses = prop::sample::select(vec![SmiStatus::Pending, SmiStatus::Commissioned, SmiStatus::Suspended]);
+    let statuses =
+        prop::sample::select(vec![SmiStatus::Pending, SmiStatus::Commissioned, SmiStatus::Suspended]);
     prop_oneof![
         3 => (devices(), types).prop_map(|(number, of)| is_a(number, of)),
         1 => devices().prop_map(|number| InventoryFact::DeviceRemoved { device: device(number) }),
@@ -159,7 +167,8 @@ fn worlds() -> impl Strategy<Value = Vec<InventoryEvent>> {
         (1..6_u32).prop_map(|number| Named::Mpxn(mpxn(number))),
     ];
     let ends = prop::option::weighted(0.2, 1..12_i64);
-    let fact = (0..120_i64, 0..120_i64, ends, facts(), prop::option::weighted(0.1, 0..40_usize), any::<bool>());
+    let fact =
+        (0..120_i64, 0..120_i64, ends, facts(), prop::option::weighted(0.1, 0..40_usize), any::<bool>());
     let fact = fact.prop_map(|(recorded, from, lasts, fact, corrects, told)| {
         let (from, until) = (hour(from), lasts.map(|lasts| hour(from + lasts)));
         let corrects = corrects.map(|number| format!("event-{number}").parse().unwrap());
@@ -186,7 +195,7 @@ fn worlds() -> impl Strategy<Value = Vec<InventoryEvent>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn from_meter_points_is_found_what_a_look_at_each_device_finds(events in worlds(), every_type_two: bool) {
@@ -208,11 +217,15 @@ async fn what_pertains_to_a_user_of_a_region_is_found_within_its_room() {
     let world = World::seeded(5, Settings::for_events(1_000_000, 10)).unwrap();
     let events: Vec<_> = (0..60).flat_map(|number| world.inventory_of(number).events).collect();
     let told = events.iter().filter_map(|event| match &event.told {
-        InventoryStatement::Fact(StatedFact { fact: InventoryFact::Registration { data, .. }, .. }) => Some(data),
+        InventoryStatement::Fact(StatedFact { fact: InventoryFact::Registration { data, .. }, .. }) => {
+            Some(data)
+        }
         _ => None,
     });
-    let users: BTreeSet<UserId> =
-        told.flat_map(|data| [&data.responsible_supplier, &data.network_party].map(|user| user.value().copied())).flatten().collect();
+    let users: BTreeSet<UserId> = told
+        .flat_map(|data| [&data.responsible_supplier, &data.network_party].map(|user| user.value().copied()))
+        .flatten()
+        .collect();
     assert!(users.len() > 3);
     let (lake, rules) = (lake_of(events).await, InventoryRules { at: hour(20_000), every_type_two: false });
     let (mut devices, mut hubs) = (0, 0);
