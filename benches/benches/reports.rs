@@ -2,7 +2,7 @@
 //!
 //! The lake is the one that `GRIDTRAIL_BENCH_LAKE` names, or one of the inventory of 2,000 premises in memory, which is compacted first.
 //! `GRIDTRAIL_BENCH_PARTS` says how much is read at the same time. The reference in the same process: counting all Devices as searches show them, which
-//! looks each up by itself, with what is around it; the reports did that before [decision 155](../../docs/decisions/0155-what-pertains-to-a-user-is-found-from-its-meter-points.md).
+//! looks each up by itself, with what is around it; the reports did that before decision 0155.
 
 #![allow(
     missing_docs,
