@@ -54,6 +54,13 @@ fn asked_row(asked: &AskedChange, asked_fact: &AskedFact, under: Named) -> Inven
     }
 }
 
+/// The kind of fact that the body of a row asks for, and the body of that fact.
+pub(crate) fn fact_in(body: &[u8]) -> Option<(InventoryRowKind, &[u8])> {
+    let mut body = Packed::read(body)?;
+    let kind = body.required(5, |value| InventoryRowKind::from_number(pack::byte(value)?))?;
+    Some((kind, body.required(6, Some)?))
+}
+
 /// What a row says that a request asks for. `None`: no writer of ours writes it.
 pub(crate) fn asked(row: &InventoryRow, under: Named, body: &mut Packed<'_>) -> Option<AskedChange> {
     let request_id = body.required(1, read_id)?;

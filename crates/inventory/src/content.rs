@@ -6,9 +6,9 @@ use crate::fragment::InventoryFragment;
 use crate::pending::PendingFacts;
 use crate::row::{
     InventoryKey, InventoryRow, InventoryRowContent, InventoryRowError, InventoryRowKind, mpxn, unpack_about,
-    unpack_fact,
+    unpack_fact, users_in,
 };
-use gridtrail_model::{Named, RequestId};
+use gridtrail_model::{Named, RequestId, UserId};
 use gridtrail_packed::Packed;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,6 +87,20 @@ impl InventoryFragment {
 
 fn pending(requests: &mut BTreeMap<RequestId, PendingFacts>, id: RequestId) -> &mut PendingFacts {
     requests.entry(id).or_insert_with(|| PendingFacts::new(id))
+}
+
+/// Whether a row of a meter point says, or asks, that one of some User IDs is its Responsible Supplier, its Network Party or its Registered Supplier
+/// Agent, at whatever time: a look at its kind and body alone. What was so when, a fold of all rows says. `None`: no writer of ours writes it.
+pub fn names_user(kind: InventoryRowKind, body: &[u8], is_wanted: impl Fn(&UserId) -> bool) -> Option<bool> {
+    let registration = match kind {
+        InventoryRowKind::Registration => body,
+        InventoryRowKind::Asked => match asked::fact_in(body)? {
+            (InventoryRowKind::Registration, fact) => fact,
+            _ => return Some(false),
+        },
+        _ => return Some(false),
+    };
+    Some(users_in(registration)?.iter().flatten().any(is_wanted))
 }
 
 /// The requests that ask for something in some rows. Errors: as [`InventoryRow::content`].

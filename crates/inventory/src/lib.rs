@@ -35,7 +35,7 @@ extern crate self as gridtrail_inventory;
 mod it;
 
 pub use asked::rows_of_pending;
-pub use content::requests_in;
+pub use content::{names_user, requests_in};
 pub use event::{
     DeviceDetails, Effective, FactOrigin, FieldChange, HubFields, InventoryEvent, InventoryFact,
     InventoryStatement, NetworkStatus, Registration, StatedFact, Withdrawal, holds_inventory_events,

@@ -39,6 +39,9 @@ impl InventoryKey {
     /// How many bytes a key has.
     pub const BYTES: usize = 9;
 
+    /// The keys of meter points, in the order of their bytes: from the first of these on until before the second.
+    pub const MPXNS: [&[u8]; 2] = [&[2], &[3]];
+
     /// The key as bytes, for storage: which kind it is, then its value. Rows are sorted by them.
     pub fn to_bytes(self) -> [u8; Self::BYTES] {
         let (kind, value) = match self {
@@ -391,6 +394,12 @@ fn unpack_details(body: &mut Packed<'_>) -> Option<DeviceDetails> {
         firmware_version: body.optional(7, pack::parsed)?,
         han_variant: body.optional(8, pack::parsed)?,
     })
+}
+
+/// The User IDs in the body of a registration: Responsible Supplier, Network Party, Registered Supplier Agent. Nothing else of it is read.
+pub(crate) fn users_in(registration: &[u8]) -> Option<[Option<UserId>; 3]> {
+    let mut body = Packed::read(registration)?;
+    Some([body.optional(5, user)?, body.optional(6, user)?, body.optional(7, user)?])
 }
 
 fn pack_registration(data: &Registration) -> Box<[u8]> {

@@ -100,8 +100,12 @@ impl<'e> InventoryView<'e> {
         &self,
         says: impl Fn(&'e InventoryFact) -> FieldChange<T>,
     ) -> Timeline<T> {
-        let mut one = self.timelines(|fact| Some(((), says(fact))));
-        one.pop_first().map_or_else(|| Timeline::of(Vec::new()), |(_, timeline)| timeline)
+        // Of most fields nothing is said: then nothing is allocated.
+        let said = self.facts.iter().filter_map(|(event, stated)| match says(&stated.fact) {
+            FieldChange::Unsaid => None,
+            said => Some(Statement { event, effective: stated.effective, said }),
+        });
+        Timeline::of(said.collect())
     }
 
     /// The SMI Status of the Device over effective time: its history (UC_Inventory_002).

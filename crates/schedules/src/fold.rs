@@ -13,6 +13,7 @@ use crate::event::{ScheduleEvent, ScheduleFact};
 use gridtrail_model::{AlertCode, DeviceId, Merge, RequestId, Timestamp, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::num::NonZeroU32;
 
 /// That a schedule was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +92,34 @@ struct Told {
     recorded_at: Timestamp,
 }
 
+/// A part of a User's schedules, by their identifiers: one of so many, which have none in common and together have all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchedulePart {
+    number: u32,
+    of: NonZeroU32,
+}
+
+impl SchedulePart {
+    /// So many parts.
+    pub fn all(of: NonZeroU32) -> impl Iterator<Item = Self> {
+        (0..of.get()).map(move |number| Self { number, of })
+    }
+
+    /// Whether it has all.
+    pub const fn is_whole(self) -> bool {
+        self.of.get() == 1
+    }
+
+    fn has(self, id: ScheduleId) -> bool {
+        id.number() % u64::from(self.of.get()) == u64::from(self.number)
+    }
+}
+
+/// What an entry of a map or set takes beside itself, about: nodes are two thirds full, and an allocation has a header.
+const ENTRY_BYTES: usize = 48;
+/// What a set takes that has one entry: room for eleven.
+const SET_ENTRIES: usize = 11;
+
 /// What is known of the schedules of one User.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedules {
@@ -145,6 +174,63 @@ impl Schedules {
                 self.tell(schedule, Told { removed: [(at, code, device)].into(), ..Told::at(recorded_at) });
             }
         }
+    }
+
+    /// Takes in an event as far as it names a schedule of a part.
+    ///
+    /// What requests ask for and what became of deletions names no schedule: [`Schedules::add_of_requests`] takes that in, once this has taken in all
+    /// events, and [`Schedules::keep_part`] comes last.
+    pub fn add_of_part(&mut self, event: &ScheduleEvent, part: SchedulePart) {
+        let named = match event.fact {
+            ScheduleFact::Created { schedule, .. }
+            | ScheduleFact::Listed { schedule, .. }
+            | ScheduleFact::DeletionAsked { schedule, .. }
+            | ScheduleFact::Removed { schedule, .. } => Some(schedule),
+            ScheduleFact::Asked { .. } | ScheduleFact::Deleted { .. } => None,
+        };
+        if named.is_some_and(|schedule| part.has(schedule)) {
+            self.add(event);
+        }
+    }
+
+    /// The requests that created schedules which are known.
+    pub fn creations(&self) -> BTreeSet<RequestId> {
+        self.told.values().filter_map(|told| told.created).map(|created| created.request_id).collect()
+    }
+
+    /// Takes in an event as far as it is of a request that created, or asks to delete, a schedule that is known. `creations`: as
+    /// [`Schedules::creations`] gave them.
+    pub fn add_of_requests(&mut self, event: &ScheduleEvent, creations: &BTreeSet<RequestId>) {
+        let is_known = match event.fact {
+            ScheduleFact::Asked { request_id, .. } => creations.contains(&request_id),
+            // Of several that claim one identifier the smallest counts, of whichever part.
+            ScheduleFact::DeletionAsked { request_id, .. } | ScheduleFact::Deleted { request_id } => {
+                self.deletions.contains_key(&request_id)
+            }
+            _ => false,
+        };
+        if is_known {
+            self.add(event);
+        }
+    }
+
+    /// Lets go what turned out to be of another part, once all events were taken in.
+    pub fn keep_part(&mut self, part: SchedulePart) {
+        self.deletions.retain(|_, deletion| part.has(deletion.about));
+    }
+
+    /// Bytes that it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        let of_told = |told: &Told| {
+            let listed = told.listed.as_ref().map_or(0, |_| size_of::<(Timestamp, ScheduleDetails)>());
+            let removed = told.removed.len().next_multiple_of(SET_ENTRIES);
+            listed + removed * size_of::<(Timestamp, AlertCode, Option<DeviceId>)>()
+        };
+        let told: usize = self.told.values().map(of_told).sum();
+        told + self.told.len() * (size_of::<(ScheduleId, Told)>() + ENTRY_BYTES)
+            + self.asked.len() * (size_of::<(RequestId, Request<ScheduleDetails>)>() + ENTRY_BYTES)
+            + self.deletions.len() * (size_of::<(RequestId, Request<ScheduleId>)>() + ENTRY_BYTES)
+            + self.deleted.len() * (size_of::<(RequestId, Request<Timestamp>)>() + ENTRY_BYTES)
     }
 
     fn tell(&mut self, schedule: ScheduleId, told: Told) {

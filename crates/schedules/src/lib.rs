@@ -28,6 +28,6 @@ mod it;
 
 pub use details::{DaysBack, Frequency, ReadWindow, ScheduleDay, ScheduleDetails, ScheduleId, TimeOfDay};
 pub use event::{ScheduleEvent, ScheduleFact};
-pub use fold::{Creation, Removal, RemovalReason, Schedule, Schedules};
+pub use fold::{Creation, Removal, RemovalReason, Schedule, SchedulePart, Schedules};
 pub use over::Over;
 pub use row::{ScheduleRow, ScheduleRowError, ScheduleRowKind, merge_rows, row_of};

@@ -1,5 +1,6 @@
 //! Why a search is not answered.
 
+use crate::room::NoRoom;
 use crate::store::StoreError;
 use gridtrail_access::{AccessError, AccessErrorKind};
 use gridtrail_lake::{DEVICES_BEHIND_MAX, LakeErrorKind};
@@ -43,6 +44,9 @@ pub enum SearchError {
         /// How many are looked at.
         most: usize,
     },
+    /// What pertains to the caller takes more memory than there is room for.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The lake cannot answer.
     #[error("read the lake")]
     Lake(#[source] StoreError),
@@ -108,7 +112,7 @@ impl SearchError {
             },
             Self::NotFound => SearchErrorKind::NotFound,
             Self::NoHub => SearchErrorKind::NoHub,
-            Self::HubTooWide { .. } | Self::TooWide { .. } => SearchErrorKind::Exhausted,
+            Self::HubTooWide { .. } | Self::TooWide { .. } | Self::NoRoom(_) => SearchErrorKind::Exhausted,
             Self::Lake(error) => match error.kind() {
                 // Only a page token names a version, and there it is told as a token that holds no longer.
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => SearchErrorKind::Unavailable,
@@ -151,6 +155,9 @@ impl SearchError {
                 "this would look at more than {most} {what}; search by a narrower key, such as a Device ID or MPxN, or \
                  by closer dates"
             ),
+            Self::NoRoom(_) => {
+                "this would hold more in memory than there is room for; ask for fewer User IDs".into()
+            }
             Self::Lake(error) => match error.kind() {
                 LakeErrorKind::Unavailable | LakeErrorKind::VersionGone => {
                     "what is stored cannot be read just now; try again".into()

@@ -6,11 +6,15 @@
 //!
 //! Cost: a bounded number of look-ups by key, in rounds: meter points, their Devices, those around these, and where all of them stand.
 
+mod answers;
+mod brief;
 mod device;
 #[cfg(any(test, feature = "fake"))]
 pub(crate) mod fake;
 mod find;
+mod pass;
 mod pertaining;
+mod pertaining_scan;
 mod query;
 mod reach;
 mod scan;
@@ -24,6 +28,7 @@ pub use device::{
 };
 pub use device::{GroupedDevice, InventoryDevice};
 pub use pertaining::{Capacity, PertainingDevice, UnattachedHub};
+pub use pertaining_scan::{PertainingScan, Reading, UnattachedHubScan};
 pub use query::{InventoryKeys, InventoryQuery, PostcodeKey};
 pub use scan::{InventoryRules, InventoryScan};
 pub use store::InventoryStore;

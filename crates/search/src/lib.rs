@@ -19,6 +19,7 @@ mod inventory;
 mod limits;
 mod query;
 mod reference;
+mod room;
 mod sealed;
 mod search;
 mod store;
@@ -34,8 +35,8 @@ pub use hub::{
 pub use inventory::{
     ByDevice, Capacity, DeviceWithGroups, Group, GroupedDevice, InventoryDevice, InventoryKeys,
     InventoryPage, InventoryQuery, InventoryRules, InventoryScan, InventorySearch, InventoryStore,
-    ListedDevice, PertainingDevice, PostcodeKey, Premises, RegionPeriod, RelatedDevice, StatusPeriod,
-    UnattachedHub,
+    ListedDevice, PertainingDevice, PertainingScan, PostcodeKey, Premises, Reading, RegionPeriod,
+    RelatedDevice, StatusPeriod, UnattachedHub, UnattachedHubScan,
 };
 pub use limits::{
     DEVICE_PAGE_DEFAULT, DEVICE_PAGE_MAX, DEVICES_MAX, GROUPED_DEVICES_MAX, INVENTORY_LOOKUPS_MAX,
@@ -44,6 +45,7 @@ pub use limits::{
 };
 pub use query::{Executed, Query, RowQuery, SearchKey, parse_from, parse_to};
 pub use reference::TrailRef;
+pub use room::{NoRoom, Room};
 pub use sealed::{NotOpened, Sealed};
 pub use search::{Answer, DeviceResolution, Page, Row, Search};
 pub use store::{Pinned, PinnedInventory, Store, StoreError};

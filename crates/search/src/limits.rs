@@ -56,3 +56,7 @@ pub const INVENTORY_LOOKUPS_MAX: usize = 20_000;
 /// Most entries of each list that stands beside a Device: its SMI Status history, its premises, the Devices that it is Associated with.
 /// What cannot be paged must not grow without end.
 pub const LISTED_BESIDE_MAX: usize = 100;
+
+/// Meter points of a caller whose Devices are held at the same time, by a scan of all that pertain to them: some hundred megabytes. With fewer, pages of the
+/// inventory are read once more for each turn. Tests have few, and more than one turn all the same.
+pub(crate) const METER_POINTS_AT_ONCE: usize = if cfg!(test) { 2 } else { 262_144 };

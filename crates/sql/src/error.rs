@@ -241,6 +241,9 @@ impl From<SearchError> for InventoryError {
 
 impl From<InventoryError> for DataFusionError {
     fn from(error: InventoryError) -> Self {
+        if let SearchError::NoRoom(no_room) = &*error.0 {
+            return Self::ResourcesExhausted(no_room.to_string());
+        }
         Self::External(Box::new(error))
     }
 }

@@ -32,6 +32,9 @@ pub(crate) type Rows<T> = BoxStream<'static, Result<Vec<T>>>;
 /// What reads rows from the first on, each time that it is called.
 pub(crate) type Open<T> = Arc<dyn Fn() -> Rows<T> + Send + Sync>;
 
+/// The same, of rows that are found by what is held beside them: that is lent by a reservation of its own.
+pub(crate) type OpenHolding<T> = Arc<dyn Fn(MemoryReservation) -> Rows<T> + Send + Sync>;
+
 /// A column of a table of such rows.
 pub(crate) struct ColumnOf<T> {
     pub(crate) name: &'static str,
@@ -56,10 +59,15 @@ pub(crate) type Batches = BoxStream<'static, Result<RecordBatch>>;
 
 /// What reads such columns of rows.
 pub(crate) fn read<T: Send + Sync + 'static>(columns: Columns<T>, open: Open<T>) -> Read {
+    read_holding(columns, Arc::new(move |_| open()))
+}
+
+/// The same, of rows that are found by what is held beside them.
+pub(crate) fn read_holding<T: Send + Sync + 'static>(columns: Columns<T>, open: OpenHolding<T>) -> Read {
     Arc::new(move |of, held| {
         let reading = Reading {
             columns,
-            rows: open(),
+            rows: open(held.new_empty()),
             schema: Arc::clone(&of.schema),
             wanted: Arc::clone(&of.wanted),
             left: of.limit,

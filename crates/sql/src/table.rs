@@ -2,7 +2,7 @@
 
 use crate::columns::schema_of;
 use crate::error::ScanError;
-use crate::listed::{self, Columns, ListedTable, Open, Read};
+use crate::listed::{self, Columns, ListedTable, Open, OpenHolding, Read};
 use crate::passed::Passed;
 use crate::pushdown;
 use crate::scan::TrailScan;
@@ -291,7 +291,7 @@ impl TableOf {
         let Source { snapshot, who, lake, calls, freshness, inventory: rules, .. } = source;
         let inventory_source = || {
             let (snapshot, who) = (Arc::clone(snapshot), who.clone()?);
-            Some(inventory::InventorySource { snapshot, who, rules: (*rules)? })
+            Some(inventory::InventorySource { snapshot, who, rules: (*rules)?, parts: source.parts })
         };
         let (schema, read) = match self.kind {
             Kind::Trails(_) => return None,
@@ -314,12 +314,12 @@ impl TableOf {
             }
             Kind::Schedules => {
                 let of_whom = (Arc::clone(snapshot), who.clone()?);
-                listed(tables::schedules::COLUMNS, tables::schedules::open(of_whom, source.due_after))
+                holding(tables::schedules::COLUMNS, tables::schedules::open(of_whom, source.due_after))
             }
             Kind::UnattachedHubs => {
-                listed(pertaining::HUB_COLUMNS, pertaining::open_hubs(inventory_source()?))
+                holding(pertaining::HUB_COLUMNS, pertaining::open_hubs(inventory_source()?))
             }
-            Kind::PertainingDevices => listed(pertaining::COLUMNS, pertaining::open(inventory_source()?)),
+            Kind::PertainingDevices => holding(pertaining::COLUMNS, pertaining::open(inventory_source()?)),
             Kind::DeadLetters => {
                 listed(tables::dead_letters::COLUMNS, tables::dead_letters::open(lake.clone()?))
             }
@@ -336,6 +336,10 @@ fn told<T: 'static>(columns: Columns<T>) -> (SchemaRef, Vec<&'static str>) {
 
 fn listed<T: Send + Sync + 'static>(columns: Columns<T>, open: Open<T>) -> (SchemaRef, Read) {
     (listed::schema_of(columns), listed::read(columns, open))
+}
+
+fn holding<T: Send + Sync + 'static>(columns: Columns<T>, open: OpenHolding<T>) -> (SchemaRef, Read) {
+    (listed::schema_of(columns), listed::read_holding(columns, open))
 }
 
 /// A table of rows. Nothing but a scan leads to any of them.

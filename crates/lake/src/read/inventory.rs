@@ -2,7 +2,8 @@
 //!
 //! 1. The runs of the key's bucket, and those of level 0; of these, the ones whose bloom filter and page index may have the key.
 //! 2. The pages of the key, of all columns, and the rows in them. Other pages are not read, so the cost does not depend on how large the table is.
-//!    What was found under a key of a run is kept in memory, within a bound: whoever asks again reads no page.
+//!    Keys whose pages are the same are read together. What was found under a key of a run is kept in memory, within a bound: whoever asks again reads
+//!    no page.
 //! 3. The same once more for the requests that ask for anything of the key: what became of them, so that what came about is among the facts.
 //!
 //! No row of it is anybody's own: the inventory is open to all Users of all roles (UC_Inventory_001). It still leaves only through an [`Access`],
@@ -17,7 +18,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gridtrail_access::{Access, Component};
 use gridtrail_inventory::{InventoryFragment, InventoryKey, InventoryRow, InventoryRowContent, requests_in};
 use gridtrail_model::{Mpxn, Named};
-use gridtrail_runs::{RunsError, Sheet, lookup};
+use gridtrail_runs::{OpenRun, Plan, RunsError, Sheet, lookup};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -42,14 +43,30 @@ impl Snapshot {
         &self,
         about: &[Named],
     ) -> Result<(Vec<InventoryFragment>, Cost), RunsError> {
+        self.known(about, Again::Likely).await
+    }
+
+    /// The same, for whoever has asked for a permit and goes through the table.
+    pub(crate) async fn known_in_passing(
+        &self,
+        about: &[Named],
+    ) -> Result<Vec<InventoryFragment>, RunsError> {
+        Ok(self.known(about, Again::Unlikely).await?.0)
+    }
+
+    async fn known(
+        &self,
+        about: &[Named],
+        again: Again,
+    ) -> Result<(Vec<InventoryFragment>, Cost), RunsError> {
         let keys: Vec<InventoryKey> = about.iter().map(|named| InventoryKey::from(*named)).collect();
-        let (found, cost) = self.inventory_rows(&keys).await?;
+        let (found, cost) = self.inventory_rows(&keys, again).await?;
         let mut asked = Vec::with_capacity(about.len());
         for rows in &found {
             let requests = requests_in(each(rows)).map_err(|error| unread(&error))?;
             asked.push(requests.iter().map(InventoryKey::of_request).collect::<BTreeSet<_>>());
         }
-        let (outcomes, more) = self.outcomes(&asked).await?;
+        let (outcomes, more) = self.outcomes(&asked, again).await?;
         let mut fragments = Vec::with_capacity(about.len());
         for ((about, rows), asked) in about.iter().zip(&found).zip(asked) {
             let outcomes = asked.iter().filter_map(|key| outcomes.get(key));
@@ -63,10 +80,11 @@ impl Snapshot {
     async fn outcomes(
         &self,
         asked: &[BTreeSet<InventoryKey>],
+        again: Again,
     ) -> Result<(BTreeMap<InventoryKey, Vec<Arc<Vec<InventoryRow>>>>, Cost), RunsError> {
         let keys: BTreeSet<InventoryKey> = asked.iter().flatten().copied().collect();
         let keys: Vec<InventoryKey> = keys.into_iter().collect();
-        let (found, cost) = self.inventory_rows(&keys).await?;
+        let (found, cost) = self.inventory_rows(&keys, again).await?;
         Ok((keys.into_iter().zip(found).collect(), cost))
     }
 
@@ -83,7 +101,7 @@ impl Snapshot {
             InventoryKey::Mpxn(mpxn) => return Ok((vec![mpxn], Cost::default())),
             InventoryKey::Uprn(_) | InventoryKey::Postcode(_) => {}
         }
-        let (found, cost) = self.inventory_rows(&[key]).await?;
+        let (found, cost) = self.inventory_rows(&[key], Again::Likely).await?;
         let mut mpxns = BTreeSet::new();
         for row in found.iter().flat_map(|rows| each(rows)) {
             if let InventoryRowContent::LeadsTo(mpxn) = row.content().map_err(|error| unread(&error))? {
@@ -96,14 +114,20 @@ impl Snapshot {
     /// The rows under each of some keys, in no order, and the same row perhaps more than once.
     ///
     /// It waits for the store twice, however many keys there are: for footers, and for pages, so many of each at a time.
-    async fn inventory_rows(&self, keys: &[InventoryKey]) -> Result<(RowsByKey, Cost), RunsError> {
+    async fn inventory_rows(
+        &self,
+        keys: &[InventoryKey],
+        again: Again,
+    ) -> Result<(RowsByKey, Cost), RunsError> {
         let (cache, requests) = self.cache.counting();
         let (mut runs, mut known, mut wanted) = (Vec::new(), HashMap::new(), Vec::new());
         let (mut found, mut cost) = (vec![Vec::new(); keys.len()], Cost::default());
         for (number, key) in keys.iter().enumerate() {
             let key = key.to_bytes();
             for run in self.inventory.of_key(key, None, None) {
-                if let Some(rows) = cache.found.get::<Vec<InventoryRow>>(run.number(), &key) {
+                if again == Again::Likely
+                    && let Some(rows) = cache.found.get::<Vec<InventoryRow>>(run.number(), &key)
+                {
                     cost.runs += u64::from(!rows.is_empty());
                     found[number].push(rows);
                     continue;
@@ -116,27 +140,75 @@ impl Snapshot {
             }
         }
         let opened = lookup::open_runs(&cache, &INVENTORY, &runs).await?;
-        let (mut reading, mut read) = (Vec::new(), vec![Vec::new(); wanted.len()]);
+        let mut read = vec![Vec::new(); wanted.len()];
+        let mut sheets = SheetsOfKeys::default();
         for (turn, (number, place)) in wanted.iter().enumerate() {
-            let (cache, run) = (&cache, opened[*place].as_ref());
-            let plans = lookup::plans(run, &keys[*number].to_bytes(), column::ALL)?;
-            cost.runs += u64::from(!plans.is_empty());
-            let sheet = |plan| async move { Ok::<_, RunsError>((turn, Sheet::get(cache, run, plan).await?)) };
-            reading.extend(plans.into_iter().map(sheet));
+            let touched = sheets.add((opened[*place].as_ref(), *place), &keys[*number].to_bytes(), turn)?;
+            cost.runs += u64::from(touched);
         }
+        let (cache_of_all, runs_of_all) = (&cache, &opened);
+        let reading = sheets.all.into_iter().map(|OfKeys { place, plan, turns }| async move {
+            let sheet = Sheet::get(cache_of_all, &runs_of_all[place], plan).await?;
+            Ok::<_, RunsError>((turns, sheet))
+        });
+        let reading: Vec<_> = reading.collect();
         let mut reading = stream::iter(reading).buffered(RUNS_AT_ONCE);
-        while let Some((turn, sheet)) = reading.try_next().await? {
+        while let Some((turns, sheet)) = reading.try_next().await? {
             cost.pages += sheet.pages() as u64;
-            rows_in(&sheet, keys[wanted[turn].0], &mut read[turn])?;
+            for turn in turns {
+                rows_in(&sheet, keys[wanted[turn].0], &mut read[turn])?;
+            }
         }
         for ((number, place), rows) in wanted.into_iter().zip(read) {
             let bytes = rows.iter().map(InventoryRow::bytes).sum();
             let rows = Arc::new(rows);
-            cache.found.keep(runs[place].number(), &keys[number].to_bytes(), Arc::clone(&rows), bytes);
+            if again == Again::Likely {
+                let key = keys[number].to_bytes();
+                cache.found.keep(runs[place].number(), &key, Arc::clone(&rows), bytes);
+            }
             found[number].push(rows);
         }
         let cost = [cost, Cost::of_requests(&requests)].into_iter().sum();
         Ok((found, cost))
+    }
+}
+
+/// Whether the same keys are likely to be asked for again soon, and so whether what was found of them is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Likely,
+    Unlikely,
+}
+
+/// The pages of some keys, each once.
+#[derive(Default)]
+struct SheetsOfKeys {
+    all: Vec<OfKeys>,
+    /// By the number of the run, the row group, and the first and last row.
+    numbers: HashMap<(usize, usize, usize, usize), usize>,
+}
+
+/// Some pages of a run, and whose keys they may have.
+struct OfKeys {
+    place: usize,
+    plan: Plan,
+    turns: Vec<usize>,
+}
+
+impl SheetsOfKeys {
+    /// Adds the pages of a run that may have a key. Returns whether there are any.
+    fn add(&mut self, (run, place): (&OpenRun, usize), key: &[u8], turn: usize) -> Result<bool, RunsError> {
+        let plans = lookup::plans(run, key, column::ALL)?;
+        let is_any = !plans.is_empty();
+        for plan in plans {
+            let (group, rows) = plan.place();
+            let number = *self.numbers.entry((place, group, rows.start, rows.end)).or_insert(self.all.len());
+            match self.all.get_mut(number) {
+                Some(of_keys) => of_keys.turns.push(turn),
+                None => self.all.push(OfKeys { place, plan, turns: vec![turn] }),
+            }
+        }
+        Ok(is_any)
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod fields;
 pub(crate) mod hub;
 pub(crate) mod inventory;
 pub(crate) mod inventory_devices;
+pub(crate) mod inventory_pass;
 pub(crate) mod kept;
 pub(crate) mod look_up;
 pub(crate) mod nearby;

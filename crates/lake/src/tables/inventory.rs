@@ -165,7 +165,7 @@ const fn word_of(kind: InventoryRowKind) -> &'static str {
     }
 }
 
-fn kind_of(word: &[u8]) -> Option<InventoryRowKind> {
+pub(crate) fn kind_of(word: &[u8]) -> Option<InventoryRowKind> {
     // They are numbered from 1 on, without a gap.
     (1..).map_while(InventoryRowKind::from_number).find(|kind| word_of(*kind).as_bytes() == word)
 }

@@ -68,6 +68,11 @@ impl Plan {
         Some(firsts)
     }
 
+    /// The row group, and its rows.
+    pub fn place(&self) -> (usize, Range<usize>) {
+        (self.group, self.rows.clone())
+    }
+
     /// The parts that it is made of.
     pub fn names(&self) -> &[PartName] {
         &self.names

@@ -188,10 +188,19 @@ fn page_beside(run: &OpenRun, group: usize, key: &[u8]) -> Option<(Range<usize>,
 /// The rows of a group whose pages can hold a key, by the bloom filter and the page index; `None` when no page can.
 pub fn key_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>> {
     let bloom = run.bloom(KEY, group);
-    if bloom.is_some_and(|bloom| !bloom.check(key)) {
+    // A filter is a read from memory that is in no cache: most groups of a run of many say by their first and last page that they have no such key.
+    if lies_outside(run, group, key) || bloom.is_some_and(|bloom| !bloom.check(key)) {
         return None;
     }
     page_rows(run, group, key)
+}
+
+/// Whether a key lies below the least or above the greatest one of a group, by its page index.
+fn lies_outside(run: &OpenRun, group: usize, key: &[u8]) -> bool {
+    let index = run.metadata.metadata().column_index().and_then(|groups| groups.get(group)?.get(KEY));
+    let Some(ColumnIndexMetaData::BYTE_ARRAY(index)) = index else { return false };
+    let Some(last) = run.pages(group, KEY).and_then(|pages| pages.len().checked_sub(1)) else { return false };
+    index.min_value(0).is_some_and(|min| key < min) || index.max_value(last).is_some_and(|max| max < key)
 }
 
 /// The same, by the page index alone.
@@ -210,6 +219,24 @@ pub fn page_rows(run: &OpenRun, group: usize, key: &[u8]) -> Option<Range<usize>
     let start =
         |page: usize| pages.get(page).map_or(rows, |p| usize::try_from(p.first_row_index).unwrap_or(rows));
     (first < end).then(|| start(first)..start(end))
+}
+
+/// The rows of a group whose pages can hold keys from one on until before another, by the page index; `None` when no page can.
+pub fn rows_between(run: &OpenRun, group: usize, from: &[u8], until: &[u8]) -> Option<Range<usize>> {
+    let rows = usize::try_from(run.metadata.metadata().row_group(group).num_rows()).ok()?;
+    let (mut start, mut end) = (None, rows);
+    for (first, least) in first_keys(run, group) {
+        // Keys of a page begin with its least one; those before it lie in the pages before.
+        if least.is_none_or(|least| least < from) || start.is_none() {
+            start = Some(first);
+        }
+        if least.is_some_and(|least| until <= least) {
+            end = first;
+            break;
+        }
+    }
+    let start = start.unwrap_or(0);
+    (start < end).then_some(start..end)
 }
 
 /// The first row of each page of keys of a group, and the least key of the page.

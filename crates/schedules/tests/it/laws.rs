@@ -3,9 +3,11 @@
 use crate::it::fold::{at, details, event, id, request, user};
 use gridtrail_model::{DeviceId, Merge, Timestamp};
 use gridtrail_schedules::{
-    Frequency, Over, Schedule, ScheduleEvent, ScheduleFact, ScheduleRow, Schedules, merge_rows, row_of,
+    Frequency, Over, Schedule, ScheduleEvent, ScheduleFact, SchedulePart, ScheduleRow, Schedules, merge_rows,
+    row_of,
 };
 use proptest::prelude::*;
+use std::num::NonZeroU32;
 
 /// Few requests and schedules, so that much is told of each.
 fn facts() -> impl Strategy<Value = ScheduleFact> {
@@ -58,6 +60,24 @@ fn of_rows<'r>(rows: impl IntoIterator<Item = &'r ScheduleRow>) -> Schedules {
 }
 
 proptest! {
+    /// What is read part by part is what is read at once.
+    #[test]
+    fn parts_of_schedules_have_all_of_them(events in events(), of in 1_u32..6) {
+        let mut found: Vec<Schedule> = Vec::new();
+        for part in SchedulePart::all(NonZeroU32::new(of).unwrap()) {
+            let mut some = Schedules::new(user(1));
+            events.iter().for_each(|event| some.add_of_part(event, part));
+            let creations = some.creations();
+            events.iter().for_each(|event| some.add_of_requests(event, &creations));
+            some.keep_part(part);
+            let bytes = some.bytes();
+            prop_assert!(bytes <= 640 * events.len(), "{bytes} bytes for {} rows", events.len());
+            found.extend(some.into_all());
+        }
+        found.sort_by_key(|schedule| schedule.id);
+        prop_assert_eq!(found, folded(&events).into_all().collect::<Vec<_>>());
+    }
+
     /// **I1**: order, repeats and where batches are cut never matter, in memory or as rows.
     #[test]
     fn order_repeats_and_batches_never_matter(

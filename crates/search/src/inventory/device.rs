@@ -6,7 +6,7 @@ use super::reach::{KnownDevice, Reach};
 use crate::error::SearchError;
 use crate::limits::{GROUPED_DEVICES_MAX, LISTED_BESIDE_MAX};
 use gridtrail_inventory::limits::ADDRESS_TEXT_MAX;
-use gridtrail_inventory::{DeviceDetails, DeviceState, MeterPointState, Period, ShortText};
+use gridtrail_inventory::{DeviceDetails, DeviceState, InventoryView, MeterPointState, Period, ShortText};
 use gridtrail_model::{CspRegion, DeviceId, DeviceType, Mpxn, Postcode, SmiStatus, Timestamp, Uprn};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -293,12 +293,8 @@ async fn look_at(reach: &mut Reach<'_>, all: &[Around]) -> Result<(), SearchErro
 fn whole(reach: &Reach<'_>, filter: Filter, known: &KnownDevice, premises: Vec<Premises>) -> InventoryDevice {
     let (state, at) = (&known.state, reach.at());
     let view = known.fragment.known_at(at);
-    let is_type_2 = state.details.device_type.is_some_and(DeviceType::is_type_2);
-    let of = |status, from, until| StatusPeriod { status, from, until };
-    let (smi_statuses, smi_status_count) =
-        if is_type_2 { (Vec::new(), 0) } else { begun(view.smi_statuses().periods(), at, of) };
-    let of = |region, from, until| RegionPeriod { region, from, until };
-    let (regions, _) = begun(view.regions().periods(), at, of);
+    let (smi_statuses, smi_status_count) = smi_statuses(&view, &state.details, at);
+    let regions = regions(&view, at);
     let (associated, associated_count) = related(reach, filter, &state.associated);
     let (associated_with, associated_with_count) = related(reach, filter, &state.associated_with);
     InventoryDevice {
@@ -314,6 +310,33 @@ fn whole(reach: &Reach<'_>, filter: Filter, known: &KnownDevice, premises: Vec<P
         associated_with,
         associated_with_count,
     }
+}
+
+/// The history of SMI Statuses that is shown of a Device, and how many entries it has.
+pub(super) fn smi_statuses(
+    view: &InventoryView<'_>,
+    details: &DeviceDetails,
+    at: Timestamp,
+) -> (Vec<StatusPeriod>, usize) {
+    if details.device_type.is_some_and(DeviceType::is_type_2) {
+        return (Vec::new(), 0);
+    }
+    begun(view.smi_statuses().periods(), at, |status, from, until| StatusPeriod { status, from, until })
+}
+
+/// The history of CSP regions that is shown of a Device.
+pub(super) fn regions(view: &InventoryView<'_>, at: Timestamp) -> Vec<RegionPeriod> {
+    begun(view.regions().periods(), at, |region, from, until| RegionPeriod { region, from, until }).0
+}
+
+/// When a Device was first Commissioned, as far as its history goes back.
+pub(super) fn commissioned_at(history: &[StatusPeriod]) -> Option<Timestamp> {
+    history.iter().filter(|period| period.status == SmiStatus::Commissioned).map(|period| period.from).min()
+}
+
+/// The CSP region in which a Communications Hub is.
+pub(super) fn region_now(history: &[RegionPeriod]) -> Option<CspRegion> {
+    history.last().filter(|last| last.until.is_none()).map(|last| last.region)
 }
 
 /// The newest values that had begun at an instant, each with its beginning, and its end where that was over by then; and how many had begun.

@@ -20,6 +20,15 @@ impl TypeTwoShown {
     pub(super) const fn filter(self, include_not_commissioned: bool) -> Filter {
         Filter { type_two: self, include_not_commissioned }
     }
+
+    /// Whether a Device in the inventory is shown, whatever its SMI Status.
+    pub(super) fn shows(self, of: Option<DeviceType>) -> bool {
+        match of {
+            Some(DeviceType::Ihd) => true,
+            Some(of) if of.is_type_2() => self == Self::All,
+            _ => true,
+        }
+    }
 }
 
 /// Which Devices an answer shows.
@@ -42,13 +51,9 @@ pub(super) enum Showing {
 impl Filter {
     pub(super) fn of(self, state: &DeviceState) -> Showing {
         match state.details.device_type {
-            _ if !state.in_inventory => Showing::Never,
-            Some(DeviceType::Ihd) => Showing::Shown,
+            of if !state.in_inventory || !self.type_two.shows(of) => Showing::Never,
             // It has no SMI Status, so the box of the statuses says nothing of it.
-            Some(of) if of.is_type_2() => match self.type_two {
-                TypeTwoShown::All => Showing::Shown,
-                TypeTwoShown::InHomeDisplays => Showing::Never,
-            },
+            Some(of) if of.is_type_2() => Showing::Shown,
             _ if self.include_not_commissioned || state.smi_status == Some(SmiStatus::Commissioned) => {
                 Showing::Shown
             }

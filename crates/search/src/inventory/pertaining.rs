@@ -1,13 +1,14 @@
 //! Which Devices pertain to a User: for reports (clause 1.5.1: "pertaining to that User").
 
-use super::device::InventoryDevice;
+use super::device::{InventoryDevice, commissioned_at, region_now};
 use super::reach::Reach;
 use crate::error::SearchError;
 use gridtrail_access::Access;
-use gridtrail_inventory::{MeterPointState, Timeline};
-use gridtrail_model::{DeviceId, DeviceType, Mpxn, Timestamp, UserId};
+use gridtrail_inventory::{DeviceDetails, MeterPointState, Timeline};
+use gridtrail_model::{CspRegion, DeviceId, DeviceType, Mpxn, SmiStatus, Timestamp, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 /// As what a User answers for a meter point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +39,41 @@ pub struct PertainingDevice {
     /// As what it answers for a meter point where the Device is.
     pub capacities: BTreeSet<Capacity>,
     /// The Device.
-    pub device: InventoryDevice,
+    pub device: DeviceId,
+    /// Manufacturer, model, type, and what else is said once of a Device.
+    pub details: Arc<DeviceDetails>,
+    /// "SMI Status": none of a Type 2 Device.
+    pub smi_status: Option<SmiStatus>,
+    /// Since when it has that.
+    pub smi_status_since: Option<Timestamp>,
+    /// When it was first Commissioned, as far as its history goes back.
+    pub commissioned_at: Option<Timestamp>,
+    /// The CSP region in which a Communications Hub is.
+    pub region: Option<CspRegion>,
+    /// The meter points where it is: the first 100, ascending.
+    pub mpxns: Vec<Mpxn>,
+    /// The Communications Hub that it is Associated with, either way round; of several the first.
+    pub hub: Option<DeviceId>,
+}
+
+impl PertainingDevice {
+    /// A Device as a search shows it.
+    pub(super) fn of((user, capacities): (UserId, BTreeSet<Capacity>), device: &InventoryDevice) -> Self {
+        let related = device.associated.iter().chain(&device.associated_with);
+        let hubs = related.filter(|other| other.device_type == Some(DeviceType::Chf));
+        Self {
+            user,
+            capacities,
+            device: device.device,
+            details: Arc::new(device.details.clone()),
+            smi_status: device.smi_status,
+            smi_status_since: device.smi_statuses.last().map(|last| last.from),
+            commissioned_at: commissioned_at(&device.smi_statuses),
+            region: region_now(&device.regions),
+            mpxns: device.premises.iter().map(|premises| premises.mpxn).collect(),
+            hub: hubs.map(|hub| hub.device).min(),
+        }
+    }
 }
 
 /// A Communications Hub with which no Device is Associated any more, but its own Gas Proxy Function, and that pertains to one of the caller's
@@ -55,26 +90,20 @@ pub struct UnattachedHub {
     pub last_devices: Vec<DeviceId>,
 }
 
-/// A Device for each of the caller's User IDs that answers for a meter point where it is.
-pub(super) fn pertaining(reach: &Reach<'_>, who: &Access, device: InventoryDevice) -> Vec<PertainingDevice> {
-    let users = answering(reach, who, device.premises.iter().map(|premises| premises.mpxn));
-    let of = |(user, capacities)| PertainingDevice { user, capacities, device: device.clone() };
-    users.into_iter().map(of).collect()
-}
-
-/// A hub without Devices, for each of the caller's User IDs that it pertains to; nothing for any other Device.
+/// A hub without Devices, for each of the caller's User IDs that it pertains to, with the first meter point for which one does; `None` for any other
+/// Device.
 pub(super) async fn unattached(
     reach: &mut Reach<'_>,
     who: &Access,
-    device: InventoryDevice,
-) -> Result<Vec<UnattachedHub>, SearchError> {
+    device: &InventoryDevice,
+) -> Result<Option<(Mpxn, Vec<UnattachedHub>)>, SearchError> {
     let related = || device.associated.iter().chain(&device.associated_with);
     let is_attached = related().any(|other| other.device_type != Some(DeviceType::Gpf));
     if device.details.device_type != Some(DeviceType::Chf) || is_attached {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let gas_proxy = related().map(|other| other.device).min();
-    let Some(known) = reach.device(device.device) else { return Ok(Vec::new()) };
+    let Some(known) = reach.device(device.device) else { return Ok(None) };
     let view = known.fragment.known_at(reach.at());
     let relations: Vec<_> = view.associated().into_iter().chain(view.associated_with()).collect();
     reach.look_at_devices(relations.iter().map(|(device, _)| *device)).await?;
@@ -82,18 +111,18 @@ pub(super) async fn unattached(
         reach.device(*device).is_some_and(|known| known.state.details.device_type == Some(DeviceType::Gpf))
     };
     let devices = relations.into_iter().filter(|(device, _)| !is_proxy(device));
-    let Some((since, last_devices)) = last_ended(devices, reach.at()) else { return Ok(Vec::new()) };
+    let Some((since, last_devices)) = last_ended(devices, reach.at()) else { return Ok(None) };
     let of_device = |device: &DeviceId| last_places(reach, *device);
     let places: BTreeSet<Mpxn> = last_devices.iter().flat_map(of_device).collect();
     reach.look_at_meter_points(places.iter().copied()).await?;
-    let users = answering(reach, who, places);
-    let of = |(user, capacities)| UnattachedHub {
-        hub: PertainingDevice { user, capacities, device: device.clone() },
+    let of = |answering| UnattachedHub {
+        hub: PertainingDevice::of(answering, device),
         gas_proxy,
         since,
         last_devices: last_devices.clone(),
     };
-    Ok(users.into_iter().map(of).collect())
+    let (first, users) = answering(reach, who, places);
+    Ok(first.map(|first| (first, users.into_iter().map(of).collect())))
 }
 
 /// When the last of some relations ended by an instant, and with whom.
@@ -124,24 +153,26 @@ fn last_places(reach: &Reach<'_>, device: DeviceId) -> Vec<Mpxn> {
     last_ended(installations, reach.at()).map(|(_, places)| places).unwrap_or_default()
 }
 
-/// The caller's User IDs that answer for some meter points, each with its capacities. Who else does is said of nobody.
-fn answering(
+/// The caller's User IDs that answer for some meter points, each with its capacities, and the first of these, which are ascending. Who else does is said
+/// of nobody.
+pub(super) fn answering(
     reach: &Reach<'_>,
     who: &Access,
     mpxns: impl IntoIterator<Item = Mpxn>,
-) -> BTreeMap<UserId, BTreeSet<Capacity>> {
-    let mut users: BTreeMap<UserId, BTreeSet<Capacity>> = BTreeMap::new();
+) -> (Option<Mpxn>, BTreeMap<UserId, BTreeSet<Capacity>>) {
+    let (mut first, mut users) = (None, BTreeMap::<UserId, BTreeSet<Capacity>>::new());
     let states = mpxns.into_iter().filter_map(|mpxn| reach.meter_point(mpxn));
-    for MeterPointState { registration, .. } in states {
+    for MeterPointState { mpxn, registration, .. } in states {
         for (capacity, user) in [
             (Capacity::ResponsibleSupplier, registration.responsible_supplier.value()),
             (Capacity::NetworkParty, registration.network_party.value()),
             (Capacity::RegisteredSupplierAgent, registration.registered_supplier_agent.value()),
         ] {
             if let Some(user) = user.filter(|user| who.user_ids().contains(user)) {
+                first.get_or_insert(*mpxn);
                 users.entry(*user).or_default().insert(capacity);
             }
         }
     }
-    users
+    (first, users)
 }

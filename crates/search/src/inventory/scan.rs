@@ -3,7 +3,6 @@
 
 use super::device::{HOPS_TO_PREMISES, InventoryDevice, held};
 use super::find::TypeTwoShown;
-use super::pertaining::{PertainingDevice, UnattachedHub, pertaining, unattached};
 use super::reach::Reach;
 use crate::error::SearchError;
 use crate::store::StoreError;
@@ -23,6 +22,12 @@ pub struct InventoryRules {
     pub at: Timestamp,
     /// Whether Type 2 Devices other than In-Home Displays are shown, which the Code does not ask for (H8.16(a)).
     pub every_type_two: bool,
+}
+
+impl InventoryRules {
+    pub(super) const fn type_two(&self) -> TypeTwoShown {
+        if self.every_type_two { TypeTwoShown::All } else { TypeTwoShown::InHomeDisplays }
+    }
 }
 
 /// All Devices that a search could show, whatever their SMI Status, ascending; or those of some.
@@ -95,32 +100,9 @@ impl InventoryScan {
     /// Errors: `Lake`; `TooWide` where Devices have too many around them.
     pub async fn next(&mut self) -> Result<Option<Vec<InventoryDevice>>, SearchError> {
         let Some(some) = self.next_ids().await? else { return Ok(None) };
-        let mut reach = self.reach();
-        Ok(Some(held(&mut reach, self.type_two().filter(true), &some).await?))
-    }
-
-    /// The next Devices that pertain to the caller, once for each of their User IDs that one pertains to; `None` at the end. A batch may be
-    /// empty.
-    ///
-    /// Errors: `Lake`; `TooWide` where Devices have too many around them.
-    pub async fn next_pertaining(&mut self) -> Result<Option<Vec<PertainingDevice>>, SearchError> {
-        let Some(some) = self.next_ids().await? else { return Ok(None) };
-        let mut reach = self.reach();
-        let devices = held(&mut reach, self.type_two().filter(true), &some).await?;
-        Ok(Some(devices.into_iter().flat_map(|device| pertaining(&reach, &self.who, device)).collect()))
-    }
-
-    /// The next Communications Hubs without Devices that pertain to the caller, as [`InventoryScan::next_pertaining`] gives Devices.
-    ///
-    /// Errors: `Lake`; `TooWide` where Devices have too many around them.
-    pub async fn next_unattached_hubs(&mut self) -> Result<Option<Vec<UnattachedHub>>, SearchError> {
-        let Some(some) = self.next_ids().await? else { return Ok(None) };
-        let mut reach = self.reach();
-        let mut hubs = Vec::new();
-        for device in held(&mut reach, self.type_two().filter(true), &some).await? {
-            hubs.extend(unattached(&mut reach, &self.who, device).await?);
-        }
-        Ok(Some(hubs))
+        // What it looks up is forgotten with it: of one answer, and so of one instant, it is all the same.
+        let mut reach = Reach::new(&*self.snapshot, &self.who, self.rules.at);
+        Ok(Some(held(&mut reach, self.rules.type_two().filter(true), &some).await?))
     }
 
     async fn next_ids(&mut self) -> Result<Option<Vec<DeviceId>>, SearchError> {
@@ -131,15 +113,6 @@ impl InventoryScan {
         }
         let some = self.waiting.len().min(DEVICES_AT_ONCE);
         Ok(Some(self.waiting.drain(..some).collect()))
-    }
-
-    /// What it looks up is forgotten with it: of one answer, and so of one instant, it is all the same.
-    fn reach(&self) -> Reach<'_> {
-        Reach::new(&*self.snapshot, &self.who, self.rules.at)
-    }
-
-    const fn type_two(&self) -> TypeTwoShown {
-        if self.rules.every_type_two { TypeTwoShown::All } else { TypeTwoShown::InHomeDisplays }
     }
 }
 

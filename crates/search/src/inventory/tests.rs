@@ -1,6 +1,7 @@
 //! Searches of an inventory that is made up: by hand, or of a generated region whose truth is known.
 
 mod pages;
+mod pertaining;
 mod region;
 
 use super::fake::FakeInventory;

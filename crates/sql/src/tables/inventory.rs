@@ -17,6 +17,7 @@ use gridtrail_lake::Snapshot;
 use gridtrail_model::{DeviceId, Timestamp};
 use gridtrail_search::{InventoryDevice, InventoryRules, InventoryScan, Premises, RelatedDevice};
 use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 pub(crate) const DEVICES: &str =
@@ -216,12 +217,14 @@ pub(crate) struct InventorySource {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) who: Access,
     pub(crate) rules: InventoryRules,
+    /// How much is read at the same time, where that goes by parts.
+    pub(crate) parts: NonZeroU32,
 }
 
 fn read(source: &InventorySource) -> Rows<InventoryDevice> {
     let source = source.clone();
     let rows = stream::try_unfold(None, move |scan| {
-        let InventorySource { snapshot, who, rules } = source.clone();
+        let InventorySource { snapshot, who, rules, .. } = source.clone();
         async move {
             let mut scan = match scan {
                 Some(scan) => scan,

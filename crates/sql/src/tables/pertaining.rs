@@ -4,11 +4,13 @@
 //! it is or at which the Smart Meters are that lead to it. Of other User IDs nothing is said.
 
 use crate::error::InventoryError;
-use crate::listed::{ColumnOf, Columns, Open, text, texts, time, times, words, words_of};
+use crate::listed::{ColumnOf, Columns, OpenHolding, text, texts, time, times, words, words_of};
 use crate::tables::inventory::InventorySource;
+use datafusion::execution::memory_pool::MemoryReservation;
 use futures::stream::{self, StreamExt as _};
-use gridtrail_model::{CspRegion, DeviceId, DeviceType, SmiStatus, Timestamp};
-use gridtrail_search::{InventoryScan, PertainingDevice, UnattachedHub};
+use gridtrail_search::{
+    NoRoom, PertainingDevice, PertainingScan, Reading, Room, UnattachedHub, UnattachedHubScan,
+};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -32,81 +34,79 @@ pub(crate) static COLUMNS: Columns<PertainingDevice> = &[
         name: "device_id",
         comment: "\"Device ID\": EUI-64",
         kind: text,
-        fill: |rows| texts(rows, |row| Some(row.device.device)),
+        fill: |rows| texts(rows, |row| Some(row.device)),
     },
     ColumnOf {
         name: "device_type",
         comment: "\"Device Type\"",
         kind: words,
-        fill: |rows| words_of(rows, |row| row.device.details.device_type),
+        fill: |rows| words_of(rows, |row| row.details.device_type),
     },
     ColumnOf {
         name: "smi_status",
         comment: "\"SMI Status\": none of a Type 2 Device",
         kind: words,
-        fill: |rows| words_of(rows, |row| row.device.smi_status),
+        fill: |rows| words_of(rows, |row| row.smi_status),
     },
     ColumnOf {
         name: "smi_status_since",
         comment: "Since when it has that",
         kind: time,
-        fill: |rows| times(rows, |row| row.device.smi_statuses.last().map(|last| last.from)),
+        fill: |rows| times(rows, |row| row.smi_status_since),
     },
     ColumnOf {
         name: "commissioned_at",
         comment: "When it was first Commissioned, as far as its history goes back",
         kind: time,
-        fill: |rows| times(rows, commissioned_at),
+        fill: |rows| times(rows, |row| row.commissioned_at),
     },
     ColumnOf {
         name: "manufacturer",
         comment: "\"Manufacturer\"",
         kind: words,
-        fill: |rows| words_of(rows, |row| row.device.details.manufacturer.as_ref()),
+        fill: |rows| words_of(rows, |row| row.details.manufacturer.as_ref()),
     },
     ColumnOf {
         name: "device_model",
         comment: "\"Device Model\"",
         kind: words,
-        fill: |rows| words_of(rows, |row| row.device.details.model.as_ref()),
+        fill: |rows| words_of(rows, |row| row.details.model.as_ref()),
     },
     ColumnOf {
         name: "firmware_version",
         comment: "\"Firmware Version\"",
         kind: words,
-        fill: |rows| words_of(rows, |row| row.device.details.firmware_version.as_ref()),
+        fill: |rows| words_of(rows, |row| row.details.firmware_version.as_ref()),
     },
     ColumnOf {
         name: "smets_chts_version",
         comment: "\"SMETS Version\"; of a Communications Hub, the version of CHTS",
         kind: words,
-        fill: |rows| words_of(rows, |row| row.device.details.smets_chts_version.as_ref()),
+        fill: |rows| words_of(rows, |row| row.details.smets_chts_version.as_ref()),
     },
     ColumnOf {
         name: "esme_variant",
         comment: "ESME Variant",
         kind: words,
-        fill: |rows| words_of(rows, |row| row.device.details.esme_variant),
+        fill: |rows| words_of(rows, |row| row.details.esme_variant),
     },
     ColumnOf {
         name: "csp_region",
         comment: "The CSP region in which a Communications Hub is",
         kind: words,
-        fill: |rows| words_of(rows, region_of),
+        fill: |rows| words_of(rows, |row| row.region),
     },
     ColumnOf {
         name: "mpxns",
         comment: "The meter points at which it is, or to which the Smart Meters lead, the first 100, ascending, with spaces between",
         kind: text,
-        fill: |rows| {
-            texts(rows, |row| Some(joined(row.device.premises.iter().map(|premises| premises.mpxn), " ")))
-        },
+        fill: |rows| texts(rows, |row| Some(joined(&row.mpxns, " "))),
     },
     ColumnOf {
         name: "hub_device_id",
         comment: "The Communications Hub that it is Associated with, either way round; of several the first",
         kind: text,
-        fill: |rows| texts(rows, hub_of),
+        fill: |rows| texts(rows, |row| row.hub),
     },
 ];
 
@@ -130,7 +130,7 @@ pub(crate) static HUB_COLUMNS: Columns<UnattachedHub> = &[
         name: "device_id",
         comment: "\"Device ID\": EUI-64",
         kind: text,
-        fill: |rows| texts(rows, |row| Some(row.hub.device.device)),
+        fill: |rows| texts(rows, |row| Some(row.hub.device)),
     },
     ColumnOf {
         name: "gas_proxy_device_id",
@@ -142,49 +142,49 @@ pub(crate) static HUB_COLUMNS: Columns<UnattachedHub> = &[
         name: "smi_status",
         comment: "\"SMI Status\"",
         kind: words,
-        fill: |rows| words_of(rows, |row| row.hub.device.smi_status),
+        fill: |rows| words_of(rows, |row| row.hub.smi_status),
     },
     ColumnOf {
         name: "smi_status_since",
         comment: "Since when it has that",
         kind: time,
-        fill: |rows| times(rows, |row| row.hub.device.smi_statuses.last().map(|last| last.from)),
+        fill: |rows| times(rows, |row| row.hub.smi_status_since),
     },
     ColumnOf {
         name: "commissioned_at",
         comment: "When it was first Commissioned, as far as its history goes back",
         kind: time,
-        fill: |rows| times(rows, |row| commissioned_at(&row.hub)),
+        fill: |rows| times(rows, |row| row.hub.commissioned_at),
     },
     ColumnOf {
         name: "device_model",
         comment: "\"Device Model\"",
         kind: words,
-        fill: |rows| words_of(rows, |row| row.hub.device.details.model.as_ref()),
+        fill: |rows| words_of(rows, |row| row.hub.details.model.as_ref()),
     },
     ColumnOf {
         name: "firmware_version",
         comment: "\"Firmware Version\"",
         kind: words,
-        fill: |rows| words_of(rows, |row| row.hub.device.details.firmware_version.as_ref()),
+        fill: |rows| words_of(rows, |row| row.hub.details.firmware_version.as_ref()),
     },
     ColumnOf {
         name: "han_variant",
         comment: "The variant of the HAN that it offers",
         kind: words,
-        fill: |rows| words_of(rows, |row| row.hub.device.details.han_variant.as_ref()),
+        fill: |rows| words_of(rows, |row| row.hub.details.han_variant.as_ref()),
     },
     ColumnOf {
         name: "wan_technology_type",
         comment: "WAN Technology Type",
         kind: words,
-        fill: |rows| words_of(rows, |row| row.hub.device.details.wan_technology_type.as_ref()),
+        fill: |rows| words_of(rows, |row| row.hub.details.wan_technology_type.as_ref()),
     },
     ColumnOf {
         name: "csp_region",
         comment: "The CSP region in which it is",
         kind: words,
-        fill: |rows| words_of(rows, |row| region_of(&row.hub)),
+        fill: |rows| words_of(rows, |row| row.hub.region),
     },
     ColumnOf {
         name: "unattached_since",
@@ -200,39 +200,42 @@ pub(crate) static HUB_COLUMNS: Columns<UnattachedHub> = &[
     },
 ];
 
+/// What a scan of all that pertains to the caller holds of the memory of its statement.
+struct Held(MemoryReservation);
+
+impl Room for Held {
+    fn hold(&self, bytes: usize) -> Result<(), NoRoom> {
+        self.0.try_resize(bytes).map_err(|_| NoRoom)
+    }
+}
+
+fn reading(source: &InventorySource, held: MemoryReservation) -> Reading {
+    Reading { at_once: source.parts, room: Arc::new(Held(held)) }
+}
+
 /// All hubs without Devices that pertain to the caller.
-pub(crate) fn open_hubs(source: InventorySource) -> Open<UnattachedHub> {
-    Arc::new(move || {
-        let source = source.clone();
-        let rows = stream::try_unfold(None, move |scan| {
-            let InventorySource { snapshot, who, rules } = source.clone();
-            async move {
-                let mut scan = match scan {
-                    Some(scan) => scan,
-                    None => InventoryScan::new(snapshot, who, rules).await.map_err(InventoryError::from)?,
-                };
-                let hubs = scan.next_unattached_hubs().await.map_err(InventoryError::from)?;
-                Ok(hubs.map(|hubs| (hubs, Some(scan))))
-            }
+pub(crate) fn open_hubs(source: InventorySource) -> OpenHolding<UnattachedHub> {
+    Arc::new(move |held| {
+        let reading = reading(&source, held);
+        let InventorySource { snapshot, who, rules, .. } = source.clone();
+        let scan = UnattachedHubScan::new(snapshot, who, rules, reading);
+        let rows = stream::try_unfold(scan, |mut scan| async move {
+            let hubs = scan.next().await.map_err(InventoryError::from)?;
+            Ok(hubs.map(|hubs| (hubs, scan)))
         });
         rows.boxed()
     })
 }
 
 /// All Devices that pertain to the caller.
-pub(crate) fn open(source: InventorySource) -> Open<PertainingDevice> {
-    Arc::new(move || {
-        let source = source.clone();
-        let rows = stream::try_unfold(None, move |scan| {
-            let InventorySource { snapshot, who, rules } = source.clone();
-            async move {
-                let mut scan = match scan {
-                    Some(scan) => scan,
-                    None => InventoryScan::new(snapshot, who, rules).await.map_err(InventoryError::from)?,
-                };
-                let devices = scan.next_pertaining().await.map_err(InventoryError::from)?;
-                Ok(devices.map(|devices| (devices, Some(scan))))
-            }
+pub(crate) fn open(source: InventorySource) -> OpenHolding<PertainingDevice> {
+    Arc::new(move |held| {
+        let reading = reading(&source, held);
+        let InventorySource { snapshot, who, rules, .. } = source.clone();
+        let scan = PertainingScan::new(snapshot, who, rules, reading);
+        let rows = stream::try_unfold(scan, |mut scan| async move {
+            let devices = scan.next().await.map_err(InventoryError::from)?;
+            Ok(devices.map(|devices| (devices, scan)))
         });
         rows.boxed()
     })
@@ -241,18 +244,4 @@ pub(crate) fn open(source: InventorySource) -> Open<PertainingDevice> {
 fn joined(values: impl IntoIterator<Item = impl Display>, between: &str) -> String {
     let values: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
     values.join(between)
-}
-
-fn region_of(row: &PertainingDevice) -> Option<CspRegion> {
-    row.device.regions.last().filter(|last| last.until.is_none()).map(|last| last.region)
-}
-
-fn commissioned_at(row: &PertainingDevice) -> Option<Timestamp> {
-    let statuses = row.device.smi_statuses.iter();
-    statuses.filter(|period| period.status == SmiStatus::Commissioned).map(|period| period.from).min()
-}
-
-fn hub_of(row: &PertainingDevice) -> Option<DeviceId> {
-    let related = row.device.associated.iter().chain(&row.device.associated_with);
-    related.filter(|other| other.device_type == Some(DeviceType::Chf)).map(|hub| hub.device).min()
 }

@@ -4,16 +4,26 @@
 use crate::error::ScanError;
 use crate::limits::BATCH_ROWS;
 use crate::listed::{
-    ColumnOf, Columns, Open, count, counts, day, days, number, numbers, text, texts, time, times, words,
-    words_of,
+    ColumnOf, Columns, OpenHolding, count, counts, day, days, number, numbers, text, texts, time, times,
+    words, words_of,
 };
-use datafusion::error::DataFusionError;
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use datafusion::error::Result;
+use datafusion::execution::memory_pool::MemoryReservation;
+use futures::stream::{self, StreamExt as _};
 use gridtrail_access::Access;
-use gridtrail_lake::Snapshot;
+use gridtrail_lake::{SCHEDULE_ROWS_READ, Snapshot};
 use gridtrail_model::{Timestamp, UserId};
-use gridtrail_schedules::{ReadWindow, Schedule};
+use gridtrail_schedules::{ReadWindow, Schedule, SchedulePart};
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+
+/// What is known of schedules takes so much for each row that tells of one, at most.
+const ROW_BYTES: usize = 640;
+/// What is known of the schedules that are held at the same time, at most: each part of a User's takes two readings of all its rows.
+const PART_BYTES_MAX: usize = 256 << 20;
+/// Into how many parts a User's schedules fall, at most.
+const PARTS_MAX: u32 = 256;
 
 pub(crate) const COMMENT: &str =
     "DSP schedules of the caller's User IDs (5.1, 5.2, 5.3): a row each, removed ones among them";
@@ -142,21 +152,85 @@ pub(crate) static COLUMNS: Columns<Listed> = &[
     },
 ];
 
-/// All schedules of the caller's User IDs, User by User; each is due first after a time.
-pub(crate) fn open((snapshot, who): (Arc<Snapshot>, Access), after: Timestamp) -> Open<Listed> {
-    Arc::new(move || {
+/// All schedules of the caller's User IDs, User by User, as many at a time as there is memory for; each is due first after a time.
+pub(crate) fn open((snapshot, who): (Arc<Snapshot>, Access), after: Timestamp) -> OpenHolding<Listed> {
+    Arc::new(move |held| {
+        let users = who.user_ids().to_set().into_iter().collect();
         let (snapshot, who) = (Arc::clone(&snapshot), who.clone());
-        let users: Vec<UserId> = who.user_ids().to_set().into_iter().collect();
-        let of_user = move |user| {
-            let (snapshot, who) = (Arc::clone(&snapshot), who.clone());
-            async move {
-                let (known, _) = snapshot.schedules(&who, user).await.map_err(ScanError::from)?;
-                let listed =
-                    move |schedule: Schedule| Listed { user, next_due: schedule.next_due(after), schedule };
-                let all = known.into_all().map(listed);
-                Ok::<_, DataFusionError>(stream::iter(all).chunks(BATCH_ROWS).map(Ok))
-            }
-        };
-        stream::iter(users).then(of_user).try_flatten().boxed()
+        let reading = Reading { snapshot, who, after, held, users, parts: VecDeque::new(), ready: None };
+        let rows = stream::try_unfold(reading, |mut reading| async move {
+            Ok(reading.next().await?.map(|rows| (rows, reading)))
+        });
+        rows.boxed()
     })
+}
+
+/// Schedules of a User, being given.
+type Ready = Box<dyn Iterator<Item = Listed> + Send>;
+
+struct Reading {
+    snapshot: Arc<Snapshot>,
+    who: Access,
+    after: Timestamp,
+    held: MemoryReservation,
+    users: VecDeque<UserId>,
+    /// Parts of a User that are still to be read.
+    parts: VecDeque<(UserId, SchedulePart)>,
+    ready: Option<Ready>,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Result<Option<Vec<Listed>>> {
+        loop {
+            if let Some(ready) = &mut self.ready {
+                let rows: Vec<Listed> = ready.take(BATCH_ROWS).collect();
+                if !rows.is_empty() {
+                    return Ok(Some(rows));
+                }
+                self.ready = None;
+                self.held.free();
+            }
+            if let Some((user, part)) = self.parts.pop_front() {
+                self.read(user, part).await?;
+            } else if let Some(user) = self.users.pop_front() {
+                let rows = self.snapshot.schedule_rows(&self.who, user).await.map_err(ScanError::from)?;
+                let of = self.parts_of(rows)?;
+                self.parts = SchedulePart::all(of).map(|part| (user, part)).collect();
+            } else {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Into how many parts so many rows fall, of each of which there is memory for twice as much: who works on what is read holds it, too.
+    fn parts_of(&self, rows: usize) -> Result<NonZeroU32> {
+        let (whole, (rows_read, row_bytes)) = (rows.saturating_mul(ROW_BYTES), SCHEDULE_ROWS_READ);
+        let reading = rows.min(rows_read) * row_bytes;
+        let mut of = NonZeroU32::MIN;
+        loop {
+            let part = whole / usize::try_from(of.get()).unwrap_or(usize::MAX);
+            if part <= PART_BYTES_MAX {
+                match self.held.try_resize(2 * part + reading) {
+                    Ok(()) => return Ok(of),
+                    Err(error) if of.get() >= PARTS_MAX => return Err(error),
+                    Err(_) => {}
+                }
+            }
+            of = of.saturating_mul(NonZeroU32::MIN.saturating_add(1));
+        }
+    }
+
+    async fn read(&mut self, user: UserId, part: SchedulePart) -> Result<()> {
+        let (snapshot, who, after) = (&self.snapshot, &self.who, self.after);
+        let known = if part.is_whole() {
+            snapshot.schedules(who, user).await.map(|(known, _)| known)
+        } else {
+            snapshot.schedules_of_part(who, user, part).await
+        };
+        let known = known.map_err(ScanError::from)?;
+        self.held.try_resize(known.bytes())?;
+        let listed = move |schedule: Schedule| Listed { user, next_due: schedule.next_due(after), schedule };
+        self.ready = Some(Box::new(known.into_all().map(listed)));
+        Ok(())
+    }
 }

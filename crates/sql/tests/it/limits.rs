@@ -64,6 +64,23 @@ async fn rows_that_are_carried_over_a_months_end_take_of_the_memory() {
     }
 }
 
+/// Of schedules as many are held at a time as there is memory for: with little of it they come in parts, with less the statement is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn schedules_take_of_the_memory_of_their_session() {
+    const SCHEDULES: u64 = 4_000;
+    let lake = lake_of(&[received(1, 1, 1, "4.8.1", 1)], 1).await;
+    tell(&lake, "schedules", (1..=SCHEDULES).flat_map(|number| scheduled(1, 1, number))).await;
+    let asked = "SELECT count(*), count(DISTINCT dsp_schedule_id), count(created_at), count(frequency) FROM schedules";
+    // All of them at once would take five megabytes.
+    for (memory_bytes, fits) in [(1 << 30, true), (6 << 20, true), (1 << 20, false), (1, false)] {
+        let session = within(&lake, SqlLimits { memory_bytes, ..SqlLimits::default() });
+        match rows(&session, asked).await {
+            Ok(rows) => assert!(fits && rows == [vec![SCHEDULES.to_string(); 4]], "{memory_bytes}: {rows:?}"),
+            Err(error) => assert!(!fits && matches!(error, SqlError::Memory(_)), "{memory_bytes}: {error}"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_takes_too_long_is_ended() {
     let lake = five_hundred_rows().await;
