@@ -201,7 +201,8 @@ impl Source {
 impl TableOf {
     fn is_open_to(&self, source: &Source) -> bool {
         if source.is_of_reports {
-            let is_shared = matches!(self.kind, Kind::Trails(View::Audit) | Kind::Schedules);
+            let is_shared =
+                matches!(self.kind, Kind::Trails(View::Audit) | Kind::InventoryHistory | Kind::Schedules);
             return is_shared || matches!(self.open_to, OpenTo::Reports);
         }
         match (self.open_to, &source.who) {

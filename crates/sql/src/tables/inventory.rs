@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub(crate) const DEVICES: &str =
     "Smart metering inventory (UC_Inventory_001 and _002): a row a Device, as it is now";
-pub(crate) const HISTORY: &str = "Smart metering inventory: a row for each SMI Status that a Device had, and each CSP region that a Communications Hub was in";
+pub(crate) const HISTORY: &str = "Smart metering inventory: a row for each SMI Status and each firmware version that a Device had, and each CSP region that a Communications Hub was in";
 
 pub(crate) static DEVICE_COLUMNS: Columns<InventoryDevice> = &[
     ColumnOf {
@@ -132,7 +132,7 @@ pub(crate) static HISTORY_COLUMNS: Columns<Period> = &[
     },
     ColumnOf {
         name: "field",
-        comment: "SMI Status, or CSP Region of a Communications Hub",
+        comment: "SMI Status, Firmware Version, or CSP Region of a Communications Hub",
         kind: words,
         fill: |rows| words_of(rows, |row| Some(row.field)),
     },
@@ -169,7 +169,10 @@ impl Period {
         let statuses = device.smi_statuses.iter();
         let statuses = statuses.map(|one| period("SMI Status", &one.status, one.from, one.until));
         let regions = device.regions.iter();
-        statuses.chain(regions.map(|one| period("CSP Region", &one.region, one.from, one.until))).collect()
+        let regions = regions.map(|one| period("CSP Region", &one.region, one.from, one.until));
+        let versions = device.firmware_versions.iter();
+        let versions = versions.map(|one| period("Firmware Version", &one.version, one.from, one.until));
+        statuses.chain(regions).chain(versions).collect()
     }
 }
 

@@ -268,7 +268,7 @@ async fn the_inventory_is_what_its_searches_show() {
                 ]);
                 periods.push(vec![
                     of.device.to_string(),
-                    (of.smi_statuses.len() + of.regions.len()).to_string(),
+                    (of.smi_statuses.len() + of.regions.len() + of.firmware_versions.len()).to_string(),
                 ]);
             }
         }
