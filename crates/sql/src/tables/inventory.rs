@@ -16,6 +16,7 @@ use gridtrail_access::Access;
 use gridtrail_lake::Snapshot;
 use gridtrail_model::{DeviceId, Timestamp};
 use gridtrail_search::{InventoryDevice, InventoryRules, InventoryScan, Premises, RelatedDevice};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -221,14 +222,17 @@ pub(crate) struct InventorySource {
     pub(crate) rules: InventoryRules,
 }
 
-fn read(source: &InventorySource) -> Rows<InventoryDevice> {
+fn read(source: &InventorySource, of: Option<Arc<BTreeSet<DeviceId>>>) -> Rows<InventoryDevice> {
     let source = source.clone();
     let rows = stream::try_unfold(None, move |scan| {
-        let InventorySource { snapshot, who, rules } = source.clone();
+        let (InventorySource { snapshot, who, rules }, of) = (source.clone(), of.clone());
         async move {
-            let mut scan = match scan {
-                Some(scan) => scan,
-                None => InventoryScan::new(snapshot, who, rules).await.map_err(InventoryError::from)?,
+            let mut scan = match (scan, of) {
+                (Some(scan), _) => scan,
+                (None, Some(devices)) => InventoryScan::of_devices(snapshot, who, rules, (*devices).clone()),
+                (None, None) => {
+                    InventoryScan::new(snapshot, who, rules).await.map_err(InventoryError::from)?
+                }
             };
             let devices = scan.next().await.map_err(InventoryError::from)?;
             Ok::<_, DataFusionError>(devices.map(|devices| (devices, Some(scan))))
@@ -239,12 +243,14 @@ fn read(source: &InventorySource) -> Rows<InventoryDevice> {
 
 /// All Devices that searches could show, ascending.
 pub(crate) fn open_devices(source: InventorySource) -> Open<InventoryDevice> {
-    Arc::new(move || read(&source))
+    Arc::new(move || read(&source, None))
 }
 
-/// What was so of each.
-pub(crate) fn open_history(source: InventorySource) -> Open<Period> {
-    Arc::new(move || read(&source).map_ok(|devices| devices.iter().flat_map(Period::of).collect()).boxed())
+/// What was so of each, or of some.
+pub(crate) fn open_history(source: InventorySource, of: Option<Arc<BTreeSet<DeviceId>>>) -> Open<Period> {
+    Arc::new(move || {
+        read(&source, of.clone()).map_ok(|devices| devices.iter().flat_map(Period::of).collect()).boxed()
+    })
 }
 
 fn item(kind: DataType) -> FieldRef {
