@@ -256,3 +256,71 @@ def compare_schedules(stage, folder):
     ))
     mine = list(filter(is_asked, schedules))
     assert row == {"all_of_them": len(mine), "removed": sum(one["removed_at"] is not None for one in mine)}, row
+
+
+def version_before(versions, at):
+    return next((one["firmware_version"] for one in versions if instant(one["from"]) <= at and not (one["until"] and instant(one["until"]) <= at)), None)
+
+
+def test_firmware_is_what_the_generator_says(stage):
+    """New firmware of a region: the versions before and after each request, and distributions that failed, as plain Python has them; SQL has the same versions."""
+    with tempfile.TemporaryDirectory(prefix="gridtrail-firmware-") as folder:
+        compare_firmware(stage, pathlib.Path(folder))
+
+
+def compare_firmware(stage, folder):
+    lake, truth, told = (folder / name for name in ("lake", "truth.jsonl", "firmware.jsonl"))
+    stage.run(
+        "generate", "--lake", lake, "--events", 20_000, "--premises", 300, "--days", 31, "--one-party", "region", "--inventory", "--firmware",
+        "--truth", truth, "--firmware-truth", told,
+    )
+    lines = lambda path: [json.loads(line) for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines()]
+    trails, firmware = lines(truth), lines(told)
+    versions, failed = collections.defaultdict(list), {}
+    for line in firmware:
+        if "device_id" in line:
+            versions[line["device_id"]].append(line)
+        else:
+            failed[line["undistributed_request_id"]] = (line["alert_code"], instant(line["alert_at"]))
+    users = sorted({trail["user_id"] for trail in trails})[:60]
+    mine = [trail for trail in trails if trail["user_id"] in users and trail["service_reference_variant"] in ("11.1", "11.3")]
+    starts = lambda trail: instant(trail["execution_at"] or trail["request_received_at"])
+    activations = [trail for trail in mine if trail["service_reference_variant"] == "11.3" and trail["command_variant"] != "4"]
+    token = stage.token(",".join(users))
+    out = folder / "firmware.json"
+    stage.run(
+        "report", "run", "firmware-activations", "--lake", lake, "--token", token, "--key", stage.path("key.pem"),
+        "--param", "from=2026-03-01", "--param", "until=2026-04-30", "--format", "json", "--output", out,
+    )
+    rows = {(row["request_id"], str(row["command_variant"])): row for row in json.loads(out.read_text(encoding="utf-8"))["rows"]}
+    assert len(rows) == len(mine) > 100, (len(rows), len(mine))
+    counts = collections.Counter()
+    for trail in mine:
+        row = rows[trail["request_id"], trail["command_variant"]]
+        received, start = instant(trail["request_received_at"]), starts(trail)
+        known = versions[trail["device_id"]] if row["other_devices"] == 0 or row["stage"] == "Activation" else []
+        before, after = version_before(known, received), None
+        if trail["command_variant"] != "4":
+            later = [starts(other) for other in activations if other["device_id"] == trail["device_id"] and row["stage"] == "Activation"]
+            until = min([start + 31 * DAY, *(at for at in later if at > start)])
+            after = next((one for one in known if start <= instant(one["from"]) < until and one["firmware_version"] != before), None)
+        expected = [before, after and after["firmware_version"], after and instant(after["from"]), *failed.get(trail["request_id"], (None, None))]
+        found = [
+            row["version_before"], row["version_after"], instant(row["version_after_from"]), row["distribution_alert_code"],
+            instant(row["distribution_alert_at"]),
+        ]
+        assert found == expected, (trail, row)
+        counts.update({"before": before is not None, "after": after is not None, "failed": expected[3] is not None})
+    assert all(counts[name] > 3 for name in ("before", "after", "failed")), counts
+    statement = "SELECT device_id, value, valid_from, valid_until FROM inventory_history WHERE field = 'Firmware Version'"
+    told_by_sql = json.loads(stage.run(
+        "sql", "--lake", lake, "--key", stage.path("key.pem"), "--token", token, "--format", "json", "-c", statement,
+    ))
+    found = {(row["device_id"], row["value"], instant(row["valid_from"]), instant(row["valid_until"])) for row in told_by_sql}
+    all_of_them = {
+        (one["device_id"], one["firmware_version"], instant(one["from"]), instant(one["until"])) for of in versions.values() for one in of
+    }
+    assert len(told_by_sql) == len(found)
+    # Devices that were removed from the inventory have no rows.
+    gone = {device for device, *_ in all_of_them} - {device for device, *_ in found}
+    assert found == {one for one in all_of_them if one[0] not in gone} and len(gone) * 10 < len(versions), len(gone)

@@ -27,6 +27,16 @@ use std::sync::Arc;
 const AT: &str = "at";
 /// The position that says when next anything takes effect that is on record, in milliseconds.
 const NEXT: &str = "next";
+/// The position that says which kinds of rows a table has, where it is not the first that it ever had.
+const SHOWS: &str = "shows";
+
+/// Which kinds of rows a table has: a copy that has others is scanned anew. The history has firmware versions since 2.
+const fn shown_in(table: InventoryTable) -> i64 {
+    match table {
+        InventoryTable::Devices => 1,
+        InventoryTable::History => 2,
+    }
+}
 
 /// What a table of the inventory is brought up to.
 struct UpTo<'a> {
@@ -64,12 +74,15 @@ impl Copy {
         let (is_of, after, now) = (self.is_of(), time(AT), lake.clock().now());
         // It never goes back, whatever becomes of the clock.
         let at = after.map_or(now, |after| after.max(now));
-        if is_of.as_ref() == Some(snapshot.version()) && after.is_some() && !self.is_due(at) {
+        let shows = shown_in(table);
+        let same = self.table.position(SHOWS).unwrap_or(1) == shows;
+        let is_new = is_of.as_ref() == Some(snapshot.version()) && after.is_some();
+        if same && is_new && !self.is_due(at) {
             return Ok(Copied { version: self.version(), ..Copied::default() });
         }
         let up_to = UpTo { table, who, snapshot, at };
         let changes = match (&is_of, after) {
-            (Some(since), Some(after)) => {
+            (Some(since), Some(after)) if same => {
                 let next = time(NEXT).filter(|next| *next < Timestamp::MAX);
                 let span = InventorySpan { after, next, until: at };
                 lake.inventory_changes(who, (since, snapshot), &span, INVENTORY_ROWS_MOST).await?
@@ -88,8 +101,8 @@ impl Copy {
                 changes.next
             }
         };
-        let positions =
-            vec![(AT, at.millis().max(0)), (NEXT, next.unwrap_or(Timestamp::MAX).millis().max(0))];
+        let next = next.unwrap_or(Timestamp::MAX);
+        let positions = vec![(AT, at.millis().max(0)), (NEXT, next.millis().max(0)), (SHOWS, shows)];
         self.put(lake, (plan, whole), (snapshot.version(), purpose), positions).await
     }
 

@@ -5,6 +5,8 @@ use crate::event::{
     Registration, StatedFact,
 };
 use crate::intervals::Intervals;
+use crate::limits::DEVICE_TEXT_MAX;
+use crate::text::ShortText;
 use crate::timeline::{Statement, Timeline};
 use gridtrail_model::{CspRegion, DeviceId, EventId, Mpxn, Named, SmiStatus, Timestamp, Uprn};
 use std::collections::{BTreeMap, BTreeSet};
@@ -191,6 +193,11 @@ impl<'e> InventoryView<'e> {
         })
     }
 
+    /// The firmware versions of the Device over effective time.
+    pub fn firmware_versions(&self) -> Timeline<ShortText<DEVICE_TEXT_MAX>> {
+        self.detail(|details| details.firmware_version.clone())
+    }
+
     /// A detail of the Device over effective time.
     fn detail<T: Clone + PartialEq>(&self, of: impl Fn(&DeviceDetails) -> Option<T>) -> Timeline<T> {
         self.timeline(|fact| match fact {
@@ -252,7 +259,7 @@ impl<'e> InventoryView<'e> {
             wan_technology_type: self
                 .detail(|details| details.wan_technology_type.clone())
                 .value_at(effective),
-            firmware_version: self.detail(|details| details.firmware_version.clone()).value_at(effective),
+            firmware_version: self.firmware_versions().value_at(effective),
             han_variant: self.detail(|details| details.han_variant.clone()).value_at(effective),
         }
     }

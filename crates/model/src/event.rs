@@ -211,7 +211,7 @@ pub struct Alert {
     pub affects: Option<Affected>,
 }
 
-/// A request that a DCC Alert is about (`CommandFailure`, `QuarantinedRequest`).
+/// A request that a DCC Alert is about (`CommandFailure`, `QuarantinedRequest`, `FirmwareDistributionFailure`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Affected {
     /// The request.

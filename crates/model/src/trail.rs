@@ -283,9 +283,12 @@ impl Reading {
             State::ResponseSent
             | State::PreCommandReturned
             | State::AwaitingSignedPreCommand
-            | State::CompletedDccOnly
-            | State::AlertReceived
-            | State::AlertSent => Some(if failed { Simplified::Failure } else { Simplified::Success }),
+            | State::CompletedDccOnly => Some(if failed { Simplified::Failure } else { Simplified::Success }),
+            // An alert about a request is an entry of the request's history and decides nothing of it (decision 0154); its own row is done.
+            State::AlertReceived | State::AlertSent => {
+                let verdict = if failed { Simplified::Failure } else { Simplified::Success };
+                matches!(self.subject, Subject::Alert { .. }).then_some(verdict)
+            }
             // With a copy on its way over the SM WAN, the local copy decides nothing.
             State::LocalCommandReturned
                 if self.command_variant.is_some_and(|cv| cv.is_local_and_remote()) =>

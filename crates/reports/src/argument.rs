@@ -2,6 +2,7 @@
 
 use crate::parameter::{Value, instant, text};
 use crate::report::Report;
+use crate::statement::Statement;
 use crate::uk::UkDate;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, Schema};
@@ -201,13 +202,14 @@ impl Report {
         Ok(())
     }
 
-    /// The values of the statement's parameters, in the order of their numbers.
+    /// The values of a statement's parameters, in the order of their numbers.
     pub(crate) fn bound(
         &self,
+        statement: &Statement,
         arguments: &Arguments,
         (user_ids, made_at): (&UserIds, Timestamp),
     ) -> Result<RecordBatch, ArrowError> {
-        let names = self.statement.names();
+        let names = statement.names();
         let columns: Vec<ArrayRef> = names
             .iter()
             .map(|name| match name.as_str() {

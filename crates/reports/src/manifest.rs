@@ -81,6 +81,7 @@ struct ManifestFile {
     #[serde(default)]
     needs_one_of: Vec<String>,
     period: Option<Period>,
+    history_of: Option<String>,
     parameters: Vec<ParameterTable>,
     columns: Vec<Column>,
     chart: Option<Chart>,
@@ -144,6 +145,7 @@ impl Report {
             period: file.period,
             sort: file.sort.iter().map(|key| sort_key(key)).collect(),
             statement: Statement::default(),
+            history_of: None,
             parameters,
             columns: file.columns,
             chart: file.chart,
@@ -154,6 +156,12 @@ impl Report {
         report.check_references(&place)?;
         // Names that are sound stand in it.
         report.statement = whole_statement(&place, statement, (&report.columns, &report.sort))?;
+        report.history_of = file
+            .history_of
+            .as_deref()
+            .map(Statement::parse)
+            .transpose()
+            .map_err(|error| place.fault("history_of", ManifestFault::Statement(error.to_string())))?;
         report.check_statement(&place)?;
         report.check_versions(&place)?;
         Ok(report)
@@ -247,7 +255,8 @@ impl Report {
             let suffix = name.strip_prefix(&parameter.name);
             suffix.is_some_and(|suffix| parameter.kind.suffixes().contains(&suffix))
         };
-        for name in self.statement.names() {
+        let of_history = self.history_of.iter().flat_map(Statement::names);
+        for name in self.statement.names().iter().chain(of_history) {
             let is_given = GIVEN.contains(&name.as_str());
             if !is_given && !self.parameters.iter().any(|parameter| is_of(name, parameter)) {
                 let fault =

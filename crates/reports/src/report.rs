@@ -43,6 +43,9 @@ pub struct Report {
     pub changes: Vec<Change>,
     #[serde(skip)]
     pub(crate) statement: Statement,
+    /// Gives the Devices of which it reads the history in the inventory, in its first column; without one it reads that of all.
+    #[serde(skip)]
+    pub(crate) history_of: Option<Statement>,
 }
 
 /// A period of days.
@@ -182,6 +185,10 @@ impl Report {
         }
         bytes.extend_from_slice(self.statement.text().as_bytes());
         bytes.extend_from_slice(self.statement.names().join(",").as_bytes());
+        if let Some(statement) = &self.history_of {
+            bytes.extend_from_slice(statement.text().as_bytes());
+            bytes.extend_from_slice(statement.names().join(",").as_bytes());
+        }
         hex::encode(&Sha256::digest(&bytes)[..8])
     }
 

@@ -5,12 +5,13 @@ use crate::argument::Arguments;
 use crate::cell::data_type;
 use crate::error::ReportError;
 use crate::report::{ColumnKind, Report};
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use crate::statement::Statement;
+use arrow::array::{ArrayRef, AsArray as _, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use gridtrail_access::{Access, Component, Sharing};
 use gridtrail_lake::Snapshot;
-use gridtrail_model::{Timestamp, UserId};
+use gridtrail_model::{DeviceId, Timestamp, UserId};
 use gridtrail_runtime::Clock;
 use gridtrail_sql::{SecuredSession, SqlAnswer, SqlLimits};
 use std::collections::BTreeSet;
@@ -78,14 +79,45 @@ impl Order<'_> {
         // Of a period that is past, what was due after it.
         let due_after = self.arguments.until().map_or(about.made_at, |until| until.min(about.made_at));
         let session = SecuredSession::of_reports(snapshot, &self.who, clock, limits)?;
-        let session = dress(session.with_due_after(due_after));
-        let values = self.report.bound(&self.arguments, (self.who.user_ids(), about.made_at));
-        let values = values.map_err(|error| ReportError::Internal(error.to_string()))?;
-        let answer = match values.num_columns() {
-            0 => Box::pin(session.query(self.report.statement.text())).await?,
-            _ => Box::pin(session.execute(self.report.statement.text(), &values)).await?,
-        };
+        let mut session = dress(session.with_due_after(due_after));
+        if let Some(statement) = &self.report.history_of {
+            let devices = self.devices(&session, statement, about.made_at).await?;
+            session = session.with_history_of(devices);
+        }
+        let answer = self.answer(&session, &self.report.statement, about.made_at).await?;
         ReportRows::new(self.report, about, answer)
+    }
+
+    async fn answer(
+        &self,
+        session: &SecuredSession,
+        statement: &Statement,
+        made_at: Timestamp,
+    ) -> Result<SqlAnswer, ReportError> {
+        let values = self.report.bound(statement, &self.arguments, (self.who.user_ids(), made_at));
+        let values = values.map_err(|error| ReportError::Internal(error.to_string()))?;
+        Ok(match values.num_columns() {
+            0 => Box::pin(session.query(statement.text())).await?,
+            _ => Box::pin(session.execute(statement.text(), &values)).await?,
+        })
+    }
+
+    /// The Devices that a statement gives in its first column.
+    async fn devices(
+        &self,
+        session: &SecuredSession,
+        statement: &Statement,
+        made_at: Timestamp,
+    ) -> Result<BTreeSet<DeviceId>, ReportError> {
+        let mut answer = self.answer(session, statement, made_at).await?;
+        let mut devices = BTreeSet::new();
+        while let Some(batch) = answer.next().await? {
+            let ids = cast_with_options(batch.column(0), &DataType::Utf8, &CastOptions::default());
+            let ids = ids.map_err(|error| ReportError::Internal(format!("Devices are no texts: {error}")))?;
+            let ids = ids.as_string::<i32>().iter().flatten();
+            devices.extend(ids.filter_map(|id| id.parse::<DeviceId>().ok()));
+        }
+        Ok(devices)
     }
 
     /// What the report says of itself, made of a snapshot at a time.

@@ -24,7 +24,8 @@ mod tests;
 mod token;
 
 pub use device::{
-    DeviceWithGroups, Group, ListedDevice, Premises, RegionPeriod, RelatedDevice, StatusPeriod,
+    DeviceWithGroups, FirmwarePeriod, Group, ListedDevice, Premises, RegionPeriod, RelatedDevice,
+    StatusPeriod,
 };
 pub use device::{GroupedDevice, InventoryDevice};
 pub use pertaining::{Capacity, PertainingDevice, UnattachedHub};

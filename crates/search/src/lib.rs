@@ -33,10 +33,10 @@ pub use hub::{
     HubAnswer, HubField, HubFieldName, HubSearch, HubStore, HubTables, HubTablesShown, PinnedHubs,
 };
 pub use inventory::{
-    ByDevice, Capacity, DeviceWithGroups, Group, GroupedDevice, InventoryDevice, InventoryKeys,
-    InventoryPage, InventoryQuery, InventoryRules, InventoryScan, InventorySearch, InventoryStore,
-    ListedDevice, PertainingDevice, PertainingScan, PostcodeKey, Premises, Reading, RegionPeriod,
-    RelatedDevice, StatusPeriod, UnattachedHub, UnattachedHubScan,
+    ByDevice, Capacity, DeviceWithGroups, FirmwarePeriod, Group, GroupedDevice, InventoryDevice,
+    InventoryKeys, InventoryPage, InventoryQuery, InventoryRules, InventoryScan, InventorySearch,
+    InventoryStore, ListedDevice, PertainingDevice, PertainingScan, PostcodeKey, Premises, Reading,
+    RegionPeriod, RelatedDevice, StatusPeriod, UnattachedHub, UnattachedHubScan,
 };
 pub use limits::{
     DEVICE_PAGE_DEFAULT, DEVICE_PAGE_MAX, DEVICES_MAX, GROUPED_DEVICES_MAX, INVENTORY_LOOKUPS_MAX,

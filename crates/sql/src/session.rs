@@ -20,11 +20,11 @@ use arrow::array::RecordBatch;
 use datafusion::execution::session_state::SessionState;
 use gridtrail_access::{Access, Component};
 use gridtrail_lake::{AsOf, Lake, Snapshot};
-use gridtrail_model::Timestamp;
+use gridtrail_model::{DeviceId, Timestamp};
 use gridtrail_runtime::Clock;
 use gridtrail_search::InventoryRules;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -132,6 +132,12 @@ impl SecuredSession {
     #[must_use]
     pub fn with_due_after(self, due_after: Timestamp) -> Self {
         self.over(|source| Source { due_after, ..source })
+    }
+
+    /// Has the history of the inventory read of these Devices alone.
+    #[must_use]
+    pub fn with_history_of(self, devices: BTreeSet<DeviceId>) -> Self {
+        self.over(|source| Source { history_of: Some(Arc::new(devices)), ..source })
     }
 
     fn over(self, change: impl FnOnce(Source) -> Source) -> Self {

@@ -17,8 +17,9 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use gridtrail_access::{Access, Component};
 use gridtrail_lake::{Lake, ScanQuery, Snapshot, View};
-use gridtrail_model::Timestamp;
+use gridtrail_model::{DeviceId, Timestamp};
 use gridtrail_search::InventoryRules;
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub(crate) struct Source {
     pub(crate) freshness: Option<Freshened>,
     /// By what rules the inventory is shown.
     pub(crate) inventory: Option<InventoryRules>,
+    /// The Devices of which its history is read; `None`: of all. It spares look-ups, and what is read elsewhere may be more.
+    pub(crate) history_of: Option<Arc<BTreeSet<DeviceId>>>,
     /// After when schedules are shown to be due.
     pub(crate) due_after: Timestamp,
     /// Whether it is for reports, which have tables of their own.
@@ -182,8 +185,9 @@ impl Source {
         who: Option<Access>,
         parts: NonZeroU32,
     ) -> Self {
-        let (lake, calls, freshness, inventory) = (None, None, None, None);
-        Self { snapshot, who, parts, lake, calls, freshness, inventory, due_after, is_of_reports: false }
+        let (lake, calls, freshness) = (None, None, None);
+        let (inventory, history_of, is_of_reports) = (None, None, false);
+        Self { snapshot, who, parts, lake, calls, freshness, inventory, history_of, due_after, is_of_reports }
     }
 
     /// The tables that the caller may have, each over what is read here.
@@ -201,7 +205,8 @@ impl Source {
 impl TableOf {
     fn is_open_to(&self, source: &Source) -> bool {
         if source.is_of_reports {
-            let is_shared = matches!(self.kind, Kind::Trails(View::Audit) | Kind::Schedules);
+            let is_shared =
+                matches!(self.kind, Kind::Trails(View::Audit) | Kind::InventoryHistory | Kind::Schedules);
             return is_shared || matches!(self.open_to, OpenTo::Reports);
         }
         match (self.open_to, &source.who) {
@@ -305,7 +310,8 @@ impl TableOf {
                 listed(inventory::DEVICE_COLUMNS, inventory::open_devices(inventory_source()?))
             }
             Kind::InventoryHistory => {
-                listed(inventory::HISTORY_COLUMNS, inventory::open_history(inventory_source()?))
+                let open = inventory::open_history(inventory_source()?, source.history_of.clone());
+                listed(inventory::HISTORY_COLUMNS, open)
             }
             Kind::QuarantinedCommunications => {
                 let of_whom = (Arc::clone(snapshot), who.clone()?);

@@ -32,6 +32,8 @@ pub(crate) enum Lane {
     Quarantine = 7,
     /// The schedules of a household.
     Schedules = 8,
+    /// New firmware of a household.
+    Firmware = 9,
 }
 
 /// One sequence of random numbers.

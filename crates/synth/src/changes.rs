@@ -41,7 +41,7 @@ pub(crate) struct Span {
     /// When the first hub and meters came.
     pub(crate) fitted: Timestamp,
     fitted_days: i64,
-    start: Timestamp,
+    pub(crate) start: Timestamp,
     pub(crate) end: Timestamp,
 }
 

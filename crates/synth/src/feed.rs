@@ -198,6 +198,13 @@ impl Delivery {
     }
 }
 
+/// The event of a step of a script that is no transaction's, delivered as it comes.
+pub(crate) fn plain_event(number: u64, place: usize, step: &Step, script: &Script) -> Event {
+    let delivery =
+        Delivery { at_ms: step.recorded_at.millis(), again_ms: None, bare: false, receipt_after_ms: 0 };
+    event(number, place, step, script, &delivery)
+}
+
 /// The event of a step.
 fn event(number: u64, place: usize, step: &Step, script: &Script, delivery: &Delivery) -> Event {
     let row = script.row(step.row);

@@ -17,6 +17,9 @@ use gridtrail_model::{
 
 const HOUR_MS: i64 = 3_600_000;
 
+/// The firmware that every Device comes with.
+pub(crate) const FIRST_VERSION: &str = "0002012F";
+
 /// A PPMID is joined anew.
 const REJOINED: Share = Share { before: 60, within: 30 };
 /// An In-Home Display is removed.
@@ -206,7 +209,7 @@ impl Story<'_> {
             esme_variant: (device_type == DeviceType::Esme).then(|| "A".parse().ok()).flatten(),
             smets_chts_version: text(if device_type == DeviceType::Chf { "CHTS V1.4" } else { "SMETS V5.0" }),
             wan_technology_type: (device_type == DeviceType::Chf).then(|| text("Cellular")).flatten(),
-            firmware_version: text("0002012F"),
+            firmware_version: text(FIRST_VERSION),
             han_variant: (device_type == DeviceType::Chf).then(|| text("Single Band")).flatten(),
         };
         self.tell(notified, InventoryFact::Device { device, details });

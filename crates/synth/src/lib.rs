@@ -22,12 +22,16 @@
 //!
 //! [`World::schedules`] has what is told of DSP schedules, household by household and then transaction by transaction, and what must be known of each.
 //!
+//! [`World::firmware`] has new firmware for meters of some households, beside all else: requests and alerts with their trails, and what the inventory
+//! is told. None of it is in [`World::events`], [`World::truth`] or [`World::inventory_of`].
+//!
 //! Left out on purpose: payloads, wire formats (the codec's part), and storms that strike many households at once.
 
 mod anomaly;
 mod chance;
 mod changes;
 mod feed;
+mod firmware;
 mod household;
 mod inventory;
 mod inventory_state;
@@ -51,6 +55,7 @@ mod it;
 
 pub use anomaly::{AnomalyStory, ExpectedQuarantine, ExpectedThreshold};
 pub use feed::Feed;
+pub use firmware::{ExpectedVersion, FirmwareStory};
 pub use household::{Household, Meter};
 pub use inventory::{ExpectedFact, ExpectedState, HouseholdInventory};
 pub use inventory_state::InventoryState;

@@ -80,6 +80,13 @@ impl<'a> Plot<'a> {
         self.start.counter + self.counters_used - 1
     }
 
+    /// Goes on at a time as another transaction would, with counters of its own.
+    pub(crate) fn goes_on_at(&mut self, at: Timestamp) {
+        self.start.at_ms = at.millis();
+        self.start.counter += crate::profile::COUNTERS_PER_TRANSACTION;
+        self.counters_used = 0;
+    }
+
     /// When the transaction starts: a message is received a little after it was numbered.
     pub(crate) fn opening(&mut self) -> Timestamp {
         let at_ms = self.start.at_ms + self.chance.between(30, 900);

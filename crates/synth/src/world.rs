@@ -3,9 +3,10 @@
 use crate::anomaly::{self, AnomalyStory};
 use crate::chance::{Chance, Lane};
 use crate::changes::Changes;
-use crate::feed::Feed;
+use crate::feed::{Feed, plain_event};
+use crate::firmware::{self, ExpectedVersion, FirmwareStory};
 use crate::household::{Household, prepayment_near};
-use crate::inventory::{self, HouseholdInventory};
+use crate::inventory::{self, ExpectedState, HouseholdInventory};
 use crate::parties;
 use crate::plot::Plot;
 use crate::profile::Profile;
@@ -125,6 +126,37 @@ impl World {
             self.write(number, &mut script);
             schedules::of_transaction(&script, (number, self.settings.end()))
         }))
+    }
+
+    /// New firmware for meters of some households: what is told of it, and what must be known.
+    pub fn firmware(&self) -> impl Iterator<Item = FirmwareStory> + '_ {
+        (0..self.settings.premises).filter_map(|number| self.firmware_of(number))
+    }
+
+    fn firmware_of(&self, number: u32) -> Option<FirmwareStory> {
+        let changes = self.changes(number);
+        firmware::of_household((self.seed, &self.users), (changes.span, number), plain_event, |begins| {
+            // A meter that is exchanged meanwhile gets none.
+            let goes = changes.exchanged.is_some_and(|exchanged| exchanged > begins);
+            (!goes).then(|| changes.at(self.household(number), self.seed, begins))
+        })
+    }
+
+    /// The firmware versions that Devices must be known to have once the inventory of [`World::firmware`] is told, too.
+    pub fn firmware_versions(&self) -> impl Iterator<Item = ExpectedVersion> + '_ {
+        (0..self.settings.premises).flat_map(|number| {
+            let story = self.firmware_of(number);
+            self.inventory_of(number).truth.into_iter().flat_map(move |fact| {
+                let device = match fact.what {
+                    ExpectedState::Type(device, _) => Some(device),
+                    _ => None,
+                };
+                device
+                    .into_iter()
+                    .flat_map(|device| firmware::versions_of(device, fact.from, story.as_ref()))
+                    .collect::<Vec<_>>()
+            })
+        })
     }
 
     /// Whether a transaction is of a scenario.

@@ -12,7 +12,8 @@ WITH requests AS (
         service_response_sent_at,
         response_code,
         simplified_transaction_status,
-        current_status
+        current_status,
+        status_change_history
     FROM audit_trails
     WHERE service_reference_variant IN ('11.1', '11.3')
         AND service_request_received_at >= $from_start
@@ -42,6 +43,94 @@ verified AS (
         AND verifications.verified_at >= requests.service_request_received_at - INTERVAL '92 days'
     WHERE requests.service_reference_variant = '11.3'
     GROUP BY requests.user_id, requests.request_id, requests.command_variant
+),
+-- What DCC Alerts said of Devices that a distribution did not reach: entries of its history, whose cause ends with the code.
+entries AS (
+    SELECT user_id, request_id, command_variant, unnest(status_change_history) AS entry
+    FROM requests
+    WHERE service_reference_variant = '11.1'
+),
+undistributed AS (
+    SELECT
+        user_id,
+        request_id,
+        command_variant,
+        last_value(nullif(split_part(CAST(entry['cause'] AS VARCHAR), ': ', -1), '') ORDER BY entry['at'], entry['cause']) AS distribution_alert_code,
+        max(entry['at']) AS distribution_alert_at
+    FROM entries
+    WHERE entry['state'] = 'ALERT_RECEIVED'
+    GROUP BY user_id, request_id, command_variant
+),
+-- When each activation is to take effect, and the next one of its Device. The leg that is transformed (4) activates nothing.
+activations AS (
+    SELECT
+        user_id,
+        request_id,
+        command_variant,
+        lead(coalesce(execution_at, service_request_received_at)) OVER (
+            PARTITION BY device_id
+            ORDER BY coalesce(execution_at, service_request_received_at), request_id, command_variant
+        ) AS next_at
+    FROM audit_trails
+    WHERE service_reference_variant = '11.3'
+        AND command_variant <> 4
+        AND service_request_received_at >= CAST($from_start AS TIMESTAMPTZ) - INTERVAL '92 days'
+        AND service_request_received_at < CAST($until_end AS TIMESTAMPTZ) + INTERVAL '92 days'
+),
+-- What the inventory knows of the Device: of a distribution only where it names one.
+known AS (
+    SELECT
+        requests.user_id,
+        requests.request_id,
+        requests.command_variant,
+        coalesce(requests.execution_at, requests.service_request_received_at) AS starts_at,
+        CAST(inventory_history.value AS VARCHAR) AS firmware_version,
+        inventory_history.valid_from,
+        max(
+            CASE
+                WHEN inventory_history.valid_from <= requests.service_request_received_at
+                    AND (inventory_history.valid_until IS NULL OR inventory_history.valid_until > requests.service_request_received_at)
+                    THEN CAST(inventory_history.value AS VARCHAR)
+            END
+        ) OVER (PARTITION BY requests.user_id, requests.request_id, requests.command_variant) AS version_before
+    FROM requests
+    INNER JOIN inventory_history
+        ON inventory_history.device_id = requests.device_id
+    WHERE inventory_history.field = 'Firmware Version'
+        AND (requests.service_reference_variant = '11.3' OR cardinality(requests.concerned_device_ids) = 0)
+),
+-- Those that took effect from when the request did, for 31 days or until the next activation.
+followed AS (
+    SELECT
+        known.user_id,
+        known.request_id,
+        known.command_variant,
+        known.version_before,
+        CASE
+            WHEN known.command_variant <> 4
+                AND known.valid_from >= known.starts_at
+                AND known.valid_from < known.starts_at + INTERVAL '31 days'
+                AND (activations.next_at IS NULL OR known.valid_from < activations.next_at)
+                AND known.firmware_version IS DISTINCT FROM known.version_before
+                THEN known.valid_from
+        END AS version_after_from,
+        known.firmware_version
+    FROM known
+    LEFT JOIN activations
+        ON activations.user_id = known.user_id
+        AND activations.request_id = known.request_id
+        AND activations.command_variant = known.command_variant
+),
+versions AS (
+    SELECT
+        user_id,
+        request_id,
+        command_variant,
+        max(version_before) AS version_before,
+        first_value(firmware_version ORDER BY version_after_from) FILTER (WHERE version_after_from IS NOT NULL) AS version_after,
+        min(version_after_from) AS version_after_from
+    FROM followed
+    GROUP BY user_id, request_id, command_variant
 )
 SELECT
     CASE WHEN service_reference_variant = '11.1' THEN 'Distribution' ELSE 'Activation' END AS stage,
@@ -53,8 +142,13 @@ SELECT
     cardinality(concerned_device_ids) AS other_devices,
     service_request_received_at,
     execution_at,
+    distribution_alert_code,
+    distribution_alert_at,
     verification_alert_code,
     verified_at,
+    version_before,
+    version_after,
+    version_after_from,
     service_response_sent_at,
     response_code,
     simplified_transaction_status,
@@ -64,3 +158,11 @@ LEFT JOIN verified
     ON verified.user_id = requests.user_id
     AND verified.request_id = requests.request_id
     AND verified.command_variant = requests.command_variant
+LEFT JOIN undistributed
+    ON undistributed.user_id = requests.user_id
+    AND undistributed.request_id = requests.request_id
+    AND undistributed.command_variant = requests.command_variant
+LEFT JOIN versions
+    ON versions.user_id = requests.user_id
+    AND versions.request_id = requests.request_id
+    AND versions.command_variant = requests.command_variant

@@ -224,10 +224,21 @@ fn affects(message: &Message, code: AlertCode) -> Result<Option<Affected>, Decod
         Some(Tag::CommandFailure) if code.as_str() == "N13" => State::NoResponse,
         Some(Tag::CommandFailure) => State::FailedDelivery,
         Some(Tag::QuarantinedRequest) => State::Quarantined,
+        Some(Tag::FirmwareDistributionFailure) => return undistributed(message, code),
         _ => return Ok(None),
     };
     let request_id = need(message.affected, "DCCAlert/RequestID", SCHEMA)?;
     Ok(Some(Affected { request_id, state, cause: cause(message, code)? }))
+}
+
+/// Some Devices of an 11.1 did not get its firmware. What became of the others the alert does not say, so the request has an entry of it and
+/// keeps its status (decision 0154).
+fn undistributed(message: &Message, code: AlertCode) -> Result<Option<Affected>, DecodeError> {
+    let Some(request_id) = message.affected else { return Ok(None) };
+    let devices = message.named.devices(request_id.target).len();
+    let text = format!("firmware was not distributed to {devices} of its Devices: {code}");
+    let cause = text.parse().map_err(|source| DecodeError::Invalid { field: "DCCAlertCode", source })?;
+    Ok(Some(Affected { request_id, state: State::AlertReceived, cause: Some(cause) }))
 }
 
 fn cause(message: &Message, code: AlertCode) -> Result<Option<Cause>, DecodeError> {

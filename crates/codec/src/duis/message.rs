@@ -54,6 +54,7 @@ tags! {
     FutureDatedDeviceAlertMessage, FutureDatedAlertCode, InstructionNumber, TotalCommandInstructions,
     AlertCode, GBCSHexAlertCode, DCCAlertCode, ThrottledAlertSequenceId, ThrottledAlertCount,
     DCCAlert, CommandFailure, CommandRequestID, QuarantinedRequest, QuarantineEventRef,
+    FirmwareDistributionFailure, UpdateFirmwareRequestID,
 }
 
 /// The fields of a message, as far as it has them.
@@ -84,7 +85,7 @@ pub(super) struct Message {
     pub(super) throttle_count: Option<u32>,
     pub(super) instruction_number: Option<u16>,
     pub(super) instruction_total: Option<u16>,
-    /// `CommandRequestID`, or the RequestID of a quarantined request.
+    /// `CommandRequestID`, the RequestID of a quarantined request, or `UpdateFirmwareRequestID` of a distribution that failed.
     pub(super) affected: Option<RequestId>,
     pub(super) quarantine_ref: Option<String>,
 }
@@ -284,6 +285,9 @@ impl Message {
             [CommandFailure, CommandRequestID] => once(&mut self.affected, text, "CommandRequestID"),
             [CommandFailure, DSPScheduleID] => {
                 number(&mut self.schedule_id, text, "DSPScheduleID", "a number from 0 to 10^12")
+            }
+            [FirmwareDistributionFailure, UpdateFirmwareRequestID] => {
+                once(&mut self.affected, text, "UpdateFirmwareRequestID")
             }
             [QuarantinedRequest, _, RequestID] => {
                 once(&mut self.affected, text, "QuarantinedRequest/RequestID")

@@ -4,7 +4,7 @@
 //! came to one. `tests/tests/it/duis_names.rs` holds the table against the schema, element by element.
 //!
 //! Left out on purpose: what a Device says of itself in a GBCS payload, or in the answer of a SMETS1 Device, is opaque
-//! (C3); `UpdateFirmwareRequestID` names a request to the DCC, and `AlertID` an alert.
+//! (C3); `UpdateFirmwareRequestID` names a request to the DCC, which has no Device for its target, and `AlertID` an alert.
 
 use super::message::Tag;
 use crate::{DecodeError, limits};

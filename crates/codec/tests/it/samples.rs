@@ -148,6 +148,17 @@ fn dcc_alerts_say_what_has_become_of_a_request() {
             "{file}"
         );
     }
+    let Some(event) = sample("duis-alerts-derived/DCCALERT_N18_FirmwareDistributionFailure.xml") else {
+        return;
+    };
+    assert_eq!(event.correlation.device_id.unwrap().to_string(), "00-DB-12-34-56-78-90-A0");
+    let Body::DccAlert(alert) = event.body else { panic!("another body") };
+    let affected = alert.affects.unwrap();
+    assert_eq!(affected.request_id.to_string(), "90-B3-D5-1F-30-01-00-00:90-B3-D5-1F-30-00-00-02:1000");
+    assert_eq!(
+        (affected.state.as_str(), affected.cause.as_ref().unwrap().as_str()),
+        ("ALERT_RECEIVED", "firmware was not distributed to 1 of its Devices: N18")
+    );
     let Some(event) = sample("duis-alerts-derived/DCCALERT_AD1_PowerOutageEvent.xml") else { return };
     assert_eq!(event.correlation.user_id.to_string(), "90-B3-D5-1F-30-01-00-00");
     assert_eq!(event.correlation.device_id.unwrap().to_string(), "00-DB-12-34-56-78-90-A2");

@@ -249,6 +249,30 @@ fn dcc_alerts_are_routed_by_their_body() {
     assert_eq!(alert("N36", &suspended), (None, Some(METER.into())));
 }
 
+/// The request for firmware that some Devices did not get has an entry of it; what it comes to is not for the alert to say.
+#[test]
+fn a_distribution_that_failed_names_its_request() {
+    let named = |content: &str| {
+        let body = format!(
+            "<sr:DCCAlertMessage><sr:DCCAlertCode>N18</sr:DCCAlertCode><sr:DCCAlert><sr:FirmwareDistributionFailure>{content}\
+             </sr:FirmwareDistributionFailure></sr:DCCAlert></sr:DCCAlertMessage>"
+        );
+        let event = response(&ids(None, Some(&format!("{DCC}:{USER}:1"))), "I0", &body);
+        assert_eq!(event.correlation.device_id.map(|device| device.to_string()), Some(METER.to_owned()));
+        let Body::DccAlert(alert) = event.body else { panic!("another body") };
+        alert.affects
+    };
+    let meters = format!("<sr:MeterIDs>{METER},00-DB-12-34-56-78-90-A7</sr:MeterIDs>");
+    let id = format!("{USER}:{DCC}:20");
+    let request = format!("<sr:UpdateFirmwareRequestID>{id}</sr:UpdateFirmwareRequestID>");
+    let affected = named(&format!("{request}{meters}")).unwrap();
+    assert_eq!((affected.request_id.to_string(), affected.state), (id, State::AlertReceived));
+    let cause = affected.cause.unwrap();
+    assert_eq!(cause.as_str(), "firmware was not distributed to 2 of its Devices: N18");
+    // Without it the alert is a fact all the same.
+    assert_eq!(named(&meters), None);
+}
+
 #[test]
 fn an_execution_time_makes_a_request_future_dated_but_not_a_dcc_only_one() {
     let id = format!("{USER}:{METER}:21");

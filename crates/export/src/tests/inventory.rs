@@ -11,6 +11,7 @@ use gridtrail_lake::{Batch, Lake, SourceEvidence, Writer};
 use gridtrail_model::{
     CspRegion, DeviceId, DeviceType, EventId, Mpxn, Named, RequestId, SmiStatus, Timestamp,
 };
+use gridtrail_runs::{Changes, Move};
 use gridtrail_runtime::Clock;
 use gridtrail_search::{InventoryRules, InventoryScan};
 use gridtrail_sql::InventoryTable;
@@ -116,7 +117,13 @@ impl Home {
     fn fact(&mut self) -> InventoryFact {
         let of = self.any();
         match self.chance.random_range(0..12) {
-            0..3 => {
+            0 => {
+                let version = self.one_of(&["0002012F", "00020130", "00020131"]);
+                let details =
+                    DeviceDetails { firmware_version: version.parse().ok(), ..DeviceDetails::default() };
+                InventoryFact::Device { device: device(of), details }
+            }
+            1..3 => {
                 let kind = self.one_of(DeviceType::ALL);
                 is_there(of, kind)
             }
@@ -309,6 +316,34 @@ async fn what_did_not_change_of_the_inventory_is_not_written() {
     let after = bring_up(&mut copy, &lake).await;
     assert_eq!((after.rows, after.files_written, after.whole), (1, 1, false));
     assert!(!copy.is_due(clock.now()), "nothing more is ahead");
+}
+
+/// A copy of a build that knew no firmware versions in the history is scanned anew, once, though nothing has changed in the lake.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_with_other_kinds_of_rows_is_made_anew() {
+    let clock = Clock::manual(at(10 * HOUR));
+    let (lake, mut writer) = lake("lake", None, clock.clone()).await;
+    let mut copy = Copy::open(&lake, &somewhere(), CopiedTable::InventoryHistory).await.unwrap();
+    let details = DeviceDetails {
+        device_type: Some(DeviceType::Esme),
+        firmware_version: "0002012F".parse().ok(),
+        ..DeviceDetails::default()
+    };
+    let there = InventoryFact::Device { device: device(1), details };
+    tell(&mut writer, "a", vec![stated("d1", at(0), Effective::since(at(0)), there)], Vec::new()).await;
+    assert!(bring_up(&mut copy, &lake).await.whole);
+    assert_eq!(copy.rows().unwrap(), 1);
+    let now_ms = clock.now().millis();
+    let (app_id, from) = ("shows".to_owned(), copy.table.position("shows"));
+    let earlier = Changes { moves: vec![Move { app_id, from, to: 1 }], now_ms, ..Changes::default() };
+    copy.table.commit_unless_moved(&earlier).await.unwrap().unwrap();
+    let again = bring_up(&mut copy, &lake).await;
+    assert!(again.changed && again.whole, "{again:?}");
+    assert!(!bring_up(&mut copy, &lake).await.changed);
+    assert_eq!(
+        copied(&copy).await,
+        scanned(&lake, &operator().0, InventoryTable::History, clock.now()).await
+    );
 }
 
 /// What a request asked for long before shows when its outcome comes, though no row leads from the one to the other.

@@ -103,6 +103,9 @@ pub struct GenerateArgs {
     /// in these days.
     #[arg(long, requires = "lake")]
     pub schedules: bool,
+    /// Also make new firmware for meters of some households: requests and alerts beside the others, and what the inventory is told of it.
+    #[arg(long, requires = "inventory")]
+    pub firmware: bool,
     /// Also write the trails that a search must find, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
@@ -112,6 +115,9 @@ pub struct GenerateArgs {
     /// Also write the schedules that must be known, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub schedules_truth: Option<PathBuf>,
+    /// Also write the firmware versions that must be known, and the distributions that failed, one JSON object a line.
+    #[arg(long, value_name = "FILE", requires = "firmware")]
+    pub firmware_truth: Option<PathBuf>,
     /// Also write the Device IDs of the region's smart meters, one a line, for `gridtrail bench search`.
     #[arg(long, value_name = "FILE")]
     pub meters: Option<PathBuf>,

@@ -135,8 +135,8 @@ fn sample_party(from: Timestamp) -> Option<AccessRecord> {
 
 fn write_day(folder: &Path, world: &World) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(Failure::file("create", folder))?;
-    let written = write_region(world, Encoding::Binpb, None, folder)?;
-    let inventory_events = generate::plain::write_inventory(world, Encoding::Binpb, folder)?;
+    let written = write_region((world, false), Encoding::Binpb, None, folder)?;
+    let inventory_events = generate::plain::write_inventory((world, false), Encoding::Binpb, folder)?;
     say(&format!(
         "2. A generated day: {} premises, {} Users, {} events in {:.1} s ({:.0} events/s), and {inventory_events} \
          inventory events.",

@@ -1,6 +1,7 @@
 //! A region straight into a lake, without event files: the same world, the same fold and writer, and memory that does not
 //! grow with its size.
 
+use super::firmware;
 use crate::args::GenerateArgs;
 use crate::exit::Failure;
 use crate::housekeeping::keep_house;
@@ -98,7 +99,8 @@ pub(super) async fn fill(address: &str, world: &World, args: &GenerateArgs) -> R
     let world = world.clone();
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
-    let making = tokio::task::spawn_blocking(move || make(&world, &pieces, &told));
+    let firmware = args.firmware;
+    let making = tokio::task::spawn_blocking(move || make((&world, firmware), &pieces, &told));
     let asked = asked_to_stop()?;
     let mut taking = pin!(ingest_made(&lake, &maker, made));
     let summary = tokio::select! {
@@ -145,7 +147,10 @@ async fn fill_beside(
     ingest_made_access(lake, maker, world.access_events(args.one_party.as_ref())).await?;
     let [mut inventory, mut anomaly, mut schedules] = [0; 3];
     if args.inventory {
-        inventory = ingest_made_inventory(lake, maker, world.inventory_events()).await?.outcome.stored;
+        inventory = ingest_made_inventory(lake, maker, firmware::inventory(world, args.firmware))
+            .await?
+            .outcome
+            .stored;
     }
     if args.anomaly {
         anomaly = ingest_made_anomaly(lake, maker, world.anomaly_events()).await?.outcome.stored;
@@ -159,9 +164,9 @@ async fn fill_beside(
 
 /// Makes all events. Ends early when nobody takes them any more: then their taker failed, and tells why; or when it is to stop. Whether
 /// that was so.
-fn make(world: &World, pieces: &mpsc::Sender<Vec<Event>>, stop: &AtomicBool) -> bool {
+fn make((world, firmware): (&World, bool), pieces: &mpsc::Sender<Vec<Event>>, stop: &AtomicBool) -> bool {
     let bar = counting(world.settings().events_target, "events");
-    let mut feed = world.events();
+    let mut feed = firmware::events(world, firmware);
     loop {
         let piece: Vec<Event> = feed.by_ref().take(PIECE_EVENTS).collect();
         bar.inc(piece.len() as u64);

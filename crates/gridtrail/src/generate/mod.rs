@@ -4,6 +4,7 @@
 //! events, so that a capture stays within what ingest reads as a whole.
 
 mod duis;
+mod firmware;
 mod into_lake;
 mod keys;
 pub(crate) mod parties;
@@ -42,9 +43,9 @@ pub(crate) async fn run(args: &GenerateArgs, format: Format) -> Result<(), Failu
     } else {
         let out = args.out.as_ref().ok_or(Failure::Process("nowhere to write to"))?;
         claim_folder(out)?;
-        let mut written = write_region(&world, args.encoding, args.one_party.as_ref(), out)?;
+        let mut written = write_region((&world, args.firmware), args.encoding, args.one_party.as_ref(), out)?;
         if args.inventory {
-            written.inventory_events = plain::write_inventory(&world, args.encoding, out)?;
+            written.inventory_events = plain::write_inventory((&world, args.firmware), args.encoding, out)?;
         }
         if args.anomaly {
             written.anomaly_events = plain::write_anomaly(&world, args.encoding, out)?;
@@ -52,13 +53,16 @@ pub(crate) async fn run(args: &GenerateArgs, format: Format) -> Result<(), Failu
         Report::Files(written)
     };
     if let Some(path) = &args.truth {
-        write_lines(path, world.truth().map(|trail| truth_line(&trail)))?;
+        write_lines(path, firmware::trails(&world, args.firmware).map(|trail| truth_line(&trail)))?;
     }
     if let Some(path) = &args.anomaly_truth {
         write_lines(path, anomaly_truth(&world))?;
     }
     if let Some(path) = &args.schedules_truth {
         write_lines(path, schedules_truth(&world))?;
+    }
+    if let Some(path) = &args.firmware_truth {
+        write_lines(path, firmware::truth(&world))?;
     }
     if let Some(path) = &args.meters {
         write_lines(path, meters(&world))?;
@@ -163,24 +167,28 @@ impl Written {
     }
 }
 
-/// Writes every event of a region into a folder, and who shares with whom in it.
+/// Writes every event of a region into a folder, and who shares with whom in it; with new firmware for its meters where that is asked for.
 pub(crate) fn write_region(
-    world: &World,
+    (world, firmware): (&World, bool),
     encoding: Encoding,
     one_party: Option<&Party>,
     folder: &Path,
 ) -> Result<Written, Failure> {
     let access_events = parties::write(&folder.join(parties::FILE), &world.access_events(one_party))?;
-    Ok(Written { access_events, ..write_events(world, encoding, folder)? })
+    Ok(Written { access_events, ..write_events((world, firmware), encoding, folder)? })
 }
 
 /// Writes every event of a region into a folder.
-fn write_events(world: &World, encoding: Encoding, folder: &Path) -> Result<Written, Failure> {
+fn write_events(
+    (world, firmware): (&World, bool),
+    encoding: Encoding,
+    folder: &Path,
+) -> Result<Written, Failure> {
     let start = Instant::now();
     let mut files = Files { folder, encoding, number: 0, open: None };
     let mut written = Written::default();
     let bar = counting(world.settings().events_target, "events");
-    for event in world.events() {
+    for event in firmware::events(world, firmware) {
         bar.inc(1);
         if files.write(&event)? {
             written.events += 1;
@@ -422,7 +430,7 @@ mod tests {
         let (frames, lines) = (folder.path().join("frames"), folder.path().join("lines"));
         for (path, encoding) in [(&frames, Encoding::Binpb), (&lines, Encoding::Jsonl)] {
             claim_folder(path).unwrap();
-            let written = write_events(&world, encoding, path).unwrap();
+            let written = write_events((&world, false), encoding, path).unwrap();
             assert_eq!((written.events, written.left_out), (events.len() as u64, 0));
             assert!(claim_folder(path).is_err(), "a folder that holds events is refused");
         }
@@ -446,7 +454,7 @@ mod tests {
         let world = region(20_000);
         let events: std::collections::HashMap<_, _> = world.events().map(|e| (e.id.clone(), e)).collect();
         let folder = tempfile::tempdir().unwrap();
-        let written = write_events(&world, Encoding::Duis, folder.path()).unwrap();
+        let written = write_events((&world, false), Encoding::Duis, folder.path()).unwrap();
         assert!(written.left_out > 0 && written.events > 2_000, "{written:?}");
         let bytes = std::fs::read(folder.path().join("events-00001.xml")).unwrap();
         let mut kinds = std::collections::BTreeSet::new();

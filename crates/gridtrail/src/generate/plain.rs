@@ -2,6 +2,7 @@
 //!
 //! DUIS has no form for them: beside its files they are lines.
 
+use super::firmware;
 use crate::args::Encoding;
 use crate::exit::Failure;
 use crate::progress::counting;
@@ -25,10 +26,14 @@ struct Form<E> {
 }
 
 /// Writes the inventory of a region into a folder. Returns how many events that is.
-pub(crate) fn write_inventory(world: &World, encoding: Encoding, folder: &Path) -> Result<u64, Failure> {
+pub(crate) fn write_inventory(
+    (world, firmware): (&World, bool),
+    encoding: Encoding,
+    folder: &Path,
+) -> Result<u64, Failure> {
     let (frame, json) = (encode_inventory_frame, encode_inventory_json);
     let form = Form { name: "inventory", events: "inventory events", frame, json };
-    write(&form, world.inventory_events(), encoding, folder)
+    write(&form, firmware::inventory(world, firmware), encoding, folder)
 }
 
 /// Writes the thresholds and quarantined communications of a region into a folder. Returns how many events that is.

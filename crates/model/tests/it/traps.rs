@@ -97,6 +97,22 @@ fn trap_03_alerts_have_no_request_and_still_a_row() {
     assert_eq!(users, [SUPPLIER, DISTRIBUTOR]);
 }
 
+/// An alert about a request is an entry of its history, and no answer to it.
+#[test]
+fn an_alert_about_a_request_leaves_its_status() {
+    let leg = of_leg(8, "11.1");
+    let told = entered(&leg, 5, State::AlertReceived);
+    let waiting = row([received(&leg), told.clone()]);
+    assert_eq!((waiting.current_status, waiting.simplified), (State::AlertReceived, Simplified::InProgress));
+    for answered in [1, 9] {
+        let trail = row([received(&leg), told.clone(), sent(&leg, answered, "I99", ACK)]);
+        assert_eq!((trail.current_status, trail.simplified), (State::CompletedDccOnly, Simplified::Success));
+        assert!(trail.history.iter().any(|entry| entry.state == State::AlertReceived));
+    }
+    let refused = row([received(&leg), sent(&leg, 1, "E110101", RESPONSE), told]);
+    assert_eq!((refused.current_status, refused.simplified), (State::ResponseSent, Simplified::Failure));
+}
+
 #[test]
 fn trap_04_a_repeat_changes_nothing() {
     let leg = of_leg(1, "4.8.1");

@@ -119,6 +119,11 @@ fn a_statement_has_the_parameters_of_its_manifest() {
         assert_eq!(error.file, file, "{error}");
         assert!(error.to_string().contains(part), "{error}");
     }
+    for (statement, part) in [("SELECT $other", "names \"$other\""), ("SELECT 1", "raise the version")] {
+        let line = format!("limits = []\nhistory_of = \"{statement}\"");
+        let error = Report::read("test", &sound().replace("limits = []", &line), SQL).unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+    }
     // What every statement may use is no parameter.
     let error =
         Report::read("test", &sound(), &SQL.replace("WHERE", "WHERE $user_ids > '' AND $made_at > at AND"));

@@ -66,8 +66,9 @@ impl Period {
 }
 
 impl Asked<'_> {
-    fn rows(&self) -> Vec<ExpectedTrail> {
-        self.world.truth().filter(|row| self.users.contains(&row.key.user)).collect()
+    pub(crate) fn rows(&self) -> Vec<ExpectedTrail> {
+        let firmware = self.world.firmware().flat_map(|story| story.trails);
+        self.world.truth().chain(firmware).filter(|row| self.users.contains(&row.key.user)).collect()
     }
 
     pub(crate) fn rows_of_period(&self) -> Vec<ExpectedTrail> {
@@ -297,45 +298,4 @@ pub(crate) async fn load_balance(asked: &Asked<'_>) -> usize {
         found += asked.check("load-balance", &[from, until, ("slot", slot)], expected).await;
     }
     found
-}
-
-pub(crate) async fn firmware_activations(asked: &Asked<'_>) -> usize {
-    let (rows, span) = (asked.rows(), asked.period.span());
-    let is_firmware = |row: &&ExpectedTrail| matches!(text_of(row.variant).as_deref(), Some("11.1" | "11.3"));
-    let mut requests: Vec<&ExpectedTrail> =
-        rows.iter().filter(is_firmware).filter(|row| is_within(row.received_at, span)).collect();
-    requests.sort_by_key(|row| {
-        let leg = last(row.command_variant.map(CommandVariant::number));
-        (row.received_at, row.key.user.to_string(), last(text_of(row.request_id)), leg)
-    });
-    let verified = |request: &ExpectedTrail| {
-        let of_device = rows.iter().filter(|row| {
-            matches!(text_of(row.alert_code).as_deref(), Some("8F72" | "8F1C"))
-                && (row.key.user, row.device_id) == (request.key.user, request.device_id)
-                && row.received_at <= request.received_at
-        });
-        of_device.max_by_key(|row| (row.received_at, text_of(row.alert_code))).copied()
-    };
-    let row = |request: &&ExpectedTrail| {
-        let is_activation = text_of(request.variant).as_deref() == Some("11.3");
-        let verified = verified(request).filter(|_| is_activation);
-        vec![
-            if is_activation { "Activation" } else { "Distribution" }.to_owned(),
-            request.key.user.to_string(),
-            shown(request.request_id),
-            shown(request.command_variant),
-            shown(request.device_id),
-            shown(request.mpxn),
-            usize::from(request.concerned_device.is_some()).to_string(),
-            time(Some(request.received_at)),
-            time(request.execution_at),
-            shown(verified.and_then(|row| row.alert_code)),
-            time(verified.map(|row| row.received_at)),
-            time(request.sent_at),
-            shown(request.response_code),
-            request.simplified.to_string(),
-            request.current_status.to_string(),
-        ]
-    };
-    asked.check("firmware-activations", &asked.period.given(), requests.iter().map(row).collect()).await
 }

@@ -5,7 +5,7 @@ use super::find::{Filter, Matches, Showing};
 use super::reach::{KnownDevice, Reach};
 use crate::error::SearchError;
 use crate::limits::{GROUPED_DEVICES_MAX, LISTED_BESIDE_MAX};
-use gridtrail_inventory::limits::ADDRESS_TEXT_MAX;
+use gridtrail_inventory::limits::{ADDRESS_TEXT_MAX, DEVICE_TEXT_MAX};
 use gridtrail_inventory::{DeviceDetails, DeviceState, InventoryView, MeterPointState, Period, ShortText};
 use gridtrail_model::{CspRegion, DeviceId, DeviceType, Mpxn, Postcode, SmiStatus, Timestamp, Uprn};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -54,6 +54,8 @@ pub struct InventoryDevice {
     pub details: DeviceDetails,
     /// The CSP regions in which it is or has been: the newest 100, oldest first.
     pub regions: Vec<RegionPeriod>,
+    /// The firmware versions that it had: the newest 100, oldest first. For scans: UC_Inventory_002 shows the present one.
+    pub firmware_versions: Vec<FirmwarePeriod>,
     /// Where it is, as in [`ListedDevice`].
     pub premises: Vec<Premises>,
     /// "SMI Status": none of a Type 2 Device.
@@ -91,6 +93,17 @@ pub struct RegionPeriod {
     /// Since when.
     pub from: Timestamp,
     /// The first instant at which it was no more; `None`: it still is.
+    pub until: Option<Timestamp>,
+}
+
+/// A firmware version, and when a Device had it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirmwarePeriod {
+    /// The version.
+    pub version: ShortText<DEVICE_TEXT_MAX>,
+    /// Since when.
+    pub from: Timestamp,
+    /// The first instant at which it had it no more; `None`: it still has.
     pub until: Option<Timestamp>,
 }
 
@@ -295,12 +308,15 @@ fn whole(reach: &Reach<'_>, filter: Filter, known: &KnownDevice, premises: Vec<P
     let view = known.fragment.known_at(at);
     let (smi_statuses, smi_status_count) = smi_statuses(&view, &state.details, at);
     let regions = regions(&view, at);
+    let of = |version, from, until| FirmwarePeriod { version, from, until };
+    let (firmware_versions, _) = begun(view.firmware_versions().periods(), at, of);
     let (associated, associated_count) = related(reach, filter, &state.associated);
     let (associated_with, associated_with_count) = related(reach, filter, &state.associated_with);
     InventoryDevice {
         device: state.device,
         details: state.details.clone(),
         regions,
+        firmware_versions,
         premises,
         smi_status: state.smi_status_shown(),
         smi_statuses,
@@ -340,7 +356,7 @@ pub(super) fn region_now(history: &[RegionPeriod]) -> Option<CspRegion> {
 }
 
 /// The newest values that had begun at an instant, each with its beginning, and its end where that was over by then; and how many had begun.
-fn begun<T: Copy, P>(
+fn begun<T: Clone, P>(
     periods: &[Period<T>],
     at: Timestamp,
     of: impl Fn(T, Timestamp, Option<Timestamp>) -> P,
@@ -348,7 +364,7 @@ fn begun<T: Copy, P>(
     let begun = &periods[..periods.partition_point(|period| period.from <= at)];
     let newest = &begun[begun.len().saturating_sub(LISTED_BESIDE_MAX)..];
     let over = |period: &Period<T>| period.until.filter(|until| *until <= at);
-    (newest.iter().map(|period| of(period.value, period.from, over(period))).collect(), begun.len())
+    (newest.iter().map(|period| of(period.value.clone(), period.from, over(period))).collect(), begun.len())
 }
 
 /// Those of some Devices that are shown, as they stand beside another, and how many there are.

@@ -340,6 +340,19 @@ async fn a_device_has_its_histories_as_far_as_they_have_come() {
     );
     let regions: Vec<_> = hub.regions.iter().map(|one| (one.region.as_str(), one.until)).collect();
     assert_eq!(regions, [("North", Some(hour(3))), ("4G South", None)]);
+    // What says nothing of the version is no end of it.
+    let runs = |version: &str| InventoryFact::Device {
+        device: device(ESME),
+        details: DeviceDetails { firmware_version: version.parse().ok(), ..DeviceDetails::default() },
+    };
+    inventory.tell(told_at(2, [runs("0002012F")]), hour(2));
+    inventory.tell(told_at(3, [is_a(ESME, DeviceType::Esme)]), hour(3));
+    inventory.tell(told_at(4, [runs("00020130")]), hour(4));
+    inventory.tell(told_at(200, [runs("00020131")]), hour(4));
+    let esme = search.devices(&ann(), &by_device(ESME)).await.unwrap().devices[0].device.clone();
+    let versions = esme.firmware_versions.iter().map(|one| (one.version.as_str(), one.from, one.until));
+    let expected = [("0002012F", hour(2), Some(hour(4))), ("00020130", hour(4), None)];
+    assert_eq!(versions.collect::<Vec<_>>(), expected);
     // A history that cannot be paged has an end, and says how long it is.
     let flicker = |at: i64| {
         let status = if at % 2 == 0 { SmiStatus::Suspended } else { SmiStatus::Commissioned };

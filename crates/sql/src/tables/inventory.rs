@@ -16,13 +16,14 @@ use gridtrail_access::Access;
 use gridtrail_lake::Snapshot;
 use gridtrail_model::{DeviceId, Timestamp};
 use gridtrail_search::{InventoryDevice, InventoryRules, InventoryScan, Premises, RelatedDevice};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 pub(crate) const DEVICES: &str =
     "Smart metering inventory (UC_Inventory_001 and _002): a row a Device, as it is now";
-pub(crate) const HISTORY: &str = "Smart metering inventory: a row for each SMI Status that a Device had, and each CSP region that a Communications Hub was in";
+pub(crate) const HISTORY: &str = "Smart metering inventory: a row for each SMI Status and each firmware version that a Device had, and each CSP region that a Communications Hub was in";
 
 pub(crate) static DEVICE_COLUMNS: Columns<InventoryDevice> = &[
     ColumnOf {
@@ -133,7 +134,7 @@ pub(crate) static HISTORY_COLUMNS: Columns<Period> = &[
     },
     ColumnOf {
         name: "field",
-        comment: "SMI Status, or CSP Region of a Communications Hub",
+        comment: "SMI Status, Firmware Version, or CSP Region of a Communications Hub",
         kind: words,
         fill: |rows| words_of(rows, |row| Some(row.field)),
     },
@@ -170,7 +171,10 @@ impl Period {
         let statuses = device.smi_statuses.iter();
         let statuses = statuses.map(|one| period("SMI Status", &one.status, one.from, one.until));
         let regions = device.regions.iter();
-        statuses.chain(regions.map(|one| period("CSP Region", &one.region, one.from, one.until))).collect()
+        let regions = regions.map(|one| period("CSP Region", &one.region, one.from, one.until));
+        let versions = device.firmware_versions.iter();
+        let versions = versions.map(|one| period("Firmware Version", &one.version, one.from, one.until));
+        statuses.chain(regions).chain(versions).collect()
     }
 }
 
@@ -221,14 +225,17 @@ pub(crate) struct InventorySource {
     pub(crate) parts: NonZeroU32,
 }
 
-fn read(source: &InventorySource) -> Rows<InventoryDevice> {
+fn read(source: &InventorySource, of: Option<Arc<BTreeSet<DeviceId>>>) -> Rows<InventoryDevice> {
     let source = source.clone();
     let rows = stream::try_unfold(None, move |scan| {
-        let InventorySource { snapshot, who, rules, .. } = source.clone();
+        let (InventorySource { snapshot, who, rules, .. }, of) = (source.clone(), of.clone());
         async move {
-            let mut scan = match scan {
-                Some(scan) => scan,
-                None => InventoryScan::new(snapshot, who, rules).await.map_err(InventoryError::from)?,
+            let mut scan = match (scan, of) {
+                (Some(scan), _) => scan,
+                (None, Some(devices)) => InventoryScan::of_devices(snapshot, who, rules, (*devices).clone()),
+                (None, None) => {
+                    InventoryScan::new(snapshot, who, rules).await.map_err(InventoryError::from)?
+                }
             };
             let devices = scan.next().await.map_err(InventoryError::from)?;
             Ok::<_, DataFusionError>(devices.map(|devices| (devices, Some(scan))))
@@ -239,12 +246,14 @@ fn read(source: &InventorySource) -> Rows<InventoryDevice> {
 
 /// All Devices that searches could show, ascending.
 pub(crate) fn open_devices(source: InventorySource) -> Open<InventoryDevice> {
-    Arc::new(move || read(&source))
+    Arc::new(move || read(&source, None))
 }
 
-/// What was so of each.
-pub(crate) fn open_history(source: InventorySource) -> Open<Period> {
-    Arc::new(move || read(&source).map_ok(|devices| devices.iter().flat_map(Period::of).collect()).boxed())
+/// What was so of each, or of some.
+pub(crate) fn open_history(source: InventorySource, of: Option<Arc<BTreeSet<DeviceId>>>) -> Open<Period> {
+    Arc::new(move || {
+        read(&source, of.clone()).map_ok(|devices| devices.iter().flat_map(Period::of).collect()).boxed()
+    })
 }
 
 fn item(kind: DataType) -> FieldRef {

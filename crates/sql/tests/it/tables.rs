@@ -268,7 +268,7 @@ async fn the_inventory_is_what_its_searches_show() {
                 ]);
                 periods.push(vec![
                     of.device.to_string(),
-                    (of.smi_statuses.len() + of.regions.len()).to_string(),
+                    (of.smi_statuses.len() + of.regions.len() + of.firmware_versions.len()).to_string(),
                 ]);
             }
         }
@@ -280,6 +280,15 @@ async fn the_inventory_is_what_its_searches_show() {
         let history = "SELECT d.device_id, count(h.field) FROM inventory_devices d \
              LEFT JOIN inventory_history h ON d.device_id = h.device_id GROUP BY 1 ORDER BY 1";
         assert_eq!(rows(&session, history).await.unwrap(), periods, "compacted: {compacted}");
+        let one = crate::it::world::session(&lake, &who)
+            .with_inventory(false)
+            .with_history_of(devices.iter().take(1).copied().collect());
+        let found = "SELECT count(DISTINCT device_id) FROM inventory_history";
+        assert_eq!(
+            value(&one, found).await,
+            "1",
+            "the history of one Device is read, where one is asked for"
+        );
         // What a Type 2 Device's status is, and that there are Consumer Access Devices, is not to be learned.
         for hidden in [
             "SELECT count(*) FROM inventory_devices WHERE device_type = 'CAD'",

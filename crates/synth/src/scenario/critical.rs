@@ -37,7 +37,7 @@ pub(super) fn top_up(plot: &mut Plot<'_>) {
 
 /// The transform leg of a critical request. Gives the order and the time at which the User sends the Signed
 /// Pre-Command, unless it ended here.
-fn transform(plot: &mut Plot<'_>, order: &Order) -> Option<(RowNumber, Timestamp)> {
+pub(super) fn transform(plot: &mut Plot<'_>, order: &Order) -> Option<(RowNumber, Timestamp)> {
     let at = plot.opening();
     let row = plot.request(&Order { command_variant: 4, ..*order }, at);
     if refused_at_once(plot, row) {
@@ -59,7 +59,12 @@ fn transform(plot: &mut Plot<'_>, order: &Order) -> Option<(RowNumber, Timestamp
 }
 
 /// The leg of the Signed Pre-Command: the RequestID of the transform leg (domain trap 1).
-fn signed(plot: &mut Plot<'_>, order: &Order, transform: RowNumber, at: Timestamp) -> Option<RowNumber> {
+pub(super) fn signed(
+    plot: &mut Plot<'_>,
+    order: &Order,
+    transform: RowNumber,
+    at: Timestamp,
+) -> Option<RowNumber> {
     let request_id = plot.request_id(transform)?;
     Some(plot.leg(order, request_id, at))
 }
@@ -138,7 +143,7 @@ pub(super) fn held_by_device(plot: &mut Plot<'_>) {
 
 /// What the Device reports once the time has come: one alert for each instruction, in no particular order. Any
 /// failure fails the whole; success needs all. Sometimes nothing comes, and the DCC says so (`E30`) or not.
-fn reports(
+pub(super) fn reports(
     plot: &mut Plot<'_>,
     row: RowNumber,
     execution_at: Timestamp,

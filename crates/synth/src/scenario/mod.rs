@@ -6,11 +6,13 @@
 mod alerts;
 mod critical;
 mod dcc_only;
+mod firmware;
 mod journey;
 mod quarantine;
 mod reads;
 mod sequence;
 
+pub(crate) use firmware::roll_out;
 pub(crate) use reads::{schedulable, schedule_id};
 
 use crate::plot::Plot;

@@ -2,6 +2,7 @@
 
 mod anomaly;
 mod determinism;
+mod firmware;
 mod inventory;
 mod likeness;
 mod memory;

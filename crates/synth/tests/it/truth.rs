@@ -2,7 +2,7 @@
 
 use crate::it::{disordered, region};
 use gridtrail_model::{Event, Fold, Fragment, Merge, RequestId, Resolved, Subject, Trail, TrailKey, UserId};
-use gridtrail_synth::{Settings, World};
+use gridtrail_synth::{ExpectedTrail, Settings, World};
 use proptest::prelude::*;
 use std::collections::HashMap;
 
@@ -58,9 +58,16 @@ impl Ledger {
 }
 
 /// Panics on the first trail that is missing, too many, or wrong in any field. Says how many there are.
-fn hold_against_truth(world: &World, mut found: HashMap<TrailKey, Trail>) -> usize {
+fn hold_against_truth(world: &World, found: HashMap<TrailKey, Trail>) -> usize {
+    hold_against(world.truth(), found)
+}
+
+fn hold_against(
+    truth: impl IntoIterator<Item = ExpectedTrail>,
+    mut found: HashMap<TrailKey, Trail>,
+) -> usize {
     let mut count = 0;
-    for expected in world.truth() {
+    for expected in truth {
         let trail = found.remove(&expected.key).unwrap_or_else(|| panic!("missing: {expected:#?}"));
         let differences = expected.differences(&trail);
         assert!(differences.is_empty(), "{differences:#?}\n{trail:#?}");
@@ -90,6 +97,16 @@ fn every_trail_of_a_clean_day_is_as_it_must_be() {
 fn every_trail_of_a_disordered_quarter_is_as_it_must_be() {
     let world = disordered(2, 120_000, 90);
     hold_against_truth(&world, batches_of(world.events(), 1_000).settle());
+}
+
+/// New firmware is told beside the transactions, and comes to trails of its own.
+#[test]
+fn every_trail_of_new_firmware_is_as_it_must_be() {
+    let world = region(9, 60_000, 20);
+    let stories: Vec<_> = world.firmware().collect();
+    let events = stories.iter().flat_map(|story| story.events.iter().cloned());
+    let truth = world.truth().chain(stories.iter().flat_map(|story| story.trails.iter().copied()));
+    hold_against(truth, batches_of(world.events().chain(events), 1_000).settle());
 }
 
 /// Systems that stamp one receipt in two places: the row shows the first, whatever the batches, and the others as a dispute.
