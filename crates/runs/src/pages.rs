@@ -4,6 +4,7 @@ pub(crate) mod cache;
 pub(crate) mod chunk;
 pub(crate) mod dictionary;
 pub(crate) mod found;
+pub(crate) mod header;
 pub(crate) mod levels;
 pub(crate) mod note;
 pub(crate) mod page;

@@ -245,6 +245,17 @@ mod tests {
         row
     }
 
+    /// They share a ResponseID, and a scan would look each up as if it were a fragment of the others.
+    #[test]
+    fn alerts_of_a_throttled_sequence_have_prints_of_their_own() {
+        let print = |sequence| {
+            let row = row((2, sequence), 1, [1, 2], 0, 1_700_000_000_000);
+            packed::key_print_of(packed::print_of(&row.key), &row.key)
+        };
+        let prints: std::collections::BTreeSet<u64> = (0..200).map(print).collect();
+        assert_eq!(prints.len(), 200);
+    }
+
     proptest! {
         /// Rows whose keys are looked for by their prints would not be found by others.
         #[test]

@@ -8,8 +8,9 @@
 
 use super::cache::{OpenRun, PartName, RunCache, range_of, within};
 use super::dictionary::{Dictionary, Places};
+use super::header::{DATA_V2, Header, decompressed, take_plain};
 use super::levels::Runs;
-use super::page::{DATA_V2, Header, decompressed, differences, take_plain};
+use super::page::differences;
 use crate::error::RunsError;
 use bytes::Bytes;
 use futures::future::try_join_all;

@@ -1,12 +1,11 @@
 //! Dictionaries of column chunks: the different values of a column, by their places.
 
-use super::page::{Header, decompressed, take_plain};
+use super::header::{DICTIONARY, Header, decompressed, take_plain};
 use bytes::Bytes;
 use hashbrown::HashTable;
 use parquet::basic::Compression;
 use std::hash::BuildHasher as _;
 
-const DICTIONARY: i64 = 2;
 /// How long the length before each value is.
 const LENGTH_BYTES: usize = 4;
 

@@ -5,7 +5,7 @@
 //! takes the XXH64 of each. The sums stand in the footer, eight bytes a page, in the order of the file; the sum of the tail stands
 //! in the commit that names the file. So whatever part of a run comes into memory can be held against what was written.
 
-use super::page::page_sizes;
+use super::header::page_sizes;
 use crate::delta::checksum::{self, Checksum, Tail};
 use crate::error::RunsError;
 use base64::Engine as _;
