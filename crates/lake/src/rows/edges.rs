@@ -20,7 +20,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Row groups of a run whose prints are in memory at once, 16 bytes a row, while another run is held against them.
+/// Row groups of a run whose prints are in memory at once, 32 bytes a row, while another run is held against them.
 const GROUPS_AT_ONCE: usize = 4;
 
 /// Whether two runs of one number of buckets or another can have rows under the same thing.

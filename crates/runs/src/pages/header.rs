@@ -23,6 +23,7 @@ pub(super) struct Header {
     pub(super) is_plain: bool,
 }
 
+/// What [`Header::kind`] is of a data page of version 2, and of a dictionary.
 pub(super) const DATA_V2: i64 = 3;
 pub(super) const DICTIONARY: i64 = 2;
 
