@@ -4,6 +4,7 @@
 //! makes much of little (`repeat`, `lpad`, `range`, `generate_series`, `array_repeat`, `array_resize`), and all table functions.
 
 use crate::growth::{self, CONCATENATION, Holding};
+use crate::lengths;
 use datafusion::execution::SessionStateDefaults as Defaults;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::functions_aggregate::all_default_aggregate_functions;
@@ -165,7 +166,8 @@ pub(crate) fn is_window(name: &str) -> bool {
 /// at most.
 pub(crate) fn register(builder: SessionStateBuilder, bytes_max: usize) -> SessionStateBuilder {
     let scalar = Defaults::default_scalar_functions().into_iter();
-    let scalar = scalar.filter(|function| is_scalar(function.name())).map(|one| growth::held(one, bytes_max));
+    let scalar = scalar.filter(|function| is_scalar(function.name()));
+    let scalar = scalar.map(|one| growth::held(lengths::by_offsets(one), bytes_max));
     let aggregate =
         all_default_aggregate_functions().into_iter().filter(|function| is_aggregate(function.name()));
     let window = all_default_window_functions().into_iter().filter(|function| is_window(function.name()));

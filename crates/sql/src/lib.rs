@@ -35,6 +35,7 @@ mod functions;
 mod groups;
 mod growth;
 mod keys;
+mod lengths;
 mod limits;
 mod listed;
 mod parameters;

@@ -77,33 +77,44 @@ impl<'a> BitWriter<'a> {
 pub(crate) struct BitReader<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// How many bits there are.
+    end: usize,
 }
 
 impl<'a> BitReader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, end: bytes.len().saturating_mul(8) }
+    }
+
+    /// The next bits, the lowest first: 57 at the least, those behind the end being zeros.
+    #[inline]
+    fn window(&self) -> u64 {
+        let (first, shift) = (self.at / 8, self.at % 8);
+        if let Some(eight) = self.bytes.get(first..).and_then(<[u8]>::first_chunk) {
+            return u64::from_le_bytes(*eight) >> shift;
+        }
+        if let Some(eight) = self.bytes.last_chunk() {
+            // At most seven bytes lie between the start of those eight and the first that is wanted, or none is left.
+            let passed = (first + 8 - self.bytes.len()) * 8 + shift;
+            return if passed < 64 { u64::from_le_bytes(*eight) >> passed } else { 0 };
+        }
+        let rest = self.bytes.get(first..).unwrap_or_default().iter().rev();
+        rest.fold(0, |window, byte| window << 8 | u64::from(*byte)) >> shift
+    }
+
+    /// Moves on by so many bits.
+    #[inline]
+    fn pass(&mut self, count: u32) -> Option<()> {
+        let at = self.at + count as usize;
+        (at <= self.end).then(|| self.at = at)
     }
 
     /// At most 32 bits.
+    #[inline]
     fn few(&mut self, count: u32) -> Option<u64> {
-        let end = self.at.checked_add(count as usize)?;
-        if end > self.bytes.len().checked_mul(8)? {
-            return None;
-        }
-        let first = self.at / 8;
-        // Seven bits before them and 32 bits lie within five bytes.
-        let window = match self.bytes.get(first..).and_then(<[u8]>::first_chunk) {
-            Some(eight) => *eight,
-            None => {
-                let mut window = [0; 8];
-                let there = self.bytes.get(first..self.bytes.len().min(first + 8))?;
-                window[..there.len()].copy_from_slice(there);
-                window
-            }
-        };
-        let value = u64::from_le_bytes(window) >> (self.at % 8);
-        self.at = end;
-        Some(value & ((1 << count) - 1))
+        let window = self.window();
+        self.pass(count)?;
+        Some(window & ((1 << count) - 1))
     }
 
     pub(crate) fn bits(&mut self, count: u32) -> Option<u64> {
@@ -116,18 +127,32 @@ impl<'a> BitReader<'a> {
         self.few(1).map(|bit| bit == 1)
     }
 
+    #[inline]
     pub(crate) fn number(&mut self) -> Option<u64> {
-        let mut length = u32::try_from(self.few(PREFIX)?).ok()?;
+        let window = self.window();
+        let [low, ..] = window.to_le_bytes();
+        let length = u32::from(low) & LONG;
         if length == LONG {
-            length += u32::try_from(self.few(LONG_PREFIX)?).ok()?;
+            return self.long_number();
         }
+        // The prefix and the bits behind it are 34 at the most.
+        let bits = length.saturating_sub(1);
+        self.pass(PREFIX + bits)?;
+        let highest = u64::from(length > 0) << bits;
+        Some(window >> PREFIX & ((1 << bits) - 1) | highest)
+    }
+
+    /// A number of 31 bits or more.
+    fn long_number(&mut self) -> Option<u64> {
+        self.pass(PREFIX)?;
+        let length = LONG + u32::try_from(self.few(LONG_PREFIX)?).ok()?;
         match length {
-            0 => Some(0),
-            1..=64 => Some(self.bits(length - 1)? | 1 << (length - 1)),
+            ..=64 => Some(self.bits(length - 1)? | 1 << (length - 1)),
             _ => None,
         }
     }
 
+    #[inline]
     pub(crate) fn signed(&mut self) -> Option<i64> {
         let value = self.number()?;
         Some((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
@@ -143,7 +168,7 @@ impl<'a> BitReader<'a> {
 
     /// Whether nothing but padding is left.
     pub(crate) fn is_at_end(&self) -> bool {
-        self.bytes.len() * 8 - self.at < 8
+        self.end - self.at < 8
     }
 }
 

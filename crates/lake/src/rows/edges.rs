@@ -51,11 +51,18 @@ impl Prints {
         self.keys.sort_unstable();
     }
 
-    /// Whether a row was received within a day of one of these that lies under the same.
-    fn has_near(&self, under: u64, received: i64) -> bool {
-        let at = self.rows.partition_point(|row| *row < (under, received.saturating_sub(APART_MS)));
-        self.rows.get(at).is_some_and(|(key, at)| *key == under && *at <= received.saturating_add(APART_MS))
+    /// Those that lie under something.
+    fn under(&self, under: u64) -> &[(u64, i64)] {
+        let from = self.rows.partition_point(|(key, _)| *key < under);
+        let rows = self.rows.get(from..).unwrap_or_default();
+        rows.get(..rows.partition_point(|(key, _)| *key == under)).unwrap_or_default()
     }
+}
+
+/// Whether a row was received within a day of one of some, which ascend by when they were.
+fn has_near(rows: &[(u64, i64)], received: i64) -> bool {
+    let at = rows.partition_point(|(_, at)| *at < received.saturating_sub(APART_MS));
+    rows.get(at).is_some_and(|(_, at)| *at <= received.saturating_add(APART_MS))
 }
 
 /// What rows of some runs of a month are not whole by, for another of the runs has rows that look like the same key: of what `has` says is
@@ -137,7 +144,14 @@ async fn alike_with(cache: &RunCache, prints: &Prints, run: &OpenRun) -> Result<
         if span_of(run, group).is_some_and(|(least, most)| most < *first || *last < least) {
             continue;
         }
-        let near = |key, at| prints.has_near(key, at);
+        // Rows under one thing lie together.
+        let mut last: (Option<u64>, &[_]) = (None, &[]);
+        let near = |key, at| {
+            if last.0 != Some(key) {
+                last = (Some(key), prints.under(key));
+            }
+            has_near(last.1, at)
+        };
         each_print(cache, (run, group), near, |under, _, print| {
             if prints.keys.binary_search(&(under, print)).is_ok() {
                 alike.push(under);
@@ -160,7 +174,7 @@ fn span_of(run: &OpenRun, group: usize) -> Option<(u64, u64)> {
 async fn each_print(
     cache: &RunCache,
     (run, group): (&OpenRun, usize),
-    is_wanted: impl Fn(u64, i64) -> bool,
+    mut is_wanted: impl FnMut(u64, i64) -> bool,
     mut take: impl FnMut(u64, i64, u64),
 ) -> Result<(), RunsError> {
     let damaged = || corrupt(run);

@@ -61,10 +61,14 @@ impl Header {
         if values == 0 {
             return Some(vec![false; self.rows]);
         }
-        let mut runs = Runs::new(levels, 1);
-        let all: Option<Vec<bool>> =
-            (0..self.rows).map(|_| runs.next_value().map(|level| level == 1)).collect();
-        all.filter(|all| all.iter().filter(|present| **present).count() == values)
+        // No memory is taken for rows that are claimed, and of which nothing is there.
+        let (mut all, mut part, mut runs) = (Vec::new(), [0; 512], Runs::new(levels, 1));
+        while all.len() < self.rows {
+            let part = part.get_mut(..(self.rows - all.len()).min(512))?;
+            runs.fill(part)?;
+            all.extend(part.iter().map(|level| *level == 1));
+        }
+        (all.iter().filter(|present| **present).count() == values).then_some(all)
     }
 
     /// Whether the rows of the page go by the dictionary of their column.

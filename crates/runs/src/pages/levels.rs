@@ -1,6 +1,7 @@
 //! Two encodings of whole numbers in Parquet pages: runs of equal or bit-packed values, and differences.
 
 use prost::encoding::decode_varint;
+use std::ops::Range;
 
 /// Runs of values of so many bits each, at most 32: levels, and places in a dictionary.
 #[derive(Debug)]
@@ -78,9 +79,12 @@ impl<'a> Runs<'a> {
                     *left -= count;
                 }
                 Run::Packed { bytes, at, left } => {
-                    for (place, value) in (*at..).zip(part) {
-                        *value = narrow(word(bytes, place * self.width, self.width)?);
-                    }
+                    let mut part = part.iter_mut();
+                    words(bytes, self.width, *at..*at + count, |word| {
+                        if let Some(value) = part.next() {
+                            *value = narrow(word);
+                        }
+                    })?;
                     (*at, *left) = (*at + count, *left - count);
                 }
             }
@@ -100,6 +104,28 @@ impl<'a> Runs<'a> {
         }
         Some(())
     }
+}
+
+/// Calls `take` with some of the values that lie one behind the other, of so many bits each, at most 64. `None`: one of them ends behind
+/// the end of the bytes, whatever was taken before.
+#[inline]
+fn words(bytes: &[u8], width: usize, mut places: Range<usize>, mut take: impl FnMut(u64)) -> Option<()> {
+    if let 1..=56 = width {
+        let mask = u64::MAX >> (64 - width);
+        // Those that lie in eight bytes which are all there.
+        let whole = (bytes.len().saturating_sub(7).checked_mul(8)?).div_ceil(width);
+        let whole = places.start..places.end.min(whole).max(places.start);
+        for place in whole.clone() {
+            let at = place * width;
+            let eight = bytes.get(at / 8..).and_then(<[u8]>::first_chunk)?;
+            take(u64::from_le_bytes(*eight) >> (at % 8) & mask);
+        }
+        places.start = whole.end;
+    }
+    for place in places {
+        take(word(bytes, place.checked_mul(width)?, width)?);
+    }
+    Some(())
 }
 
 /// So many bits from a place on, at most 64; bits behind the end of the bytes are missing.
@@ -170,11 +196,10 @@ pub(crate) fn deltas(bytes: &[u8], count: usize) -> Option<(Vec<i64>, usize)> {
             let (packed, after) = rest.split_at_checked(size)?;
             rest = after;
             let here = each.min(total - seen);
-            for place in 0..here.min(wanted.saturating_sub(numbers.len())) {
-                value =
-                    value.wrapping_add(least).wrapping_add(word(packed, place * width, width)?.cast_signed());
+            words(packed, width, 0..here.min(wanted.saturating_sub(numbers.len())), |word| {
+                value = value.wrapping_add(least).wrapping_add(word.cast_signed());
                 numbers.push(value);
-            }
+            })?;
             seen += here;
         }
     }

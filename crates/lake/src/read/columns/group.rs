@@ -406,8 +406,13 @@ impl Group {
         if needs_shapes {
             self.read_coded(cache, column::SHAPE, readings).await?;
         }
-        let may_report = asked.needs_readings()
-            && self.shapes.iter().any(|shape| *shape != NO_VALUE && readings.may_report(*shape));
+        let by_variant =
+            |shape: &u32| *shape != NO_VALUE && readings.depends_on_variant(*shape, &asked.fields);
+        let by_variant: Vec<bool> = match asked.needs_readings() {
+            true => self.shapes.iter().map(by_variant).collect(),
+            false => Vec::new(),
+        };
+        let may_report = by_variant.contains(&true);
         if asked.needs_variants() || may_report {
             self.read_coded(cache, column::VARIANT, readings).await?;
         }
@@ -417,10 +422,10 @@ impl Group {
                 self.read_coded(cache, number, readings).await?;
             }
         }
-        let reporting = if may_report { self.reporting(readings) } else { Vec::new() };
+        let reporting = if may_report { self.reporting(&by_variant) } else { Vec::new() };
         // Whether a row cancels a request, its execution time says, where it has one.
-        let by_tail = reporting.iter().filter(|(_, shape, _)| readings.has_execution(*shape));
-        let by_tail: Vec<u32> = by_tail.map(|(row, ..)| *row).collect();
+        let by_tail = reporting.iter().filter(|(_, shape)| readings.has_execution(*shape));
+        let by_tail: Vec<u32> = by_tail.map(|(at, _)| self.rows[*at]).collect();
         if asked.needs_tails() || !by_tail.is_empty() {
             if !self.read.contains(&column::RECEIVED) {
                 self.read_received(cache, (None, None)).await?;
@@ -461,53 +466,49 @@ impl Group {
         self.rows.iter().map(reading).collect()
     }
 
-    /// The rows of which a Device may yet report, by their variants: each with its shape.
-    fn reporting(&self, readings: &Readings) -> Vec<(u32, u32, ServiceReferenceVariant)> {
-        let variant = |text: &[u8]| -> Option<ServiceReferenceVariant> {
-            std::str::from_utf8(text).ok()?.parse().ok().filter(|variant| is_reported(*variant))
+    /// Which of the rows that count are of a variant that Devices report on, and of a shape that then shows something else: where they
+    /// stand among those, and their shapes. `by_variant`: whether that is so of the shapes.
+    fn reporting(&self, by_variant: &[bool]) -> Vec<(usize, u32)> {
+        let of_variant = |text: &[u8]| {
+            let variant = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+            variant.is_some_and(is_reported)
         };
-        let reported: Vec<Option<ServiceReferenceVariant>> =
-            self.variant.values.iter().map(variant).collect();
-        let may_report: Vec<bool> =
-            self.shapes.iter().map(|shape| *shape != NO_VALUE && readings.may_report(*shape)).collect();
-        let of_row = |row: &u32| {
-            let code = self.shape.codes[*row as usize] as usize;
-            let variant = reported.get(self.variant.codes[*row as usize] as usize).copied().flatten();
-            variant.filter(|_| may_report[code]).map(|variant| (*row, self.shapes[code], variant))
+        let reported: Vec<bool> = self.variant.values.iter().map(of_variant).collect();
+        let of_row = |(at, row): (usize, &u32)| {
+            let row = *row as usize;
+            let (code, variant) = (self.shape.codes[row] as usize, self.variant.codes[row] as usize);
+            let reports = by_variant[code] && reported.get(variant).copied().unwrap_or(false);
+            reports.then(|| (at, self.shapes[code]))
         };
-        self.rows.iter().filter_map(of_row).collect()
+        self.rows.iter().enumerate().filter_map(of_row).collect()
     }
 
     /// How all rows that count are read, with those of which a Device may yet report.
     fn with_reporting(
         &self,
         mut all: Vec<u32>,
-        reporting: Vec<(u32, u32, ServiceReferenceVariant)>,
-        readings: &mut Readings,
+        reporting: Vec<(usize, u32)>,
+        readings: &Readings,
     ) -> Option<Vec<u32>> {
-        let mut report = |readings: &mut Readings, row: u32, shape, variant| {
-            *all.get_mut(self.rows.binary_search(&row).ok()?)? = readings.reporting(shape, variant)?;
-            Some(())
-        };
-        let mut by_tail = Vec::new();
-        for (row, shape, variant) in reporting {
-            match readings.has_execution(shape) {
-                true => by_tail.push((row, shape, variant)),
-                false => report(readings, row, shape, variant)?,
+        let (by_tail, others): (Vec<_>, Vec<_>) =
+            reporting.into_iter().partition(|(_, shape)| readings.has_execution(*shape));
+        for (at, shape) in others {
+            *all.get_mut(at)? = readings.reporting(shape)?;
+        }
+        if by_tail.is_empty() {
+            return Some(all);
+        }
+        let rows = by_tail.iter().map(|(at, _)| self.rows[*at] as usize);
+        let mut of_rows = by_tail.iter();
+        self.tail.as_ref()?.each(rows, |row, tail| {
+            let (at, shape) = of_rows.next()?;
+            let under = self.under(u32::try_from(row).ok()?)?;
+            let (fields, _) = readings.known(*shape)?.shape.fields(tail, under)?;
+            if !cancels_request(fields.execution_at) {
+                *all.get_mut(*at)? = readings.reporting(*shape)?;
             }
-        }
-        let rows: Vec<usize> = by_tail.iter().map(|(row, ..)| *row as usize).collect();
-        let mut by_tail = by_tail.into_iter();
-        if !rows.is_empty() {
-            self.tail.as_ref()?.each(rows.into_iter(), |_, tail| {
-                let (row, shape, variant) = by_tail.next()?;
-                let (fields, _) = readings.known(shape)?.shape.fields(tail, self.under(row)?)?;
-                if !cancels_request(fields.execution_at) {
-                    report(readings, row, shape, variant)?;
-                }
-                Some(())
-            })?;
-        }
+            Some(())
+        })?;
         Some(all)
     }
 

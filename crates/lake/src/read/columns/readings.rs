@@ -4,7 +4,7 @@ use crate::read::condition::Condition;
 use crate::read::fields::TrailField;
 use crate::rows::shape::Shape;
 use foldhash::fast::RandomState;
-use gridtrail_model::{HistoryEntry, Mode, ServiceReferenceVariant, Trail};
+use gridtrail_model::{HistoryEntry, Mode, ServiceReferenceVariant, Trail, catalogue};
 use gridtrail_runs::NO_VALUE;
 use std::collections::{BTreeMap, HashMap};
 
@@ -38,6 +38,21 @@ impl Reading {
             trail.history.iter().any(|entry| entry.cause.is_some() || entry.instruction.is_some());
         Self { trail, sent, entries, says_more }
     }
+
+    /// Whether a field shows the same of rows that are read this way or another, of one shape.
+    fn shows_as(&self, other: &Self, field: TrailField) -> bool {
+        use TrailField as F;
+        match field {
+            F::SentAt => self.sent == other.sent,
+            F::History => self.trail.history == other.trail.history,
+            F::CommandVariant => self.trail.command_variant == other.trail.command_variant,
+            F::AnomalyDetectionFlag => {
+                self.trail.anomaly_detection_flag == other.trail.anomaly_detection_flag
+            }
+            F::AwaitingRequest => self.trail.awaiting_request == other.trail.awaiting_request,
+            field => field.word_of(&self.trail) == field.word_of(&other.trail),
+        }
+    }
 }
 
 /// A shape that was met.
@@ -46,16 +61,9 @@ pub(crate) struct Known {
     pub(crate) shape: Shape,
     /// How it is read, as a rule.
     plain: u32,
-    /// How it is read of a command that its Device holds and reports on: some states of it are called otherwise.
+    /// How it is read of a command that its Device holds and reports on, where that is possible: some states of it are called otherwise,
+    /// whichever of the variants that are reported on it is.
     reporting: Option<u32>,
-}
-
-impl Known {
-    /// Whether how it is read depends on the variant.
-    fn may_report(&self, readings: &[Reading]) -> bool {
-        readings.get(self.plain as usize).is_some_and(|reading| reading.trail.mode == Mode::FutureDate)
-            && !self.shape.is_alert()
-    }
 }
 
 /// The words of one field, and which is that of a reading.
@@ -111,12 +119,24 @@ impl Readings {
             return Some(*number);
         }
         let shape = Shape::read(bytes)?;
-        let plain = u32::try_from(self.readings.len()).ok()?;
         let trail = shape.trail(None, false);
-        self.readings.push(Reading::of(trail, (&mut self.states, &mut self.codes)));
+        let may_report = trail.mode == Mode::FutureDate && !shape.is_alert();
+        let plain = self.add(trail)?;
+        let reported = catalogue().iter().map(|entry| entry.variant).find(|variant| is_reported(*variant));
+        let reporting = match reported.filter(|_| may_report) {
+            Some(reported) => Some(self.add(shape.trail(Some(reported), false))?),
+            None => None,
+        };
         let number = u32::try_from(self.known.len()).ok()?;
-        self.known.push(Known { shape, plain, reporting: None });
+        self.known.push(Known { shape, plain, reporting });
         self.by_bytes.insert(bytes.into(), number);
+        Some(number)
+    }
+
+    /// The number of a reading that is new.
+    fn add(&mut self, trail: Trail) -> Option<u32> {
+        let number = u32::try_from(self.readings.len()).ok()?;
+        self.readings.push(Reading::of(trail, (&mut self.states, &mut self.codes)));
         Some(number)
     }
 
@@ -135,9 +155,11 @@ impl Readings {
         Some(self.known(number)?.plain)
     }
 
-    /// Whether how a shape is read depends on the variant of its rows.
-    pub(crate) fn may_report(&self, number: u32) -> bool {
-        self.known(number).is_some_and(|known| known.may_report(&self.readings))
+    /// Whether what any of some fields shows of rows of a shape depends on their variants.
+    pub(crate) fn depends_on_variant(&self, number: u32, fields: &[TrailField]) -> bool {
+        let Some(Known { plain, reporting: Some(reporting), .. }) = self.known(number) else { return false };
+        let both = self.reading(*plain).zip(self.reading(*reporting));
+        both.is_none_or(|(plain, reporting)| fields.iter().any(|field| !plain.shows_as(reporting, *field)))
     }
 
     /// Whether rows of a shape have an execution time.
@@ -145,25 +167,19 @@ impl Readings {
         self.known(number).is_some_and(|known| known.shape.has_execution())
     }
 
-    /// How a shape is read in rows of a variant, of which the Device reports.
-    pub(crate) fn reporting(&mut self, number: u32, variant: ServiceReferenceVariant) -> Option<u32> {
-        let known = self.known.get_mut(number as usize)?;
-        if known.reporting.is_none() {
-            known.reporting = Some(u32::try_from(self.readings.len()).ok()?);
-            let trail = known.shape.trail(Some(variant), false);
-            self.readings.push(Reading::of(trail, (&mut self.states, &mut self.codes)));
-        }
-        known.reporting
+    /// How a shape is read in rows of a variant on which Devices report.
+    pub(crate) fn reporting(&self, number: u32) -> Option<u32> {
+        let known = self.known(number)?;
+        Some(known.reporting.unwrap_or(known.plain))
     }
 
-    /// Whether rows of a shape may count, by a condition on a field that shapes settle.
+    /// Whether rows of a shape may count, of one variant or another, by a condition on a field that shapes settle.
     pub(crate) fn may_count(&self, number: u32, condition: &Condition) -> bool {
         let admits = |reading: u32| {
             let reading = self.reading(reading);
             reading.is_none_or(|reading| condition.admits(condition.field.word_of(&reading.trail).as_deref()))
         };
-        // What the variant changes is not known yet.
-        self.known(number).is_none_or(|known| known.may_report(&self.readings) || admits(known.plain))
+        self.known(number).is_none_or(|known| admits(known.plain) || known.reporting.is_some_and(admits))
     }
 
     /// The words of a field.
