@@ -1,7 +1,8 @@
 //! Which runs of a table are to become fewer, where the table is compacted by levels and buckets.
 //!
 //! A month's new runs, one a commit, are its level 0. Three kinds of job make them fewer:
-//! 1. **gather**: runs of level 0 that are of one size become one run of level 0, when there are four of them;
+//! 1. **gather**: runs of level 0 that are of one size become one run of level 0, when there are four of them; and the smallest, a few at a
+//!    time, where a load of files left more than one job merges;
 //! 2. **flush**: all of level 0 becomes one run of level 1 in each bucket, when it is large or has become old;
 //! 3. **fold**: the runs of a bucket become fewer, when there are three: the two smaller ones, or all when the middle one has
 //!    reached the geometric mean of its neighbours; that keeps their sizes in proportion, and the number of times that a row
@@ -15,7 +16,7 @@
 //! the job was planned; of two, one finds it moved, and drops what it made. Whoever only adds runs moves none of them.
 
 use crate::delta::commit::{Changes, Move, NewFile};
-use crate::limits::{FLUSH_AGE_MS, FLUSH_ROWS, FOLD_RUNS, IDLE_MONTH_MS};
+use crate::limits::{FLUSH_AGE_MS, FLUSH_ROWS, FOLD_RUNS, IDLE_MONTH_MS, MERGED_RUNS};
 use crate::run::bucket::{Bucket, level_0_path};
 use crate::run::gather::{self, alike};
 use crate::run::index::Run;
@@ -191,7 +192,12 @@ impl<R: Run> Month<'_, R> {
         let rows: u64 = self.level_0.iter().map(|run| run.facts().rows).sum();
         let oldest = self.level_0.iter().map(|run| run.file().written_ms).min();
         let old = oldest.is_some_and(|ms| now_ms - ms >= FLUSH_AGE_MS);
-        if (rows >= FLUSH_ROWS * u64::from(buckets) || old) && room {
+        if self.level_0.len() > MERGED_RUNS {
+            let mut smallest = self.level_0.clone();
+            smallest.sort_by_key(|run| run.facts().rows);
+            smallest.truncate(MERGED_RUNS);
+            jobs.push(job(Kind::Gather, name, &smallest));
+        } else if (rows >= FLUSH_ROWS * u64::from(buckets) || old) && room {
             jobs.push(job(Kind::Flush { buckets }, name, &self.level_0));
         } else if let Some(alike) = alike(&self.level_0, |run| run.facts().rows) {
             jobs.push(job(Kind::Gather, name, &alike));

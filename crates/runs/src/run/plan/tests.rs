@@ -51,7 +51,7 @@ impl Sim {
 
     /// Compacts until nothing is due.
     fn settle(&mut self) {
-        for _ in 0..100 {
+        for _ in 0..1_000 {
             let jobs = self.jobs();
             if jobs.is_empty() {
                 return;
@@ -63,6 +63,7 @@ impl Sim {
                     "two jobs, one run"
                 );
                 assert!(job.inputs.len() > 1 || matches!(job.kind, Kind::Flush { .. }), "{job:?}");
+                assert!(job.inputs.len() <= MERGED_RUNS, "a merge of {} runs", job.inputs.len());
                 self.runs.retain(|run| job.inputs.iter().all(|input| input.file().path != run.file().path));
                 let rows = job.rows();
                 match job.kind {
@@ -112,6 +113,20 @@ fn runs_stay_few_and_rows_are_written_a_few_times() {
         assert!(sim.level_1_max <= FOLD_RUNS, "{}", sim.level_1_max);
         assert!(times <= written_max, "{times}");
     }
+}
+
+/// What a load of files leaves behind, of which nothing was compacted meanwhile: no job holds more runs than there is memory for.
+#[test]
+fn a_load_of_files_is_compacted_few_runs_at_a_time() {
+    let mut sim = Sim::new();
+    let (runs, rows) = (3_500, 100_000);
+    for _ in 0..runs {
+        sim.add(rows, None);
+    }
+    sim.settle();
+    let times = sim.written as f64 / (runs * rows) as f64;
+    assert!(times <= 4.0, "each row was written {times:.1} times");
+    assert!(sim.runs.iter().all(|run| run.facts().bucket.is_some()), "level 0 is flushed");
 }
 
 #[test]
