@@ -329,13 +329,21 @@ def jdbc(version, url, token, device, more=""):
     encrypted = str(url.startswith("https")).lower()
     address = url.split("//")[1]
     driver = f"jdbc:arrow-flight-sql://{address}/?useEncryption={encrypted}{more}"
-    done = subprocess.run(
+    with subprocess.Popen(
         [ROOT / "scripts/jdbc", "run", version, ROOT / "tests/java/FlightSql.java", driver, token, device],
-        capture_output=True, text=True, check=False, env=os.environ | {"TZ": "Europe/London"}, timeout=120,
-    )
-    assert done.returncode == 0, f"{version}: {done.stdout}\n{done.stderr}"
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"TZ": "Europe/London"},
+    ) as program:
+        try:
+            printed, wrong = program.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            # Where it stands still, its threads say.
+            threads = subprocess.run(["jstack", str(program.pid)], capture_output=True, text=True, timeout=30, check=False)
+            raise AssertionError(f"{version} stands still:\n{threads.stdout}{threads.stderr}") from None
+        finally:
+            program.kill()
+    assert program.returncode == 0, f"{version}: {printed}\n{wrong}"
     told = {}
-    for line in done.stdout.splitlines():
+    for line in printed.splitlines():
         name, _, value = line.partition("\t")
         told.setdefault(name, []).append(value)
     return told
