@@ -21,7 +21,7 @@ pub(crate) const CHUNKS_IN_FLIGHT: usize = 4;
 pub(crate) const BATCH_ROWS: usize = 400_000;
 
 /// Inventory events of a batch that are made within this process: each is two rows or three.
-pub(crate) const BATCH_INVENTORY_EVENTS: usize = 100_000;
+pub(crate) const BATCH_INVENTORY_EVENTS: usize = 400_000;
 
 /// Anomaly events of a batch that are made within this process: each is a row or two, of which one may name many communications.
 pub(crate) const BATCH_ANOMALY_EVENTS: usize = 10_000;

@@ -38,9 +38,12 @@ pub(crate) const READ_BATCH_ROWS: usize = 8_192;
 /// flushed, so at most 32 runs.
 pub const GATHER_RUNS: usize = 4;
 
-/// Runs of level 0 that one job merges, at most. A merge holds the bytes of a row group of each, and a decoded batch: 4.3 MB, measured over runs of
-/// 100,000 rows. While commits are compacted as they come there are no more ([`GATHER_RUNS`]); a load of files leaves thousands.
+/// Runs of level 0 that one job merges, at least, however little memory it is given. While commits are compacted as they come there are no more
+/// ([`GATHER_RUNS`]); a load of files leaves thousands.
 pub(crate) const MERGED_RUNS: usize = 32;
+
+/// What a merge holds of each run, measured over runs of 100,000 rows: the bytes of a row group, and a decoded batch.
+pub(crate) const MERGED_RUN_BYTES: u64 = 4 << 20;
 
 /// Rows of level 0, for each bucket, from which it is flushed: enough that a bucket's new run is worth its footer.
 pub const FLUSH_ROWS: u64 = 131_072;

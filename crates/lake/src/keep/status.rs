@@ -9,7 +9,7 @@ use crate::rows::run::RunFile;
 use crate::stopped::StoppedAt;
 use crate::tables::holds;
 use gridtrail_model::Timestamp;
-use gridtrail_runs::{RunsError, Windows, plan};
+use gridtrail_runs::{CompactionSettings, RunsError, Windows, plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -109,7 +109,8 @@ impl Maintenance {
         });
         let (tables, trails) = (tables.collect::<Result<_, RunsError>>()?, &self.tables.trails);
         let (buckets, now) = (self.tables.buckets(), self.now());
-        let due = plan::plan(self.tables.runs.iter(), buckets, now.millis(), |id| trails.position(id));
+        let sizes = (buckets, CompactionSettings::default().merged_runs());
+        let due = plan::plan(self.tables.runs.iter(), sizes, now.millis(), |id| trails.position(id));
         Ok(LakeStatus {
             tables,
             months: self.tables.runs.months().map(|(name, runs)| MonthStatus::of(name, &runs)).collect(),

@@ -306,17 +306,28 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// What a merge compares rows by: the beginning of their order.
+    /// What a merge compares rows by: the beginning of their order. Facts about one key are often of one time, such as those of the day when a
+    /// meter was fitted, or of a postcode whose premises were registered together; hardly ever were they recorded at one, too.
     fn merge_key(&self, row: usize) -> Option<MergeKey> {
-        let mut first = [0; InventoryKey::BYTES + 1];
-        let key: [u8; InventoryKey::BYTES] = self.keys.value(row).try_into().ok()?;
-        first[..InventoryKey::BYTES].copy_from_slice(&key);
-        first[InventoryKey::BYTES] = kind_of(self.kinds.value(row).as_bytes())?.number();
-        let from = self.effective_from.is_valid(row).then(|| unsigned(self.effective_from.value(row)));
-        // What has no such time comes first; no time is as early as the least number.
-        Some(MergeKey(Some(ordered(&first)), from.unwrap_or(0)))
+        let mut first = [0; InventoryKey::BYTES + 1 + EFFECTIVE_BYTES];
+        let (key, rest) = first.split_first_chunk_mut::<{ InventoryKey::BYTES }>()?;
+        let (kind, effective) = rest.split_first_chunk_mut::<1>()?;
+        *key = self.keys.value(row).try_into().ok()?;
+        *kind = [kind_of(self.kinds.value(row).as_bytes())?.number()];
+        // What has no such time comes first.
+        let from = self.effective_from.is_valid(row).then(|| self.effective_from.value(row));
+        let from = from.map_or(Some(0), |from| {
+            Timestamp::from_millis(from).map(|from| from.millis().abs_diff(Timestamp::MIN.millis()) + 1)
+        })?;
+        effective.copy_from_slice(from.to_be_bytes().last_chunk::<EFFECTIVE_BYTES>()?);
+        Some(MergeKey(Some(ordered(&first)), unsigned(self.recorded.value(row))))
     }
 }
+
+/// Bytes that the milliseconds between the first [`Timestamp`] and any other have room in.
+const EFFECTIVE_BYTES: usize = 6;
+const _: () =
+    assert!(Timestamp::MAX.millis().abs_diff(Timestamp::MIN.millis()) + 1 < 1 << (8 * EFFECTIVE_BYTES));
 
 /// That a row cannot be read.
 pub(crate) fn unreadable(path: &str) -> RunsError {
@@ -330,12 +341,12 @@ pub(crate) fn rows(batch: &RecordBatch, path: &str) -> Result<Vec<InventoryRow>,
     read.collect::<Option<_>>().ok_or_else(|| unreadable(path))
 }
 
-/// Rows of the inventory: each once.
+/// Rows of the inventory: each once. None is ever made of others.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct InventoryRule;
 
 impl MergeRule for InventoryRule {
-    type Row = InventoryRow;
+    type Row = Infallible;
 
     fn keys(&self, batch: &RecordBatch, path: &str) -> Result<Vec<MergeKey>, RunsError> {
         let columns = Columns::of(batch).ok_or_else(|| unreadable(path))?;
@@ -343,16 +354,18 @@ impl MergeRule for InventoryRule {
         keys.collect::<Option<_>>().ok_or_else(|| unreadable(path))
     }
 
-    fn merge(&self, sharing: &[RecordBatch], path: &str) -> Result<Vec<Kept<InventoryRow>>, RunsError> {
-        let mut all = Vec::new();
-        for one in sharing {
-            all.extend(rows(one, path)?);
+    fn merge(&self, sharing: &[RecordBatch], path: &str) -> Result<Vec<Kept<Infallible>>, RunsError> {
+        let mut all = Vec::with_capacity(sharing.len());
+        for (at, one) in sharing.iter().enumerate() {
+            all.extend(rows(one, path)?.into_iter().map(|row| (row, at)));
         }
-        Ok(merge_rows(all, Vec::new()).into_iter().map(Kept::Made).collect())
+        all.sort();
+        all.dedup_by(|(row, _), (kept, _)| row == kept);
+        Ok(all.into_iter().map(|(_, at)| Kept::Same(at)).collect())
     }
 
-    fn encode(&self, rows: &[InventoryRow]) -> Result<RecordBatch, RunsError> {
-        batch(rows)
+    fn encode(&self, _: &[Infallible]) -> Result<RecordBatch, RunsError> {
+        Ok(RecordBatch::new_empty(Arc::clone(&COLUMNS)))
     }
 }
 
@@ -405,4 +418,58 @@ async fn check(of: &mut FileCheck<'_>) -> Result<(), RunsError> {
         return Ok(());
     }
     Err(of.corrupt(format!("it has {} rows, and its log entry says {}", of.rows, facts.rows)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn a_time() -> impl Strategy<Value = Timestamp> {
+        let ends = [Timestamp::MIN, Timestamp::MAX, Timestamp::MIN.plus_millis(1)];
+        prop_oneof![
+            prop::sample::select(ends.to_vec()),
+            (0..3i64).prop_map(|ms| Timestamp::MIN.plus_millis(ms << 40))
+        ]
+    }
+
+    prop_compose! {
+        fn a_row()(
+            key in prop_oneof![Just([0, 0, 0, 0, 0, 0, 0, 1]), Just([0, 0, 0, 0, 0, 0, 1, 0])],
+            kind in prop_oneof![Just(InventoryRowKind::Device), Just(InventoryRowKind::Association)],
+            effective_from in prop::option::of(a_time()),
+            recorded_at in a_time(),
+            event in 0..2u8,
+        ) -> InventoryRow {
+            InventoryRow {
+                key: InventoryKey::Device(gridtrail_model::DeviceId::from_bytes(key)),
+                kind,
+                effective_from,
+                recorded_at,
+                effective_until: None,
+                origin: FactOrigin::Inventory,
+                event_id: format!("event-{event}").parse().unwrap(),
+                target: None,
+                body: Box::default(),
+            }
+        }
+    }
+
+    proptest! {
+        /// A merge that compared rows otherwise than they are sorted would lose rows to look-ups, and one that took two for the same would lose one.
+        #[test]
+        fn rows_are_compared_by_the_beginning_of_their_order(rows in prop::collection::vec(a_row(), 1..12)) {
+            let rows = merge_rows(rows, Vec::new());
+            let keys = InventoryRule.keys(&batch(&rows).unwrap(), "a file").unwrap();
+            prop_assert!(keys.is_sorted());
+            let beginning = |row: &InventoryRow| (row.key, row.kind, row.effective_from, row.recorded_at);
+            for (two, keys) in rows.windows(2).zip(keys.windows(2)) {
+                prop_assert_eq!(keys[0] == keys[1], beginning(&two[0]) == beginning(&two[1]));
+            }
+            let one_each: Vec<RecordBatch> = rows.iter().map(|row| batch(std::slice::from_ref(row)).unwrap()).collect();
+            let twice = one_each.iter().chain(&one_each).cloned().collect::<Vec<_>>();
+            let kept = InventoryRule.merge(&twice, "a file").unwrap();
+            prop_assert!(kept.iter().map(|kept| match kept { Kept::Same(at) => *at, Kept::Made(_) => usize::MAX }).eq(0..rows.len()));
+        }
+    }
 }

@@ -298,7 +298,9 @@ impl Compacting<'_> {
     ) -> Vec<Work> {
         let now = if self.settings.full { Timestamp::MAX } else { self.site.now() };
         let whole = runs.filter(|run| !self.site.is_left_alone(run.path()));
-        let due = plan::plan(whole, self.buckets, now.millis(), |id| self.table.position(id));
+        let due = plan::plan(whole, (self.buckets, self.settings.merged_runs()), now.millis(), |id| {
+            self.table.position(id)
+        });
         due.into_iter().map(|job| work(rule, job, moved)).collect()
     }
 

@@ -3,7 +3,7 @@
 use crate::delta::commit::NewFile;
 use crate::delta::table::Table;
 use crate::error::RunsError;
-use crate::limits::WRITER_BYTES;
+use crate::limits::{MERGED_RUN_BYTES, MERGED_RUNS, WRITER_BYTES};
 use crate::pages::cache::{OpenRun, RunCache};
 use crate::run::bucket::{self, Bucket};
 use crate::run::index::{Run, since};
@@ -35,6 +35,15 @@ pub struct CompactionSettings {
 impl Default for CompactionSettings {
     fn default() -> Self {
         Self { memory_bytes: 512 << 20, rows_per_second: None, jobs: 2, full: false }
+    }
+}
+
+impl CompactionSettings {
+    /// Runs of level 0 that one job merges, at most: as many as half of its memory has room for.
+    pub fn merged_runs(&self) -> usize {
+        let jobs = u64::try_from(self.jobs.max(1)).unwrap_or(u64::MAX);
+        let runs = self.memory_bytes / 2 / jobs / MERGED_RUN_BYTES;
+        usize::try_from(runs).unwrap_or(usize::MAX).max(MERGED_RUNS)
     }
 }
 
@@ -196,5 +205,20 @@ impl Pace {
         if let Some(early) = due.checked_sub(self.began.elapsed()) {
             tokio::time::sleep(early).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_merged_at_once_follow_the_memory_of_a_job() {
+        let of = |mib: u64, jobs| {
+            CompactionSettings { memory_bytes: mib << 20, jobs, ..CompactionSettings::default() }
+                .merged_runs()
+        };
+        assert_eq!(CompactionSettings::default().merged_runs(), MERGED_RUNS);
+        assert_eq!((of(64, 2), of(4_096, 2), of(4_096, 1)), (MERGED_RUNS, 256, 512));
     }
 }

@@ -1,8 +1,8 @@
 //! Which runs of a table are to become fewer, where the table is compacted by levels and buckets.
 //!
 //! A month's new runs, one a commit, are its level 0. Three kinds of job make them fewer:
-//! 1. **gather**: runs of level 0 that are of one size become one run of level 0, when there are four of them; and the smallest, a few at a
-//!    time, where a load of files left more than one job merges;
+//! 1. **gather**: runs of level 0 that are of one size become one run of level 0, when there are four of them; and the smallest, as many as there
+//!    is memory for, where a load of files left more than one job merges;
 //! 2. **flush**: all of level 0 becomes one run of level 1 in each bucket, when it is large or has become old;
 //! 3. **fold**: the runs of a bucket become fewer, when there are three: the two smaller ones, or all when the middle one has
 //!    reached the geometric mean of its neighbours; that keeps their sizes in proportion, and the number of times that a row
@@ -16,7 +16,7 @@
 //! the job was planned; of two, one finds it moved, and drops what it made. Whoever only adds runs moves none of them.
 
 use crate::delta::commit::{Changes, Move, NewFile};
-use crate::limits::{FLUSH_AGE_MS, FLUSH_ROWS, FOLD_RUNS, IDLE_MONTH_MS, MERGED_RUNS};
+use crate::limits::{FLUSH_AGE_MS, FLUSH_ROWS, FOLD_RUNS, IDLE_MONTH_MS};
 use crate::run::bucket::{Bucket, level_0_path};
 use crate::run::gather::{self, alike};
 use crate::run::index::Run;
@@ -119,10 +119,10 @@ struct Month<'a, R> {
     buckets: BTreeMap<Bucket, Vec<&'a Arc<R>>>,
 }
 
-/// The jobs that are due, of which no two touch the same runs. `guard` says where a position is at the version of the runs.
+/// The jobs that are due, of which no two touch the same runs, and none merges more than `merged` of level 0. `guard` says where a position is at the version of the runs.
 pub fn plan<'a, R: Run>(
     runs: impl Iterator<Item = &'a Arc<R>>,
-    buckets: u32,
+    (buckets, merged): (u32, usize),
     now_ms: i64,
     guard: impl Fn(&str) -> Option<i64>,
 ) -> Vec<Job<R>> {
@@ -136,7 +136,7 @@ pub fn plan<'a, R: Run>(
         }
     }
     let mut jobs: Vec<Job<R>> =
-        months.iter().flat_map(|(name, month)| month.jobs(*name, buckets, now_ms)).collect();
+        months.iter().flat_map(|(name, month)| month.jobs(*name, (buckets, merged), now_ms)).collect();
     for job in &mut jobs {
         let fence = job.fence();
         job.guards = vec![(fence.clone(), guard(&fence))];
@@ -170,7 +170,7 @@ pub fn into_buckets<'a, R: Run>(
 }
 
 impl<R: Run> Month<'_, R> {
-    fn jobs(&self, name: Option<&str>, buckets: u32, now_ms: i64) -> Vec<Job<R>> {
+    fn jobs(&self, name: Option<&str>, (buckets, merged): (u32, usize), now_ms: i64) -> Vec<Job<R>> {
         let idle = self.level_0.is_empty() && self.last_written(now_ms) >= IDLE_MONTH_MS;
         let folds = self.buckets.iter().filter_map(|(bucket, runs)| {
             let mut runs = runs.clone();
@@ -192,10 +192,10 @@ impl<R: Run> Month<'_, R> {
         let rows: u64 = self.level_0.iter().map(|run| run.facts().rows).sum();
         let oldest = self.level_0.iter().map(|run| run.file().written_ms).min();
         let old = oldest.is_some_and(|ms| now_ms - ms >= FLUSH_AGE_MS);
-        if self.level_0.len() > MERGED_RUNS {
+        if self.level_0.len() > merged {
             let mut smallest = self.level_0.clone();
             smallest.sort_by_key(|run| run.facts().rows);
-            smallest.truncate(MERGED_RUNS);
+            smallest.truncate(merged);
             jobs.push(job(Kind::Gather, name, &smallest));
         } else if (rows >= FLUSH_ROWS * u64::from(buckets) || old) && room {
             jobs.push(job(Kind::Flush { buckets }, name, &self.level_0));

@@ -5,7 +5,7 @@ use crate::delta::commit::Changes;
 use crate::delta::location::Location;
 use crate::delta::table::Table;
 use crate::error::RunsError;
-use crate::limits::{FLUSH_AGE_MS, FOLD_RUNS, IDLE_MONTH_MS};
+use crate::limits::{FLUSH_AGE_MS, FOLD_RUNS, IDLE_MONTH_MS, MERGED_RUNS};
 use crate::pages::cache::RunCache;
 use crate::run::bucket::level_0_path;
 use crate::run::compact::{CompactionSettings, LevelRule, carry_out};
@@ -114,7 +114,8 @@ impl World {
         let (settings, wanted) = (CompactionSettings::default(), AtomicBool::new(false));
         loop {
             self.index.apply(&self.table.take_changes(), &self.table).unwrap();
-            let jobs = plan(self.index.iter(), BUCKETS, self.now_ms, |id| self.table.position(id));
+            let jobs =
+                plan(self.index.iter(), (BUCKETS, MERGED_RUNS), self.now_ms, |id| self.table.position(id));
             if jobs.is_empty() {
                 return;
             }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::delta::checksum::Written;
 use crate::delta::log::TableFile;
+use crate::limits::MERGED_RUNS;
 use crate::run::keyed::{KeyedRun, KeyedSummary};
 use crate::run::list::Listed as _;
 use crate::run::writer::Summary as _;
@@ -46,7 +47,7 @@ impl Sim {
     }
 
     fn jobs(&self) -> Vec<Job<KeyedRun>> {
-        plan(self.runs.iter(), BUCKETS, self.now_ms, |_| None)
+        plan(self.runs.iter(), (BUCKETS, MERGED_RUNS), self.now_ms, |_| None)
     }
 
     /// Compacts until nothing is due.
