@@ -1,8 +1,9 @@
-//! `gridtrail anomaly`: volumes held against thresholds, and what Users answer to quarantine. In this process, over the files of a lake; what it reads is
+//! `gridtrail anomaly`: thresholds, volumes held against them, and what Users answer to quarantine. In this process, over the files of a lake; what it reads is
 //! what the token's bearer may see.
 
 mod answer;
 mod check;
+mod thresholds;
 
 use crate::admitted::{Call, Log, admission, recorded};
 use crate::args::{AnomalyCommand, LakeCallerArgs, ListFormat};
@@ -32,6 +33,18 @@ pub(crate) async fn run(command: &AnomalyCommand, format: ListFormat) -> Result<
             };
             recorded(&lake, whither, "anomaly check", check).await
         }
+        AnomalyCommand::Thresholds(args) => {
+            let lake = open_to_serve(&args.caller.lake, CACHE_MIB, args.read_only).await?;
+            let whither = (args.access_log_lake.as_deref(), args.read_only);
+            let tell = async |log: Option<Log>| {
+                let who = admitted(&args.caller, &lake).await?;
+                let mut call = Call::begin(log.as_ref(), "anomaly thresholds", (&lake, &who))?;
+                let done = thresholds::run(args, (&lake, &who), (&mut call, format)).await;
+                call.end(&done);
+                done
+            };
+            recorded(&lake, whither, "anomaly thresholds", tell).await
+        }
         AnomalyCommand::Answer(args) => {
             let format = format.of_report()?;
             let lake = open_existing(&args.caller.lake).await?;
@@ -47,11 +60,23 @@ pub(crate) async fn run(command: &AnomalyCommand, format: ListFormat) -> Result<
     }
 }
 
-/// The caller, for some of the User IDs whose quarantine and thresholds they may see. Errors: they may not see those of one of them.
+/// The caller, for some of the User IDs whose quarantine and thresholds they may see; for all of them where none is named. Errors: they may not see
+/// those of one that is named.
 fn narrowed(who: &Access, user_ids: &BTreeSet<UserId>) -> Result<Access, Failure> {
+    if user_ids.is_empty() {
+        return Ok(who.clone());
+    }
     match user_ids.iter().find(|id| !who.user_ids().contains(id)) {
         Some(other) => Err(ReportError::NotYours(*other).into()),
         None => Ok(who.narrowed_to(user_ids)),
+    }
+}
+
+/// Puts the User IDs that are named into the record of a call.
+fn note_named(user_ids: &[UserId], call: &mut Call) {
+    if !user_ids.is_empty() {
+        let ids: Vec<String> = user_ids.iter().map(ToString::to_string).collect();
+        (call.entry.key_kind, call.entry.key) = (Some("user_id".into()), Some(ids.join(",")));
     }
 }
 

@@ -1,6 +1,6 @@
 //! `gridtrail anomaly check`: what would have been flagged.
 
-use super::narrowed;
+use super::{narrowed, note_named};
 use crate::admitted::Call;
 use crate::args::{AnomalyCheckArgs, ListFormat};
 use crate::exit::Failure;
@@ -68,10 +68,7 @@ pub(super) async fn run(
     (lake, who): (&Lake, &Access),
     (call, format): (&mut Call, ListFormat),
 ) -> Result<(), Failure> {
-    if !args.user_ids.is_empty() {
-        let ids: Vec<String> = args.user_ids.iter().map(ToString::to_string).collect();
-        (call.entry.key_kind, call.entry.key) = (Some("user_id".into()), Some(ids.join(",")));
-    }
+    note_named(&args.user_ids, call);
     let (from, to) = span(args, lake)?;
     (call.entry.from, call.entry.to) = (Some(from), Some(to));
     let checked = check(args, (lake, who), (from, to)).await?;
@@ -95,8 +92,7 @@ async fn check(
     (lake, who): (&Lake, &Access),
     span: (Timestamp, Timestamp),
 ) -> Result<Checked, Failure> {
-    let only: BTreeSet<UserId> = args.user_ids.iter().copied().collect();
-    let who = if only.is_empty() { who.clone() } else { narrowed(who, &only)? };
+    let who = narrowed(who, &args.user_ids.iter().copied().collect())?;
     let (fragments, _) = lake.snapshot().thresholds(&who).await?;
     let scopes: BTreeMap<UserId, Scopes> =
         fragments.iter().filter_map(|of| Scopes::of(of.known(), span)).collect();

@@ -2,7 +2,7 @@
 
 use super::asking::Credential;
 use super::value::LapseTime;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use gridtrail_anomaly::Reference;
 use gridtrail_model::{Timestamp, UserId};
 use std::num::NonZeroU32;
@@ -20,6 +20,15 @@ Examples:
   gridtrail anomaly check --lake data/lake --token-file me.jwt
   gridtrail anomaly check --lake data/lake --token-file me.jwt --from 2026-03-01 --to 2026-04-01 --format csv")]
     Check(Box<AnomalyCheckArgs>),
+    /// Say which thresholds are in force, what became of each Thresholds File, or which thresholds were exceeded, with the Incident and the e-mail.
+    ///
+    /// Of the User IDs that the caller may see. Recorded in the access log.
+    #[command(after_help = "\
+Examples:
+  gridtrail anomaly thresholds --lake data/lake --token-file me.jwt
+  gridtrail anomaly thresholds --list exceeded --lake data/lake --token-file me.jwt --format csv
+  gridtrail anomaly thresholds --list files --at 2026-03-31T23:59:59Z --lake data/lake --token-file me.jwt")]
+    Thresholds(Box<AnomalyThresholdsArgs>),
     /// Take in a User's Quarantined Communications Action File, or refuse it: all of it, with the reason on record.
     ///
     /// Its signature and the certificate chain are verified before any line is read. Recorded in the access log.
@@ -72,6 +81,40 @@ pub struct AnomalyCheckArgs {
     #[arg(long)]
     pub read_only: bool,
     /// With --read-only, the lake in whose access log the check is recorded: another one, made by `gridtrail lake create`.
+    #[arg(long, value_name = "URL|PATH", requires = "read_only")]
+    pub access_log_lake: Option<String>,
+}
+
+/// What is told of thresholds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ThresholdList {
+    /// The thresholds that are in force.
+    InForce,
+    /// The Thresholds Files that were received, and what became of each.
+    Files,
+    /// The thresholds that were exceeded.
+    Exceeded,
+}
+
+/// Arguments of `gridtrail anomaly thresholds`.
+#[derive(Debug, Args)]
+pub struct AnomalyThresholdsArgs {
+    /// Where, and who asks.
+    #[command(flatten)]
+    pub caller: LakeCallerArgs,
+    /// What to tell.
+    #[arg(long, value_enum, default_value = "in-force")]
+    pub list: ThresholdList,
+    /// Only of this User ID; may be repeated. Left out: of all that the caller may see.
+    #[arg(long = "user-id", value_name = "USER ID")]
+    pub user_ids: Vec<UserId>,
+    /// As it was at this time, by what is known now, UTC. Left out: now.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<Timestamp>,
+    /// Write nothing to the lake. The call is recorded in the lake of --access-log-lake, or else nowhere.
+    #[arg(long)]
+    pub read_only: bool,
+    /// With --read-only, the lake in whose access log the call is recorded: another one, made by `gridtrail lake create`.
     #[arg(long, value_name = "URL|PATH", requires = "read_only")]
     pub access_log_lake: Option<String>,
 }

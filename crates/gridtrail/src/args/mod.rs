@@ -25,7 +25,9 @@ mod tls;
 mod value;
 
 pub use access::{AccessCommand, ExplainArgs, LogArgs, RowOwner, SettleArgs, SuspensionsArgs};
-pub use anomaly::{AnomalyAnswerArgs, AnomalyCheckArgs, AnomalyCommand, LakeCallerArgs};
+pub use anomaly::{
+    AnomalyAnswerArgs, AnomalyCheckArgs, AnomalyCommand, AnomalyThresholdsArgs, LakeCallerArgs, ThresholdList,
+};
 pub use asking::{Credential, LoadArgs, PageArgs};
 pub use callers::CallerArgs;
 pub use data::{DemoArgs, Encoding, GenerateArgs, IngestArgs, PublishArgs, TopicArgs};
