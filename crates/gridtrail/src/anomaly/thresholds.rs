@@ -187,7 +187,7 @@ struct ExceededLine {
 }
 
 impl ExceededLine {
-    fn of(user: UserId, (at, of): &(Timestamp, &Exceeded)) -> Self {
+    fn of(user: UserId, (at, of): (Timestamp, &Exceeded)) -> Self {
         Self {
             user_id: user.to_string(),
             at: at.to_string(),
