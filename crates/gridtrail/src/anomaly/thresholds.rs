@@ -213,7 +213,7 @@ impl Line for ExceededLine {
         "SMSR",
         "E-mail",
     ];
-    const WHAT: &str = "threshold that was exceeded";
+    const WHAT: &str = "exceeded threshold";
 
     fn cells(self) -> Vec<String> {
         let last = [
