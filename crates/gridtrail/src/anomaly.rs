@@ -6,7 +6,7 @@ mod check;
 mod thresholds;
 
 use crate::admitted::{Call, Log, admission, recorded};
-use crate::args::{AnomalyCommand, LakeCallerArgs, ListFormat};
+use crate::args::{AnomalyCommand, LakeCallerArgs, LakeReaderArgs, ListFormat};
 use crate::client::token_of;
 use crate::exit::Failure;
 use crate::opening::{open_existing, open_to_serve};
@@ -22,28 +22,14 @@ const CACHE_MIB: u64 = 64;
 pub(crate) async fn run(command: &AnomalyCommand, format: ListFormat) -> Result<(), Failure> {
     match command {
         AnomalyCommand::Check(args) => {
-            let lake = open_to_serve(&args.caller.lake, CACHE_MIB, args.read_only).await?;
-            let whither = (args.access_log_lake.as_deref(), args.read_only);
-            let check = async |log: Option<Log>| {
-                let who = admitted(&args.caller, &lake).await?;
-                let mut call = Call::begin(log.as_ref(), "anomaly check", (&lake, &who))?;
-                let done = check::run(args, (&lake, &who), (&mut call, format)).await;
-                call.end(&done);
-                done
-            };
-            recorded(&lake, whither, "anomaly check", check).await
+            let check =
+                async |by: (&Lake, &Access), call: &mut Call| check::run(args, by, (call, format)).await;
+            read("anomaly check", &args.reader, check).await
         }
         AnomalyCommand::Thresholds(args) => {
-            let lake = open_to_serve(&args.caller.lake, CACHE_MIB, args.read_only).await?;
-            let whither = (args.access_log_lake.as_deref(), args.read_only);
-            let tell = async |log: Option<Log>| {
-                let who = admitted(&args.caller, &lake).await?;
-                let mut call = Call::begin(log.as_ref(), "anomaly thresholds", (&lake, &who))?;
-                let done = thresholds::run(args, (&lake, &who), (&mut call, format)).await;
-                call.end(&done);
-                done
-            };
-            recorded(&lake, whither, "anomaly thresholds", tell).await
+            let tell =
+                async |by: (&Lake, &Access), call: &mut Call| thresholds::run(args, by, (call, format)).await;
+            read("anomaly thresholds", &args.reader, tell).await
         }
         AnomalyCommand::Answer(args) => {
             let format = format.of_report()?;
@@ -58,6 +44,24 @@ pub(crate) async fn run(command: &AnomalyCommand, format: ListFormat) -> Result<
             recorded(&lake, (None, false), "anomaly answer", answer).await
         }
     }
+}
+
+/// Does something that only reads the lake, with a record of the call.
+async fn read(
+    name: &'static str,
+    reader: &LakeReaderArgs,
+    work: impl AsyncFnOnce((&Lake, &Access), &mut Call) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let lake = open_to_serve(&reader.caller.lake, CACHE_MIB, reader.read_only).await?;
+    let whither = (reader.access_log_lake.as_deref(), reader.read_only);
+    let admitted_work = async |log: Option<Log>| {
+        let who = admitted(&reader.caller, &lake).await?;
+        let mut call = Call::begin(log.as_ref(), name, (&lake, &who))?;
+        let done = work((&lake, &who), &mut call).await;
+        call.end(&done);
+        done
+    };
+    recorded(&lake, whither, name, admitted_work).await
 }
 
 /// The caller, for some of the User IDs whose quarantine and thresholds they may see; for all of them where none is named. Errors: they may not see

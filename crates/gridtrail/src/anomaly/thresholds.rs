@@ -13,11 +13,14 @@ use serde::Serialize;
 use std::io;
 
 /// A line of a list.
-trait Line: Serialize {
+trait Line: Serialize + Sized {
     /// What the columns of the list are called.
     const COLUMNS: &[&str];
     /// What lines of it are.
     const WHAT: &str;
+
+    /// The list of a User, as it was at a time.
+    fn of_user(user: UserId, view: &AnomalyView<'_>, at: Timestamp) -> Vec<Self>;
 
     fn cells(self) -> Vec<String>;
 }
@@ -91,6 +94,10 @@ impl Line for InForceLine {
         &["User ID", "Threshold", "Variant", "Period (s)", "Communications", "Since", "User Role", "SMSR"];
     const WHAT: &str = "threshold";
 
+    fn of_user(user: UserId, view: &AnomalyView<'_>, at: Timestamp) -> Vec<Self> {
+        view.thresholds_at(at).iter().map(|of| Self::of(user, of)).collect()
+    }
+
     fn cells(self) -> Vec<String> {
         let last = [self.since, self.user_role.unwrap_or_default(), self.smsr.unwrap_or_default()];
         [self.user_id].into_iter().chain(self.counted.cells()).chain(last).collect()
@@ -155,6 +162,10 @@ impl Line for FileLine {
     ];
     const WHAT: &str = "Thresholds File";
 
+    fn of_user(user: UserId, view: &AnomalyView<'_>, at: Timestamp) -> Vec<Self> {
+        view.files(at).iter().map(|of| Self::of(user, of, at)).collect()
+    }
+
     fn cells(self) -> Vec<String> {
         vec![
             self.user_id,
@@ -182,7 +193,7 @@ struct ExceededLine {
     observed: u64,
     incident_reference: String,
     smsr: Option<String>,
-    /// When the e-mail went to the registered contact address. None is told of Anomaly Detection Thresholds.
+    /// When the e-mail went to the registered contact address.
     emailed_at: Option<String>,
 }
 
@@ -215,6 +226,10 @@ impl Line for ExceededLine {
     ];
     const WHAT: &str = "exceeded threshold";
 
+    fn of_user(user: UserId, view: &AnomalyView<'_>, at: Timestamp) -> Vec<Self> {
+        view.exceeded(at).into_iter().map(|of| Self::of(user, of)).collect()
+    }
+
     fn cells(self) -> Vec<String> {
         let last = [
             self.observed.to_string(),
@@ -239,27 +254,17 @@ pub(super) async fn run(
     let views = fragments.iter().filter_map(|of| Some((of.about()?, of.known())));
     let views: Vec<(UserId, AnomalyView<'_>)> = views.collect();
     let rows = match args.list {
-        ThresholdList::InForce => write(in_force(&views, at), at, format),
-        ThresholdList::Files => write(files(&views, at), at, format),
-        ThresholdList::Exceeded => write(exceeded(&views, at), at, format),
+        ThresholdList::InForce => write(lines::<InForceLine>(&views, at), at, format),
+        ThresholdList::Files => write(lines::<FileLine>(&views, at), at, format),
+        ThresholdList::Exceeded => write(lines::<ExceededLine>(&views, at), at, format),
     };
     call.entry.rows = Some(rows?);
     Ok(())
 }
 
-fn in_force(views: &[(UserId, AnomalyView<'_>)], at: Timestamp) -> Vec<InForceLine> {
-    let all = views.iter().flat_map(|(user, view)| view.thresholds_at(at).into_iter().map(|of| (*user, of)));
-    all.map(|(user, of)| InForceLine::of(user, &of)).collect()
-}
-
-fn files(views: &[(UserId, AnomalyView<'_>)], at: Timestamp) -> Vec<FileLine> {
-    let all = views.iter().flat_map(|(user, view)| view.files(at).into_iter().map(|of| (*user, of)));
-    all.map(|(user, of)| FileLine::of(user, &of, at)).collect()
-}
-
-fn exceeded(views: &[(UserId, AnomalyView<'_>)], at: Timestamp) -> Vec<ExceededLine> {
-    let all = views.iter().flat_map(|(user, view)| view.exceeded(at).into_iter().map(|of| (*user, of)));
-    all.map(|(user, of)| ExceededLine::of(user, of)).collect()
+/// A list of all Users, each after the other.
+fn lines<L: Line>(views: &[(UserId, AnomalyView<'_>)], at: Timestamp) -> Vec<L> {
+    views.iter().flat_map(|(user, view)| L::of_user(*user, view, at)).collect()
 }
 
 /// Writes a list. Returns how many lines it has.
@@ -317,8 +322,9 @@ mod tests {
             let who = DevKey::generate().unwrap().access(&claims).unwrap();
             let (fragments, _) = lake.snapshot().thresholds(&who).await.unwrap();
             let views: Vec<_> = fragments.iter().map(|of| (of.about().unwrap(), of.known())).collect();
-            let (in_force, files, exceeded) =
-                (in_force(&views, now), files(&views, now), exceeded(&views, now));
+            let in_force = lines::<InForceLine>(&views, now);
+            let files = lines::<FileLine>(&views, now);
+            let exceeded = lines::<ExceededLine>(&views, now);
             let expected = world.anomaly().flat_map(|story| story.thresholds);
             let expected = expected
                 .filter(|of| of.user == user && of.from <= now && of.until.is_none_or(|until| now < until));

@@ -59,12 +59,26 @@ pub struct LakeCallerArgs {
     pub access_lapse: LapseTime,
 }
 
-/// Arguments of `gridtrail anomaly check`.
+/// A lake that is only read, who asks it in this process, and where that is recorded.
 #[derive(Debug, Args)]
-pub struct AnomalyCheckArgs {
+pub struct LakeReaderArgs {
     /// Where, and who asks.
     #[command(flatten)]
     pub caller: LakeCallerArgs,
+    /// Write nothing to the lake. The call is recorded in the lake of --access-log-lake, or else nowhere.
+    #[arg(long)]
+    pub read_only: bool,
+    /// With --read-only, the lake in whose access log the call is recorded: another one, made by `gridtrail lake create`.
+    #[arg(long, value_name = "URL|PATH", requires = "read_only")]
+    pub access_log_lake: Option<String>,
+}
+
+/// Arguments of `gridtrail anomaly check`.
+#[derive(Debug, Args)]
+pub struct AnomalyCheckArgs {
+    /// Where, who asks, and where that is recorded.
+    #[command(flatten)]
+    pub reader: LakeReaderArgs,
     /// Only this User ID; may be repeated. Left out: all that the caller may see.
     #[arg(long = "user-id", value_name = "USER ID")]
     pub user_ids: Vec<UserId>,
@@ -77,12 +91,6 @@ pub struct AnomalyCheckArgs {
     /// Parts of the lake that are read one after the other: more take less memory.
     #[arg(long, value_name = "PARTS", default_value = "4")]
     pub parts: NonZeroU32,
-    /// Write nothing to the lake. The check is recorded in the lake of --access-log-lake, or else nowhere.
-    #[arg(long)]
-    pub read_only: bool,
-    /// With --read-only, the lake in whose access log the check is recorded: another one, made by `gridtrail lake create`.
-    #[arg(long, value_name = "URL|PATH", requires = "read_only")]
-    pub access_log_lake: Option<String>,
 }
 
 /// What is told of thresholds.
@@ -99,9 +107,9 @@ pub enum ThresholdList {
 /// Arguments of `gridtrail anomaly thresholds`.
 #[derive(Debug, Args)]
 pub struct AnomalyThresholdsArgs {
-    /// Where, and who asks.
+    /// Where, who asks, and where that is recorded.
     #[command(flatten)]
-    pub caller: LakeCallerArgs,
+    pub reader: LakeReaderArgs,
     /// What to tell.
     #[arg(long, value_enum, default_value = "in-force")]
     pub list: ThresholdList,
@@ -111,12 +119,6 @@ pub struct AnomalyThresholdsArgs {
     /// As it was at this time, by what is known now, UTC. Left out: now.
     #[arg(long, value_name = "TIME")]
     pub at: Option<Timestamp>,
-    /// Write nothing to the lake. The call is recorded in the lake of --access-log-lake, or else nowhere.
-    #[arg(long)]
-    pub read_only: bool,
-    /// With --read-only, the lake in whose access log the call is recorded: another one, made by `gridtrail lake create`.
-    #[arg(long, value_name = "URL|PATH", requires = "read_only")]
-    pub access_log_lake: Option<String>,
 }
 
 /// Arguments of `gridtrail anomaly answer`.

@@ -26,7 +26,8 @@ mod value;
 
 pub use access::{AccessCommand, ExplainArgs, LogArgs, RowOwner, SettleArgs, SuspensionsArgs};
 pub use anomaly::{
-    AnomalyAnswerArgs, AnomalyCheckArgs, AnomalyCommand, AnomalyThresholdsArgs, LakeCallerArgs, ThresholdList,
+    AnomalyAnswerArgs, AnomalyCheckArgs, AnomalyCommand, AnomalyThresholdsArgs, LakeCallerArgs,
+    LakeReaderArgs, ThresholdList,
 };
 pub use asking::{Credential, LoadArgs, PageArgs};
 pub use callers::CallerArgs;

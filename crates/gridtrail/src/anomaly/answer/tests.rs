@@ -327,13 +327,11 @@ async fn the_commands_are_in_the_access_log() {
     };
     let check = |id: UserId| {
         AnomalyCommand::Check(Box::new(crate::args::AnomalyCheckArgs {
-            caller: caller(),
+            reader: crate::args::LakeReaderArgs { caller: caller(), read_only: false, access_log_lake: None },
             user_ids: vec![id],
             from: None,
             to: None,
             parts: std::num::NonZeroU32::MIN,
-            read_only: false,
-            access_log_lake: None,
         }))
     };
     let other: UserId = "90-B3-D5-1F-30-02-00-01".parse().unwrap();

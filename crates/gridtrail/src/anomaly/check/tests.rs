@@ -1,7 +1,7 @@
 //! What would have been flagged in a generated region, held against counting over its truth.
 
 use super::*;
-use crate::args::{Credential, LakeCallerArgs};
+use crate::args::{Credential, LakeCallerArgs, LakeReaderArgs};
 use gridtrail_access::{Bearer, DevKey, JobTypeRole, OrgId};
 use gridtrail_ingest::{Maker, ingest_made, ingest_made_anomaly};
 use gridtrail_lake::LakeSettings;
@@ -16,19 +16,21 @@ type Key = (String, &'static str, Option<String>, u32, u64);
 
 fn args(user_ids: Vec<UserId>, from: Timestamp, to: Timestamp) -> AnomalyCheckArgs {
     AnomalyCheckArgs {
-        caller: LakeCallerArgs {
-            lake: "memory:///checked".to_owned(),
-            credential: Credential { token: None, token_file: None },
-            key: Path::new("none").to_owned(),
-            job_type_roles: None,
-            access_lapse: "24h".parse().unwrap(),
+        reader: LakeReaderArgs {
+            caller: LakeCallerArgs {
+                lake: "memory:///checked".to_owned(),
+                credential: Credential { token: None, token_file: None },
+                key: Path::new("none").to_owned(),
+                job_type_roles: None,
+                access_lapse: "24h".parse().unwrap(),
+            },
+            read_only: false,
+            access_log_lake: None,
         },
         user_ids,
         from: Some(from),
         to: Some(to),
         parts: std::num::NonZeroU32::MIN,
-        read_only: false,
-        access_log_lake: None,
     }
 }
 
