@@ -20,7 +20,8 @@ pub(crate) const CHUNKS_IN_FLIGHT: usize = 4;
 /// a kilobyte a row; larger batches make fewer and larger runs, and look-ups pay per run.
 pub(crate) const BATCH_ROWS: usize = 400_000;
 
-/// Inventory events of a batch that are made within this process: each is two rows or three.
+/// Inventory events of a batch that are made within this process: each is two rows or three. A batch is a run, and the fewer of those, the fewer
+/// times compaction writes a row.
 pub(crate) const BATCH_INVENTORY_EVENTS: usize = 400_000;
 
 /// Anomaly events of a batch that are made within this process: each is a row or two, of which one may name many communications.
