@@ -5,7 +5,7 @@
 //!
 //! 1. Of the commits since the last time, the prints of the keys of all rows that they brought are gathered, some at a time by Device, and
 //!    held against those of all rows under these Devices. A print costs a fraction of a key, and hardly any is met at two times: of those that
-//!    are, the keys are gathered.
+//!    are, the keys are gathered. Where most rows are new, all rows of the lake are looked at instead, one bucket after another.
 //! 2. All rows of those keys are found as an answer finds its request: under the Device that the key's id names, or, where a row lies
 //!    under another, by the counter of that id. Only columns of keys are read.
 //! 3. A fragment that lies later than the smallest time of its key is taken out of its run, and goes, with that time among its claims,
@@ -35,8 +35,8 @@ use foldhash::fast::RandomState;
 use futures::{StreamExt, TryStreamExt, stream};
 use gridtrail_model::{DeviceId, Fragment, Merge as _, Timestamp, TrailKey};
 use gridtrail_runs::{
-    Changes, CompactionSettings, LOG_READS_AT_ONCE, Move, NewFile, PAGE_ROWS, Pace, RunCache, RunWriter,
-    RunsError, Scan, Table, new_rows,
+    Bucket, Changes, CompactionSettings, LOG_READS_AT_ONCE, Move, NewFile, PAGE_ROWS, Pace, RunCache,
+    RunWriter, RunsError, Scan, Table, new_rows,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -107,6 +107,12 @@ struct Keys<'a> {
     runs: &'a [Arc<RunFile>],
 }
 
+/// Runs that are looked at together: rows of the first are held against each other and against those of the second.
+struct Group<'a> {
+    fresh: Vec<&'a Arc<RunFile>>,
+    others: Vec<&'a Arc<RunFile>>,
+}
+
 impl Maintenance {
     /// Moves fragments to the smallest time of their rows, so that each row lies at one.
     ///
@@ -157,7 +163,9 @@ impl Maintenance {
         self.tables.refresh().await?;
         let (from, version) = (self.tables.trails.position(UNITED), self.tables.trails.version());
         let runs: Vec<Arc<RunFile>> = self.tables.runs.iter().cloned().collect();
-        let fresh = self.fresh(from).await?.unwrap_or_else(|| runs.clone());
+        // Most of a lake is read in fewer and larger runs as it lies now than as it came.
+        let fresh = self.fresh(from).await?.filter(|fresh| rows_of(fresh) <= rows_of(&runs) / 2);
+        let fresh = fresh.unwrap_or_else(|| runs.clone());
         if runs.is_empty() || fresh.is_empty() && !self.is_uniting_due() {
             return Ok(());
         }
@@ -212,6 +220,10 @@ impl Maintenance {
         }
         Ok(Some(fresh))
     }
+}
+
+fn rows_of(runs: &[Arc<RunFile>]) -> u64 {
+    runs.iter().map(|run| run.summary.rows).sum()
 }
 
 /// How many rows lie at several times, of all that there are. Cost: the columns of keys of every run.
@@ -289,8 +301,30 @@ struct Part {
 }
 
 impl Keys<'_> {
+    /// What is to be held against what, so that every row of some runs meets all that there are of its Device.
+    ///
+    /// Where all runs are looked at, and the compacted ones are of one number of buckets, a bucket has all compacted rows of its Devices: level 0
+    /// is held against all others, and each bucket against itself, so that no more footers than a bucket's have to stay in memory.
+    fn groups<'r>(&'r self, fresh: &'r [Arc<RunFile>]) -> Vec<Group<'r>> {
+        let paths: HashSet<&Path> = fresh.iter().map(|file| &file.path).collect();
+        let others: Vec<&Arc<RunFile>> =
+            self.runs.iter().filter(|file| !paths.contains(&file.path)).collect();
+        let mut buckets: BTreeMap<Option<Bucket>, Vec<&Arc<RunFile>>> = BTreeMap::new();
+        for file in fresh {
+            buckets.entry(file.summary.bucket).or_default().push(file);
+        }
+        let level_0 = buckets.remove(&None).unwrap_or_default();
+        let counts: BTreeSet<u32> = buckets.keys().flatten().map(|bucket| bucket.of).collect();
+        if !others.is_empty() || counts.len() > 1 {
+            return vec![Group { fresh: fresh.iter().collect(), others }];
+        }
+        let level_0 = Group { fresh: level_0, others: buckets.values().flatten().copied().collect() };
+        let buckets = buckets.into_values().map(|fresh| Group { fresh, others: Vec::new() });
+        [level_0].into_iter().chain(buckets).filter(|group| !group.fresh.is_empty()).collect()
+    }
+
     /// The Devices of some runs in parts, each of so many rows as have room in memory.
-    async fn parts(&self, fresh: &[Arc<RunFile>]) -> Result<Vec<Part>, RunsError> {
+    async fn parts(&self, fresh: &[&Arc<RunFile>]) -> Result<Vec<Part>, RunsError> {
         let mut firsts = Vec::new();
         for file in fresh {
             let run = file.open(self.cache).await?;
@@ -309,20 +343,24 @@ impl Keys<'_> {
     /// Of many rows, a part of the Devices at a time. Those that lie under another Device than their id names are looked for by
     /// counters, in every run; so they are gathered from all parts, and each time that is done for many of them.
     async fn scattered(&self, fresh: &[Arc<RunFile>], given_up: &AtomicBool) -> Result<Places, RunsError> {
-        let parts = self.parts(fresh).await?;
-        if let [all] = parts.as_slice() {
-            let apart = self.apart(fresh, *all, None).await?;
-            let keys = self.gather(fresh, *all, (&apart, true)).await?;
+        let groups = self.groups(fresh);
+        let mut parts = Vec::new();
+        for group in &groups {
+            parts.extend(self.parts(&group.fresh).await?.into_iter().map(|part| (group, part)));
+        }
+        if let [(group, all)] = parts.as_slice() {
+            let apart = self.apart(group, *all, None).await?;
+            let keys = self.gather(&group.fresh, *all, (&apart, true)).await?;
             return self.places_of(keys, true).await;
         }
         let mut scattered = Places::default();
         let mut foreign = Places::default();
-        for part in parts {
+        for (group, part) in parts {
             if given_up.load(Ordering::Relaxed) {
                 return Err(RunsError::GivenUp);
             }
-            let apart = self.apart(fresh, part, Some(&mut foreign)).await?;
-            let own = self.gather(fresh, part, (&apart, false)).await?;
+            let apart = self.apart(group, part, Some(&mut foreign)).await?;
+            let own = self.gather(&group.fresh, part, (&apart, false)).await?;
             scattered.extend(self.places_of(own, false).await?);
             if foreign.len() >= UNITE_FOREIGN_ROWS {
                 scattered.extend(self.places_of(std::mem::take(&mut foreign), true).await?);
@@ -332,17 +370,14 @@ impl Keys<'_> {
         Ok(scattered)
     }
 
-    /// The prints of a part of some runs that are met at several times in all runs. The keys of rows that lie under another Device than
-    /// their id names go apart, where that is wanted.
+    /// The prints of a part of a group's new runs that are met at several times in the group. The keys of rows that lie under another Device
+    /// than their id names go apart, where that is wanted.
     async fn apart(
         &self,
-        fresh: &[Arc<RunFile>],
+        Group { fresh, others }: &Group<'_>,
         part: Part,
         mut foreign: Option<&mut Places>,
     ) -> Result<HashSet<u64, RandomState>, RunsError> {
-        let paths: HashSet<&Path> = fresh.iter().map(|file| &file.path).collect();
-        let others: Vec<&Arc<RunFile>> =
-            self.runs.iter().filter(|file| !paths.contains(&file.path)).collect();
         let with_foreign = foreign.is_none();
         let (mut prints, mut devices, mut counters) = (Prints::default(), Vec::new(), Counters::default());
         for file in fresh {
@@ -391,7 +426,7 @@ impl Keys<'_> {
     /// The keys of some prints in a part of some runs; with those of rows that lie under another Device than their id names, or without.
     async fn gather(
         &self,
-        fresh: &[Arc<RunFile>],
+        fresh: &[&Arc<RunFile>],
         part: Part,
         (prints, with_foreign): (&HashSet<u64, RandomState>, bool),
     ) -> Result<Places, RunsError> {

@@ -6,10 +6,13 @@ use crate::it::compaction::{HOUR, add, compact, faulty, over, some_of};
 use crate::it::world::*;
 use futures::{StreamExt, stream};
 use gridtrail_faults::Fault;
-use gridtrail_lake::{CompactionSettings, Found, KeyQuery, Lake, LakeError, United, VerifySettings};
+use gridtrail_lake::{
+    Compacted, CompactionSettings, Found, KeyQuery, Lake, LakeError, United, VerifySettings,
+};
 use gridtrail_model::*;
 use gridtrail_runtime::Clock;
 use object_store::memory::InMemory;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const DAY: i64 = 24 * HOUR;
@@ -146,6 +149,47 @@ async fn parts_of_a_row_under_several_devices_come_to_lie_at_one_time() {
         assert_eq!(found.len(), 1, "Device {number}");
         assert_eq!(found[0].placement, first);
         assert_eq!(found[0].fragment.device.value(), Some(&device(number)));
+    }
+    assert_eq!(several_times(&lake).await, 0);
+}
+
+/// Rows of several parts, the first time that all of them are looked at: two fragments of each lie in different months, in the same bucket, in
+/// two of level 0, in one of either, or under different Devices.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_rows_are_looked_at_bucket_by_bucket() {
+    let (_, lake, _) = a_lake().await;
+    const DEVICES: u8 = 40;
+    let requests = || (1..=DEVICES).flat_map(|number| (0..75).map(move |counter| (number, counter)));
+    let begin = |(number, counter): (u8, u64)| received(request_id(1, number, counter), at(0));
+    let end = |(number, counter): (u8, u64)| {
+        let id = request_id(1, number, counter);
+        let later = at((counter % 3).cast_signed() * 40 * DAY);
+        let mut event = event(id, later, answer(id, later));
+        if counter % 5 == 0 {
+            event.correlation.device_id = Some(device(DEVICES + 1 - number));
+        }
+        event
+    };
+    let compacted = |(_, counter): &(u8, u64)| counter % 2 == 0;
+    // Both compacted, only the later one, only the earlier one, and none.
+    add(&lake, 0, requests().filter(compacted).map(end)).await;
+    add(&lake, 1, requests().filter(|(_, counter)| counter % 4 == 0).map(begin)).await;
+    add(&lake, 2, requests().filter(|(_, counter)| counter % 4 == 1).map(begin)).await;
+    let full = CompactionSettings { full: true, ..CompactionSettings::default() };
+    let mut maintenance = lake.maintenance().await.unwrap();
+    maintenance.compact_tables(&full, &mut Compacted::default()).await.unwrap();
+    add(&lake, 3, requests().filter(|(_, counter)| counter % 4 >= 2).map(begin)).await;
+    add(&lake, 4, requests().filter(|of| !compacted(of)).map(end)).await;
+    assert!(several_times(&lake).await > 0);
+    let united = unite(&lake).await.unwrap();
+    assert_eq!((united.rows, united.overtaken), (u64::from(DEVICES) * 50, 0), "two of three lie apart");
+    for number in 1..=DEVICES {
+        let found = find(&lake, &[1], &query(number)).await;
+        let keys: BTreeSet<TrailKey> = found.iter().map(|of| of.fragment.key).collect();
+        assert_eq!(keys.len(), found.len(), "each row of Device {number} is there once");
+        assert!(found.iter().all(|of| of.placement == at(0)), "Device {number}");
+        let history: usize = found.iter().map(|of| of.fragment.history().len()).sum();
+        assert_eq!(history, 150, "Device {number}: as many answers came from another as went to it");
     }
     assert_eq!(several_times(&lake).await, 0);
 }
