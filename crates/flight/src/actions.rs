@@ -8,7 +8,7 @@ use crate::options::{
     SetSessionOptionsResult, current_options,
 };
 use crate::question::{Asker, FlightSql, Question};
-use crate::statement::Statement;
+use crate::statement::{Described, Statement};
 use arrow::datatypes::Schema;
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::sql::{
@@ -135,11 +135,13 @@ impl FlightSql {
         let session = self.session(&self.served.lake.snapshot(), asker)?;
         let prepared = Box::pin(session.prepare(statement.text())).await.map_err(FlightError::Statement)?;
         let columns = prepared.schema().map_err(FlightError::Statement)?;
+        let columns = plain_schema(&columns);
         let result = ActionCreatePreparedStatementResult {
             prepared_statement_handle: self.handle(&asker.who, statement)?.into(),
-            dataset_schema: written(&plain_schema(&columns))?,
+            dataset_schema: written(&columns)?,
             parameter_schema: written(&plain_schema(&prepared.parameters()))?,
         };
+        self.remember(statement, Described { columns, text: prepared.recorded_text().to_owned() });
         Ok(result.as_any().encode_to_vec())
     }
 
@@ -165,7 +167,7 @@ impl FlightSql {
         let ticket = info.endpoint.first().and_then(|endpoint| endpoint.ticket.as_ref());
         let ticket = ticket.ok_or_else(|| FlightError::malformed("the FlightInfo has no ticket"))?;
         match self.question_of_ticket(who, &ticket.ticket)? {
-            Question::Statement(statement) => Ok(Some(statement)),
+            Question::Statement(statement) | Question::Prepared(statement, _) => Ok(Some(statement)),
             Question::Metadata(_) => Ok(None),
         }
     }

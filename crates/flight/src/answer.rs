@@ -37,6 +37,11 @@ impl FlightSql {
                 let (ticket, end) = self.ticket(&asker.who, &statement.pinned_to(snapshot.version()))?;
                 (schema, ticket, Some(end))
             }
+            Question::Prepared(statement, described) => {
+                let snapshot = self.snapshot_for(&statement).await?;
+                let (ticket, end) = self.ticket(&asker.who, &statement.pinned_to(snapshot.version()))?;
+                (Arc::clone(&described.columns), ticket, Some(end))
+            }
             Question::Metadata(metadata) => {
                 (metadata.schema(), Ticket::new(metadata.command().to_vec()), None)
             }
@@ -56,6 +61,7 @@ impl FlightSql {
                 let snapshot = self.snapshot_for(&statement).await?;
                 self.columns_of(&snapshot, asker, &statement).await?
             }
+            Question::Prepared(_, described) => Arc::clone(&described.columns),
             Question::Metadata(metadata) => metadata.schema(),
         };
         Ok(SchemaAsIpc::new(&schema, &IpcWriteOptions::default()).try_into()?)
@@ -66,7 +72,7 @@ impl FlightSql {
     /// Errors: every kind.
     pub async fn rows(&self, asker: &Asker, question: Question) -> Result<Rows, FlightError> {
         let statement = match question {
-            Question::Statement(statement) => statement,
+            Question::Statement(statement) | Question::Prepared(statement, _) => statement,
             Question::Metadata(metadata) => {
                 let session = self.session(&self.served.lake.snapshot(), asker)?;
                 let batch = metadata.rows(&session)?;

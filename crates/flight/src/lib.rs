@@ -5,8 +5,9 @@
 //! statement, cancelling one. Whoever calls has admitted the caller: each of these takes the [`Access`](gridtrail_access::Access) of now, or
 //! an [`Asker`].
 //!
-//! Nothing is kept of a statement between two calls but values that were put for its parameters and whether it was cancelled. Tickets and
-//! handles hold the statement itself, sealed for their caller and their rights, until a time; the session that answers is made anew each time.
+//! Nothing is kept of a statement between two calls but values that were put for its parameters, what a prepared one gives, and whether it
+//! was cancelled. Tickets and handles hold the statement itself, sealed for their caller and their rights, until a time; the session that
+//! answers is made anew each time.
 //!
 //! This crate knows no tokens, no statuses, no access log and no connections.
 
@@ -32,4 +33,4 @@ pub use limits::{MESSAGE_BYTES_MAX, PUT_BYTES_MAX, TICKET_LIFE_MS};
 pub use metadata::Metadata;
 pub use parameters::Put;
 pub use question::{Asker, FlightSql, Question, Served};
-pub use statement::Statement;
+pub use statement::{Described, Statement};

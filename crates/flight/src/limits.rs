@@ -22,5 +22,8 @@ pub const PUT_BYTES_MAX: usize = 256 * 1024;
 /// Statements of which values for parameters are kept that came apart from their handle, and how many bytes those have together.
 pub(crate) const PUT_KEPT_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Bytes of what is remembered of prepared statements, so that asking what one will give does not plan it: some thousands of statements.
+pub(crate) const DESCRIBED_KEPT_BYTES: u64 = 16 * 1024 * 1024;
+
 /// Statements that are remembered, so that they can be cancelled.
 pub(crate) const STATEMENTS_KEPT: u64 = 20_000;

@@ -2,10 +2,10 @@
 
 use crate::command::{command_of, name_of, refuse_transaction};
 use crate::error::FlightError;
-use crate::limits::{HANDLE_LIFE_MS, PUT_KEPT_BYTES, STATEMENTS_KEPT, TICKET_LIFE_MS};
+use crate::limits::{DESCRIBED_KEPT_BYTES, HANDLE_LIFE_MS, PUT_KEPT_BYTES, STATEMENTS_KEPT, TICKET_LIFE_MS};
 use crate::metadata::Metadata;
 use crate::parameters::Put;
-use crate::statement::Statement;
+use crate::statement::{Described, Statement};
 use arrow_flight::Ticket;
 use arrow_flight::sql::{Command, DoPutPreparedStatementResult, ProstMessageExt as _, TicketStatementQuery};
 use gridtrail_access::Access;
@@ -49,6 +49,8 @@ pub struct FlightSql {
     limits: SqlLimits,
     /// Values that were put for the parameters of a statement, by its id: for clients that go on with the handle that they had.
     puts: Cache<Vec<u8>, Arc<Vec<u8>>>,
+    /// What statements that were prepared here give, by their ids.
+    described: Cache<Vec<u8>, Arc<Described>>,
     /// Statements that were begun or cancelled here, by their ids.
     known: Cache<Vec<u8>, CancellationToken>,
 }
@@ -71,6 +73,8 @@ pub struct Asker {
 pub enum Question {
     /// The rows of a statement.
     Statement(Statement),
+    /// The same, of one that was prepared here under the caller's rights: what it gives is known.
+    Prepared(Statement, Arc<Described>),
     /// What there is: tables, types, what the service can do.
     Metadata(Metadata),
 }
@@ -79,8 +83,16 @@ impl Question {
     /// The protocol's name of a question about metadata.
     pub fn metadata(&self) -> Option<&str> {
         match self {
-            Self::Statement(_) => None,
+            Self::Statement(_) | Self::Prepared(..) => None,
             Self::Metadata(metadata) => Some(metadata.name()),
+        }
+    }
+
+    /// The statement, as the access log has it, where it is known what that gives: nothing of it has to be planned to describe it.
+    pub fn known_text(&self) -> Option<&str> {
+        match self {
+            Self::Prepared(_, described) => Some(&described.text),
+            Self::Statement(_) | Self::Metadata(_) => None,
         }
     }
 }
@@ -95,9 +107,14 @@ impl FlightSql {
             .max_capacity(PUT_KEPT_BYTES)
             .time_to_live(life)
             .build();
+        let described = Cache::builder()
+            .weigher(|_, described: &Arc<Described>| u32::try_from(described.bytes()).unwrap_or(u32::MAX))
+            .max_capacity(DESCRIBED_KEPT_BYTES)
+            .time_to_live(Duration::from_millis(HANDLE_LIFE_MS.unsigned_abs()))
+            .build();
         // A statement that was begun with a ticket's last breath goes on beyond it.
         let known = Cache::builder().max_capacity(STATEMENTS_KEPT).time_to_live(life + limits.time).build();
-        Self { served, clock, key, limits, puts, known }
+        Self { served, clock, key, limits, puts, described, known }
     }
 
     /// How much a statement may take.
@@ -116,7 +133,11 @@ impl FlightSql {
             }
             Command::CommandPreparedStatementQuery(query) => {
                 let statement = self.prepared(who, &query.prepared_statement_handle)?;
-                Ok(Question::Statement(self.with_what_was_put(statement)))
+                let statement = self.with_what_was_put(statement);
+                Ok(match self.described.get(statement.id()) {
+                    Some(described) => Question::Prepared(statement, described),
+                    None => Question::Statement(statement),
+                })
             }
             other => Metadata::of(other, command).map(Question::Metadata),
         }
@@ -185,8 +206,14 @@ impl FlightSql {
         self.known.get_with_by_ref(statement.id(), CancellationToken::new)
     }
 
+    /// Keeps what a prepared statement gives: whoever has its handle asks under the same rights.
+    pub(crate) fn remember(&self, statement: &Statement, described: Described) {
+        self.described.insert(statement.id().to_vec(), Arc::new(described));
+    }
+
     pub(crate) fn forget(&self, statement: &Statement) {
         self.puts.invalidate(statement.id());
+        self.described.invalidate(statement.id());
     }
 
     /// A session over a snapshot, made anew for each question: nothing of it is another's.

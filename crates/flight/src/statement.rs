@@ -3,6 +3,7 @@
 use crate::error::FlightError;
 use crate::parameters;
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use gridtrail_lake::SnapshotVersion;
 use prost::Message;
 use uuid::Uuid;
@@ -59,5 +60,21 @@ impl Statement {
     pub(crate) fn version(&self) -> Result<Option<SnapshotVersion>, FlightError> {
         let version = |text: &String| text.parse().map_err(|_| FlightError::Unknown);
         self.about.as_ref().map(version).transpose()
+    }
+}
+
+/// What is known of a prepared statement.
+#[derive(Debug, PartialEq)]
+pub struct Described {
+    /// The columns of its answers, as they go out.
+    pub(crate) columns: SchemaRef,
+    /// Its text as the access log has it.
+    pub(crate) text: String,
+}
+
+impl Described {
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.columns.fields().size() + self.text.len() + 512
     }
 }

@@ -91,8 +91,17 @@ impl FlightDesk {
         let work = async |who: Access, record: &mut Record| {
             let question = self.flight.question(&who, &descriptor.cmd)?;
             let asker = self.desk.asker(&who, &caller, call)?;
-            let place = self.place_for(&question, &self.desk.allowance(&who))?;
-            note(record, &question);
+            let place = match question.known_text() {
+                Some(text) => {
+                    record.asked_of_sql(text);
+                    None
+                }
+                None => {
+                    let place = self.place_for(&question, &self.desk.allowance(&who))?;
+                    note(record, &question);
+                    place
+                }
+            };
             let told = tell(self.flight.clone(), asker, question, descriptor);
             Ok(self.carry_out(place, told, record).await?.0)
         };
@@ -152,7 +161,7 @@ impl FlightDesk {
 /// Notes what is asked: a statement notes itself.
 fn note(record: &mut Record, question: &Question) {
     match question.metadata() {
-        Some(name) => record.asked_metadata(name),
+        Some(name) => record.asked_of_sql(name),
         None => record.leave_to_statement(),
     }
 }

@@ -263,9 +263,9 @@ impl Record {
         (self.entry.rows, self.entry.rows_of_others) = (Some(rows), Some(0));
     }
 
-    /// What of the metadata of SQL is asked for, by the protocol's name.
-    pub(crate) fn asked_metadata(&mut self, name: &str) {
-        self.entry.detail = Some(name.to_owned());
+    /// What of SQL is asked for: metadata by the protocol's name, or what a statement will give by its text without literals.
+    pub(crate) fn asked_of_sql(&mut self, what: &str) {
+        self.entry.detail = Some(what.to_owned());
     }
 
     /// From now on a statement's own record notes the call, unless it is taken back.

@@ -25,6 +25,7 @@ pub struct Prepared<'s> {
     plan: LogicalPlan,
     parameters: SchemaRef,
     is_explained: bool,
+    text: String,
     /// The record of the call that prepared it, which its first execution goes on with.
     record: Mutex<Option<Record>>,
 }
@@ -36,14 +37,13 @@ impl std::fmt::Debug for Prepared<'_> {
 }
 
 impl<'s> Prepared<'s> {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         asking: &'s Asking,
-        state: SessionState,
-        plan: LogicalPlan,
+        (state, plan): (SessionState, LogicalPlan),
         parameters: SchemaRef,
-        is_explained: bool,
+        (is_explained, text): (bool, String),
     ) -> Self {
-        Self { asking, state, plan, parameters, is_explained, record: Mutex::new(None) }
+        Self { asking, state, plan, parameters, is_explained, text, record: Mutex::new(None) }
     }
 
     pub(crate) fn recorded(self, record: Option<Record>) -> Self {
@@ -60,6 +60,11 @@ impl<'s> Prepared<'s> {
         }
         // What expressions come to is known when they were made fit for each other.
         Ok(Arc::clone(self.state.optimize(&self.plan)?.schema().inner()))
+    }
+
+    /// Its text as the access log has it, without any literal.
+    pub fn recorded_text(&self) -> &str {
+        &self.text
     }
 
     /// Its parameters: fields called `$1`, `$2` and so on, each of the type that its value is cast to.

@@ -227,8 +227,9 @@ impl SecuredSession {
             Admitted::Query(statement) => (false, statement),
             Admitted::Explain(statement) => (true, statement),
         };
+        let recorded = words.recorded();
         if let Some(record) = record {
-            record.asked(words.recorded());
+            record.asked(recorded.clone());
         }
         weigh(&statement)?;
         let catalogue = self.catalogue_for(&mut statement).await?;
@@ -243,7 +244,7 @@ impl SecuredSession {
         let plan = state.statement_to_plan(statement).await?;
         admit_plan(&plan, &catalogue)?;
         let (plan, parameters) = parameters::typed(plan)?;
-        Ok(Prepared::new(&self.asking, state, plan, parameters, is_explained))
+        Ok(Prepared::new(&self.asking, (state, plan), parameters, (is_explained, recorded)))
     }
 
     /// The tables of the session, and those of the past that a statement asks for.

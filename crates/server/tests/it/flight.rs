@@ -548,6 +548,9 @@ async fn every_call_leaves_one_row_in_the_access_log() {
     raw.get(ticket(&[1; 64])).await.unwrap_err();
     let handle = raw.prepare("SELECT 'private'").await.unwrap();
     raw.put(prepared(&handle), values(vec![text("x")])).await.unwrap();
+    // Known since it was prepared, and on record as if it were not.
+    let info = raw.info(prepared(&handle)).await.unwrap();
+    assert_eq!(info.try_decode_schema().unwrap().fields().len(), 1);
     let entries = world.recorded().await;
     let found: Vec<_> = entries.iter().map(told_of).collect();
     let shape = "SELECT request_id FROM meter_reads WHERE device_id = ?";
@@ -570,6 +573,7 @@ async fn every_call_leaves_one_row_in_the_access_log() {
         (get, "NOT_FOUND", None, None, None),
         (act, "OK", Some("SELECT ?"), None, None),
         (put, "OK", None, None, None),
+        (info, "OK", Some("SELECT ?"), None, None),
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.into_iter().zip(expected) {
