@@ -48,20 +48,16 @@ impl Maintenance {
     pub async fn compact(&mut self, settings: &CompactionSettings) -> Result<Compacted, LakeError> {
         let mut done = Compacted::default();
         self.tables.refresh().await?;
-        self.compact_tables(settings, &mut done).await?;
-        // Afterwards: in the many runs that a load of files leaves, keys take many times as long to find.
         if settings.full || self.is_uniting_due() {
             done.rows_united = self.unite_or_put_off(settings).await?;
             self.tables.refresh().await?;
-            if done.rows_united > 0 {
-                self.compact_tables(settings, &mut done).await?;
-            }
         }
+        self.compact_tables(settings, &mut done).await?;
         self.gather().await?;
         Ok(done)
     }
 
-    /// The same, of rows as they lie: none is looked for at several times.
+    /// The same of rows as they lie: those at several times are not looked for.
     pub(crate) async fn compact_tables(
         &mut self,
         settings: &CompactionSettings,
